@@ -1,0 +1,62 @@
+# Every target makes .venv itself when it is missing. Python: PYTHON=python3.12 make demo. Data: ODESWEEP_DATA=/path (see README).
+PYTHON ?= python3
+BIN := .venv/bin
+RESULTS ?= results
+OUT ?= figures
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.PHONY: demo test check test-slow test-slurm test-all bench figures clean
+
+.venv/.train: pyproject.toml constraints.txt
+	@echo "making .venv (torch is large: some minutes) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'
+	@touch $@
+
+.venv/.dev: pyproject.toml constraints.txt
+	@echo "making .venv with everything (torch is large: some minutes) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch .venv/.train $@
+
+# One shell for the whole recipe, so that it can say how long it took.
+demo: .venv/.train  ## the smallest study, from grid to figure
+	@$(BIN)/odesweep run demo --executor ray --results demo/results; \
+	$(BIN)/odereport figures ott2021 --plan demo --results demo/results --out demo/figures; \
+	if why=$$($(BIN)/odesweep data check demo-images 2>&1); then \
+	    $(BIN)/odesweep run demo-images --executor ray --results demo/results; \
+	    $(BIN)/odereport figures ott2021/figure4 --plan demo-images --results demo/results --out demo/figures; \
+	else echo "left out demo-images, real images: $${why#odesweep: }"; fi; \
+	echo; echo "made in $$SECONDS s, from demo/results (Parquet) into demo/figures (PNG, PDF, CSV):"; ls -1 demo/figures/*.png; \
+	echo "try next:"; \
+	echo "  make demo                                                  # again: nothing is trained twice"; \
+	echo "  $(BIN)/odesweep status demo --results demo/results         # what there is"; \
+	echo "  $(BIN)/odesweep run demo +seed=0 --results demo/results    # one more seed: only its trials are trained"; \
+	echo "  $(BIN)/odereport tables ott2021 --plan demo --results demo/results --out demo/figures"
+
+test: .venv/.dev  ## the tests; at most 10 minutes on two cores
+	$(BIN)/pytest -n 2
+
+check: .venv/.dev  ## format, lint, types, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(MAKE) test
+
+test-slurm: .venv/.dev  ## the tests that need a running SLURM; there are none before the SLURM executor exists
+	$(BIN)/pytest -m slurm || test $$? -eq 5
+
+test-slow: .venv/.dev  ## the slow tests alone: every way to die under Ray
+	$(BIN)/pytest -m slow -n 2
+
+test-all: test test-slow test-slurm  ## everything
+
+bench: .venv/.dev  ## speed against peers, side by side in one run
+	$(BIN)/python -m benchmarks
+
+figures: .venv/.train  ## every figure that RESULTS has data for, into OUT
+	$(BIN)/odereport figures --results $(RESULTS) --out $(OUT)
+
+clean:  ## what demo, tests and tools leave behind; not .venv, not results
+	rm -rf demo/results demo/results.state demo/figures .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
