@@ -1,0 +1,19 @@
+"""For testing: a trial that does nothing for a while and, if asked, dies in a named way."""
+
+from typing import Literal
+
+from pydantic import Field, PositiveInt
+
+from odecore.config.section import Section
+
+
+class Idle(Section):
+    """Sleeps `seconds` in every training step; at training step `at_step` (counted from 1) shows `fault`.
+
+    Faults: raise (an exception), segfault, kill_self (SIGKILL), hang (never returns), allocate (an allocation beyond RLIMIT_AS).
+    """
+
+    name: Literal["idle"] = "idle"
+    seconds: float = Field(default=0.0, ge=0)
+    fault: Literal["none", "raise", "segfault", "kill_self", "hang", "allocate"] = "none"
+    at_step: PositiveInt = 1

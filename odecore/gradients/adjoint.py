@@ -1,0 +1,34 @@
+"""The continuous adjoint: a second differential equation, solved backwards, gives the gradients (Chen et al. 2018, algorithm 1)."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from odecore.config.gradient import Adjoint
+from odecore.config.solver import FixedStep
+from odecore.gradients.base import Field
+from odecore.solvers.base import Solution, Solver
+from odecore.solvers.torchdiffeq_solver import solve_with_adjoint
+
+
+@dataclass(frozen=True)
+class AdjointGradient:
+    """da/dt = -a^T df/dx, dL/dtheta = -int_1^0 a^T df/dtheta dt, by torchdiffeq's odeint_adjoint with the solver's method.
+
+    A fixed-step solver takes as many steps back as forward. Caveat: not the gradient of the discrete solve; it differs by the solver's error.
+    Memory does not grow with the number of steps. Both directions run in torchdiffeq, whatever the solver's backend.
+    """
+
+    config: Adjoint
+
+    def __call__(self, field: Field, x0: Tensor, solver: Solver) -> Solution:
+        """Solve over [0, 1]. The backward pass raises SolveFailed when its solve fails.
+
+        Raises ValueError for a method that torchdiffeq does not have, and for a tolerance that a fixed-step method would ignore.
+        """
+        if self.config.tolerance is not None and isinstance(solver.config, FixedStep):
+            raise ValueError(f"gradient.tolerance has no meaning for the fixed-step solver {solver.config.name!r}; leave it null")
+        return solve_with_adjoint(solver.config, field.bind(), x0, field.parameters(), self.config.tolerance)
+
+
+build = AdjointGradient

@@ -1,0 +1,17 @@
+"""Back-propagation through the solver: autograd stores every step of the solve and differentiates it."""
+
+from torch import Tensor
+
+from odecore.config.gradient import Backprop
+from odecore.gradients.base import Field, Gradient
+from odecore.solvers.base import Solution, Solver
+
+
+def backprop(field: Field, x0: Tensor, solver: Solver) -> Solution:
+    """The exact gradient of the discrete solve, with the step sizes of an adaptive solver taken as constants."""
+    return solver(field.bind(), x0)
+
+
+def build(_config: Backprop) -> Gradient:
+    """Plain back-propagation; it has nothing to configure."""
+    return backprop

@@ -1,0 +1,26 @@
+"""What a gradient method takes: a field that can be made ready for one solve, and a solver."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from odecore.solvers.base import Solution, Solver, VectorField
+
+
+class Field(Protocol):
+    """A parametrized right-hand side."""
+
+    def bind(self) -> VectorField:
+        """f(t, x) for one solve: whatever depends on the parameters alone is computed here, once, and is differentiable."""
+        ...
+
+    def parameters(self) -> Iterable[nn.Parameter]:
+        """What gradients are wanted for."""
+        ...
+
+
+class Gradient(Protocol):
+    """Solves over [0, 1] so that a later backward pass gives gradients of x1 in x0 and the field's parameters."""
+
+    def __call__(self, field: Field, x0: Tensor, solver: Solver) -> Solution: ...  # noqa: D102 - see the class

@@ -1,0 +1,58 @@
+"""Back-propagation that recomputes: the same gradient as backprop, with fewer states stored and f evaluated again."""
+
+import dataclasses
+import functools
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from odecore.config.gradient import Checkpoint
+from odecore.gradients.base import Field
+from odecore.solvers.base import Solution, Solver
+from odecore.solvers.explicit_rk import AdaptiveRungeKutta, FixedStepRungeKutta
+
+# Fields draw no random numbers, and saving the generators' states costs a copy from the device each time.
+recompute = functools.partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
+
+
+@dataclass(frozen=True)
+class CheckpointGradient:
+    """every `block`: the whole solve is run again on the way back (ANODE, Gholami et al. 2019, section 4). every `step`: each step on its own.
+
+    Memory: `block` keeps x0 until the backward pass and then all of it, `step` one state per step.
+    Evaluations on the way back: `block` those of the forward pass; `step` those of its steps, rejected ones left out.
+    """
+
+    config: Checkpoint
+
+    def __call__(self, field: Field, x0: Tensor, solver: Solver) -> Solution:
+        """Solve over [0, 1]. Raises ValueError for every = step with a solver that cannot hand out its steps."""
+        f = field.bind()
+        if not torch.is_grad_enabled():
+            return solver(f, x0)
+        if self.config.every == "step":
+            return _step_by_step(solver)(f, x0)
+        solution: Solution | None = None
+
+        def solve(x: Tensor) -> Tensor:
+            nonlocal solution
+            # Detached: this one is for its counts, and the graph of x1 belongs to checkpoint.
+            found = solver(f, x)
+            solution = dataclasses.replace(found, x1=found.x1.detach())
+            return found.x1
+
+        x1 = recompute(solve, x0)
+        assert isinstance(x1, Tensor)
+        assert solution is not None
+        return dataclasses.replace(solution, x1=x1)
+
+
+def _step_by_step(solver: Solver) -> Solver:
+    if isinstance(solver, FixedStepRungeKutta | AdaptiveRungeKutta):
+        return dataclasses.replace(solver, run_step=recompute)
+    raise ValueError(f"gradient.every = 'step' needs a solver with backend 'odecore', not {type(solver).__name__}; or use every = 'block'")
+
+
+build = CheckpointGradient

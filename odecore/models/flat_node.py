@@ -1,0 +1,37 @@
+"""Ott's flat neural ODE: the ODE acts on the input itself, then one linear layer (Ott 2021, code: simple_odenet and odenet)."""
+
+from math import prod
+
+from torch import Tensor, nn
+
+from odecore.config.flat_node import FlatNode as Config
+from odecore.gradients.base import Gradient
+from odecore.models.fields import ConvField1d, ConvField2d
+from odecore.models.ode_block import ODEBlock
+from odecore.solvers.base import Solver
+
+
+class FlatNode(nn.Module):
+    """head(flatten(x(1))), x(0) the input: (B, d) or (B, C, H, W). Logits: (B, classes).
+
+    `block` and `head` are public: probes follow the first and draw the second.
+    """
+
+    # Layers with weights on the way from input to output, one pass through the field: three convolutions and the head.
+    depth_layers = 4
+    blocks = 1
+
+    def __init__(self, block: ODEBlock, features: int, classes: int) -> None:
+        super().__init__()
+        self.block = block
+        self.head = nn.Linear(features, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits. Raises SolveFailed."""
+        return self.head(self.block(x).flatten(1))
+
+
+def build(config: Config, shape: tuple[int, ...], classes: int, solver: Solver, gradient: Gradient) -> FlatNode:
+    """shape: of one input, (d,) for points or (C, H, W) for images."""
+    field = ConvField1d(shape[0], config.width) if len(shape) == 1 else ConvField2d(shape[0], config.width)
+    return FlatNode(ODEBlock(field, solver, gradient), prod(shape), classes)

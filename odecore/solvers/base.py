@@ -1,0 +1,76 @@
+"""What every solver takes and returns: the vector field, the solution, and a status instead of an exception."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from torch import Tensor
+
+from odecore.config.solver import SolverConfig
+
+# f(t, x): t is a Python float, x and the result have any common shape.
+VectorField = Callable[[float, Tensor], Tensor]
+
+# Called after every accepted step with its end time and the state there.
+OnStep = Callable[[float, Tensor], None]
+
+
+class SolveStatus(StrEnum):
+    """How a solve ended. Everything but OK is a numerical failure, to be recorded, not a mistake in the program."""
+
+    OK = "ok"
+    NON_FINITE = "non_finite"
+    STEP_UNDERFLOW = "step_underflow"
+    MAX_EVALUATIONS = "max_evaluations"
+
+    @property
+    def remedy(self) -> str:
+        """One sentence: what happened and what to try."""
+        return REMEDIES[self]
+
+
+REMEDIES = {
+    SolveStatus.OK: "The solve reached the end.",
+    SolveStatus.NON_FINITE: "The state or its error estimate became infinite or NaN; use more steps, a smaller tolerance or a smaller learning rate.",
+    SolveStatus.STEP_UNDERFLOW: "The step became too small to advance t; use a larger tolerance, or a field that is less stiff.",
+    SolveStatus.MAX_EVALUATIONS: "The solve reached solver.max_evaluations before the end; raise it or use a larger tolerance.",
+}
+
+
+class SolveFailed(Exception):
+    """A solve that did not end with OK, where no Solution can be returned: in a model's forward pass, or on the way back."""
+
+    def __init__(self, status: SolveStatus) -> None:
+        super().__init__(f"solve failed ({status.value}): {status.remedy}")
+        self.status = status
+
+    def __reduce__(self) -> tuple[type["SolveFailed"], tuple[SolveStatus]]:
+        # The default would rebuild it from the message, and processes do send exceptions to each other.
+        return SolveFailed, (self.status,)
+
+
+@dataclass(frozen=True)
+class Solution:
+    """State at the end, and what it cost. After a failure x1 is the last state reached.
+
+    evaluations: calls of f, those of rejected steps and of the initial step size included.
+    """
+
+    x1: Tensor
+    status: SolveStatus
+    evaluations: int
+    steps_accepted: int
+    steps_rejected: int
+
+
+class Solver(Protocol):
+    """Solves dx/dt = f(t, x) from t0 to t1 > t0. config: what it was built from; order: of convergence in the step size."""
+
+    @property
+    def config(self) -> SolverConfig: ...  # noqa: D102 - see the class
+
+    @property
+    def order(self) -> int: ...  # noqa: D102 - see the class
+
+    def __call__(self, f: VectorField, x0: Tensor, t0: float = 0.0, t1: float = 1.0, on_step: OnStep | None = None) -> Solution: ...  # noqa: D102

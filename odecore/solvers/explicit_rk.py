@@ -1,0 +1,194 @@
+"""Explicit Runge-Kutta methods: one loop with a fixed step, one whose step follows the error estimate of an embedded pair.
+
+Stages are a plain list of tensors; one strided tensor for all of them, as in torchdiffeq, costs about as much as f itself.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from odecore.config.solver import Adaptive, FixedStep
+from odecore.solvers.base import OnStep, Solution, SolveStatus, VectorField
+from odecore.solvers.tableaus import EMBEDDED_PAIRS, FIXED_STEP, ButcherTableau
+
+# Step control of Hairer, Norsett & Wanner, Solving Ordinary Differential Equations I, section II.4, with torchdiffeq's constants.
+SAFETY = 0.9
+LARGEST_FACTOR = 10.0
+SMALLEST_FACTOR = 0.2
+
+# Runs one step: given the step and its tensors. Replaced by gradients that store or recompute steps in their own way.
+RunStep = Callable[..., Any]
+
+
+def run_directly(step: Callable[..., Any], *tensors: Tensor) -> Any:
+    """The ordinary way to run a step: call it."""
+    return step(*tensors)
+
+
+@dataclass(frozen=True)
+class FixedStepRungeKutta:
+    """config.steps equal steps. A non-finite state is found at the end: one look at the device per solve."""
+
+    config: FixedStep
+    run_step: RunStep = run_directly
+
+    @property
+    def order(self) -> int:
+        """Order of convergence in the step size."""
+        return FIXED_STEP[self.config.name].order
+
+    def __call__(self, f: VectorField, x0: Tensor, t0: float = 0.0, t1: float = 1.0, on_step: OnStep | None = None) -> Solution:
+        """Solve from t0 to t1; see `Solver`."""
+        tableau, steps = FIXED_STEP[self.config.name], self.config.steps
+        h = (t1 - t0) / steps
+        x = x0
+        for i in range(steps):
+            t = t0 + i * h
+
+            def step(x: Tensor, t: float = t) -> Tensor:
+                slopes, _ = evaluate_stages(f, t, x, h, tableau)
+                return combine(x, slopes, tableau.b, h)
+
+            x = self.run_step(step, x)
+            if on_step is not None:
+                on_step(t0 + (i + 1) * h if i + 1 < steps else t1, x)
+        status = SolveStatus.OK if is_finite(x) else SolveStatus.NON_FINITE
+        return Solution(x, status, evaluations=steps * tableau.stages, steps_accepted=steps, steps_rejected=0)
+
+
+@dataclass(frozen=True)
+class AdaptiveRungeKutta:
+    """Embedded pair with rtol = atol = config.tolerance; a step is accepted when the root mean square of error / tolerance is at most 1.
+
+    The steps are torchdiffeq's. Unlike it, the last one is shortened to end on t1: no interpolation. The step size is a number to autograd.
+    Caveat: one step size for the whole batch, so a sample's result depends on its batch, as with torchdiffeq.
+    """
+
+    config: Adaptive
+    run_step: RunStep = run_directly
+
+    @property
+    def order(self) -> int:
+        """Order of the solution that is continued."""
+        return EMBEDDED_PAIRS[self.config.name].order
+
+    def __call__(self, f: VectorField, x0: Tensor, t0: float = 0.0, t1: float = 1.0, on_step: OnStep | None = None) -> Solution:
+        """Solve from t0 to t1; see `Solver`."""
+        tableau, tolerance = EMBEDDED_PAIRS[self.config.name], self.config.tolerance
+        t, x, evaluations, accepted, rejected = t0, x0, 0, 0, 0
+
+        def ended(status: SolveStatus) -> Solution:
+            return Solution(x, status, evaluations, accepted, rejected)
+
+        if self.config.max_evaluations < 2:
+            return ended(SolveStatus.MAX_EVALUATIONS)
+        slope = f(t0, x0)
+        h = initial_step(f, t0, x0, slope, self.order, tolerance)
+        evaluations = 2
+        if not math.isfinite(h):
+            return ended(SolveStatus.NON_FINITE)
+        magnitude = x0.detach().abs()
+        while t < t1:
+            if t + h == t or h < math.ulp(t1 - t0):
+                return ended(SolveStatus.STEP_UNDERFLOW)
+            if evaluations + tableau.stages - 1 > self.config.max_evaluations:
+                return ended(SolveStatus.MAX_EVALUATIONS)
+            t_next = min(t + h, t1)
+            h = t_next - t if t_next == t1 else h
+
+            def step(x: Tensor, slope: Tensor, t: float = t, h: float = h) -> tuple[Tensor, Tensor, Tensor]:
+                slopes, last = evaluate_stages(f, t, x, h, tableau, slope)
+                x1 = last if tableau.ends_on_last_stage else combine(x, slopes, tableau.b, h)
+                return x1, slopes[-1], scaled_error(slopes, tableau, h / tolerance)
+
+            x_next, slope_next, error = self.run_step(step, x, slope)
+            evaluations += tableau.stages - 1
+            magnitude_next = x_next.detach().abs()
+            ratio = error_ratio(error, magnitude, magnitude_next)
+            if math.isnan(ratio):
+                return ended(SolveStatus.NON_FINITE)
+            if ratio <= 1:
+                t, x, slope, magnitude = t_next, x_next, slope_next, magnitude_next
+                accepted += 1
+                if on_step is not None:
+                    on_step(t, x)
+            else:
+                rejected += 1
+            h = next_step(h, ratio, tableau.order)
+        return ended(SolveStatus.OK if is_finite(x) else SolveStatus.NON_FINITE)
+
+
+def evaluate_stages(
+    f: VectorField, t: float, x: Tensor, h: float, tableau: ButcherTableau, first: Tensor | None = None
+) -> tuple[list[Tensor], Tensor]:
+    """Slopes k_1 .. k_s of one step, and the state at which the last was taken. first: k_1, where it is known already."""
+    slopes = [f(t, x) if first is None else first]
+    state = x
+    for c, row in zip(tableau.c[1:], tableau.a[1:], strict=True):
+        state = combine(x, slopes, row, h)
+        slopes.append(f(t + c * h, state))
+    return slopes, state
+
+
+def combine(x: Tensor, slopes: Sequence[Tensor], weights: Sequence[float], h: float) -> Tensor:
+    """The state x + h sum_i weights_i slopes_i, by one fused multiply-add per non-zero weight and with one new tensor."""
+    total = None
+    for slope, weight in zip(slopes, weights, strict=True):
+        if weight:
+            # In place is safe: autograd keeps neither operand of an addition.
+            total = torch.add(x, slope, alpha=h * weight) if total is None else total.add_(slope, alpha=h * weight)
+    return x if total is None else total
+
+
+@torch.no_grad()
+def scaled_error(slopes: Sequence[Tensor], tableau: ButcherTableau, h_over_tolerance: float) -> Tensor:
+    """(h / tolerance) sum_i e_i k_i. Not part of the graph: the step size is a number."""
+    if tableau.error is None:
+        raise ValueError("a method without an embedded one has no error estimate")
+    first, *rest = [(slope, weight) for slope, weight in zip(slopes, tableau.error, strict=True) if weight]
+    error = torch.mul(first[0], first[1] * h_over_tolerance)
+    for slope, weight in rest:
+        error.add_(slope, alpha=weight * h_over_tolerance)
+    return error
+
+
+@torch.no_grad()
+def error_ratio(error: Tensor, magnitude: Tensor, magnitude_next: Tensor) -> float:
+    """Root mean square of error / (tolerance (1 + max(|x0|, |x1|))), with `error` already over the tolerance. Waits for the device once."""
+    return rms(error.div_(torch.maximum(magnitude, magnitude_next).add_(1))).item()
+
+
+def rms(x: Tensor) -> Tensor:
+    """Root mean square of all entries."""
+    return torch.linalg.vector_norm(x) / math.sqrt(x.numel())
+
+
+def next_step(h: float, ratio: float, order: int) -> float:
+    """Next step size, h SAFETY / ratio^(1/order) within the factors; never smaller after an accepted step."""
+    if ratio == 0:
+        return h * LARGEST_FACTOR
+    smallest = 1.0 if ratio < 1 else SMALLEST_FACTOR
+    return h * min(LARGEST_FACTOR, max(SAFETY / ratio ** (1 / order), smallest))
+
+
+@torch.no_grad()
+def initial_step(f: VectorField, t0: float, x0: Tensor, slope: Tensor, order: int, tolerance: float) -> float:
+    """First step size (Hairer, Norsett & Wanner I, section II.4, algorithm 4.14), as torchdiffeq has it: exponent 1/order. One evaluation of f."""
+    scale = x0.abs().add_(1).mul_(tolerance)
+    d0, d1 = torch.stack([rms(x0 / scale), rms(slope / scale)]).tolist()
+    h0 = 1e-6 if d0 < 1e-5 or d1 < 1e-5 else 0.01 * d0 / d1
+    if not math.isfinite(h0) or h0 == 0:
+        return math.nan
+    slope_next = f(t0 + h0, torch.add(x0, slope, alpha=h0))
+    d2 = rms((slope_next - slope) / scale).item() / h0
+    h1 = max(1e-6, h0 * 1e-3) if d1 <= 1e-15 and d2 <= 1e-15 else (0.01 / max(d1, d2)) ** (1 / order)
+    return min(100 * h0, h1) if math.isfinite(d2) else math.nan
+
+
+def is_finite(x: Tensor) -> bool:
+    """Whether every entry is finite. One reduction, and waits for the device once."""
+    return math.isfinite(torch.linalg.vector_norm(x.detach(), math.inf).item())

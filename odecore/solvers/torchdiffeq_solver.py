@@ -1,0 +1,145 @@
+"""torchdiffeq behind the interface of our own solvers: the reference they are tested against, and the home of its adjoint."""
+
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from odecore.config.solver import Adaptive, SolverConfig
+from odecore.solvers.base import OnStep, Solution, SolveFailed, SolveStatus, VectorField
+from odecore.solvers.tableaus import EMBEDDED_PAIRS, FIXED_STEP
+
+# Our name -> torchdiffeq's. Its "rk4" is the 3/8 rule; it has no classical one.
+METHODS = {
+    "euler": "euler",
+    "midpoint": "midpoint",
+    "heun": "heun2",
+    "heun3": "heun3",
+    "rk4_38": "rk4",
+    "bosh3": "bosh3",
+    "fehlberg2": "fehlberg2",
+    "dopri5": "dopri5",
+}
+
+
+@dataclass(frozen=True)
+class TorchdiffeqSolver:
+    """torchdiffeq.odeint. Caveat: its adaptive methods step past t1 and interpolate back, which ours do not."""
+
+    config: SolverConfig
+
+    def __post_init__(self) -> None:
+        method_name(self.config)
+
+    @property
+    def order(self) -> int:
+        """Order of convergence in the step size."""
+        return (FIXED_STEP | EMBEDDED_PAIRS)[self.config.name].order
+
+    def __call__(self, f: VectorField, x0: Tensor, t0: float = 0.0, t1: float = 1.0, on_step: OnStep | None = None) -> Solution:
+        """Solve from t0 to t1; see `Solver`."""
+        from torchdiffeq import odeint
+
+        return _solve(odeint, self.config, f, x0, t0, t1, on_step)
+
+
+def solve_with_adjoint(config: SolverConfig, f: VectorField, x0: Tensor, parameters: Iterable[nn.Parameter], tolerance: float | None) -> Solution:
+    """torchdiffeq.odeint_adjoint over [0, 1]; gradients go to x0 and to `parameters`.
+
+    tolerance: of the backward solve, None for the forward one's. The backward solve raises SolveFailed where a forward one returns a status.
+    """
+    from torchdiffeq import odeint_adjoint
+
+    call = functools.partial(odeint_adjoint, adjoint_params=tuple(parameters), adjoint_rtol=tolerance, adjoint_atol=tolerance)
+    return _solve(call, config, f, x0, 0.0, 1.0, None)
+
+
+def method_name(config: SolverConfig) -> str:
+    """The method's name in torchdiffeq. Raises ValueError when it has no such method."""
+    if config.name not in METHODS:
+        raise ValueError(f"torchdiffeq has no {config.name!r} (its rk4 is our rk4_38); it has {', '.join(METHODS)}, or use backend odecore")
+    return METHODS[config.name]
+
+
+def _solve(odeint: Callable[..., Any], config: SolverConfig, f: VectorField, x0: Tensor, t0: float, t1: float, on_step: OnStep | None) -> Solution:
+    watched = _Watched(f, config, on_step)
+    times = torch.tensor([t0, t1], dtype=x0.dtype, device=x0.device)
+    if isinstance(config, Adaptive):
+        accuracy: dict[str, Any] = {"rtol": config.tolerance, "atol": config.tolerance}
+    else:
+        # Not step_size: torchdiffeq divides by it and takes a step too many when the quotient is rounded up.
+        accuracy = {"options": {"grid_constructor": functools.partial(_equal_steps, config.steps)}}
+    try:
+        x1 = odeint(watched, x0, times, method=method_name(config), **accuracy)[-1]
+    except SolveFailed as failure:
+        return watched.solution(watched.last_state if watched.last_state is not None else x0, failure.status)
+    if on_step is not None:
+        on_step(t1, x1)
+    finite = bool(torch.isfinite(x1.detach()).all())
+    solution = watched.solution(x1, SolveStatus.OK if finite else SolveStatus.NON_FINITE)
+    watched.start_backward()
+    return solution
+
+
+def _equal_steps(steps: int, _f: object, _x0: Tensor, times: Tensor) -> Tensor:
+    return torch.linspace(float(times[0]), float(times[-1]), steps + 1, dtype=times.dtype, device=times.device)
+
+
+class _Watched:
+    """f as torchdiffeq calls it, with its callbacks: counts, reports steps, and ends a solve that cannot go on.
+
+    Ending it before torchdiffeq's own assertions do gives underflow and cap the same exception, also in the backward solve of the adjoint.
+    """
+
+    def __init__(self, f: VectorField, config: SolverConfig, on_step: OnStep | None) -> None:
+        self._f = f
+        self._on_step = on_step
+        self._cap = config.max_evaluations if isinstance(config, Adaptive) else None
+        self._steps = 0 if isinstance(config, Adaptive) else config.steps
+        self.last_state: Tensor | None = None
+        self._evaluations = self._accepted = self._rejected = 0
+        # torchdiffeq warns about callbacks that a method does not have, so only these are set. A fixed-step solve is told where each step starts,
+        # an adaptive one where each accepted step starts.
+        if isinstance(config, Adaptive):
+            self.callback_step = functools.partial(self._check_step, forward=True)
+            self.callback_step_adjoint = functools.partial(self._check_step, forward=False)
+            self.callback_accept_step = self._step_accepted
+            self.callback_reject_step = self._step_rejected
+        elif on_step is not None:
+            self.callback_step = self._report_start
+
+    def __call__(self, t: Tensor, x: Tensor) -> Tensor:
+        if self._cap is not None and self._evaluations >= self._cap:
+            raise SolveFailed(SolveStatus.MAX_EVALUATIONS)
+        self._evaluations += 1
+        return self._f(float(t.detach()), x)
+
+    def solution(self, x1: Tensor, status: SolveStatus) -> Solution:
+        return Solution(x1, status, self._evaluations, self._steps + self._accepted, self._rejected)
+
+    def start_backward(self) -> None:
+        """From here on, calls belong to the backward solve, which has the same cap for itself."""
+        self._evaluations = 0
+
+    def _check_step(self, t: Tensor, state: Tensor | tuple[Tensor, ...], h: Tensor, *, forward: bool) -> None:
+        if not all(bool(torch.isfinite(part).all()) for part in (state if isinstance(state, tuple) else (state,))):
+            raise SolveFailed(SolveStatus.NON_FINITE)
+        # torchdiffeq itself steps forward in -t on the way back.
+        start = t if forward else -t
+        if not bool(start + h > start):
+            raise SolveFailed(SolveStatus.STEP_UNDERFLOW)
+
+    def _step_accepted(self, t: Tensor, x: Tensor, _h: Tensor) -> None:
+        self._report_start(t, x, _h)
+        self._accepted += 1
+
+    def _step_rejected(self, _t: Tensor, _x: Tensor, _h: Tensor) -> None:
+        self._rejected += 1
+
+    def _report_start(self, t: Tensor, x: Tensor, _h: Tensor) -> None:
+        if self._on_step is not None and self.last_state is not None:
+            self._on_step(float(t.detach()), x)
+        self.last_state = x

@@ -1,0 +1,16 @@
+"""Random streams: every kind of randomness has its own generator, keyed by name, so that cells which differ in one part share the rest."""
+
+import hashlib
+
+import torch
+
+
+def generator(seed: int, *stream: str | int) -> torch.Generator:
+    """A CPU generator for one stream, such as ("order", epoch) or ("init", parameter name).
+
+    Streams are independent of each other and of how many of them exist; nothing needs to be saved to resume one, its key is enough.
+    """
+    key = "/".join(map(str, (seed, *stream)))
+    digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
+    # manual_seed takes 64 bits; the top bit is dropped because torch reads the number as signed.
+    return torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
