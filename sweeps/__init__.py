@@ -1,0 +1,1 @@
+"""Study -> trials -> plan -> execute -> worker -> store."""

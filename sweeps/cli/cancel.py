@@ -1,0 +1,42 @@
+"""`odesweep cancel`: ask every worker on a study to stop; what is trained so far is kept."""
+
+from typing import TYPE_CHECKING
+
+from sweeps.cli import DEFAULT_RESULTS, DryRunOption, ResultsOption, ScaleOption, StudyArgument
+
+if TYPE_CHECKING:
+    from sweeps.status import Watch
+
+
+def cancel(study: StudyArgument, scale: ScaleOption = None, results: ResultsOption = DEFAULT_RESULTS, dry_run: DryRunOption = False) -> None:
+    """Cancel the submissions of a study that have not ended; their workers save a checkpoint and stop within a minute."""
+    from sweeps.cli.plan import count
+    from sweeps.cli.status import study_name
+    from sweeps.status import Watch
+    from sweeps.store import Results, cancel_submission, list_submissions
+    from sweeps.studies import find
+
+    watch = Watch(Results(results))
+    name = study_name(study)
+    found = {one: about for one, about in list_submissions(watch.results).items() if about["study"] == name and scale in (None, about["scale"])}
+    if not found and not any(about["study"] == name for about in list_submissions(watch.results).values()):
+        find(study)
+    live = [one for one in found if not _over(watch, one)]
+    for one in live:
+        if not dry_run:
+            cancel_submission(watch.results, one)
+        about, words = found[one], "would cancel" if dry_run else "cancelled"
+        print(f"{words} {one[:12]}: {about['study']}@{about['scale']} on {about['executor']} since {about['created_at']}")
+    if not live:
+        print(f"nothing to cancel: {count(len(found), 'submission')} of {name}, none of which is still going on")
+
+
+def _over(watch: "Watch", submission: str) -> bool:
+    """Cancelled before, or every task of it had a worker that has ended; a task without a worker may still wait in a queue."""
+    from sweeps.store import is_cancelled, read_submission
+
+    if is_cancelled(watch.results, submission):
+        return True
+    workers = {event["worker"] for event in watch.events if event["event"] == "worker_started" and event.get("submission_id") == submission}
+    tasks = {row["shard"] for row in read_submission(watch.results, submission).rows()}
+    return sum(watch.worker_ended(worker) for worker in workers) >= len(tasks)

@@ -1,0 +1,36 @@
+"""`odesweep doctor`: what would hurt a sweep here, before it starts."""
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption
+from sweeps.cli.data import DataOption
+
+if TYPE_CHECKING:
+    from sweeps.doctor import Finding
+
+COLOURS = {"ok": "green", "warning": "yellow", "error": "bold red"}
+
+
+def doctor(results: ResultsOption = DEFAULT_RESULTS, data_root: DataOption = None, as_json: JsonOption = False) -> int:
+    """Check versions, results folder, data, GPU and limits: one line each, with a remedy. Exit code 3 when something is an error."""
+    from sweeps.doctor import Level, examine
+
+    found = []
+    for finding in examine(results, data_root):
+        found.append(finding)
+        if not as_json:
+            _show(finding)
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in found], indent=1))
+    return 3 if any(finding.level is Level.ERROR for finding in found) else 0
+
+
+def _show(finding: "Finding") -> None:
+    from rich.text import Text
+
+    from sweeps.cli.plan import console
+
+    remedy = f"; {finding.remedy}" if finding.remedy else ""
+    console().print(Text.assemble((f"{finding.level:8}", COLOURS[finding.level]), (f"{finding.name:14}", "bold"), f"{finding.text}{remedy}"))

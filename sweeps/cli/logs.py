@@ -1,0 +1,46 @@
+"""`odesweep logs`: what the process of a trial printed, attempt by attempt."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sweeps.cli import DEFAULT_RESULTS, ResultsOption
+from sweeps.errors import UserError
+
+if TYPE_CHECKING:
+    from sweeps.store import Results
+
+TrialArgument = Annotated[str, typer.Argument(metavar="TRIAL", help="At least 4 digits of a trial's id; `odesweep plan STUDY --json` lists them.")]
+
+
+def logs(trial: TrialArgument, results: ResultsOption = DEFAULT_RESULTS) -> None:
+    """Print what a trial's process printed, for every attempt."""
+    from sweeps.status import Watch
+    from sweeps.store import Results
+
+    watch = Watch(Results(results))
+    trial_id = watch.find_trial(trial)
+    if trial_id is None:
+        raise UserError(f"no trial begins with {trial!r} in {watch.results.path}; give at least 4 digits of its id")
+    starts = [event for event in watch.events if event["event"] == "started" and event.get("log")]
+    mine = [event for event in starts if event["trial_id"] == trial_id]
+    if not mine:
+        raise UserError(f"trial {trial_id[:12]} has no log in {watch.results.logs}: it was never started")
+    for number, event in enumerate(mine, 1):
+        at = datetime.fromtimestamp(event["at"], UTC).isoformat(timespec="seconds")
+        print(f"== attempt {number}, {at}, {event['host']}, {event['log']}")
+        print(_section(watch.results, event, starts), end="")
+
+
+def _section(results: "Results", event: dict[str, Any], starts: list[dict[str, Any]]) -> str:
+    """What the log got between this start and the next one in the same file."""
+    later = [other["log_offset"] for other in starts if other["log"] == event["log"] and other["at"] > event["at"]]
+    # A name from a file that anybody may have written must not lead out of the folder.
+    path = results.logs / event["log"].rpartition("/")[2]
+    if not path.is_file():
+        return f"(the file {path} is gone)\n"
+    with path.open("rb") as file:
+        file.seek(event["log_offset"])
+        text = file.read(min(later) - event["log_offset"] if later else -1).decode(errors="replace")
+    return text if text.endswith("\n") or not text else text + "\n"

@@ -1,0 +1,159 @@
+"""`odesweep plan`: the grid, what of it is done, what the rest costs, and what `run` would submit."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sweeps.cli import DEFAULT_RESULTS, JsonOption, OverridesArgument, ResultsOption, ScaleOption, StudyArgument
+
+if TYPE_CHECKING:
+    from sweeps.plan import Entry, Plan
+
+
+def plan(
+    study: StudyArgument,
+    overrides: OverridesArgument = None,
+    scale: ScaleOption = None,
+    save: Annotated[bool, typer.Option("--save", help="Write the plan file, as `run` does.")] = False,
+    results: ResultsOption = DEFAULT_RESULTS,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the grid, what is done, pending or stale, what it costs, and what would be submitted."""
+    from sweeps.overrides import select
+    from sweeps.plan import look
+    from sweeps.plan import save as save_plan
+    from sweeps.status import in_flight
+    from sweeps.store import Results
+    from sweeps.studies import find
+
+    folder = Results(results)
+    selection = select(find(study), scale, overrides or ())
+    current, costs = look(folder, selection, in_flight(folder))
+    path = save_plan(folder, selection, costs, study) if save else None
+    if as_json:
+        print(json.dumps(summary(current) | {"saved": str(path) if path else None}, indent=1))
+    else:
+        _show(current)
+        if path:
+            print(f"saved: {path}")
+
+
+def summary(current: "Plan") -> dict[str, Any]:
+    """The plan in numbers, with every selected trial."""
+    selection = current.selection
+    return {
+        "study": selection.study.name,
+        "scale": selection.scale,
+        "plan": selection.plan_name,
+        "overrides": list(selection.overrides),
+        "declared_trials": len(selection.declared),
+        "trials": len(current.entries),
+        "cells": len({entry.trial.cell_id for entry in current.entries}),
+        "done": len(current.of("done")),
+        "in_flight": len(current.of("in_flight")),
+        "pending": len(current.of("pending")),
+        "stale": current.stale,
+        "evaluate_only": sum(entry.submits for entry in current.of("done")),
+        "missing_evaluations": sum(len(entry.missing_evaluations) for entry in current.entries),
+        "missing_probes": sum(len(entry.missing_probes) for entry in current.entries),
+        "predicted_core_seconds": current.seconds,
+        "code_hashes": current.code_hashes,
+        "excluded": [{"reason": one.reason, "cells": list(one.cells)} for one in selection.excluded],
+        "entries": [_entry(entry) for entry in current.entries],
+    }
+
+
+def _entry(entry: "Entry") -> dict[str, Any]:
+    return {
+        "trial_id": entry.trial.trial_id,
+        "cell_id": entry.trial.cell_id,
+        "axes": entry.trial.axes,
+        "seed": entry.trial.spec.seed,
+        "state": entry.state,
+        "outcome": entry.outcome,
+        "missing_evaluations": [one.axes | {"eval_id": one.eval_id} for one in entry.missing_evaluations],
+        "missing_probes": [one.axes | {"name": one.probe.name, "probe_id": one.probe_id} for one in entry.missing_probes],
+        "predicted_core_seconds": entry.seconds,
+    }
+
+
+def _show(current: "Plan") -> None:
+    out = console()
+    study, numbers = current.selection.study, summary(current)
+    out.print(f"[bold]{current.selection.plan_name}[/bold]  {study.title}")
+    out.print(f"question: {study.question}\nexpected: {study.expected}\nscale:    {study.scales[current.selection.scale].label}", markup=False)
+    if study.fidelity:
+        out.print(f"fidelity: {study.fidelity}", markup=False)
+    out.print(_table(current))
+    left_out = f" of the {numbers['declared_trials']} declared" if numbers["declared_trials"] > numbers["trials"] else ""
+    out.print(f"{count(numbers['trials'], 'trial')}{left_out} in {count(numbers['cells'], 'cell')}: {_states(numbers)}")
+    out.print(f"missing: {count(numbers['missing_evaluations'], 'evaluation')}, {count(numbers['missing_probes'], 'probe')}")
+    submitted = [count(numbers["pending"], "trial") + " to train"] if numbers["pending"] else []
+    submitted += [count(numbers["evaluate_only"], "trained net") + " to evaluate"] if numbers["evaluate_only"] else []
+    cost = f": about {duration(current.seconds)} of one core" if submitted else ""
+    out.print(f"`run` would submit {' and '.join(submitted) or 'nothing'}{cost}")
+    if current.stale:
+        out.print(f"stale: {count(len(current.stale), 'accepted row')} from before a fix of a component they used; their trials are pending again")
+    if len(current.code_hashes) > 1:
+        shares = ", ".join(f"{n} from {code[:8]}" for code, n in current.code_hashes.items())
+        out.print(f"code: the {numbers['done']} accepted rows come from {len(current.code_hashes)} versions of the code ({shares})")
+    for one in current.selection.excluded:
+        out.print(f"excluded: {count(len(one.cells), 'cell')}: {one.reason}", markup=False)
+
+
+def _table(current: "Plan") -> Any:
+    """Per value of every axis: trials, how they stand, what is missing, and the cost of the rest."""
+    from rich.table import Table
+
+    table = Table("axis", "value", *(name for name, _ in _COLUMNS), box=None, pad_edge=False, header_style="bold")
+    for column in table.columns[2:]:
+        column.justify, column.no_wrap = "right", True
+    for axis, values in by_axis(current).items():
+        for index, (value, entries) in enumerate(values.items()):
+            table.add_row(axis if index == 0 else "", value, *(show(entries) for _, show in _COLUMNS))
+    return table
+
+
+def by_axis(current: "Plan") -> dict[str, dict[str, list["Entry"]]]:
+    """Axis (and `seed`) -> value -> its entries, in the study's order."""
+    found: dict[str, dict[str, list[Entry]]] = {axis: {} for axis in current.selection.study.grid}
+    for entry in current.entries:
+        for axis, value in (*entry.trial.axes.items(), ("seed", str(entry.trial.spec.seed))):
+            found.setdefault(axis, {}).setdefault(value, []).append(entry)
+    return found
+
+
+_COLUMNS = (
+    ("trials", lambda entries: str(len(entries))),
+    ("done", lambda entries: str(sum(entry.state == "done" for entry in entries))),
+    ("running", lambda entries: str(sum(entry.state == "in_flight" for entry in entries))),
+    ("pending", lambda entries: str(sum(entry.state == "pending" for entry in entries))),
+    ("missing evaluations", lambda entries: str(sum(len(entry.missing_evaluations) for entry in entries))),
+    ("left, 1 core", lambda entries: duration(sum(entry.seconds for entry in entries if entry.submits))),
+)
+
+
+def _states(numbers: dict[str, Any]) -> str:
+    return f"{numbers['done']} done, {numbers['in_flight']} running, {numbers['pending']} pending, {len(numbers['stale'])} stale"
+
+
+def count(n: int, noun: str) -> str:
+    """1 trial, 2 trials."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds, minutes or hours, whichever reads best."""
+    for limit, unit, name in ((120, 1, "s"), (7200, 60, "min")):
+        if seconds < limit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds / 3600:,.1f} h"
+
+
+def console() -> Any:
+    """Where people read: as wide as the terminal, and wide enough for a table where there is none."""
+    from rich.console import Console
+
+    found = Console(highlight=False, soft_wrap=True)
+    return found if found.is_terminal else Console(highlight=False, soft_wrap=True, width=max(found.width, 160))

@@ -1,0 +1,80 @@
+"""`odesweep query`: SQL over the results."""
+
+import csv
+import json
+import math
+import sys
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption
+from sweeps.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SqlArgument = Annotated[
+    str,
+    typer.Argument(metavar="SQL", help="One SELECT over runs, attempts, epochs, evaluations, probe_NAME; `DESCRIBE runs` lists the columns of one."),
+]
+CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
+
+
+def query(sql: SqlArgument, results: ResultsOption = DEFAULT_RESULTS, as_json: JsonOption = False, as_csv: CsvOption = False) -> None:
+    """Ask the results in SQL (DuckDB): runs are the accepted ones, epochs their curves, attempts every row there is."""
+    from sweeps.store import Results
+    from sweeps.store.query import query as ask
+
+    folder = Results(results)
+    if not folder.path.is_dir():
+        raise UserError(f"no results folder {results}; give the one that odesweep run wrote to with --results")
+    if as_json and as_csv:
+        raise UserError("--json and --csv exclude each other; give one")
+    table = ask(folder, sql)
+    if as_json:
+        print(json.dumps([dict(zip(table.column_names, row, strict=True)) for row in _rows(table)], indent=1))
+    elif as_csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(table.column_names)
+        writer.writerows(_rows(table))
+    else:
+        _show(table)
+
+
+def _rows(table: "pa.Table") -> "list[tuple[Any, ...]]":
+    from sweeps.store.python import values
+
+    return list(zip(*([_plain(value) for value in values(column)] for column in table.columns), strict=True))
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has a word for: times as ISO text, NaN and infinity as null."""
+    if isinstance(value, bool | int | str) or value is None:
+        return value
+    if isinstance(value, float | Decimal):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    return str(value)
+
+
+def _show(table: "pa.Table") -> None:
+    from rich.table import Table
+
+    from sweeps.cli.plan import console, count
+
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        number = str(column.type) in ("double", "float") or "int" in str(column.type)
+        shown.add_column(name, justify="right" if number else "left", no_wrap=True)
+    for row in _rows(table):
+        shown.add_row(*("" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value) for value in row))
+    console().print(shown, markup=False)
+    console().print(count(table.num_rows, "row"), markup=False)

@@ -1,0 +1,134 @@
+"""`odesweep status`: of every saved plan, of one study, or of one trial and why it is where it is."""
+
+import json
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption
+
+if TYPE_CHECKING:
+    from sweeps.status import StudyStatus, TrialStatus, Watch
+
+# A glance at the results folder costs little, but on a network disk not nothing.
+REFRESH_SECONDS = 2.0
+
+
+def status(
+    target: Annotated[
+        str | None, typer.Argument(metavar="[STUDY|TRIAL]", help="A study, or at least 4 digits of a trial's id; all if not given.")
+    ] = None,
+    scale: Annotated[str | None, typer.Option("--scale", help="Only the plan of this scale.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay and show what changes, until Ctrl-C or until nothing is pending.")] = False,
+    results: ResultsOption = DEFAULT_RESULTS,
+    as_json: JsonOption = False,
+) -> None:
+    """Show per axis what is done, running, failed and pending, and when it will end; for a trial, why it is where it is."""
+    from sweeps.explain import explain
+    from sweeps.status import Watch
+    from sweeps.store import Results, list_plans
+
+    state = Watch(Results(results))
+    trial = state.find_trial(target) if target else None
+    if trial:
+        facts = explain(state, trial)
+        print(json.dumps(facts.as_dict(), indent=1) if as_json else "\n".join(facts.lines()))
+        return
+    plans = state.find_plans(study_name(target), scale) if target else list_plans(state.results)
+    if as_json:
+        print(json.dumps([as_dict(state.study(plan)) for plan in plans], indent=1))
+    elif watch:
+        _watch(state, plans)
+    elif not plans:
+        print(f"no saved plans in {state.results.path}; `odesweep run STUDY` makes one")
+    else:
+        from sweeps.cli.plan import console
+
+        console().print(_view([state.study(plan) for plan in plans], details=target is not None))
+
+
+def study_name(target: str) -> str:
+    """A study's name, also for a file."""
+    if ".py" not in target:
+        return target
+    from sweeps.studies import find
+
+    return find(target).name
+
+
+def as_dict(study: "StudyStatus") -> dict[str, Any]:
+    """The status in numbers, with every trial."""
+    counts = {state: len(study.of(state)) for state in ("done", "running", "failed", "pending")}
+    outcomes = {"done": study.outcomes("done"), "failed": study.outcomes("failed")}
+    return {
+        "plan": study.plan,
+        "workers": study.workers,
+        "eta_seconds": study.eta_seconds,
+        **counts,
+        "outcomes": outcomes,
+        "missing_evaluations": sum(trial.missing_evaluations for trial in study.trials),
+        "missing_probes": sum(trial.missing_probes for trial in study.trials),
+        "trials": [asdict(trial) for trial in study.trials],
+    }
+
+
+def _watch(state: "Watch", plans: list[str]) -> None:
+    from rich.live import Live
+
+    def look() -> "list[StudyStatus]":
+        state.refresh()
+        return [state.study(plan) for plan in plans]
+
+    with Live(_view(look(), details=True), auto_refresh=False) as live:
+        while True:
+            studies = look()
+            live.update(_view(studies, details=True), refresh=True)
+            if not any(study.of("pending") or study.of("running") for study in studies):
+                return
+            time.sleep(REFRESH_SECONDS)
+
+
+def _view(studies: list["StudyStatus"], details: bool) -> Any:
+    from rich.console import Group
+
+    return Group(*(part for study in studies for part in (_headline(study), *([_table(study)] if details else []))))
+
+
+def _headline(study: "StudyStatus") -> str:
+    from sweeps.cli.plan import count, duration
+
+    parts = [f"{len(study.of('done'))} of {count(len(study.trials), 'trial')} done", *_words(study.outcomes("done"), "completed")]
+    for state in ("running", "failed", "pending"):
+        if number := len(study.of(state)):
+            parts += [f"{number} {state}", *(_words(study.outcomes(state)) if state == "failed" else [])]
+    if missing := sum(trial.missing_evaluations + trial.missing_probes for trial in study.of("done")):
+        parts.append(f"{missing} evaluations or probes of trained nets missing")
+    if study.eta_seconds is not None:
+        parts.append(f"{count(study.workers, 'worker')}, about {duration(study.eta_seconds)} to go")
+    return f"[bold]{study.plan}[/bold]  " + ", ".join(parts)
+
+
+def _words(outcomes: dict[str, int], usual: str = "") -> list[str]:
+    named = [f"{n} {outcome}" for outcome, n in outcomes.items() if outcome != usual]
+    return [f"({', '.join(named)})"] if named else []
+
+
+def _table(study: "StudyStatus") -> Any:
+    from rich.table import Table
+
+    failures = sorted({trial.outcome or "" for trial in study.trials if trial.outcome not in (None, "completed")})
+    table = Table("axis", "value", "trials", "completed", *failures, "running", "pending", box=None, pad_edge=False, header_style="bold")
+    for column in table.columns[2:]:
+        column.justify, column.no_wrap = "right", True
+    for axis, values in study.by_axis().items():
+        for index, (value, trials) in enumerate(values.items()):
+            table.add_row(axis if index == 0 else "", value, str(len(trials)), *_counts(trials, ["completed", *failures]))
+    return table
+
+
+def _counts(trials: list["TrialStatus"], outcomes: list[str]) -> list[str]:
+    numbers = [sum(trial.outcome == outcome for trial in trials) for outcome in outcomes]
+    numbers += [sum(trial.state == state for trial in trials) for state in ("running", "pending")]
+    return [str(number) if number else "·" for number in numbers]

@@ -1,0 +1,55 @@
+"""`odesweep studies`: what there is, how large it is, and what it costs."""
+
+import json
+from typing import Any
+
+from sweeps.cli import JsonOption
+
+
+def studies(as_json: JsonOption = False) -> None:
+    """List the studies: scales, cells, trials, predicted hours, paper."""
+    from sweeps.overrides import select
+    from sweeps.plan import plan
+    from sweeps.studies import studies as all_studies
+
+    rows: list[dict[str, Any]] = []
+    for study in all_studies().values():
+        for scale in study.scales:
+            current = plan(select(study, scale))
+            rows.append(
+                {
+                    "study": study.name,
+                    "scale": scale,
+                    "cells": len({entry.trial.cell_id for entry in current.entries}),
+                    "trials": len(current.entries),
+                    "evaluations": sum(len(entry.trial.evaluations) for entry in current.entries),
+                    "predicted_core_hours": current.seconds / 3600,
+                    "paper": study.paper,
+                    "title": study.title,
+                    "testing": study.testing,
+                }
+            )
+    if as_json:
+        print(json.dumps(rows, indent=1))
+    else:
+        _show(rows)
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+
+    from sweeps.cli.plan import console, duration
+
+    table = Table("study", "scale", "cells", "trials", "evaluations", "one core", "paper", "title", box=None, pad_edge=False, header_style="bold")
+    for column in table.columns[:6]:
+        column.no_wrap = True
+    for column in table.columns[2:6]:
+        column.justify = "right"
+    previous = ""
+    for row in rows:
+        name = row["study"] if row["study"] != previous else ""
+        previous = row["study"]
+        paper = "for testing" if row["testing"] else row["paper"]
+        numbers = [f"{row[key]:,}" for key in ("cells", "trials", "evaluations")]
+        table.add_row(name, row["scale"], *numbers, duration(row["predicted_core_hours"] * 3600), paper if name else "", row["title"] if name else "")
+    console().print(table)

@@ -1,0 +1,41 @@
+"""`odesweep doctor`: looks whether this machine and the results folder can do what a sweep needs, before a sweep finds out.
+
+A check is a function of the `Situation` that yields findings; a new one is a function and a place in CHECKS.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+from sweeps.doctor import folder, machine, software, studies, writing
+from sweeps.doctor.finding import Finding, Level, Situation
+
+__all__ = ["CHECKS", "Finding", "Level", "Situation", "examine"]
+
+CHECKS: tuple[Callable[[Situation], Iterable[Finding]], ...] = (
+    software.versions,
+    machine.threads,
+    machine.open_files,
+    machine.shared_memory,
+    folder.file_system,
+    folder.space,
+    folder.same_file_system,
+    writing.works,
+    folder.leftovers,
+    studies.data_sets,
+    # Last: these wait for torch, which imports while the others look.
+    software.torch_imports,
+    machine.gpu,
+)
+
+
+def examine(results: Path, data_root: Path | None) -> Iterator[Finding]:
+    """Every finding as soon as it is known, in the order of CHECKS; a check that cannot look is a finding too."""
+    situation = Situation(results, data_root)
+    with closing(situation.torch) as torch:
+        torch.start()
+        for check in CHECKS:
+            try:
+                yield from check(situation)
+            except OSError as error:
+                yield Finding(Level.ERROR, check.__name__.replace("_", " "), f"cannot look: {error}", "make that readable, or give another folder")

@@ -1,0 +1,114 @@
+"""What a check is given and what it says."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from enum import StrEnum
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from sweeps.store import Results
+
+
+class Level(StrEnum):
+    """ok: as it should be. warning: a sweep runs, but something will hurt or is missing. error: a sweep will fail."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line: what was looked at, how it is, and what to do unless all is well."""
+
+    level: Level
+    name: str
+    text: str
+    remedy: str = ""
+
+    def __post_init__(self) -> None:
+        # Messages of the system may have line breaks.
+        for part in ("text", "remedy"):
+            object.__setattr__(self, part, " ".join(getattr(self, part).split()))
+        assert bool(self.remedy) == (self.level is not Level.OK), self
+
+
+_IMPORTS = """
+import json, torch, torchvision, torchdiffeq
+devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
+print(json.dumps({"devices": [torch.cuda.get_device_name(device) for device in devices], "cuda": torch.version.cuda}))
+"""
+
+
+class TorchProbe:
+    """A Python that imports torch, torchvision and torchdiffeq together, which takes seconds, while other checks go on."""
+
+    def __init__(self, seconds: float = 120.0) -> None:
+        self.seconds = seconds
+        self._process: subprocess.Popen[str] | None = None
+        self._answer: tuple[dict[str, Any] | None, str] | None = None
+
+    def start(self) -> None:
+        """Begin, where torch is installed at all."""
+        if version("torch") and self._process is None:
+            command = [sys.executable, "-P", "-W", "ignore", "-c", _IMPORTS]
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def answer(self) -> tuple[dict[str, Any] | None, str]:
+        """What torch sees (`devices`, `cuda`) or None, and why not: the last line it said, empty when torch is not installed."""
+        if self._answer is None:
+            self.start()
+            self._answer = (None, "") if self._process is None else self._wait(self._process)
+        return self._answer
+
+    def close(self) -> None:
+        """End it when nobody wants the answer any more."""
+        if self._process is not None and self._answer is None:
+            self._process.kill()
+            self._process.communicate()
+
+    def _wait(self, process: subprocess.Popen[str]) -> tuple[dict[str, Any] | None, str]:
+        try:
+            out, err = process.communicate(timeout=self.seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            return None, f"no answer within {self.seconds:.0f} s"
+        if process.returncode:
+            return None, (err.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
+        return json.loads(out.splitlines()[-1]), ""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """results: the folder, which need not exist. data_root: the folder with data sets, if one is named."""
+
+    results: Path
+    data_root: Path | None
+    torch: TorchProbe = field(default_factory=TorchProbe)
+
+    @property
+    def folders(self) -> Results:
+        """The results folder's layout."""
+        return Results(self.results)
+
+    @property
+    def existing(self) -> Path:
+        """The results folder, or the nearest folder above it that exists, where it would be made."""
+        return nearest_existing(self.folders.path)
+
+
+def nearest_existing(path: Path) -> Path:
+    """`path` or the nearest above it that is there; may be a file."""
+    return next(one for one in (path, *path.parents) if one.exists())
+
+
+def version(package: str) -> str | None:
+    """Installed version, read without importing; None when it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

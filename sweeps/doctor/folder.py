@@ -1,0 +1,120 @@
+"""Where the results lie: what kind of file system, how much room, and what killed writers left there."""
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from sweeps.doctor.finding import Finding, Level, Situation, nearest_existing
+from sweeps.store import TABLES, Results
+
+# About 100,000 runs: 10 kB of rows, some files of weights and checkpoints each.
+LEAST_FREE_BYTES = 5 * 10**9
+LEAST_FREE_INODES = 100_000
+# As old as `compact --prune` wants them; a file that is being written is younger.
+LEFTOVER_SECONDS = 24 * 3600.0
+
+NETWORK = {
+    "nfs",
+    "nfs4",
+    "lustre",
+    "gpfs",
+    "beegfs",
+    "cephfs",
+    "ceph",
+    "fuse.sshfs",
+    "cifs",
+    "smb3",
+    "9p",
+    "glusterfs",
+    "fuse.glusterfs",
+    "afs",
+    "orangefs",
+}
+IN_MEMORY = {"tmpfs", "ramfs"}
+
+
+def file_system(situation: Situation) -> Iterator[Finding]:
+    """What kind the results lie on."""
+    kind, mount = mounted(situation.existing)
+    text = f"{situation.folders.path} on {kind} ({mount})"
+    if not situation.folders.path.exists():
+        text += ", not made yet"
+    if kind in IN_MEMORY:
+        yield Finding(Level.WARNING, "results", f"{text}: in memory, gone when the machine restarts", "give a folder on a disk with --results")
+    elif kind in NETWORK:
+        yield Finding(Level.OK, "results", f"{text}: network file system; other machines see new files some seconds later")
+    else:
+        yield Finding(Level.OK, "results", f"{text}: local; other machines do not see it")
+
+
+def mounted(path: Path, table: Path = Path("/proc/self/mounts")) -> tuple[str, str]:
+    """Type and mount point of the file system that `path` lies on. table: as in /proc/mounts, later lines hide earlier ones."""
+    real, best = path.resolve(), ("unknown", "/")
+    for line in table.read_text().splitlines():
+        mount, kind = line.split()[1:3]
+        # Spaces and the like are written as octal escapes.
+        mount = re.sub(r"\\([0-7]{3})", lambda escape: chr(int(escape[1], 8)), mount)
+        if real.is_relative_to(mount) and len(mount) >= len(best[1]):
+            best = (kind, mount)
+    return best
+
+
+def space(situation: Situation) -> Iterator[Finding]:
+    """Free bytes and free inodes. Caveat: a quota of one's own is not seen here."""
+    found = os.statvfs(situation.existing)
+    free, inodes = found.f_bavail * found.f_frsize, found.f_favail
+    # Some file systems (btrfs, several network ones) make inodes as they need them and report none.
+    counted = found.f_files > 0
+    text = f"{free / 1e9:,.1f} GB and {f'{inodes:,}' if counted else 'any number of'} files free"
+    if free < LEAST_FREE_BYTES or (counted and inodes < LEAST_FREE_INODES):
+        wanted = f"{LEAST_FREE_BYTES / 1e9:.0f} GB and {LEAST_FREE_INODES:,} files"
+        yield Finding(Level.WARNING, "disk", f"{text}; a large sweep wants {wanted}", "make room, or give a folder elsewhere with --results")
+    else:
+        yield Finding(Level.OK, "disk", text)
+
+
+def same_file_system(situation: Situation) -> Iterator[Finding]:
+    """Results and the state beside them."""
+    results, state = situation.folders.path, situation.folders.state
+    if state.exists() and not state.is_dir():
+        yield Finding(Level.ERROR, "state", f"{state} is not a folder, and checkpoints go there", "move it away, or give another --results")
+    elif nearest_existing(results).stat().st_dev == nearest_existing(state).stat().st_dev:
+        yield Finding(Level.OK, "state", f"checkpoints in {state.name}, on the same file system")
+    else:
+        remedy = "if the results folder is itself a mount point, give a folder inside it with --results"
+        yield Finding(Level.WARNING, "state", f"checkpoints in {state}, on another file system than the results", remedy)
+
+
+def leftovers(situation: Situation) -> Iterator[Finding]:
+    """Files that killed writers left unfinished, in the folders where the store writes."""
+    old = sum(_count(folder, time.time() - LEFTOVER_SECONDS) for folder in _written(situation.folders))
+    if old:
+        yield Finding(
+            Level.WARNING,
+            "leftovers",
+            f"{old:,} files that killed writers left unfinished over a day ago; harmless",
+            "odesweep compact --prune removes them",
+        )
+    else:
+        yield Finding(Level.OK, "leftovers", "no unfinished files older than a day")
+
+
+def _written(results: Results) -> list[Path]:
+    tables = [folder for table in TABLES for folder in (results.parts(table), results.merged(table), results.generations(table))]
+    return [*tables, results.manifests, results.weights, results.plans, results.submissions, results.retractions]
+
+
+def _count(folder: Path, before_seconds: float) -> int:
+    if not folder.is_dir():
+        return 0
+    count = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") and entry.name.endswith(".tmp"):
+                try:
+                    count += entry.stat().st_mtime < before_seconds
+                except FileNotFoundError:
+                    continue  # its writer has just finished it
+    return count

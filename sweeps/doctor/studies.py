@@ -1,0 +1,30 @@
+"""Whether the data sets of the shipped studies are there. Workers never download."""
+
+from collections.abc import Iterator
+
+from sweeps.doctor.finding import Finding, Level, Situation
+
+
+def data_sets(situation: Situation) -> Iterator[Finding]:
+    """One line per data set that lies in files."""
+    from odecore.config.data import missing_files
+    from sweeps.overrides import select
+    from sweeps.studies import studies
+
+    users: dict[str, dict[str, None]] = {}
+    missing: dict[str, list[str]] = {}
+    for study in studies().values():
+        for scale in study.scales:
+            for config in dict.fromkeys(trial.spec.data for trial in select(study, scale).declared):
+                # Without a folder everything that lies in files is missing, so this tells which data sets do.
+                if missing_files(config, None):
+                    users.setdefault(config.name, {})[study.name] = None
+                    missing[config.name] = missing_files(config, situation.data_root)
+    for name, names in users.items():
+        wanted = f"needed by {', '.join(names)}"
+        if not missing[name]:
+            yield Finding(Level.OK, f"data {name}", f"complete in {situation.data_root}; {wanted}")
+            continue
+        text = f"{missing[name][0]} is not in {situation.data_root}" if situation.data_root else "no data folder is named"
+        remedy = "lay the files out as torchvision does and name the folder with --data-root or ODESWEEP_DATA"
+        yield Finding(Level.WARNING, f"data {name}", f"{text}; {wanted}", remedy)

@@ -1,0 +1,114 @@
+"""Does what the store does in the results folder, with files of its own: publish, link, append, and be seen by another process."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+from sweeps.doctor.finding import Finding, Level, Situation
+from sweeps.store import publish_bytes
+
+MOST_SKEW_SECONDS = 5.0
+ELSEWHERE = "give a folder on another file system with --results"
+
+# A second process: lists the folder, then publishes what it saw.
+_SECOND = """
+import pathlib, sys
+folder = pathlib.Path(sys.argv[1])
+seen = " ".join(sorted(path.name for path in folder.iterdir()))
+(folder / ".two.tmp").write_text(seen)
+(folder / ".two.tmp").rename(folder / "two")
+"""
+
+
+def works(situation: Situation) -> Iterator[Finding]:
+    """Does in a hidden folder what the store does, and removes it."""
+    place = situation.existing
+    if not place.is_dir():
+        yield Finding(Level.ERROR, "write", f"{place} is not a folder", "move it away, or give another --results")
+        return
+    probe = place / f".odesweep-doctor-{uuid4().hex[:8]}"
+    try:
+        probe.mkdir()
+    except OSError as error:
+        yield Finding(Level.ERROR, "write", f"cannot write in {place}: {error.strerror}", "free or repair that place, or give another with --results")
+        return
+    try:
+        for name, attempt in ATTEMPTS.items():
+            yield _tried(name, attempt, probe)
+    finally:
+        shutil.rmtree(probe, ignore_errors=True)
+
+
+def _tried(name: str, attempt: Callable[[Path], Finding], probe: Path) -> Finding:
+    try:
+        return attempt(probe)
+    except OSError as error:
+        return Finding(Level.ERROR, name, f"fails: {error.strerror or error}", ELSEWHERE)
+
+
+def _rename(probe: Path) -> Finding:
+    """Published as the store publishes; another process must see it, and its file must be seen here."""
+    start = time.perf_counter()
+    publish_bytes(probe / "one", b"odesweep")
+    milliseconds = (time.perf_counter() - start) * 1e3
+    done = subprocess.run([sys.executable, "-S", "-c", _SECOND, str(probe)], capture_output=True, text=True, timeout=60)
+    if done.returncode:
+        return Finding(Level.ERROR, "rename", f"fails in a second process: {done.stderr.strip().splitlines()[-1]}", ELSEWHERE)
+    here, there = sorted(path.name for path in probe.iterdir()), (probe / "two").read_text().split()
+    if here != ["one", "two"] or there != ["one"]:
+        return Finding(Level.ERROR, "rename", f"two processes do not see the same files: {here} and {there}", ELSEWHERE)
+    return Finding(Level.OK, "rename", f"works, with fsync in {milliseconds:.1f} ms, and a second process sees it")
+
+
+def _link(probe: Path) -> Finding:
+    """`compact` publishes by linking, which must refuse a name that is taken."""
+    (probe / "source").touch()
+    remedy = "run workers here if you like, but copy the results elsewhere before `odesweep compact`"
+    try:
+        (probe / "linked").hardlink_to(probe / "source")
+    except OSError as error:
+        return Finding(Level.WARNING, "link", f"no hard links here: {error.strerror}", remedy)
+    try:
+        (probe / "linked").hardlink_to(probe / "source")
+    except FileExistsError:
+        return Finding(Level.OK, "link", "works, and refuses a name that is taken")
+    return Finding(Level.WARNING, "link", "a link replaces a file that is there", remedy)
+
+
+def _append(probe: Path) -> Finding:
+    """Events are lines appended to a file, each by itself."""
+    path, lines = probe / "events.jsonl", ('{"n": 1}\n', '{"n": 2}\n')
+    for line in lines:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(descriptor, line.encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    if path.read_text() != "".join(lines):
+        return Finding(Level.ERROR, "append", "lines appended to a file do not all stay", ELSEWHERE)
+    return Finding(Level.OK, "append", "works")
+
+
+def _clock(probe: Path) -> Finding:
+    before = time.time()
+    (probe / "now").write_text("now")
+    return compare_clocks((probe / "now").stat().st_mtime, before, time.time())
+
+
+def compare_clocks(mtime_seconds: float, before_seconds: float, after_seconds: float) -> Finding:
+    """mtime: of a file written between the two times of this machine's clock."""
+    skew = max(before_seconds - mtime_seconds, mtime_seconds - after_seconds, 0.0)
+    if skew > MOST_SKEW_SECONDS:
+        side = "ahead of" if mtime_seconds > after_seconds else "behind"
+        remedy = "set both clocks by NTP; until then old and new files may be mistaken for each other"
+        return Finding(Level.WARNING, "clock", f"the file system's clock is {skew:.0f} s {side} this machine's", remedy)
+    return Finding(Level.OK, "clock", f"file system and machine agree within {MOST_SKEW_SECONDS:.0f} s")
+
+
+ATTEMPTS: dict[str, Callable[[Path], Finding]] = {"rename": _rename, "link": _link, "append": _append, "clock": _clock}

@@ -1,0 +1,183 @@
+"""What is left to do: the difference between a grid and what is accepted. Pure; `look` reads the results folder for it, `save` keeps the grid."""
+
+import json
+import shlex
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from sweeps.cost import Costs
+from sweeps.errors import UserError
+from sweeps.grid import PlannedEvaluation, PlannedProbe, PlannedTrial
+from sweeps.overrides import Selection
+from sweeps.spec import TrialSpec, canonical, parse
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sweeps.store import Results
+
+State = Literal["done", "pending", "in_flight"]
+# What `plan` needs to know about accepted runs.
+ROW_COLUMNS = ("trial_id", "cell_id", "spec", "outcome", "train_seconds", "evaluations_forward", "code_hash")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One selected trial and what is left of it. outcome: of its accepted row. seconds: of one core, for what is left."""
+
+    trial: PlannedTrial
+    state: State
+    outcome: str | None
+    missing_evaluations: tuple[PlannedEvaluation, ...]
+    missing_probes: tuple[PlannedProbe, ...]
+    seconds: float
+
+    @property
+    def submits(self) -> bool:
+        """Whether anything would be submitted for it: training, or evaluations and probes of kept weights."""
+        return self.state == "pending" or (self.state == "done" and bool(self.missing_evaluations or self.missing_probes))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The selected trials with their states. stale: accepted trial -> the selected one that differs from it only in component revisions.
+
+    code_hashes: code hash -> accepted rows of the selection that come from it.
+    """
+
+    selection: Selection
+    entries: tuple[Entry, ...]
+    stale: dict[str, str]
+    code_hashes: dict[str, int]
+
+    def of(self, state: State) -> list[Entry]:
+        """Entries in that state."""
+        return [entry for entry in self.entries if entry.state == state]
+
+    @property
+    def seconds(self) -> float:
+        """Core-seconds predicted for all that would be submitted."""
+        return sum(entry.seconds for entry in self.entries if entry.submits)
+
+
+def plan(
+    selection: Selection,
+    accepted: Sequence[Mapping[str, Any]] = (),
+    done_evaluations: Collection[tuple[str, str]] = frozenset(),
+    done_probes: Collection[tuple[str, str]] = frozenset(),
+    in_flight: Collection[str] = frozenset(),
+) -> Plan:
+    """What is left of `selection`.
+
+    accepted: the accepted runs, of any study, with ROW_COLUMNS. done_evaluations, done_probes: (trial_id, eval_id or probe_id) of accepted weights.
+    in_flight: trials that somebody works on. A run that did not complete has no weights, so none of its evaluations is missing.
+    """
+    rows = {row["trial_id"]: row for row in accepted}
+    costs = Costs.from_rows(accepted)
+    entries: list[Entry] = []
+    for trial in selection.selected:
+        row = rows.get(trial.trial_id)
+        outcome = row["outcome"] if row else None
+        due = outcome in (None, "completed")
+        evaluations = tuple(one for one in trial.evaluations if due and (trial.trial_id, one.eval_id) not in done_evaluations)
+        probes = tuple(one for one in trial.probes if due and (trial.trial_id, one.probe_id) not in done_probes)
+        state: State = "done" if row else "in_flight" if trial.trial_id in in_flight else "pending"
+        seconds = 0.0 if row else costs.train_seconds(trial.spec, trial.cell_id)
+        seconds += sum(costs.evaluation_seconds(trial.spec, trial.cell_id, one.evaluation) for one in evaluations)
+        entries.append(Entry(trial, state, outcome, evaluations, probes, seconds))
+    hashes = Counter(rows[trial.trial_id]["code_hash"] or "unknown" for trial in selection.selected if trial.trial_id in rows)
+    return Plan(selection, tuple(entries), stale(selection.selected, accepted), dict(hashes))
+
+
+def stale(trials: Sequence[PlannedTrial], accepted: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Accepted trial_id -> planned trial_id of the same spec, where only revisions of components differ."""
+    planned = {_text(trial.spec): trial.trial_id for trial in trials}
+    ids = {trial.trial_id for trial in trials}
+    likely = {_glance(trial.spec.model_dump(mode="json")) for trial in trials}
+    found: dict[str, str] = {}
+    for row in accepted:
+        if row["trial_id"] in ids:
+            continue
+        values = json.loads(row["spec"])
+        # Most rows of other studies end here, long before the cost of a full parse.
+        if _glance(values) not in likely:
+            continue
+        try:
+            text = _text(parse(values))
+        except UserError:
+            continue  # written by code whose specs had other fields: a different trial
+        if text in planned:
+            found[row["trial_id"]] = planned[text]
+    return found
+
+
+def _text(spec: TrialSpec) -> str:
+    return json.dumps(canonical(spec), sort_keys=True)
+
+
+def _glance(values: Mapping[str, Any]) -> tuple[Any, ...]:
+    solver, train = values["solver"], values["train"]
+    return (
+        values["seed"],
+        values["data"]["name"],
+        values["model"]["name"],
+        solver["name"],
+        solver.get("steps"),
+        train["iterations"],
+        train["epochs"],
+    )
+
+
+def rows(selection: Selection, costs: Costs, reference: str | None = None) -> list[dict[str, Any]]:
+    """The full declared grid as rows of a plan file. reference: how the study is named on the command line, if not by its name."""
+    return [
+        {
+            "trial_id": trial.trial_id,
+            "cell_id": trial.cell_id,
+            "axes": trial.axes,
+            "seed": trial.spec.seed,
+            "predicted_seconds": costs.train_seconds(trial.spec, trial.cell_id)
+            + sum(costs.evaluation_seconds(trial.spec, trial.cell_id, one.evaluation) for one in trial.evaluations),
+            "command": command(selection, trial, reference),
+            "evaluations": [{"eval_id": one.eval_id, "axes": one.axes} for one in trial.evaluations],
+            "probes": [{"probe_id": one.probe_id, "name": one.probe.name, "axes": one.axes} for one in trial.probes],
+        }
+        for trial in selection.declared
+    ]
+
+
+def command(selection: Selection, trial: PlannedTrial, reference: str | None = None) -> str:
+    """The command that makes this one trial."""
+    chosen = [f"{axis}={value}" for axis, value in trial.axes.items()] + [f"seed={trial.spec.seed}"]
+    return shlex.join(["odesweep", "run", reference or selection.study.name, "--scale", selection.scale, *selection.overrides, *chosen])
+
+
+def save(results: "Results", selection: Selection, costs: Costs, reference: str | None = None) -> "Path":
+    """Write the full declared grid as the selection's plan file. Raises InfrastructureError when it cannot be written."""
+    from sweeps.store import write_plan
+
+    study = selection.study
+    metadata = {
+        "study": study.name,
+        "scale": selection.scale,
+        "overrides": " ".join(selection.overrides),
+        "title": study.title,
+        "question": study.question,
+        "scale_label": study.scales[selection.scale].label,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    return write_plan(results, selection.plan_name, rows(selection, costs, reference), metadata)
+
+
+def look(results: "Results", selection: Selection, in_flight: Collection[str] = frozenset()) -> tuple[Plan, Costs]:
+    """`plan` with what the results folder holds; a folder that does not exist holds nothing. Raises InfrastructureError if it cannot be read."""
+    from sweeps.store import StoreView, accepted_runs
+
+    accepted = accepted_runs(results, ROW_COLUMNS).to_pylist()
+    view = StoreView(results)
+    evaluations = {(trial, one) for trial, _, one in view.done_evaluations}
+    probes = {(trial, one) for trial, _, one in view.done_probes}
+    return plan(selection, accepted, evaluations, probes, in_flight), Costs.from_rows(accepted)

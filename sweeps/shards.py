@@ -1,0 +1,49 @@
+"""Dividing a submission's trials into shards, the lists that slots work through."""
+
+import heapq
+import math
+import os
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+from sweeps.profiles import Profile
+
+# Shards per slot: enough that slots which finish early find another, few enough that each is one file of results and one start.
+SHARDS_PER_SLOT = 4
+
+
+class Timed(Protocol):
+    """Anything whose duration somebody predicted."""
+
+    @property
+    def predicted_seconds(self) -> float:
+        """Predicted duration, s."""
+        ...
+
+
+T = TypeVar("T", bound=Timed)
+
+
+def balance(tasks: Sequence[T], shards: int) -> list[list[T]]:
+    """At most `shards` lists of about equal predicted length, the longest first, and within each the longest task first.
+
+    Each task, longest first, goes to the shard with least to do (Graham 1969: at most 4/3 of the best possible longest shard).
+    """
+    lists: list[list[T]] = [[] for _ in range(min(shards, len(tasks)))]
+    heap = [(0.0, 0, index) for index in range(len(lists))]
+    for task in sorted(tasks, key=lambda task: task.predicted_seconds, reverse=True):
+        # The count breaks ties, so that tasks of no predicted length spread as well.
+        seconds, count, index = heapq.heappop(heap)
+        lists[index].append(task)
+        heapq.heappush(heap, (seconds + max(0.0, task.predicted_seconds), count + 1, index))
+    return sorted(lists, key=lambda shard: sum(task.predicted_seconds for task in shard), reverse=True)
+
+
+def shard_count(tasks: int, executor: str, profile: Profile) -> int:
+    """How many shards a submission has: one inline; else as the profile says, or some for every slot this machine would have."""
+    if executor == "inline":
+        return 1
+    if profile.trials_per_shard:
+        return math.ceil(tasks / profile.trials_per_shard)
+    slots = profile.slots or max(1, len(os.sched_getaffinity(0)) // profile.cpus)
+    return min(tasks, SHARDS_PER_SLOT * slots)

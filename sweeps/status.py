@@ -1,0 +1,195 @@
+"""How a study stands: a fold of its plan, the rows and the events. Pure, except `Watch`, which reads the results folder again and again."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sweeps.errors import UserError
+from sweeps.limits import Limits
+from sweeps.store import FINAL_OUTCOMES, EventReader, Results, StoreView, list_plans, read_plan, uncollected
+from sweeps.store import Attempt as Row
+from sweeps.worker.history import Attempt, History, process_alive
+
+Alive = Callable[[str, int], bool | None]
+State = Literal["done", "running", "failed", "pending"]
+# Fewer digits than this name a trial by accident.
+SHORTEST_PREFIX = 4
+
+
+@dataclass(frozen=True)
+class TrialStatus:
+    """One planned trial. outcome: of its accepted row, or of its last row when it failed. attempt: the one that is running."""
+
+    trial_id: str
+    axes: dict[str, str]
+    state: State
+    outcome: str | None
+    attempt: Attempt | None
+    predicted_seconds: float
+    missing_evaluations: int
+    missing_probes: int
+
+
+@dataclass(frozen=True)
+class StudyStatus:
+    """All trials of one plan. workers: how many work on it now. eta_seconds: until nothing is pending; None when nobody works on it."""
+
+    plan: str
+    title: str
+    trials: tuple[TrialStatus, ...]
+    workers: int
+    eta_seconds: float | None
+
+    def of(self, state: State) -> list[TrialStatus]:
+        """Trials in that state."""
+        return [trial for trial in self.trials if trial.state == state]
+
+    def outcomes(self, state: State) -> dict[str, int]:
+        """Outcome -> number of trials in that state with it."""
+        return dict(Counter(trial.outcome or "" for trial in self.of(state)))
+
+    def by_axis(self) -> dict[str, dict[str, list[TrialStatus]]]:
+        """Axis (and seed) -> value -> trials, in the plan's order."""
+        found: dict[str, dict[str, list[TrialStatus]]] = {}
+        for trial in self.trials:
+            for axis, value in trial.axes.items():
+                found.setdefault(axis, {}).setdefault(value, []).append(trial)
+        return found
+
+
+def fold(
+    plan: str,
+    title: str,
+    planned: Sequence[Mapping[str, Any]],
+    view: StoreView,
+    history: History,
+    now: float,
+    claim_seconds: float,
+    alive: Alive,
+) -> StudyStatus:
+    """The status of a plan's rows `planned` at `now` (epoch seconds), from rows and events read before."""
+    trials = tuple(_trial(row, view, history, now, claim_seconds, alive) for row in planned)
+    running = [trial for trial in trials if trial.attempt is not None]
+    workers = len({trial.attempt.worker for trial in running if trial.attempt})
+    return StudyStatus(plan, title, trials, workers, _eta_seconds(trials, history, workers, now))
+
+
+def _trial(planned: Mapping[str, Any], view: StoreView, history: History, now: float, claim_seconds: float, alive: Alive) -> TrialStatus:
+    trial_id = planned["trial_id"]
+    accepted = view.accepted.get(trial_id)
+    running = history.running(trial_id, now, claim_seconds, alive)
+    state, outcome = _state(trial_id, accepted, view, bool(running))
+    weights = accepted.weights_sha256 if accepted else None
+    due = accepted is None or weights is not None
+    return TrialStatus(
+        trial_id,
+        {**planned["axes"], "seed": str(planned["seed"])},
+        state,
+        outcome,
+        running[0] if running else None,
+        planned["predicted_seconds"] or 0.0,
+        sum(due and (trial_id, weights, one["eval_id"]) not in view.done_evaluations for one in planned["evaluations"]),
+        sum(due and (trial_id, weights, one["probe_id"]) not in view.done_probes for one in planned["probes"]),
+    )
+
+
+def _state(trial_id: str, accepted: Row | None, view: StoreView, running: bool) -> tuple[State, str | None]:
+    if accepted:
+        return "done", accepted.outcome
+    if running:
+        return "running", None
+    rows = view.attempts.get(trial_id, [])
+    if rows and rows[-1].outcome not in FINAL_OUTCOMES:
+        retried = view.retractions.restarted_at.get(trial_id, 0.0) > rows[-1].finished_at.timestamp()
+        return ("pending", None) if retried else ("failed", rows[-1].outcome)
+    return "pending", None
+
+
+def _eta_seconds(trials: Sequence[TrialStatus], history: History, workers: int, now: float) -> float | None:
+    """Predicted seconds of what is left, corrected by how long finished trials really took, shared by the workers."""
+    if not workers:
+        return None
+    took, predicted = 0.0, 0.0
+    for trial in trials:
+        for attempt in history.attempts.get(trial.trial_id, {}).values():
+            if trial.state == "done" and attempt.ending in FINAL_OUTCOMES and attempt.resume_iteration == 0:
+                took += attempt.seen_at - attempt.started_at
+                predicted += trial.predicted_seconds
+    factor = took / predicted if took and predicted else 1.0
+    left = sum(trial.predicted_seconds * factor for trial in trials if trial.state == "pending")
+    left += sum(max(0.0, trial.predicted_seconds * factor - (now - trial.attempt.started_at)) for trial in trials if trial.attempt)
+    return left / workers
+
+
+class Watch:
+    """What is known of a results folder; every `refresh` reads only what is new."""
+
+    def __init__(self, results: Results) -> None:
+        self.results = results
+        with uncollected():
+            self.view = StoreView(results)
+        self.history = History()
+        self.events: list[dict[str, Any]] = []
+        self.claim_seconds = Limits.from_environment().claim_seconds
+        self._reader = EventReader(results)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read new rows and events."""
+        with uncollected():
+            self.view.refresh()
+            new = self._reader.poll()
+            self.history.add(new)
+            self.events += new
+
+    def study(self, plan: str) -> StudyStatus:
+        """Status of the saved plan of that name. Raises UserError if there is none."""
+        saved = read_plan(self.results, plan)
+        with uncollected():
+            return fold(plan, saved.metadata["title"], saved.rows(), self.view, self.history, time.time(), self.claim_seconds, process_alive)
+
+    def running(self) -> set[str]:
+        """Trials that somebody works on now."""
+        return {trial for trial in self.history.attempts if self.history.running(trial, time.time(), self.claim_seconds, process_alive)}
+
+    def alive(self, host: str, pid: int) -> bool | None:
+        """See `process_alive`."""
+        return process_alive(host, pid)
+
+    def worker_ended(self, worker: str) -> bool:
+        """Whether a worker said that it ended, or its process is gone."""
+        mine = [event for event in self.events if event["worker"] == worker]
+        last = mine[-1]
+        return last["event"] == "worker_ended" or process_alive(last["host"], last["pid"]) is False
+
+    def trial_ids(self) -> set[str]:
+        """Every trial that plans, rows or events know of."""
+        planned = {row["trial_id"] for plan in list_plans(self.results) for row in read_plan(self.results, plan).rows()}
+        return planned | set(self.view.attempts) | set(self.history.attempts)
+
+    def find_trial(self, prefix: str) -> str | None:
+        """The one trial whose id begins with `prefix`, None when none does. Raises UserError when several do."""
+        if len(prefix) < SHORTEST_PREFIX or not set(prefix) <= set("0123456789abcdef"):
+            return None
+        found = sorted(trial for trial in self.trial_ids() if trial.startswith(prefix))
+        if len(found) > 1:
+            raise UserError(
+                f"{prefix} begins the ids of {len(found)} trials: {', '.join(one[: len(prefix) + 4] for one in found[:5])}; type more of it"
+            )
+        return found[0] if found else None
+
+    def find_plans(self, study: str, scale: str | None) -> list[str]:
+        """Saved plans of a study, at one scale or all. Raises UserError when there is none."""
+        wanted = f"{study}@{scale or ''}"
+        found = [plan for plan in list_plans(self.results) if plan.startswith(wanted) and (not scale or plan.partition("+")[0] == wanted)]
+        if not found:
+            there = ", ".join(list_plans(self.results)) or "none"
+            raise UserError(f"no saved plan of study {wanted.removesuffix('@')} and no such trial in {self.results.path}; saved plans: {there}")
+        return found
+
+
+def in_flight(results: Results) -> set[str]:
+    """Trials that somebody works on now, as far as events tell."""
+    return Watch(results).running()

@@ -1,0 +1,52 @@
+"""The results store: Parquet and JSONL files that many workers write and anyone reads, without locks or a server."""
+
+from sweeps.store.accept import accepted_evaluations, accepted_probes, accepted_runs
+from sweeps.store.events import EventLog, EventReader
+from sweeps.store.files import list_folder, publish_bytes, publish_table
+from sweeps.store.folders import Results
+from sweeps.store.plans import Plan, list_plans, plan_path, read_plan, write_plan
+from sweeps.store.python import uncollected
+from sweeps.store.read import read_table
+from sweeps.store.retractions import Retractions, read_retractions, write_retraction
+from sweeps.store.schema import FINAL_OUTCOMES, OUTCOMES, SCHEMAS, TABLES, SchemaError, check_rows, spec_columns
+from sweeps.store.submissions import Submission, cancel_submission, is_cancelled, list_submissions, read_submission, write_submission
+from sweeps.store.view import Attempt, StoreView
+from sweeps.store.write import Writer
+
+__all__ = [
+    "FINAL_OUTCOMES",
+    "OUTCOMES",
+    "SCHEMAS",
+    "TABLES",
+    "Attempt",
+    "EventLog",
+    "EventReader",
+    "Plan",
+    "Results",
+    "Retractions",
+    "SchemaError",
+    "StoreView",
+    "Submission",
+    "Writer",
+    "accepted_evaluations",
+    "accepted_probes",
+    "accepted_runs",
+    "cancel_submission",
+    "check_rows",
+    "is_cancelled",
+    "list_folder",
+    "list_plans",
+    "list_submissions",
+    "plan_path",
+    "publish_bytes",
+    "publish_table",
+    "read_plan",
+    "read_retractions",
+    "read_submission",
+    "read_table",
+    "spec_columns",
+    "uncollected",
+    "write_plan",
+    "write_retraction",
+    "write_submission",
+]

@@ -1,0 +1,105 @@
+"""Which of several rows count: exactly one run per trial, and only what was computed from that run's weights.
+
+Acceptance: only final outcomes, nothing retracted; of what remains the attempt that the newest generation accepted, else the smallest
+(finished_at, attempt_id). So a row that comes late, from a worker cut off with a slow clock, takes nobody's place.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
+from typing import TypeVar
+
+import pyarrow as pa
+
+from sweeps.store.compute import pc
+from sweeps.store.folders import Results
+from sweeps.store.generations import Manifest
+from sweeps.store.read import newest, read_table, smallest
+from sweeps.store.retractions import read_retractions
+from sweeps.store.schema import FINAL_OUTCOMES, KEYS, schema_of
+
+RUN_COLUMNS = ("trial_id", "attempt_id", "outcome", "finished_at", "weights_sha256")
+_Found = TypeVar("_Found")
+_ORDER = ("finished_at", "attempt_id")
+
+
+def accept_runs(runs: pa.Table, retracted: Collection[str], standing: Mapping[str, str] = MappingProxyType({})) -> pa.Table:
+    """The accepted row of each trial, sorted by trial_id. runs: at least RUN_COLUMNS. retracted: attempt ids. standing: trial -> attempt."""
+    rows = _final(runs, retracted)
+    names = rows.column_names
+    stands = pc.is_in(_attempt_key(rows), value_set=pa.array([f"{trial}/{attempt}" for trial, attempt in standing.items()], pa.string()))
+    return smallest(rows.append_column("late", pc.invert(stands)), ("trial_id",), ("late", *_ORDER)).select(names)
+
+
+def accept_derived(table: str, rows: pa.Table, accepted: pa.Table, retracted: Collection[str]) -> pa.Table:
+    """Evaluations or probes of accepted weights, one per (trial_id, weights_sha256, eval_id or probe_id); of a probe its whole block.
+
+    accepted: what `accept_runs` gave. rows: each once, with the table's keys and finished_at.
+    """
+    rows = _final(rows, retracted)
+    rows = rows.filter(pc.is_in(_weights_key(rows), value_set=_weights_key(accepted)))
+    key = ("trial_id", "weights_sha256", KEYS[table][-1])
+    if table == "evaluations":
+        return smallest(rows, key, _ORDER)
+    first = smallest(rows.group_by([*key, *_ORDER], use_threads=False).aggregate([]), key, _ORDER)
+    blocks = pa.chunked_array([_block_key(first, key)])
+    return rows.filter(pc.is_in(_block_key(rows, key), value_set=blocks))
+
+
+def deciding_columns(table: str) -> list[str]:
+    """What `accept_derived` needs to know of a table's rows."""
+    return [*KEYS[table], "finished_at", *(["outcome"] if table == "evaluations" else [])]
+
+
+def _final(rows: pa.Table, retracted: Collection[str]) -> pa.Table:
+    keep = pc.invert(pc.is_in(rows["attempt_id"], value_set=pa.array(sorted(retracted), pa.string())))
+    if "outcome" in rows.column_names:
+        keep = pc.and_(keep, pc.is_in(rows["outcome"], value_set=pa.array(FINAL_OUTCOMES)))
+    return rows.filter(keep)
+
+
+def _attempt_key(rows: pa.Table) -> pa.ChunkedArray:
+    return pc.binary_join_element_wise(rows["trial_id"], rows["attempt_id"], "/")
+
+
+def _weights_key(rows: pa.Table) -> pa.ChunkedArray:
+    """trial_id and weights as one text, null without weights."""
+    return pc.binary_join_element_wise(rows["trial_id"], rows["weights_sha256"], "/")
+
+
+def _block_key(rows: pa.Table, key: Sequence[str]) -> pa.Array:
+    joined = pc.binary_join_element_wise(*(rows[name] for name in (*key, "attempt_id")), "/")
+    return joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined
+
+
+def accepted_runs(results: Results, columns: Sequence[str] | None = None) -> pa.Table:
+    """The one accepted row of every trial that has one, sorted by trial_id. columns: all if None. Raises as `read_table`."""
+    columns = schema_of("runs").names if columns is None else list(columns)
+    runs, standing = unchanged(results, lambda: read_table(results, "runs", list(dict.fromkeys([*columns, *RUN_COLUMNS]))))
+    return accept_runs(runs, read_retractions(results).attempt_ids, standing.accepted).select(columns)
+
+
+def unchanged(results: Results, read: Callable[[], _Found]) -> tuple[_Found, Manifest]:
+    """What `read` gives, and the generation it was read from: read again when `compact` published another one meanwhile."""
+    manifest = newest(results)
+    while True:
+        found = read()
+        before, manifest = manifest, newest(results)
+        if manifest == before:
+            return found, manifest
+
+
+def accepted_evaluations(results: Results, columns: Sequence[str] | None = None) -> pa.Table:
+    """Evaluations of accepted weights, one per (trial_id, eval_id), sorted by it. columns: all if None. Raises as `read_table`."""
+    return _accepted(results, "evaluations", columns)
+
+
+def accepted_probes(results: Results, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """Rows of the probe `name` (such as trajectory) from accepted weights, one block per (trial_id, probe_id). Raises as `read_table`."""
+    return _accepted(results, f"probe_{name}", columns)
+
+
+def _accepted(results: Results, table: str, columns: Sequence[str] | None) -> pa.Table:
+    columns = schema_of(table).names if columns is None else list(columns)
+    accepted = accepted_runs(results, RUN_COLUMNS)
+    rows = read_table(results, table, list(dict.fromkeys([*columns, *deciding_columns(table)])))
+    return accept_derived(table, rows, accepted, read_retractions(results).attempt_ids).select(columns)

@@ -1,0 +1,131 @@
+"""Events: what workers report while they run. JSONL, one writer per file, read incrementally by anyone."""
+
+import json
+import logging
+import math
+import os
+import socket
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from sweeps.store.files import list_folder, one_line
+from sweeps.store.folders import Results, check_name
+from sweeps.store.parquet import warn_once
+
+_LOG = logging.getLogger("odesweep")
+
+
+class EventLog:
+    """Appends to `events/<worker_id>.jsonl`, or to `<worker_id>.<n>.jsonl` when a file may end in half a line."""
+
+    def __init__(self, results: Results, worker_id: str) -> None:
+        self._folder = results.events
+        self._worker_id = check_name(worker_id)
+        self._descriptor: int | None = None
+        self._number = 1
+        results.create()
+
+    def append(self, event: str, *, sync: bool = True, **fields: Any) -> bool:
+        """Add one event; True once it is on disk (without `sync`: handed to the system). A refusing disk is a warning and False.
+
+        Numbers that JSON has no word for (NaN, infinity) become null.
+        """
+        fields = {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in fields.items()}
+        head = {"at": time.time(), "worker": self._worker_id, "host": socket.gethostname(), "pid": os.getpid(), "event": event}
+        line = json.dumps(fields | head, allow_nan=False).encode() + b"\n"
+        try:
+            if self._descriptor is None:
+                self._descriptor = self._open()
+            if os.write(self._descriptor, line) != len(line):
+                raise OSError("only part of the line was written")
+            if sync:
+                os.fsync(self._descriptor)
+        except OSError as error:
+            _LOG.warning("event %s of worker %s was not recorded: %s", event, self._worker_id, error)
+            self._abandon()
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close the file; the next append opens a new one."""
+        if self._descriptor is not None:
+            descriptor, self._descriptor = self._descriptor, None
+            os.close(descriptor)
+
+    def _open(self) -> int:
+        # Never a file that exists: whoever wrote it may have died within a line.
+        while True:
+            try:
+                return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o666)
+            except FileExistsError:
+                self._number += 1
+
+    @property
+    def _path(self) -> Path:
+        return self._folder / (f"{self._worker_id}.jsonl" if self._number == 1 else f"{self._worker_id}.{self._number}.jsonl")
+
+    def _abandon(self) -> None:
+        """After a failed append: the line may be torn. A file in which nothing arrived is removed, else a full disk would collect them."""
+        with suppress(OSError):
+            empty = self._descriptor is not None and os.fstat(self._descriptor).st_size == 0
+            self.close()
+            if empty:
+                self._path.unlink(missing_ok=True)
+
+
+class EventReader:
+    """Reads all event files of a results folder, each line once."""
+
+    def __init__(self, results: Results) -> None:
+        self._folder = results.events
+        self._offsets: dict[str, int] = {}
+        self._lines: dict[str, int] = {}
+
+    def poll(self) -> list[dict[str, Any]]:
+        """Events that were added since the last poll, oldest first. A last line without its end is left for later.
+
+        A line that is not an event is skipped with one warning. Raises InfrastructureError if the folder cannot be read.
+        """
+        with one_line(f"cannot read {self._folder}", "check permissions and the disk"):
+            names = [name for name in list_folder(self._folder) if name.endswith(".jsonl")]
+            events = [event for name in names for event in self._new(name)]
+        return sorted(events, key=lambda event: event["at"])
+
+    def _new(self, name: str) -> list[dict[str, Any]]:
+        path, offset = self._folder / name, self._offsets.get(name, 0)
+        try:
+            if path.stat().st_size <= offset:
+                return []
+            with path.open("rb") as file:
+                file.seek(offset)
+                data = file.read()
+        except FileNotFoundError:
+            return []
+        lines = data.split(b"\n")[:-1]
+        first = self._lines.get(name, 0) + 1
+        self._offsets[name] = offset + sum(len(line) + 1 for line in lines)
+        self._lines[name] = first - 1 + len(lines)
+        return _parse_all(lines) or [event for number, line in enumerate(lines, first) if (event := _parse(path, number, line)) is not None]
+
+
+def _parse_all(lines: list[bytes]) -> list[dict[str, Any]]:
+    """All lines in one call, at less than half the cost of one each; empty if any is not an event."""
+    try:
+        events = json.loads(b"[" + b",".join(lines) + b"]")
+        whole = len(events) == len(lines) and all(isinstance(event["event"], str) and math.isfinite(event["at"]) for event in events)
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError):
+        return []
+    return events if whole else []
+
+
+def _parse(path: Path, number: int, line: bytes) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+        if not isinstance(event["event"], str) or not math.isfinite(event["at"]):
+            raise TypeError("event or at is missing")
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError):
+        warn_once(f"{path}:{number}", f"skipped line {number} of {path}: not an event")
+        return None
+    return event

@@ -1,0 +1,135 @@
+"""How a file comes to be in the store: whole or not at all, on any POSIX file system, NFS and Lustre included."""
+
+import errno
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sweeps.errors import InfrastructureError
+from sweeps.store.schema import VERSION, VERSION_KEY
+
+_FEW_ROWS = 100
+
+
+def list_folder(path: Path) -> list[str]:
+    """Sorted names in a folder, hidden ones left out (files being written begin with a dot); empty if there is no such folder.
+
+    The only place where the store lists anything.
+    """
+    try:
+        names = [entry.name for entry in path.iterdir()]
+    except FileNotFoundError:
+        return []
+    return sorted(name for name in names if not name.startswith("."))
+
+
+def publish_bytes(path: Path, data: bytes, *, replace: bool = False) -> None:
+    """Put `data` at `path`: written beside it, fsynced, renamed, folder fsynced. Readers see all of it or nothing.
+
+    A file that is already there with the same content is success. Raises FileExistsError if its content differs, unless `replace`, and
+    OSError if the disk refuses; nothing is left behind then.
+    """
+    if not replace and path.exists():
+        if _holds(path, data):
+            _sync_folder(path.parent)
+            return
+        raise FileExistsError(errno.EEXIST, "another file of this name is there, with other content", str(path))
+    with _written_beside(path, lambda file: file.write(data)) as temporary:
+        _rename(temporary, path, data)
+
+
+def publish_stream(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Put at `path`, a name never used before, what `write` writes into a binary file; otherwise as `publish_bytes`."""
+    with _written_beside(path, write) as temporary:
+        temporary.rename(path)
+
+
+def publish_first(path: Path, data: bytes) -> bool:
+    """Put `data` at `path` unless somebody was first: of any number of callers exactly one gets True. OSError as `publish_bytes`."""
+    with _written_beside(path, lambda file: file.write(data)) as temporary:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            # Also what an NFS client is told that missed the server's reply to its own link.
+            return _holds(path, data)
+        finally:
+            temporary.unlink(missing_ok=True)
+    return True
+
+
+@contextmanager
+def _written_beside(path: Path, write: Callable[[BinaryIO], object]) -> Iterator[Path]:
+    """A hidden file beside `path`, written and fsynced, gone when the block fails; afterwards the folder is fsynced."""
+    temporary = path.with_name(f".{uuid4().hex}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        yield temporary
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    return path.exists() and path.stat().st_size == len(data) and path.read_bytes() == data
+
+
+def _rename(temporary: Path, path: Path, data: bytes) -> None:
+    try:
+        temporary.rename(path)
+    except FileNotFoundError:
+        # An NFS client that missed the server's reply sends the rename again and is told that the source is gone.
+        if not _holds(path, data):
+            raise
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems have no fsync of folders; the rename is then as durable as it gets.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def publish_table(path: Path, table: pa.Table, metadata: Mapping[str, str] | None = None, *, replace: bool = False) -> None:
+    """Publish `table` as Parquet with `metadata` and the schema version in the file's key-value metadata. Raises as `publish_bytes`."""
+    publish_bytes(path, encode_table(table, metadata), replace=replace)
+
+
+def encode_table(table: pa.Table, metadata: Mapping[str, str] | None = None) -> bytes:
+    """The Parquet file's bytes. Pages carry checksums, so that a flipped bit is noticed when it is read."""
+    pairs = {key.encode(): value.encode() for key, value in (metadata or {}).items()} | {VERSION_KEY: str(VERSION).encode()}
+    # A table of few rows is nearly all per-column overhead: dictionaries, statistics and zstd made reading one row twice as slow (measured).
+    small = table.num_rows < _FEW_ROWS
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table.replace_schema_metadata(pairs),
+        sink,
+        compression="snappy" if small else "zstd",
+        use_dictionary=not small,
+        write_statistics=not small,
+        write_page_checksum=True,
+    )
+    return sink.getvalue().to_pybytes()
+
+
+@contextmanager
+def one_line(failed: str, consequence: str) -> Iterator[None]:
+    """Turn an OSError inside into one line for the user: what failed, the system's reason, what that means."""
+    try:
+        yield
+    except OSError as error:
+        raise InfrastructureError(f"{failed}: {error.strerror or error}; {consequence}") from None

@@ -1,0 +1,114 @@
+"""Where everything lies under a results folder, and which names may become file names there."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweeps.errors import UserError
+from sweeps.store.files import one_line
+from sweeps.store.schema import TABLES, schema_of
+
+_PART = re.compile(r"[A-Za-z0-9_+@-][A-Za-z0-9._+@-]*")
+# Room for a suffix of ours within the 255 bytes of a file name.
+_LONGEST = 180
+
+
+@dataclass(frozen=True)
+class Results:
+    """A results folder. Making one touches nothing; `create` makes what is missing. path: the folder, relative or absolute."""
+
+    path: Path
+
+    def __init__(self, path: Path | str) -> None:
+        object.__setattr__(self, "path", Path(path).absolute())
+
+    def parts(self, table: str) -> Path:
+        """Files as workers publish them, one per time slice."""
+        schema_of(table)
+        return self.path / "parts" / table
+
+    def merged(self, table: str) -> Path:
+        """One file per worker that ended cleanly."""
+        schema_of(table)
+        return self.path / "merged" / table
+
+    @property
+    def manifests(self) -> Path:
+        """`MANIFEST.<n>` of each generation that `compact` made; the highest n holds."""
+        return self.path / "generations"
+
+    def generations(self, table: str) -> Path:
+        """Data files of generations; only a manifest says which of them count."""
+        schema_of(table)
+        return self.manifests / table
+
+    @property
+    def weights(self) -> Path:
+        """Final weights, `<trial_id>-<sha256[:16]>.safetensors`."""
+        return self.path / "weights"
+
+    @property
+    def plans(self) -> Path:
+        """Saved plans: which trials a study consists of."""
+        return self.path / "plans"
+
+    @property
+    def events(self) -> Path:
+        """What workers report while they run, one JSONL file each."""
+        return self.path / "events"
+
+    @property
+    def submissions(self) -> Path:
+        """What was handed to an executor, and cancellations."""
+        return self.path / "submissions"
+
+    @property
+    def retractions(self) -> Path:
+        """Rows that `retry` took back."""
+        return self.path / "retractions"
+
+    @property
+    def logs(self) -> Path:
+        """What workers and trials printed."""
+        return self.path / "logs"
+
+    @property
+    def state(self) -> Path:
+        """Beside the results, on the same file system: what may be deleted once everything is done."""
+        return self.path.with_name(f"{self.path.name}.state")
+
+    @property
+    def checkpoints(self) -> Path:
+        """`<trial_id>/<attempt_id>/` of unfinished trials."""
+        return self.state / "checkpoints"
+
+    def create(self) -> None:
+        """Make every folder that is missing. Raises InfrastructureError in one line when that is impossible."""
+        tables = [folder for table in TABLES for folder in (self.parts(table), self.merged(table))]
+        others = [self.weights, self.plans, self.events, self.submissions, self.retractions, self.logs, self.checkpoints]
+        for folder in (*tables, *others):
+            with one_line(f"cannot make the results folder {folder}", "free or repair that place, or give another with --results"):
+                folder.mkdir(parents=True, exist_ok=True)
+
+
+def file_stem(name: str) -> str:
+    """A name such as `ott2021/sphere2-fixed@small` as the stem of one file: "/" becomes "--".
+
+    Raises UserError for a name that could leave its folder, hide in it or stand for two names.
+    """
+    parts = name.split("/")
+    if not all(_PART.fullmatch(part) and "--" not in part for part in parts) or len(name) > _LONGEST:
+        raise UserError(
+            f"not a usable name: {name[:_LONGEST]!r}; letters, digits and . _ + @ - in parts joined by /, no part empty or beginning with a dot, "
+            f'no "--", at most {_LONGEST} characters'
+        )
+    return "--".join(parts)
+
+
+def check_name(name: str) -> str:
+    """`name` itself if it is a file stem of one part (worker, submission); UserError otherwise."""
+    if not _PART.fullmatch(name) or len(name) > _LONGEST:
+        raise UserError(
+            f"not a usable name: {name[:_LONGEST]!r}; letters, digits and . _ + @ -, not beginning with a dot, at most {_LONGEST} characters"
+        )
+    return name

@@ -1,0 +1,109 @@
+"""Generations: what `compact` made of many files, in force from the moment its manifest has its name. Here they are read."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from sweeps.errors import InfrastructureError
+from sweeps.store.files import list_folder
+from sweeps.store.folders import Results
+from sweeps.store.schema import TABLES, VERSION, VERSION_KEY
+
+_NAME = re.compile(r"MANIFEST\.([1-9][0-9]*)")
+_DATA_NAME = re.compile(r"[A-Za-z0-9_-]+\.parquet")
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One immutable Parquet file of a generation. name: within the folder of its table."""
+
+    name: str
+    rows: int
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What generation `number` consists of.
+
+    base: the generation it was made from, 0 if none. at: epoch seconds of the file system's clock. by: who made it. files: table -> its files.
+    superseded: folder, relative to the results -> name -> since when a generation holds all of that file. accepted: trial -> attempt.
+    """
+
+    number: int = 0
+    base: int = 0
+    at: float = 0.0
+    by: str = ""
+    files: Mapping[str, tuple[DataFile, ...]] = field(default_factory=dict)
+    superseded: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    accepted: Mapping[str, str] = field(default_factory=dict)
+
+    def paths(self, results: Results, table: str) -> list[Path]:
+        """The table's data files."""
+        return [results.generations(table) / file.name for file in self.files.get(table, ())]
+
+    def encode(self) -> bytes:
+        """The manifest's file."""
+        values = {name: value for name, value in vars(self).items() if name != "files"}
+        files = {table: [vars(file) for file in files] for table, files in self.files.items()}
+        return json.dumps({VERSION_KEY.decode(): VERSION, **values, "files": files}, separators=(",", ":")).encode()
+
+
+NONE = Manifest()
+
+
+def relative(results: Results, folder: Path) -> str:
+    """A folder's name in manifests."""
+    return folder.relative_to(results.path).as_posix()
+
+
+def read_newest(results: Results) -> Manifest:
+    """The manifest in force; NONE before the first `compact`.
+
+    Raises InfrastructureError if it cannot be read, rather than take an older one, and FileNotFoundError if it went after it was listed.
+    """
+    numbers = manifest_numbers(results)
+    return read_manifest(results, numbers[-1]) if numbers else NONE
+
+
+def manifest_numbers(results: Results) -> list[int]:
+    """Numbers of the generations whose manifests exist, ascending."""
+    return sorted(int(match[1]) for name in list_folder(results.manifests) if (match := _NAME.fullmatch(name)))
+
+
+def manifest_path(results: Results, number: int) -> Path:
+    """Where the manifest of that generation lies."""
+    return results.manifests / f"MANIFEST.{number}"
+
+
+def read_manifest(results: Results, number: int) -> Manifest:
+    """The manifest of that generation. Raises FileNotFoundError if it has gone, InfrastructureError if it is damaged or of a newer version."""
+    path = manifest_path(results, number)
+    state = path.stat()
+    # Manifests never change; the rest of the key tells folders apart that had the same name one after the other.
+    return _read(path, number, state.st_ino, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, number: int, inode: int, modified: int) -> Manifest:  # noqa: ARG001 - part of the key
+    try:
+        data = json.loads(path.read_bytes())
+        if data[VERSION_KEY.decode()] > VERSION:
+            raise InfrastructureError(
+                f"{path} is of results schema version {data[VERSION_KEY.decode()]}, this odesweep reads up to {VERSION}; upgrade it"
+            )
+        files = {table: tuple(DataFile(**file) for file in data["files"].get(table, ())) for table in TABLES}
+        if data["number"] != number or not all(_DATA_NAME.fullmatch(file.name) for group in files.values() for file in group):
+            raise ValueError("names that no compact gives")
+        return Manifest(number, data["base"], data["at"], data["by"], files, data["superseded"], data["accepted"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InfrastructureError(f"{path} is damaged ({type(error).__name__}); {remedy(path)}") from None
+
+
+def remedy(manifest: Path) -> str:
+    """What to do about a damaged generation."""
+    return f"restore it from a backup, or remove {manifest.name}: the generation before it and the files not yet pruned then count again"

@@ -1,0 +1,126 @@
+"""Reading one Parquet file of the store: with our schema, refusing newer versions, skipping what is not readable with one warning."""
+
+import logging
+from bisect import bisect_left
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sweeps.errors import InfrastructureError, UserError
+from sweeps.store.schema import VERSION, VERSION_KEY
+
+_LOG = logging.getLogger("odesweep")
+_WARNED: set[str] = set()
+
+
+def warn_once(about: str, message: str) -> None:
+    """Log `message` as a warning unless this process has already warned about the same thing."""
+    if about not in _WARNED:
+        _WARNED.add(about)
+        _LOG.warning("%s", message)
+
+
+def load(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table | None:
+    """`columns` (all if None) of one file, in that order and of the schema's types; columns the file lacks are null.
+
+    None, and one warning, if the file is not readable. Raises InfrastructureError for a file of a newer schema version and, as whoever reads
+    all columns may be about to write them again, for one with columns that the schema lacks when `columns` is None; OSError if the file
+    system fails.
+    """
+    # Read before it is parsed: what fails here is the file system, what fails below is the content.
+    data = path.read_bytes()
+    try:
+        with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as parquet:
+            present = _present(path, parquet, schema, columns)
+            return _conform(parquet.read(columns=present, use_threads=False), _target(schema, columns))
+    except (OSError, ValueError, pa.ArrowException) as error:
+        _warn_unreadable(path, error)
+        return None
+
+
+def load_large(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None, ids: Sequence[str] | None = None) -> pa.Table:
+    """As `load`, but reads only the bytes of `columns`, and with sorted `ids` only row groups that may hold one of these trials.
+
+    Raises OSError with an errno if the file system fails, ValueError in one line if the file is damaged.
+    """
+    try:
+        with pa.OSFile(str(path)) as file, pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=True) as parquet:
+            groups = [group for group in range(parquet.num_row_groups) if ids is None or _may_hold(parquet.metadata.row_group(group), ids)]
+            return _conform(parquet.read_row_groups(groups, columns=_present(path, parquet, schema, columns)), _target(schema, columns))
+    except (OSError, ValueError, pa.ArrowException) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        raise ValueError((str(error).splitlines() or [type(error).__name__])[0]) from None
+
+
+def _present(path: Path, parquet: pq.ParquetFile, schema: pa.Schema, columns: Sequence[str] | None) -> list[str]:
+    """Which of `columns` the file has; refuses what `load` says."""
+    _check_version(path, parquet.metadata.metadata)
+    names = parquet.schema_arrow.names
+    if columns is None and (unknown := sorted(set(names) - set(schema.names))):
+        raise InfrastructureError(f"{path} has columns that this odesweep does not know: {', '.join(unknown)}; upgrade odesweep")
+    wanted = set(schema.names if columns is None else columns)
+    return [name for name in names if name in wanted]
+
+
+def _target(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
+    return pa.schema([schema.field(name) for name in (schema.names if columns is None else columns)])
+
+
+def _may_hold(group: pq.RowGroupMetaData, ids: Sequence[str]) -> bool:
+    column = next((found for index in range(group.num_columns) if (found := group.column(index)).path_in_schema == "trial_id"), None)
+    if column is None or column.statistics is None or not column.statistics.has_min_max:
+        return True
+    position = bisect_left(ids, column.statistics.min)
+    return position < len(ids) and ids[position] <= column.statistics.max
+
+
+def load_metadata(path: Path) -> dict[str, str] | None:
+    """The file's key-value metadata as text, without reading its rows. None and errors as `load`."""
+    data = path.read_bytes()
+    try:
+        with pq.ParquetFile(pa.BufferReader(data)) as parquet:
+            pairs = parquet.metadata.metadata
+            _check_version(path, pairs)
+            return {key.decode(): value.decode() for key, value in pairs.items() if key not in (VERSION_KEY, b"ARROW:schema")}
+    except (OSError, ValueError, pa.ArrowException) as error:
+        _warn_unreadable(path, error)
+        return None
+
+
+def load_required(path: Path, schema: pa.Schema, missing: str) -> tuple[pa.Table, dict[str, str]]:
+    """All of one file and its metadata. Raises UserError(missing) if there is none, InfrastructureError if it cannot be read."""
+    try:
+        table, metadata = load(path, schema, schema.names), load_metadata(path)
+    except FileNotFoundError:
+        raise UserError(missing) from None
+    except OSError as error:
+        raise InfrastructureError(f"cannot read {path}: {error.strerror}; check permissions and the disk") from None
+    if table is None or metadata is None:
+        raise InfrastructureError(f"cannot read {path}: not a readable Parquet file of this store; remove it and make it again")
+    return table, metadata
+
+
+def _warn_unreadable(path: Path, error: Exception) -> None:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    warn_once(str(path), f"skipped {path}: not a readable Parquet file of this store ({reason}); what it held counts as missing")
+
+
+def _check_version(path: Path, metadata: dict[bytes, bytes] | None) -> None:
+    version = int((metadata or {}).get(VERSION_KEY, b"0"))
+    if version < 1:
+        raise ValueError(f"no {VERSION_KEY.decode()} in its metadata")
+    if version > VERSION:
+        raise InfrastructureError(
+            f"{path} is of results schema version {version}, this odesweep reads up to version {VERSION}; upgrade odesweep or use other --results"
+        )
+
+
+def _conform(data: pa.Table, target: pa.Schema) -> pa.Table:
+    if data.schema.equals(target):
+        return data.replace_schema_metadata(None)
+    lacking = set(target.names) - set(data.column_names)
+    arrays = [pa.nulls(data.num_rows, field.type) if field.name in lacking else data[field.name].cast(field.type) for field in target]
+    return pa.table(arrays, schema=target)

@@ -1,0 +1,149 @@
+"""Pruning: delete what a generation has long replaced, and what dead processes left. Everything deleted was looked at twice, minutes apart."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweeps.errors import InfrastructureError
+from sweeps.store.accept import accepted_runs
+from sweeps.store.clock import folder_clock
+from sweeps.store.files import list_folder, one_line
+from sweeps.store.folders import Results
+from sweeps.store.generations import Manifest, manifest_path, read_manifest, relative, remedy
+from sweeps.store.read import newest
+from sweeps.store.schema import TABLES
+
+_DAY_SECONDS = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """Something to delete: a file, or the folder of an attempt's checkpoints. why: in the words of the summary."""
+
+    path: Path
+    why: str
+
+
+def prune(
+    results: Results,
+    *,
+    dry_run: bool = False,
+    kept_seconds: float = _DAY_SECONDS,
+    leftover_seconds: float = _DAY_SECONDS,
+    look_seconds: float = 120.0,
+    wait: Callable[[float], None] = time.sleep,
+) -> list[Found]:
+    """Delete what was superseded `kept_seconds` ago or left over `leftover_seconds` ago, in two looks `look_seconds` apart.
+
+    dry_run: look once and only say what is there. Raises InfrastructureError, before anything is deleted, when the newest
+    generation is not as its manifest says.
+    """
+    if not results.path.is_dir():
+        return []
+    with one_line(f"cannot prune {results.path}", "what is not deleted yet stays"):
+        first = set(_candidates(results, kept_seconds, leftover_seconds))
+        if dry_run or not first:
+            return sorted(first, key=lambda one: one.path)
+        _check(results, newest(results))
+        wait(look_seconds)
+        agreed = sorted(first & set(_candidates(results, kept_seconds, leftover_seconds)), key=lambda one: one.path)
+        for one in agreed:
+            _delete(one.path)
+        return agreed
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        for inner in path.iterdir():
+            inner.unlink(missing_ok=True)
+        path.rmdir()
+        with suppress(OSError):
+            path.parent.rmdir()  # the trial's, when this was its last attempt
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _check(results: Results, manifest: Manifest) -> None:
+    """The files that are about to become the only copy are whole."""
+    for table in TABLES:
+        for file in manifest.files.get(table, ()):
+            path = results.generations(table) / file.name
+            with path.open("rb") as opened:
+                if hashlib.file_digest(opened, "sha256").hexdigest() != file.sha256:
+                    raise InfrastructureError(f"{path} is damaged (sha256), nothing was deleted; {remedy(manifest_path(results, manifest.number))}")
+
+
+def _candidates(results: Results, kept_seconds: float, leftover_seconds: float) -> Iterator[Found]:
+    manifest = newest(results)
+    now = folder_clock(results.path)
+    yield from _superseded(results, manifest, now - kept_seconds)
+    before = now - leftover_seconds
+    yield from _unnamed(results, manifest, before)
+    for folder in _folders(results):
+        yield from (Found(path, "unfinished files") for path in _entries(folder) if _is_temporary(path) and _is_older(path, before))
+    yield from _checkpoints(results, before)
+
+
+def _superseded(results: Results, manifest: Manifest, before: float) -> Iterator[Found]:
+    """What the generation replaced, except the generation before it, to which one may have to go back."""
+    kept = {manifest_path(results, manifest.base), *_data(results, manifest.base)} if manifest.base else set()
+    for folder in [results.manifests, *(place(table) for table in TABLES for place in (results.parts, results.merged, results.generations))]:
+        since = manifest.superseded.get(relative(results, folder), {})
+        for name in list_folder(folder):
+            if name in since and since[name] < before and folder / name not in kept:
+                yield Found(folder / name, "superseded files")
+
+
+def _data(results: Results, number: int) -> set[Path]:
+    try:
+        manifest = read_manifest(results, number)
+    except FileNotFoundError:
+        return set()
+    return {path for table in TABLES for path in manifest.paths(results, table)}
+
+
+def _unnamed(results: Results, manifest: Manifest, before: float) -> Iterator[Found]:
+    """Data files of a compact that died or lost: no manifest names them."""
+    for table in TABLES:
+        folder = results.generations(table)
+        named = {path.name for path in (*manifest.paths(results, table), *_data(results, manifest.base))}
+        named |= set(manifest.superseded.get(relative(results, folder), ()))
+        for name in list_folder(folder):
+            if name not in named and _is_older(folder / name, before):
+                yield Found(folder / name, "files of a compact that did not end")
+
+
+def _folders(results: Results) -> list[Path]:
+    """Every folder in which files are written under a hidden name first."""
+    tables = [place(table) for table in TABLES for place in (results.parts, results.merged, results.generations)]
+    return [*tables, results.manifests, results.weights, results.plans, results.submissions, results.retractions, results.path]
+
+
+def _checkpoints(results: Results, before: float) -> Iterator[Found]:
+    """Checkpoints of trials that are done, attempt by attempt, where nothing was written for long."""
+    done = set(accepted_runs(results, ["trial_id"])["trial_id"].to_pylist())
+    for trial in done.intersection(list_folder(results.checkpoints)):
+        for attempt in _entries(results.checkpoints / trial):
+            if attempt.is_dir() and all(_is_older(path, before) for path in (attempt, *_entries(attempt))):
+                yield Found(attempt, "checkpoints of accepted trials")
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except FileNotFoundError:
+        return []
+
+
+def _is_temporary(path: Path) -> bool:
+    return path.name.startswith(".") and path.name.endswith(".tmp")
+
+
+def _is_older(path: Path, before: float) -> bool:
+    try:
+        return path.stat().st_mtime < before
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,161 @@
+"""SQL over the store: DuckDB with one view per question, over rows that are found and counted as everywhere else.
+
+Generations are scanned where they lie, only the columns that a query touches; what they do not hold yet is read into memory. The SQL itself
+can open no other file, and changes nothing.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sweeps.errors import UserError
+from sweeps.store.accept import RUN_COLUMNS, accept_derived, accepted_runs, deciding_columns
+from sweeps.store.folders import Results
+from sweeps.store.parquet import load
+from sweeps.store.read import empty, kept_rows, load_held, once_each, read_table, restarting, table_files
+from sweeps.store.retractions import read_retractions
+from sweeps.store.schema import KEYS, SCHEMAS, TABLES, spec_columns
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_RUN_COLUMNS = [name for name in SCHEMAS["runs"].names if name != "epochs"]
+_EPOCH_COLUMNS = [field.name for field in SCHEMAS["runs"].field("epochs").type.value_type]
+_EPOCH_KEYS = ["trial_id", "cell_id", "attempt_id", *spec_columns({}), "outcome"]
+_DERIVED = [table for table in TABLES if table != "runs"]
+# View -> its columns.
+VIEWS: dict[str, list[str]] = {
+    "runs": _RUN_COLUMNS,
+    "attempts": [*_RUN_COLUMNS, "accepted"],
+    "epochs": [*_EPOCH_KEYS, *_EPOCH_COLUMNS],
+} | {table: SCHEMAS[table].names for table in _DERIVED}
+
+
+def query(results: Results, sql: str) -> pa.Table:
+    """The rows that one SELECT gives over VIEWS: runs and epochs of accepted runs, attempts (all rows), evaluations, probe_<name>.
+
+    Raises UserError in one line for SQL that does not work, naming the views and columns there are, and when DuckDB is not installed;
+    InfrastructureError when the results cannot be read.
+    """
+    try:
+        import duckdb
+    except ModuleNotFoundError:
+        raise UserError("query needs duckdb, which is not installed: pip install 'odesweep[query]'") from None
+    named = [view for view in VIEWS if re.search(rf"\b{view}\b", sql, re.IGNORECASE)]
+    with duckdb.connect(config={"python_enable_replacements": "false"}) as connection:
+        try:
+            _check(duckdb, sql)
+            # Without a name, as in SHOW TABLES, all of them.
+            scanned = _make_views(connection, results, named or list(VIEWS))
+            # A file that may be read could be written as well; that there is nothing but a SELECT was checked above.
+            connection.execute(f"SET allowed_paths = [{', '.join(_quoted(path) for path in scanned)}]")
+            connection.execute("SET enable_external_access = false")
+            return connection.sql(sql).to_arrow_table()
+        except duckdb.Error as error:
+            raise UserError(f"{_first_paragraph(error)}; {_help(named)}") from None
+
+
+def _check(duckdb: Any, sql: str) -> None:
+    kinds = [statement.type for statement in duckdb.extract_statements(sql)]
+    if len(kinds) != 1 or kinds[0] not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
+        given = ", ".join(kind.name for kind in kinds) or "nothing"
+        raise UserError(f"a query is one SELECT, this is {given}; views: {', '.join(VIEWS)}")
+
+
+def _first_paragraph(error: Exception) -> str:
+    return " ".join(str(error).partition("\n\n")[0].split())
+
+
+def _help(named: Sequence[str]) -> str:
+    columns = [f"columns of {view}: {', '.join(VIEWS[view])}" for view in named]
+    return "; ".join([f"views: {', '.join(VIEWS)}", *columns])
+
+
+def _make_views(connection: "DuckDBPyConnection", results: Results, views: Sequence[str]) -> list[Path]:
+    """The views, and which files they scan."""
+    # Accepted rows first: what is read after them can only be more.
+    accepted = accepted_runs(results, RUN_COLUMNS)
+    scanned: list[Path] = []
+    runs = [view for view in views if view in ("runs", "attempts", "epochs")]
+    if runs:
+        connection.register("_accepted", accepted.select(["trial_id", "attempt_id"]))
+        scanned += _register(connection, results, "runs", SCHEMAS["runs"].names if "epochs" in runs else _RUN_COLUMNS)
+        for view in runs:
+            connection.execute(f"CREATE VIEW {view} AS {_RUN_VIEWS[view]}")
+    for table in [view for view in views if view in _DERIVED]:
+        counting = accept_derived(table, read_table(results, table, deciding_columns(table)), accepted, read_retractions(results).attempt_ids)
+        connection.register(f"_counting_{table}", counting.select(KEYS[table]).group_by(list(KEYS[table])).aggregate([]))
+        scanned += _register(connection, results, table, SCHEMAS[table].names)
+        connection.execute(f"CREATE VIEW {table} AS FROM _all_{table} SEMI JOIN _counting_{table} USING ({', '.join(KEYS[table])})")
+    return scanned
+
+
+def _list(columns: Sequence[str], table: str = "") -> str:
+    # Quoted: `limit` is a column here and a word of SQL there.
+    return ", ".join(f'{table}"{name}"' for name in columns)
+
+
+_RUN_VIEWS = {
+    "runs": f"SELECT {_list(_RUN_COLUMNS)} FROM _all_runs SEMI JOIN _accepted USING (trial_id, attempt_id)",
+    "attempts": f"SELECT {_list(_RUN_COLUMNS, 'r.')}, a.trial_id IS NOT NULL AS accepted "
+    "FROM _all_runs r LEFT JOIN _accepted a USING (trial_id, attempt_id)",
+    "epochs": f"SELECT {_list(_EPOCH_KEYS)}, unnest(epochs, recursive := true) FROM _all_runs SEMI JOIN _accepted USING (trial_id, attempt_id)",
+}
+
+
+def _register(connection: "DuckDBPyConnection", results: Results, table: str, columns: Sequence[str]) -> list[Path]:
+    """`_all_<table>`: every row once, as `read_table` gives them, without reading a generation's columns before they are asked for.
+
+    Returns the files that the view scans.
+    """
+    held, new = restarting(results, lambda: _sources(results, table, columns))
+    chosen = ", ".join(_plain_time(name) for name in columns)
+    connection.register(f"_new_{table}", new)
+    parts = [f"SELECT {chosen} FROM _new_{table}"]
+    for number, path in enumerate(held):
+        scanned = _quoted(path)
+        if set("*?[") & set(str(path)):
+            # DuckDB would take it for a pattern. Its own reader is seven times faster than a data set of pyarrow's (measured).
+            scanned = f"_held_{table}_{number}"
+            connection.register(scanned, _data_set(path, SCHEMAS[table]))
+        parts.append(f"SELECT {chosen} FROM {scanned}")
+    connection.execute(f"CREATE VIEW _all_{table} AS {' UNION ALL '.join(parts)}")
+    return held
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _plain_time(column: str) -> str:
+    # In UTC and without a zone: with one, DuckDB needs an extension for nearly everything, and shows the time of the machine that asks.
+    return f"make_timestamp(epoch_us({column})) AS {column}" if column in ("started_at", "finished_at") else f'"{column}"'
+
+
+def _sources(results: Results, table: str, columns: Sequence[str]) -> tuple[list[Path], pa.Table]:
+    """The generation's files to scan, and the rows that they do not hold."""
+    schema = SCHEMAS[table]
+    files, held = table_files(results, table)
+    loaded = [rows for path in files if (rows := load(path, schema, columns)) is not None]
+    new = once_each(table, [empty(schema, columns), *loaded])
+    # Only these columns need be there; a file of an older version, which may lack others, is read as a whole.
+    there = [load_held(results, path, schema, [*KEYS[table], "finished_at"]) for path in held]
+    if any(set(columns) - set(pq.read_schema(path).names) for path in held):
+        return [], read_table(results, table, columns)
+    rows = pa.concat_tables([*there, new.select([*KEYS[table], "finished_at"])])
+    kept = kept_rows(table, rows, [piece.num_rows for piece in (*there, new)]).to_numpy()
+    before = rows.num_rows - new.num_rows
+    if (kept < before).sum() < before:
+        # A second copy of a row, which finished before the one in the generation: so rare that it may be slow.
+        return [], read_table(results, table, columns)
+    return held, new.take(pa.array(kept[kept >= before] - before))
+
+
+def _data_set(path: Path, schema: pa.Schema) -> Any:
+    import pyarrow.dataset as ds
+
+    return ds.dataset(path, schema=schema)

@@ -1,0 +1,146 @@
+"""Reading a table of the store while others write to it: never a partial answer, never a row twice."""
+
+import errno
+import time
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+
+from sweeps.errors import InfrastructureError
+from sweeps.store.compute import pc
+from sweeps.store.files import list_folder
+from sweeps.store.folders import Results
+from sweeps.store.generations import Manifest, manifest_path, read_newest, relative, remedy
+from sweeps.store.parquet import load, load_large
+from sweeps.store.schema import KEYS, SCHEMAS, SchemaError, schema_of
+
+# Before each restart of a listing. An NFS client may go on listing a file that another one unlinked a few seconds ago.
+RESTART_WAITS_SECONDS = (0.0, 0.1, 0.5, 2.0, 5.0)
+_Found = TypeVar("_Found")
+
+
+def table_files(results: Results, table: str) -> tuple[list[Path], list[Path]]:
+    """Every file of parts/ and merged/ that may hold rows of `table`, and the generation's files that hold the rest.
+
+    Rows move from parts/ to merged/ to a generation, and are unlinked behind; listed in that order, none is missed.
+    """
+    listed = [(folder, list_folder(folder)) for folder in (results.parts(table), results.merged(table))]
+    manifest = read_newest(results)
+    found: list[Path] = []
+    for folder, names in listed:
+        held = manifest.superseded.get(relative(results, folder), {})
+        found += [folder / name for name in names if name.endswith(".parquet") and name not in held]
+    return found, manifest.paths(results, table)
+
+
+def newest(results: Results) -> Manifest:
+    """The manifest in force. Raises as `read_newest`, but starts again when it went meanwhile."""
+    return restarting(results, lambda: read_newest(results))
+
+
+def read_new(
+    results: Results, table: str, columns: Sequence[str], skip: Collection[Path] = (), ids: Sequence[str] | None = None
+) -> dict[Path, pa.Table]:
+    """`columns` of every readable file of `table` that is not in `skip`; of generations only what may hold the sorted `ids`, if given.
+
+    If a listed file has gone, listing starts again; after five restarts, and whenever the folder cannot be read, InfrastructureError; also
+    for a damaged file of a generation, since so much depends on it.
+    """
+    # Files never change once they have a name, so what was read before a restart stays valid.
+    known: dict[Path, pa.Table | None] = {}
+
+    def look() -> dict[Path, pa.Table]:
+        files, held = table_files(results, table)
+        for path in [path for path in files if path not in skip and path not in known]:
+            known[path] = load(path, SCHEMAS[table], columns)
+        for path in [path for path in held if path not in skip and path not in known]:
+            known[path] = load_held(results, path, SCHEMAS[table], columns, ids)
+        return {path: rows for path in (*files, *held) if (rows := known.get(path)) is not None}
+
+    return restarting(results, look)
+
+
+def load_held(results: Results, path: Path, schema: pa.Schema, columns: Sequence[str] | None = None, ids: Sequence[str] | None = None) -> pa.Table:
+    """A generation's file as `load_large`; damaged, it is an InfrastructureError that says what to do."""
+    try:
+        return load_large(path, schema, columns, ids)
+    except ValueError as error:
+        manifest = manifest_path(results, read_newest(results).number)
+        raise InfrastructureError(f"{path} is damaged ({error}); {remedy(manifest)}") from None
+
+
+def restarting(results: Results, read: Callable[[], _Found]) -> _Found:
+    """What `read` gives. When a file that it had listed has gone it starts again; after five restarts, InfrastructureError."""
+    gone = None
+    for wait_seconds in (0.0, *RESTART_WAITS_SECONDS):
+        time.sleep(wait_seconds)
+        try:
+            return read()
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ESTALE):
+                raise InfrastructureError(f"cannot read {error.filename or results.path}: {error.strerror}; check permissions and the disk") from None
+            gone = error.filename or error
+    raise InfrastructureError(f"{results.path} changes faster than it can be read (last gone: {gone}); try again when fewer workers are ending")
+
+
+def read_table(results: Results, table: str, columns: Sequence[str] | None = None, ids: Collection[str] | None = None) -> pa.Table:
+    """Rows of `table` sorted by (trial_id, attempt_id), each once, accepted or not. columns: all if None. ids: of these trials only.
+
+    Unreadable files are skipped with one warning each. Raises InfrastructureError for files of a newer version and when the folder cannot
+    be read; SchemaError for columns the table does not have.
+    """
+    schema = schema_of(table)
+    columns = schema.names if columns is None else list(columns)
+    if unknown := [name for name in columns if name not in schema.names]:
+        raise SchemaError(f"table {table} has no column {', '.join(unknown)}; there are: {', '.join(schema.names)}")
+    needed = list(dict.fromkeys([*columns, *KEYS[table], "finished_at"]))
+    wanted = None if ids is None else sorted(ids)
+    pieces = [empty(schema, needed), *read_new(results, table, needed, ids=wanted).values()]
+    if wanted is not None:
+        pieces = [piece.filter(pc.is_in(piece["trial_id"], value_set=pa.array(wanted, pa.string()))) for piece in pieces]
+    return once_each(table, pieces).select(columns)
+
+
+def once_each(table: str, pieces: Sequence[pa.Table]) -> pa.Table:
+    """The rows of several files, sorted by the table's keys, without the second copies that exist while a file is being merged.
+
+    Of one key (of a probe: of one block of rows) the copy that finished first is kept, whole.
+    """
+    rows = pa.concat_tables(pieces)
+    return rows.take(kept_rows(table, rows, [piece.num_rows for piece in pieces]))
+
+
+def kept_rows(table: str, rows: pa.Table, lengths: Sequence[int]) -> pa.Array:
+    """Indices of the rows that `once_each` keeps, in its order; `lengths` of the files that `rows` is made of."""
+    if not table.startswith("probe_"):
+        return _first_indices(rows, KEYS[table], ("finished_at",))
+    file = pa.chunked_array([pa.repeat(pa.scalar(index, pa.int32()), length) for index, length in enumerate(lengths)], pa.int32())
+    keys = [*KEYS[table], "finished_at", "file"]
+    numbered = rows.select(keys[:-1]).append_column("file", file).append_column("row", pa.array(range(rows.num_rows), pa.int64()))
+    blocks = numbered.group_by(keys, use_threads=False).aggregate([("row", "list")])
+    kept = smallest(blocks, KEYS[table], ("finished_at", "file"))
+    return pc.list_flatten(kept["row_list"]).combine_chunks()
+
+
+def smallest(rows: pa.Table, by: Sequence[str], order: Sequence[str]) -> pa.Table:
+    """For each combination of the columns `by` the row that comes first in `order`; the result is sorted by `by`."""
+    return rows.take(_first_indices(rows, by, order))
+
+
+def _first_indices(rows: pa.Table, by: Sequence[str], order: Sequence[str]) -> pa.Array:
+    indices = pc.sort_indices(rows.select([*by, *order]), sort_keys=[(name, "ascending") for name in (*by, *order)])
+    if rows.num_rows < 2:
+        return indices
+    changes = pa.array([False] * (rows.num_rows - 1))
+    for name in by:
+        column = rows[name].take(indices).combine_chunks()
+        changes = pc.or_(changes, pc.not_equal(column[1:], column[:-1]))
+    return indices.filter(pa.concat_arrays([pa.array([True]), changes]))
+
+
+def empty(schema: pa.Schema, columns: Sequence[str]) -> pa.Table:
+    """No rows of these columns."""
+    fields = [schema.field(name) for name in columns]
+    return pa.Table.from_arrays([pa.nulls(0, field.type) for field in fields], schema=pa.schema(fields))

@@ -1,0 +1,211 @@
+"""The store's tables: explicit schemas, version 1, and the check that rows have exactly their columns.
+
+pyarrow drops a misspelt key without a word and takes a folder's schema from its first file; so every row is checked before it is written
+and every file is read with the schema written here. A later version only adds nullable columns.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+VERSION = 1
+VERSION_KEY = b"odesweep_schema"
+
+FINAL_OUTCOMES = ("completed", "diverged", "solver_failed")
+OUTCOMES = (*FINAL_OUTCOMES, "crashed", "out_of_memory", "timed_out")
+
+_TEXT, _INT, _INT32, _FLOAT, _FLOAT32, _BOOL = pa.string(), pa.int64(), pa.int32(), pa.float64(), pa.float32(), pa.bool_()
+_TIME = pa.timestamp("us", tz="UTC")
+_AXES = pa.map_(_TEXT, _TEXT)
+
+# What a number counts, by how its name ends or begins; kept in the field's metadata so that the files explain themselves.
+_UNITS = {"_seconds": "s", "_bytes": "B", "samples_per_second": "1/s"}
+_COUNTS = {"evaluations_": "evaluations of the right-hand side"}
+
+
+class SchemaError(ValueError):
+    """Rows that do not fit their table: a mistake in the program, never in the data."""
+
+
+def _field(name: str, kind: pa.DataType) -> pa.Field:
+    unit = next((unit for ending, unit in _UNITS.items() if name.endswith(ending) or name == ending.lstrip("_")), None)
+    unit = unit or next((unit for beginning, unit in _COUNTS.items() if name.startswith(beginning)), None)
+    return pa.field(name, kind, metadata={"unit": unit} if unit else None)
+
+
+def _fields(*groups: tuple[pa.DataType, str]) -> list[pa.Field]:
+    return [_field(name, kind) for kind, names in groups for name in names.split()]
+
+
+# One column for each field of a trial's spec, named section_field; null where a family lacks the field.
+_SPEC = _fields(
+    (_TEXT, "data_name"),
+    (_INT, "data_dimension data_train_size data_test_size data_draw data_train_limit data_test_limit"),
+    (_TEXT, "data_source model_name"),
+    (_INT, "model_width"),
+    (_FLOAT, "model_seconds"),
+    (_TEXT, "model_fault"),
+    (_INT, "model_at_step"),
+    (_TEXT, "solver_name"),
+    (_INT, "solver_steps"),
+    (_FLOAT, "solver_tolerance"),
+    (_INT, "solver_max_evaluations"),
+    (_TEXT, "solver_backend gradient_name gradient_every"),
+    (_FLOAT, "gradient_tolerance"),
+    (_TEXT, "train_optimizer_name"),
+    (_FLOAT, "train_optimizer_lr train_optimizer_weight_decay train_optimizer_momentum"),
+    (_INT, "train_batch_size train_iterations train_epochs"),
+    (_BOOL, "train_drop_last"),
+    (_INT, "train_record_every"),
+    (_TEXT, "precision fidelity_accuracy_divisor"),
+    (_INT, "seed"),
+)
+
+_EPOCH = _fields(
+    (_INT, "iteration epoch"),
+    (_FLOAT, "loss_train accuracy_train loss_test accuracy_test learning_rate gradient_norm_max"),
+    (_INT, "evaluations_forward evaluations_backward"),
+    (_FLOAT, "train_seconds evaluate_seconds"),
+    (_INT, "peak_memory_bytes"),
+)
+
+_RUNS = [
+    *_fields((_TEXT, "trial_id cell_id attempt_id spec")),
+    *_SPEC,
+    *_fields(
+        (_TEXT, "outcome outcome_detail"),
+        (_INT, "outcome_iteration outcome_epoch"),
+        (_TEXT, "traceback fingerprint"),
+        (_TIME, "started_at finished_at"),
+        (_FLOAT, "accuracy_test accuracy_train loss_test loss_train accuracy_test_best"),
+        (_INT, "iteration_best parameters depth_layers n_blocks"),
+        (_FLOAT, "train_seconds evaluate_seconds"),
+        (_INT, "evaluations_forward evaluations_backward peak_memory_bytes"),
+        (_FLOAT, "samples_per_second"),
+        (_BOOL, "timing_valid"),
+        (_INT32, "attempts"),
+        (_TEXT, "numerics weights_sha256 code_commit"),
+        (_BOOL, "code_dirty"),
+        (_TEXT, "code_hash odesweep_version python_version torch_version host device"),
+        (_INT32, "cpu_threads"),
+        (_TEXT, "data_sha256 executor worker_id submission_id"),
+    ),
+    pa.field("epochs", pa.list_(pa.struct(_EPOCH))),
+]
+
+_EVALUATIONS = _fields(
+    (_TEXT, "trial_id weights_sha256 eval_id attempt_id solver_name"),
+    (_INT, "solver_steps"),
+    (_FLOAT, "solver_tolerance"),
+    (_INT, "solver_max_evaluations"),
+    (_TEXT, "solver_backend split"),
+    (_INT, "limit batch_size"),
+    (_TEXT, "precision outcome outcome_detail"),
+    (_INT, "samples correct"),
+    (_FLOAT, "accuracy loss evaluations_per_batch seconds"),
+    (_TIME, "finished_at"),
+    (_TEXT, "device"),
+    (_INT32, "cpu_threads"),
+    (_TEXT, "code_hash worker_id"),
+)
+
+_PROBE = _fields(
+    (_TEXT, "trial_id weights_sha256 probe_id attempt_id"),
+    (_TIME, "finished_at"),
+    (_TEXT, "solver_name"),
+    (_INT, "solver_steps"),
+    (_FLOAT, "solver_tolerance"),
+)
+
+SCHEMAS: dict[str, pa.Schema] = {
+    "runs": pa.schema(_RUNS),
+    "evaluations": pa.schema(_EVALUATIONS),
+    "probe_trajectory": pa.schema([*_PROBE, *_fields((_INT32, "point label step"), (_FLOAT, "t"), (_FLOAT32, "x1 x2"))]),
+    "probe_decision_grid": pa.schema([*_PROBE, *_fields((_FLOAT32, "x1 x2 p1"))]),
+}
+TABLES = tuple(SCHEMAS)
+
+# What identifies a row (of a probe: the block of rows that one computation made), whichever file it stands in.
+KEYS: dict[str, tuple[str, ...]] = {
+    "runs": ("trial_id", "attempt_id"),
+    "evaluations": ("trial_id", "attempt_id", "weights_sha256", "eval_id"),
+} | {table: ("trial_id", "attempt_id", "weights_sha256", "probe_id") for table in TABLES if table.startswith("probe_")}
+
+_APPLIED_AXES = pa.field("axes", _AXES)
+PLAN = pa.schema(
+    [
+        *_fields((_TEXT, "trial_id cell_id")),
+        _APPLIED_AXES,
+        *_fields((_INT, "seed"), (_FLOAT, "predicted_seconds"), (_TEXT, "command")),
+        pa.field("evaluations", pa.list_(pa.struct([_field("eval_id", _TEXT), _APPLIED_AXES]))),
+        pa.field("probes", pa.list_(pa.struct([_field("probe_id", _TEXT), _field("name", _TEXT), _APPLIED_AXES]))),
+    ]
+)
+SUBMISSION = pa.schema(
+    [
+        *_fields((_INT32, "task shard"), (_TEXT, "trial_id spec"), (_BOOL, "train")),
+        pa.field("evaluations", pa.list_(_TEXT)),
+        pa.field("probes", pa.list_(_TEXT)),
+        *_fields((_FLOAT, "predicted_seconds")),
+    ]
+)
+
+
+def schema_of(table: str) -> pa.Schema:
+    """The schema of one table; SchemaError names the tables there are."""
+    if table not in SCHEMAS:
+        raise SchemaError(f"unknown table {table!r}; there are: {', '.join(TABLES)}")
+    return SCHEMAS[table]
+
+
+def spec_columns(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """All spec columns of `runs` for a flattened spec, None where its families lack a field; SchemaError for a field without a column."""
+    names = [field.name for field in _SPEC]
+    if extra := sorted(set(flat) - set(names)):
+        raise SchemaError(f"no column in table runs for {', '.join(extra)}; add it to sweeps/store/schema.py")
+    return {name: flat.get(name) for name in names}
+
+
+def check_rows(table: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """SchemaError unless every row has exactly the table's columns, its keys filled, a known outcome and times with a time zone."""
+    schema = schema_of(table)
+    times = [field.name for field in schema if field.type == _TIME]
+    for row in rows:
+        check_keys(f"table {table}", row, schema.names)
+        for name in (*KEYS[table], "finished_at"):
+            if row[name] is None:
+                raise SchemaError(f"table {table}: {name} is empty")
+        if "outcome" in row and row["outcome"] not in OUTCOMES:
+            raise SchemaError(f"table {table}: unknown outcome {row['outcome']!r}; there are: {', '.join(OUTCOMES)}")
+        for name in times:
+            if isinstance(row[name], datetime) and row[name].tzinfo is None:
+                raise SchemaError(f"table {table}: {name} has no time zone; use datetime.now(UTC)")
+        for epoch in row.get("epochs") or ():
+            check_keys(f"table {table}, epochs", epoch, [field.name for field in _EPOCH])
+
+
+def check_keys(where: str, row: Mapping[str, Any], names: Sequence[str]) -> None:
+    """SchemaError that lists the keys `row` lacks and the ones it should not have, with the nearest right name."""
+    if len(row) == len(names) and all(name in row for name in names):
+        return
+    missing = [name for name in names if name not in row]
+    extra = sorted(set(row) - set(names))
+    problems = [f"missing {', '.join(missing)}"] if missing else []
+    if extra:
+        near = [(name, difflib.get_close_matches(name, missing or names, n=1)) for name in extra]
+        problems.append("unknown " + ", ".join(f"{name} (did you mean {close[0]}?)" if close else name for name, close in near))
+    raise SchemaError(f"{where}: {'; '.join(problems)}")
+
+
+def to_table(schema: pa.Schema, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Checked rows as an Arrow table; SchemaError names the column whose values do not fit its type."""
+    columns = []
+    for field in schema:
+        try:
+            columns.append(pa.array([row[field.name] for row in rows], type=field.type))
+        except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
+            raise SchemaError(f"column {field.name} ({field.type}): {error}") from None
+    return pa.Table.from_arrays(columns, schema=schema)

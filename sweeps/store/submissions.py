@@ -1,0 +1,76 @@
+"""Submissions: what one `run` or `evaluate` handed to an executor, immutable, written before anything is started."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import pyarrow as pa
+
+from sweeps.errors import UserError
+from sweeps.store.files import list_folder, one_line, publish_bytes, publish_table
+from sweeps.store.folders import Results, check_name
+from sweeps.store.parquet import load_metadata, load_required
+from sweeps.store.schema import SUBMISSION, check_keys, to_table
+
+METADATA = ("study", "scale", "executor", "command", "created_at")
+
+
+class Submission(NamedTuple):
+    """A submission. metadata: study, scale, executor, command, created_at."""
+
+    submission_id: str
+    table: pa.Table
+    metadata: dict[str, str]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One dict per trial, in the order they were submitted."""
+        return self.table.to_pylist()
+
+
+def write_submission(results: Results, rows: Sequence[Mapping[str, Any]], metadata: Mapping[str, str]) -> str:
+    """Publish a submission and return its id. Raises SchemaError for wrong columns or metadata, InfrastructureError if it cannot be written."""
+    check_keys("metadata of a submission", metadata, METADATA)
+    for row in rows:
+        check_keys("submission", row, SUBMISSION.names)
+    table = to_table(SUBMISSION, rows)
+    results.create()
+    submission_id = uuid4().hex
+    path = results.submissions / f"{submission_id}.parquet"
+    with one_line(f"cannot write {path}", "nothing was submitted"):
+        publish_table(path, table, metadata)
+    return submission_id
+
+
+def read_submission(results: Results, submission_id: str) -> Submission:
+    """The submission of that id. Raises UserError if there is none, InfrastructureError if it is unreadable."""
+    path = results.submissions / f"{check_name(submission_id)}.parquet"
+    return Submission(submission_id, *load_required(path, SUBMISSION, _missing(results, submission_id)))
+
+
+def list_submissions(results: Results) -> dict[str, dict[str, str]]:
+    """submission_id -> metadata of every submission there is; one that cannot be read is skipped with a warning."""
+    with one_line(f"cannot read {results.submissions}", "check permissions and the disk"):
+        ids = [name.removesuffix(".parquet") for name in list_folder(results.submissions) if name.endswith(".parquet")]
+        loaded = {one: load_metadata(results.submissions / f"{one}.parquet") for one in ids}
+    return {one: metadata for one, metadata in loaded.items() if metadata is not None}
+
+
+def cancel_submission(results: Results, submission_id: str) -> None:
+    """Mark a submission as cancelled; its workers see it before each trial and at every heartbeat. Cancelling twice is no error.
+
+    Raises UserError if there is no such submission, InfrastructureError if the mark cannot be written.
+    """
+    path = results.submissions / f"{check_name(submission_id)}.cancelled"
+    if not path.with_suffix(".parquet").exists():
+        raise UserError(_missing(results, submission_id))
+    with one_line(f"cannot write {path}", "nothing was cancelled"):
+        publish_bytes(path, b"")
+
+
+def is_cancelled(results: Results, submission_id: str) -> bool:
+    """Whether somebody cancelled this submission."""
+    return (results.submissions / f"{check_name(submission_id)}.cancelled").exists()
+
+
+def _missing(results: Results, submission_id: str) -> str:
+    return f"no submission {submission_id!r} in {results.submissions}; odesweep run makes them"

@@ -1,0 +1,106 @@
+"""The writer of one worker: rows leave it as one Parquet file per table and time slice, and end as one file per table."""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pyarrow as pa
+
+from sweeps.store.files import list_folder, publish_table
+from sweeps.store.folders import Results, check_name
+from sweeps.store.parquet import load
+from sweeps.store.read import once_each
+from sweeps.store.schema import KEYS, SCHEMAS, TABLES, SchemaError, check_rows, schema_of, to_table
+
+_LOG = logging.getLogger("odesweep")
+
+
+class Writer:
+    """Buffers rows and publishes them. slice_seconds: how long a row may wait. One per worker, used by one thread.
+
+    worker_id has to be new for every process: file names contain it, and the files so named are this writer's to merge.
+    """
+
+    def __init__(self, results: Results, worker_id: str, slice_seconds: float = 30.0) -> None:
+        self._results = results
+        self._worker_id = check_name(worker_id)
+        self._slice_seconds = slice_seconds
+        self._buffers: dict[str, list[pa.Table]] = {table: [] for table in TABLES}
+        # Slices under way keep their name until they are known to be on disk, so that trying again cannot make a second file.
+        self._slices: dict[str, tuple[str, pa.Table]] = {}
+        self._oldest: float | None = None
+        self._blocks: set[tuple[Any, ...]] = set()
+        results.create()
+
+    def add(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Take rows over; all rows of one probe in one call. Raises SchemaError, and then takes none of them."""
+        check_rows(table, rows)
+        if not rows:
+            return
+        arrived = to_table(schema_of(table), rows)
+        if table.startswith("probe_"):
+            self._check_whole(table, rows)
+        self._buffers[table].append(arrived)
+        self._oldest = time.monotonic() if self._oldest is None else self._oldest
+
+    @property
+    def pending_rows(self) -> int:
+        """Rows not known to be on disk."""
+        waiting = sum(table.num_rows for tables in self._buffers.values() for table in tables)
+        return waiting + sum(table.num_rows for _, table in self._slices.values())
+
+    def due(self) -> bool:
+        """Whether a row has waited for a whole slice."""
+        return self._oldest is not None and time.monotonic() - self._oldest >= self._slice_seconds
+
+    def publish(self) -> None:
+        """Put every waiting row on disk, one file per table. Raises OSError; what is not on disk then stays here for the next try."""
+        for table in TABLES:
+            while self._slices.get(table) or self._buffers[table]:
+                if table not in self._slices:
+                    self._slices[table] = (self._new_name(), pa.concat_tables(self._buffers[table]))
+                    self._buffers[table] = []
+                name, rows = self._slices[table]
+                publish_table(self._results.parts(table) / name, rows)
+                del self._slices[table]
+        self._oldest = None
+
+    def close(self) -> None:
+        """Publish, then merge this writer's files into one per table. Raises OSError as `publish`; a failed merge is only a warning."""
+        self.publish()
+        for table in TABLES:
+            try:
+                self._merge(table)
+            except OSError as error:
+                _LOG.warning("left the parts of %s in %s unmerged (%s); nothing is lost", self._worker_id, self._results.parts(table), error)
+
+    def _check_whole(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        # Readers take a block of rows from one file only; the rest of a block that came in two calls could be taken for a second copy.
+        blocks = {(table, *(row[name] for name in (*KEYS[table], "finished_at"))) for row in rows}
+        if blocks & self._blocks:
+            raise SchemaError(f"table {table}: all rows of one probe have to come in one call of add")
+        self._blocks |= blocks
+
+    def _new_name(self) -> str:
+        return f"{self._worker_id}-{uuid4().hex}.parquet"
+
+    def _own_parts(self, table: str) -> list[Path]:
+        folder = self._results.parts(table)
+        return [folder / name for name in list_folder(folder) if name.endswith(".parquet") and name.rpartition("-")[0] == self._worker_id]
+
+    def _merge(self, table: str) -> None:
+        schema = SCHEMAS[table]
+        loaded = {path: rows for path in self._own_parts(table) if (rows := load(path, schema)) is not None}
+        if not loaded:
+            return
+        rows = once_each(table, list(loaded.values()))
+        target = self._results.merged(table) / self._new_name()
+        publish_table(target, rows)
+        again = load(target, schema)
+        if again is None or again.num_rows != rows.num_rows:
+            raise OSError(f"{target} does not read back as it was written")
+        for path in loaded:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,70 @@
+"""The studies: one file per paper, each with a tuple STUDIES; the folder's listing is the list, and a path names a user's own file."""
+
+import difflib
+import importlib.util
+import pkgutil
+import sys
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from sweeps.errors import UserError
+from sweeps.study import Study
+
+
+def studies() -> dict[str, Study]:
+    """Every study that is shipped, by name, in the order of files and of their tuples; those for testing come last."""
+    modules = [import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
+    found = [study for module in modules for study in _studies_of(module)]
+    return {study.name: study for study in sorted(found, key=lambda study: study.testing)}
+
+
+def find(name: str) -> Study:
+    """The study called `name`, or the one in a file: `./my_study.py`, or `./my_study.py:name` when it has several. Raises UserError."""
+    path, _, inside = name.partition(".py:")
+    if name.endswith(".py") or inside:
+        return _from_file(Path(path if name.endswith(".py") else f"{path}.py"), inside)
+    return _choose(studies(), name, "study")
+
+
+def _choose(found: dict[str, Study], name: str, what: str) -> Study:
+    if name in found:
+        return found[name]
+    close = difflib.get_close_matches(name, found, n=1, cutoff=0.4)
+    nearest = f" (did you mean {close[0]}?)" if close else ""
+    raise UserError(f"no {what} {name!r}; choose from {', '.join(found)}{nearest}, or give a file such as ./my_study.py")
+
+
+def _from_file(path: Path, inside: str) -> Study:
+    if not path.is_file():
+        raise UserError(f"no study file {path}")
+    found = {study.name: study for study in _studies_of(_load(path))}
+    if not found:
+        raise UserError(f"{path} has neither STUDY nor STUDIES")
+    if inside:
+        return _choose(found, inside, f"study in {path}")
+    if len(found) > 1:
+        raise UserError(f"{path} has several studies; choose one: {', '.join(f'{path}:{name}' for name in found)}")
+    return next(iter(found.values()))
+
+
+def _load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"odesweep_study_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{path} cannot be read as Python")
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses and the like look their module up by name.
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{path} cannot be loaded: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}") from error
+    return module
+
+
+def _studies_of(module: ModuleType) -> list[Study]:
+    many = getattr(module, "STUDIES", None)
+    listed = list(many.values()) if isinstance(many, dict) else list(many or ())
+    return [*([module.STUDY] if hasattr(module, "STUDY") else []), *listed]

@@ -1,0 +1,98 @@
+"""When does a trained neural ODE depend on its solver? Ott, Katiyar, Hennig & Tiemann (2021), ResNet After All, ICLR."""
+
+from dataclasses import replace
+
+from sweeps.study import EvaluationGrid, ProbeGrid, Scale, Study
+
+# Factors of the number of training steps at which every net is tested (Ott 2021, Figure 4).
+FACTORS = (0.5, 0.75, 1, 1.5, 2)
+
+
+def sphere2_base(iterations: int, lr: float, record_every: int) -> dict[str, object]:
+    """The flat neural ODE on two-dimensional spheres (Ott 2021, section 5 and code)."""
+    return {
+        "data": {"name": "spheres", "dimension": 2},
+        "model": {"name": "flat_node", "width": 32},
+        "train": {
+            "optimizer": {"name": "adam", "lr": lr},
+            "batch_size": 128,
+            "iterations": iterations,
+            "record_every": record_every,
+        },
+    }
+
+
+def figure4(factors: tuple[float, ...] = FACTORS, euler_tests: tuple[str, ...] = ("euler", "midpoint", "rk4_38")) -> tuple[EvaluationGrid, ...]:
+    """Figure 4a and b: nets trained with Euler under Euler and better solvers, nets trained with the 3/8 rule under itself."""
+    return (
+        EvaluationGrid("figure4", euler_tests, factors=factors, where={"solver.name": "euler"}),
+        EvaluationGrid("figure4", ("rk4_38",), factors=factors, where={"solver.name": "rk4_38"}),
+    )
+
+
+def figure1(fine: int, steps: tuple[int, ...]) -> tuple[EvaluationGrid, ...]:
+    """Figure 1c and d: the nets trained with `fine` and with 2 Euler steps, tested with `steps` Euler steps."""
+    return (EvaluationGrid("figure1", ("euler",), steps=steps, where={"solver.name": "euler", "solver.steps": (2, fine)}),)
+
+
+def figures_1_and_2(fine: int, points: int = 100, resolution: int = 101) -> tuple[ProbeGrid, ...]:
+    """Figure 1a and b: trajectories of both nets. Figure 2: where the K = 2 net takes the points, tested with 2 and with 4 steps."""
+    coarse = {"solver.name": "euler", "solver.steps": 2}
+    return (
+        ProbeGrid("figure1", "trajectory", where={"solver.name": "euler", "solver.steps": (2, fine)}, settings={"points": points}),
+        ProbeGrid("figure2", "trajectory", factors=(1, 2), where=coarse, settings={"points": points}),
+        ProbeGrid("figure2", "decision_grid", factors=(1, 2), where=coarse, settings={"resolution": resolution}),
+    )
+
+
+def limited(points: int, *grids: EvaluationGrid) -> tuple[EvaluationGrid, ...]:
+    """The same evaluations on the first `points` test points only."""
+    return tuple(replace(grid, settings={**grid.settings, "limit": points}) for grid in grids)
+
+
+def powers_of_two(last: int) -> tuple[int, ...]:
+    """1, 2, 4 and so on up to 2**last."""
+    return tuple(2**exponent for exponent in range(last + 1))
+
+
+SPHERE2_FIXED = Study(
+    name="ott2021/sphere2-fixed",
+    paper="Ott 2021",
+    title="Solver dependence on concentric spheres, fixed-step solvers",
+    question="From which number of training steps on does a neural ODE keep its accuracy under a finer or better solver?",
+    expected=(
+        "Nets trained with few Euler steps lose up to half of their accuracy when tested with any other solver or step, nets trained with many lose "
+        "nothing; the critical number of Euler steps lies between 64 and 128 (Ott 2021, Figure 4a and Table 1)."
+    ),
+    fidelity=(
+        "The paper's text names factors of the step size, its code and plots factors of the number of steps, used here (rounded up, at least 1). "
+        "Accuracy divides by the number of points; the authors' code divides the last, smaller batch by the full batch size, at most .9766 here. "
+        "The initial values follow the seed, which the authors' code sets after building the net. Which K were trained is partly read off figures."
+    ),
+    base=sphere2_base(iterations=10_000, lr=1e-4, record_every=500),
+    grid={"solver.name": ("euler", "rk4_38"), "solver.steps": powers_of_two(8)},
+    seeds=range(5),
+    evaluations=(*figure4(), *figure1(256, powers_of_two(12))),
+    probes=figures_1_and_2(256),
+    scales={
+        "paper": Scale("Paper scale: 10,000 iterations at learning rate 1e-4, 5 seeds."),
+        "small": Scale(
+            "Small scale: 2,000 iterations at learning rate 1e-3, at most 64 steps, 3 seeds.",
+            overrides={"train.iterations": 2_000, "train.record_every": 100, "train.optimizer.lr": 1e-3},
+            axes={"solver.steps": powers_of_two(6)},
+            seeds=range(3),
+            evaluations=(*figure4(), *figure1(64, powers_of_two(10))),
+            probes=figures_1_and_2(64),
+        ),
+        "smoke": Scale(
+            "Smoke scale: 10 iterations, to see that everything runs; no result.",
+            overrides={"train.iterations": 10, "train.record_every": 5, "train.optimizer.lr": 1e-3},
+            axes={"solver.steps": (2, 64)},
+            evaluations=limited(16, *figure4((1, 2), ("euler",)), *figure1(64, (1, 2))),
+            probes=figures_1_and_2(64, points=16, resolution=11),
+            thin=True,
+        ),
+    },
+)
+
+STUDIES = (SPHERE2_FIXED,)

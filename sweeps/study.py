@@ -1,0 +1,201 @@
+"""What a study is: base, axes, seeds, what is done with the trained weights, and the scales it comes in.
+
+An axis is a dotted key of the spec with its values, or a name of its own whose values are labels, each with the dotted keys it sets. The order
+of axes and values is the order of listings and plots. Conditions (`where`) are partial matches: axis -> a value or a tuple of values.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sweeps.errors import UserError
+
+Where = Mapping[str, Any]
+Values = Sequence[Any] | Mapping[str, Mapping[str, Any]]
+
+# "/" separates paper and study; the rest keeps names inside the results folder and readable in file names.
+_NAME = re.compile(r"[a-z0-9][a-z0-9_]*(-[a-z0-9_]+)*(/[a-z0-9][a-z0-9_]*(-[a-z0-9_]+)*)?")
+
+
+def matches(cell: Mapping[str, Any], where: Where) -> bool:
+    """Whether `cell` has every axis of `where` at one of the values given there."""
+    return all(axis in cell and cell[axis] in (wanted if isinstance(wanted, tuple) else (wanted,)) for axis, wanted in where.items())
+
+
+@dataclass(frozen=True)
+class Exclude:
+    """Cells of the product that are left out, and why. when: a further condition that `where` cannot say."""
+
+    reason: str
+    where: Where = field(default_factory=dict)
+    when: Callable[[Mapping[str, Any]], bool] | None = None
+
+    def __call__(self, cell: Mapping[str, Any]) -> bool:
+        """Whether `cell` is left out."""
+        return matches(cell, self.where) and (self.when is None or self.when(cell))
+
+
+@dataclass(frozen=True)
+class EvaluationGrid:
+    """Test solvers x steps for nets trained with K fixed steps: ceil(K * factor) for each factor, at least 1, or absolute `steps`.
+
+    settings: other fields of `odecore.config.Evaluation`, such as split or limit. where: only trials of these cells.
+    """
+
+    name: str
+    solvers: Sequence[str]
+    factors: Sequence[float] = ()
+    steps: Sequence[int] = ()
+    where: Where = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if bool(self.factors) == bool(self.steps):
+            raise UserError(f"evaluations {self.name!r}: give exactly one of factors and steps")
+
+
+@dataclass(frozen=True)
+class ProbeGrid:
+    """Probe `probe` of nets trained with K fixed steps, under their training solver with ceil(K * factor) steps. settings: the probe's fields."""
+
+    name: str
+    probe: str
+    factors: Sequence[float] = (1,)
+    where: Where = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A declared change of the whole study. label: the sentence that captions print.
+
+    overrides: dotted keys. axes: axis -> the values kept (zipped partners follow). evaluations and probes replace the study's own.
+    thin: of every axis not named in `axes` only the ends are kept, and of the seeds the first.
+    """
+
+    label: str
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    axes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    seeds: Sequence[int] | None = None
+    evaluations: Sequence[EvaluationGrid] | None = None
+    probes: Sequence[ProbeGrid] | None = None
+    thin: bool = False
+
+
+@dataclass(frozen=True)
+class Study:
+    """One question, as a grid of training runs; see the module docstring for axes.
+
+    base: the spec's sections, or dotted keys. zip: groups of axes that advance together. include: cells beyond the product. when: axis -> the
+    condition under which it exists, on axes declared before it. testing: a study of the machinery, not of a paper. The first scale is the default.
+    """
+
+    name: str
+    title: str
+    question: str
+    expected: str
+    base: Mapping[str, Any]
+    scales: Mapping[str, Scale]
+    grid: Mapping[str, Values] = field(default_factory=dict)
+    zip: Sequence[Sequence[str]] = ()
+    include: Sequence[Mapping[str, Any]] = ()
+    exclude: Sequence[Exclude] = ()
+    when: Mapping[str, Where] = field(default_factory=dict)
+    seeds: Sequence[int] = (0,)
+    evaluations: Sequence[EvaluationGrid] = ()
+    probes: Sequence[ProbeGrid] = ()
+    paper: str = ""
+    fidelity: str = ""
+    testing: bool = False
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise UserError(f"study name {self.name!r}: use lower-case letters, digits, _ and single -, with at most one /")
+        if not self.scales:
+            raise UserError(f"study {self.name}: declare at least one scale")
+        for axis, values in self.grid.items():
+            if not values:
+                raise UserError(f"study {self.name}: axis {axis} has no values")
+        self._check_names()
+        self._check_zip()
+
+    def _check_names(self) -> None:
+        conditions = [*(("exclude", e.where) for e in self.exclude), *(("when", {axis: None, **where}) for axis, where in self.when.items())]
+        conditions += [(f"{kind.name!r}", kind.where) for kind in (*self.evaluations, *self.probes)]
+        conditions += [(f"scale {name}", scale.axes) for name, scale in self.scales.items()]
+        included = {axis for cell in self.include for axis in cell}
+        for place, where in conditions:
+            for axis in where:
+                if axis not in self.grid and axis not in included:
+                    raise UserError(f"study {self.name}: {place} names {axis!r}, which is not an axis; axes: {', '.join(self.grid)}")
+        order = list(self.grid)
+        for axis, where in self.when.items():
+            for other in where:
+                if axis in order and other in order and order.index(other) > order.index(axis):
+                    raise UserError(f"study {self.name}: {axis} exists only under {other}, so declare {other} before it")
+
+        for cell in self.include:
+            for axis, value in cell.items():
+                if isinstance(values := self.grid.get(axis), Mapping) and value not in values:
+                    raise UserError(f"study {self.name}: include names {axis} = {value!r}; choose from {', '.join(values)}")
+
+    def _check_zip(self) -> None:
+        zipped = [axis for group in self.zip for axis in group]
+        for axis in zipped:
+            if axis not in self.grid:
+                raise UserError(f"study {self.name}: zip names {axis!r}, which is not an axis; axes: {', '.join(self.grid)}")
+            if zipped.count(axis) > 1:
+                raise UserError(f"study {self.name}: {axis} is zipped twice")
+        for group in self.zip:
+            lengths = {axis: len(self.grid[axis]) for axis in group}
+            if len(set(lengths.values())) > 1:
+                raise UserError(f"study {self.name}: zipped axes differ in length: {', '.join(f'{axis} {n}' for axis, n in lengths.items())}")
+
+    def partners(self, axis: str) -> Sequence[str]:
+        """The zip group of `axis`; just itself when it is not zipped."""
+        return next((group for group in self.zip if axis in group), (axis,))
+
+    def keep(self, axis: str, indices: Sequence[int]) -> "Study":
+        """The study with only these positions of `axis` and of its zipped partners."""
+        grid = dict(self.grid)
+        for name in self.partners(axis):
+            values = grid[name]
+            if isinstance(values, Mapping):
+                labels = list(values)
+                grid[name] = {labels[i]: values[labels[i]] for i in indices}
+            else:
+                grid[name] = [values[i] for i in indices]
+        return replace(self, grid=grid)
+
+    def at_scale(self, name: str | None) -> "Study":
+        """The study as `name` (the first scale when None) makes it. Raises UserError for a scale it does not have."""
+        if name is None:
+            name = next(iter(self.scales))
+        if name not in self.scales:
+            raise UserError(f"study {self.name} has no scale {name!r}; choose from {', '.join(self.scales)}")
+        scale = self.scales[name]
+        study = self
+        for axis, kept in scale.axes.items():
+            values = list(study.grid[axis])
+            missing = [value for value in kept if value not in values]
+            if missing:
+                raise UserError(f"study {self.name}: scale {name} keeps {axis} = {missing[0]!r}, which is not on the axis")
+            study = study.keep(axis, [values.index(value) for value in kept])
+        if scale.thin:
+            named = {partner for axis in scale.axes for partner in self.partners(axis)}
+            for axis in self.grid:
+                last = len(study.grid[axis]) - 1
+                if axis not in named and last > 1:
+                    study = study.keep(axis, (0, last))
+        lost = {axis: [value for value in values if value not in study.grid[axis]] for axis, values in self.grid.items()}
+        kept_cells = [cell for cell in self.include if not any(cell[axis] in lost.get(axis, ()) for axis in cell)]
+        return replace(
+            study,
+            base={**study.base, **scale.overrides},
+            include=kept_cells,
+            seeds=scale.seeds if scale.seeds is not None else study.seeds[:1] if scale.thin else study.seeds,
+            evaluations=study.evaluations if scale.evaluations is None else scale.evaluations,
+            probes=study.probes if scale.probes is None else scale.probes,
+            scales={name: scale},
+        )

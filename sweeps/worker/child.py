@@ -1,0 +1,54 @@
+"""Main of the child process that trains: takes assignments from a pipe until the pipe closes."""
+
+import ctypes
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+from multiprocessing.connection import Connection
+
+from sweeps.worker.messages import Assignment, Context
+
+PR_SET_PDEATHSIG = 1
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel for SIGKILL when the parent dies; the pipe's end says the same where the kernel does not offer this."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def main(descriptor: int) -> None:
+    """Serve assignments that arrive on the inherited pipe `descriptor`."""
+    _die_with_parent()
+    # The parent decides what a signal means and tells us; schedulers and terminals send theirs to every process.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    connection = Connection(descriptor)
+    inbox: queue.SimpleQueue[tuple[Context, Assignment]] = queue.SimpleQueue()
+    stop = threading.Event()
+
+    def listen() -> None:
+        while True:
+            try:
+                received = connection.recv()
+            except (EOFError, OSError):
+                os._exit(0)  # the parent is gone or done; whatever was running is resumed from its checkpoint
+            if received == "stop":
+                stop.set()
+            else:
+                stop.clear()
+                inbox.put(received)
+
+    threading.Thread(target=listen, daemon=True).start()
+    from sweeps.worker.run_one import run_one
+
+    while True:
+        context, assignment = inbox.get()
+        try:
+            connection.send(run_one(assignment, context, connection.send, stop.is_set))
+        except BrokenPipeError:
+            os._exit(0)

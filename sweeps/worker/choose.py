@@ -1,0 +1,114 @@
+"""Which trial a shard runs next: nothing that is done or hopeless, the longest first, and last what somebody else works on."""
+
+import random
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from odecore.training.checkpointing import furthest_iteration
+from sweeps.limits import Limits
+from sweeps.spec import eval_id, probe_id
+from sweeps.store import EventReader, Results, StoreView
+from sweeps.worker.history import DEATHS_ALLOWED, RESUMES_ALLOWED, History, process_alive
+from sweeps.worker.tasks import Task
+
+# Looking at the folder may take this share of the time, and is done at least this often: for short trials on a fast disk nearly every time.
+LOOK_SHARE = 0.02
+LOOK_MAXIMUM_SECONDS = 10.0
+
+
+class Verdict(NamedTuple):
+    """Why a trial is not started again."""
+
+    outcome: str
+    fingerprint: str
+    detail: str
+
+
+class Chooser:
+    """The shard's tasks, and what the results folder says about them. settled: trials that left the list without being run here."""
+
+    def __init__(self, tasks: Sequence[Task], results: Results, worker_id: str, limits: Limits) -> None:
+        longest_first = sorted(tasks, key=lambda task: task.predicted_seconds, reverse=True)
+        self.tasks = {task.trial_id: task for task in longest_first}
+        self.results, self.worker_id, self.limits = results, worker_id, limits
+        self.history = History()
+        self.settled: dict[str, str] = {}
+        self._view, self._reader = StoreView(results), EventReader(results)
+        self._retried_at: dict[str, float] = {}
+        self._looked_at, self._look_seconds = -1e9, 0.0
+        # Workers that meet go on in different orders, so that two do not walk in step.
+        self._random = random.Random(worker_id)
+
+    def look(self) -> None:
+        """Read what others published and announced, not more often than it is worth."""
+        start = time.monotonic()
+        if start - self._looked_at < min(LOOK_MAXIMUM_SECONDS, self._look_seconds / LOOK_SHARE):
+            return
+        self._view.refresh()
+        self.read_events()
+        self._retried_at = self._view.retractions.restarted_at
+        self._looked_at = time.monotonic()
+        self._look_seconds = self._looked_at - start
+
+    def read_events(self) -> None:
+        """Take in the events written since the last time."""
+        self.history.add(self._reader.poll())
+
+    def next(self) -> Task | None:
+        """The next task, or None when all that are left are settled."""
+        self.look()
+        claimed: list[Task] = []
+        for trial_id in self._order():
+            left = self._left_of(self.tasks[trial_id])
+            if left is None:
+                del self.tasks[trial_id]
+            elif self._others(trial_id):
+                claimed.append(left)
+            else:
+                return left
+        return self._random.choice(claimed) if claimed else None
+
+    def _order(self) -> list[str]:
+        """Alone, longest first packs best; in company everybody goes in an order of its own, so that two do not walk in step."""
+        if not any(self._others(trial_id) for trial_id in self.history.unfinished & self.tasks.keys()):
+            return list(self.tasks)
+        return self._random.sample(list(self.tasks), len(self.tasks))
+
+    def _others(self, trial_id: str) -> bool:
+        running = self.history.running(trial_id, time.time(), self.limits.claim_seconds, process_alive)
+        return any(attempt.worker != self.worker_id for attempt in running)
+
+    def _left_of(self, task: Task) -> Task | None:
+        accepted = self._view.accepted.get(task.trial_id)
+        if accepted is None:
+            if not task.train:
+                return None  # its row was retracted meanwhile; training it is for the next plan
+            if self.history.given_up(task.trial_id, self._retried_at.get(task.trial_id, 0.0)):
+                self.settled[task.trial_id] = "given up"
+                return None
+            return task
+        self.settled.setdefault(task.trial_id, accepted.outcome)
+        sha256 = accepted.weights_sha256
+        if sha256 is None:
+            return None
+        evaluations = tuple(e for e in task.evaluations if (task.trial_id, sha256, eval_id(e)) not in self._view.done_evaluations)
+        probes = tuple(p for p in task.probes if (task.trial_id, sha256, probe_id(p)) not in self._view.done_probes)
+        return task.only_evaluating(evaluations, probes, sha256) if evaluations or probes else None
+
+    def put_last(self, task: Task) -> None:
+        """Do this one after all others."""
+        self.tasks.pop(task.trial_id, None)
+        self.tasks[task.trial_id] = task
+
+    def verdict(self, task: Task) -> tuple[int, Verdict | None]:
+        """How far the task's furthest checkpoint is, and why it must not be started again, if it must not."""
+        furthest = furthest_iteration(self.results.checkpoints / task.trial_id, self._view.retractions.attempt_ids)
+        since = self._retried_at.get(task.trial_id, 0.0)
+        self.read_events()
+        deaths = self.history.deaths_without_progress(task.trial_id, furthest, time.time(), self.limits.claim_seconds, process_alive, since)
+        if deaths >= DEATHS_ALLOWED:
+            return furthest, Verdict("crashed", "killed", f"killed {'twice' if deaths == 2 else f'{deaths} times'}, cause unknown")
+        if self.history.resumes_without_progress(task.trial_id, furthest, since) >= RESUMES_ALLOWED:
+            return furthest, Verdict("timed_out", "timed_out", f"resumed {RESUMES_ALLOWED} times without a newer checkpoint")
+        return furthest, None

@@ -1,0 +1,117 @@
+"""What the events say about each trial: who works on it now, how often it died without progress, whether it was given up."""
+
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+# After so many deaths of unknown cause, or resumes of any cause, without a newer checkpoint, a trial is not started again before `retry`.
+DEATHS_ALLOWED = 2
+RESUMES_ALLOWED = 5
+# Crashes that the next `run` would only repeat at great cost.
+GIVEN_UP = ("killed", "hung", "timed_out")
+
+
+@dataclass
+class Attempt:
+    """One start of a trial, as far as events tell."""
+
+    worker: str
+    host: str
+    pid: int
+    started_at: float
+    seen_at: float
+    resume_iteration: int
+    iteration: int = 0
+    ending: str | None = None
+    fingerprint: str | None = None
+
+
+@dataclass
+class History:
+    """Attempts by trial, from events in any order of arrival; `add` may be called again with newer ones."""
+
+    attempts: dict[str, dict[str, Attempt]] = field(default_factory=dict)
+    # Trials with an attempt that has not ended, so that nobody has to go through all the others.
+    unfinished: set[str] = field(default_factory=set)
+    _of_worker: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def add(self, events: Iterable[Mapping[str, Any]]) -> None:
+        """Take in more events; those of one worker come in its order."""
+        for event in events:
+            worker, at = event["worker"], event["at"]
+            if event["event"] == "started":
+                attempt = Attempt(worker, event["host"], event["pid"], at, at, event.get("resume_iteration", 0))
+                self.attempts.setdefault(event["trial_id"], {})[event["attempt_id"]] = attempt
+                self._of_worker[worker] = (event["trial_id"], event["attempt_id"])
+                self.unfinished.add(event["trial_id"])
+                continue
+            trial, attempt_id = self._of_worker.get(worker, ("", ""))
+            attempt = self.attempts.get(trial, {}).get(attempt_id)
+            if attempt is None:
+                continue
+            before = attempt.ending
+            if event["event"] == "worker_ended":
+                attempt.ending = attempt.ending or "interrupted"
+            elif event.get("trial_id") == trial:
+                attempt.seen_at = max(attempt.seen_at, at)
+                attempt.iteration = event.get("iteration") or attempt.iteration
+                if event["event"] in ("finished", "interrupted", "died"):
+                    attempt.ending = event.get("outcome") or event["event"]
+                    attempt.fingerprint = event.get("fingerprint")
+            if attempt.ending != before and all(one.ending for one in self.attempts[trial].values()):
+                self.unfinished.discard(trial)
+
+    def running(self, trial_id: str, now: float, claim_seconds: float, alive: Callable[[str, int], bool | None]) -> list[Attempt]:
+        """Attempts that somebody is working on: no end, a recent sign of life, and a process that is not known to be gone."""
+        if trial_id not in self.unfinished:
+            return []
+        return [a for a in self.attempts.get(trial_id, {}).values() if _is_live(a, now, claim_seconds, alive)]
+
+    def deaths_without_progress(
+        self, trial_id: str, furthest: int, now: float, claim_seconds: float, alive: Callable[[str, int], bool | None], since: float = 0.0
+    ) -> int:
+        """Attempts that ended for no known reason and left no checkpoint newer than the one they started from."""
+        return sum(
+            a.resume_iteration >= furthest and (a.ending == "died" or (a.ending is None and not _is_live(a, now, claim_seconds, alive)))
+            for a in self.attempts.get(trial_id, {}).values()
+            if a.started_at >= since
+        )
+
+    def resumes_without_progress(self, trial_id: str, furthest: int, since: float = 0.0) -> int:
+        """Starts from the furthest checkpoint that ended in an interruption or a death, less the first."""
+        unfinished = ("interrupted", "died", None)
+        starts = [a for a in self.attempts.get(trial_id, {}).values() if a.started_at >= since and a.resume_iteration >= furthest]
+        return max(0, sum(a.ending in unfinished for a in starts) - 1)
+
+    def given_up(self, trial_id: str, since: float = 0.0) -> bool:
+        """Whether a row already says that this trial only dies, hangs or never gets on, and nobody has asked for a retry since."""
+        return any(a.fingerprint in GIVEN_UP and a.started_at >= since for a in self.attempts.get(trial_id, {}).values())
+
+    def starts(self, trial_id: str) -> int:
+        """How often the trial was started."""
+        return len(self.attempts.get(trial_id, {}))
+
+    def crashes(self, since: float) -> dict[str, set[str]]:
+        """Fingerprint -> trials whose crash since then shows it."""
+        found: dict[str, set[str]] = {}
+        for trial, attempts in self.attempts.items():
+            for attempt in attempts.values():
+                if attempt.ending == "crashed" and attempt.fingerprint and attempt.started_at >= since:
+                    found.setdefault(attempt.fingerprint, set()).add(trial)
+        return found
+
+
+def _is_live(attempt: Attempt, now: float, claim_seconds: float, alive: Callable[[str, int], bool | None]) -> bool:
+    if attempt.ending is not None or now - attempt.seen_at >= claim_seconds:
+        return False
+    # None: another host, nobody can tell; the recent sign of life decides.
+    return alive(attempt.host, attempt.pid) is not False
+
+
+def process_alive(host: str, pid: int) -> bool | None:
+    """Whether that process exists; None when it is on another host, or where there is no /proc to ask."""
+    if host != socket.gethostname() or not Path("/proc/self").exists():
+        return None
+    return Path(f"/proc/{pid}").exists()

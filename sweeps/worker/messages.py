@@ -1,0 +1,92 @@
+"""What passes between a shard and the slot that trains its trials."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from odecore.config import Evaluation, ProbeConfig, TrialSpec
+from sweeps.limits import Limits
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where and how trials run: the same for all trials of a slot, recorded beside the rows, never part of an identity.
+
+    exclusive: no other slot of ours shares the machine, so that measured seconds mean something.
+    """
+
+    results: Path
+    data_root: Path | None
+    threads: int
+    limits: Limits
+    provenance: dict[str, Any]
+    device: str = "auto"
+    exclusive: bool = True
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One trial to train and evaluate, or (train False) kept weights to evaluate only."""
+
+    trial_id: str
+    attempt_id: str
+    spec: TrialSpec
+    train: bool
+    evaluations: tuple[Evaluation, ...] = ()
+    probes: tuple[ProbeConfig, ...] = ()
+    attempts: int = 1
+    weights_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """After a step, at most a few times a second."""
+
+    iteration: int
+    iterations: int
+    loss: float
+    seconds_per_step: float
+
+
+@dataclass(frozen=True)
+class Checkpointed:
+    """A checkpoint was written."""
+
+    iteration: int
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Finished rows of one table, ready to publish."""
+
+    table: str
+    rows: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Alive:
+    """A sign of life outside the steps: loading, evaluating, waiting for a disk."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the assignment ended.
+
+    outcome: a trial's outcome; or `interrupted` (stopped when asked, resumable), `evaluated` (nothing was trained), `infrastructure` (the
+    machine is in the way: detail says what; the trial can go on from its checkpoint). frames: the last lines of a crash's traceback; log: the
+    file that has all of it.
+    """
+
+    outcome: str
+    detail: str | None = None
+    fingerprint: str | None = None
+    iteration: int = 0
+    finished: dict[str, Any] = field(default_factory=dict)
+    frames: str | None = None
+    log: Path | None = None
+
+
+Message = Progress | Checkpointed | Rows | Alive
+Emit = Callable[[Message], None]
+ShouldStop = Callable[[], bool]

@@ -1,0 +1,147 @@
+"""From finished work to rows: the flat dictionaries that the store's tables take. Importing this loads no torch."""
+
+import hashlib
+import math
+import re
+import traceback
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from odecore.config import Evaluation, ProbeConfig
+from sweeps.spec import cell_id, eval_id, flatten, probe_id
+from sweeps.store import SCHEMAS, spec_columns
+from sweeps.worker.messages import Assignment, Context
+
+if TYPE_CHECKING:
+    from odecore.training.evaluate import Score
+    from odecore.training.fit import Training
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def bare_row(
+    assignment: Assignment, context: Context, *, outcome: str, started_at: datetime, detail: str | None = None, fingerprint: str | None = None
+) -> dict[str, Any]:
+    """The row of an attempt that left nothing but its outcome; every column that needs a trained model is null."""
+    spec = assignment.spec
+    return {
+        **dict.fromkeys(SCHEMAS["runs"].names),
+        "trial_id": assignment.trial_id,
+        "cell_id": cell_id(spec),
+        "attempt_id": assignment.attempt_id,
+        "spec": spec.model_dump_json(),
+        **spec_columns(flatten(spec)),
+        "outcome": outcome,
+        "outcome_detail": detail,
+        "fingerprint": fingerprint,
+        "started_at": started_at,
+        "finished_at": datetime.now(UTC),
+        "attempts": assignment.attempts,
+        "cpu_threads": context.threads,
+        **context.provenance,
+    }
+
+
+def run_row(
+    assignment: Assignment, context: Context, training: "Training", *, outcome: str, started_at: datetime, resumed: bool, weights_sha256: str | None
+) -> dict[str, Any]:
+    """The row of an attempt that reached a final outcome."""
+    from odecore.training.fit import peak_memory_bytes
+
+    records = training.records
+    scored = [record for record in records if math.isfinite(record["accuracy_test"])]
+    best = max(scored, key=lambda record: record["accuracy_test"], default={})
+    last = records[-1] if records else {}
+    seconds = training.train_seconds
+    return bare_row(assignment, context, outcome=outcome, started_at=started_at, detail=training.detail) | {
+        "outcome_iteration": training.iteration,
+        "outcome_epoch": training.epoch,
+        **{name: _finite(last.get(name)) for name in ("accuracy_test", "accuracy_train", "loss_test", "loss_train")},
+        "accuracy_test_best": best.get("accuracy_test"),
+        "iteration_best": best.get("iteration"),
+        "parameters": sum(p.numel() for p in training.model.parameters() if p.requires_grad),
+        "depth_layers": training.model.depth_layers,
+        "n_blocks": training.model.blocks,
+        "train_seconds": seconds,
+        "evaluate_seconds": training.evaluate_seconds,
+        "evaluations_forward": training.evaluations_forward,
+        "evaluations_backward": training.evaluations_backward,
+        "peak_memory_bytes": peak_memory_bytes(training.device),
+        "samples_per_second": training.iteration * assignment.spec.train.batch_size / seconds if seconds else None,
+        "timing_valid": context.exclusive and not resumed,
+        "numerics": "eager",
+        "weights_sha256": weights_sha256,
+        "device": device_name(training.device),
+        "data_sha256": training.data.sha256,
+        "epochs": [{name: _finite(value) if isinstance(value, float) else value for name, value in record.items()} for record in records],
+    }
+
+
+def device_name(device: Any) -> str:
+    """The device in words: the GPU's own name, or the processor's."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    with open("/proc/cpuinfo") as file:  # noqa: PTH123 - a pseudo file
+        model = re.search(r"model name\s*:\s*(.+)", file.read())
+    return f"cpu: {model.group(1)}" if model else "cpu"
+
+
+def _attached(table: str, assignment: Assignment, weights_sha256: str) -> dict[str, Any]:
+    return {
+        **dict.fromkeys(SCHEMAS[table].names),
+        "trial_id": assignment.trial_id,
+        "weights_sha256": weights_sha256,
+        "attempt_id": assignment.attempt_id,
+        "finished_at": datetime.now(UTC),
+    }
+
+
+def evaluation_row(
+    assignment: Assignment, context: Context, evaluation: Evaluation, scored: "Score", weights_sha256: str, device: Any
+) -> dict[str, Any]:
+    """The row of one evaluation of kept weights."""
+    good = scored.outcome == "completed"
+    return _attached("evaluations", assignment, weights_sha256) | {
+        "eval_id": eval_id(evaluation),
+        **flatten(evaluation),
+        "outcome": scored.outcome,
+        "outcome_detail": scored.detail,
+        "samples": scored.samples,
+        "correct": scored.correct if good else None,
+        "accuracy": _finite(scored.accuracy),
+        "loss": _finite(scored.loss),
+        "evaluations_per_batch": scored.evaluations / scored.batches if scored.batches else None,
+        "seconds": scored.seconds,
+        "device": device_name(device),
+        "cpu_threads": context.threads,
+        "code_hash": context.provenance["code_hash"],
+        "worker_id": context.provenance["worker_id"],
+    }
+
+
+def probe_rows(assignment: Assignment, probe: ProbeConfig, columns: dict[str, Any], weights_sha256: str) -> list[dict[str, Any]]:
+    """The rows of one probe, all with the same keys."""
+    shared = _attached(f"probe_{probe.name}", assignment, weights_sha256) | {
+        "probe_id": probe_id(probe),
+        "solver_name": probe.solver.name,
+        "solver_steps": getattr(probe.solver, "steps", None),
+        "solver_tolerance": getattr(probe.solver, "tolerance", None),
+    }
+    names = list(columns)
+    return [shared | dict(zip(names, values, strict=True)) for values in zip(*(columns[name].tolist() for name in names), strict=True)]
+
+
+def fingerprint_of(failure: BaseException) -> str:
+    """What is the same in crashes with the same cause: the exception's type and the functions it passed through, not its numbers or line numbers."""
+    frames = [f"{frame.filename.rpartition('/')[2]}:{frame.name}" for frame in traceback.extract_tb(failure.__traceback__)]
+    return f"{type(failure).__name__}-{hashlib.sha256('|'.join(frames).encode()).hexdigest()[:12]}"
+
+
+def is_out_of_memory(failure: BaseException) -> bool:
+    """True for what Python, torch's CPU allocator and CUDA raise when memory runs out."""
+    text = str(failure)
+    return isinstance(failure, MemoryError) or type(failure).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in text

@@ -1,0 +1,202 @@
+"""One trial from spec to rows: resume or start, train, keep the weights, evaluate, probe. Runs in the slot's child process."""
+
+import json
+import logging
+import time
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from odecore import data as datasets
+from odecore.data import DataMissing, Dataset
+from odecore.models import build_model
+from odecore.training import checkpointing, probes
+from odecore.training.evaluate import evaluate
+from odecore.training.fit import Training
+from sweeps.spec import trial_id
+from sweeps.store import Results, read_retractions
+from sweeps.worker import rows, weights
+from sweeps.worker.messages import Alive, Assignment, Checkpointed, Context, Emit, Ending, Progress, Rows, ShouldStop
+
+LOG = logging.getLogger("odesweep")
+# Progress is for people and for the stall guard; more often than this only costs time.
+PROGRESS_SECONDS = 0.25
+# A checkpoint may take this share of the time at most.
+CHECKPOINT_SHARE = 0.02
+PUBLISH_PAUSE_SECONDS = 2.0
+# Of a crash, the last so many calls are shown at once; the row and the log have all.
+FRAMES_SHOWN = 3
+
+
+class Infrastructure(Exception):
+    """The machine is in the way; the trial itself is fine and can go on from its checkpoint."""
+
+
+def run_one(assignment: Assignment, context: Context, emit: Emit, should_stop: ShouldStop, *, debug: bool = False) -> Ending:
+    """Do what `assignment` asks; every finished row leaves through `emit`. Science failing is an outcome, a bug a `crashed` row.
+
+    debug: let exceptions of the trial through, for a debugger.
+    """
+    started_at = datetime.now(UTC)
+    if trial_id(assignment.spec) != assignment.trial_id:
+        mismatch = f"trial {assignment.trial_id} resolves to {trial_id(assignment.spec)} with this code; plan and run it again with one version"
+        return Ending("infrastructure", mismatch)
+    emit(Alive())
+    try:
+        return _Trial(assignment, context, emit, should_stop, started_at).run()
+    except (DataMissing, Infrastructure, weights.WeightsMissing) as error:
+        LOG.error("%s", error)
+        return Ending("infrastructure" if assignment.train or not isinstance(error, weights.WeightsMissing) else "weights_missing", str(error))
+    except Exception as failure:
+        if debug:
+            raise
+        memory = rows.is_out_of_memory(failure)
+        outcome, fingerprint = ("out_of_memory", "out_of_memory") if memory else ("crashed", rows.fingerprint_of(failure))
+        detail = f"{type(failure).__name__}: {failure}".splitlines()[0]
+        LOG.exception("trial %s: %s", assignment.trial_id, outcome)
+        row = rows.bare_row(assignment, context, outcome=outcome, started_at=started_at, detail=detail, fingerprint=fingerprint)
+        lines = traceback.format_exception(failure)
+        emit(Rows("runs", [row | {"traceback": "".join(lines)}]))
+        return Ending(outcome, detail, fingerprint, frames="".join(lines[-FRAMES_SHOWN - 1 :]))
+
+
+class _Trial:
+    """The steps of `run_one` and what they share."""
+
+    def __init__(self, assignment: Assignment, context: Context, emit: Emit, should_stop: ShouldStop, started_at: datetime) -> None:
+        self.assignment, self.context, self.emit, self.should_stop, self.started_at = assignment, context, emit, should_stop, started_at
+        torch.set_num_threads(context.threads)
+        self.device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if context.device == "auto" else context.device)
+        self.trial_folder = Results(context.results).checkpoints / assignment.trial_id
+        self.folder = self.trial_folder / assignment.attempt_id
+        self.data = _load_data(assignment.spec.data, context.data_root)
+        self.resumed = False
+        self._progress_at = 0.0
+        self._checkpoint_at = time.monotonic()
+        self._checkpoint_cost_seconds = 0.0
+
+    def run(self) -> Ending:
+        if not self.assignment.train:
+            assert self.assignment.weights_sha256 is not None
+            model = build_model(self.assignment.spec)
+            weights.load(self.context.results, self.assignment.trial_id, self.assignment.weights_sha256, model)
+            self._after_training(model.to(self.device), self.assignment.weights_sha256)
+            return Ending("evaluated")
+        # What `retry` took back is trained again, not published again.
+        state = checkpointing.furthest(self.trial_folder, read_retractions(Results(self.context.results)).attempt_ids)
+        training = Training(self.assignment.spec, self.data, self.device)
+        if state and "finished" in state:
+            return self._republish(training, state)
+        if state:
+            training.load_state(state)
+            self.resumed = True
+            LOG.info("resumed at iteration %d of %d", training.iteration, training.iterations)
+        outcome = training.run(self._after_step, lambda: self.emit(Alive()))
+        if outcome is None:
+            return Ending("interrupted", iteration=training.iteration)
+        return self._finish(training, outcome)
+
+    def _after_step(self, training: Training) -> bool:
+        now = time.monotonic()
+        if now - self._progress_at >= PROGRESS_SECONDS:
+            self._progress_at = now
+            self.emit(Progress(training.iteration, training.iterations, training.last_loss, training.seconds_per_step))
+        stop = self.should_stop()
+        pause = max(self.context.limits.checkpoint_seconds, self._checkpoint_cost_seconds / CHECKPOINT_SHARE)
+        if stop or now - self._checkpoint_at >= pause:
+            self._checkpoint(training.iteration, training.state())
+        return stop
+
+    def _checkpoint(self, iteration: int, state: dict[str, Any]) -> None:
+        start = time.monotonic()
+        try:
+            checkpointing.save(self.folder, iteration, state)
+            self.emit(Checkpointed(iteration))
+        except OSError as error:
+            LOG.warning("no checkpoint at iteration %d (%s); training goes on without", iteration, error)
+        self._checkpoint_at = time.monotonic()
+        self._checkpoint_cost_seconds = self._checkpoint_at - start
+
+    def _finish(self, training: Training, outcome: str) -> Ending:
+        sha256 = self._keep_weights(training.model) if outcome == "completed" else None
+        row = rows.run_row(
+            self.assignment,
+            self.context,
+            training,
+            outcome=outcome,
+            started_at=self.started_at,
+            resumed=self.resumed,
+            weights_sha256=sha256,
+        )
+        # From here on a restart republishes this very row instead of training again.
+        self._checkpoint(training.iteration, {"finished": json.dumps(row, default=str), "model": training.model.state_dict()})
+        LOG.info("%s at iteration %d; accuracy_test %s", outcome, training.iteration, row["accuracy_test"])
+        return self._publish(row, training, sha256)
+
+    def _republish(self, training: Training, state: dict[str, Any]) -> Ending:
+        row = json.loads(state["finished"])
+        row |= {name: datetime.fromisoformat(row[name]) for name in ("started_at", "finished_at")}
+        training.model.load_state_dict(state["model"])
+        LOG.info("was already finished; publishing attempt %s again", row["attempt_id"])
+        if row["weights_sha256"]:
+            self._keep_weights(training.model)
+        return self._publish(row, training, row["weights_sha256"])
+
+    def _publish(self, row: dict[str, Any], training: Training, sha256: str | None) -> Ending:
+        self.emit(Rows("runs", [row]))
+        if sha256 is not None:
+            self._after_training(training.model, sha256)
+        return Ending(row["outcome"], row["outcome_detail"], iteration=training.iteration, finished={"accuracy_test": row["accuracy_test"]})
+
+    def _keep_weights(self, model: torch.nn.Module) -> str:
+        """Publish the weights, waiting for a disk that does not take them; they must be there before the row that names them."""
+        deadline = time.monotonic() + self.context.limits.publish_retry_seconds
+        while True:
+            try:
+                return weights.publish(self.context.results, self.assignment.trial_id, model)
+            except OSError as error:
+                if time.monotonic() >= deadline or self.should_stop():
+                    raise Infrastructure(f"cannot keep weights: {error}") from None
+                LOG.warning("cannot keep weights (%s); trying again", error)
+            self.emit(Alive())
+            time.sleep(min(PUBLISH_PAUSE_SECONDS, max(0.0, deadline - time.monotonic())))
+
+    def _after_training(self, model: torch.nn.Module, sha256: str) -> None:
+        """Evaluations and probes of the kept weights. A stop in between leaves the rest missing; `evaluate` fills it."""
+        data = self.data.to(self.device)
+        for evaluation in self.assignment.evaluations:
+            if self.should_stop():
+                return
+            scored = evaluate(model, data, evaluation, self._alive_sometimes())
+            self.emit(Rows("evaluations", [rows.evaluation_row(self.assignment, self.context, evaluation, scored, sha256, self.device)]))
+        model.eval()
+        for probe in self.assignment.probes:
+            if self.should_stop():
+                return
+            columns = probes.compute(model, data, probe)
+            self.emit(Rows(f"probe_{probe.name}", rows.probe_rows(self.assignment, probe, columns, sha256)))
+
+    def _alive_sometimes(self) -> Callable[[], None]:
+        def alive() -> None:
+            now = time.monotonic()
+            if now - self._progress_at >= PROGRESS_SECONDS:
+                self._progress_at = now
+                self.emit(Alive())
+
+        return alive
+
+
+_DATA: dict[str, Dataset] = {}
+
+
+def _load_data(config: Any, root: Path | None) -> Dataset:
+    """The data set, kept in memory from one trial to the next (one at a time: they can be large)."""
+    key = config.model_dump_json()
+    if key not in _DATA:
+        _DATA.clear()
+        _DATA[key] = datasets.load(config, root)
+    return _DATA[key]

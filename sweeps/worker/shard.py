@@ -1,0 +1,241 @@
+"""`run_shard`: the only function that crosses machines. Runs the trials of one shard in its slot and publishes their rows."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from sweeps.spec import flatten
+from sweeps.store import EventLog, Results, is_cancelled
+from sweeps.worker.choose import Chooser, Verdict
+from sweeps.worker.guard import Guard
+from sweeps.worker.messages import Alive, Assignment, Checkpointed, Context, Ending, Message, Progress, Rows
+from sweeps.worker.publisher import CannotPublish, Publisher
+from sweeps.worker.report import ShardReport, Watcher, exit_words, shared_values
+from sweeps.worker.rows import bare_row
+from sweeps.worker.slot import Slot, SlotDied
+from sweeps.worker.tasks import Task
+
+SAME_CRASHES_ALLOWED = 3
+# A trial longer than this is published at once: its row is worth a file.
+AT_ONCE_SECONDS = 5.0
+
+
+def run_shard(
+    tasks: list[Task],
+    context: Context,
+    slot: Slot,
+    *,
+    submission_id: str,
+    worker_id: str,
+    log: Path,
+    stop_cause: Callable[[], str | None],
+    watcher: Watcher,
+) -> ShardReport:
+    """Run every task that nobody has finished; returns when none is left, or early with the reason in the report.
+
+    The slot stays the caller's, who closes it; log: where its process writes. stop_cause: asked all the time; a text ends the shard after a
+    checkpoint.
+    """
+    return _Shard(tasks, context, slot, submission_id, worker_id, log, stop_cause, watcher).run()
+
+
+class _Shard:
+    """The state of one `run_shard`."""
+
+    def __init__(
+        self,
+        tasks: list[Task],
+        context: Context,
+        slot: Slot,
+        submission_id: str,
+        worker_id: str,
+        log: Path,
+        stop_cause: Callable[[], str | None],
+        watcher: Watcher,
+    ) -> None:
+        self.context, self.slot, self.log, self.stop_cause, self.watcher = context, slot, log, stop_cause, watcher
+        self.submission_id = submission_id
+        self.results = Results(context.results)
+        self.flat_specs = {task.trial_id: flatten(task.spec) for task in tasks}
+        self.chooser = Chooser(tasks, self.results, worker_id, context.limits)
+        self.events = EventLog(self.results, worker_id)
+        self.publisher = Publisher(self.results, worker_id, context.limits, lambda: stop_cause() is not None, watcher.note, watcher.tick)
+        self.report = ShardReport()
+        self.began_at = time.time()
+        self.memory_retries: set[str] = set()
+        self.cancelled = False
+
+    def run(self) -> ShardReport:
+        self.events.append("worker_started", submission_id=self.submission_id, executor=self.context.provenance["executor"])
+        try:
+            self._check_cancelled()
+            while not self._stopping() and (task := self.chooser.next()) is not None:
+                self._run_task(task)
+                self.publisher.publish_if_due()
+                self._check_cancelled()
+        except CannotPublish as error:
+            self.report.infrastructure = str(error)
+        finally:
+            self._close()
+        for trial_id, outcome in self.chooser.settled.items():
+            self.report.outcomes.setdefault(trial_id, outcome)
+        return self.report
+
+    def _close(self) -> None:
+        if self.report.infrastructure is None or self.publisher.pending:
+            try:
+                self.publisher.close()
+            except CannotPublish as error:
+                self.report.infrastructure = str(error)
+        self.events.append("worker_ended", reason=self.report.infrastructure or self.report.stopped or "done")
+
+    def _check_cancelled(self) -> None:
+        self.cancelled = self.cancelled or is_cancelled(self.results, self.submission_id)
+
+    def _stopping(self) -> bool:
+        if self.report.stopped is None:
+            self.report.stopped = self.stop_cause() or ("cancelled" if self.cancelled else None)
+        return self.report.stopped is not None or self.report.infrastructure is not None
+
+    def _run_task(self, task: Task) -> None:
+        furthest, verdict = self.chooser.verdict(task) if task.train else (0, None)
+        if verdict:
+            self._give_up(task, verdict)
+            return
+        attempts = self.chooser.history.starts(task.trial_id) + 1
+        assignment = Assignment(
+            task.trial_id, uuid4().hex, task.spec, task.train, task.evaluations, task.probes, attempts, weights_sha256=task.weights_sha256
+        )
+        offset = self.log.stat().st_size if self.log.exists() else 0
+        where = {"log": self.log.name, "log_offset": offset}
+        self._event("started", task, attempt_id=assignment.attempt_id, resume_iteration=furthest, train=task.train, **where)
+        self.watcher.began(task, attempts)
+        guard, began = Guard(self.context.limits.stall_seconds), time.monotonic()
+        try:
+            ending = self.slot.run(assignment, self._listener(task, guard), self._stopping)
+        except SlotDied as death:
+            self._died(task, assignment, guard, death)
+            return
+        self._ended(task, ending, time.monotonic() - began)
+
+    def _listener(self, task: Task, guard: Guard) -> Callable[[Message | None], None]:
+        """What happens while a trial runs: rows are taken, life is noted, heartbeats go out, and silence is ended."""
+        heartbeat_at = time.monotonic()
+
+        def on_message(message: Message | None) -> None:
+            nonlocal heartbeat_at
+            match message:
+                case Rows(table, rows):
+                    guard.alive()
+                    self.publisher.add(table, rows)
+                case Progress() as progress:
+                    guard.alive(progress)
+                    self.watcher.progress(task, progress)
+                case Checkpointed(iteration):
+                    guard.alive()
+                    self._event("checkpoint", task, iteration=iteration)
+                case Alive():
+                    guard.alive()
+                case None:
+                    self.watcher.tick()
+            if guard.hung():
+                self.slot.kill()
+            if time.monotonic() - heartbeat_at >= self.context.limits.heartbeat_seconds:
+                heartbeat_at = time.monotonic()
+                self._event("heartbeat", task, **_facts(guard.latest))
+                self._check_cancelled()
+                self.publisher.publish_if_due()
+
+        return on_message
+
+    def _died(self, task: Task, assignment: Assignment, guard: Guard, death: SlotDied) -> None:
+        if guard.killed:
+            detail = f"no sign of life for {guard.limit_seconds:.0f} s; its process was ended"
+            self._end_for_it(task, assignment, Verdict("crashed", "hung", detail))
+        elif cause := self.stop_cause():
+            self._event("interrupted", task, cause=cause)
+        else:
+            self._event("died", task, cause="unknown", exit_code=death.exit_code)
+            self.watcher.note(f"{task.label}: its process died ({exit_words(death.exit_code)}); it goes on from its last checkpoint in a new one")
+
+    def _give_up(self, task: Task, verdict: Verdict) -> None:
+        """End a trial that is not started again, as an attempt of its own, so that all who read the events see the verdict."""
+        attempts = self.chooser.history.starts(task.trial_id)
+        assignment = Assignment(task.trial_id, uuid4().hex, task.spec, train=True, attempts=attempts)
+        self._event("started", task, attempt_id=assignment.attempt_id, resume_iteration=0)
+        self._end_for_it(task, assignment, verdict)
+
+    def _end_for_it(self, task: Task, assignment: Assignment, verdict: Verdict) -> None:
+        """Write the row of a trial whose process cannot any more."""
+        row = bare_row(
+            assignment,
+            self.context,
+            outcome=verdict.outcome,
+            started_at=datetime.now(UTC),
+            detail=verdict.detail,
+            fingerprint=verdict.fingerprint,
+        )
+        self.publisher.add("runs", [row])
+        self._ended(task, Ending(verdict.outcome, verdict.detail, verdict.fingerprint), 0.0)
+
+    def _ended(self, task: Task, ending: Ending, seconds: float) -> None:
+        done = True
+        match ending.outcome:
+            case "interrupted":
+                self._event("interrupted", task, cause=self.report.stopped, iteration=ending.iteration)
+                done = False
+            case "infrastructure":
+                self._event("interrupted", task, cause="infrastructure")
+                self.report.infrastructure, done = ending.detail, False
+            case "weights_missing":
+                self._event("interrupted", task, cause="weights missing")
+                self.report.unevaluated[task.trial_id] = ending.detail or ""
+            case "out_of_memory" if task.trial_id not in self.memory_retries:
+                # Once more, after everything else: then nothing of ours shares the device with it.
+                self.memory_retries.add(task.trial_id)
+                self._event("finished", task, outcome=ending.outcome, fingerprint=ending.fingerprint)
+                self.chooser.put_last(task)
+                self.watcher.note(f"{task.label}: out of memory; once more at the end, alone")
+                done = False
+            case "evaluated":
+                self._event("finished", task, outcome=ending.outcome)
+                self.report.evaluated += 1
+            case _:
+                self._event("finished", task, outcome=ending.outcome, fingerprint=ending.fingerprint)
+                self.report.outcomes[task.trial_id], self.report.details[task.trial_id] = ending.outcome, ending.detail or ""
+        if done:
+            self.chooser.tasks.pop(task.trial_id, None)
+        self.watcher.ended(task, replace(ending, log=self.log))
+        if ending.outcome == "crashed":
+            self._stop_when_alike()
+        if seconds > AT_ONCE_SECONDS or self._stopping():
+            self.publisher.publish()
+
+    def _stop_when_alike(self) -> None:
+        """End the study when several trials crash in the same way: the rest would only repeat it."""
+        self.chooser.read_events()
+        for fingerprint, trials in self.chooser.history.crashes(self.began_at).items():
+            known = [self.flat_specs[trial] for trial in trials if trial in self.flat_specs]
+            if len(trials) >= SAME_CRASHES_ALLOWED and known:
+                words = shared_values(known, list(self.flat_specs.values()))
+                self.report.stopped = f"stopped early: {len(trials)} trials crashed alike ({fingerprint}); they share {words}"
+                self.events.append("stopped_early", fingerprint=fingerprint, message=self.report.stopped)
+                return
+
+    def _event(self, event: str, task: Task, **facts: Any) -> None:
+        self.events.append(event, trial_id=task.trial_id, **facts)
+
+
+def _facts(progress: Progress | None) -> dict[str, Any]:
+    if progress is None:
+        return {}
+    return {
+        "iteration": progress.iteration,
+        "iterations": progress.iterations,
+        "loss": progress.loss,
+        "seconds_per_iteration": progress.seconds_per_step,
+    }

@@ -1,0 +1,141 @@
+"""Where a shard's trials are trained: a long-lived child process, replaced when it dies; or this very process, for a debugger."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
+from typing import Protocol
+
+from sweeps.worker.messages import Assignment, Context, Ending, Message
+
+TICK_SECONDS = 0.2
+# How long a child that was asked to stop may take over its step and its checkpoint before it is killed.
+OnMessage = Callable[[Message | None], None]
+
+
+class SlotDied(Exception):
+    """The child ended in the middle of a trial. exit_code: negative is the signal that killed it."""
+
+    def __init__(self, exit_code: int | None) -> None:
+        super().__init__(f"the trial's process ended with exit code {exit_code}")
+        self.exit_code = exit_code
+
+
+class Slot(Protocol):
+    """Runs one assignment at a time. `on_message` is called for every message, and with None at least every tick."""
+
+    def run(self, assignment: Assignment, on_message: OnMessage, should_stop: Callable[[], bool]) -> Ending:
+        """The assignment's ending. Raises SlotDied when the process is gone."""
+        ...
+
+    def kill(self) -> None:
+        """End the current assignment at once; `run` then raises SlotDied."""
+        ...
+
+    def close(self) -> None:
+        """Let the process end."""
+        ...
+
+
+class ChildSlot:
+    """A spawned Python that imports torch once and trains trial after trial. Its output goes to `log`. It dies with its parent.
+
+    context may be replaced between trials, by the next shard's.
+    """
+
+    def __init__(self, context: Context, log: Path) -> None:
+        self.context, self.log = context, log
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+
+    def _start(self) -> Connection:
+        ours, theirs = Pipe()
+        environment = os.environ | {"OMP_NUM_THREADS": str(self.context.threads), "MKL_NUM_THREADS": str(self.context.threads)}
+        # -P keeps the current folder off the import path: it may hold a folder named like one of the packages.
+        command = [sys.executable, "-P", "-c", f"from sweeps.worker.child import main; main({theirs.fileno()})"]
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
+            )
+        theirs.close()
+        self._connection = ours
+        return ours
+
+    def run(self, assignment: Assignment, on_message: OnMessage, should_stop: Callable[[], bool]) -> Ending:
+        """See `Slot.run`."""
+        told_to_stop = False
+        try:
+            connection = self._connection if self._connection and self._process and self._process.poll() is None else self._start()
+            connection.send((self.context, assignment))
+            while True:
+                if connection.poll(TICK_SECONDS):
+                    message = connection.recv()
+                    if isinstance(message, Ending):
+                        return message
+                    on_message(message)
+                else:
+                    on_message(None)
+                if not told_to_stop and should_stop():
+                    connection.send("stop")
+                    told_to_stop = True
+        except (EOFError, OSError) as error:
+            # OSErrors of our own disk also come through on_message; only a broken pipe means that the child is gone.
+            if isinstance(error, OSError) and not isinstance(error, (BrokenPipeError, ConnectionResetError)):
+                raise
+            raise SlotDied(self._reap()) from None
+
+    def _reap(self) -> int | None:
+        code = None
+        if self._process:
+            try:
+                code = self._process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                code = self._process.wait()
+        if self._connection:
+            self._connection.close()
+        self._process = self._connection = None
+        return code
+
+    def kill(self) -> None:
+        """See `Slot.kill`."""
+        if self._process:
+            self._process.kill()
+
+    def close(self) -> None:
+        """Close the pipe; the child ends when it sees that. Killed if it has not within 10 seconds."""
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+        self._reap()
+
+
+class InProcessSlot:
+    """Trains in this process, with no isolation: for a debugger, and where the process itself is the one to be replaced."""
+
+    def __init__(self, context: Context, *, debug: bool = False) -> None:
+        self.context, self.debug = context, debug
+
+    def run(self, assignment: Assignment, on_message: OnMessage, should_stop: Callable[[], bool]) -> Ending:
+        """See `Slot.run`."""
+        from sweeps.worker.run_one import run_one
+
+        last_tick = time.monotonic()
+
+        def stop() -> bool:
+            nonlocal last_tick
+            if time.monotonic() - last_tick >= TICK_SECONDS:
+                last_tick = time.monotonic()
+                on_message(None)
+            return should_stop()
+
+        return run_one(assignment, self.context, on_message, stop, debug=self.debug)
+
+    def kill(self) -> None:
+        """Nothing can end a trial from inside its own thread."""
+
+    def close(self) -> None:
+        """Nothing to close."""

@@ -1,0 +1,72 @@
+"""One trial's work within a shard, and how it travels in a submission."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from odecore.config import Evaluation, ProbeConfig, TrialSpec
+from sweeps.spec import PROBES, flatten
+
+if TYPE_CHECKING:
+    from sweeps.plan import Entry
+
+
+@dataclass(frozen=True)
+class Task:
+    """Train `spec` (unless its weights exist: train False), then evaluate and probe. label: short words for people."""
+
+    trial_id: str
+    spec: TrialSpec
+    train: bool
+    evaluations: tuple[Evaluation, ...]
+    probes: tuple[ProbeConfig, ...]
+    predicted_seconds: float
+    label: str = ""
+    weights_sha256: str | None = None
+
+    @classmethod
+    def from_entry(cls, entry: "Entry") -> "Task":
+        """What a plan's entry leaves to do."""
+        evaluations = tuple(one.evaluation for one in entry.missing_evaluations)
+        probes = tuple(one.probe for one in entry.missing_probes)
+        return cls(entry.trial.trial_id, entry.trial.spec, entry.state == "pending", evaluations, probes, entry.seconds)
+
+    def only_evaluating(self, evaluations: tuple[Evaluation, ...], probes: tuple[ProbeConfig, ...], weights_sha256: str) -> "Task":
+        """What is left once the training is accepted."""
+        return replace(self, train=False, evaluations=evaluations, probes=probes, weights_sha256=weights_sha256, predicted_seconds=0.0)
+
+    def to_row(self, shard: int, index: int) -> dict[str, Any]:
+        """As a row of a submission file."""
+        return {
+            "task": index,
+            "shard": shard,
+            "trial_id": self.trial_id,
+            "spec": self.spec.model_dump_json(),
+            "train": self.train,
+            "evaluations": [evaluation.model_dump_json() for evaluation in self.evaluations],
+            "probes": [probe.model_dump_json() for probe in self.probes],
+            "predicted_seconds": self.predicted_seconds,
+        }
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "Task":
+        """Back from a submission's row."""
+        return cls(
+            row["trial_id"],
+            TrialSpec.model_validate_json(row["spec"]),
+            row["train"],
+            tuple(Evaluation.model_validate_json(text) for text in row["evaluations"]),
+            tuple(PROBES.validate_python(json.loads(text)) for text in row["probes"]),
+            row["predicted_seconds"],
+        )
+
+
+def labelled(tasks: Sequence[Task]) -> list[Task]:
+    """The tasks with labels for people: the spec values in which they differ, such as "solver_steps=2 seed=0"."""
+    flat = [flatten(task.spec) for task in tasks]
+    names = [name for name in dict.fromkeys(name for values in flat for name in values) if len({str(values.get(name)) for values in flat}) > 1]
+    return [
+        replace(task, label=" ".join(f"{name}={values[name]}" for name in names if values.get(name) is not None) or task.trial_id[:12])
+        for task, values in zip(tasks, flat, strict=True)
+    ]
