@@ -1,0 +1,133 @@
+"""Ott 2021, section 7 and Table 1: down to which step size a trained net depends on its solver."""
+
+from typing import Any
+
+import pandas as pd
+
+from analysis import published
+from analysis.caption import compose
+from analysis.data import Data
+from analysis.ott2021 import dependence
+from analysis.stats import paired_difference, summarise
+from analysis.style import SOLVER_LABELS
+
+NAME = "ott2021/critical_step_size"
+STUDY = "ott2021/sphere2-fixed"
+NEEDS = ("evaluations",)
+# Ott 2021, section 7: a net depends on its solver if the accuracy under a more accurate one differs by more than this.
+THRESHOLD = 0.1
+# Training solver -> the more accurate test solver and its steps as a multiple of the training steps.
+MORE_ACCURATE = {"euler": ("midpoint", 1), "rk4_38": ("rk4_38", 2)}
+CAPTION = (
+    "Ott 2021, section 7, on {data}. Gap: |accuracy under the training solver - accuracy under a more accurate one|: "
+    "midpoint for Euler, 2K steps for RK4 (3/8 rule); a net depends on its solver if the gap is above {threshold:g}. "
+    "Midpoint takes K steps here; the paper's adaptation takes sqrt(50 K) where K is below 50. "
+    "Critical K: first that fails / first that passes, coming from the finest. {selection}"
+)
+
+
+def table(data: Data) -> pd.DataFrame:
+    """Per training solver, training steps and selection of seeds: the gap, whether the net depends on its solver, and the critical steps.
+
+    gap: mean over seeds of the absolute difference, with its interval. difference: signed, with the paired interval. first_failing and first_passing:
+    see `bracket`; published_failing and published_passing: the paper's.
+    """
+    nets = dependence.accuracies(data)
+    pairs = _paired(nets)
+    parts = [_per_steps(rows).assign(seeds=name) for name, rows in (("successful", pairs.loc[pairs["successful"]]), ("all", pairs)) if len(rows)]
+    columns = [
+        "data",
+        "train_solver",
+        "train_steps",
+        "seeds",
+        "n",
+        "gap",
+        "low",
+        "high",
+        "minimum",
+        "maximum",
+        "difference",
+        "difference_low",
+        "difference_high",
+    ]
+    columns += ["dependent", "first_failing", "first_passing", "published_failing", "published_passing"]
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    numbers = pd.concat(parts, ignore_index=True).assign(data=dependence.label(data))
+    return _with_published(numbers).filter(columns)
+
+
+def _paired(nets: pd.DataFrame) -> pd.DataFrame:
+    """One row per net that was tested with both solvers: own, other, gap."""
+    own = nets.loc[(nets["train_solver"] == nets["test_solver"]) & (nets["train_steps"] == nets["test_steps"])]
+    other = nets.loc[nets["train_solver"].isin(list(MORE_ACCURATE))]
+    wanted = other.loc[:, "train_solver"].map(MORE_ACCURATE)
+    is_more_accurate = (other["test_solver"] == wanted.str[0]) & (other["test_steps"] == other["train_steps"] * wanted.str[1].astype(int))
+    key = ["train_solver", "train_steps", "seed", "successful"]
+    both = own.filter([*key, "accuracy"]).merge(other.loc[is_more_accurate, [*key, "accuracy"]], on=key, suffixes=("_own", "_other"))
+    return both.assign(gap=(both["accuracy_own"] - both["accuracy_other"]).abs())
+
+
+def _per_steps(pairs: pd.DataFrame) -> pd.DataFrame:
+    numbers = summarise(pairs, ["train_solver", "train_steps"], "gap").rename(columns={"mean": "gap"})
+    groups = pairs.groupby(["train_solver", "train_steps"])
+    signed = [paired_difference(group["accuracy_own"], group["accuracy_other"]) for _, group in groups]
+    numbers[["difference", "difference_low", "difference_high"]] = signed
+    numbers["dependent"] = numbers["gap"] > THRESHOLD
+    brackets = numbers.groupby("train_solver")[["train_steps", "dependent"]].apply(bracket)
+    return numbers.join(brackets, on="train_solver")
+
+
+def bracket(rows: pd.DataFrame) -> pd.Series:
+    """First failing steps, met when the step size grows from the finest, and the next finer grid value, which passes; NaN where there is none.
+
+    Coarser steps that happen to pass again do not count: trajectory crossing may vanish and reappear (Ott 2021, supplement).
+    rows: train_steps, dependent.
+    """
+    failing = rows.loc[rows["dependent"], "train_steps"]
+    first_failing = float(failing.max()) if len(failing) else float("nan")
+    finer = rows.loc[~(rows["train_steps"] <= first_failing), "train_steps"]
+    return pd.Series({"first_failing": first_failing, "first_passing": float(finer.min()) if len(finer) else float("nan")})
+
+
+def _with_published(numbers: pd.DataFrame) -> pd.DataFrame:
+    known = published.load("ott2021", "critical_step_size")
+    entries = [
+        known.get(row["data"], {}) if known.get(row["data"], {}).get("train_solver") == row["train_solver"] else {}
+        for row in numbers.to_dict("records")
+    ]
+    values = {f"published_{side}": [float(entry.get(f"first_{side}", "nan")) for entry in entries] for side in ("failing", "passing")}
+    return numbers.assign(**values)
+
+
+def caption(data: Data, numbers: pd.DataFrame) -> str:
+    """What is shown, with n, interval, scale and what is missing."""
+    text = CAPTION.format(data=numbers["data"].iloc[0], threshold=THRESHOLD, selection=dependence.selection_text(data))
+    return compose(text, data, NEEDS, dependence.drawn(numbers).loc[:, "n"])
+
+
+def readable(numbers: pd.DataFrame) -> pd.DataFrame:
+    """The rows for Markdown and the terminal, as strings."""
+    rows = dependence.drawn(numbers).to_dict("records")
+    return pd.DataFrame([_readable_row(row) for row in rows])
+
+
+def _readable_row(row: dict[Any, Any]) -> dict[str, str]:
+    singles = ", ".join(f"{row[end]:.3f}" for end in ("minimum", "maximum")[: row["n"]])
+    interval = f"[{row['low']:.3f}, {row['high']:.3f}]" if row["n"] >= 3 else f"single: {singles}"
+    return {
+        "trained with": SOLVER_LABELS[row["train_solver"]],
+        "K": f"{row['train_steps']}",
+        "n": f"{row['n']}",
+        "gap": f"{row['gap']:.3f}",
+        "95 % interval": interval,
+        "depends on the solver": "yes" if row["dependent"] else "no",
+        "critical K, ours": _pair(row["first_failing"], row["first_passing"]),
+        "published": _pair(row["published_failing"], row["published_passing"]),
+    }
+
+
+def _pair(failing: float, passing: float) -> str:
+    if failing != failing and passing != passing:
+        return "-"
+    return " / ".join("none" if value != value else f"{value:.0f}" for value in (failing, passing))

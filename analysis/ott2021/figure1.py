@@ -1,0 +1,138 @@
+"""Ott 2021, Figure 1: trajectories of a finely and a coarsely trained net, and their accuracy under other numbers of steps."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from analysis import published
+from analysis.caption import compose
+from analysis.data import Data
+from analysis.ink import class_legend, values_with_bars
+from analysis.ott2021 import dependence, two_nets
+from analysis.style import CLASS_COLOURS, FULL_INCHES, PLAIN_COLOUR, lighter
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NAME = "ott2021/figure1"
+STUDY = "ott2021/sphere2-fixed"
+NEEDS = ("evaluations", "probe_trajectory")
+PANELS = (2, 2)
+SIZE_INCHES = (FULL_INCHES, 4.6)
+CAPTION = (
+    "Ott 2021, Figure 1. The same network trained with Euler steps of size {sizes}. "
+    "(a), (b): trajectories of {points} test points of one net (seed {seed}), coloured by class{thinned}. "
+    "(c), (d): test accuracy under Euler with other numbers of steps; dark: as in training. {selection} "
+    "Crosses: read off the paper's figure, whose accuracy cannot exceed {maximum:.3f} "
+    "because its code divides the last, shorter batch by the full batch size; ours is exact, so expect about +0.02."
+)
+# Straight pieces shorter than this share of a trajectory cannot be seen: longer ones are drawn at every k-th state, still exact there.
+MAX_PIECES = 64
+ROWS = {"fine": ("a", "c"), "coarse": ("b", "d")}
+
+
+def table(data: Data) -> pd.DataFrame:
+    """Panels a, b: point, label, step, x1, x2 of one net. Panels c, d: test_steps with n, mean, low, high and the selection of seeds."""
+    rows = data.probe("trajectory")
+    nets = two_nets.train_steps(data)
+    accuracies = dependence.accuracies(data)
+    parts = []
+    for net, steps in nets.items():
+        trajectory_panel, accuracy_panel = ROWS[net]
+        own = two_nets.tested_with(two_nets.one_seed(rows, steps), steps)
+        own = own.loc[own["step"] % max(1, steps // MAX_PIECES) == 0]
+        parts.append(own.filter(["seed", "point", "label", "step", "x1", "x2"]).assign(panel=trajectory_panel, train_steps=steps))
+        same = accuracies.loc[(accuracies["train_solver"] == two_nets.SOLVER) & (accuracies["test_solver"] == two_nets.SOLVER)]
+        curve = dependence.both_selections(same.loc[same["train_steps"] == steps], dependence.CELL, "accuracy")
+        parts.append(curve.drop(columns=["train_solver", "test_solver"]).assign(panel=accuracy_panel))
+    columns = [
+        "panel",
+        "train_steps",
+        "seed",
+        "point",
+        "label",
+        "step",
+        "x1",
+        "x2",
+        "test_steps",
+        "seeds",
+        "n",
+        "mean",
+        "low",
+        "high",
+        "minimum",
+        "maximum",
+    ]
+    return pd.concat(parts, ignore_index=True).filter(columns) if parts else pd.DataFrame(columns=columns)
+
+
+def caption(data: Data, numbers: pd.DataFrame) -> str:
+    """What is shown, with n, interval, scale and what is missing."""
+    trajectories, curves = numbers.loc[numbers["panel"].isin(["a", "b"])], _curves(numbers)
+    steps = sorted({int(step) for step in numbers["train_steps"]}, reverse=True)
+    thinned = [f"every {step // MAX_PIECES}th of {step} steps drawn" for step in steps if step >= 2 * MAX_PIECES]
+    text = CAPTION.format(
+        sizes=" and ".join(f"1/{step}" for step in steps),
+        points=trajectories["point"].nunique(),
+        seed=", ".join(str(int(seed)) for seed in sorted(set(trajectories["seed"]))),
+        thinned=f" ({', '.join(thinned)})" if thinned else "",
+        selection=dependence.selection_text(data, two_nets.SOLVER, steps),
+        maximum=published.load("ott2021", "figure1")["bias"]["maximum_attainable"],
+    )
+    return compose(text, data, NEEDS, curves.loc[:, "n"])
+
+
+def _curves(numbers: pd.DataFrame) -> pd.DataFrame:
+    return dependence.drawn(numbers.loc[numbers["panel"].isin(["c", "d"])])
+
+
+def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+    """Upper row trajectories, lower row accuracies; left the fine net, right the coarse one."""
+    values = published.load("ott2021", "figure1")
+    for net, top, bottom in zip(ROWS, axes[:2], axes[2:], strict=True):
+        trajectory_panel, accuracy_panel = ROWS[net]
+        _draw_trajectories(top, numbers.loc[numbers["panel"] == trajectory_panel], trajectory_panel)
+        curves = _curves(numbers)
+        _draw_curve(bottom, curves.loc[curves["panel"] == accuracy_panel], accuracy_panel, values[net])
+    for top in axes[:2]:
+        top.set_xlabel("$x_1$")
+    figure = axes[0].get_figure(root=False)
+    assert figure is not None
+    figure.legend(*axes[2].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    axes[0].set_ylabel("$x_2$")
+    axes[2].set_ylabel("test accuracy")
+
+
+def _draw_trajectories(ax: "Axes", rows: pd.DataFrame, panel: str) -> None:
+    from matplotlib.collections import LineCollection
+
+    paths = [path.sort_values("step") for _, path in rows.groupby("point")]
+    colours = [CLASS_COLOURS[int(path["label"].iloc[0])] for path in paths]
+    ax.add_collection(LineCollection([path.filter(["x1", "x2"]).to_numpy(float) for path in paths], colors=colours, linewidths=0.5, alpha=0.7))
+    ends = [path.iloc[-1] for path in paths]
+    ax.scatter([end["x1"] for end in ends], [end["x2"] for end in ends], c=colours, s=3, zorder=3)
+    ax.autoscale_view()
+    ax.set_title(f"({panel}) trained with {_steps(rows)} steps", loc="left")
+    class_legend(ax)
+
+
+def _draw_curve(ax: "Axes", rows: pd.DataFrame, panel: str, read_off: dict[str, Any]) -> None:
+    rows = rows.sort_values("test_steps")
+    colours = {"ours, as in training": PLAIN_COLOUR, "ours, other steps": lighter(PLAIN_COLOUR)}
+    for label, colour in colours.items():
+        part = rows.loc[(rows["test_steps"] == rows["train_steps"]) == (label == "ours, as in training")]
+        values_with_bars(ax, part, "test_steps", marker="o", color=colour)
+        ax.plot([], [], "o", color=colour, label=label)
+    cross = {"color": "black", "marker": "x", "markersize": 3.5, "markeredgewidth": 0.8, "linestyle": "none", "zorder": 5}
+    ax.plot(read_off["test_steps"], read_off["accuracy"], **cross, label="Ott 2021, read off")
+    ax.text(0.98, 0.03, f"Ott 2021: {read_off['train_steps']} training steps", transform=ax.transAxes, ha="right", fontsize=6.5)
+    ax.set_xscale("log", base=2)
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.set_ylim(0, 1.1)
+    ax.set_xlabel("Euler steps in the test")
+    ax.set_title(f"({panel}) trained with {_steps(rows)} steps", loc="left")
+
+
+def _steps(rows: pd.DataFrame) -> str:
+    return f"{rows['train_steps'].iloc[0]:.0f}" if len(rows) else "no"

@@ -1,0 +1,80 @@
+"""Ott 2021, Figure 2: what the ODE block of the coarse net puts out, and how the classifier divides the plane."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from analysis.caption import compose
+from analysis.data import Data
+from analysis.ink import class_legend
+from analysis.ott2021 import two_nets
+from analysis.style import CLASS_COLOURS, FULL_INCHES, lighter
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NAME = "ott2021/figure2"
+STUDY = "ott2021/sphere2-fixed"
+NEEDS = ("probe_trajectory", "probe_decision_grid")
+PANELS = (1, 2)
+SIZE_INCHES = (FULL_INCHES, 2.8)
+CAPTION = (
+    "Ott 2021, Figure 2. Output of the ODE block of the net trained with Euler, step size h = 1/{steps} (seed {seed}), "
+    "for {points} test points coloured by true class; background: the class that the net's classifier gives. (a) tested with h, (b) with h/2."
+)
+
+
+def table(data: Data) -> pd.DataFrame:
+    """Rows kind = "point" (x1, x2, label: output and true class) and kind = "grid" (x1, x2, p1: probability of class 1) for panels a and b."""
+    nets = two_nets.train_steps(data)
+    columns = ["panel", "kind", "train_steps", "test_steps", "seed", "point", "x1", "x2", "label", "p1"]
+    if "coarse" not in nets:
+        return pd.DataFrame(columns=columns)
+    steps = nets["coarse"]
+    trajectories = two_nets.one_seed(data.probe("trajectory"), steps)
+    grids = two_nets.one_seed(data.probe("decision_grid"), steps)
+    parts = []
+    for panel, test_steps in (("a", steps), ("b", 2 * steps)):
+        states = two_nets.tested_with(trajectories, test_steps)
+        ends = states.loc[states["step"] == states["step"].max()].sort_values("point")
+        grid = two_nets.tested_with(grids, test_steps).sort_values(["x2", "x1"])
+        parts += [rows.assign(panel=panel, kind=kind, test_steps=test_steps) for kind, rows in (("point", ends), ("grid", grid))]
+    numbers = pd.concat(parts, ignore_index=True).reindex(columns=columns)
+    return numbers if "point" in set(numbers["kind"]) else numbers.iloc[:0]
+
+
+def caption(data: Data, numbers: pd.DataFrame) -> str:
+    """What is shown, with n, interval, scale and what is missing."""
+    points = numbers.loc[numbers["kind"] == "point"]
+    text = CAPTION.format(
+        steps=int(points["train_steps"].iloc[0]),
+        seed=int(points["seed"].iloc[0]),
+        points=points["point"].nunique(),
+    )
+    return compose(text, data, NEEDS, pd.Series([1]))
+
+
+def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+    """(a) tested with the training step size, (b) with half of it."""
+    for ax, panel, size in zip(axes, ("a", "b"), ("h", "h/2"), strict=True):
+        rows = numbers.loc[numbers["panel"] == panel]
+        _draw_background(ax, rows.loc[rows["kind"] == "grid"])
+        points = rows.loc[rows["kind"] == "point"]
+        for label, colour in enumerate(CLASS_COLOURS):
+            part = points.loc[points["label"] == label]
+            ax.plot(part["x1"], part["x2"], "o", color=colour, markersize=2.5, markeredgecolor="white", markeredgewidth=0.3)
+        ax.set_title(f"({panel}) tested with {size}", loc="left")
+        ax.set_xlabel("$x_1(1)$")
+        class_legend(ax)
+        if not len(points):
+            ax.text(0.5, 0.5, "no rows", transform=ax.transAxes, ha="center", color="0.5")
+    axes[0].set_ylabel("$x_2(1)$")
+
+
+def _draw_background(ax: "Axes", grid: pd.DataFrame) -> None:
+    if not len(grid):
+        return
+    square = grid.pivot(index="x2", columns="x1", values="p1").astype(float)
+    colours = [lighter(colour, 0.7) for colour in CLASS_COLOURS]
+    ax.contourf(square.columns.astype(float), square.index.astype(float), square.to_numpy(), levels=[-0.01, 0.5, 1.01], colors=colours)

@@ -1,0 +1,33 @@
+"""The two nets of Ott 2021, Figures 1 and 2: the same network trained with Euler, coarsely and finely."""
+
+import pandas as pd
+
+from analysis.data import Data
+from analysis.ott2021.dependence import SUCCESS
+
+SOLVER = "euler"
+COARSE_STEPS = 2  # the paper's coarse net; without it the coarsest of several
+
+
+def train_steps(data: Data) -> dict[str, int]:
+    """Training steps of the nets "fine" and "coarse" among the Euler-trained runs that have trajectories; empty when there are none."""
+    rows = data.probe("trajectory")
+    steps = sorted({int(step) for step in rows.loc[rows["train_solver"] == SOLVER, "train_steps"]})
+    if not steps:
+        return {}
+    if len(steps) == 1:
+        return {"coarse" if steps == [COARSE_STEPS] else "fine": steps[0]}
+    return {"fine": steps[-1], "coarse": COARSE_STEPS if COARSE_STEPS in steps else steps[0]}
+
+
+def one_seed(rows: pd.DataFrame, steps: int) -> pd.DataFrame:
+    """Probe rows of one Euler-trained net: the smallest seed that trained successfully, or the smallest of all if none did."""
+    own = rows.loc[(rows["train_solver"] == SOLVER) & (rows["train_steps"] == steps)]
+    successful = own.loc[own["train_accuracy"] > SUCCESS["spheres"]]
+    chosen = successful if len(successful) else own
+    return chosen.loc[chosen["seed"] == chosen["seed"].min()]
+
+
+def tested_with(rows: pd.DataFrame, steps: int) -> pd.DataFrame:
+    """Of these probe rows those made with Euler and `steps` steps."""
+    return rows.loc[(rows["solver_name"] == SOLVER) & (rows["solver_steps"] == steps)]

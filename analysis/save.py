@@ -1,0 +1,101 @@
+"""Writing figures and tables: PNG, PDF (the same bytes for the same numbers), CSV of the numbers, caption beside and beneath."""
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pandas as pd
+
+from analysis.data import Data
+from analysis.style import SETTINGS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+CAPTION_POINTS = 6.5
+LINE_INCHES = CAPTION_POINTS * 1.3 / 72
+# DejaVu Sans is on average this wide per point of size; a little generous, so that no line runs over the edge.
+CHARACTER_WIDTH = 0.515
+
+
+class Numbers(Protocol):
+    """What every figure and table module has. NEEDS: which rows it uses, "evaluations" or "probe_<name>". STUDY: whose plan it reads."""
+
+    NAME: str
+    STUDY: str
+    NEEDS: tuple[str, ...]
+
+    def table(self, data: Data) -> pd.DataFrame:
+        """The numbers, tidy; empty when nothing of what it needs exists."""
+        ...
+
+    def caption(self, data: Data, numbers: pd.DataFrame) -> str:
+        """What is shown, with n and interval."""
+        ...
+
+
+class Table(Numbers, Protocol):
+    """A module whose numbers are printed."""
+
+    def readable(self, numbers: pd.DataFrame) -> pd.DataFrame:
+        """The rows and columns to print, as strings."""
+        ...
+
+
+class Figure(Numbers, Protocol):
+    """A module with ink: `draw` on PANELS (rows, columns) of axes; SIZE_INCHES (width, height) is theirs, the caption's comes on top."""
+
+    PANELS: tuple[int, int]
+    SIZE_INCHES: tuple[float, float]
+
+    def draw(self, numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+        """Ink only: everything drawn is in `numbers` or published."""
+        ...
+
+
+def save_figure(module: Figure, numbers: pd.DataFrame, caption: str, stem: Path) -> list[Path]:
+    """Draws and writes stem.png, .pdf, .csv, .txt; gives their paths. Raises OSError if the folder cannot be written."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    import matplotlib.pyplot as plt
+
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    width, panel_height = module.SIZE_INCHES
+    lines = textwrap.wrap(caption, int(width * 72 / (CAPTION_POINTS * CHARACTER_WIDTH)))
+    caption_height = (len(lines) + 1) * LINE_INCHES
+    with mpl.rc_context(SETTINGS):  # pyright: ignore[reportArgumentType] - any string is fine as a key
+        figure = plt.figure(figsize=(width, panel_height + caption_height), layout="constrained")
+        # Two parts, so that legends outside the axes cannot run into the caption.
+        parts = figure.add_gridspec(2, 1, height_ratios=[panel_height, caption_height])
+        panels, strip = figure.add_subfigure(parts[0]), figure.add_subfigure(parts[1])
+        module.draw(numbers, list(panels.subplots(*module.PANELS, squeeze=False).flat))
+        strip.text(0.05 / width, 0.05 / caption_height, "\n".join(lines), fontsize=CAPTION_POINTS, va="bottom", linespacing=1.2, color="0.2")
+        paths = [stem.with_name(stem.name + suffix) for suffix in (".png", ".pdf", ".csv", ".txt")]
+        # No dates, no versions: the same numbers give the same bytes.
+        figure.savefig(paths[0], metadata={"Software": None})
+        figure.savefig(paths[1], metadata={"CreationDate": None, "Creator": None, "Producer": None})
+        plt.close(figure)
+    _write_csv(numbers, paths[2])
+    paths[3].write_text(caption + "\n", encoding="utf-8")
+    return paths
+
+
+def save_table(numbers: pd.DataFrame, shown: pd.DataFrame, caption: str, stem: Path) -> list[Path]:
+    """Writes all `numbers` as stem.csv and the readable columns `shown` with the caption as stem.md; gives their paths."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    paths = [stem.with_name(stem.name + suffix) for suffix in (".csv", ".md")]
+    _write_csv(numbers, paths[0])
+    paths[1].write_text(f"{markdown(shown)}\n{caption}\n", encoding="utf-8")
+    return paths
+
+
+def markdown(shown: pd.DataFrame) -> str:
+    """A Markdown table of a frame of strings."""
+    rows = [list(shown.columns), ["---"] * len(shown.columns), *shown.astype(str).to_numpy().tolist()]
+    return "".join("| " + " | ".join(row) + " |\n" for row in rows)
+
+
+def _write_csv(numbers: pd.DataFrame, path: Path) -> None:
+    numbers.to_csv(path, index=False, lineterminator="\n")

@@ -1,0 +1,58 @@
+"""Means with intervals: Student t over seeds, paired t for differences, the bootstrap only where it covers.
+
+Below n = 3 there is no interval (NaN): figures show the single values, which are then the columns `minimum` and `maximum`.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import stats
+
+LEVEL = 0.95
+MIN_N_INTERVAL = 3
+MIN_N_BOOTSTRAP = 20  # the percentile bootstrap covers only 75-84 % at n = 3-5, measured by simulation
+
+
+def t_interval(values: ArrayLike, level: float = LEVEL) -> tuple[float, float]:
+    """Two-sided interval of the mean, mean ± t_(n-1) s / sqrt(n) (Student 1908, Biometrika 6); (NaN, NaN) for n < 3. values: (n,)."""
+    sample = np.asarray(values, dtype=float)
+    if sample.size < MIN_N_INTERVAL:
+        return math.nan, math.nan
+    half = float(stats.t.ppf(0.5 + level / 2, sample.size - 1)) * float(sample.std(ddof=1)) / math.sqrt(sample.size)
+    return float(sample.mean()) - half, float(sample.mean()) + half
+
+
+def paired_difference(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -> tuple[float, float, float]:
+    """Mean of first - second with its paired t interval; both (n,), one value per seed in the same order."""
+    difference = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
+    low, high = t_interval(difference, level)
+    return float(difference.mean()), low, high
+
+
+def bootstrap_interval(values: ArrayLike, rng: np.random.Generator, level: float = LEVEL) -> tuple[float, float]:
+    """BCa bootstrap interval of the mean (Efron 1987), resampling `values` (n,). Raises ValueError for n < 20, where it covers too little."""
+    sample = np.asarray(values, dtype=float)
+    if sample.size < MIN_N_BOOTSTRAP:
+        raise ValueError(f"the bootstrap needs n >= {MIN_N_BOOTSTRAP}, not {sample.size}; use t_interval")
+    interval = stats.bootstrap((sample,), np.mean, confidence_level=level, rng=rng).confidence_interval
+    return float(interval.low), float(interval.high)
+
+
+def summarise(frame: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
+    """One row per group: n, mean, low, high (95 % Student t over seeds), minimum, maximum of `value`. Values that are missing do not count.
+
+    frame: one row per group and seed, with a column `seed`; a seed that occurs twice in a group counts once, with its mean.
+    """
+    present = frame.dropna(subset=[value])
+    per_seed = pd.DataFrame(present.filter([*by, "seed", value]).groupby([*by, "seed"]).mean()).reset_index()
+    rows: list[dict[str, Any]] = []
+    for _, group in per_seed.groupby(list(by)):
+        sample = np.asarray(group[value], dtype=float)
+        low, high = t_interval(sample)
+        numbers = {"n": sample.size, "mean": sample.mean(), "low": low, "high": high, "minimum": sample.min(), "maximum": sample.max()}
+        rows.append(dict(zip(by, group.filter(list(by)).iloc[0], strict=True)) | numbers)
+    return pd.DataFrame(rows, columns=[*by, "n", "mean", "low", "high", "minimum", "maximum"])

@@ -1,0 +1,91 @@
+"""How every figure looks: one colour per normalization, one marker per solver, journal sizes, readable fonts."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.typing import ColorType
+
+COLUMN_INCHES = 3.3
+FULL_INCHES = 6.8
+
+# Okabe and Ito (2008), "Color Universal Design", extended by a grey.
+NORM_COLOURS = {
+    "none": "#000000",
+    "batch": "#E69F00",
+    "layer": "#56B4E9",
+    "weight": "#009E73",
+    "spectral": "#CC79A7",
+    "temporal": "#D55E00",
+    "equinorm": "#0072B2",
+    "group": "#F0E442",
+    "instance": "#999999",
+}
+# Two classes, told apart in greyscale as well.
+CLASS_COLOURS = ("#0072B2", "#E69F00")
+PLAIN_COLOUR = "#0072B2"  # where nothing is told apart by colour
+
+SOLVER_MARKERS = {
+    "euler": "o",
+    "midpoint": "x",
+    "rk4": "^",
+    "rk4_38": "^",
+    "dopri5": "D",
+    "fehlberg2": "s",
+    "bosh3": "v",
+    "heun": "P",
+    "heun3": "*",
+}
+SOLVER_LABELS = {
+    "euler": "Euler",
+    "midpoint": "midpoint",
+    "rk4": "RK4 (classical)",
+    "rk4_38": "RK4 (3/8 rule)",
+    "dopri5": "Dopri5",
+    "fehlberg2": "Fehlberg2",
+    "bosh3": "Bosh3",
+    "heun": "Heun",
+    "heun3": "Heun3",
+}
+
+SETTINGS: dict[str, Any] = {
+    "font.family": "DejaVu Sans",  # shipped with matplotlib, so that figures are the same everywhere
+    "font.size": 7.5,
+    "axes.titlesize": 8,
+    "axes.labelsize": 7.5,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 6.5,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.linewidth": 0.9,
+    "lines.markersize": 4,
+    "pdf.fonttype": 42,  # embedded as TrueType: text stays selectable, journals ask for it
+    "savefig.dpi": 300,
+}
+
+
+def data_label(name: str, dimension: float | None) -> str:
+    """The data set as the papers write it; dimension: of the spheres, None or NaN otherwise."""
+    if name == "spheres" and dimension is not None and dimension == dimension:
+        return f"Sphere{dimension:.0f}"
+    return {"mnist": "MNIST", "cifar10": "CIFAR-10"}.get(name, name)
+
+
+def sequential_colours(count: int) -> list[tuple[float, float, float]]:
+    """`count` colours in an order visible to colour-blind readers and in greyscale, without viridis' pale end."""
+    import numpy as np
+    from matplotlib import colormaps
+
+    return [tuple(colormaps["viridis"](position)[:3]) for position in np.linspace(0.0, 0.82, max(count, 1))]
+
+
+def lighter(colour: "ColorType", share: float = 0.45) -> tuple[float, float, float]:
+    """The colour mixed with `share` of white: opaque, so that markers over markers stay what the legend says."""
+    from matplotlib.colors import to_rgb
+
+    red, green, blue = ((1 - share) * part + share for part in to_rgb(colour))
+    return red, green, blue
