@@ -1,0 +1,1 @@
+"""Speed and scale against peers, side by side in one run: `python -m benchmarks`. Never part of the tests."""
