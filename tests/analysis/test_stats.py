@@ -1,0 +1,61 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.stats import bootstrap_interval, paired_difference, summarise, t_interval
+
+
+def test_t_interval_of_three_values_by_hand() -> None:
+    # t quantile 0.975 with 2 degrees of freedom is 4.302653 (any table); the standard deviation of 1, 2, 3 is 1.
+    low, high = t_interval([1.0, 2.0, 3.0])
+    assert (low, high) == pytest.approx((2 - 4.302653 / math.sqrt(3), 2 + 4.302653 / math.sqrt(3)), abs=1e-6)
+
+
+@pytest.mark.parametrize("values", [[], [0.5], [0.1, 0.9]])
+def test_no_interval_below_three_values(values: list[float]) -> None:
+    assert all(math.isnan(end) for end in t_interval(values))
+
+
+@pytest.mark.parametrize("n", [3, 5])
+def test_t_interval_covers_at_its_level(n: int) -> None:
+    samples = np.random.default_rng(0).normal(size=(4000, n))
+    covered = np.mean([low <= 0 <= high for low, high in map(t_interval, samples)])
+    assert covered == pytest.approx(0.95, abs=4 * math.sqrt(0.95 * 0.05 / 4000))
+
+
+def test_pairing_removes_what_seeds_share() -> None:
+    seeds = np.array([0.0, 5.0, 10.0])
+    mean, low, high = paired_difference(seeds + np.array([1.0, 1.1, 0.9]), seeds)
+    assert mean == pytest.approx(1.0)
+    assert (low, high) == pytest.approx((1 - 4.302653 * 0.1 / math.sqrt(3), 1 + 4.302653 * 0.1 / math.sqrt(3)), abs=1e-6)
+
+
+def test_bootstrap_only_where_it_covers() -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="n >= 20, not 19"):
+        bootstrap_interval(np.arange(19), rng)
+    sample = rng.normal(3, 1, 400)
+    low, high = bootstrap_interval(sample, rng)
+    # For 400 values the bootstrap and the normal interval are nearly the same.
+    half = 1.96 * sample.std(ddof=1) / 20
+    assert (low, high) == pytest.approx((sample.mean() - half, sample.mean() + half), abs=0.02)
+
+
+def test_summarise_counts_seeds_and_skips_missing_values() -> None:
+    frame = pd.DataFrame(
+        [("x", 0, 0.2), ("x", 1, 0.4), ("x", 2, 0.9), ("y", 0, 0.5), ("y", 1, math.nan), ("z", 0, 0.1), ("z", 1, 0.3)],
+        columns=["group", "seed", "accuracy"],
+    )
+    numbers = summarise(frame, ["group"], "accuracy").set_index("group")
+    assert numbers["n"].to_dict() == {"x": 3, "y": 1, "z": 2}
+    assert numbers["mean"].to_dict() == pytest.approx({"x": 0.5, "y": 0.5, "z": 0.2})
+    assert (numbers.loc["x", "low"], numbers.loc["x", "high"]) == pytest.approx(t_interval([0.2, 0.4, 0.9]))
+    assert numbers.loc[["y", "z"], ["low", "high"]].isna().all(axis=None)
+    assert numbers.loc["z", ["minimum", "maximum"]].to_list() == [0.1, 0.3]
+
+
+def test_summarise_of_nothing_has_the_columns() -> None:
+    empty = pd.DataFrame(columns=["group", "seed", "accuracy"])
+    assert list(summarise(empty, ["group"], "accuracy").columns) == ["group", "n", "mean", "low", "high", "minimum", "maximum"]

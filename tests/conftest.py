@@ -1,0 +1,21 @@
+"""One thread, no colour, and no environment of the user's own in any test."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Before torch is imported anywhere: results are compared bit for bit, and two test processes share the cores.
+os.environ["OMP_NUM_THREADS"] = "1"
+for name in [name for name in os.environ if name.startswith("ODESWEEP_") and name != "ODESWEEP_DATA"]:
+    del os.environ[name]
+os.environ["NO_COLOR"] = "1"
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder with real data sets; skips when there is none."""
+    folder = os.environ.get("ODESWEEP_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("ODESWEEP_DATA names no folder with data sets")
+    return Path(folder)

@@ -1,0 +1,37 @@
+"""Every file of a family is reachable through the registry, so none can be forgotten there."""
+
+import pkgutil
+from importlib import import_module
+
+import pytest
+
+from odecore.config import lookup
+
+# Modules that are shared by the choices of a folder instead of being one.
+SHARED = {
+    "solvers": {"base", "explicit_rk", "tableaus", "torchdiffeq_solver"},
+    "gradients": {"base"},
+    "models": {"fields", "initial_values", "ode_block"},
+    "data": {"dataset"},
+}
+REGISTRIES = {"solvers": lookup.SOLVERS, "gradients": lookup.GRADIENTS, "models": lookup.MODELS, "data": lookup.DATA}
+
+
+@pytest.mark.parametrize("family", REGISTRIES)
+def test_every_module_is_registered_or_shared(family: str) -> None:
+    package = import_module(f"odecore.{family}")
+    present = {module.name for module in pkgutil.iter_modules(package.__path__)}
+    builders = {entry.builder.partition(":")[0] for entry in REGISTRIES[family].values()}
+    registered = {module.rpartition(".")[2] for module in builders} - {family}
+    assert present == registered | SHARED[family], f"list the new file in odecore/config/lookup.py, or here as shared by {family}"
+
+
+@pytest.mark.parametrize(("family", "name"), [(family, name) for family, table in REGISTRIES.items() for name in table])
+def test_every_builder_loads(family: str, name: str) -> None:
+    assert callable(REGISTRIES[family][name].load())
+
+
+def test_every_tableau_is_a_solver() -> None:
+    from odecore.solvers.tableaus import EMBEDDED_PAIRS, FIXED_STEP
+
+    assert {*FIXED_STEP, *EMBEDDED_PAIRS} == set(lookup.SOLVERS)

@@ -1,0 +1,248 @@
+"""`odesweep run` from grid to rows, what grows and what does not, and the one line for every mistake."""
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command import TINY, events, odesweep, runs, science, start, wait_for
+
+from sweeps.store import Results, accepted_evaluations, accepted_probes, accepted_runs, list_plans, list_submissions
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    results = tmp_path_factory.mktemp("done") / "results"
+    code, out, err = odesweep("run", TINY, results=results)
+    assert code == 0, err
+    assert "4 completed" in out
+    return results
+
+
+@pytest.fixture
+def copy(done: Path, tmp_path: Path) -> Path:
+    shutil.copytree(done, tmp_path / "results")
+    return tmp_path / "results"
+
+
+def test_every_trial_has_one_row_with_its_facts(done: Path) -> None:
+    rows = runs(done)
+    assert len(rows) == len({row["trial_id"] for row in rows}) == 4
+    for row in rows:
+        assert row["outcome"] == "completed"
+        assert row["evaluations_forward"] == 10 * row["solver_steps"]
+        assert row["evaluations_backward"] == 0
+        assert row["timing_valid"]
+        assert row["attempts"] == 1
+        assert row["executor"] == "inline"
+        assert row["cpu_threads"] == 1
+        assert [epoch["iteration"] for epoch in row["epochs"]] == [5, 10]
+        assert (Results(done).weights / f"{row['trial_id']}-{row['weights_sha256'][:16]}.safetensors").is_file()
+    # K=1: steps 1, 2 under two solvers; K=2: steps 2, 4.
+    assert accepted_evaluations(Results(done)).num_rows == 16
+    assert set(accepted_probes(Results(done), "trajectory").column("step").to_pylist()) == {0, 1, 2}
+
+
+def test_rows_end_in_one_file_per_table_and_parts_are_empty(done: Path) -> None:
+    assert [len(list(Results(done).merged(table).iterdir())) for table in ("runs", "evaluations", "probe_trajectory")] == [1, 1, 1]
+    assert not list(Results(done).parts("runs").iterdir())
+
+
+def test_a_second_run_trains_and_submits_nothing(copy: Path) -> None:
+    before = science(copy)
+    code, out, _ = odesweep("run", TINY, results=copy)
+    assert code == 0
+    assert "nothing to do; 4 completed" in out
+    assert len(list_submissions(Results(copy))) == 1
+    assert science(copy) == before
+
+
+def test_a_seed_added_trains_only_the_new_trials(copy: Path) -> None:
+    code, out, _ = odesweep("plan", TINY, "+seed=2", "--json", results=copy)
+    plan = json.loads(out)
+    assert (code, plan["done"], plan["pending"]) == (0, 4, 2)
+    old = {row["attempt_id"] for row in runs(copy)}
+    assert odesweep("run", TINY, "+seed=2", results=copy)[0] == 0
+    new = [row for row in runs(copy) if row["attempt_id"] not in old]
+    assert sorted(row["seed"] for row in new) == [2, 2]
+    assert len(list_plans(Results(copy))) == 2
+
+
+def test_a_test_solver_added_trains_nothing_and_adds_only_its_evaluations(copy: Path) -> None:
+    before, ids = science(copy), {row["attempt_id"] for row in runs(copy)}
+    plan = json.loads(odesweep("plan", TINY, "+evaluations.solver=heun", "--json", results=copy)[1])
+    assert (plan["done"], plan["pending"], plan["missing_evaluations"]) == (4, 0, 8)
+    code, out, _ = odesweep("run", TINY, "+evaluations.solver=heun", results=copy)
+    assert code == 0
+    assert "4 evaluated without training" in out
+    assert {row["attempt_id"] for row in runs(copy)} == ids
+    assert science(copy) == before
+    solvers = accepted_evaluations(Results(copy)).column("solver_name").to_pylist()
+    assert sorted(solvers) == ["euler"] * 8 + ["heun"] * 8 + ["midpoint"] * 8
+
+
+def test_evaluate_fills_what_is_missing_and_never_trains(copy: Path) -> None:
+    code, out, _ = odesweep("evaluate", TINY, "+evaluations.factor=4", "+seed=7", results=copy)
+    assert code == 1
+    assert "2 trials are not trained yet" in out
+    assert len(runs(copy)) == 4
+    assert accepted_evaluations(Results(copy)).num_rows == 24
+
+
+def test_evaluate_without_weights_names_retry_and_never_retrains(copy: Path) -> None:
+    for path in Results(copy).weights.iterdir():
+        path.unlink()
+    code, out, _ = odesweep("evaluate", TINY, "+evaluations.factor=4", results=copy)
+    assert code == 1
+    assert out.count("odesweep retry") == 4
+    assert len(runs(copy)) == 4
+
+
+def test_limit_and_restriction_select_but_the_plan_file_is_the_whole_grid(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    assert odesweep("run", TINY, "solver.steps=2", "--limit", "1", results=results)[0] == 0
+    assert [row["solver_steps"] for row in runs(results)] == [2]
+    [plan] = list_plans(Results(results))
+    assert json.loads(odesweep("plan", TINY, "--json", results=results)[1])["pending"] == 3
+    assert "tiny@paper" in str(plan)
+
+
+def test_dry_run_writes_nothing(tmp_path: Path) -> None:
+    code, out, _ = odesweep("run", TINY, "--dry-run", results=tmp_path / "results")
+    assert code == 0
+    assert "would submit 4 to train" in out
+    assert not (tmp_path / "results").exists()
+
+
+MISTAKES = {
+    "study": (("run", "demmo"), "choose from", "demo"),
+    "key": (("run", TINY, "trian.lr=1"), "trian", "train"),
+    "solver": (("run", TINY, "+solver.name=eulr"), "eulr", "euler"),
+    "steps": (("run", TINY, "+solver.steps=0"), "solver.steps = 0", "greater than 0"),
+    "seed": (("run", TINY, "+seed=abc"), "seed", "whole numbers"),
+    "axis value": (("run", TINY, "solver.steps=64"), "64", "+solver.steps=64"),
+    "executor": (("run", TINY, "--executor", "slrum"), "slrum", "inline"),
+    "option": (("run", TINY, "--limits", "3"), "--limits", "--help"),
+    "limit": (("run", TINY, "--limit", "0"), "--limit", ""),
+    "scale": (("run", TINY, "--scale", "huge"), "huge", "paper"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_line_that_says_what_is_valid(mistake: str, tmp_path: Path) -> None:
+    arguments, given, valid = MISTAKES[mistake]
+    code, out, err = odesweep(*arguments, results=tmp_path / "results")
+    assert code == 2
+    assert out == ""
+    assert len(err.strip().splitlines()) == 1, err
+    assert err.startswith("odesweep: ")
+    assert given in err
+    assert valid in err
+    assert not (tmp_path / "results").exists()
+
+
+def test_missing_data_is_said_before_anything_is_submitted(tmp_path: Path) -> None:
+    for arguments in ((), ("--data-root", str(tmp_path))):
+        environment = {"ODESWEEP_DATA": ""} if not arguments else {}
+        code, _, err = odesweep("run", "demo-images", *arguments, results=tmp_path / "results", **environment)
+        assert code == 3
+        assert len(err.strip().splitlines()) == 1
+        assert "MNIST/raw/train-images-idx3-ubyte" in err
+        assert "ODESWEEP_DATA" in err
+    assert not list_submissions(Results(tmp_path / "results"))
+
+
+def test_training_without_torch_is_said_before_anything_is_submitted(tmp_path: Path) -> None:
+    code = "from importlib import util; real = util.find_spec\n"
+    code += "util.find_spec = lambda name, *rest: None if name == 'torchdiffeq' else real(name, *rest)\n"
+    code += f"from sweeps.cli import main; main(['run', {TINY!r}, '--results', {str(tmp_path / 'results')!r}])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.strip() == "odesweep: training needs torchdiffeq, not installed here: pip install 'odesweep[train]'"
+    assert not list_submissions(Results(tmp_path / "results"))
+
+
+def test_a_results_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, _, err = odesweep("run", TINY, results=tmp_path / "file" / "results")
+    assert code == 3
+    assert len(err.strip().splitlines()) == 1
+    assert "Not a directory" in err
+
+
+def mount(folder: Path, *options: str) -> None:
+    folder.mkdir()
+    try:
+        done = subprocess.run(["mount", "-t", "tmpfs", *options, "tmpfs", str(folder)], capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("there is no mount command here")
+    if done.returncode:
+        pytest.skip(f"this machine does not let tests mount a small file system ({done.stderr.strip()})")
+
+
+def test_a_read_only_results_folder(tmp_path: Path) -> None:
+    mount(tmp_path / "disk", "-o", "ro")
+    try:
+        code, _, err = odesweep("run", TINY, results=tmp_path / "disk" / "results")
+    finally:
+        subprocess.run(["umount", str(tmp_path / "disk")], check=True)
+    assert code == 3
+    assert len(err.strip().splitlines()) == 1
+    assert "Read-only file system" in err
+
+
+@pytest.mark.parametrize("after", ["worker_started", "finished"])
+def test_a_full_disk_keeps_what_was_done_and_the_same_command_goes_on(tmp_path: Path, done: Path, after: str) -> None:
+    """Full before the first row, and with finished rows still in memory."""
+    disk = tmp_path / "disk"
+    mount(disk, "-o", "size=16m")
+    try:
+        driver = start("run", TINY, results=disk / "results", ODESWEEP_PUBLISH_RETRY_SECONDS="2", ODESWEEP_PUBLISH_SLICE_SECONDS="1000")
+        wait_for(lambda: events(disk / "results", after))
+        fill(disk / "filler")
+        _, err = driver.communicate(timeout=100)
+        assert driver.returncode == 3
+        assert "No space left" in err
+        assert "Traceback" not in err
+        kept = science(disk / "results")
+        (disk / "filler").unlink()
+        assert odesweep("run", TINY, results=disk / "results")[0] == 0
+        assert science(disk / "results") == science(done)
+        assert kept.items() <= science(done).items()
+        assert len(accepted_runs(Results(disk / "results"))) == 4
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def fill(path: Path) -> None:
+    """Write until nothing more fits, to the last block."""
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
+def test_results_of_a_newer_version_are_refused_in_one_line(copy: Path) -> None:
+    import pyarrow.parquet as pq
+
+    [path] = Results(copy).merged("runs").iterdir()
+    table = pq.read_table(path)
+    pq.write_table(table.replace_schema_metadata({b"odesweep_schema": b"99"}), path)
+    code, _, err = odesweep("run", TINY, results=copy)
+    assert code == 3
+    assert len(err.strip().splitlines()) == 1
+    assert "99" in err
+    assert path.name in err
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1half", None], ids=["empty", "corrupt", "half-written"])
+def test_a_damaged_part_is_named_once_and_its_trials_are_pending(copy: Path, damage: bytes | None) -> None:
+    [path] = Results(copy).merged("runs").iterdir()
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2] if damage is None else damage)
+    code, out, err = odesweep("plan", TINY, "--json", results=copy)
+    assert code == 0
+    assert json.loads(out)["pending"] == 4
+    assert err.count(path.name) == 1
+    assert len(err.strip().splitlines()) == 1

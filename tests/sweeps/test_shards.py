@@ -1,0 +1,82 @@
+"""Shards: nothing lost, nothing twice, no slot much longer than it has to be; and the wall guard."""
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweeps.errors import UserError
+from sweeps.limits import Limits
+from sweeps.profiles import Profile
+from sweeps.shards import SHARDS_PER_SLOT, balance, shard_count
+from sweeps.worker.guard import START_SECONDS, Guard
+from sweeps.worker.messages import Progress
+from sweeps.worker.report import exit_words, shared_values
+
+
+@dataclass(frozen=True)
+class Job:
+    predicted_seconds: float
+    number: int
+
+
+@given(st.lists(st.floats(0, 1e4), max_size=60), st.integers(1, 12))
+def test_shards_hold_every_task_once_and_are_balanced(seconds: list[float], shards: int) -> None:
+    tasks = [Job(value, number) for number, value in enumerate(seconds)]
+    lists = balance(tasks, shards)
+    assert sorted(task.number for shard in lists for task in shard) == list(range(len(tasks)))
+    assert len(lists) == min(shards, len(tasks))
+    assert all(lists)
+    loads = [sum(task.predicted_seconds for task in shard) for shard in lists]
+    assert loads == sorted(loads, reverse=True)
+    if lists:
+        # Graham 1969: longest-first is within 4/3 - 1/(3m) of the best, which is at least the mean and the longest task.
+        best = max(sum(loads) / len(lists), max(seconds))
+        assert loads[0] <= (4 / 3) * best + best * len(tasks) * 1e-9 or loads[0] <= sum(loads) / len(lists) + max(seconds)
+    for shard in lists:
+        assert [task.predicted_seconds for task in shard] == sorted((task.predicted_seconds for task in shard), reverse=True)
+
+
+def test_tasks_of_no_predicted_length_spread_as_well() -> None:
+    assert [len(shard) for shard in balance([Job(0.0, n) for n in range(12)], 4)] == [3, 3, 3, 3]
+
+
+def test_how_many_shards() -> None:
+    assert shard_count(100, "inline", Profile()) == 1
+    assert shard_count(100, "ray", Profile(slots=3)) == 3 * SHARDS_PER_SLOT
+    assert shard_count(5, "ray", Profile(slots=3)) == 5
+    assert shard_count(10, "ray", Profile(trials_per_shard=4)) == 3
+
+
+def test_silence_is_a_hang_only_after_the_limit_or_twenty_median_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("sweeps.worker.guard.time.monotonic", lambda: now)
+    guard = Guard(10.0)
+    assert guard.limit_seconds == START_SECONDS
+    guard.alive()
+    now = 10.0
+    assert not guard.hung()
+    guard.alive(Progress(1, 9, 0.5, seconds_per_step=2.0))
+    now = 49.0
+    assert not guard.hung()
+    now = 50.1
+    assert guard.hung()
+    guard.alive()
+    assert guard.hung(), "once ended, the death that follows is ours"
+
+
+def test_limits_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ODESWEEP_STALL_SECONDS", "7")
+    assert Limits.from_environment().stall_seconds == 7
+    monkeypatch.setenv("ODESWEEP_STALL_SECONDS", "soon")
+    with pytest.raises(UserError, match=r"ODESWEEP_STALL_SECONDS = 'soon'"):
+        Limits.from_environment()
+
+
+def test_what_crashed_trials_share_and_others_lack() -> None:
+    everybody = [{"solver": s, "seed": n, "width": 4} for s in ("euler", "rk4") for n in range(3)]
+    assert shared_values(everybody[:3], everybody) == "solver=euler"
+    assert shared_values(everybody, everybody) == "nothing that the other trials lack"
+    assert exit_words(-9) == "signal SIGKILL"
+    assert exit_words(3) == "exit code 3"

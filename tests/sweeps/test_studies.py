@@ -1,0 +1,139 @@
+"""The studies that are shipped, and the user's own file."""
+
+from pathlib import Path
+
+import pytest
+
+from sweeps.cost import Costs
+from sweeps.errors import UserError
+from sweeps.overrides import select
+from sweeps.studies import find, studies
+
+SCALES = [(study.name, scale) for study in studies().values() for scale in study.scales]
+SMOKE = [(name, scale) for name, scale in SCALES if scale == "smoke" and not find(name).testing]
+
+
+@pytest.mark.parametrize(("name", "scale"), SCALES)
+def test_every_study_expands_and_says_what_it_is(name: str, scale: str) -> None:
+    study = find(name)
+    trials = select(study, scale).declared
+    assert len({trial.trial_id for trial in trials}) == len(trials) > 0
+    assert study.question.endswith("?")
+    assert study.expected.endswith(".")
+    assert study.scales[scale].label.endswith(".")
+    assert study.testing or study.paper
+
+
+@pytest.mark.parametrize(("name", "scale"), SMOKE)
+def test_smoke_is_small(name: str, scale: str) -> None:
+    trials = select(find(name), scale).declared
+    assert len(trials) <= 12
+    assert len({trial.spec.seed for trial in trials}) == 1
+    for trial in trials:
+        assert len(trial.evaluations) <= 5
+        assert all(one.evaluation.limit is not None and one.evaluation.limit <= 16 for one in trial.evaluations)
+        assert all(getattr(one.probe, "points", 0) <= 16 for one in trial.probes)
+        assert Costs().train_seconds(trial.spec, trial.cell_id) <= 2.0
+
+
+def test_scales_share_no_trial() -> None:
+    ids = [{trial.trial_id for trial in select(find("ott2021/sphere2-fixed"), scale).declared} for scale in ("paper", "small", "smoke")]
+    assert sum(map(len, ids)) == len(set.union(*ids))
+
+
+def test_ott_sphere2_fixed_at_paper_scale_is_the_papers() -> None:
+    trials = select(find("ott2021/sphere2-fixed")).declared
+    assert len({trial.cell_id for trial in trials}) == 18
+    assert len(trials) == 90
+    spec = trials[0].spec
+    assert (spec.train.iterations, spec.train.batch_size, spec.train.optimizer.lr, spec.gradient.name) == (10_000, 128, 1e-4, "backprop")
+    assert {(trial.spec.solver.name, trial.spec.solver.steps) for trial in trials} == {  # type: ignore[union-attr]
+        (name, 2**k) for name in ("euler", "rk4_38") for k in range(9)
+    }
+
+
+def _tests(name: str, scale: str, solver: str, steps: int) -> set[tuple[str, int]]:
+    trial = next(t for t in select(find(name), scale).declared if t.axes == {"solver.name": solver, "solver.steps": str(steps)})
+    return {(one.evaluation.solver.name, one.evaluation.solver.steps) for one in trial.evaluations}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "fine"), [("ott2021/sphere2-fixed", "paper", 256), ("ott2021/sphere2-fixed", "small", 64), ("demo", "demo", 64)]
+)
+def test_figure_1_and_4_have_their_evaluations(name: str, scale: str, fine: int) -> None:
+    for steps in (2, fine):
+        assert {("euler", 2**k) for k in range(11)} <= _tests(name, scale, "euler", steps)
+    factors = {fine // 2, fine * 3 // 4, fine, fine * 3 // 2, fine * 2}
+    figure4 = {(solver, steps) for solver in ("euler", "midpoint", "rk4_38") for steps in factors}
+    assert figure4 <= _tests(name, scale, "euler", fine)
+    assert _tests(name, scale, "rk4_38", 8) == {("rk4_38", steps) for steps in (4, 6, 8, 12, 16)}
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "fine"), [("ott2021/sphere2-fixed", "paper", "256"), ("ott2021/sphere2-fixed", "small", "64"), ("demo", "demo", "64")]
+)
+def test_figures_1_and_2_have_their_probes(name: str, scale: str, fine: str) -> None:
+    found = {
+        (trial.axes["solver.steps"], one.probe.name, one.axes["steps"])
+        for trial in select(find(name), scale).declared
+        for one in trial.probes
+        if trial.axes["solver.name"] == "euler"
+    }
+    coarse = {("2", probe, steps) for probe in ("trajectory", "decision_grid") for steps in ("2", "4")}
+    assert found == coarse | {(fine, "trajectory", fine)}
+
+
+def test_demo_is_four_solvers_and_three_seeds() -> None:
+    trials = select(find("demo")).declared
+    cells = {(trial.spec.solver.name, trial.spec.solver.steps) for trial in trials}  # type: ignore[union-attr]
+    assert cells == {("euler", 2), ("euler", 64), ("rk4_38", 1), ("rk4_38", 8)}
+    assert {trial.spec.seed for trial in trials} == {4, 5, 6}
+    assert {(trial.spec.train.iterations, trial.spec.train.optimizer.lr) for trial in trials} == {(800, 1e-3)}
+
+
+def test_studies_for_testing_come_last() -> None:
+    flags = [study.testing for study in studies().values()]
+    assert flags == sorted(flags)
+    assert {"faults", "idle"} == {study.name for study in studies().values() if study.testing}
+    assert len(select(find("idle")).declared) == 40
+
+
+def test_an_unknown_study_lists_all_and_the_nearest() -> None:
+    with pytest.raises(UserError) as raised:
+        find("ott2021/sphere2")
+    assert all(name in str(raised.value) for name in studies())
+    assert "did you mean ott2021/sphere2-fixed?" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+OWN = """
+from sweeps.study import Scale, Study
+def make(name):
+    return Study(name, "Mine", "Mine?", "Yes.", {"data": {"name": "spheres"}, "model": {"name": "flat_node"},
+                 "solver": {"name": "euler", "steps": 2}, "train": {"iterations": 5}}, {"only": Scale("Mine.")})
+"""
+
+
+def test_a_users_own_file(tmp_path: Path) -> None:
+    path = tmp_path / "my_study.py"
+    path.write_text(OWN + "STUDY = make('mine')\n")
+    assert find(str(path)).name == "mine"
+    path.write_text(OWN + "STUDIES = (make('mine'), make('yours'))\n")
+    assert find(f"{path}:yours").name == "yours"
+    with pytest.raises(UserError, match=r"several studies; choose one: .*my_study\.py:mine, .*my_study\.py:yours"):
+        find(str(path))
+    with pytest.raises(UserError, match="'theirs'; choose from mine, yours"):
+        find(f"{path}:theirs")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("X = 1\n", "neither STUDY nor STUDIES"), ("import nothing_of_this_name\n", "cannot be loaded: ModuleNotFoundError"), ("a b\n", "SyntaxError")],
+)
+def test_a_file_that_is_no_study(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text(text)
+    with pytest.raises(UserError, match=says):
+        find(str(path))
+    with pytest.raises(UserError, match="no study file"):
+        find(str(tmp_path / "missing.py"))

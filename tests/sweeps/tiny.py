@@ -1,0 +1,39 @@
+"""Small studies for tests of the worker; also a user's own study file."""
+
+from sweeps.study import EvaluationGrid, ProbeGrid, Scale, Study
+
+BASE = {
+    "data": {"name": "spheres", "train_size": 64, "test_size": 32},
+    "model": {"name": "flat_node", "width": 4},
+    "train": {"optimizer": {"name": "adam", "lr": 1e-2}, "batch_size": 32, "iterations": 10, "record_every": 5},
+}
+FIXED_AND_ADAPTIVE = {
+    "euler": {"solver": {"name": "euler", "steps": 3}},
+    "dopri5": {"solver": {"name": "dopri5", "tolerance": 1e-3}},
+}
+
+TINY = Study(
+    name="tiny",
+    title="Four short trials",
+    question="Does everything run?",
+    expected="All complete.",
+    base=BASE,
+    grid={"solver.name": ("euler",), "solver.steps": (1, 2)},
+    seeds=(0, 1),
+    evaluations=(EvaluationGrid("all", ("euler", "midpoint"), factors=(1, 2)),),
+    probes=(ProbeGrid("path", "trajectory", settings={"points": 3}),),
+    scales={"paper": Scale("Test scale.")},
+)
+
+LONG = Study(
+    name="long",
+    title="Two trials long enough to be cut",
+    question="Does a cut leave a trace?",
+    expected="None.",
+    base=BASE | {"train": {"optimizer": {"name": "adam", "lr": 1e-3}, "batch_size": 32, "iterations": 900, "record_every": 300}},
+    grid={"solver": FIXED_AND_ADAPTIVE},
+    seeds=(0,),
+    scales={"paper": Scale("Test scale.")},
+)
+
+STUDIES = (TINY, LONG)
