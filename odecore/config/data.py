@@ -1,9 +1,9 @@
 """Which data. Each config knows its input shape and number of classes, so that models can be sized without loading anything."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from odecore.config.section import Section, added_later
 
@@ -28,41 +28,141 @@ class Spheres(Section):
         return 2
 
 
-IMAGE_SHAPES = {"mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
-# What torchvision's loaders look for below the data folder.
-IMAGE_FILES = {
-    "mnist": tuple(f"MNIST/raw/{part}-ubyte" for part in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")),
-    "cifar10": tuple(f"cifar-10-batches-py/{part}" for part in (*(f"data_batch_{n}" for n in range(1, 6)), "test_batch", "batches.meta")),
+class ImageSet(NamedTuple):
+    """What is known of an image set without reading it. shape: (C, H, W) as stored. files: files and folders its loader reads below the data folder.
+
+    layout: for a set that cannot be downloaded, how to lay it out; empty for all others.
+    """
+
+    shape: tuple[int, int, int]
+    classes: int
+    train_size: int
+    test_size: int
+    files: tuple[str, ...]
+    layout: str = ""
+
+
+def _idx(folder: str, *names: str) -> tuple[str, ...]:
+    return tuple(f"{folder}/raw/{name}" for name in names)
+
+
+_MNIST_FILES = tuple(f"{part}-ubyte" for part in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"))
+_QMNIST_FILES = tuple(f"qmnist-{split}-{part}" for split in ("train", "test") for part in ("images-idx3-ubyte", "labels-idx2-int"))
+_TINY_IMAGENET_FILES = ("wnids.txt", "train", "val/val_annotations.txt", "val/images")
+_CIFAR10_FILES = (*(f"data_batch_{n}" for n in range(1, 6)), "test_batch", "batches.meta")
+
+# The subsets are data sets of their own: results on them are never called CIFAR-100 or Tiny-ImageNet.
+IMAGE_SETS = {
+    "mnist": ImageSet((1, 28, 28), 10, 60_000, 10_000, _idx("MNIST", *_MNIST_FILES)),
+    "qmnist": ImageSet((1, 28, 28), 10, 60_000, 60_000, _idx("QMNIST", *_QMNIST_FILES)),
+    "fashion_mnist": ImageSet((1, 28, 28), 10, 60_000, 10_000, _idx("FashionMNIST", *_MNIST_FILES)),
+    "svhn": ImageSet((3, 32, 32), 10, 73_257, 26_032, ("train_32x32.mat", "test_32x32.mat")),
+    "cifar10": ImageSet((3, 32, 32), 10, 50_000, 10_000, tuple(f"cifar-10-batches-py/{part}" for part in _CIFAR10_FILES)),
+    "cifar100": ImageSet((3, 32, 32), 100, 50_000, 10_000, tuple(f"cifar-100-python/{part}" for part in ("train", "test", "meta"))),
+    "cifar100-subset": ImageSet(
+        (3, 32, 32), 100, 5_000, 1_000, ("cifar100-subset/train", "cifar100-subset/test"), "cifar100-subset/{train,test}/CLASS/*.png"
+    ),
+    "tiny-imagenet": ImageSet(
+        (3, 64, 64),
+        200,
+        100_000,
+        10_000,
+        tuple(f"tiny-imagenet-200/{part}" for part in _TINY_IMAGENET_FILES),
+    ),
+    "tiny-imagenet-20": ImageSet(
+        (3, 64, 64), 20, 4_000, 1_000, ("tiny-imagenet-20/train", "tiny-imagenet-20/val"), "tiny-imagenet-20/{train,val}/WNID/*.JPEG"
+    ),
 }
+ImageName = Literal["mnist", "qmnist", "fashion_mnist", "svhn", "cifar10", "cifar100", "cifar100-subset", "tiny-imagenet", "tiny-imagenet-20"]
 
 
 class Images(Section):
-    """An image set in [0, 1]. train_limit, test_limit: a stratified subset of that many images, null for all of them.
+    """An image set. train_limit, test_limit: a stratified subset of that many images, null for all of them.
 
     source: `files` reads the data set; `generated` makes images of the same shape and classes from a seed (for quick runs, never for results).
+    standardize: none keeps [0, 1]; `channel` uses the set's own channel means and deviations; `widespread` the deviations (.2023, .1994, .2010)
+    that much CIFAR-10 code has (Gusak 2020 and ENorm 2019, code).
+    augment, in training only: random crop with 4 or 8 pixels of padding and flip, or Gladzik's: resize to 32x32, random 28x28 crop, and at test
+    resize to 28x28 (Gladzik 2019, section 5). The padding is black, as it lies around the image before it is standardized.
     """
 
-    name: Literal["mnist", "cifar10"]
+    name: ImageName
     train_limit: PositiveInt | None = None
     test_limit: PositiveInt | None = None
     source: Literal["files", "generated"] = added_later(neutral="files")
+    standardize: Literal["none", "channel", "widespread"] = added_later(neutral="none")
+    augment: Literal["none", "crop4_flip", "crop8_flip", "resize32_crop28"] = added_later(neutral="none")
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one input, without the batch axis."""
-        return IMAGE_SHAPES[self.name]
+        """Shape of one input as a model sees it, without the batch axis."""
+        channels, height, width = IMAGE_SETS[self.name].shape
+        return (channels, 28, 28) if self.augment == "resize32_crop28" else (channels, height, width)
 
     @property
     def classes(self) -> int:
         """Number of classes."""
-        return 10
+        return IMAGE_SETS[self.name].classes
+
+    @model_validator(mode="after")
+    def _deviations_exist(self) -> Self:
+        if self.standardize == "widespread" and self.name != "cifar10":
+            raise ValueError(f"data.standardize = widespread is a habit of CIFAR-10 code, not of {self.name}; use channel")
+        return self
+
+
+class Fan(Section):
+    """Lady Windermere's fan: points (0,0) and (1,1) of class 0, (0,1) and (1,0) of class 1, the same four in both splits (Ott 2021, Figure 3)."""
+
+    name: Literal["fan"] = "fan"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one input, without the batch axis."""
+        return (2,)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return 2
+
+
+class Line(Section):
+    """Points -1 and 1 on a line, which the function to be learned exchanges (Gladzik 2019, Figure 5.10, after Dupont et al. 2019)."""
+
+    name: Literal["line"] = "line"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one input, without the batch axis."""
+        return (1,)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return 2
 
 
 def missing_files(config: Section, root: Path | None) -> list[str]:
     """Files the data set needs and `root` lacks, all of them when there is no root; empty for generated data. Loads nothing."""
     if not isinstance(config, Images) or config.source == "generated":
         return []
-    return [name for name in IMAGE_FILES[config.name] if root is None or not (root / name).is_file()]
+    return [name for name in IMAGE_SETS[config.name].files if root is None or not (root / name).exists()]
 
 
-DataConfig = Annotated[Spheres | Images, Field(discriminator="name")]
+def what_is_missing(config: Section, root: Path | None, study: str = "STUDY") -> str | None:
+    """One line: the first file that is missing in `root`, and what a user can do; None when nothing is. Loads nothing."""
+    missing = missing_files(config, root)
+    if not missing or not isinstance(config, Images):
+        return None
+    return f"{f'{missing[0]} is not in {root}' if root else 'no data folder is named'}; {how_to_get(config.name, study)}"
+
+
+def how_to_get(name: str, study: str = "STUDY") -> str:
+    """What a user can do about an image set that is missing. study: one that uses it."""
+    if layout := IMAGE_SETS[name].layout:
+        return f"it cannot be downloaded: lay it out as {layout} and name the folder with --data-root or ODESWEEP_DATA"
+    return f"get it with `odesweep data fetch {study}`, or name the folder that has it with --data-root or ODESWEEP_DATA"
+
+
+DataConfig = Annotated[Spheres | Images | Fan | Line, Field(discriminator="name")]

@@ -4,26 +4,30 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from odecore.config.section import Section
-from odecore.config.solver import SolverConfig
-from odecore.config.train import Precision
+from odecore.config.section import Section, added_later
+from odecore.config.solver import TestSolverConfig
 
 
 class Evaluation(Section):
-    """Accuracy and loss of kept weights under `solver`. limit: the first so many samples of the split, null for all."""
+    """Accuracy and loss of kept weights under `solver`, null for the one of the training (or for a model without ODE).
 
-    solver: SolverConfig
+    limit: the first so many samples of the split, null for all. noise `one_image`: one image of each batch is replaced by uniform noise of ten
+    times the data's deviation (Zheng 2024, Figure 3 middle).
+    """
+
+    solver: TestSolverConfig | None
     split: Literal["test", "train"] = "test"
     limit: PositiveInt | None = None
     batch_size: PositiveInt = 256
-    precision: Precision = "float32"
+    precision: Literal["float32", "tf32", "bf16", "float64"] = "float32"
+    noise: Literal["none", "one_image"] = added_later(neutral="none")
 
 
 class Trajectory(Section):
-    """States after every solver step of the first `points` test samples, two-dimensional data only (Ott 2021, Figures 1 and 2)."""
+    """States after every solver step of the first `points` test samples, data of one or two dimensions only (Ott 2021, Figures 1 and 2)."""
 
     name: Literal["trajectory"] = "trajectory"
-    solver: SolverConfig
+    solver: TestSolverConfig
     points: PositiveInt = 200
 
 
@@ -34,9 +38,26 @@ class DecisionGrid(Section):
     """
 
     name: Literal["decision_grid"] = "decision_grid"
-    solver: SolverConfig
+    solver: TestSolverConfig
     resolution: PositiveInt = 101
     margin: PositiveFloat = 0.1
 
 
-ProbeConfig = Annotated[Trajectory | DecisionGrid, Field(discriminator="name")]
+class LayerStatistics(Section):
+    """Mean and variance over batch and space of each channel of each layer's output within the ODE, at every evaluation's time.
+
+    Taken before that layer's norm, on the first `samples` test samples in eval mode (Zheng 2024, Figure 3 right: the first layer).
+    """
+
+    name: Literal["layer_statistics"] = "layer_statistics"
+    solver: TestSolverConfig
+    samples: PositiveInt = 256
+
+
+class Series(Section):
+    """Numbers that the training recorded by iteration: adapted step sizes, scores of `train.also_test`. Written with the run, never from weights."""
+
+    name: Literal["series"] = "series"
+
+
+ProbeConfig = Annotated[Trajectory | DecisionGrid | LayerStatistics | Series, Field(discriminator="name")]

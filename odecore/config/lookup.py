@@ -1,7 +1,8 @@
 """The registries: name -> (config, "module:builder", revision). Plain dicts, full on import, free of torch; builders load it when called.
 
 A builder's signature: solvers `build(config) -> Solver`; gradients `build(config) -> Gradient`; data `load(config, root) -> Dataset`;
-models `build(config, shape, classes, solver, gradient) -> nn.Module`.
+models `build(config, shape, classes, solver, gradient) -> nn.Module`, solver and gradient None for a model without ODE; norms
+`build(config, layer) -> (layer, norm)`, see `odecore.norms`.
 `revision` goes up by one when a fix changes what a name computes: rows of what used it become stale, all others stay.
 """
 
@@ -9,12 +10,21 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from odecore.config.data import Images, Spheres
+from odecore.config import norm
+from odecore.config.augmented_node import AugmentedNode
+from odecore.config.data import IMAGE_SETS, Fan, Images, Line, Spheres
+from odecore.config.dense import Dense
 from odecore.config.flat_node import FlatNode
 from odecore.config.gradient import Adjoint, Backprop, Checkpoint
+from odecore.config.groupnorm_odenet import GroupnormOdenet
 from odecore.config.idle import Idle
+from odecore.config.input_layer_node import InputLayerNode
+from odecore.config.second_order_node import SecondOrderNode
 from odecore.config.section import Section
-from odecore.config.solver import Adaptive, FixedStep
+from odecore.config.solver import AdaptedStep, AdaptedTolerance, Adaptive, FixedStep
+from odecore.config.stacked_odenet import StackedOdenet
+from odecore.config.toy import Crossing, WindermereFan
+from odecore.config.unmixed_node import UnmixedNode
 
 
 class Entry(NamedTuple):
@@ -31,13 +41,37 @@ class Entry(NamedTuple):
 
 
 MODELS = {
+    "stacked_odenet": Entry(StackedOdenet, "odecore.models.stacked_odenet:build"),
+    "unmixed_node": Entry(UnmixedNode, "odecore.models.unmixed_node:build"),
     "flat_node": Entry(FlatNode, "odecore.models.flat_node:build"),
+    "groupnorm_odenet": Entry(GroupnormOdenet, "odecore.models.groupnorm_odenet:build"),
+    "dense": Entry(Dense, "odecore.models.dense:build"),
+    "augmented_node": Entry(AugmentedNode, "odecore.models.augmented_node:build"),
+    "input_layer_node": Entry(InputLayerNode, "odecore.models.input_layer_node:build"),
+    "second_order_node": Entry(SecondOrderNode, "odecore.models.second_order_node:build"),
+    "windermere_fan": Entry(WindermereFan, "odecore.models.toy:build_fan"),
+    "crossing": Entry(Crossing, "odecore.models.toy:build_crossing"),
     "idle": Entry(Idle, "odecore.models.idle:build"),
 }
 
-SOLVERS = {name: Entry(FixedStep, "odecore.solvers:build_fixed_step") for name in ("euler", "midpoint", "heun", "heun3", "rk4", "rk4_38")} | {
-    name: Entry(Adaptive, "odecore.solvers:build_adaptive") for name in ("bosh3", "fehlberg2", "dopri5")
+NORMS = {
+    "none": Entry(norm.NoNorm, "odecore.norms.outputs:none"),
+    "batch": Entry(norm.Batch, "odecore.norms.outputs:batch"),
+    "mini_batch": Entry(norm.MiniBatch, "odecore.norms.outputs:mini_batch"),
+    "layer": Entry(norm.Layer, "odecore.norms.outputs:layer"),
+    "group": Entry(norm.Group, "odecore.norms.outputs:group"),
+    "instance": Entry(norm.Instance, "odecore.norms.outputs:instance"),
+    "weight": Entry(norm.Weight, "odecore.norms.weights:weight"),
+    "spectral": Entry(norm.Spectral, "odecore.norms.weights:spectral"),
+    "ta_bn": Entry(norm.TemporalBatch, "odecore.norms.temporal:ta_bn"),
 }
+
+SOLVERS = (
+    {name: Entry(FixedStep, "odecore.solvers:build_fixed_step") for name in ("euler", "midpoint", "heun", "heun3", "rk4", "rk4_38")}
+    | {name: Entry(Adaptive, "odecore.solvers:build_adaptive") for name in ("bosh3", "fehlberg2", "dopri5")}
+    | {name: Entry(AdaptedStep, "odecore.solvers.adaptation:build_step") for name in ("adapted_euler", "adapted_midpoint")}
+    | {name: Entry(AdaptedTolerance, "odecore.solvers.adaptation:build_tolerance") for name in ("adapted_fehlberg2", "adapted_dopri5")}
+)
 
 GRADIENTS = {
     "backprop": Entry(Backprop, "odecore.gradients.backprop:build"),
@@ -47,8 +81,9 @@ GRADIENTS = {
 
 DATA = {
     "spheres": Entry(Spheres, "odecore.data.spheres:load"),
-    "mnist": Entry(Images, "odecore.data.images:load"),
-    "cifar10": Entry(Images, "odecore.data.images:load"),
+    **{name: Entry(Images, "odecore.data.images:load") for name in IMAGE_SETS},
+    "fan": Entry(Fan, "odecore.data.toy:load_fan"),
+    "line": Entry(Line, "odecore.data.toy:load_line"),
 }
 
 # Revision of the training loop itself (odecore.training); see the module docstring.

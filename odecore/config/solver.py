@@ -32,4 +32,30 @@ class Adaptive(Section):
     backend: Backend = added_later(neutral="odecore")
 
 
-SolverConfig = Annotated[FixedStep | Adaptive, Field(discriminator="name")]
+class AdaptedStep(Section):
+    """Step size adapted in training: halved when a better solver disagrees on the batch, else enlarged (Ott 2021, algorithm 1 and code).
+
+    test: the better solver. The first step size follows Hairer, Norsett & Wanner I, p. 169. Trained nets are evaluated with the last step size.
+    """
+
+    name: Literal["adapted_euler", "adapted_midpoint"]
+    test: Literal["midpoint", "rk4_38"] = "midpoint"
+
+    @model_validator(mode="after")
+    def _is_better(self) -> Self:
+        if self.name == "adapted_midpoint" and self.test == "midpoint":
+            raise ValueError("solver.name = adapted_midpoint needs a better test solver than itself: solver.test = rk4_38")
+        return self
+
+
+class AdaptedTolerance(Section):
+    """Tolerance adapted in training, from `tolerance` on, against dopri5 with a smaller one (Ott 2021, supplement and code)."""
+
+    name: Literal["adapted_fehlberg2", "adapted_dopri5"]
+    tolerance: PositiveFloat = 1e-6
+    max_evaluations: PositiveInt = 10_000
+
+
+# What a trained net can be tested with, and what it can be trained with.
+TestSolverConfig = Annotated[FixedStep | Adaptive, Field(discriminator="name")]
+SolverConfig = Annotated[FixedStep | Adaptive | AdaptedStep | AdaptedTolerance, Field(discriminator="name")]

@@ -4,38 +4,108 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from odecore.config.data import DataConfig
+from odecore.config.augmented_node import AugmentedNode
+from odecore.config.data import DataConfig, Fan, Images, Line
+from odecore.config.dense import Dense
 from odecore.config.flat_node import FlatNode
 from odecore.config.gradient import Adjoint, Backprop, Checkpoint, GradientConfig
+from odecore.config.groupnorm_odenet import GroupnormOdenet
 from odecore.config.idle import Idle
+from odecore.config.input_layer_node import InputLayerNode
+from odecore.config.second_order_node import SecondOrderNode
 from odecore.config.section import Section
-from odecore.config.solver import FixedStep, SolverConfig
+from odecore.config.solver import AdaptedStep, AdaptedTolerance, FixedStep, SolverConfig
+from odecore.config.stacked_odenet import StackedOdenet
+from odecore.config.toy import Crossing, WindermereFan
 from odecore.config.train import Fidelity, Precision, Train
+from odecore.config.unmixed_node import UnmixedNode
 
-ModelConfig = Annotated[FlatNode | Idle, Field(discriminator="name")]
+ModelConfig = Annotated[
+    StackedOdenet
+    | UnmixedNode
+    | FlatNode
+    | GroupnormOdenet
+    | Dense
+    | AugmentedNode
+    | InputLayerNode
+    | SecondOrderNode
+    | WindermereFan
+    | Crossing
+    | Idle,
+    Field(discriminator="name"),
+]
 
 
 class TrialSpec(Section):
-    """The spec of one trial. Identity, cell and storage are derived from it in `sweeps.spec`."""
+    """The spec of one trial. Identity, cell and storage are derived from it in `sweeps.spec`. solver: null for a model without ODE."""
 
     data: DataConfig
     model: ModelConfig
-    solver: SolverConfig
+    solver: SolverConfig | None = None
     gradient: GradientConfig = Backprop()
     train: Train
     precision: Precision = "float32"
     fidelity: Fidelity = Fidelity()
     seed: int = Field(default=0, ge=0, lt=2**31)
 
+    @property
+    def ode_blocks(self) -> int:
+        """Number of ODE blocks of the model."""
+        return getattr(self.model, "ode_blocks", 1)
+
     @model_validator(mode="after")
-    def _parts_fit(self) -> Self:
+    def _solver_where_there_is_an_ode(self) -> Self:
+        if isinstance(self.model, Idle):
+            return self
+        if self.ode_blocks and self.solver is None:
+            raise ValueError(f"model {self.model.name} solves an ODE: give solver.name and solver.steps or solver.tolerance")
+        if not self.ode_blocks:
+            if self.solver is not None:
+                raise ValueError(f"this {self.model.name} has no ODE block, so it takes no solver; set solver = null")
+            if not isinstance(self.gradient, Backprop):
+                raise ValueError(f"this {self.model.name} has no ODE block, so gradient.name = {self.gradient.name} has no meaning; use backprop")
+            if self.fidelity.anode_side_effects:
+                raise ValueError(f"this {self.model.name} has no ODE block, so fidelity.anode_side_effects has no meaning; leave it false")
+        return self
+
+    @model_validator(mode="after")
+    def _gradient_can(self) -> Self:
         """Combinations that no solver or gradient can do are refused when planned, not when trained."""
         solver, gradient = self.solver, self.gradient
-        if isinstance(gradient, Adjoint):
+        if isinstance(solver, AdaptedStep | AdaptedTolerance):
+            if not isinstance(gradient, Backprop):
+                raise ValueError(f"solver.name = {solver.name} changes its steps in training and needs gradient.name = backprop")
+        elif isinstance(gradient, Adjoint) and solver is not None:
             if solver.name == "rk4":
                 raise ValueError("gradient adjoint runs torchdiffeq, which has no classical rk4; use rk4_38 or another solver")
             if isinstance(solver, FixedStep) and gradient.tolerance is not None:
                 raise ValueError("gradient.tolerance is for adaptive solvers; a fixed-step adjoint takes the forward solve's steps")
-        if isinstance(gradient, Checkpoint) and gradient.every == "step" and solver.backend == "torchdiffeq":
+        elif isinstance(gradient, Checkpoint) and self.fidelity.anode_side_effects and not isinstance(solver, FixedStep):
+            raise ValueError("fidelity.anode_side_effects with gradient checkpoint needs fixed steps: recomputation would take other ones")
+        elif isinstance(gradient, Checkpoint) and gradient.every == "step" and solver is not None and solver.backend == "torchdiffeq":
             raise ValueError("gradient.every = step needs our own loop; use solver.backend = odecore or gradient.every = block")
+        return self
+
+    @model_validator(mode="after")
+    def _model_takes_the_data(self) -> Self:
+        """Image models need images, the flat net takes points too, and each toy field has its own points."""
+        needed = {Fan: WindermereFan, Line: Crossing}.get(type(self.data))
+        toy = isinstance(self.model, WindermereFan | Crossing)
+        if needed is not None and not isinstance(self.model, needed | FlatNode | Idle):
+            raise ValueError(f"data {self.data.name} goes with model {needed.model_fields['name'].default} or flat_node, not {self.model.name}")
+        if toy and needed is not type(self.model):
+            raise ValueError(f"model {self.model.name} goes with the data {'fan' if isinstance(self.model, WindermereFan) else 'line'} only")
+        if toy and self.train.iterations != 0:
+            raise ValueError(f"model {self.model.name} has no parameters to train: set train.iterations = 0")
+        if not isinstance(self.model, FlatNode | Idle) and not toy and not isinstance(self.data, Images):
+            raise ValueError(f"model {self.model.name} takes images, not {self.data.name}; use model flat_node")
+        return self
+
+    @model_validator(mode="after")
+    def _state_holds_the_image(self) -> Self:
+        model, channels = self.model, self.data.shape[0]
+        if isinstance(model, SecondOrderNode) and model.channels < channels:
+            raise ValueError(f"model.channels = {model.channels} cannot hold the {channels} channels of {self.data.name}")
+        if isinstance(model, InputLayerNode) and model.stem == "zeros" and model.width < channels:
+            raise ValueError(f"model.width = {model.width} cannot hold the {channels} channels of {self.data.name}")
         return self

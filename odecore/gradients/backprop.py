@@ -7,9 +7,9 @@ from odecore.gradients.base import Field, Gradient
 from odecore.solvers.base import Solution, Solver
 
 
-def backprop(field: Field, x0: Tensor, solver: Solver) -> Solution:
+def backprop(field: Field, x0: Tensor, solver: Solver, t1: float = 1.0) -> Solution:
     """The exact gradient of the discrete solve, with the step sizes of an adaptive solver taken as constants."""
-    return solver(field.bind(), x0)
+    return solver(field.bind(), x0, t1=t1)
 
 
 def build(_config: Backprop) -> Gradient:

@@ -21,6 +21,9 @@ class Field(Protocol):
 
 
 class Gradient(Protocol):
-    """Solves over [0, 1] so that a later backward pass gives gradients of x1 in x0 and the field's parameters."""
+    """Solves over [0, t1] so that a later backward pass gives gradients of x1 in x0 and the field's parameters.
 
-    def __call__(self, field: Field, x0: Tensor, solver: Solver) -> Solution: ...  # noqa: D102 - see the class
+    Norms in the field change their statistics in this solve only, not in whatever the backward pass evaluates.
+    """
+
+    def __call__(self, field: Field, x0: Tensor, solver: Solver, t1: float = 1.0) -> Solution: ...  # noqa: D102 - see the class

@@ -1,8 +1,9 @@
 """Back-propagation that recomputes: the same gradient as backprop, with fewer states stored and f evaluated again."""
 
 import dataclasses
-import functools
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,11 +11,24 @@ from torch.utils.checkpoint import checkpoint
 
 from odecore.config.gradient import Checkpoint
 from odecore.gradients.base import Field
+from odecore.norms import side_effects
 from odecore.solvers.base import Solution, Solver
 from odecore.solvers.explicit_rk import AdaptiveRungeKutta, FixedStepRungeKutta
 
-# Fields draw no random numbers, and saving the generators' states costs a copy from the device each time.
-recompute = functools.partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
+
+def recompute(segment: Callable[..., Any], *tensors: Tensor) -> Any:
+    """segment(*tensors), stored as its arguments only and run again in the backward pass, where norms replay what they did and change nothing."""
+    done: list[Any] | None = None
+
+    def run(*tensors: Tensor) -> Any:
+        nonlocal done
+        handler = side_effects.record(done := []) if done is None else side_effects.replay(done)
+        with side_effects.handled_by(handler):
+            return segment(*tensors)
+
+    # Fields draw no random numbers, and saving the generators' states costs a copy from the device each time.
+    # Stopping early, with the last tensor that is needed, would leave out a change of norms where recomputation is meant to make it.
+    return checkpoint(run, *tensors, use_reentrant=False, preserve_rng_state=False, early_stop=False)
 
 
 @dataclass(frozen=True)
@@ -27,19 +41,19 @@ class CheckpointGradient:
 
     config: Checkpoint
 
-    def __call__(self, field: Field, x0: Tensor, solver: Solver) -> Solution:
-        """Solve over [0, 1]. Raises ValueError for every = step with a solver that cannot hand out its steps."""
+    def __call__(self, field: Field, x0: Tensor, solver: Solver, t1: float = 1.0) -> Solution:
+        """Solve over [0, t1]. Raises ValueError for every = step with a solver that cannot hand out its steps."""
         f = field.bind()
         if not torch.is_grad_enabled():
-            return solver(f, x0)
+            return solver(f, x0, t1=t1)
         if self.config.every == "step":
-            return _step_by_step(solver)(f, x0)
+            return _step_by_step(solver)(f, x0, t1=t1)
         solution: Solution | None = None
 
         def solve(x: Tensor) -> Tensor:
             nonlocal solution
             # Detached: this one is for its counts, and the graph of x1 belongs to checkpoint.
-            found = solver(f, x)
+            found = solver(f, x, t1=t1)
             solution = dataclasses.replace(found, x1=found.x1.detach())
             return found.x1
 

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from torch import Tensor, nn
 
+from odecore import norms
+from odecore.config.norm import NormConfig
 from odecore.solvers.base import VectorField
 
 # Up to this length the dense form is faster. Conv1d over dense, time of 8 Euler steps forward and backward, batch 128, width 32, one CPU
@@ -104,3 +106,39 @@ class ConvField2d(FieldModule):
             return self.conv_out(F.relu_(self.conv_mid(F.relu_(self.conv_in(x))))).to(x.dtype)
 
         return f
+
+
+class LinearField(FieldModule):
+    """linear(d, width) - ReLU - linear(width, width) - ReLU - linear(width, d) on x: (B, ...) of d entries each (Ott 2021, code). Autonomous."""
+
+    def __init__(self, features: int, width: int) -> None:
+        super().__init__()
+        self.linear_in = nn.Linear(features, width)
+        self.linear_mid = nn.Linear(width, width)
+        self.linear_out = nn.Linear(width, features)
+
+    def bind(self) -> VectorField:
+        """The layers as they are."""
+
+        def f(_t: float, x: Tensor) -> Tensor:
+            hidden = F.relu_(self.linear_mid(F.relu_(self.linear_in(x.flatten(1)))))
+            return self.linear_out(hidden).view_as(x).to(x.dtype)
+
+        return f
+
+
+class Normed(nn.Module):
+    """A layer with what its slot asks for: norm(layer(x), t), the layer's weight normalized where the norm is one of weights."""
+
+    def __init__(self, config: NormConfig, layer: norms.Layer) -> None:
+        super().__init__()
+        self.layer, self.norm = norms.apply(config, layer)
+
+    def forward(self, x: Tensor, t: float = 0.0) -> Tensor:
+        """x: (B, channels, ...) as the layer takes it. t: time, 0 outside an ODE."""
+        return self.norm(self.layer(x), t)
+
+
+def with_time(t: float, x: Tensor) -> Tensor:
+    """x: (B, C, ...) with the time as a constant channel before all others: (B, 1 + C, ...)."""
+    return torch.cat((x.new_full((len(x), 1, *x.shape[2:]), t), x), 1)

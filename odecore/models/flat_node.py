@@ -1,4 +1,4 @@
-"""Ott's flat neural ODE: the ODE acts on the input itself, then one linear layer (Ott 2021, code: simple_odenet and odenet)."""
+"""Ott's flat neural ODE: the ODE acts on the input itself, then one linear layer (Ott 2021, code: simple_odenet, odenet, linear_odenet)."""
 
 from math import prod
 
@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from odecore.config.flat_node import FlatNode as Config
 from odecore.gradients.base import Gradient
-from odecore.models.fields import ConvField1d, ConvField2d
+from odecore.models.fields import ConvField1d, ConvField2d, FieldModule, LinearField
+from odecore.models.initial_values import Scheme
 from odecore.models.ode_block import ODEBlock
 from odecore.solvers.base import Solver
 
@@ -17,9 +18,10 @@ class FlatNode(nn.Module):
     `block` and `head` are public: probes follow the first and draw the second.
     """
 
-    # Layers with weights on the way from input to output, one pass through the field: three convolutions and the head.
+    # Layers with weights on the way from input to output, one pass through the field: three in the field and the head.
     depth_layers = 4
     blocks = 1
+    initial_values: Scheme = "kaiming_normal"
 
     def __init__(self, block: ODEBlock, features: int, classes: int) -> None:
         super().__init__()
@@ -33,5 +35,10 @@ class FlatNode(nn.Module):
 
 def build(config: Config, shape: tuple[int, ...], classes: int, solver: Solver, gradient: Gradient) -> FlatNode:
     """shape: of one input, (d,) for points or (C, H, W) for images."""
-    field = ConvField1d(shape[0], config.width) if len(shape) == 1 else ConvField2d(shape[0], config.width)
-    return FlatNode(ODEBlock(field, solver, gradient), prod(shape), classes)
+    return FlatNode(ODEBlock(_field(config, shape), solver, gradient), prod(shape), classes)
+
+
+def _field(config: Config, shape: tuple[int, ...]) -> FieldModule:
+    if config.kind == "linear":
+        return LinearField(prod(shape), config.width)
+    return ConvField1d(shape[0], config.width) if len(shape) == 1 else ConvField2d(shape[0], config.width)

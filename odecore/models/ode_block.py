@@ -1,8 +1,10 @@
 """The ODE block: x0 -> x1, solution at t = 1 of dx/dt = f(t, x), with its solver and gradient method as parts that can be changed."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from odecore import solvers
@@ -10,16 +12,21 @@ from odecore.config.solver import SolverConfig
 from odecore.gradients.backprop import backprop
 from odecore.gradients.base import Gradient
 from odecore.models.fields import FieldModule
+from odecore.norms import side_effects
+from odecore.solvers import adaptation
 from odecore.solvers.base import SolveFailed, Solver, SolveStatus, VectorField
 
-__all__ = ["ODEBlock", "SolveFailed", "count_evaluations", "reset_evaluations", "use_solver"]
+__all__ = ["ODEBlock", "SolveFailed", "count_evaluations", "ode_blocks", "repeat_side_effects", "reset_evaluations", "use_solver"]
 
 
 class ODEBlock(nn.Module):
-    """Solves its field over [0, 1] and counts what that costs.
+    """Solves its field over [0, end_time] and counts what that costs.
 
     evaluations_forward: calls of f inside forward(). evaluations_backward: calls of f later, by recomputation or by the adjoint's backward solve.
     Both grow until reset_counts().
+    steer: b of the end times U(1 - b, 1 + b) that training draws (Ghosh et al. 2020), None for 1.
+    anode_side_effects: each training step changes norm statistics twice, as when ANODE recomputes (Gusak 2020, code): recomputation really does,
+    and after plain back-propagation `repeat_side_effects` does. adaptation: value of an adapted solver, None for others.
     """
 
     def __init__(self, field: FieldModule, solver: Solver, gradient: Gradient) -> None:
@@ -27,15 +34,25 @@ class ODEBlock(nn.Module):
         self.field = field
         self.solver = solver
         self.gradient = gradient
+        self.end_time = 1.0
+        self.steer: float | None = None
+        self.anode_side_effects = False
         self.evaluations_forward = 0
         self.evaluations_backward = 0
+        self.adaptation: Tensor | None
+        adaptation.keep(self, solver)
         self._inside_forward = False
+        self._changes: list[Callable[[], Any]] = []
 
     def forward(self, x0: Tensor) -> Tensor:
         """x0 and the result: any shape that the field takes. Raises SolveFailed when the solve ends with any status but OK."""
+        # Only plain back-propagation has no second pass that would make the changes by itself.
+        repeatable = self.anode_side_effects and self.training and torch.is_grad_enabled() and self.gradient is backprop
+        self._changes = []
         self._inside_forward = True
         try:
-            solution = self.gradient(_CountedField(self), x0, self.solver)
+            with side_effects.handled_by(side_effects.collect(self._changes)) if repeatable else nullcontext():
+                solution = self.gradient(_CountedField(self), x0, self.solver, self.end_time)
         finally:
             self._inside_forward = False
         if solution.status is not SolveStatus.OK:
@@ -49,15 +66,24 @@ class ODEBlock(nn.Module):
         def counted(t: float, x: Tensor) -> Tensor:
             if self._inside_forward:
                 self.evaluations_forward += 1
-            else:
-                self.evaluations_backward += 1
-            return f(t, x)
+                return f(t, x)
+            self.evaluations_backward += 1
+            if not self.anode_side_effects:
+                return f(t, x)
+            with side_effects.handled_by(side_effects.perform):
+                return f(t, x)
 
         return counted
 
     def reset_counts(self) -> None:
         """Start counting from 0."""
         self.evaluations_forward = self.evaluations_backward = 0
+
+    def repeat_side_effects(self) -> None:
+        """Make the changes of the last forward pass a second time, in their order, if there are any to repeat."""
+        changes, self._changes = self._changes, []
+        for change in changes:
+            change()
 
 
 class _CountedField:
@@ -98,3 +124,12 @@ def reset_evaluations(model: nn.Module) -> None:
     """Start counting from 0 in every block."""
     for block in ode_blocks(model):
         block.reset_counts()
+
+
+def repeat_side_effects(model: nn.Module) -> None:
+    """After a backward pass by plain back-propagation: what ANODE's recomputation would have changed in norms, in blocks that ask for it.
+
+    Gives ANODE's running statistics (Gholami et al. 2019; Gusak 2020, code) at the cost of C numbers per norm and evaluation. Does nothing otherwise.
+    """
+    for block in ode_blocks(model):
+        block.repeat_side_effects()

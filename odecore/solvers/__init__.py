@@ -1,7 +1,7 @@
 """Solvers of initial value problems, built from their configs; `odecore.config.lookup.SOLVERS` lists the names."""
 
 from odecore.config import lookup
-from odecore.config.solver import Adaptive, FixedStep, SolverConfig
+from odecore.config.solver import Adaptive, FixedStep, SolverConfig, TestSolverConfig
 from odecore.solvers.base import Solution, SolveFailed, Solver, SolveStatus, VectorField
 from odecore.solvers.explicit_rk import AdaptiveRungeKutta, FixedStepRungeKutta
 
@@ -23,7 +23,7 @@ def build_adaptive(config: Adaptive) -> Solver:
     return AdaptiveRungeKutta(config) if config.backend == "odecore" else _torchdiffeq(config)
 
 
-def _torchdiffeq(config: SolverConfig) -> Solver:
+def _torchdiffeq(config: TestSolverConfig) -> Solver:
     # Imported here: torchdiffeq takes a while to import and most runs do not use it.
     from odecore.solvers.torchdiffeq_solver import TorchdiffeqSolver
 

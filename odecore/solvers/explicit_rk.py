@@ -43,21 +43,8 @@ class FixedStepRungeKutta:
 
     def __call__(self, f: VectorField, x0: Tensor, t0: float = 0.0, t1: float = 1.0, on_step: OnStep | None = None) -> Solution:
         """Solve from t0 to t1; see `Solver`."""
-        tableau, steps = FIXED_STEP[self.config.name], self.config.steps
-        h = (t1 - t0) / steps
-        x = x0
-        for i in range(steps):
-            t = t0 + i * h
-
-            def step(x: Tensor, t: float = t) -> Tensor:
-                slopes, _ = evaluate_stages(f, t, x, h, tableau)
-                return combine(x, slopes, tableau.b, h)
-
-            x = self.run_step(step, x)
-            if on_step is not None:
-                on_step(t0 + (i + 1) * h if i + 1 < steps else t1, x)
-        status = SolveStatus.OK if is_finite(x) else SolveStatus.NON_FINITE
-        return Solution(x, status, evaluations=steps * tableau.stages, steps_accepted=steps, steps_rejected=0)
+        h = (t1 - t0) / self.config.steps
+        return take_steps(FIXED_STEP[self.config.name], f, x0, t0, t1, [h] * self.config.steps, on_step, self.run_step)
 
 
 @dataclass(frozen=True)
@@ -122,6 +109,32 @@ class AdaptiveRungeKutta:
         return ended(SolveStatus.OK if is_finite(x) else SolveStatus.NON_FINITE)
 
 
+def take_steps(
+    tableau: ButcherTableau,
+    f: VectorField,
+    x0: Tensor,
+    t0: float,
+    t1: float,
+    sizes: Sequence[float],
+    on_step: OnStep | None = None,
+    run_step: RunStep = run_directly,
+) -> Solution:
+    """Steps of the given sizes, all equal but perhaps the last, from t0 to t1."""
+    x, steps = x0, len(sizes)
+    for i, h in enumerate(sizes):
+        t = t0 + i * sizes[0]
+
+        def step(x: Tensor, t: float = t, h: float = h) -> Tensor:
+            slopes, _ = evaluate_stages(f, t, x, h, tableau)
+            return combine(x, slopes, tableau.b, h)
+
+        x = run_step(step, x)
+        if on_step is not None:
+            on_step(t0 + (i + 1) * h if i + 1 < steps else t1, x)
+    status = SolveStatus.OK if is_finite(x) else SolveStatus.NON_FINITE
+    return Solution(x, status, evaluations=steps * tableau.stages, steps_accepted=steps, steps_rejected=0)
+
+
 def evaluate_stages(
     f: VectorField, t: float, x: Tensor, h: float, tableau: ButcherTableau, first: Tensor | None = None
 ) -> tuple[list[Tensor], Tensor]:
@@ -163,8 +176,8 @@ def error_ratio(error: Tensor, magnitude: Tensor, magnitude_next: Tensor) -> flo
 
 
 def rms(x: Tensor) -> Tensor:
-    """Root mean square of all entries."""
-    return torch.linalg.vector_norm(x) / math.sqrt(x.numel())
+    """Root mean square of all entries, 0 of none."""
+    return torch.linalg.vector_norm(x) / math.sqrt(max(x.numel(), 1))
 
 
 def next_step(h: float, ratio: float, order: int) -> float:
@@ -191,4 +204,4 @@ def initial_step(f: VectorField, t0: float, x0: Tensor, slope: Tensor, order: in
 
 def is_finite(x: Tensor) -> bool:
     """Whether every entry is finite. One reduction, and waits for the device once."""
-    return math.isfinite(torch.linalg.vector_norm(x.detach(), math.inf).item())
+    return x.numel() == 0 or math.isfinite(torch.linalg.vector_norm(x.detach(), math.inf).item())

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from odecore.config.solver import Adaptive, SolverConfig
+from odecore.config.solver import Adaptive, TestSolverConfig
 from odecore.solvers.base import OnStep, Solution, SolveFailed, SolveStatus, VectorField
 from odecore.solvers.tableaus import EMBEDDED_PAIRS, FIXED_STEP
 
@@ -29,7 +29,7 @@ METHODS = {
 class TorchdiffeqSolver:
     """torchdiffeq.odeint. Caveat: its adaptive methods step past t1 and interpolate back, which ours do not."""
 
-    config: SolverConfig
+    config: TestSolverConfig
 
     def __post_init__(self) -> None:
         method_name(self.config)
@@ -46,25 +46,29 @@ class TorchdiffeqSolver:
         return _solve(odeint, self.config, f, x0, t0, t1, on_step)
 
 
-def solve_with_adjoint(config: SolverConfig, f: VectorField, x0: Tensor, parameters: Iterable[nn.Parameter], tolerance: float | None) -> Solution:
-    """torchdiffeq.odeint_adjoint over [0, 1]; gradients go to x0 and to `parameters`.
+def solve_with_adjoint(
+    config: TestSolverConfig, f: VectorField, x0: Tensor, parameters: Iterable[nn.Parameter], tolerance: float | None, t1: float = 1.0
+) -> Solution:
+    """torchdiffeq.odeint_adjoint over [0, t1]; gradients go to x0 and to `parameters`.
 
     tolerance: of the backward solve, None for the forward one's. The backward solve raises SolveFailed where a forward one returns a status.
     """
     from torchdiffeq import odeint_adjoint
 
     call = functools.partial(odeint_adjoint, adjoint_params=tuple(parameters), adjoint_rtol=tolerance, adjoint_atol=tolerance)
-    return _solve(call, config, f, x0, 0.0, 1.0, None)
+    return _solve(call, config, f, x0, 0.0, t1, None)
 
 
-def method_name(config: SolverConfig) -> str:
+def method_name(config: TestSolverConfig) -> str:
     """The method's name in torchdiffeq. Raises ValueError when it has no such method."""
     if config.name not in METHODS:
         raise ValueError(f"torchdiffeq has no {config.name!r} (its rk4 is our rk4_38); it has {', '.join(METHODS)}, or use backend odecore")
     return METHODS[config.name]
 
 
-def _solve(odeint: Callable[..., Any], config: SolverConfig, f: VectorField, x0: Tensor, t0: float, t1: float, on_step: OnStep | None) -> Solution:
+def _solve(
+    odeint: Callable[..., Any], config: TestSolverConfig, f: VectorField, x0: Tensor, t0: float, t1: float, on_step: OnStep | None
+) -> Solution:
     watched = _Watched(f, config, on_step)
     times = torch.tensor([t0, t1], dtype=x0.dtype, device=x0.device)
     if isinstance(config, Adaptive):
@@ -94,7 +98,7 @@ class _Watched:
     Ending it before torchdiffeq's own assertions do gives underflow and cap the same exception, also in the backward solve of the adjoint.
     """
 
-    def __init__(self, f: VectorField, config: SolverConfig, on_step: OnStep | None) -> None:
+    def __init__(self, f: VectorField, config: TestSolverConfig, on_step: OnStep | None) -> None:
         self._f = f
         self._on_step = on_step
         self._cap = config.max_evaluations if isinstance(config, Adaptive) else None

@@ -1,0 +1,20 @@
+"""Neural ODEs on the image with zero channels appended (Dupont et al. 2019), and with a random end time (STEER, Ghosh et al. 2020)."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from odecore.config.backbone import BackboneSection
+
+
+class AugmentedNode(BackboneSection):
+    """Aug-NODE; with `channels = 0` the plain neural ODE, with `steer` STEER.
+
+    channels: zero channels appended to the image. time: a constant channel t before each convolution. steer: b of the end time T ~ U(1 - b, 1 + b)
+    drawn for each training batch, null for T = 1; at test T = 1.
+    """
+
+    name: Literal["augmented_node"] = "augmented_node"
+    channels: int = Field(default=5, ge=0)
+    time: bool = True
+    steer: float | None = Field(default=None, gt=0, lt=1)

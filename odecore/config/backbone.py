@@ -1,0 +1,69 @@
+"""Right-hand sides that several families share: Zheng's convolution stacks, and the three convolutions of the augmented neural ODE."""
+
+from typing import Literal, NamedTuple, Self
+
+from pydantic import PositiveInt, model_validator
+
+from odecore.config.norm import NoNorm, NormConfig, check_groups
+from odecore.config.section import Section
+
+# Channels of the narrowest layer; all others have a multiple of it.
+NARROWEST = 32
+Stack = Literal["cnn4", "cnn6", "cnn8", "cnn10", "cnn12", "unet18"]
+
+
+class Row(NamedTuple):
+    """One convolution of a stack.
+
+    channels: its outputs, None for those of the whole stack. scale: stride 1, stride 2, or transposed with stride 2.
+    skip `out`: its result, after norm and ReLU, is kept for the `in` row that leaves the same size, and concatenated there to the input.
+    """
+
+    channels: int | None
+    scale: Literal["same", "down", "up"] = "same"
+    kernel: int = 3
+    skip: Literal["no", "out", "in"] = "no"
+
+
+def _cnn(middle: int) -> tuple[Row, ...]:
+    """CNN-(7 + middle)."""
+    encoder = (Row(32, "down"), Row(64, "down"), Row(128, "down"))
+    return (*encoder, *(Row(256) for _ in range(middle)), Row(128), Row(64, "up"), Row(32, "up"), Row(None, "up"))
+
+
+# Zheng 2024, appendix. Kernel 3 and the places of the skips are chosen to give the printed numbers of parameters.
+STACKS: dict[Stack, tuple[Row, ...]] = {
+    "cnn4": (Row(32, "down"), Row(64, "down"), Row(32, "up"), Row(None, "up")),
+    "cnn6": (Row(32, "down"), Row(64, "down"), Row(128, "down"), Row(64, "up"), Row(32, "up"), Row(None, "up")),
+    "cnn8": _cnn(1),
+    "cnn10": _cnn(3),
+    "cnn12": _cnn(5),
+    "unet18": (
+        *(Row(32, "down"), Row(32, skip="out")),
+        *(Row(64, "down"), Row(64, skip="out")),
+        *(Row(128, "down"), Row(128, skip="out"), Row(256), Row(256)),
+        *(Row(128, "up", skip="in"), Row(128), Row(128)),
+        *(Row(64, "up", skip="in"), Row(64), Row(64)),
+        *(Row(32, "up", skip="in"), Row(32), Row(32), Row(None)),
+    ),
+}
+
+
+class BackboneSection(Section):
+    """`conv3` is 1x1 - ReLU - 3x3 - ReLU - 1x1 with `width` features and no norm; a stack has its own widths and takes a norm."""
+
+    backbone: Literal["conv3"] | Stack = "conv3"
+    width: PositiveInt | None = None
+    norm: NormConfig = NoNorm()
+
+    @model_validator(mode="after")
+    def _fields_of_the_backbone(self) -> Self:
+        if self.backbone == "conv3":
+            if self.width is None:
+                raise ValueError("model.backbone = conv3 needs model.width, its number of features")
+            if self.norm.name != "none":
+                raise ValueError(f"model.backbone = conv3 has no place for model.norm = {self.norm.name}; use cnn6 or another stack")
+        elif self.width is not None:
+            raise ValueError(f"model.backbone = {self.backbone} has widths of its own; leave model.width null")
+        check_groups(self.norm, "model.norm", NARROWEST)
+        return self

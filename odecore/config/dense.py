@@ -1,0 +1,42 @@
+"""Fully connected nets of the equi-normalization report (ENorm 2019, section 2)."""
+
+from typing import Literal, Self
+
+from pydantic import PositiveInt, model_validator
+
+from odecore.config.norm import EquiNorm, NoNorm, NormConfig, check_groups
+from odecore.config.section import Section
+
+
+class Dense(Section):
+    """Flatten, linear to `width`, then `layers` times linear(width, width), each with norm and ReLU, then a linear head.
+
+    layers: p of the report, 1 to 19. norm: after each linear layer but the last. enorm: balancing after each step, null for none.
+    output `softmax` puts a softmax before the loss, the report's failed cure for NaN (ENorm 2019, section 7).
+    """
+
+    name: Literal["dense"] = "dense"
+    layers: PositiveInt
+    width: PositiveInt = 500
+    bias: bool = False
+    norm: NormConfig = NoNorm()
+    enorm: EquiNorm | None = None
+    output: Literal["logits", "softmax"] = "logits"
+
+    @property
+    def ode_blocks(self) -> int:
+        """There is none."""
+        return 0
+
+    @model_validator(mode="after")
+    def _norm_fits(self) -> Self:
+        check_groups(self.norm, "model.norm", self.width)
+        if self.norm.name == "instance" or getattr(self.norm, "groups", 0) == self.width:
+            raise ValueError("model.norm with one channel a group erases the single number that a dense layer has per channel; use layer or batch")
+        if self.enorm is not None and self.norm.name in ("weight", "spectral"):
+            raise ValueError(
+                f"model.enorm rescales weights in place and model.norm = {self.norm.name} recomputes them; set one of them to null or none"
+            )
+        if self.norm.name == "ta_bn":
+            raise ValueError("model.norm = ta_bn normalizes at points in time and a dense net has no time; choose batch, layer or another norm")
+        return self

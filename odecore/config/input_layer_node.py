@@ -1,0 +1,26 @@
+"""Neural ODEs behind a learned convolution of the image: IL-NODE and 2nd-Ord (Massaroli et al. 2020)."""
+
+from typing import Literal, Self
+
+from pydantic import PositiveInt, model_validator
+
+from odecore.config.section import Section
+
+
+class InputLayerNode(Section):
+    """Stem convolution, ODE on `width` channels, 1x1 convolution to 6 channels, 4x4 average pooling, linear head.
+
+    order 1 is IL-NODE. order 2 is 2nd-Ord: positions and velocities have half of the channels each, velocities start at zero.
+    stem `zeros` appends zero channels to the image instead of a convolution (0-augmentation, the authors' control).
+    """
+
+    name: Literal["input_layer_node"] = "input_layer_node"
+    width: PositiveInt = 42
+    order: Literal[1, 2] = 1
+    stem: Literal["convolution", "zeros"] = "convolution"
+
+    @model_validator(mode="after")
+    def _halves(self) -> Self:
+        if self.order == 2 and (self.width % 2 or self.stem == "zeros"):
+            raise ValueError("model.order = 2 needs an even model.width and model.stem = convolution: half of the channels are velocities")
+        return self

@@ -1,0 +1,47 @@
+"""Gusak's stacked nets of residual and ODE blocks (Gusak 2020, section 2 and code)."""
+
+from typing import Literal, Self
+
+from pydantic import PositiveInt, model_validator
+
+from odecore.config.norm import Batch, NoNorm, NormConfig, check_groups
+from odecore.config.section import Section
+
+
+class StackedOdenet(Section):
+    """ODENet4 and ODENet10, and with `kind = residual` the reference nets ResNet4 and ResNet10.
+
+    layers 4: stem, one block, linear head. layers 10: stem, two stages of a residual block and a block, head; `width` channels, doubled in stage 2.
+    stem_norm, residual_norm, ode_norm: one slot each; layers 4 has no residual block of its own, so residual_norm belongs to ResNet4 only.
+    """
+
+    name: Literal["stacked_odenet"] = "stacked_odenet"
+    layers: Literal[4, 10] = 10
+    kind: Literal["ode", "residual"] = "ode"
+    width: PositiveInt = 64
+    stem_norm: NormConfig = Batch()
+    residual_norm: NormConfig = NoNorm()
+    ode_norm: NormConfig = NoNorm()
+
+    @property
+    def ode_blocks(self) -> int:
+        """Number of ODE blocks."""
+        return 0 if self.kind == "residual" else self.layers // 4
+
+    @property
+    def temporal_norms(self) -> bool:
+        """Whether a norm depends on time where there is none."""
+        outside = [self.stem_norm, self.residual_norm]
+        return any(norm.name == "ta_bn" for norm in outside)
+
+    @model_validator(mode="after")
+    def _slots_exist(self) -> Self:
+        if self.kind == "residual" and self.ode_norm.name != "none":
+            raise ValueError("model.kind = residual has no ODE block for model.ode_norm; set model.ode_norm = none")
+        if self.kind == "ode" and self.layers == 4 and self.residual_norm.name != "none":
+            raise ValueError("model.layers = 4 with ODE blocks has no residual block for model.residual_norm; set model.residual_norm = none")
+        for slot in ("stem_norm", "residual_norm", "ode_norm"):
+            check_groups(getattr(self, slot), f"model.{slot}", self.width)
+        if self.temporal_norms:
+            raise ValueError("ta_bn normalizes at points in time, so only model.ode_norm can be ta_bn; stem and residual blocks have no time")
+        return self

@@ -1,0 +1,24 @@
+"""Vector fields without parameters, for figures that need no training: Lady Windermere's fan and the one-dimensional crossing."""
+
+from typing import Literal
+
+from odecore.config.section import Section
+
+
+class WindermereFan(Section):
+    """z' = A(z) z with A = [[alpha, 1], [-gamma |z|^delta, beta]] (Ott 2021, Figure 3a and b).
+
+    The paper gives no constants; these separate the classes with 316 Euler steps and not with 3,162 (found by search).
+    """
+
+    name: Literal["windermere_fan"] = "windermere_fan"
+    alpha: float = 0.75
+    beta: float = 1.0
+    gamma: float = 75.0
+    delta: float = 0.75
+
+
+class Crossing(Section):
+    """z' = -2 z on a line (Gladzik 2019, Figure 5.10): one Euler step takes z to -z, so paths cross; the solution goes to z e^-2, no paths cross."""
+
+    name: Literal["crossing"] = "crossing"

@@ -1,0 +1,39 @@
+"""Normalizations, applied layer by layer; `odecore.config.lookup.NORMS` lists the names. ENorm acts on a whole net: `odecore.norms.equinorm`."""
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from odecore.config import lookup
+from odecore.config.norm import NormConfig
+from odecore.norms.base import Layer, Norm
+
+if TYPE_CHECKING:
+    from odecore.norms.temporal import TemporalBatchNorm
+
+__all__ = ["Layer", "Norm", "apply", "penalty", "undecayed"]
+
+
+def apply(config: NormConfig, layer: Layer) -> tuple[Layer, Norm]:
+    """The layer, reparametrized in place where `config` is a weight norm, and the norm of its output channels, which may change nothing.
+
+    Use it as norm(layer(x), t). Raises ValueError for a layer that the norm cannot follow.
+    """
+    return lookup.NORMS[config.name].load()(config, layer)
+
+
+def penalty(model: nn.Module) -> Tensor | None:
+    """What the norms add to the loss: sum of penalty (|gamma - 1|^2 + |alpha|^2) over TA-BN (Zheng 2024, section 4); None where there is none."""
+    penalties = [norm.penalty() for norm in _temporal(model) if norm.penalty_weight]
+    return sum(penalties[1:], penalties[0]) if penalties else None
+
+
+def undecayed(model: nn.Module) -> set[nn.Parameter]:
+    """Parameters that weight decay must not touch: TA-BN's, whose penalty draws them to 1 and 0 instead of both to 0."""
+    return {parameter for norm in _temporal(model) for parameter in norm.parameters()}
+
+
+def _temporal(model: nn.Module) -> list["TemporalBatchNorm"]:
+    from odecore.norms.temporal import TemporalBatchNorm
+
+    return [module for module in model.modules() if isinstance(module, TemporalBatchNorm)]

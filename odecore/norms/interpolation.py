@@ -1,0 +1,102 @@
+"""Interpolation on the grid t_m = m / M, m = 0 .. M, as data: which grid points a time takes its value from, and with which weights.
+
+value(t) = sum_m w_m(t) a_m for any grid values a. The weights depend on t and M alone and sum to 1; outside of [0, 1] the end values hold.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
+from scipy.linalg import cho_factor, cho_solve
+
+# b of the kernel exp(-(t - t_i)^2 / (2 b^2)) (Zheng 2024, section 5: 0.1 T); the Gaussian process, whose own kernel is not given, has it too.
+LENGTH_SCALE = 0.1
+# Of the Gaussian process, in units of its variance. Not given in the paper. Without noise its matrix is singular in float64 on 101 points.
+NOISE_VARIANCE = 1e-4
+# All norms of a field ask for the same times, and a fixed-step solve for the same ones again.
+CACHED = 1024
+
+
+class Weights(NamedTuple):
+    """Of the consecutive grid points first, first + 1, ...; plain numbers, so that they reach a device without a wait."""
+
+    first: int
+    values: tuple[float, ...]
+
+
+# (t in [0, 1], M) -> weights.
+Interpolation = Callable[[float, int], Weights]
+
+
+def linear(t: float, intervals: int) -> Weights:
+    """Of the two neighbours t_l <= t <= t_l+1: w_l = (t_l+1 - t) M, w_l+1 = (t - t_l) M (Zheng 2024, Algorithm 1)."""
+    t = _clamp(t)
+    first = min(int(t * intervals), intervals - 1)
+    upper = t * intervals - first
+    return Weights(first, (1 - upper, upper))
+
+
+@lru_cache(maxsize=CACHED)
+def cubic_spline(t: float, intervals: int) -> Weights:
+    """The natural cubic spline through all grid values: second derivative 0 at both ends. Weights can be negative."""
+    return _all(_spline(intervals)(_clamp(t)))
+
+
+@lru_cache
+def _spline(intervals: int) -> CubicSpline:
+    return CubicSpline(_grid(intervals), np.eye(intervals + 1), bc_type="natural")
+
+
+@lru_cache(maxsize=CACHED)
+def kernel(t: float, intervals: int) -> Weights:
+    """w_m = K(t, t_m) / sum_i K(t, t_i), K(t, s) = exp(-(t - s)^2 / (2 b^2)) (Zheng 2024, section 5). Smooths, also at grid points."""
+    values = _covariance(_clamp(t), _grid(intervals))
+    return _all(values / values.sum())
+
+
+@lru_cache(maxsize=CACHED)
+def gaussian_process(t: float, intervals: int) -> Weights:
+    """Posterior mean of a Gaussian process with squared exponential kernel K, noise and an unknown constant mean (ordinary kriging).
+
+    w = C^-1 (k + 1 (1 - 1^T C^-1 k) / (1^T C^-1 1)), C = K(T, T) + noise, k = K(T, t) (Rasmussen & Williams 2006, section 2.7).
+    The unknown mean makes the weights sum to 1, so that constants are kept and no prior value is needed. Weights can be negative.
+    """
+    inverse, of_ones = _kriging(intervals)
+    k = _covariance(_clamp(t), _grid(intervals))
+    return _all(inverse @ k + of_ones * ((1 - of_ones @ k) / of_ones.sum()))
+
+
+@lru_cache
+def _kriging(intervals: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """C^-1 and C^-1 1."""
+    grid = _grid(intervals)
+    covariance = _covariance(grid[:, None], grid) + NOISE_VARIANCE * np.eye(len(grid))
+    inverse = cho_solve(cho_factor(covariance), np.eye(len(grid)))
+    return inverse, inverse.sum(axis=1)
+
+
+def _all(values: NDArray[np.float64]) -> Weights:
+    return Weights(0, tuple(values.tolist()))
+
+
+def _grid(intervals: int) -> NDArray[np.float64]:
+    return np.arange(intervals + 1) / intervals
+
+
+def _covariance(t: float | NDArray[np.float64], s: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.exp(-0.5 * ((t - s) / LENGTH_SCALE) ** 2)
+
+
+def _clamp(t: float) -> float:
+    return min(max(t, 0.0), 1.0)
+
+
+INTERPOLATIONS: dict[str, Interpolation] = {
+    "linear": linear,
+    "cubic_spline": cubic_spline,
+    "kernel": kernel,
+    "gaussian_process": gaussian_process,
+}

@@ -1,0 +1,75 @@
+"""Temporal adaptive batch normalization (Zheng 2024): statistics, scale and shift that depend on the time in the ODE, kept on a grid of times."""
+
+import torch
+from torch import Tensor, nn
+
+from odecore.config import norm as config
+from odecore.norms import side_effects
+from odecore.norms.base import Layer, Norm, normalize_by_batch, normalize_by_statistics, output_channels
+from odecore.norms.interpolation import INTERPOLATIONS, Weights, linear
+
+
+class TemporalBatchNorm(Norm):
+    """TA-BN on t_m = m / M, m = 0 .. M (Zheng 2024, Algorithm 1).
+
+    Training: the batch's own statistics, scale and shift interpolated at t; each running statistic of the two neighbours t_l <= t <= t_l+1 moves
+    towards the batch's, r_m <- (1 - eta w_m) r_m + eta w_m r, with linear weights w_m. Eval: all four interpolated. Times beyond [0, 1] are clamped.
+    gamma, alpha: scale and shift (M + 1, C). running_mean, running_var: of the same shape, the variance unbiased as in torch's batch norm.
+
+    Where the paper leaves open what other interpolations do to running statistics, the neighbours' linear rule holds for all: their own weights
+    can be negative or spread over the whole grid. A variance interpolated below 0 counts as 0. Grid points that no evaluation came near keep
+    mean 0 and variance 1, and the spline, the kernel and the Gaussian process read them too: after training with few fixed steps, mind that.
+    """
+
+    def __init__(self, channels: int, config: config.TemporalBatch) -> None:
+        super().__init__()
+        self.grid_size = config.grid_size
+        self.momentum = config.momentum
+        self.penalty_weight = config.penalty
+        self.weights = INTERPOLATIONS[config.interpolation]
+        shape = config.grid_size + 1, channels
+        self.gamma = nn.Parameter(torch.ones(shape))
+        self.alpha = nn.Parameter(torch.zeros(shape))
+        self.running_mean: Tensor
+        self.running_var: Tensor
+        self.register_buffer("running_mean", torch.zeros(shape))
+        self.register_buffer("running_var", torch.ones(shape))
+
+    def forward(self, x: Tensor, t: float) -> Tensor:
+        """Raises ValueError for one value per channel in training."""
+        weights = self.weights(t, self.grid_size)
+        scale, shift = interpolate(self.gamma, weights), interpolate(self.alpha, weights)
+        if not self.training:
+            mean, variance = interpolate(self.running_mean, weights), interpolate(self.running_var, weights)
+            return normalize_by_statistics(x, mean, variance.clamp_min(0), scale, shift)
+        normalized, mean, variance = normalize_by_batch(x, scale, shift)
+        side_effects.once(lambda: self._update(t, mean, variance), side_effects.nothing)
+        return normalized
+
+    @torch.no_grad()
+    def _update(self, t: float, mean: Tensor, variance: Tensor) -> None:
+        first, weights = linear(t, self.grid_size)
+        for index, weight in enumerate(weights, start=first):
+            self.running_mean[index].lerp_(mean, self.momentum * weight)
+            self.running_var[index].lerp_(variance, self.momentum * weight)
+
+    def penalty(self) -> Tensor:
+        """The sum penalty (|gamma - 1|^2 + |alpha|^2), summed over grid and channels (Zheng 2024, section 4)."""
+        return self.penalty_weight * ((self.gamma - 1).square().sum() + self.alpha.square().sum())
+
+
+def interpolate(grid: Tensor, weights: Weights) -> Tensor:
+    """Values (C,) from a grid (M + 1, C)."""
+    count = len(weights.values)
+    rows = grid.narrow(0, weights.first, count)
+    if count == 2:
+        # The weights sum to 1. Numbers travel with the kernel; a tensor of them would be a copy of its own.
+        return torch.lerp(rows[0], rows[1], weights.values[1])
+    # Not a matrix product, which autocast would do in half precision. non_blocking: the device is not waited for.
+    column = torch.tensor(weights.values, dtype=grid.dtype).to(grid.device, non_blocking=True)
+    return (column.unsqueeze(1) * rows).sum(0)
+
+
+def ta_bn(config: config.TemporalBatch, layer: Layer) -> tuple[Layer, Norm]:
+    """TA-BN of the layer's output channels."""
+    return layer, TemporalBatchNorm(output_channels(layer), config)
