@@ -3,40 +3,78 @@
 import dataclasses
 import hashlib
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
+
+from odecore.data import augment
 
 
 class DataMissing(Exception):
     """The data asked for are not there: one line with the folder that was looked in and what to do."""
 
 
+# Gladzik 2019, section 5: trained on random windows of enlarged images, evaluated on images of the windows' size.
+ENLARGED, WINDOW = 32, 28
+PADDING = {"crop4_flip": 4, "crop8_flip": 8}
+
+
 @dataclass(frozen=True)
 class Dataset:
-    """Points: float32 (N, d). Images: uint8 (N, C, H, W). Labels: int64 (N,). sha256: of all four tensors, in hex."""
+    """Points: float32 (N, d). Images: uint8 (N, C, H, W), H = W. Labels: int64 (N,). sha256: of these four tensors, in hex.
+
+    mean, deviation: of the channels, (C, 1, 1) on the scale [0, 1], or None for images that stay in [0, 1].
+    augmentation: see `odecore.config.data.Images`.
+    """
 
     train_x: Tensor
     train_y: Tensor
     test_x: Tensor
     test_y: Tensor
     sha256: str
+    mean: Tensor | None = None
+    deviation: Tensor | None = None
+    augmentation: Literal["none", "crop4_flip", "crop8_flip", "resize32_crop28"] = "none"
 
     def to(self, device: torch.device | str) -> "Dataset":
         """The same data on a device."""
-        moved = {name: getattr(self, name).to(device) for name in ("train_x", "train_y", "test_x", "test_y")}
-        return dataclasses.replace(self, **moved)
+        tensors = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return dataclasses.replace(self, **tensors)
 
-    @staticmethod
-    def inputs(x_batch: Tensor) -> Tensor:
-        """What a model takes: float32; bytes of images become numbers in [0, 1]."""
-        return x_batch.float().div_(255) if x_batch.dtype == torch.uint8 else x_batch
+    def inputs(self, x_batch: Tensor) -> Tensor:
+        """What a model takes when it is evaluated: float32; bytes of images become numbers in [0, 1], resized and standardized as configured.
+
+        For float64, cast what comes back: an image is then the very same one in either precision.
+        """
+        if x_batch.dtype != torch.uint8:
+            return x_batch
+        x = x_batch.float().div_(255)
+        return self._standardized(augment.resize(x, WINDOW) if self.augmentation == "resize32_crop28" else x)
+
+    def training_inputs(self, x_batch: Tensor, generator: Generator) -> Tensor:
+        """What a model takes when it is trained: as `inputs`, with the augmentation drawn from `generator`, a CPU generator of this batch alone."""
+        if x_batch.dtype != torch.uint8 or self.augmentation == "none":
+            return self.inputs(x_batch)
+        if self.augmentation == "resize32_crop28":
+            return self._standardized(augment.random_crop(augment.resize(x_batch.float().div_(255), ENLARGED), WINDOW, generator))
+        # Of bytes, as they are a quarter of the floats to move; the border is black, so it comes before standardizing.
+        x = augment.random_crop(x_batch, x_batch.shape[-1], generator, padding=PADDING[self.augmentation], flip=True)
+        return self._standardized(x.float().div_(255))
+
+    def _standardized(self, x: Tensor) -> Tensor:
+        return x if self.mean is None or self.deviation is None else x.sub_(self.mean).div_(self.deviation)
 
 
 def make(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]) -> Dataset:
     """A data set from (x, y) of both splits."""
     tensors = [tensor.contiguous() for tensor in (*train, *test)]
+    return Dataset(*tensors, sha256=sha256(tensors))
+
+
+def sha256(tensors: list[Tensor]) -> str:
+    """Of the values of the tensors, one after another, in hex."""
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(tensor.numpy().data)
-    return Dataset(*tensors, sha256=digest.hexdigest())
+    return digest.hexdigest()

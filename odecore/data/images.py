@@ -1,59 +1,138 @@
-"""MNIST and CIFAR-10 as bytes in memory: whole, as a stratified subset, or made up in the same shape."""
+"""Image sets as bytes in memory: whole, as a stratified subset, or made up in the same shape."""
 
+import dataclasses
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from odecore.config.data import Images
-from odecore.data import dataset
+from odecore.config.data import IMAGE_SETS, ImageName, Images, how_to_get, what_is_missing
+from odecore.data import cache, dataset
 from odecore.data.dataset import DataMissing
 from odecore.training import streams
 
 Split = Literal["train", "test"]
-
-# Under the data folder, as torchvision lays them out.
-LAYOUT = {"mnist": "MNIST/raw/train-images-idx3-ubyte and its three companions", "cifar10": "cifar-10-batches-py/data_batch_1 and its companions"}
+T = TypeVar("T")
 
 # Size of generated data where no limit is given.
 GENERATED = {"train": 2000, "test": 500}
 
+# Mean and deviation of the channels over the whole training split, as they are printed everywhere; of other sets they are computed.
+CHANNELS = {
+    "mnist": ([0.1307], [0.3081]),
+    "fashion_mnist": ([0.2860], [0.3530]),
+    "cifar10": ([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]),
+}
+# Means over images of each image's own deviation, which much code takes for the deviation of the pixels.
+WIDESPREAD_DEVIATION = [0.2023, 0.1994, 0.2010]
+
 
 def load(config: Images, root: Path | None) -> dataset.Dataset:
     """Both splits as uint8 (N, C, H, W), subsets in the order of the files. Raises DataMissing."""
-    return dataset.make(_split(config, "train", config.train_limit, root), _split(config, "test", config.test_limit, root))
-
-
-def _split(config: Images, split: Split, limit: int | None, root: Path | None) -> tuple[Tensor, Tensor]:
     if config.source == "generated":
-        return generate(config, split, limit or GENERATED[split])
-    x, y = _read(config, split, root)
+        train, test = (generate(config, split, limit or GENERATED[split]) for split, limit in limits(config).items())
+        loaded, facts = dataset.make(train, test), {}
+    else:
+        stored = whole(config.name, root)
+        train_x, train_y, test_x, test_y = (torch.from_numpy(stored.arrays[part]) for part in cache.PARTS)
+        facts = stored.facts
+        if config.train_limit or config.test_limit:
+            loaded = dataset.make(_subset(config, "train", train_x, train_y), _subset(config, "test", test_x, test_y))
+        else:
+            loaded = dataset.Dataset(train_x, train_y, test_x, test_y, sha256=facts["sha256"])
+    loaded = dataclasses.replace(loaded, augmentation=config.augment)
+    if config.standardize == "none":
+        return loaded
+    mean, deviation = CHANNELS.get(config.name) or facts.get("channels") or channel_statistics(loaded.train_x.numpy())
+    if config.standardize == "widespread":
+        deviation = WIDESPREAD_DEVIATION
+    return dataclasses.replace(loaded, mean=torch.tensor(mean)[:, None, None], deviation=torch.tensor(deviation)[:, None, None])
+
+
+def limits(config: Images) -> dict[Split, int | None]:
+    """Split -> how many of its images, None for all."""
+    return {"train": config.train_limit, "test": config.test_limit}
+
+
+def whole(name: ImageName, root: Path | None) -> cache.Stored:
+    """Both splits of a set as they lie in its files, from the node's cache where possible. Raises DataMissing."""
+    if (missing := what_is_missing(Images(name=name), root)) or root is None:
+        raise DataMissing(f"data set {name}: {missing}")
+
+    def from_cache() -> cache.Stored:
+        key = cache.key(root, IMAGE_SETS[name].files)
+        return cache.load(f"{name}-{key}", lambda: _read(name, root), lambda arrays: check(name, arrays))
+
+    return _or_missing(name, root, from_cache)
+
+
+def verify(name: ImageName, root: Path) -> int:
+    """Compare the checksums of a set's files with those of the originals: how many are known. Raises DataMissing for one that differs."""
+    from odecore.data import readers
+
+    if file := readers.damaged_file(name, root):
+        raise DataMissing(f"data set {name}: {root / file} differs from the original (md5); delete it, then {how_to_get(name)}")
+    return len(readers.READERS[name].md5())
+
+
+def _read(name: ImageName, root: Path) -> cache.Stored:
+    verify(name, root)
+    # Imported here: half a second, and what is in the cache does not need it.
+    from odecore.data import readers
+
+    arrays: dict[str, np.ndarray] = {}
+    for split in ("train", "test"):
+        x, y = readers.READERS[name].read(root, split)
+        arrays |= {f"{split}_x": np.ascontiguousarray(x), f"{split}_y": np.ascontiguousarray(y)}
+    check(name, arrays)
+    facts: dict[str, Any] = {"sha256": dataset.sha256([torch.from_numpy(arrays[part]) for part in cache.PARTS])}
+    if name not in CHANNELS:
+        facts["channels"] = channel_statistics(arrays["train_x"])
+    return cache.Stored(arrays, facts)
+
+
+def _or_missing(name: ImageName, root: Path, read: Callable[[], T]) -> T:
+    try:
+        return read()
+    except (RuntimeError, OSError, ValueError, TypeError, AssertionError, EOFError, LookupError) as error:
+        # Every way in which torchvision and PIL say that files are absent, cut short or of another checksum.
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataMissing(f"data set {name}: what is in {root} cannot be read ({reason}); {how_to_get(name)}") from None
+
+
+def check(name: str, arrays: dict[str, np.ndarray]) -> None:
+    """Raises ValueError when types, shapes, numbers or labels are not those of the set."""
+    known = IMAGE_SETS[name]
+    for split, size in (("train", known.train_size), ("test", known.test_size)):
+        x, y = arrays[f"{split}_x"], arrays[f"{split}_y"]
+        if x.dtype != np.uint8 or x.shape[1:] != known.shape or y.dtype != np.int64 or y.ndim != 1:
+            raise ValueError(f"its {split} split is {x.dtype} {x.shape} and {y.dtype} {y.shape}, not uint8 (N, {str(known.shape)[1:]} and int64 (N,)")
+        if len(x) != size or len(y) != size:
+            raise ValueError(f"its {split} split has {len(x):,} images and {len(y):,} labels, not {size:,}")
+        if y.min() < 0 or y.max() >= known.classes:
+            raise ValueError(f"its {split} split has labels from {y.min()} to {y.max()}, not from 0 to {known.classes - 1}")
+
+
+def channel_statistics(x: np.ndarray) -> tuple[list[float], list[float]]:
+    """Mean and deviation of every channel on the scale [0, 1], over all images and pixels. x: uint8 (N, C, H, W)."""
+    counts = np.zeros((x.shape[1], 256), np.int64)
+    for first in range(0, len(x), 1000):
+        for channel in range(x.shape[1]):
+            counts[channel] += np.bincount(x[first : first + 1000, channel].ravel(), minlength=256)
+    shares, levels = counts / counts.sum(1, keepdims=True), np.arange(256) / 255
+    mean = shares @ levels
+    return mean.tolist(), np.sqrt(shares @ levels**2 - mean**2).tolist()
+
+
+def _subset(config: Images, split: Split, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    limit = limits(config)[split]
     if limit is None:
         return x, y
     chosen = stratified(y, limit, config.classes, f"{config.name} {split}_limit")
     return x[chosen], y[chosen]
-
-
-def _read(config: Images, split: Split, root: Path | None) -> tuple[Tensor, Tensor]:
-    if root is None:
-        raise DataMissing(f"{config.name} needs a data folder: set ODESWEEP_DATA or --data-root, or get the files with `odesweep data fetch`")
-    # Imported here: half a second, and spheres do not need it.
-    from torchvision import datasets
-
-    try:
-        if config.name == "mnist":
-            mnist = datasets.MNIST(root, train=split == "train", download=False)
-            return mnist.data.unsqueeze(1), mnist.targets
-        cifar = datasets.CIFAR10(root, train=split == "train", download=False)
-        return torch.from_numpy(cifar.data).permute(0, 3, 1, 2), torch.tensor(cifar.targets)
-    except (RuntimeError, OSError, ValueError, AssertionError, EOFError) as error:
-        # Every way in which torchvision says that files are absent, cut short or of another checksum.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataMissing(
-            f"no usable {config.name} in {root} ({reason}); expected {LAYOUT[config.name]} there: "
-            "point ODESWEEP_DATA or --data-root to it, or run `odesweep data fetch`"
-        ) from None
 
 
 def stratified(labels: Tensor, size: int, classes: int, what: str = "limit") -> Tensor:
@@ -72,7 +151,8 @@ def stratified(labels: Tensor, size: int, classes: int, what: str = "limit") -> 
 
 def generate(config: Images, split: Split, size: int) -> tuple[Tensor, Tensor]:
     """Made-up images: a coarse random pattern per class, the same in both splits, plus noise. Balanced, shuffled, always the same ones."""
-    channels, height, width = config.shape
+    # Of the shape that the set's files have; how a model sees them is a matter of its transforms.
+    channels, height, width = IMAGE_SETS[config.name].shape
     coarse = torch.randn(config.classes, channels, 4, 4, generator=streams.generator(0, "generated", config.name, "patterns"))
     patterns = torch.nn.functional.interpolate(coarse, size=(height, width), mode="bilinear")
     generator = streams.generator(0, "generated", config.name, split)

@@ -1,25 +1,38 @@
 """Accuracy and loss of a model on a split, under the solver it has or another one."""
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from odecore.config import Evaluation
-from odecore.config.train import Precision
 from odecore.data import Dataset
 from odecore.models.ode_block import SolveFailed, count_evaluations, reset_evaluations, use_solver
+from odecore.norms.base import BatchTooSmall
 from odecore.solvers.base import SolveStatus
-from odecore.training.precision import numerics
+from odecore.training.precision import EvaluationPrecision, in_float64, numerics
+from odecore.training.streams import generator
+
+Split = Literal["test", "train"]
+Noise = Literal["none", "one_image"]
+
+# Noise has this many times the data's deviation (Zheng 2024, Figure 3 middle), measured on so many samples of the split.
+NOISE_DEVIATIONS = 10
+NOISE_SAMPLES = 1024
 
 
 @dataclass(frozen=True)
 class Score:
-    """outcome: completed, diverged or solver_failed; accuracy and loss are NaN unless completed. evaluations: calls of f over all batches."""
+    """outcome: completed, diverged or solver_failed; accuracy and loss are NaN unless completed. evaluations: calls of f over all batches.
+
+    A batch too small for a norm by its own statistics is solver_failed too: nothing is wrong with the weights, and they have no score.
+    """
 
     outcome: str
     detail: str | None
@@ -40,17 +53,19 @@ def failure_outcome(failure: SolveFailed) -> str:
 def score(
     model: nn.Module,
     data: Dataset,
-    split: Literal["test", "train"],
+    split: Split,
     *,
     batch_size: int,
-    precision: Precision = "float32",
+    precision: EvaluationPrecision = "float32",
     limit: int | None = None,
+    noise: Noise = "none",
     accuracy_divisor: Literal["count", "batch_size"] = "count",
     on_batch: Callable[[], None] = lambda: None,
 ) -> Score:
-    """Evaluate `model` in eval mode on the first `limit` samples of `split`, in their stored order. Leaves the mode as it was.
+    """Evaluate `model` in eval mode on the first `limit` samples of `split`, in their stored order. Leaves the mode and all weights as they were.
 
-    accuracy_divisor: see `odecore.config.train.Fidelity`. on_batch is called after every batch (a sign of life).
+    noise: see `one_image_of_noise`. accuracy_divisor: see `odecore.config.train.Fidelity`. on_batch is called after every batch (a sign of life).
+    Labels of noise images count as any other.
     """
     x, y = (data.test_x, data.test_y) if split == "test" else (data.train_x, data.train_y)
     x, y = x[:limit], y[:limit]
@@ -62,21 +77,28 @@ def score(
     loss = torch.zeros((), dtype=torch.float64, device=y.device)
     outcome, detail, batches = "completed", None, 0
     try:
-        with torch.no_grad(), numerics(precision, y.device):
-            for first in range(0, len(y), batch_size):
-                logits = model(data.inputs(x[first : first + batch_size])).float()
-                labels = y[first : first + batch_size]
+        with ExitStack() as stack:
+            stack.enter_context(torch.no_grad())
+            stack.enter_context(numerics(precision, y.device))
+            if precision == "float64":
+                stack.enter_context(in_float64(model))
+            inputs = _inputs(data, x, batch_size, noise)
+            for labels in y.split(batch_size):
+                x_batch = next(inputs)
+                logits = model(x_batch.double()) if precision == "float64" else model(x_batch).float()
                 correct += (logits.argmax(1) == labels).sum()
                 loss += functional.cross_entropy(logits, labels, reduction="sum").double()
                 batches += 1
                 on_batch()
     except SolveFailed as failure:
         outcome, detail = failure_outcome(failure), str(failure)
+    except BatchTooSmall as failure:
+        outcome, detail = "solver_failed", str(failure)
     finally:
         model.train(was_training)
     samples = len(y)
     mean_loss = loss.item() / samples
-    if outcome == "completed" and mean_loss != mean_loss:
+    if outcome == "completed" and not math.isfinite(mean_loss):
         outcome, detail = "diverged", "the loss is not finite"
     divisor = samples if accuracy_divisor == "count" else batches * batch_size
     good = outcome == "completed"
@@ -93,9 +115,36 @@ def score(
     )
 
 
+def _inputs(data: Dataset, x: Tensor, batch_size: int, noise: Noise) -> Iterator[Tensor]:
+    """The model's inputs, batch by batch."""
+    if noise == "none":
+        yield from map(data.inputs, x.split(batch_size))
+        return
+    sample = data.inputs(x[:NOISE_SAMPLES])
+    mean, deviation = sample.mean(), sample.std(correction=0)
+    for index, x_batch in enumerate(x.split(batch_size)):
+        yield one_image_of_noise(data.inputs(x_batch), mean, deviation, index)
+
+
+def one_image_of_noise(x_batch: Tensor, mean: Tensor, deviation: Tensor, index: int) -> Tensor:
+    """The batch with one image replaced by uniform noise around `mean` with ten times `deviation`, both of the data as the model sees them.
+
+    U(mean - sqrt(3) 10 deviation, mean + sqrt(3) 10 deviation). Which image and the noise depend on the batch's `index` alone, so that every model
+    meets the same ones. Zheng 2024, Figure 3, says no more than "noisy data, on average one in every test batch".
+    """
+    stream = generator(0, "noise", index)
+    place = int(torch.randint(len(x_batch), (), generator=stream))
+    uniform = (2 * torch.rand(x_batch.shape[1:], generator=stream) - 1).to(x_batch)
+    noisy = x_batch.clone()
+    noisy[place] = mean + math.sqrt(3) * NOISE_DEVIATIONS * deviation * uniform
+    return noisy
+
+
 def evaluate(model: nn.Module, data: Dataset, evaluation: Evaluation, on_batch: Callable[[], None] = lambda: None) -> Score:
-    """One evaluation of the kept weights, under the evaluation's own solver."""
-    with use_solver(model, evaluation.solver):
+    """One evaluation of the kept weights, under the evaluation's own solver, or with None under the one of the training as it ended."""
+    with ExitStack() as stack:
+        if evaluation.solver is not None:
+            stack.enter_context(use_solver(model, evaluation.solver))
         return score(
             model,
             data,
@@ -103,5 +152,6 @@ def evaluate(model: nn.Module, data: Dataset, evaluation: Evaluation, on_batch: 
             batch_size=evaluation.batch_size,
             precision=evaluation.precision,
             limit=evaluation.limit,
+            noise=evaluation.noise,
             on_batch=on_batch,
         )

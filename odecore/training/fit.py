@@ -1,7 +1,6 @@
 """The training loop: one object that can be cut after any step and resumed bit for bit."""
 
 import math
-import resource
 import statistics
 import time
 from collections import deque
@@ -9,20 +8,32 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn import functional
-from torch.nn.utils import get_total_norm
 
+from odecore import norms
 from odecore.config import TrialSpec
+from odecore.config.train import AlsoTest
 from odecore.data import Dataset
 from odecore.models import build_model
-from odecore.models.ode_block import SolveFailed, count_evaluations, reset_evaluations
-from odecore.training import optim
-from odecore.training.evaluate import Score, failure_outcome, score
+from odecore.models.ode_block import SolveFailed, count_evaluations, ode_blocks, repeat_side_effects, reset_evaluations
+from odecore.solvers.adaptation import REMEMBERED_ITERATIONS, Measured
+from odecore.training import adapt
+from odecore.training.evaluate import Score, Split, failure_outcome, score
+from odecore.training.optim import Updates
 from odecore.training.precision import numerics
+from odecore.training.records import Sums, peak_memory_bytes
 from odecore.training.streams import generator
 
 # Called after every step and every evaluated batch; a true answer to a step asks the loop to stop there.
 AfterStep = Callable[["Training"], bool]
+
+# What a resume takes over as it is. Random streams are keyed by epoch or iteration and the learning rate is a function of them: the position is
+# their state.
+_PLAIN_STATE = (
+    *("iteration", "records", "series", "recent_evaluations", "last_loss"),
+    *("train_seconds", "evaluate_seconds", "evaluations_forward", "evaluations_backward"),
+)
 
 
 def batches_per_epoch(samples: int, batch_size: int, drop_last: bool) -> int:
@@ -34,29 +45,38 @@ class Training:
     """One run of `spec` on `data`: model, optimizer, position, and the metrics so far.
 
     outcome is None while running, then completed, diverged (non-finite loss or state) or solver_failed, with a detail.
-    records: one dict per recorded row; see `_record` for its keys. Raises ValueError when an epoch would have no batch.
+    records: one dict per recorded row; see `_record` for its keys. series: other numbers by iteration, (steps done, name, value).
+    Raises ValueError when an epoch would have no batch.
     """
 
     def __init__(self, spec: TrialSpec, data: Dataset, device: torch.device) -> None:
         self.spec, self.data, self.device = spec, data.to(device), device
         self.model = build_model(spec).to(device)
-        self.optimizer = optim.build(spec.train.optimizer, self.model)
         self.batches = batches_per_epoch(len(data.train_y), spec.train.batch_size, spec.train.drop_last)
         if not self.batches:
             raise ValueError(f"train.batch_size = {spec.train.batch_size} with drop_last leaves no batch of {len(data.train_y)} samples")
-        self.iterations = spec.train.iterations or (spec.train.epochs or 0) * self.batches
+        self.updates = Updates(spec, self.model, self.batches)
+        self.iterations = spec.train.epochs * self.batches if spec.train.epochs is not None else spec.train.iterations or 0
         self.iteration = 0
         self.outcome: str | None = None
         self.detail: str | None = None
         self.records: list[dict[str, Any]] = []
+        self.series: list[tuple[int, str, float]] = []
         self.train_seconds = 0.0
         self.evaluate_seconds = 0.0
         self.evaluations_forward = 0
         self.evaluations_backward = 0
         self.last_loss = float("nan")
-        self._sums = self._fresh_sums()
-        self._order: tuple[int, torch.Tensor] = (-1, torch.empty(0))
+        # Of the latest iterations, without the checks of an adaptation, which asks for them.
+        self.recent_evaluations: list[int] = []
+        self._sums = Sums(device)
+        self._order: tuple[int, Tensor] = (-1, torch.empty(0))
         self._step_seconds: deque[float] = deque(maxlen=51)
+        self._blocks = ode_blocks(self.model)
+        for block in self._blocks:
+            block.anode_side_effects = spec.fidelity.anode_side_effects
+        self._adapted = adapt.adapted_solver(self.model)
+        self._balance: Callable[[], int] | None = getattr(self.model, "balance", None)
 
     @property
     def epoch(self) -> int:
@@ -68,40 +88,27 @@ class Training:
         """Median of the last steps; 0 before the first."""
         return statistics.median(self._step_seconds) if self._step_seconds else 0.0
 
-    def _fresh_sums(self) -> dict[str, Any]:
-        zeros = {name: torch.zeros((), dtype=torch.float64, device=self.device) for name in ("loss", "correct", "gradient_norm_max")}
-        return zeros | {"samples": 0, "steps": 0, "evaluations_forward": 0, "evaluations_backward": 0, "train_seconds": 0.0}
-
     def state(self) -> dict[str, Any]:
-        """All that a resume needs, as tensors and plain data. Random streams are keyed by epoch, so the position is their state."""
-        return {
-            "iteration": self.iteration,
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "records": self.records,
-            "sums": self._sums,
-            "train_seconds": self.train_seconds,
-            "evaluate_seconds": self.evaluate_seconds,
-            "evaluations_forward": self.evaluations_forward,
-            "evaluations_backward": self.evaluations_backward,
-            "last_loss": self.last_loss,
-        }
+        """All that a resume needs, as tensors and plain data."""
+        state = {name: getattr(self, name) for name in _PLAIN_STATE}
+        return state | {"model": self.model.state_dict(), "optimizer": self.updates.state(), "sums": self._sums.state()}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Continue from `state`."""
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        for name in ("iteration", "records", "train_seconds", "evaluate_seconds", "evaluations_forward", "evaluations_backward", "last_loss"):
+        self.updates.load_state(state["optimizer"])
+        for name in _PLAIN_STATE:
             setattr(self, name, state[name])
-        self._sums = {name: value.to(self.device) if isinstance(value, torch.Tensor) else value for name, value in state["sums"].items()}
+        self._sums.load_state(state["sums"])
 
-    def _batch(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def _batch(self) -> tuple[Tensor, Tensor]:
         epoch, index = divmod(self.iteration, self.batches)
         if self._order[0] != epoch:
             order = torch.randperm(len(self.data.train_y), generator=generator(self.spec.seed, "order", epoch))
             self._order = (epoch, order.to(self.device))
         chosen = self._order[1][index * self.spec.train.batch_size : (index + 1) * self.spec.train.batch_size]
-        return self.data.inputs(self.data.train_x[chosen]), self.data.train_y[chosen]
+        x = self.data.training_inputs(self.data.train_x.index_select(0, chosen), generator(self.spec.seed, "augment", self.iteration))
+        return x, self.data.train_y[chosen]
 
     def step(self) -> None:
         """One optimizer step; sets the outcome instead when the loss or the state is not finite or the solver fails."""
@@ -109,81 +116,118 @@ class Training:
         self.model.train()
         reset_evaluations(self.model)
         x, labels = self._batch()
-        self.optimizer.zero_grad(set_to_none=True)
+        self._set_end_times()
+        logits = loss = None
         try:
-            with numerics(self.spec.precision, self.device):
-                logits = self.model(x).float()
-                loss = functional.cross_entropy(logits, labels)
-            self.last_loss = loss.item()
-            if not math.isfinite(self.last_loss):
-                self.outcome, self.detail = "diverged", f"the training loss is {self.last_loss}"
-                return
-            loss.backward()
+            logits, loss = self._forward(x, labels)
+            if self.outcome is None:
+                penalty = norms.penalty(self.model)
+                (loss if penalty is None else loss + penalty).backward()
+                repeat_side_effects(self.model)
+                self._adapt(x, labels, logits.detach())
         except SolveFailed as failure:
             self.outcome, self.detail = failure_outcome(failure), str(failure)
-            return
         finally:
+            for block in self._blocks:
+                block.end_time = 1.0
             forward, backward = count_evaluations(self.model)
             self.evaluations_forward += forward
             self.evaluations_backward += backward
-        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-        norm = get_total_norm(gradients)
-        self.optimizer.step()
-        sums = self._sums
-        sums["loss"] += loss.detach().double() * len(labels)
-        sums["correct"] += (logits.detach().argmax(1) == labels).sum()
-        sums["gradient_norm_max"] = torch.maximum(sums["gradient_norm_max"], norm.double())
-        sums["samples"] += len(labels)
-        sums["steps"] += 1
-        sums["evaluations_forward"] += forward
-        sums["evaluations_backward"] += backward
+        if self.outcome is not None or logits is None or loss is None:
+            return
+        norm, bias_norm = self.updates.step(self.iteration)
+        self._sums.add_batch(loss, logits, labels, norm, bias_norm)
         self.iteration += 1
+        self._balance_weights()
         seconds = time.perf_counter() - start
-        sums["train_seconds"] += seconds
+        self._sums.evaluations_forward += forward
+        self._sums.evaluations_backward += backward
+        self._sums.train_seconds += seconds
         self.train_seconds += seconds
         self._step_seconds.append(seconds)
+
+    def _set_end_times(self) -> None:
+        """STEER: one T ~ U(1 - b, 1 + b) for this iteration (Ghosh et al. 2020, section 3)."""
+        for block in self._blocks:
+            if block.steer is not None:
+                uniform = torch.rand((), generator=generator(self.spec.seed, "steer", self.iteration), dtype=torch.float64).item()
+                block.end_time = 1 + block.steer * (2 * uniform - 1)
+
+    def _forward(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and loss, without the norms' penalty. Waits for the device once."""
+        self.updates.start()
+        with numerics(self.spec.precision, self.device):
+            logits = self.model(x).float()
+            loss = functional.cross_entropy(logits, labels)
+        self.last_loss = loss.item()
+        if not math.isfinite(self.last_loss):
+            self.outcome, self.detail = "diverged", f"the training loss is {self.last_loss}"
+        return logits, loss
+
+    def _adapt(self, x: Tensor, labels: Tensor, logits: Tensor) -> None:
+        solver = self._adapted
+        if solver is None:
+            return
+        evaluations = count_evaluations(self.model)[0]
+        if self.iteration == 0:
+            self._note(0, solver.numbers())
+        if adapt.is_due(self.iteration):
+            divisor = len(labels) if self.spec.fidelity.accuracy_divisor == "count" else self.spec.train.batch_size
+
+            def logits_again() -> Tensor:
+                with numerics(self.spec.precision, self.device):
+                    return self.model(x)
+
+            train = Measured(adapt.accuracy(logits, labels, divisor), evaluations)
+            measure = adapt.measure_on(self.model, logits_again, labels, divisor)
+            self._note(self.iteration + 1, solver.adapt(train, self.recent_evaluations, measure))
+        self.recent_evaluations = [*self.recent_evaluations, evaluations][-REMEMBERED_ITERATIONS:]
+
+    def _balance_weights(self) -> None:
+        """ENorm, in models that have it."""
+        if self._balance and (dead_units := self._balance()):
+            self._note(self.iteration, {"dead_units": dead_units})
+
+    def _note(self, iteration: int, numbers: dict[str, float]) -> None:
+        self.series.extend((iteration, name, float(value)) for name, value in numbers.items())
 
     def _due(self) -> bool:
         every = self.spec.train.record_every or self.batches
         return self.iteration == self.iterations or self.iteration % every == 0
 
     def _record(self, on_batch: Callable[[], None]) -> None:
-        """Evaluate the test split under the training solver and close the row of the steps since the last one."""
+        """Evaluate the test split under the training solver and close the row of the steps since the last one; `also_test` goes to the series."""
+        before = self.evaluate_seconds
         test = self.score_split("test", on_batch)
         if test.outcome != "completed" and self.iteration == self.iterations:
             # On the way there the row just has no test score; a model that cannot be tested at its end has not completed.
             self.outcome, self.detail = test.outcome, f"on the test split: {test.detail}"
-        sums = self._sums
-        self.records.append(
-            {
-                "iteration": self.iteration,
-                "epoch": self.iteration // self.batches,
-                "loss_train": sums["loss"].item() / sums["samples"],
-                "accuracy_train": sums["correct"].item() / self._divisor(sums),
-                "loss_test": test.loss,
-                "accuracy_test": test.accuracy,
-                "learning_rate": self.optimizer.param_groups[0]["lr"],
-                "gradient_norm_max": sums["gradient_norm_max"].item(),
-                "evaluations_forward": sums["evaluations_forward"],
-                "evaluations_backward": sums["evaluations_backward"],
-                "train_seconds": sums["train_seconds"],
-                "evaluate_seconds": test.seconds,
-                "peak_memory_bytes": peak_memory_bytes(self.device),
-            }
-        )
-        self._sums = self._fresh_sums()
+        for also in self.spec.train.also_test:
+            scored = self.score_split(also.split, on_batch, also)
+            self._note(self.iteration, {f"accuracy.{also.label}": scored.accuracy, f"loss.{also.label}": scored.loss})
+        row = self._sums.row(self.spec.train.batch_size, self.spec.fidelity.accuracy_divisor)
+        row |= {
+            "iteration": self.iteration,
+            "epoch": self.epoch,
+            "loss_test": test.loss,
+            "accuracy_test": test.accuracy,
+            "learning_rate": self.updates.learning_rate,
+            "evaluate_seconds": self.evaluate_seconds - before,
+            "peak_memory_bytes": peak_memory_bytes(self.device),
+        }
+        self.records.append(row | ({} if self.updates.biases else {"bias_gradient_norm_max": None}))
+        self._sums = Sums(self.device)
 
-    def _divisor(self, sums: dict[str, Any]) -> int:
-        return sums["samples"] if self.spec.fidelity.accuracy_divisor == "count" else sums["steps"] * self.spec.train.batch_size
-
-    def score_split(self, split: Any, on_batch: Callable[[], None] = lambda: None) -> Score:
-        """The split's score under the training solver, in the training batch size as the papers do."""
+    def score_split(self, split: Split, on_batch: Callable[[], None] = lambda: None, also: AlsoTest | None = None) -> Score:
+        """The split's score under the training solver, in the training batch size as the papers do, or as `also` has it."""
         scored = score(
             self.model,
             self.data,
             split,
-            batch_size=self.spec.train.batch_size,
+            batch_size=(also and also.batch_size) or self.spec.train.batch_size,
             precision=self.spec.precision,
+            limit=also.limit if also else None,
+            noise=also.noise if also else "none",
             accuracy_divisor=self.spec.fidelity.accuracy_divisor,
             on_batch=on_batch,
         )
@@ -192,6 +236,8 @@ class Training:
 
     def run(self, after_step: AfterStep, on_batch: Callable[[], None] = lambda: None) -> str | None:
         """Train to the end; the outcome, or None when `after_step` asked to stop (its checkpoint is its own business)."""
+        if not self.iterations and not self.records:
+            self._record(on_batch)
         while self.outcome is None and self.iteration < self.iterations:
             self.step()
             if self.outcome is None and self._due():
@@ -201,10 +247,3 @@ class Training:
         if self.outcome is None:
             self.outcome = "completed"
         return self.outcome
-
-
-def peak_memory_bytes(device: torch.device) -> int:
-    """Peak of the device's allocator, or of this process's resident memory on a CPU (which earlier trials of the process raise too)."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

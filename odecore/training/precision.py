@@ -1,16 +1,22 @@
-"""Precision of a run: float32 (TF32 off), tf32, or bf16 by autocast."""
+"""Precision of a computation: float32 (TF32 off), tf32, bf16 by autocast, or float64 for evaluations."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import torch
+from torch import nn
 
-from odecore.config.train import Precision
+# What weights can be evaluated in; training has no float64.
+EvaluationPrecision = Literal["float32", "tf32", "bf16", "float64"]
 
 
 @contextmanager
-def numerics(precision: Precision, device: torch.device) -> Iterator[None]:
-    """Everything inside is computed in `precision`; parameters and optimizer state stay float32. On a CPU tf32 is float32."""
+def numerics(precision: EvaluationPrecision, device: torch.device) -> Iterator[None]:
+    """Everything inside is computed in `precision`; parameters and optimizer state stay float32. On a CPU tf32 is float32.
+
+    float64 is the type of model and data, see `in_float64`, and changes nothing here but TF32.
+    """
     if device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
     if precision == "bf16":
@@ -18,3 +24,20 @@ def numerics(precision: Precision, device: torch.device) -> Iterator[None]:
             yield
     else:
         yield
+
+
+@contextmanager
+def in_float64(model: nn.Module) -> Iterator[None]:
+    """Inside, parameters and buffers of `model` are float64; afterwards they are the very tensors that they were, changes made inside dropped."""
+    parameters = [(parameter, parameter.data, parameter.grad) for parameter in model.parameters()]
+    buffers = [(module, name, buffer) for module in model.modules() for name, buffer in module.named_buffers(recurse=False)]
+    for parameter, _, _ in parameters:
+        parameter.grad = None
+    model.double()
+    try:
+        yield
+    finally:
+        for parameter, data, gradient in parameters:
+            parameter.data, parameter.grad = data, gradient
+        for module, name, buffer in buffers:
+            setattr(module, name, buffer)

@@ -1,43 +1,118 @@
-"""`odesweep data check`: whether the data sets a study needs are there. Workers never download."""
+"""`odesweep data check|fetch`: whether the data sets a study needs are there, and downloading them. Workers never download."""
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from sweeps.cli import OverridesArgument, ScaleOption, StudyArgument
-from sweeps.errors import InfrastructureError
+from sweeps.cli import DryRunOption, JsonOption, OverridesArgument, ScaleOption, StudyArgument
+from sweeps.cli.installed import check_installed
+from sweeps.errors import InfrastructureError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from odecore.config.data import Images
     from odecore.config.spec import TrialSpec
 
 DataOption = Annotated[Path | None, typer.Option("--data-root", envvar="ODESWEEP_DATA", help="Folder with the data sets.", file_okay=False)]
-ActionArgument = Annotated[Literal["check"], typer.Argument(help="check: are the files there?")]
+ActionArgument = Annotated[Literal["check", "fetch"], typer.Argument(help="check: are the files there? fetch: download those that are not.")]
+VerifyOption = Annotated[
+    bool, typer.Option("--verify", help="With check: read every data set and compare checksums, which takes seconds to minutes.")
+]
 
 
 def data(
-    action: ActionArgument, study: StudyArgument, overrides: OverridesArgument = None, scale: ScaleOption = None, data_root: DataOption = None
-) -> None:
-    """Say whether every data set of a study is there, as `run` does before it submits."""
-    assert action == "check"
+    action: ActionArgument,
+    study: StudyArgument,
+    overrides: OverridesArgument = None,
+    scale: ScaleOption = None,
+    data_root: DataOption = None,
+    verify: VerifyOption = False,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Say whether every data set of a study is there, or download what is not. Exit code 3 when something is missing."""
     from sweeps.overrides import select
     from sweeps.studies import find
 
-    specs = [trial.spec for trial in select(find(study), scale, overrides or ()).selected]
-    check(specs, data_root)
-    print(f"{study}: data sets complete: {', '.join(dict.fromkeys(spec.data.name for spec in specs))}")
+    if action == "fetch" and data_root is None:
+        raise UserError("no data folder is named: say with --data-root or ODESWEEP_DATA where downloads go")
+    if action == "fetch" or verify:
+        check_installed()
+    groups = _groups(trial.spec for trial in select(find(study), scale, overrides or ()).selected)
+    rows = []
+    for name, configs in groups.items():
+        row = _fetched(name, configs, data_root, dry_run) if action == "fetch" and data_root else _checked(name, configs, data_root, study, verify)
+        rows.append(row)
+        if not as_json:
+            print(f"{name}: {'ok' if row['ok'] else 'not ok'}: {row['text']}", flush=True)
+    if as_json:
+        print(json.dumps(rows, indent=1))
+    return 0 if all(row["ok"] for row in rows) else 3
 
 
 def check(specs: "Iterable[TrialSpec]", data_root: Path | None) -> None:
     """Raises InfrastructureError, one line, for the first data set that is not complete in `data_root`."""
-    from odecore.config.data import missing_files
+    from odecore.config.data import what_is_missing
 
     for config in dict.fromkeys(spec.data for spec in specs):
-        if missing := missing_files(config, data_root):
-            where = f"is not in {data_root}" if data_root else "is needed, and no data folder is named"
-            raise InfrastructureError(
-                f"data set {config.name}: {missing[0]} {where}; lay the files out as torchvision does and name the folder with --data-root "
-                "or ODESWEEP_DATA"
-            )
+        if missing := what_is_missing(config, data_root):
+            raise InfrastructureError(f"data set {config.name}: {missing}")
+
+
+def _groups(specs: "Iterable[TrialSpec]") -> "dict[str, list[Images]]":
+    """Data set -> those of its configurations that read files."""
+    from odecore.config.data import missing_files
+
+    found: dict[str, Any] = {}
+    for config in dict.fromkeys(spec.data for spec in specs):
+        # Without a folder everything that lies in files is missing.
+        found.setdefault(config.name, []).extend([config] if missing_files(config, None) else [])
+    return found
+
+
+def _checked(name: str, configs: "list[Images]", root: Path | None, study: str, verify: bool) -> dict[str, Any]:
+    """One data set: presence, and with `verify` checksums and reading as every configuration does."""
+    if not configs:
+        return _row(name, "made when it is needed, has no files")
+    from odecore.config.data import IMAGE_SETS, what_is_missing
+
+    if (missing := what_is_missing(configs[0], root, study)) or root is None:
+        return _row(name, missing, ok=False)
+    known = IMAGE_SETS[name]
+    text = f"{known.train_size:,} training and {known.test_size:,} test images in {root}"
+    if verify:
+        from odecore import data as datasets
+        from odecore.data import images
+
+        try:
+            compared = images.verify(configs[0].name, root)
+            for config in configs:
+                datasets.load(config, root)
+        except datasets.DataMissing as error:
+            return _row(name, str(error), ok=False)
+        text += f", read; {compared} checksums compared" if compared else ", read; no checksums are known"
+    return _row(name, text)
+
+
+def _fetched(name: str, configs: "list[Images]", root: Path, dry_run: bool) -> dict[str, Any]:
+    """One data set: what was downloaded or, in a dry run, what would be."""
+    if not configs:
+        return _row(name, "made when it is needed, nothing to download")
+    from odecore.config.data import missing_files
+    from odecore.data import DataMissing
+    from odecore.data import fetch as downloads
+
+    if dry_run and missing_files(configs[0], root) and (url := downloads.url(configs[0].name)):
+        return _row(name, f"would be downloaded from {url} into {root}")
+    try:
+        fetched = downloads.fetch(configs[0].name, root)
+    except DataMissing as error:
+        return _row(name, str(error), ok=False)
+    return _row(name, f"downloaded into {root}" if fetched else f"already in {root}")
+
+
+def _row(name: str, text: str | None, *, ok: bool = True) -> dict[str, Any]:
+    return {"data": name, "ok": ok, "text": (text or "").removeprefix(f"data set {name}: ")}

@@ -4,10 +4,13 @@ from collections.abc import Iterator
 
 from sweeps.doctor.finding import Finding, Level, Situation
 
+# Of the studies that need a data set, so many are named.
+SHOWN = 3
+
 
 def data_sets(situation: Situation) -> Iterator[Finding]:
     """One line per data set that lies in files."""
-    from odecore.config.data import missing_files
+    from odecore.config.data import how_to_get, missing_files
     from sweeps.overrides import select
     from sweeps.studies import studies
 
@@ -21,10 +24,10 @@ def data_sets(situation: Situation) -> Iterator[Finding]:
                     users.setdefault(config.name, {})[study.name] = None
                     missing[config.name] = missing_files(config, situation.data_root)
     for name, names in users.items():
-        wanted = f"needed by {', '.join(names)}"
+        more = len(names) - SHOWN
+        wanted = f"needed by {', '.join([*names][:SHOWN])}{f' and {more} more' if more > 0 else ''}"
         if not missing[name]:
             yield Finding(Level.OK, f"data {name}", f"complete in {situation.data_root}; {wanted}")
             continue
         text = f"{missing[name][0]} is not in {situation.data_root}" if situation.data_root else "no data folder is named"
-        remedy = "lay the files out as torchvision does and name the folder with --data-root or ODESWEEP_DATA"
-        yield Finding(Level.WARNING, f"data {name}", f"{text}; {wanted}", remedy)
+        yield Finding(Level.WARNING, f"data {name}", f"{text}; {wanted}", how_to_get(name, next(iter(names))))

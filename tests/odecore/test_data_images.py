@@ -1,53 +1,66 @@
-"""Image sets: generated ones, stratified subsets, small files in torchvision's layout, and the real files where they are."""
+"""Image sets: generated ones, stratified subsets, hashes that stay what they were, and the real files where they are."""
 
-import gzip
-import os
-import pickle
-import struct
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from PIL import Image
+from small_images import write
 
 from odecore import data
-from odecore.config.data import IMAGE_SHAPES, Images
+from odecore.config.data import IMAGE_SETS, Images
 from odecore.data import DataMissing
 from odecore.data.images import stratified
 
-NAMES = pytest.mark.parametrize("name", ["mnist", "cifar10"])
-
-
-@pytest.fixture(scope="module")
-def real_root() -> Path:
-    folder = os.environ.get("ODESWEEP_DATA")
-    if folder is None:
-        pytest.skip("ODESWEEP_DATA is not set: no folder with the real MNIST and CIFAR-10")
-    return Path(folder)
+NAMES = pytest.mark.parametrize("name", list(IMAGE_SETS))
+# Of the tensors as the first version loaded them: rows of any time can be compared.
+SHA256 = {
+    "mnist": "1e35582d42a90940c55b956deb61875c020b567ed20e3c5b174f52bf7809ed9b",
+    "cifar10": "9048fcbac9c08a64d57a7c5a5a66750a974ad4eab380914df129f7e223d823df",
+}
+LIMITED_SHA256 = {
+    "mnist": "84f8f9d896e30983d9e05fe9d75efbb02da1520c8707cff363c946d70b2c3c76",
+    "cifar10": "2a3033dd7cbc0a97898a7adc63415a01bf04a31ed00f1f0aab169d7f847f9c89",
+}
+GENERATED_SHA256 = {
+    "mnist": "026839d9c93e0c2b8ab2c6f39d35b1ac56567d4ae570332d8ea34079621a1b2e",
+    "cifar10": "16400d6dde5a243bd59bce5ea637cbc94e3eab218e38daaac959982765b9dafe",
+}
 
 
 @NAMES
 def test_generated_images(name: Any) -> None:
+    known = IMAGE_SETS[name]
     loaded = data.load(Images(name=name, source="generated"), None)
-    assert loaded.train_x.shape == (2000, *IMAGE_SHAPES[name])
-    assert loaded.test_x.shape == (500, *IMAGE_SHAPES[name])
+    assert loaded.train_x.shape == (2000, *known.shape)
+    assert loaded.test_x.shape == (500, *known.shape)
     assert loaded.train_x.dtype == torch.uint8
-    assert loaded.train_y.bincount().tolist() == [200] * 10
-    assert data.load(Images(name=name, source="generated"), None).sha256 == loaded.sha256
+    assert loaded.train_y.bincount().tolist() == [2000 // known.classes] * known.classes
+    assert loaded.sha256 == GENERATED_SHA256.get(name, loaded.sha256)
     limited = data.load(Images(name=name, source="generated", train_limit=37, test_limit=25), None)
     assert (len(limited.train_x), len(limited.test_x)) == (37, 25)
-    assert limited.train_y.bincount(minlength=10).max() - limited.train_y.bincount(minlength=10).min() == 1
+    counts = limited.train_y.bincount(minlength=known.classes)
+    assert counts.max() - counts.min() <= 1
     assert limited.sha256 != loaded.sha256
+    assert data.load(Images(name=name, source="generated", train_limit=37, test_limit=25), None).sha256 == limited.sha256
 
 
-@NAMES
+@pytest.mark.parametrize("name", ["mnist", "svhn", "cifar100-subset"])
 def test_generated_classes_can_be_told_apart(name: Any) -> None:
     loaded = data.load(Images(name=name, source="generated"), None)
     flat, test = loaded.inputs(loaded.train_x).flatten(1), loaded.inputs(loaded.test_x).flatten(1)
-    means = torch.stack([flat[loaded.train_y == label].mean(dim=0) for label in range(10)])
+    means = torch.stack([flat[loaded.train_y == label].mean(dim=0) for label in range(IMAGE_SETS[name].classes)])
     accuracy = (torch.cdist(test, means).argmin(dim=1) == loaded.test_y).float().mean()
     assert accuracy > 0.9
+
+
+def test_augmentation_changes_what_a_model_sees_and_not_what_is_stored() -> None:
+    config = Images(name="cifar10", source="generated", train_limit=20, test_limit=20)
+    plain, resized = data.load(config, None), data.load(config.model_copy(update={"augment": "resize32_crop28"}), None)
+    assert plain.sha256 == resized.sha256
+    assert resized.inputs(resized.test_x).shape == (20, 3, 28, 28)
 
 
 def test_inputs_of_images_are_between_0_and_1() -> None:
@@ -77,7 +90,7 @@ def test_a_subset_larger_than_the_data_says_which_class_is_short() -> None:
 
 @NAMES
 def test_without_a_folder_it_says_how_to_name_one(name: Any) -> None:
-    with pytest.raises(DataMissing, match=r"ODESWEEP_DATA or --data-root.*odesweep data fetch"):
+    with pytest.raises(DataMissing, match=rf"data set {name}: no data folder is named; .*--data-root or ODESWEEP_DATA"):
         data.load(Images(name=name), None)
 
 
@@ -86,74 +99,54 @@ def test_an_empty_folder_is_named(name: Any, tmp_path: Path) -> None:
     with pytest.raises(DataMissing) as raised:
         data.load(Images(name=name), tmp_path)
     message = str(raised.value)
-    assert str(tmp_path) in message
+    assert f"{IMAGE_SETS[name].files[0]} is not in {tmp_path}" in message
     assert "ODESWEEP_DATA" in message
     assert "\n" not in message
 
 
-def write_mnist(root: Path, split: str, images: Tensor, labels: Tensor) -> None:
-    folder = root / "MNIST" / "raw"
-    folder.mkdir(parents=True, exist_ok=True)
-    head = struct.pack(">IIII", 0x803, *images.shape)
-    (folder / f"{split}-images-idx3-ubyte").write_bytes(head + images.numpy().tobytes())
-    (folder / f"{split}-labels-idx1-ubyte").write_bytes(struct.pack(">II", 0x801, len(labels)) + labels.to(torch.uint8).numpy().tobytes())
-
-
-@pytest.fixture
-def small_mnist(tmp_path: Path) -> tuple[Path, Tensor, Tensor]:
-    images = torch.randint(0, 256, (60, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    labels = torch.arange(60) % 10
-    write_mnist(tmp_path, "train", images, labels)
-    write_mnist(tmp_path, "t10k", images[:20], labels[:20])
-    return tmp_path, images, labels
-
-
-def test_mnist_is_read_in_torchvisions_layout(small_mnist: tuple[Path, Tensor, Tensor]) -> None:
-    root, images, labels = small_mnist
-    loaded = data.load(Images(name="mnist"), root)
-    assert torch.equal(loaded.train_x, images.unsqueeze(1))
-    assert torch.equal(loaded.train_y, labels)
-    assert torch.equal(loaded.test_x, images[:20].unsqueeze(1))
-    limited = data.load(Images(name="mnist", train_limit=20, test_limit=10), root)
+def test_a_subset_is_drawn_from_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ODESWEEP_CACHE", str(tmp_path / "cache"))
+    images = write("mnist", tmp_path, monkeypatch)["train_x"]
+    loaded = data.load(Images(name="mnist"), tmp_path)
+    limited = data.load(Images(name="mnist", train_limit=20, test_limit=10), tmp_path)
     assert limited.train_y.bincount().tolist() == [2] * 10
     assert limited.test_y.bincount().tolist() == [1] * 10
     assert limited.sha256 != loaded.sha256
+    chosen = stratified(loaded.train_y, 20, 10)
+    assert torch.equal(limited.train_x, torch.from_numpy(images)[chosen])
+    with pytest.raises(DataMissing, match="mnist train_limit = 50 needs 5 images of class 0, there are 4"):
+        data.load(Images(name="mnist", train_limit=50), tmp_path)
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [b"", b"not an image file at all", gzip.compress(b"zipped", mtime=0)],
-    ids=["empty", "not_zipped", "zipped_rubbish"],  # never from the bytes: a gzip header holds the time
-)
-def test_a_damaged_file_is_missing_data(small_mnist: tuple[Path, Tensor, Tensor], damage: bytes) -> None:
-    root, _, _ = small_mnist
-    (root / "MNIST" / "raw" / "train-images-idx3-ubyte").write_bytes(damage)
-    with pytest.raises(DataMissing, match="no usable mnist") as raised:
-        data.load(Images(name="mnist"), root)
-    assert "\n" not in str(raised.value)
+REAL = {
+    "mnist": [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009],
+    "fashion_mnist": [1000] * 10,
+    "cifar10": [1000] * 10,
+    "cifar100-subset": [10] * 100,
+    "tiny-imagenet-20": [50] * 20,
+}
 
 
-def test_a_damaged_cifar_batch_is_missing_data(tmp_path: Path) -> None:
-    folder = tmp_path / "cifar-10-batches-py"
-    folder.mkdir()
-    for batch in ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch", "batches.meta"):
-        (folder / batch).write_bytes(pickle.dumps({"data": [], "labels": []}))
-    with pytest.raises(DataMissing, match="no usable cifar10"):
-        data.load(Images(name="cifar10"), tmp_path)
-
-
-@pytest.mark.parametrize(("name", "sizes", "test_per_class"), [("mnist", (60_000, 10_000), [980, 1135]), ("cifar10", (50_000, 10_000), [1000, 1000])])
-def test_the_real_files(name: Any, sizes: tuple[int, int], test_per_class: list[int], real_root: Path) -> None:
-    loaded = data.load(Images(name=name), real_root)
-    assert loaded.train_x.shape == (sizes[0], *IMAGE_SHAPES[name])
-    assert loaded.test_x.shape == (sizes[1], *IMAGE_SHAPES[name])
+@pytest.mark.parametrize(("name", "test_counts"), list(REAL.items()))
+def test_the_real_files(name: Any, test_counts: list[int], data_root: Path) -> None:
+    known = IMAGE_SETS[name]
+    loaded = data.load(Images(name=name), data_root)
+    assert loaded.train_x.shape == (known.train_size, *known.shape)
+    assert loaded.test_x.shape == (known.test_size, *known.shape)
     assert (loaded.train_x.dtype, loaded.train_y.dtype) == (torch.uint8, torch.int64)
-    assert loaded.test_y.bincount()[:2].tolist() == test_per_class
+    assert loaded.test_y.bincount().tolist() == test_counts
+    if name != "mnist":
+        assert loaded.train_y.bincount().tolist() == [known.train_size // known.classes] * known.classes
+    assert loaded.sha256 == SHA256.get(name, loaded.sha256)
+    if name in LIMITED_SHA256:
+        assert data.load(Images(name=name, train_limit=1000, test_limit=100), data_root).sha256 == LIMITED_SHA256[name]
 
 
-def test_real_pixels_have_the_published_mean(real_root: Path) -> None:
-    mnist = data.load(Images(name="mnist", train_limit=10_000, test_limit=100), real_root)
-    assert mnist.inputs(mnist.train_x).mean().item() == pytest.approx(0.1307, abs=0.002)
-    cifar = data.load(Images(name="cifar10", train_limit=10_000, test_limit=100), real_root)
-    assert cifar.inputs(cifar.train_x).mean(dim=(0, 2, 3)).tolist() == pytest.approx([0.4914, 0.4822, 0.4465], abs=0.005)
-    assert cifar.train_y.bincount().tolist() == [1000] * 10
+def test_real_classes_are_in_the_order_of_their_names(data_root: Path) -> None:
+    loaded = data.load(Images(name="cifar100-subset"), data_root)
+    for label, folder in ((0, "apple"), (99, "worm")):
+        files = sorted((data_root / "cifar100-subset" / "test" / folder).iterdir())
+        with Image.open(files[0]) as image:
+            first = torch.from_numpy(np.array(image)).permute(2, 0, 1)
+        assert torch.equal(loaded.test_x[10 * label], first)
+        assert loaded.test_y[10 * label] == label

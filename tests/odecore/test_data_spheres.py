@@ -40,6 +40,10 @@ def test_radius_and_direction_follow_the_papers_law(dimension: int) -> None:
     assert (direction.T @ direction / len(direction) - torch.eye(dimension) / dimension).abs().max() < 0.02
 
 
+def test_the_hash_stays_what_it_was() -> None:
+    assert data.load(Spheres(), None).sha256 == "be13ac3f58d5f09b3b9688b2ae3109a6324f19885351cf2497a6b3236aeaf178"
+
+
 def test_draws_and_splits_are_streams_of_their_own() -> None:
     base = data.load(Spheres(), None)
     again = data.load(Spheres(), None)

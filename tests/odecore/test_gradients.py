@@ -37,10 +37,10 @@ class Growth(FieldModule):
         return lambda _t, x: self.a * x
 
 
-def growth_derivatives(config: SolverConfig, gradient: GradientConfig, a: float) -> tuple[float, float, float]:
-    """(x1, dx1/da, dx1/dx0) for x0 = 2."""
+def growth_derivatives(config: SolverConfig, gradient: GradientConfig, a: float, t1: float = 1.0) -> tuple[float, float, float]:
+    """(x1, dx1/da, dx1/dx0) for x0 = 2 over [0, t1]."""
     field, x0 = Growth(a), torch.tensor([2.0], dtype=torch.float64, requires_grad=True)
-    solution = gradients.build(gradient)(field, x0, solvers.build(config))
+    solution = gradients.build(gradient)(field, x0, solvers.build(config), t1)
     assert solution.status is SolveStatus.OK
     solution.x1.sum().backward()
     assert field.a.grad is not None
@@ -53,6 +53,14 @@ def growth_derivatives(config: SolverConfig, gradient: GradientConfig, a: float)
 def test_gradient_of_exponential_growth(gradient: GradientConfig, config: SolverConfig) -> None:
     expected = (2 * math.exp(-0.5), 2 * math.exp(-0.5), math.exp(-0.5))
     assert growth_derivatives(config, gradient, a=-0.5) == pytest.approx(expected, rel=1e-8)
+
+
+@EVERY_METHOD
+@pytest.mark.parametrize("config", [Adaptive(name="dopri5", tolerance=1e-10), FixedStep(name="rk4_38", steps=100)], ids=["dopri5", "rk4_38"])
+def test_the_end_time_is_any(gradient: GradientConfig, config: SolverConfig) -> None:
+    for t1 in (0.4, 1.3):
+        growth = math.exp(-0.5 * t1)
+        assert growth_derivatives(config, gradient, a=-0.5, t1=t1) == pytest.approx((2 * growth, 2 * t1 * growth, growth), rel=1e-8)
 
 
 @pytest.mark.parametrize("name", ["backprop", "checkpoint_block", "checkpoint_step"])

@@ -50,6 +50,22 @@ def test_the_solver_comes_back_after_an_error() -> None:
     assert [(block.solver, block.gradient) for block in model] == kept
 
 
+class Clock(FieldModule):
+    """dx/dt = 1, so that x(t) = x(0) + t."""
+
+    def bind(self) -> VectorField:
+        return lambda _t, x: torch.ones_like(x)
+
+
+@pytest.mark.parametrize("gradient", [Backprop(), Checkpoint(), Checkpoint(every="step"), Adjoint()])
+def test_the_end_time_of_a_block(gradient: GradientConfig) -> None:
+    block = ODEBlock(Clock(), solvers.build(EULER), gradients.build(gradient))
+    x = torch.zeros(2, 1, requires_grad=True)
+    for end_time in (0.5, 1.5, 1.0):
+        block.end_time = end_time
+        torch.testing.assert_close(block(x), torch.full((2, 1), end_time))
+
+
 class Explosion(FieldModule):
     def bind(self) -> VectorField:
         def f(_t: float, x: Tensor) -> Tensor:

@@ -1,64 +1,14 @@
-"""The training loop: results, outcomes, and cuts that leave no trace."""
+"""The training loop: records, outcomes and their details."""
 
 import math
-from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from trainings import DOPRI5, IMAGES, make, run
 
-from odecore import data as datasets
-from odecore.config import TrialSpec
-from odecore.models import build_model
-from odecore.training import checkpointing
 from odecore.training.evaluate import score
-from odecore.training.fit import Training, batches_per_epoch
+from odecore.training.fit import batches_per_epoch
 from odecore.training.streams import generator
-
-CPU = torch.device("cpu")
-EULER = {"name": "euler", "steps": 3}
-DOPRI5 = {"name": "dopri5", "tolerance": 1e-3}
-TIMES = {"train_seconds", "evaluate_seconds", "peak_memory_bytes"}
-
-
-def make(train: dict[str, Any] | None = None, **sections: Any) -> Training:
-    values: dict[str, Any] = {
-        "data": {"name": "spheres", "train_size": 100, "test_size": 50},
-        "model": {"name": "flat_node", "width": 4},
-        "solver": EULER,
-        "train": {"optimizer": {"name": "adam", "lr": 1e-2}, "batch_size": 32, "iterations": 11, "record_every": 4} | (train or {}),
-    }
-    spec = TrialSpec.model_validate(values | sections)
-    return Training(spec, datasets.load(spec.data, None), CPU)
-
-
-def without_times(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{name: value for name, value in record.items() if name not in TIMES} for record in records]
-
-
-@pytest.mark.parametrize("solver", [EULER, DOPRI5], ids=lambda s: s["name"])
-@pytest.mark.parametrize("optimizer", [{"name": "adam", "lr": 1e-2}, {"name": "sgd", "lr": 0.1, "momentum": 0.9}], ids=lambda o: o["name"])
-def test_a_run_cut_after_any_step_ends_bit_for_bit_like_one_never_cut(tmp_path: Path, solver: dict[str, Any], optimizer: dict[str, Any]) -> None:
-    whole = make({"optimizer": optimizer}, solver=solver)
-    assert whole.run(lambda _: False) == "completed"
-    state = None
-    for cut in (1, 4, 7, 10):
-        piece = make({"optimizer": optimizer}, solver=solver)
-        if state is not None:
-            piece.load_state(state)
-        assert piece.run(lambda training, cut=cut: training.iteration == cut) is None
-        checkpointing.save(tmp_path / "trial" / f"attempt{cut}", piece.iteration, piece.state())
-        state = checkpointing.furthest(tmp_path / "trial")
-        assert state is not None
-        assert state["iteration"] == cut
-    last = make({"optimizer": optimizer}, solver=solver)
-    assert state is not None
-    last.load_state(state)
-    assert last.run(lambda _: False) == "completed"
-    for name, value in whole.model.state_dict().items():
-        assert torch.equal(value, last.model.state_dict()[name]), name
-    assert without_times(whole.records) == without_times(last.records)
-    assert (whole.evaluations_forward, whole.evaluations_backward) == (last.evaluations_forward, last.evaluations_backward)
 
 
 def test_records_come_at_their_interval_and_at_the_end() -> None:
@@ -132,11 +82,56 @@ def test_streams_are_independent_of_each_other() -> None:
     assert not torch.equal(torch.rand(4, generator=generator(1, "order", 1)), draws["order", 1])
 
 
-def test_cells_of_one_seed_share_initial_values() -> None:
-    specs = [make(solver=solver).spec for solver in (EULER, DOPRI5)]
-    states = [build_model(spec).state_dict() for spec in specs]
-    for name, value in states[0].items():
-        assert torch.equal(value, states[1][name]), name
-    assert not math.isclose(
-        states[0]["head.weight"][0, 0].item(), build_model(specs[0].model_copy(update={"seed": 1})).state_dict()["head.weight"][0, 0].item()
-    )
+def test_nothing_to_train_is_completed_with_one_row_of_the_test_split() -> None:
+    fan = {"data": {"name": "fan"}, "model": {"name": "windermere_fan"}, "solver": {"name": "euler", "steps": 316}}
+    training = make({"iterations": 0, "record_every": None}, **fan)
+    assert training.run(lambda _: False) == "completed"
+    (row,) = training.records
+    assert (row["iteration"], row["epoch"], row["learning_rate"], row["bias_gradient_norm_max"]) == (0, 0, None, None)
+    assert row["accuracy_test"] == score(training.model, training.data, "test", batch_size=4).accuracy
+    assert math.isnan(row["loss_train"])
+    assert row["evaluations_forward"] == 0
+    # A resume of it has nothing left to do.
+    again = make({"iterations": 0, "record_every": None}, **fan)
+    again.load_state(training.state())
+    assert run(again).records == training.records
+
+
+def test_other_scores_are_series_and_their_time_is_counted() -> None:
+    also = ({"label": "train", "split": "train"}, {"label": "few", "split": "train", "limit": 7, "batch_size": 3})
+    training = run(make({"also_test": also}))
+    assert [iteration for iteration, name, _ in training.series if name == "accuracy.train"] == [4, 8, 11]
+    last = {name: value for iteration, name, value in training.series if iteration == 11}
+    assert set(last) == {"accuracy.train", "loss.train", "accuracy.few", "loss.few"}
+    assert last["accuracy.train"] == score(training.model, training.data, "train", batch_size=32).accuracy
+    assert last["loss.few"] == pytest.approx(score(training.model, training.data, "train", batch_size=7, limit=7).loss)
+    assert sum(row["evaluate_seconds"] for row in training.records) == pytest.approx(training.evaluate_seconds)
+
+
+def test_the_largest_gradient_of_a_bias_is_recorded() -> None:
+    training = make({"iterations": 3, "record_every": 3})
+    largest = 0.0
+    for _ in range(3):
+        training.step()
+        gradients = [p.grad for name, p in training.model.named_parameters() if name.endswith("bias") and p.grad is not None]
+        assert len(gradients) == 4
+        largest = max(largest, *(gradient.norm().item() for gradient in gradients))
+    run(training)
+    # The three steps are the whole training, so the row is closed by no further one.
+    assert training.records == []
+    again = run(make({"iterations": 3, "record_every": 3}))
+    assert again.records[0]["bias_gradient_norm_max"] == pytest.approx(largest)
+    assert 0 < largest <= again.records[0]["gradient_norm_max"]
+
+
+def test_nets_without_bias_have_no_bias_gradient() -> None:
+    model = {"name": "dense", "layers": 1, "width": 4}
+    assert run(make({"iterations": 2}, data=IMAGES, model=model, solver=None)).records[0]["bias_gradient_norm_max"] is None
+
+
+def test_an_output_that_cannot_be_tested_at_the_end_has_not_completed() -> None:
+    # The last test batch has one image, and mini-batch statistics of one value do not exist.
+    model = {"name": "dense", "layers": 1, "width": 4, "norm": "mini_batch"}
+    training = make({"iterations": 2, "batch_size": 3}, data=IMAGES | {"test_limit": 10}, model=model, solver=None)
+    assert training.run(lambda _: False) == "solver_failed"
+    assert "more than one value per channel" in (training.detail or "")

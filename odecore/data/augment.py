@@ -1,0 +1,34 @@
+"""Resizing, random crops and flips of a whole batch on its device. Draws come from a CPU generator, so they are the same on every device."""
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+
+def resize(x_BCHW: Tensor, size: int) -> Tensor:
+    """Bilinear with antialiasing, without rounding to bytes: torchvision's `Resize` on float tensors. x: float, square images."""
+    if x_BCHW.shape[-1] == size:
+        return x_BCHW
+    return functional.interpolate(x_BCHW, size=(size, size), mode="bilinear", antialias=True)
+
+
+def random_crop(x_BCHW: Tensor, size: int, generator: Generator, *, padding: int = 0, flip: bool = False) -> Tensor:
+    """Torchvision's `RandomCrop(size, padding)` and, with `flip`, `RandomHorizontalFlip()`, drawn for every image on its own.
+
+    Around the square images lies a border of zeros, `padding` wide; every place of the window is equally likely, and a flip has probability 1/2.
+    """
+    places = x_BCHW.shape[-1] + 2 * padding - size + 1
+    corner = torch.randint(places, (2, len(x_BCHW)), generator=generator)
+    mirrored = torch.randint(2, (1, len(x_BCHW)), generator=generator) if flip else torch.zeros_like(corner[:1])
+    top, left, mirror = torch.cat([corner, mirrored]).to(x_BCHW.device, non_blocking=True)
+    return crop(functional.pad(x_BCHW, (padding,) * 4) if padding else x_BCHW, top, left, mirror.bool(), size)
+
+
+def crop(x_BCHW: Tensor, top_B: Tensor, left_B: Tensor, mirrored_B: Tensor, size: int) -> Tensor:
+    """x[b, :, top[b] : top[b] + size, left[b] : left[b] + size] of every image b, its columns in reverse where mirrored, in one gather."""
+    batch, channels, _, width = x_BCHW.shape
+    along = torch.arange(size, device=x_BCHW.device)
+    rows_BH = top_B[:, None] + along
+    columns_BW = left_B[:, None] + torch.where(mirrored_B[:, None], along.flip(0), along)
+    places = (rows_BH[:, :, None] * width + columns_BW[:, None, :]).view(batch, 1, -1).expand(-1, channels, -1)
+    return x_BCHW.flatten(2).gather(2, places).view(batch, channels, size, size)

@@ -1,0 +1,59 @@
+"""Adaptation of step size or tolerance inside the training: what the algorithms of `odecore.solvers.adaptation` want to know of the net."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from odecore.models.ode_block import SolveFailed, count_evaluations, ode_blocks
+from odecore.norms import side_effects
+from odecore.solvers.adaptation import INTERVAL_ITERATIONS, Adapted, Measure, Measured
+from odecore.solvers.base import Solver
+
+
+def adapted_solver(model: nn.Module) -> Adapted | None:
+    """The solver of the model's ODE blocks, which share one, if it adapts."""
+    solvers = [block.solver for block in ode_blocks(model) if isinstance(block.solver, Adapted)]
+    return solvers[0] if solvers else None
+
+
+def is_due(iteration: int) -> bool:
+    """Whether step `iteration`, counted from 0, adapts: every 50th does."""
+    return (iteration + 1) % INTERVAL_ITERATIONS == 0
+
+
+def accuracy(logits: Tensor, labels: Tensor, divisor: int) -> float:
+    """Right answers over `divisor`. Waits for the device."""
+    return int((logits.argmax(1) == labels).sum()) / divisor
+
+
+def measure_on(model: nn.Module, logits: Callable[[], Tensor], labels: Tensor, divisor: int) -> Measure:
+    """Accuracy of the current batch under any solver, in train mode as the training's own, without gradient and without a trace in norms.
+
+    logits: runs the model on the batch. Evaluations are counted in the blocks as any other.
+    """
+
+    def measure(solver: Solver) -> Measured:
+        before = count_evaluations(model)[0]
+        try:
+            with torch.no_grad(), side_effects.handled_by(side_effects.withhold), _solved_by(model, solver):
+                found = accuracy(logits(), labels, divisor)
+        except SolveFailed:
+            found = float("nan")
+        return Measured(found, count_evaluations(model)[0] - before)
+
+    return measure
+
+
+@contextmanager
+def _solved_by(model: nn.Module, solver: Solver) -> Iterator[None]:
+    blocks = ode_blocks(model)
+    before = [block.solver for block in blocks]
+    try:
+        for block in blocks:
+            block.solver = solver
+        yield
+    finally:
+        for block, solver_before in zip(blocks, before, strict=True):
+            block.solver = solver_before

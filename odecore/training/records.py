@@ -1,0 +1,58 @@
+"""What a training keeps of its steps: sums since the last recorded row, on the device, and the row that they become."""
+
+import resource
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+
+class Sums:
+    """Sums and maxima over the steps of one row. Tensors stay on the device, so that a step does not wait for it."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        names = ("loss", "correct", "gradient_norm_max", "bias_gradient_norm_max")
+        self.tensors = {name: torch.zeros((), dtype=torch.float64, device=device) for name in names}
+        self.samples = self.steps = self.evaluations_forward = self.evaluations_backward = 0
+        self.train_seconds = 0.0
+
+    def add_batch(self, loss: Tensor, logits: Tensor, labels: Tensor, gradient_norm: Tensor, bias_gradient_norm: Tensor) -> None:
+        """One optimizer step: mean loss and logits of its batch, and the norms of its gradients before clipping."""
+        tensors = self.tensors
+        tensors["loss"] += loss.detach().double() * len(labels)
+        tensors["correct"] += (logits.detach().argmax(1) == labels).sum()
+        for name, norm in (("gradient_norm_max", gradient_norm), ("bias_gradient_norm_max", bias_gradient_norm)):
+            tensors[name] = torch.maximum(tensors[name], norm.double())
+        self.samples += len(labels)
+        self.steps += 1
+
+    def row(self, batch_size: int, accuracy_divisor: Literal["count", "batch_size"]) -> dict[str, Any]:
+        """The columns that come from training steps. Mean loss and accuracy are NaN when there was no step."""
+        divisor = self.samples if accuracy_divisor == "count" else self.steps * batch_size
+        loss, correct, gradient_norm_max, bias_gradient_norm_max = torch.stack(list(self.tensors.values())).tolist()
+        return {
+            "loss_train": loss / self.samples if self.samples else float("nan"),
+            "accuracy_train": correct / divisor if divisor else float("nan"),
+            "gradient_norm_max": gradient_norm_max,
+            "bias_gradient_norm_max": bias_gradient_norm_max,
+            "evaluations_forward": self.evaluations_forward,
+            "evaluations_backward": self.evaluations_backward,
+            "train_seconds": self.train_seconds,
+        }
+
+    def state(self) -> dict[str, Any]:
+        """As plain data and tensors."""
+        return {name: value for name, value in vars(self).items() if name != "device"}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Continue from `state`."""
+        vars(self).update(state)
+        self.tensors = {name: value.to(self.device) for name, value in self.tensors.items()}
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """Peak of the device's allocator, or of this process's resident memory on a CPU (which earlier trials of the process raise too)."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
