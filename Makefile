@@ -5,7 +5,7 @@ RESULTS ?= results
 OUT ?= figures
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: demo test check test-slow test-slurm test-all bench figures clean
+.PHONY: demo test check test-slow test-exhaustive test-slurm test-all bench figures docs clean
 
 .venv/.train: pyproject.toml constraints.txt
 	@echo "making .venv (torch is large: some minutes) ..."
@@ -49,13 +49,19 @@ test-slurm: .venv/.dev  ## the tests that need a running SLURM; there are none b
 test-slow: .venv/.dev  ## the slow tests alone: every way to die under Ray
 	$(BIN)/pytest -m slow -n 2
 
-test-all: test test-slow test-slurm  ## everything
+test-exhaustive: .venv/.dev  ## one step of every combination that a study uses
+	$(BIN)/pytest -m exhaustive -n 2
+
+test-all: test test-slow test-exhaustive test-slurm  ## everything
 
 bench: .venv/.dev  ## speed against peers, side by side in one run
 	$(BIN)/python -m benchmarks
 
 figures: .venv/.train  ## every figure that RESULTS has data for, into OUT
 	$(BIN)/odereport figures --results $(RESULTS) --out $(OUT)
+
+docs: .venv/.dev  ## the pages of docs/ that are made from the code
+	$(BIN)/python docs/make_models.py
 
 clean:  ## what demo, tests and tools leave behind; not .venv, not results
 	rm -rf demo/results demo/results.state demo/figures .pytest_cache .ruff_cache .hypothesis build dist *.egg-info

@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from odecore.config import Evaluation, TrialSpec
-from odecore.config.data import Spheres
-from odecore.config.flat_node import FlatNode
+from odecore.config.data import IMAGE_SETS, Images, Spheres
 from odecore.config.idle import Idle
-from odecore.config.solver import Adaptive, FixedStep
+from odecore.config.solver import FixedStep, SolverConfig
+from sweeps.operations import work
 
 # Evaluations of f per step of the fixed-step methods: their numbers of stages.
 STAGES = {"euler": 1, "midpoint": 2, "heun": 2, "heun3": 3, "rk4": 4, "rk4_38": 4}
-# Nobody knows beforehand how many evaluations an adaptive solve takes; this is an assumption, replaced as soon as there are rows.
-ADAPTIVE_EVALUATIONS = 50
+# Nobody knows beforehand how many evaluations an adaptive solve takes. Gladzik 2019 prints 26, 34 and 52 for dopri5 at 1e-3, 1e-4 and 1e-5, about
+# a factor of the square root of two per decade; taken for all adaptive solvers and replaced as soon as there are rows.
+EVALUATIONS_AT_1E_3 = 26
 # Measured with torch 2.15 on one server core and flat_node, right within a factor of 3: an optimizer step without its calls of f, a call of f
 # without its operations, and floating-point operations a second.
 SECONDS_PER_ITERATION = 2.5e-3
@@ -24,20 +25,28 @@ SECONDS_PER_CALL = 0.1e-3
 OPERATIONS_PER_SECOND = 4e10
 # Forward, backward with respect to states, backward with respect to weights; recomputation and the adjoint's own solve add one forward.
 PASSES = {"backprop": 3, "checkpoint": 4, "adjoint": 4}
-TRAIN_SIZES = {"mnist": 60_000, "cifar10": 50_000}
-TEST_SIZE = 10_000
+# Points of the toy data sets.
+TOY_SIZES = {"fan": 4, "line": 2}
 
 
-def evaluations_per_solve(solver: FixedStep | Adaptive) -> int:
-    """Evaluations of f in one forward solve; for adaptive solvers an assumption."""
-    return STAGES[solver.name] * solver.steps if isinstance(solver, FixedStep) else ADAPTIVE_EVALUATIONS
+def evaluations_per_solve(solver: SolverConfig | None) -> int:
+    """Evaluations of f in one forward solve; for adaptive and adapted solvers an assumption."""
+    if solver is None:
+        return 0
+    if isinstance(solver, FixedStep):
+        return STAGES[solver.name] * solver.steps
+    decades = -math.log10(getattr(solver, "tolerance", 1e-3)) - 3
+    return round(EVALUATIONS_AT_1E_3 * 2 ** (decades / 2))
 
 
 def samples(spec: TrialSpec, split: str) -> int:
     """Samples in a split."""
-    if isinstance(spec.data, Spheres):
-        return spec.data.train_size if split == "train" else spec.data.test_size
-    whole, limit = (TRAIN_SIZES[spec.data.name], spec.data.train_limit) if split == "train" else (TEST_SIZE, spec.data.test_limit)
+    data, train = spec.data, split == "train"
+    if isinstance(data, Spheres):
+        return data.train_size if train else data.test_size
+    if not isinstance(data, Images):
+        return TOY_SIZES[data.name]
+    whole, limit = (IMAGE_SETS[data.name].train_size, data.train_limit) if train else (IMAGE_SETS[data.name].test_size, data.test_limit)
     return min(whole, limit or whole)
 
 
@@ -49,25 +58,19 @@ def iterations(spec: TrialSpec) -> int:
     return (spec.train.epochs or 0) * (math.floor(batches) if spec.train.drop_last else math.ceil(batches))
 
 
-def operations(spec: TrialSpec) -> int:
-    """Floating-point operations of one evaluation of f on one sample; 2 for each multiply-add of the convolutions."""
-    if not isinstance(spec.model, FlatNode):
-        return 0
-    width, (channels, *places) = spec.model.width, (1, *spec.data.shape) if len(spec.data.shape) == 1 else spec.data.shape
-    weights = channels * width + width * width * 3 ** len(places) + width * channels
-    return 2 * weights * math.prod(places)
-
-
-def _call_seconds(spec: TrialSpec, batch: int) -> float:
-    return SECONDS_PER_CALL + operations(spec) * batch / OPERATIONS_PER_SECOND
+def _pass_seconds(spec: TrialSpec, solver: SolverConfig | None, batch: int) -> float:
+    """One forward pass: a call for each evaluation in each block, and the operations in all of them and outside."""
+    evaluations, counted = evaluations_per_solve(solver), work(spec)
+    operations = 2 * (evaluations * counted.inside + counted.outside)
+    return evaluations * max(1, spec.ode_blocks) * SECONDS_PER_CALL + operations * batch / OPERATIONS_PER_SECOND
 
 
 def counted_train_seconds(spec: TrialSpec) -> float:
     """Training time from the count of operations alone."""
     if isinstance(spec.model, Idle):
         return spec.model.seconds * iterations(spec)
-    calls = PASSES[spec.gradient.name] * evaluations_per_solve(spec.solver)
-    return iterations(spec) * (SECONDS_PER_ITERATION + calls * _call_seconds(spec, spec.train.batch_size))
+    step = PASSES[spec.gradient.name] * _pass_seconds(spec, spec.solver, spec.train.batch_size)
+    return iterations(spec) * (SECONDS_PER_ITERATION + step)
 
 
 def counted_evaluation_seconds(spec: TrialSpec, evaluation: Evaluation) -> float:
@@ -76,7 +79,8 @@ def counted_evaluation_seconds(spec: TrialSpec, evaluation: Evaluation) -> float
         return 0.0
     n = min(samples(spec, evaluation.split), evaluation.limit or samples(spec, evaluation.split))
     batches = math.ceil(n / evaluation.batch_size)
-    return batches * evaluations_per_solve(evaluation.solver) * _call_seconds(spec, min(n, evaluation.batch_size))
+    solver = spec.solver if evaluation.solver is None else evaluation.solver
+    return batches * _pass_seconds(spec, solver, min(n, evaluation.batch_size))
 
 
 @dataclass
@@ -103,8 +107,8 @@ class Costs:
         if measured := self._cells.get(cell_id):
             return sum(measured) / len(measured)
         seconds, evaluations = self._similar.get(_similarity(spec.model_dump(mode="json")), (0.0, 0.0))
-        if evaluations:
-            return seconds / evaluations * iterations(spec) * evaluations_per_solve(spec.solver)
+        if evaluations and spec.ode_blocks:
+            return seconds / evaluations * iterations(spec) * evaluations_per_solve(spec.solver) * spec.ode_blocks
         return counted_train_seconds(spec)
 
     def evaluation_seconds(self, spec: TrialSpec, cell_id: str, evaluation: Evaluation) -> float:

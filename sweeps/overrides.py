@@ -1,6 +1,7 @@
 """Overrides as people type them: on an axis `key=value` restricts and `+key=value` extends; off an axis `key=value` changes the base.
 
-Seeds are the axis `seed`; evaluations have the axes evaluations.grid, evaluations.solver, evaluations.factor and evaluations.steps.
+Seeds are the axis `seed`; evaluations have the axes evaluations.grid, evaluations.solver, evaluations.factor,
+evaluations.steps and evaluations.tolerance.
 """
 
 import hashlib
@@ -10,15 +11,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sweeps.derived import PlannedEvaluation, text
 from sweeps.errors import UserError
-from sweeps.grid import Excluded, PlannedEvaluation, PlannedTrial, cells, expand, text
+from sweeps.grid import Excluded, PlannedTrial, cells, expand
 from sweeps.spec import Evaluation
 from sweeps.study import EvaluationGrid, Study
 
 _RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
 # A range longer than this is a typing error, and would be expanded in memory.
 _LONGEST_RANGE = 100_000
-_EVALUATION_AXES = ("grid", "solver", "factor", "steps")
+_EVALUATION_AXES = ("grid", "solver", "factor", "steps", "tolerance")
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Selection:
 
 
 def read(texts: Iterable[str]) -> list[Override]:
-    """`key=value`, `key=a,b`, `key=0..4`, `+key=value`, with values that are JSON scalars or else strings."""
+    """`key=value`, `key=a,b`, `key=0..4`, `+key=value`, with values that are JSON or else strings; a list or section is one value."""
     found: dict[tuple[str, bool], Override] = {}
     for given in texts:
         key, equals, values = given.partition("=")
@@ -60,12 +62,14 @@ def read(texts: Iterable[str]) -> list[Override]:
         extends = key.startswith("+")
         if (name, extends) in found:
             raise UserError(f"{key} is given twice; write its values in one override, such as {key}=1,2")
-        found[name, extends] = Override(name, tuple(value for piece in values.split(",") for value in _read_values(name, piece)), extends)
+        # A list or a section is one value, commas and all.
+        pieces = [values] if values[0] in "[{" else values.split(",")
+        found[name, extends] = Override(name, tuple(value for piece in pieces for value in _read_values(name, piece)), extends)
     return list(found.values())
 
 
 def _read_values(key: str, piece: str) -> Iterable[Any]:
-    if ".." in piece:
+    if ".." in piece and piece[0] not in "[{":
         match = _RANGE.fullmatch(piece)
         first, last = (int(match[1]), int(match[2])) if match else (1, 0)
         if not 0 <= last - first < _LONGEST_RANGE:
@@ -77,7 +81,7 @@ def _read_values(key: str, piece: str) -> Iterable[Any]:
         value = json.loads(piece, parse_constant=str)
     except ValueError:
         return (piece,)
-    return (piece,) if isinstance(value, list | dict) else (value,)
+    return (value,)
 
 
 def select(study: Study, scale: str | None = None, texts: Iterable[str] = ()) -> Selection:
@@ -162,9 +166,9 @@ def _added(override: Override, values: Sequence[Any]) -> list[Any]:
 def _extend_evaluations(grids: Sequence[EvaluationGrid], override: Override) -> list[EvaluationGrid]:
     """Every grid that has the axis gets the new values."""
     axis = override.key.removeprefix("evaluations.")
-    name = {"solver": "solvers", "factor": "factors", "steps": "steps"}.get(axis)
+    name = {"solver": "solvers", "factor": "factors", "steps": "steps", "tolerance": "tolerances"}.get(axis)
     if name is None:
-        raise UserError(f"{override}: + takes evaluations.solver, evaluations.factor or evaluations.steps")
+        raise UserError(f"{override}: + takes evaluations.solver, evaluations.factor, evaluations.steps or evaluations.tolerance")
     if not any(getattr(grid, name) for grid in grids):
         raise UserError(f"{override}: no evaluation of this study has {axis}")
     _check_positive(override, axis)
@@ -177,10 +181,10 @@ def _extend_evaluations(grids: Sequence[EvaluationGrid], override: Override) -> 
 def _check_positive(override: Override, axis: str) -> None:
     if axis == "solver":
         return
-    kinds = (int, float) if axis == "factor" else (int,)
+    kinds = (int,) if axis == "steps" else (int, float)
     for value in override.values:
         if not isinstance(value, kinds) or isinstance(value, bool) or value <= 0:
-            raise UserError(f"{override}: {text(value)} is not a positive {'number' if axis == 'factor' else 'whole number'}")
+            raise UserError(f"{override}: {text(value)} is not a positive {'whole number' if axis == 'steps' else 'number'}")
 
 
 def _restrict(study: Study, declared: list[PlannedTrial], overrides: Sequence[Override]) -> list[PlannedTrial]:

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from sweeps.cost import Costs
+from sweeps.derived import PlannedEvaluation, PlannedProbe
 from sweeps.errors import UserError
-from sweeps.grid import PlannedEvaluation, PlannedProbe, PlannedTrial
+from sweeps.grid import PlannedTrial
 from sweeps.overrides import Selection
 from sweeps.spec import TrialSpec, canonical, parse
 
@@ -119,12 +120,12 @@ def _text(spec: TrialSpec) -> str:
 
 
 def _glance(values: Mapping[str, Any]) -> tuple[Any, ...]:
-    solver, train = values["solver"], values["train"]
+    solver, train = values["solver"] or {}, values["train"]
     return (
         values["seed"],
         values["data"]["name"],
         values["model"]["name"],
-        solver["name"],
+        solver.get("name"),
         solver.get("steps"),
         train["iterations"],
         train["epochs"],

@@ -7,7 +7,7 @@ neutral (`odecore.config.section.added_later`), and the revisions above 1 of wha
 import difflib
 import hashlib
 import json
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -32,6 +32,8 @@ def canonical(section: BaseModel) -> dict[str, Any]:
             inner = canonical(value)
             if inner:
                 plain[name] = inner
+        elif isinstance(value, tuple):
+            plain[name] = [canonical(item) if isinstance(item, BaseModel) else item for item in value]
         else:
             plain[name] = value
     return plain
@@ -51,6 +53,8 @@ def _revisions(spec: BaseModel) -> dict[str, int]:
     ]
     if isinstance(spec, TrialSpec):
         used.append(("training", lookup.TRAINING_REVISION))
+        norms = {entry.config: (f"norm.{name}", entry.revision) for name, entry in lookup.NORMS.items()}
+        used += [norms[type(value)] for _, value in spec.model if type(value) in norms]
     return {name: revision for name, revision in used if revision > 1}
 
 
@@ -83,13 +87,18 @@ def probe_id(probe: ProbeConfig) -> str:
 
 
 def flatten(section: BaseModel, prefix: str = "") -> dict[str, Any]:
-    """Nested sections as flat columns: solver.steps -> solver_steps; seed and precision keep their names."""
+    """Nested sections as flat columns: solver.steps -> solver_steps; seed and precision keep their names. Lists become JSON text.
+
+    A section that is null has no columns of its own.
+    """
     flat: dict[str, Any] = {}
-    for name in type(section).model_fields:
+    for name, field in type(section).model_fields.items():
         value = getattr(section, name)
         if isinstance(value, BaseModel):
             flat |= flatten(value, f"{prefix}{name}_")
-        else:
+        elif isinstance(value, tuple):
+            flat[f"{prefix}{name}"] = json.dumps(section.model_dump(mode="json")[name]) if value else None
+        elif value is not None or not _sections(field.annotation):
             flat[f"{prefix}{name}"] = value
     return flat
 
@@ -107,7 +116,7 @@ def parse(values: dict[str, Any]) -> TrialSpec:
 def _explain(item: Any) -> str:
     # A discriminated union puts the chosen name into the path; users never typed it.
     path = [str(part) for part in item["loc"]]
-    keys = [part for index, part in enumerate(path) if index == 0 or not _is_choice(path[index - 1], part)]
+    keys = [part for index, part in enumerate(path) if index == 0 or not _is_choice(path[:index], part)]
     key = ".".join(keys)
     given = item["input"]
     match item["type"]:
@@ -128,20 +137,35 @@ def _explain(item: Any) -> str:
             return f"{key} = {given!r}: {item['msg'][0].lower()}{item['msg'][1:]}"
 
 
-def _is_choice(parent: str, part: str) -> bool:
-    tables = {"data": lookup.DATA, "model": lookup.MODELS, "solver": lookup.SOLVERS, "gradient": lookup.GRADIENTS}
-    return part in tables.get(parent, {}) or (parent == "optimizer" and part in ("adam", "sgd"))
+def _sections(annotation: Any) -> dict[str, type[BaseModel]]:
+    """The sections that a field's annotation allows, by name (a section without a name: by its class's)."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        field = annotation.model_fields.get("name")
+        names = get_args(field.annotation) if field else (annotation.__name__,)
+        return dict.fromkeys(names, annotation)
+    return {name: section for part in get_args(annotation) for name, section in _sections(part).items()}
 
 
 def _section_at(path: list[str]) -> type[BaseModel] | None:
-    if not path:
-        return TrialSpec
-    tables = {"data": lookup.DATA, "model": lookup.MODELS, "solver": lookup.SOLVERS, "gradient": lookup.GRADIENTS}
-    if path[0] in tables and len(path) > 1 and path[1] in tables[path[0]]:
-        return tables[path[0]][path[1]].config
-    field = TrialSpec.model_fields.get(path[0])
-    annotation = field.annotation if field else None
-    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+    """The section that pydantic's error path leads to; names of chosen sections are steps of the path."""
+    section: type[BaseModel] | None = TrialSpec
+    choices: dict[str, type[BaseModel]] = {}
+    for part in path:
+        if part in choices:
+            section, choices = choices[part], {}
+            continue
+        field = section.model_fields.get(part) if section else None
+        choices = _sections(field.annotation) if field else {}
+        section = next(iter(choices.values())) if len(set(choices.values())) == 1 else None
+    return section
+
+
+def _is_choice(parents: list[str], part: str) -> bool:
+    """Whether `part` of an error path is the name of the section chosen at `parents`, which users never typed as a key."""
+    *before, parent = parents
+    section = _section_at(before)
+    field = section.model_fields.get(parent) if section else None
+    return field is not None and part in _sections(field.annotation)
 
 
 def _nearest(given: str, valid: list[str]) -> str:

@@ -36,32 +36,44 @@ class Exclude:
         return matches(cell, self.where) and (self.when is None or self.when(cell))
 
 
+# A test solver's name that stands for the one of the training, as it ended; also for models without ODE.
+TRAINED = "trained"
+
+
 @dataclass(frozen=True)
 class EvaluationGrid:
-    """Test solvers x steps for nets trained with K fixed steps: ceil(K * factor) for each factor, at least 1, or absolute `steps`.
+    """Test solvers, each at absolute `steps` or `tolerances`, or at `factors` of those of the training.
 
-    settings: other fields of `odecore.config.Evaluation`, such as split or limit. where: only trials of these cells.
+    factors: ceil(steps * factor), at least 1, or tolerance * factor. Fixed-step solvers take steps, adaptive ones tolerances; factors need a net
+    trained with the same kind. `trained` takes nothing. max_evaluations: cap of the adaptive ones. settings: other fields of
+    `odecore.config.Evaluation`, such as split or limit. where: only these cells.
     """
 
     name: str
-    solvers: Sequence[str]
+    solvers: Sequence[str] = (TRAINED,)
     factors: Sequence[float] = ()
     steps: Sequence[int] = ()
+    tolerances: Sequence[float] = ()
+    max_evaluations: int | None = None
     where: Where = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if bool(self.factors) == bool(self.steps):
-            raise UserError(f"evaluations {self.name!r}: give exactly one of factors and steps")
+        if bool(self.factors) and bool(self.steps or self.tolerances):
+            raise UserError(f"evaluations {self.name!r}: give either factors, or steps and tolerances")
 
 
 @dataclass(frozen=True)
 class ProbeGrid:
-    """Probe `probe` of nets trained with K fixed steps, under their training solver with ceil(K * factor) steps. settings: the probe's fields."""
+    """Probe `probe` under the training's solver at `factors` of its steps or tolerance, or under `solver`. settings: the probe's other fields.
+
+    `series` is recorded in training and takes no solver.
+    """
 
     name: str
     probe: str
     factors: Sequence[float] = (1,)
+    solver: Mapping[str, Any] | None = None
     where: Where = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -70,7 +82,8 @@ class ProbeGrid:
 class Scale:
     """A declared change of the whole study. label: the sentence that captions print.
 
-    overrides: dotted keys. axes: axis -> the values kept (zipped partners follow). evaluations and probes replace the study's own.
+    overrides: dotted keys that win over the base and over what an axis' labels set. axes: axis -> the values kept (zipped partners follow).
+    evaluations and probes replace the study's own.
     thin: of every axis not named in `axes` only the ends are kept, and of the seeds the first.
     """
 
@@ -89,6 +102,7 @@ class Study:
 
     base: the spec's sections, or dotted keys. zip: groups of axes that advance together. include: cells beyond the product. when: axis -> the
     condition under which it exists, on axes declared before it. testing: a study of the machinery, not of a paper. The first scale is the default.
+    overrides: of the scale it is at; they come after the axes.
     """
 
     name: str
@@ -108,6 +122,7 @@ class Study:
     paper: str = ""
     fidelity: str = ""
     testing: bool = False
+    overrides: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -192,7 +207,7 @@ class Study:
         kept_cells = [cell for cell in self.include if not any(cell[axis] in lost.get(axis, ()) for axis in cell)]
         return replace(
             study,
-            base={**study.base, **scale.overrides},
+            overrides=scale.overrides,
             include=kept_cells,
             seeds=scale.seeds if scale.seeds is not None else study.seeds[:1] if scale.thin else study.seeds,
             evaluations=study.evaluations if scale.evaluations is None else scale.evaluations,

@@ -14,6 +14,7 @@ from sweeps.errors import UserError
 # Command -> the module of this package that has a function of the command's name, in the order of `--help`.
 COMMANDS = {
     "studies": "studies",
+    "models": "models",
     "plan": "plan",
     "run": "run",
     "evaluate": "run",

@@ -11,6 +11,7 @@ import typer
 
 from sweeps.cli import DEFAULT_RESULTS, DryRunOption, OverridesArgument, ResultsOption, ScaleOption, StudyArgument
 from sweeps.cli.data import DataOption, check
+from sweeps.cli.installed import check_installed
 from sweeps.errors import InfrastructureError, UserError
 
 if TYPE_CHECKING:
@@ -112,19 +113,11 @@ def _submit(reference: str, overrides: list[str] | None, scale: str | None, fold
     if options.dry_run:
         print(f"{selection.plan_name}: would submit {words}, about {sum(e.seconds for e in chosen) / 60:.1f} core-minutes")
         return 0
-    _check_installed()
+    check_installed()
     check((entry.trial.spec for entry in chosen), options.data_root)
     print(f"{selection.plan_name}: {words}; results in {results.path}", file=sys.stderr)
     report = _execute(current, chosen, results, options, profile)
     return max(_summary(report, chosen, results, selection.plan_name), _untrained(untrained, reference))
-
-
-def _check_installed() -> None:
-    """Planning and figures do without torch; training does not."""
-    from importlib.util import find_spec
-
-    if missing := [name for name in ("torch", "torchvision", "torchdiffeq", "safetensors") if find_spec(name) is None]:
-        raise UserError(f"training needs {', '.join(missing)}, not installed here: pip install 'odesweep[train]'")
 
 
 def _execute(current: "Plan", chosen: list["Entry"], results: "Results", options: _Options, profile: "Profile") -> "ShardReport":

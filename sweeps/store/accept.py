@@ -36,7 +36,9 @@ def accept_derived(table: str, rows: pa.Table, accepted: pa.Table, retracted: Co
     accepted: what `accept_runs` gave. rows: each once, with the table's keys and finished_at.
     """
     rows = _final(rows, retracted)
-    rows = rows.filter(pc.is_in(_weights_key(rows), value_set=_weights_key(accepted)))
+    # Series belong to the training itself, so also to one that left no weights.
+    belongs = _attempt_key if table == "probe_series" else _weights_key
+    rows = rows.filter(pc.is_in(belongs(rows), value_set=belongs(accepted)))
     key = ("trial_id", "weights_sha256", KEYS[table][-1])
     if table == "evaluations":
         return smallest(rows, key, _ORDER)

@@ -41,32 +41,50 @@ def _fields(*groups: tuple[pa.DataType, str]) -> list[pa.Field]:
 
 
 # One column for each field of a trial's spec, named section_field; null where a family lacks the field.
+_NORM = "name groups grid_size interpolation momentum penalty"
 _SPEC = _fields(
     (_TEXT, "data_name"),
     (_INT, "data_dimension data_train_size data_test_size data_draw data_train_limit data_test_limit"),
-    (_TEXT, "data_source model_name"),
+    (_TEXT, "data_source data_standardize data_augment model_name"),
     (_INT, "model_width"),
+    (_TEXT, "model_kind"),
     (_FLOAT, "model_seconds"),
     (_TEXT, "model_fault"),
-    (_INT, "model_at_step"),
-    (_TEXT, "solver_name"),
+    (_INT, "model_at_step model_layers model_blocks model_channels model_order"),
+    (_TEXT, "model_backbone model_dynamics model_start model_stem model_output"),
+    (_BOOL, "model_bias model_time"),
+    (_FLOAT, "model_steer model_alpha model_beta model_gamma model_delta"),
+    *(
+        (kind, f"model_{slot}_{field}")
+        for slot in ("norm", "stem_norm", "residual_norm", "ode_norm")
+        for kind, field in zip((_TEXT, _INT, _INT, _TEXT, _FLOAT, _FLOAT), _NORM.split(), strict=True)
+    ),
+    (_FLOAT, "model_enorm_c"),
+    (_INT, "model_enorm_cycles"),
+    (_BOOL, "model_enorm_last_layer"),
+    (_TEXT, "model_enorm_dead_units solver_name"),
     (_INT, "solver_steps"),
     (_FLOAT, "solver_tolerance"),
     (_INT, "solver_max_evaluations"),
-    (_TEXT, "solver_backend gradient_name gradient_every"),
+    (_TEXT, "solver_backend solver_test gradient_name gradient_every"),
     (_FLOAT, "gradient_tolerance"),
     (_TEXT, "train_optimizer_name"),
     (_FLOAT, "train_optimizer_lr train_optimizer_weight_decay train_optimizer_momentum"),
     (_INT, "train_batch_size train_iterations train_epochs"),
     (_BOOL, "train_drop_last"),
     (_INT, "train_record_every"),
-    (_TEXT, "precision fidelity_accuracy_divisor"),
+    (_TEXT, "train_schedule_name train_schedule_drops train_schedule_unit"),
+    (_FLOAT, "train_schedule_factor train_schedule_start"),
+    (_INT, "train_schedule_every"),
+    (_FLOAT, "train_gradient_clip"),
+    (_TEXT, "train_also_test precision fidelity_accuracy_divisor"),
+    (_BOOL, "fidelity_anode_side_effects fidelity_momentum_reset"),
     (_INT, "seed"),
 )
 
 _EPOCH = _fields(
     (_INT, "iteration epoch"),
-    (_FLOAT, "loss_train accuracy_train loss_test accuracy_test learning_rate gradient_norm_max"),
+    (_FLOAT, "loss_train accuracy_train loss_test accuracy_test learning_rate gradient_norm_max bias_gradient_norm_max"),
     (_INT, "evaluations_forward evaluations_backward"),
     (_FLOAT, "train_seconds evaluate_seconds"),
     (_INT, "peak_memory_bytes"),
@@ -103,7 +121,7 @@ _EVALUATIONS = _fields(
     (_INT, "solver_max_evaluations"),
     (_TEXT, "solver_backend split"),
     (_INT, "limit batch_size"),
-    (_TEXT, "precision outcome outcome_detail"),
+    (_TEXT, "precision noise outcome outcome_detail"),
     (_INT, "samples correct"),
     (_FLOAT, "accuracy loss evaluations_per_batch seconds"),
     (_TIME, "finished_at"),
@@ -125,6 +143,8 @@ SCHEMAS: dict[str, pa.Schema] = {
     "evaluations": pa.schema(_EVALUATIONS),
     "probe_trajectory": pa.schema([*_PROBE, *_fields((_INT32, "point label step"), (_FLOAT, "t"), (_FLOAT32, "x1 x2"))]),
     "probe_decision_grid": pa.schema([*_PROBE, *_fields((_FLOAT32, "x1 x2 p1"))]),
+    "probe_layer_statistics": pa.schema([*_PROBE, *_fields((_INT32, "layer channel"), (_FLOAT, "t mean var"))]),
+    "probe_series": pa.schema([*_PROBE, *_fields((_INT, "iteration"), (_TEXT, "name"), (_FLOAT, "value"))]),
 }
 TABLES = tuple(SCHEMAS)
 

@@ -1,6 +1,8 @@
 """When does a trained neural ODE depend on its solver? Ott, Katiyar, Hennig & Tiemann (2021), ResNet After All, ICLR."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from sweeps.study import EvaluationGrid, ProbeGrid, Scale, Study
 
@@ -8,7 +10,7 @@ from sweeps.study import EvaluationGrid, ProbeGrid, Scale, Study
 FACTORS = (0.5, 0.75, 1, 1.5, 2)
 
 
-def sphere2_base(iterations: int, lr: float, record_every: int) -> dict[str, object]:
+def sphere2_base(iterations: int, lr: float, record_every: int) -> dict[str, Any]:
     """The flat neural ODE on two-dimensional spheres (Ott 2021, section 5 and code)."""
     return {
         "data": {"name": "spheres", "dimension": 2},
@@ -95,4 +97,87 @@ SPHERE2_FIXED = Study(
     },
 )
 
-STUDIES = (SPHERE2_FIXED,)
+DIMENSIONS = (3, 10, 900)
+SMOKE = "Smoke scale: 10 iterations, to see that everything runs; no result."
+FEW_STEPS: dict[str, Any] = {"train.iterations": 10, "train.record_every": 5}
+FEW_POINTS = {**FEW_STEPS, "train.batch_size": 16, "data.train_size": 200, "data.test_size": 100}
+FEW_IMAGES = {**FEW_STEPS, "data.train_limit": 64, "data.test_limit": 16, "train.batch_size": 16, "model.width": 8}
+
+
+def points(dimension: int) -> dict[str, Any]:
+    """Spheres of any dimension, the paper's recipe."""
+    return {**sphere2_base(iterations=10_000, lr=1e-4, record_every=500), "data.dimension": dimension}
+
+
+def images(name: str) -> dict[str, Any]:
+    """The flat neural ODE with 128 channels on images in [0, 1]: 40 epochs of 195 batches (Ott 2021, section 5 and code)."""
+    return {
+        "data": {"name": name},
+        "model": {"name": "flat_node", "width": 128},
+        "train": {"optimizer": {"name": "adam", "lr": 1e-4}, "batch_size": 256, "iterations": 7_800, "drop_last": True, "record_every": 195},
+    }
+
+
+# Data set -> its base, and what shrinks it to smoke scale.
+SETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    **{f"sphere{dimension}": (points(dimension), FEW_POINTS) for dimension in (2, *DIMENSIONS)},
+    "mnist": (images("mnist"), FEW_IMAGES),
+    "cifar10": (images("cifar10"), FEW_IMAGES),
+}
+LABELS = {"mnist": "MNIST", "cifar10": "CIFAR-10"} | {f"sphere{dimension}": f"Sphere{dimension}" for dimension in (2, *DIMENSIONS)}
+
+
+def scales(
+    name: str, small_axes: Mapping[str, Sequence[Any]], smoke_axes: Mapping[str, Sequence[Any]], tests: Sequence[EvaluationGrid]
+) -> dict[str, Scale]:
+    """Paper, small and smoke of a study on one data set. tests: of the smoke scale."""
+    base, smoke = SETS[name]
+    rate = {"train.record_every": 100, "train.optimizer.lr": 1e-3}
+    if name in ("mnist", "cifar10"):
+        small = Scale(
+            "Small scale: 600 iterations on 5,000 images with 16 channels at learning rate 1e-3, 3 seeds.",
+            overrides={**rate, "train.iterations": 600, "data.train_limit": 5_000, "data.test_limit": 1_000, "model.width": 16},
+            axes=small_axes,
+            seeds=range(3),
+        )
+    else:
+        small = Scale(
+            "Small scale: 1,000 iterations at learning rate 1e-3, part of the grid, 3 seeds.",
+            overrides={**rate, "train.iterations": 1_000},
+            axes=small_axes,
+            seeds=range(3),
+        )
+    iterations = base["train"]["iterations"]
+    return {
+        "paper": Scale(f"Paper scale: {iterations:,} iterations at learning rate 1e-4, 5 seeds."),
+        "small": small,
+        "smoke": Scale(SMOKE, overrides=smoke, axes=smoke_axes, evaluations=tests, thin=True),
+    }
+
+
+def fixed(name: str, last: int) -> Study:
+    """Solver dependence with fixed steps on one data set (Ott 2021, Figure 4 and supplement). last: the finest net has 2**last steps."""
+    return replace(
+        SPHERE2_FIXED,
+        name=f"ott2021/{name}-fixed",
+        title=f"Solver dependence on {LABELS[name]}, fixed-step solvers",
+        expected="Coarsely trained nets lose accuracy under any finer or better solver, finely trained ones do not (Ott 2021, supplement).",
+        base=SETS[name][0],
+        grid={"solver.name": ("euler", "rk4_38"), "solver.steps": powers_of_two(last)},
+        evaluations=figure4(),
+        probes=(),
+        scales=scales(
+            name,
+            {"solver.steps": (2, 8, 16) if name == "sphere900" else (2, 8, 32)},
+            {"solver.steps": (2, 8)},
+            limited(16, *figure4((1, 2), ("euler",))),
+        ),
+    )
+
+
+STUDIES = (
+    SPHERE2_FIXED,
+    *(fixed(f"sphere{dimension}", 8) for dimension in DIMENSIONS),
+    fixed("mnist", 6),
+    fixed("cifar10", 6),
+)

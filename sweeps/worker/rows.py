@@ -7,7 +7,7 @@ import traceback
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from odecore.config import Evaluation, ProbeConfig
+from odecore.config import Evaluation, ProbeConfig, Series
 from sweeps.spec import cell_id, eval_id, flatten, probe_id
 from sweeps.store import SCHEMAS, spec_columns
 from sweeps.worker.messages import Assignment, Context
@@ -127,12 +127,20 @@ def probe_rows(assignment: Assignment, probe: ProbeConfig, columns: dict[str, An
     """The rows of one probe, all with the same keys."""
     shared = _attached(f"probe_{probe.name}", assignment, weights_sha256) | {
         "probe_id": probe_id(probe),
-        "solver_name": probe.solver.name,
-        "solver_steps": getattr(probe.solver, "steps", None),
-        "solver_tolerance": getattr(probe.solver, "tolerance", None),
+        **_solver_columns(getattr(probe, "solver", None)),
     }
     names = list(columns)
     return [shared | dict(zip(names, values, strict=True)) for values in zip(*(columns[name].tolist() for name in names), strict=True)]
+
+
+def series_rows(assignment: Assignment, series: list[tuple[int, str, float]], weights_sha256: str | None) -> list[dict[str, Any]]:
+    """What the training recorded by iteration. Its rows belong to the attempt; a run that failed has them too, without weights."""
+    shared = _attached("probe_series", assignment, weights_sha256 or "") | {"probe_id": probe_id(Series())}
+    return [shared | {"iteration": iteration, "name": name, "value": _finite(value)} for iteration, name, value in series]
+
+
+def _solver_columns(solver: Any) -> dict[str, Any]:
+    return {f"solver_{name}": getattr(solver, name, None) for name in ("name", "steps", "tolerance")}
 
 
 def fingerprint_of(failure: BaseException) -> str:

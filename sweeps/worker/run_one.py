@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from odecore import data as datasets
+from odecore.config import Series
 from odecore.data import DataMissing, Dataset
 from odecore.models import build_model
 from odecore.training import checkpointing, probes
@@ -133,7 +134,8 @@ class _Trial:
             weights_sha256=sha256,
         )
         # From here on a restart republishes this very row instead of training again.
-        self._checkpoint(training.iteration, {"finished": json.dumps(row, default=str), "model": training.model.state_dict()})
+        finished = {"finished": json.dumps(row, default=str), "model": training.model.state_dict(), "series": training.series}
+        self._checkpoint(training.iteration, finished)
         LOG.info("%s at iteration %d; accuracy_test %s", outcome, training.iteration, row["accuracy_test"])
         return self._publish(row, training, sha256)
 
@@ -141,6 +143,7 @@ class _Trial:
         row = json.loads(state["finished"])
         row |= {name: datetime.fromisoformat(row[name]) for name in ("started_at", "finished_at")}
         training.model.load_state_dict(state["model"])
+        training.series = state["series"]
         LOG.info("was already finished; publishing attempt %s again", row["attempt_id"])
         if row["weights_sha256"]:
             self._keep_weights(training.model)
@@ -148,6 +151,8 @@ class _Trial:
 
     def _publish(self, row: dict[str, Any], training: Training, sha256: str | None) -> Ending:
         self.emit(Rows("runs", [row]))
+        if training.series:
+            self.emit(Rows("probe_series", rows.series_rows(self.assignment, training.series, sha256)))
         if sha256 is not None:
             self._after_training(training.model, sha256)
         return Ending(row["outcome"], row["outcome_detail"], iteration=training.iteration, finished={"accuracy_test": row["accuracy_test"]})
@@ -177,6 +182,8 @@ class _Trial:
         for probe in self.assignment.probes:
             if self.should_stop():
                 return
+            if isinstance(probe, Series):
+                continue  # recorded in training, published with the run
             columns = probes.compute(model, data, probe)
             self.emit(Rows(f"probe_{probe.name}", rows.probe_rows(self.assignment, probe, columns, sha256)))
 

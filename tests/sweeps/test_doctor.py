@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from command import odesweep
 
-from odecore.config.data import IMAGE_FILES
+from odecore.config.data import IMAGE_SETS
 from sweeps import doctor
 from sweeps.doctor import Finding, Level, Situation, folder, machine, software, studies, writing
 from sweeps.doctor.finding import TorchProbe
@@ -238,14 +238,14 @@ def test_few_open_files_and_no_shared_memory_are_warned_about(tmp_path: Path) ->
 def test_data_that_is_there_and_data_that_is_not(tmp_path: Path) -> None:
     without_root = {finding.name: finding for finding in studies.data_sets(Situation(tmp_path, None))}
     assert without_root["data mnist"].level is Level.WARNING
-    assert "no data folder is named; needed by demo-images" in without_root["data mnist"].text
-    for name in IMAGE_FILES["mnist"]:
+    assert "no data folder is named; needed by " in without_root["data mnist"].text
+    for name in IMAGE_SETS["mnist"].files:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
     assert levels(studies.data_sets(Situation(tmp_path, tmp_path)))["data mnist"] is Level.OK
-    (tmp_path / IMAGE_FILES["mnist"][2]).unlink()
+    (tmp_path / IMAGE_SETS["mnist"].files[2]).unlink()
     found = {finding.name: finding for finding in studies.data_sets(Situation(tmp_path, tmp_path))}
-    assert IMAGE_FILES["mnist"][2] in found["data mnist"].text
+    assert IMAGE_SETS["mnist"].files[2] in found["data mnist"].text
 
 
 def test_a_check_that_cannot_look_is_an_error_of_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_study import BASE, study
 
+from sweeps.derived import steps_for
 from sweeps.errors import UserError
-from sweeps.grid import cells, expand, steps_for
+from sweeps.grid import cells, expand
 from sweeps.study import EvaluationGrid, Exclude, ProbeGrid, Scale
 
 STEPS = st.lists(st.integers(1, 64), min_size=1, max_size=4, unique=True)
@@ -142,12 +143,12 @@ def test_evaluations_that_fall_together_keep_all_their_names() -> None:
 
 def test_test_solvers_use_the_backend_of_the_training() -> None:
     one = study(base=BASE | {"solver": {"name": "euler", "steps": 4, "backend": "torchdiffeq"}}, evaluations=[EvaluationGrid("f", ("rk4_38",), (1,))])
-    assert expand(one)[0].evaluations[0].evaluation.solver.backend == "torchdiffeq"
+    assert expand(one)[0].evaluations[0].evaluation.solver.backend == "torchdiffeq"  # type: ignore[union-attr]
 
 
 def test_probes_use_the_training_solver() -> None:
     one = study(probes=[ProbeGrid("figure", "decision_grid", factors=(1, 2), settings={"resolution": 7})])
-    found = [(p.probe.name, p.probe.solver.name, p.axes["steps"], p.axes["factor"]) for p in expand(one)[0].probes]
+    found = [(p.probe.name, p.axes["solver"], p.axes["steps"], p.axes["factor"]) for p in expand(one)[0].probes]
     assert found == [("decision_grid", "euler", "2", "1"), ("decision_grid", "euler", "4", "2")]
 
 

@@ -11,7 +11,8 @@ from store_rows import make
 
 from odecore.config import lookup
 from odecore.config.solver import FixedStep
-from sweeps.cost import PASSES, STAGES, Costs, counted_train_seconds, evaluations_per_solve, iterations, operations
+from sweeps.cost import PASSES, STAGES, Costs, counted_train_seconds, evaluations_per_solve, iterations
+from sweeps.operations import work
 from sweeps.overrides import Selection, select
 from sweeps.plan import look, plan, save
 from sweeps.spec import flatten, parse
@@ -93,7 +94,7 @@ def test_another_test_solver_trains_nothing() -> None:
     probes = {(trial.trial_id, one.probe_id) for trial in before.declared for one in trial.probes}
     current = plan(select(ONE, None, ["+evaluations.solver=heun"]), accepted, done, probes)
     assert not current.of("pending")
-    assert {one.evaluation.solver.name for entry in current.entries for one in entry.missing_evaluations} == {"heun"}
+    assert {one.evaluation.solver.name for entry in current.entries for one in entry.missing_evaluations} == {"heun"}  # type: ignore[union-attr]
     assert sum(len(entry.missing_evaluations) for entry in current.entries) == 6 * 2
 
 
@@ -179,10 +180,10 @@ def test_excluded_cells_come_with_their_reason() -> None:
     assert (excluded.reason, len(excluded.cells)) == ("too wide", 2)
 
 
-def test_operations_of_the_flat_net_are_twice_its_multiplications() -> None:
+def test_work_of_the_flat_net_is_its_multiplications() -> None:
     images = parse({**ONE.base, "data": {"name": "cifar10"}, "model": {"name": "flat_node", "width": 8}})
-    assert operations(images) == 2 * 32 * 32 * (3 * 8 + 8 * 8 * 9 + 8 * 3)
-    assert operations(parse(dict(ONE.base))) == 2 * 2 * (32 + 32 * 32 * 3 + 32)
+    assert work(images).inside == 32 * 32 * (3 * 8 + 8 * 8 * 9 + 8 * 3)
+    assert work(parse(dict(ONE.base))).inside == 2 * (32 + 32 * 32 * 3 + 32)
 
 
 def test_iterations_of_epochs() -> None:

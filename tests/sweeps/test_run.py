@@ -3,6 +3,7 @@
 import contextlib
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -150,7 +151,7 @@ def test_missing_data_is_said_before_anything_is_submitted(tmp_path: Path) -> No
         code, _, err = odesweep("run", "demo-images", *arguments, results=tmp_path / "results", **environment)
         assert code == 3
         assert len(err.strip().splitlines()) == 1
-        assert "MNIST/raw/train-images-idx3-ubyte" in err
+        assert ("MNIST/raw/train-images-idx3-ubyte" if arguments else "data set mnist: no data folder is named") in err
         assert "ODESWEEP_DATA" in err
     assert not list_submissions(Results(tmp_path / "results"))
 
@@ -202,7 +203,10 @@ def test_a_full_disk_keeps_what_was_done_and_the_same_command_goes_on(tmp_path: 
     try:
         driver = start("run", TINY, results=disk / "results", ODESWEEP_PUBLISH_RETRY_SECONDS="2", ODESWEEP_PUBLISH_SLICE_SECONDS="1000")
         wait_for(lambda: events(disk / "results", after))
+        # The trials are short: none of the driver's own writing may happen before the disk is full.
+        driver.send_signal(signal.SIGSTOP)
         fill(disk / "filler")
+        driver.send_signal(signal.SIGCONT)
         _, err = driver.communicate(timeout=100)
         assert driver.returncode == 3
         assert "No space left" in err
@@ -219,9 +223,10 @@ def test_a_full_disk_keeps_what_was_done_and_the_same_command_goes_on(tmp_path: 
 
 def fill(path: Path) -> None:
     """Write until nothing more fits, to the last block."""
-    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(4096))
+    for size in (2**20, 4096):
+        with path.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(size))
 
 
 def test_results_of_a_newer_version_are_refused_in_one_line(copy: Path) -> None:

@@ -1,0 +1,194 @@
+"""Are neural ODEs a match for residual nets? Gladzik (2019), engineering thesis, experiments D1 to D8."""
+
+from typing import Any
+
+from sweeps.studies.scales import small_images, smoke_images
+from sweeps.study import ProbeGrid, Scale, Study
+
+BACKPROP, ADJOINT = {"gradient.name": "backprop"}, {"gradient.name": "adjoint"}
+GRADIENTS = {"without adjoint": BACKPROP, "adjoint": ADJOINT}
+SGD: dict[str, Any] = {"name": "sgd", "lr": 0.1, "momentum": 0.9}
+# The thesis plots the accuracy on the training images under the test transform; the true test accuracy stands beside it in every row.
+ON_TRAINING_IMAGES = {"label": "train_images", "split": "train"}
+ACCURACY_ON_TRAINING_IMAGES = (ProbeGrid("figures", "series"),)
+FIDELITY = (
+    "Accuracy is recorded on the training images, as the thesis does, and on the test set. rtol = atol. Channel means and deviations: not printed. "
+    "Seconds are comparable as ratios only."
+)
+
+
+def drops(epochs: int) -> list[int]:
+    """The learning rate is divided by 10 after every 0.3 of the epochs (Gladzik 2019, section 5)."""
+    return [round(share * epochs / 10) for share in (3, 6, 9)]
+
+
+def base(data: str, epochs: int, optimizer: dict[str, Any] | None = None, tolerance: float = 1e-3, constant: bool = False) -> dict[str, Any]:
+    """ODENet with one block (Gladzik 2019, sections 2 and 5)."""
+    return {
+        "data": {"name": data, "standardize": "channel", "augment": "resize32_crop28"},
+        "model": {"name": "groupnorm_odenet"},
+        "solver": {"name": "dopri5", "tolerance": tolerance},
+        "train": {
+            "optimizer": optimizer or SGD,
+            "schedule": None if constant else {"name": "steps", "drops": drops(epochs)},
+            "batch_size": 128,
+            "epochs": epochs,
+            "also_test": [ON_TRAINING_IMAGES],
+        },
+    }
+
+
+def resnet(blocks: int) -> dict[str, Any]:
+    """ResNet2, 4 or 8."""
+    return {"model.kind": "residual", "model.blocks": blocks, "solver": None}
+
+
+def smoke(overrides: dict[str, Any], axes: dict[str, Any] | None = None) -> Scale:
+    """Smoke scale that keeps the accuracy on the training images."""
+    return smoke_images(overrides, axes=axes, probes=ACCURACY_ON_TRAINING_IMAGES)
+
+
+def scales(epochs: int, data: str = "", schedule: bool = True) -> dict[str, Scale]:
+    """Paper, small and smoke of one experiment."""
+    few: dict[str, Any] = {"train.schedule.drops": drops(10)} if schedule else {}
+    made_up: dict[str, Any] = {"data.source": "generated"} if data in ("qmnist", "cifar100") else {}
+    return {
+        "paper": Scale(f"Paper scale: {epochs} epochs, 3 seeds (the thesis: one)."),
+        "small": small_images(10, few, train_images=3_000, test_images=1_000),
+        "smoke": smoke({**made_up, **({"train.schedule.drops": [1]} if schedule else {})}),
+    }
+
+
+def _study(name: str, title: str, question: str, expected: str, grid: dict[str, Any], based: dict[str, Any], **rest: Any) -> Study:
+    return Study(
+        name=f"gladzik2019/{name}",
+        paper="Gladzik 2019",
+        title=title,
+        question=question,
+        expected=expected,
+        fidelity=rest.pop("fidelity", FIDELITY),
+        base=based,
+        grid=grid,
+        seeds=range(3),
+        probes=ACCURACY_ON_TRAINING_IMAGES,
+        **rest,
+    )
+
+
+D1 = _study(
+    "d1",
+    "MNIST: gradients through the solver or by the adjoint",
+    "Do both gradients reach the same accuracy, and what does the adjoint cost?",
+    "About 99 % on the training images for both; the adjoint takes 24 % more time per epoch (Gladzik 2019, section 5.1).",
+    {"gradient": GRADIENTS},
+    base("mnist", 30),
+    scales=scales(30),
+)
+D2 = _study(
+    "d2",
+    "QMNIST: gradients through the solver or by the adjoint",
+    "Does the same hold on QMNIST?",
+    "About 99.5 % on the training images for both; the adjoint takes 31 % more time per epoch (Gladzik 2019, section 5.2).",
+    {"gradient": GRADIENTS},
+    base("qmnist", 60),
+    scales=scales(60, "qmnist"),
+)
+NETS = {
+    "ODENet without adjoint": BACKPROP,
+    "ODENet adjoint": ADJOINT,
+    "ResNet2": resnet(2),
+    "ResNet4": resnet(4),
+    "ResNet8": resnet(8),
+}
+D3 = _study(
+    "d3",
+    "Fashion-MNIST: ODENet against ResNet2, 4 and 8",
+    "Which net is most accurate, and how much slower is the ODENet?",
+    "All above 90 %; ResNet2 best; ODENets 5 to 8 times slower than ResNet2 and 4 (Gladzik 2019, section 5.3).",
+    {"net": NETS},
+    base("fashion_mnist", 50),
+    scales={**scales(50), "smoke": smoke({"train.schedule.drops": [1]}, axes={"net": tuple(NETS)})},
+)
+D4 = _study(
+    "d4",
+    "Fashion-MNIST: two ODE blocks",
+    "Does a second ODE block help?",
+    "Little gain, fewer evaluations per block (20); the direct method is the slower one (Gladzik 2019, section 5.3).",
+    {"gradient": GRADIENTS},
+    {**base("fashion_mnist", 50), "model.blocks": 2},
+    scales=scales(50),
+)
+CIFAR_NETS = {name: NETS[name] for name in ("ODENet without adjoint", "ODENet adjoint", "ResNet4", "ResNet8")}
+D5 = _study(
+    "d5",
+    "CIFAR-10: ODENet against ResNet4 and 8",
+    "Is the ODENet a match for the residual nets on harder images?",
+    "Residual nets clearly better; ODENets converge to a limit (Gladzik 2019, section 5.4).",
+    {"net": CIFAR_NETS},
+    base("cifar10", 100),
+    scales={**scales(100), "smoke": smoke({"train.schedule.drops": [1]}, axes={"net": tuple(CIFAR_NETS)})},
+)
+D6 = _study(
+    "d6",
+    "CIFAR-10: tighter tolerances",
+    "Does a smaller tolerance make the ODENet more accurate?",
+    "34 and 52 evaluations instead of 26, no gain (Gladzik 2019, section 5.4).",
+    {"solver.tolerance": (1e-4, 1e-5)},
+    {**base("cifar10", 25, {"name": "adam", "lr": 1e-3}, constant=True), "gradient": {"name": "adjoint"}},
+    scales=scales(25, schedule=False),
+    fidelity=f"{FIDELITY} The thesis does not say which gradient; the adjoint is used here.",
+)
+ADAM = {"train.optimizer": {"name": "adam", "lr": 0.1}}
+D7_NETS = {
+    "ResNet4": resnet(4),
+    "ResNet8": resnet(8),
+    "ODENet without adjoint, SGD": BACKPROP,
+    "ODENet adjoint, SGD": ADJOINT,
+    "ODENet without adjoint, Adam": {**BACKPROP, **ADAM},
+    "ODENet adjoint, Adam": {**ADJOINT, **ADAM},
+}
+D7 = _study(
+    "d7",
+    "CIFAR-100: ODENet with SGD and Adam against ResNet4 and 8",
+    "Is the ODENet a match on 100 classes, and does Adam help?",
+    "Residual nets clearly better (Gladzik 2019, section 5.5); Adam at learning rate 0.1, as written, probably diverges.",
+    {"net": D7_NETS},
+    base("cifar100", 100),
+    scales={
+        **scales(100, "cifar100"),
+        "smoke": smoke({"data.source": "generated", "train.schedule.drops": [1]}, axes={"net": tuple(D7_NETS)}),
+    },
+)
+D7_ADAM = _study(
+    "d7-adam",
+    "CIFAR-100: Adam at a learning rate that trains",
+    "Would Adam have helped with learning rate 1e-3 instead of 1e-1?",
+    "Unknown; the thesis prints 1e-1, with which Adam probably diverges.",
+    {"gradient": GRADIENTS},
+    base("cifar100", 100, {"name": "adam", "lr": 1e-3}),
+    scales=scales(100, "cifar100"),
+)
+D8 = _study(
+    "d8",
+    "CIFAR-100: two additional ODENets for 200 epochs",
+    "Does longer training help?",
+    "No; the ODENets converge to a limit (Gladzik 2019, section 5.5).",
+    {"gradient": GRADIENTS},
+    base("cifar100", 200, {"name": "adam", "lr": 0.1}),
+    scales=scales(200, "cifar100"),
+    fidelity=f"{FIDELITY} Which two nets is not said; Adam with and without adjoint is used here, drops at 60, 120 and 180.",
+)
+CROSSING = Study(
+    name="gladzik2019/crossing",
+    paper="Gladzik 2019",
+    title="What a neural ODE cannot do: exchange two points on a line",
+    question="Do the paths of z' = -2z from -1 and 1 cross, with one Euler step and with many?",
+    expected="One Euler step exchanges the points, paths cross; with many steps they meet only at infinity (Gladzik 2019, Figure 5.10).",
+    fidelity="Drawn anew from a field with the same property; the thesis copies the figure from Dupont et al. 2019.",
+    base={"data": {"name": "line"}, "model": {"name": "crossing"}, "solver.name": "euler", "train": {"iterations": 0}},
+    grid={"solver.steps": (1, 2, 64)},
+    probes=(ProbeGrid("figure5.10", "trajectory", settings={"points": 2}),),
+    scales={name: Scale("Nothing is trained: two points.") for name in ("paper", "small", "smoke")},
+)
+
+STUDIES = (D1, D2, D3, D4, D5, D6, D7, D7_ADAM, D8, CROSSING)

@@ -1,0 +1,124 @@
+"""Ott 2021 with adaptive solvers, adjoint gradients, steps and tolerances adapted in training, and the fan that needs no training."""
+
+from dataclasses import replace
+
+from sweeps.studies.ott2021 import LABELS, SETS, SPHERE2_FIXED, figure4, limited, points, scales
+from sweeps.study import EvaluationGrid, ProbeGrid, Scale, Study
+
+# Which tolerances were used is partly read off figures.
+TOLERANCES = tuple(10.0**-exponent for exponent in range(1, 8))
+
+
+def adaptive_tests(factors: tuple[float, ...] = (0.1, 1, 10)) -> tuple[EvaluationGrid, ...]:
+    """Figure 4c and d: nets trained with Fehlberg 2(1) under both solvers, nets trained with Dormand-Prince under itself."""
+    return (
+        EvaluationGrid("figure4", ("fehlberg2", "dopri5"), factors=factors, where={"solver.name": "fehlberg2"}),
+        EvaluationGrid("figure4", ("dopri5",), factors=factors, where={"solver.name": "dopri5"}),
+    )
+
+
+def adaptive(name: str) -> Study:
+    """Solver dependence with a tolerance on one data set (Ott 2021, Figure 4c and d)."""
+    return Study(
+        name=f"ott2021/{name}-adaptive",
+        paper="Ott 2021",
+        title=f"Solver dependence on {LABELS[name]}, adaptive solvers",
+        question="Does a fixed tolerance make a net independent of its solver?",
+        expected="No: with large tolerances accuracy changes under smaller ones; a critical tolerance exists (Ott 2021, Figure 4c and d).",
+        fidelity=(
+            "Which tolerances were used is partly read off figures. Solves end on t = 1; the paper's torchdiffeq steps past it and interpolates "
+            "(solver.backend = torchdiffeq does that)."
+        ),
+        base=SETS[name][0],
+        grid={"solver.name": ("fehlberg2", "dopri5"), "solver.tolerance": TOLERANCES},
+        seeds=range(5),
+        evaluations=adaptive_tests(),
+        scales=scales(name, {"solver.tolerance": (1e-1, 1e-3, 1e-5)}, {"solver.tolerance": (1e-1, 1e-3)}, limited(16, *adaptive_tests((1, 0.1)))),
+    )
+
+
+ADJOINT = replace(
+    SPHERE2_FIXED,
+    name="ott2021/sphere2-adjoint",
+    title="Solver dependence on Sphere2 with adjoint gradients",
+    question="Do nets trained by the adjoint depend on their solver in the same way?",
+    expected="Yes (Ott 2021, supplement).",
+    base={**SETS["sphere2"][0], "gradient": {"name": "adjoint"}},
+    evaluations=figure4(),
+    probes=(),
+    scales=scales("sphere2", {"solver.steps": (2, 8, 32)}, {"solver.steps": (2, 64)}, limited(16, *figure4((1, 2), ("euler",)))),
+)
+ADAPTED_SERIES = (ProbeGrid("figure5", "series"),)
+ADAPTATION = Study(
+    name="ott2021/adaptation",
+    paper="Ott 2021",
+    title="Step size adaptation in training",
+    question="Does adapting the step size in training give the accuracy of a grid search over step sizes, without one?",
+    expected="Sphere2: 98.9 % at 100.5 evaluations; CIFAR-10: 55.0 % at 21.9; the number of steps oscillates (Ott 2021, Table 1 and Figure 5).",
+    fidelity="At most 500 steps. Evaluations count all calls of f in training, checks included, per iteration.",
+    base={"train": {"record_every": 50}},
+    grid={
+        "set": {name: dict(base) for name, (base, _) in SETS.items()},
+        "pair": {
+            "Euler, midpoint": {"solver": {"name": "adapted_euler", "test": "midpoint"}},
+            "Euler, RK4": {"solver": {"name": "adapted_euler", "test": "rk4_38"}},
+            "midpoint, RK4": {"solver": {"name": "adapted_midpoint", "test": "rk4_38"}},
+        },
+    },
+    seeds=range(5),
+    probes=ADAPTED_SERIES,
+    scales={
+        "paper": Scale("Paper scale: 10,000 iterations on spheres, 7,800 on images, learning rate 1e-4, 5 seeds."),
+        "small": Scale(
+            "Small scale: 2,000 iterations at learning rate 1e-3 on Sphere2, 3 seeds.",
+            overrides={"train.iterations": 2_000, "train.optimizer.lr": 1e-3},
+            axes={"set": ("sphere2",)},
+            seeds=range(3),
+        ),
+        "smoke": Scale(
+            "Smoke scale: 60 iterations, one check of the step size; no result.",
+            overrides={"train.iterations": 60, "train.record_every": 30, "train.batch_size": 16},
+            axes={"set": ("sphere2", "sphere10"), "pair": ("Euler, midpoint", "Euler, RK4", "midpoint, RK4")},
+            thin=True,
+        ),
+    },
+)
+TOLERANCE_ADAPTATION = Study(
+    name="ott2021/tolerance-adaptation",
+    paper="Ott 2021",
+    title="Tolerance adaptation in training",
+    question="Does adapting the tolerance make nets trained with adaptive solvers independent of them?",
+    expected="Accuracy as with the best fixed tolerance (Ott 2021, supplement).",
+    fidelity="Evaluations of the current iteration decide; the authors' code reads them from an uninitialized array. Floor of the tolerance 1e-12.",
+    base=points(2),
+    grid={"solver": {name: {"solver": {"name": f"adapted_{name}", "tolerance": 1e-6}} for name in ("fehlberg2", "dopri5")}},
+    seeds=range(5),
+    probes=ADAPTED_SERIES,
+    scales={
+        "paper": Scale("Paper scale: 10,000 iterations at learning rate 1e-4, 5 seeds."),
+        "small": Scale(
+            "Small scale: 1,000 iterations at learning rate 1e-3, 3 seeds.",
+            overrides={"train.iterations": 1_000, "train.record_every": 50, "train.optimizer.lr": 1e-3},
+            seeds=range(3),
+        ),
+        "smoke": Scale(
+            "Smoke scale: 60 iterations, one check of the tolerance; no result.",
+            overrides={"train.iterations": 60, "train.record_every": 30, "train.batch_size": 16, "solver.tolerance": 1e-3},
+            thin=True,
+        ),
+    },
+)
+FAN = Study(
+    name="ott2021/fan",
+    paper="Ott 2021",
+    title="Lady Windermere's fan",
+    question="Can the end points of a fixed field be separable with a coarse step and not with a fine one?",
+    expected="Separable with h = 10^-2.5, not with 10^-3.5 (Ott 2021, Figure 3a and b).",
+    fidelity="The paper does not print the field's constants; these were found by a search for its statement.",
+    base={"data": {"name": "fan"}, "model": {"name": "windermere_fan"}, "train": {"iterations": 0}},
+    grid={"solver": {"h = 10^-2.5": {"solver": {"name": "euler", "steps": 316}}, "h = 10^-3.5": {"solver": {"name": "euler", "steps": 3162}}}},
+    probes=(ProbeGrid("figure3", "trajectory", settings={"points": 4}),),
+    scales={name: Scale("Nothing is trained: four points, two step sizes.") for name in ("paper", "small", "smoke")},
+)
+
+STUDIES = (*(adaptive(name) for name in SETS), ADJOINT, ADAPTATION, TOLERANCE_ADAPTATION, FAN)
