@@ -201,11 +201,25 @@ def _restrict(study: Study, declared: list[PlannedTrial], overrides: Sequence[Ov
             _check(override, labels, "among the evaluations", addable=axis != "grid")
             selected = [replace(trial, evaluations=_matching(trial.evaluations, axis, wanted)) for trial in selected]
         else:
-            _check(override, [trial.axes[override.key] for trial in declared if override.key in trial.axes], "on the axis")
+            labels = [trial.axes[override.key] for trial in declared if override.key in trial.axes]
+            override = replace(override, values=_with_commas(override, labels))
+            _check(override, labels, "on the axis")
+            wanted = {text(value) for value in override.values}
             selected = [trial for trial in selected if trial.axes.get(override.key) in wanted]
     if not selected:
         raise UserError(f"no trial of {study.name} has {' and '.join(map(str, overrides))} at once")
     return selected
+
+
+def _with_commas(override: Override, labels: Iterable[str]) -> tuple[Any, ...]:
+    """The values, those put together again that are one label with a comma in it, such as `Baseline, bias`."""
+    known = set(labels)
+    pieces, found = list(override.values), []
+    while pieces:
+        length = next((n for n in range(len(pieces), 1, -1) if ",".join(map(text, pieces[:n])) in known), 1)
+        found.append(",".join(map(text, pieces[:length])) if length > 1 else pieces[0])
+        pieces = pieces[length:]
+    return tuple(found)
 
 
 def _matching(evaluations: Iterable[PlannedEvaluation], axis: str, wanted: set[str]) -> tuple[PlannedEvaluation, ...]:

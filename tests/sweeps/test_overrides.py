@@ -144,6 +144,14 @@ def test_values_as_people_type_them(text: str, values: tuple[Any, ...]) -> None:
     assert [type(value) for value in override.values] == [type(value) for value in values]
 
 
+def test_labels_with_commas_are_typed_as_they_are() -> None:
+    report = find("enorm2019/report")
+    one = select(report, "smoke", ["method=Baseline, bias"]).selected
+    assert {t.axes["method"] for t in one} == {"Baseline, bias"}
+    two = select(report, "smoke", ["method=BN,Baseline, bias"]).selected
+    assert {t.axes["method"] for t in two} == {"BN", "Baseline, bias"}
+
+
 def test_a_float_that_is_whole_is_on_an_axis_of_whole_numbers() -> None:
     assert len(select(ONE, None, ["solver.steps=4.0"]).selected) == len(WIDTHS) * 3
 
