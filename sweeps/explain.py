@@ -103,6 +103,8 @@ def _why(watch: Watch, trial_id: str, status: list[TrialStatus], rows: list[dict
         return f"{status[0].outcome}{detail} (odesweep logs {trial_id[:12]}; odesweep retry {trial_id[:12]})"
     if any(row["standing"] == "taken back by retry" for row in rows):
         return "its row was taken back by retry and it has not been trained again since"
+    if status and status[0].queued:
+        return f"SLURM has it as task {status[0].queued}" + ("" if attempts else "; never started")
     if not attempts:
         return "never started"
     return f"started {len(attempts)} times, the last attempt {_words(watch, trial_id, attempts[-1], now)}; the next run goes on with it"

@@ -3,10 +3,11 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sweeps.errors import UserError
+from sweeps.inflight import InFlight, Sky, tasks
 from sweeps.limits import Limits
 from sweeps.store import FINAL_OUTCOMES, EventReader, Results, StoreView, list_plans, read_plan, uncollected
 from sweeps.store import Attempt as Row
@@ -20,7 +21,10 @@ SHORTEST_PREFIX = 4
 
 @dataclass(frozen=True)
 class TrialStatus:
-    """One planned trial. outcome: of its accepted row, or of its last row when it failed. attempt: the one that is running."""
+    """One planned trial. outcome: of its accepted row, or of its last row when it failed. attempt: the one that is running.
+
+    queued: its task under SLURM and the task's state, such as "123_4 PENDING (Priority)", while there is one.
+    """
 
     trial_id: str
     axes: dict[str, str]
@@ -30,17 +34,22 @@ class TrialStatus:
     predicted_seconds: float
     missing_evaluations: int
     missing_probes: int
+    queued: str | None = None
 
 
 @dataclass(frozen=True)
 class StudyStatus:
-    """All trials of one plan. workers: how many work on it now. eta_seconds: until nothing is pending; None when nobody works on it."""
+    """All trials of one plan. workers: how many work on it now. eta_seconds: until nothing is pending; None when nobody works on it.
+
+    notes: what SLURM says, or that it does not answer, in one line each.
+    """
 
     plan: str
     title: str
     trials: tuple[TrialStatus, ...]
     workers: int
     eta_seconds: float | None
+    notes: tuple[str, ...] = ()
 
     def of(self, state: State) -> list[TrialStatus]:
         """Trials in that state."""
@@ -68,15 +77,19 @@ def fold(
     now: float,
     claim_seconds: float,
     alive: Alive,
+    queued: Mapping[str, str] | None = None,
+    notes: tuple[str, ...] = (),
 ) -> StudyStatus:
-    """The status of a plan's rows `planned` at `now` (epoch seconds), from rows and events read before."""
-    trials = tuple(_trial(row, view, history, now, claim_seconds, alive) for row in planned)
+    """The status of a plan's rows `planned` at `now` (epoch seconds), from rows and events read before. queued: trial -> its task under SLURM."""
+    trials = tuple(_trial(row, view, history, now, claim_seconds, alive, (queued or {}).get(row["trial_id"])) for row in planned)
     running = [trial for trial in trials if trial.attempt is not None]
     workers = len({trial.attempt.worker for trial in running if trial.attempt})
-    return StudyStatus(plan, title, trials, workers, _eta_seconds(trials, history, workers, now))
+    return StudyStatus(plan, title, trials, workers, _eta_seconds(trials, history, workers, now), notes)
 
 
-def _trial(planned: Mapping[str, Any], view: StoreView, history: History, now: float, claim_seconds: float, alive: Alive) -> TrialStatus:
+def _trial(
+    planned: Mapping[str, Any], view: StoreView, history: History, now: float, claim_seconds: float, alive: Alive, queued: str | None
+) -> TrialStatus:
     trial_id = planned["trial_id"]
     accepted = view.accepted.get(trial_id)
     running = history.running(trial_id, now, claim_seconds, alive)
@@ -92,6 +105,7 @@ def _trial(planned: Mapping[str, Any], view: StoreView, history: History, now: f
         planned["predicted_seconds"] or 0.0,
         sum(due and (trial_id, weights, one["eval_id"]) not in view.done_evaluations for one in planned["evaluations"]),
         sum(due and (trial_id, weights, one["probe_id"]) not in view.done_probes for one in planned["probes"]),
+        queued if state != "done" else None,
     )
 
 
@@ -133,6 +147,7 @@ class Watch:
         self.history = History()
         self.events: list[dict[str, Any]] = []
         self.claim_seconds = Limits.from_environment().claim_seconds
+        self.sky = Sky(results)
         self._reader = EventReader(results)
         self.refresh()
 
@@ -142,13 +157,32 @@ class Watch:
             self.view.refresh()
             new = self._reader.poll()
             self.history.add(new)
+            self.sky.told.add(new)
             self.events += new
 
     def study(self, plan: str) -> StudyStatus:
         """Status of the saved plan of that name. Raises UserError if there is none."""
         saved = read_plan(self.results, plan)
+        flight = self.sky.look()
         with uncollected():
-            return fold(plan, saved.metadata["title"], saved.rows(), self.view, self.history, time.time(), self.claim_seconds, process_alive)
+            known = (self.view, self.history, time.time(), self.claim_seconds, process_alive)
+            status = fold(plan, saved.metadata["title"], saved.rows(), *known, flight.trials)
+        return replace(status, notes=self._notes(status, flight))
+
+    def _notes(self, status: StudyStatus, flight: InFlight) -> tuple[str, ...]:
+        """What SLURM says of the plan's trials that are not done."""
+        open_ = {trial.trial_id for trial in status.trials if trial.state != "done"}
+        notes = []
+        if queued := {trial.queued for trial in status.trials if trial.queued}:
+            states = Counter(" ".join(task.split()[1:]) for task in queued)
+            notes.append(f"SLURM: {', '.join(f'{tasks(n)} {state}' for state, n in states.most_common())}")
+        if unknown := open_ & flight.unknown:
+            notes.append(f"SLURM: {flight.problem}; nobody can tell whether {len(unknown)} trials are still queued")
+        elif queued and flight.problem:
+            notes.append(f"SLURM: {flight.problem}; counted by what the tasks told last")
+        if ended := self.sky.ended(open_ - flight.trials.keys() - flight.unknown):
+            notes.append(f"SLURM ended {', '.join(f'{tasks(n)} as {state}' for state, n in ended.items())}: `odesweep run` goes on with their trials")
+        return tuple(notes)
 
     def running(self) -> set[str]:
         """Trials that somebody works on now."""
@@ -191,5 +225,6 @@ class Watch:
 
 
 def in_flight(results: Results) -> set[str]:
-    """Trials that somebody works on now, as far as events tell."""
-    return Watch(results).running()
+    """Trials that somebody works on now, as far as events tell, and those that SLURM has queued."""
+    watch = Watch(results)
+    return watch.running() | watch.sky.look().trials.keys()

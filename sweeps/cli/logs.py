@@ -9,6 +9,7 @@ from sweeps.cli import DEFAULT_RESULTS, ResultsOption
 from sweeps.errors import UserError
 
 if TYPE_CHECKING:
+    from sweeps.status import Watch
     from sweeps.store import Results
 
 TrialArgument = Annotated[str, typer.Argument(metavar="TRIAL", help="At least 4 digits of a trial's id; `odesweep plan STUDY --json` lists them.")]
@@ -25,12 +26,29 @@ def logs(trial: TrialArgument, results: ResultsOption = DEFAULT_RESULTS) -> None
         raise UserError(f"no trial begins with {trial!r} in {watch.results.path}; give at least 4 digits of its id")
     starts = [event for event in watch.events if event["event"] == "started" and event.get("log")]
     mine = [event for event in starts if event["trial_id"] == trial_id]
-    if not mine:
+    if not mine and not _show_tasks(watch, trial_id):
         raise UserError(f"trial {trial_id[:12]} has no log in {watch.results.logs}: it was never started")
     for number, event in enumerate(mine, 1):
         at = datetime.fromtimestamp(event["at"], UTC).isoformat(timespec="seconds")
         print(f"== attempt {number}, {at}, {event['host']}, {event['log']}")
         print(_section(watch.results, event, starts), end="")
+
+
+def _show_tasks(watch: "Watch", trial_id: str) -> bool:
+    """Of a trial that never started, what SLURM's tasks that have it on their list printed; whether there is such a task."""
+    from sweeps.inflight import Sky
+
+    found, sky = False, Sky(watch.results, cancelled=True)
+    for one in sorted(sky.sendings(), key=lambda one: one.created_at):
+        shards = [shard for shard, trials in sky.trials(one.submission_id).items() if trial_id in trials]
+        for index in {shard // one.slots for shard in shards}:
+            name = f"{one.job_id}_{index}" if one.tasks > 1 else f"{one.job_id}"
+            state = sky.look().trials.get(trial_id, "not queued any more")
+            print(f"== task {name} of SLURM, {state}; this trial was never started in it")
+            path = watch.results.state / "submitit" / one.submission_id / f"{name}_0_log.out"
+            print(path.read_text(errors="replace") if path.is_file() else f"(it has printed nothing: there is no {path})")
+            found = True
+    return found
 
 
 def _section(results: "Results", event: dict[str, Any], starts: list[dict[str, Any]]) -> str:

@@ -1,8 +1,8 @@
-"""`odesweep run` and `odesweep evaluate`: submit what is missing to an executor and show how it goes."""
+"""`odesweep run` and `odesweep evaluate`: what is missing of a study goes to an executor."""
 
-import shlex
 import sys
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,166 +15,171 @@ from sweeps.cli.installed import check_installed
 from sweeps.errors import InfrastructureError, UserError
 
 if TYPE_CHECKING:
+    from sweeps.inflight import InFlight
     from sweeps.plan import Entry, Plan
-    from sweeps.profiles import Profile
     from sweeps.store import Results
     from sweeps.worker.report import ShardReport
 
-ExecutorOption = Annotated[str, typer.Option("--executor", help="Where to run: inline (one slot here) or ray (Ray Tune, here or on a cluster).")]
+ExecutorOption = Annotated[
+    str, typer.Option("--executor", help="Where to run: inline (one slot here), ray (Ray Tune, here or on a cluster) or slurm (job arrays).")
+]
 LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="Submit at most this many trials.")]
 ThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, help="Threads of one slot; else OMP_NUM_THREADS, else all CPUs.")]
-ProfileOption = Annotated[str | None, typer.Option("--profile", help="CPUs and GPUs of one slot: a TOML file or a name (executor ray).")]
+ProfileOption = Annotated[
+    str | None, typer.Option("--profile", help="CPUs and GPUs of one slot, and options of sbatch: a TOML file or a name (executors ray, slurm).")
+]
 AddressOption = Annotated[str | None, typer.Option("--address", help="An existing Ray cluster, such as auto or host:6379 (executor ray).")]
+WaitOption = Annotated[bool, typer.Option("--wait", help="Stay until everything submitted has ended (executor slurm; the others always do).")]
+ResubmitOption = Annotated[
+    bool, typer.Option("--resubmit", help="Submit trials again of which SLURM cannot say whether they are still queued (executor slurm).")
+]
 VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Show what the worker prints.")]
 PdbOption = Annotated[bool, typer.Option("--pdb", help="Run in this very process and stop in the debugger at an exception (executor inline).")]
 
 
 @dataclass(frozen=True)
-class _Options:
-    """The options of both commands."""
+class Options:
+    """What both commands are given. train: False fills evaluations and probes only."""
 
+    study: str
+    overrides: list[str]
     executor: str
+    scale: str | None
     limit: int | None
     threads: int | None
     data_root: Path | None
-    verbose: bool
-    dry_run: bool
     profile: str | None
     address: str | None
+    wait: bool
+    resubmit: bool
+    verbose: bool
+    pdb: bool
+    dry_run: bool
     train: bool
-    pdb: bool = False
 
 
-def run(
-    study: StudyArgument,
-    overrides: OverridesArgument = None,
-    executor: ExecutorOption = "inline",
-    scale: ScaleOption = None,
-    results: ResultsOption = DEFAULT_RESULTS,
-    limit: LimitOption = None,
-    threads: ThreadsOption = None,
-    data_root: DataOption = None,
-    profile: ProfileOption = None,
-    address: AddressOption = None,
-    verbose: VerboseOption = False,
-    pdb: PdbOption = False,
-    dry_run: DryRunOption = False,
-) -> int:
-    """Train what is pending, evaluate what is not, publish every row. Run it again to resume, or to fill a grid that has grown."""
-    options = _Options(executor, limit, threads, data_root, verbose, dry_run, profile, address, train=True, pdb=pdb)
-    return _submit(study, overrides, scale, results, options)
+def _command(help_text: str, *, train: bool) -> Callable[..., int]:
+    """A command with the options that both have."""
+
+    def command(
+        study: StudyArgument,
+        overrides: OverridesArgument = None,
+        executor: ExecutorOption = "inline",
+        scale: ScaleOption = None,
+        results: ResultsOption = DEFAULT_RESULTS,
+        limit: LimitOption = None,
+        threads: ThreadsOption = None,
+        data_root: DataOption = None,
+        profile: ProfileOption = None,
+        address: AddressOption = None,
+        wait: WaitOption = False,
+        resubmit: ResubmitOption = False,
+        verbose: VerboseOption = False,
+        pdb: PdbOption = False,
+        dry_run: DryRunOption = False,
+    ) -> int:
+        given = (study, overrides or [], executor, scale, limit, threads, data_root, profile, address, wait, resubmit, verbose, pdb, dry_run)
+        return _run(results, Options(*given, train=train))
+
+    command.__doc__ = help_text
+    return command
 
 
-def evaluate(
-    study: StudyArgument,
-    overrides: OverridesArgument = None,
-    executor: ExecutorOption = "inline",
-    scale: ScaleOption = None,
-    results: ResultsOption = DEFAULT_RESULTS,
-    limit: LimitOption = None,
-    threads: ThreadsOption = None,
-    data_root: DataOption = None,
-    profile: ProfileOption = None,
-    address: AddressOption = None,
-    verbose: VerboseOption = False,
-    dry_run: DryRunOption = False,
-) -> int:
-    """Fill missing evaluations and probes from kept weights; never trains."""
-    options = _Options(executor, limit, threads, data_root, verbose, dry_run, profile, address, train=False)
-    return _submit(study, overrides, scale, results, options)
+run = _command(
+    "Train what is pending, evaluate what is not, publish every row. Run it again to resume, or to fill a grid that has grown.", train=True
+)
+evaluate = _command("Fill missing evaluations and probes from kept weights; never trains.", train=False)
 
 
-def _submit(reference: str, overrides: list[str] | None, scale: str | None, folder: Path, options: _Options) -> int:
-    from sweeps.execute import EXECUTORS
+def _run(folder: Path, options: Options) -> int:
     from sweeps.overrides import select
     from sweeps.plan import look, save
     from sweeps.profiles import load
     from sweeps.store import Results
     from sweeps.studies import find
 
-    if options.executor not in EXECUTORS:
-        raise UserError(f"unknown executor {options.executor!r}; choose from {', '.join(EXECUTORS)}")
-    if options.pdb and options.executor != "inline":
-        raise UserError(f"--pdb needs the trial in this process; use --executor inline instead of {options.executor}")
-    if options.executor != "ray" and (options.profile or options.address):
-        raise UserError(f"--profile and --address are for executor ray, not {options.executor}")
+    _check_options(options)
     profile = load(options.profile)
     results = Results(folder)
-    selection = select(find(reference), scale, overrides or ())
-    current, costs = look(results, selection)
+    selection = select(find(options.study), options.scale, options.overrides)
+    flight = _in_flight(results, options)
+    current, costs = look(results, selection, flight.trials)
     if not options.dry_run:
-        save(results, selection, costs, reference)
-    chosen = [entry for entry in current.entries if entry.submits and (options.train or entry.state == "done")][: options.limit]
+        save(results, selection, costs, options.study)
+    _check_known(current, flight, options)
+    chosen = [one for one in current.entries if one.submits and (options.train or one.state == "done")]
+    chosen = [one for one in chosen if one.trial.trial_id not in flight.trials][: options.limit]
+    flying = [one for one in current.entries if one.trial.trial_id in flight.trials and (one.state == "in_flight" or one.submits)]
     untrained = 0 if options.train else len(current.of("pending"))
-    if not chosen:
-        print(f"{selection.plan_name}: nothing to do; {_counts(Counter(e.outcome or 'not trained' for e in current.entries))}")
-        return _untrained(untrained, reference)
+    if flying:
+        print(f"{selection.plan_name}: {len(flying)} in flight already ({_tasks(flight)})", file=sys.stderr)
+    if not chosen and not (options.wait and flying):
+        states = Counter(e.outcome or ("in flight" if e.state == "in_flight" else "not trained") for e in current.entries)
+        print(f"{selection.plan_name}: nothing to {'submit' if flying else 'do'}; {counts(states)}")
+        return _untrained(untrained, options.study)
     words = f"{sum(e.state == 'pending' for e in chosen)} to train, {sum(e.state == 'done' for e in chosen)} to evaluate only"
     if options.dry_run:
         print(f"{selection.plan_name}: would submit {words}, about {sum(e.seconds for e in chosen) / 60:.1f} core-minutes")
+        if options.executor == "slurm":
+            from sweeps.cli.submit import show_scripts
+
+            show_scripts(current, chosen, results, options, profile)
         return 0
     check_installed()
     check((entry.trial.spec for entry in chosen), options.data_root)
     print(f"{selection.plan_name}: {words}; results in {results.path}", file=sys.stderr)
-    report = _execute(current, chosen, results, options, profile)
-    return max(_summary(report, chosen, results, selection.plan_name), _untrained(untrained, reference))
+    from sweeps.cli.submit import submit
+
+    done = submit(current, chosen, flying if options.wait else [], results, options, profile)
+    if done.report is None:
+        print(f"{selection.plan_name}: {done.words}; odesweep status {options.study} --watch shows how it goes")
+        return max(1 if done.left_out else 0, _untrained(untrained, options.study))
+    watched = [*chosen, *(flying if options.wait else [])]
+    return max(_summary(done.report, watched, results, selection.plan_name), _untrained(untrained, options.study))
 
 
-def _execute(current: "Plan", chosen: list["Entry"], results: "Results", options: _Options, profile: "Profile") -> "ShardReport":
-    from datetime import UTC, datetime
-    from importlib import import_module
-
-    from sweeps.cli.progress import RunDisplay
+def _check_options(options: Options) -> None:
     from sweeps.execute import EXECUTORS
-    from sweeps.execute.base import Job
-    from sweeps.limits import Limits
-    from sweeps.shards import balance, shard_count
-    from sweeps.store import write_submission
-    from sweeps.worker.tasks import Task
 
-    limits = Limits.from_environment()
-    tasks = [Task.from_entry(entry) for entry in chosen]
-    metadata = {
-        "study": current.selection.study.name,
-        "scale": current.selection.scale,
-        "executor": options.executor,
-        "command": shlex.join(["odesweep", *sys.argv[1:]]),
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    module, _, function = EXECUTORS[options.executor].partition(":")
-    try:
-        execute = getattr(import_module(module), function)
-    except ModuleNotFoundError as error:
-        extra = f"odesweep[{options.executor}]"
-        raise UserError(f"executor {options.executor} needs {error.name}, which is not installed: pip install '{extra}'") from None
-    shards = balance(tasks, shard_count(len(tasks), options.executor, profile))
-    rows = [task.to_row(shard, index) for shard, members in enumerate(shards) for index, task in enumerate(members)]
-    submission = write_submission(results, rows, metadata)
-    with RunDisplay(len(tasks), follow=options.verbose, bars=not options.pdb) as display:
-        job = Job(
-            results,
-            submission,
-            options.executor,
-            display,
-            limits,
-            options.data_root,
-            options.threads,
-            debug=options.pdb,
-            profile=profile,
-            address=options.address,
+    if options.executor not in EXECUTORS:
+        raise UserError(f"unknown executor {options.executor!r}; choose from {', '.join(EXECUTORS)}")
+    if options.pdb and options.executor != "inline":
+        raise UserError(f"--pdb needs the trial in this process; use --executor inline instead of {options.executor}")
+    if options.address and options.executor != "ray":
+        raise UserError(f"--address is for executor ray, not {options.executor}")
+    if options.profile and options.executor == "inline":
+        raise UserError("--profile is for executors ray and slurm, not inline")
+
+
+def _in_flight(results: "Results", options: Options) -> "InFlight":
+    """What SLURM has of this folder, for every executor alike; jobs whose sender died are noted on the way."""
+    from sweeps.inflight import Sky
+    from sweeps.store import EventReader
+
+    sky = Sky(results)
+    sky.told.add(EventReader(results).poll())
+    if options.executor == "slurm" and not options.dry_run:
+        from sweeps.cli.submit import slurm
+
+        slurm().adopt_lost(results, sky)
+    return sky.look()
+
+
+def _check_known(current: "Plan", flight: "InFlight", options: Options) -> None:
+    lost = [entry for entry in current.of("pending") if entry.trial.trial_id in flight.unknown]
+    if lost and options.train and not options.resubmit:
+        raise InfrastructureError(
+            f"cannot tell whether {len(lost)} trials are still queued: {flight.problem}; try again where squeue works, or submit them once more "
+            "with --resubmit"
         )
-        try:
-            return execute(job)
-        except (UserError, KeyboardInterrupt):
-            raise
-        except Exception:
-            if options.pdb:
-                import pdb  # noqa: T100 - this is what --pdb asks for
-                import traceback
 
-                traceback.print_exc()
-                pdb.post_mortem()
-            raise
+
+def _tasks(flight: "InFlight") -> str:
+    if flight.problem:
+        return f"as events tell; {flight.problem}"
+    return counts(Counter({state.lower(): n for state, n in flight.tasks.items()})) + " tasks" if flight.tasks else "sent a moment ago"
+
+
 
 
 def _summary(report: "ShardReport", chosen: list["Entry"], results: "Results", plan_name: str) -> int:
@@ -185,7 +190,7 @@ def _summary(report: "ShardReport", chosen: list["Entry"], results: "Results", p
     accepted = StoreView(results).accepted
     ids = [entry.trial.trial_id for entry in chosen]
     outcomes = {one: accepted[one].outcome if one in accepted else report.outcomes.get(one, "not finished") for one in ids}
-    print(f"{plan_name}: {_counts(Counter(outcomes.values()))}" + (f"; {report.evaluated} evaluated without training" if report.evaluated else ""))
+    print(f"{plan_name}: {counts(Counter(outcomes.values()))}" + (f"; {report.evaluated} evaluated without training" if report.evaluated else ""))
     unsettled = {trial_id: outcome for trial_id, outcome in outcomes.items() if outcome not in FINAL_OUTCOMES or trial_id in report.unevaluated}
     for trial_id, outcome in unsettled.items():
         if detail := report.unevaluated.get(trial_id) or report.details.get(trial_id):
@@ -203,5 +208,6 @@ def _untrained(count: int, reference: str) -> int:
     return 1 if count else 0
 
 
-def _counts(counter: Counter[str]) -> str:
+def counts(counter: Counter[str]) -> str:
+    """Such as "3 completed, 1 crashed"."""
     return ", ".join(f"{n} {name}" for name, n in counter.most_common())

@@ -66,6 +66,8 @@ def as_dict(study: "StudyStatus") -> dict[str, Any]:
         "plan": study.plan,
         "workers": study.workers,
         "eta_seconds": study.eta_seconds,
+        "notes": study.notes,
+        "queued": sum(trial.queued is not None for trial in study.trials),
         **counts,
         "outcomes": outcomes,
         "missing_evaluations": sum(trial.missing_evaluations for trial in study.trials),
@@ -97,6 +99,8 @@ def _view(studies: list["StudyStatus"], details: bool) -> Any:
 
 
 def _headline(study: "StudyStatus") -> str:
+    from rich.markup import escape
+
     from sweeps.cli.plan import count, duration
 
     parts = [f"{len(study.of('done'))} of {count(len(study.trials), 'trial')} done", *_words(study.outcomes("done"), "completed")]
@@ -107,7 +111,7 @@ def _headline(study: "StudyStatus") -> str:
         parts.append(f"{missing} evaluations or probes of trained nets missing")
     if study.eta_seconds is not None:
         parts.append(f"{count(study.workers, 'worker')}, about {duration(study.eta_seconds)} to go")
-    return f"[bold]{study.plan}[/bold]  " + ", ".join(parts)
+    return "\n".join([f"[bold]{study.plan}[/bold]  " + ", ".join(parts), *(escape(note) for note in study.notes)])
 
 
 def _words(outcomes: dict[str, int], usual: str = "") -> list[str]:

@@ -26,6 +26,7 @@ class Job:
     """One submission on its way to an executor.
 
     threads: of one slot; None for what the profile or the machine gives. address: of a Ray cluster. debug: let a trial's exceptions through.
+    study_file: the user's own, if the study comes from one.
     """
 
     results: Results
@@ -40,6 +41,7 @@ class Job:
     profile: Profile = field(default_factory=Profile)
     address: str | None = None
     exclusive: bool = True
+    study_file: Path | None = None
 
     def rows(self) -> list[dict[str, Any]]:
         """The submission's rows, all shards."""
@@ -59,20 +61,24 @@ class Job:
         return Context(self.results.path, self.data_root, threads, self.limits, provenance.collect() | origin, self.device, self.exclusive)
 
 
-def default_threads() -> int:
-    """OMP_NUM_THREADS if set, else the CPUs that this process may use. Raises UserError for nonsense."""
+def default_threads(cpus: int | None = None) -> int:
+    """OMP_NUM_THREADS if set, else the slot's CPUs, else those that this process may use. Raises UserError for nonsense."""
     text = os.environ.get("OMP_NUM_THREADS")
     if text is None:
-        return len(os.sched_getaffinity(0))
+        return cpus or len(os.sched_getaffinity(0))
     if not text.isdigit() or int(text) < 1:
         raise UserError(f"OMP_NUM_THREADS = {text!r} is not a number of threads")
     return int(text)
 
 
+def host_name() -> str:
+    """This machine's name as part of a file's."""
+    return "".join(letter if letter.isalnum() or letter == "-" else "-" for letter in socket.gethostname().partition(".")[0]) or "host"
+
+
 def new_worker_id() -> str:
     """Unique for every worker ever started; says where it ran."""
-    host = "".join(letter if letter.isalnum() or letter == "-" else "-" for letter in socket.gethostname().partition(".")[0])
-    return f"{host or 'host'}-{os.getpid()}-{uuid4().hex[:8]}"
+    return f"{host_name()}-{os.getpid()}-{uuid4().hex[:8]}"
 
 
 class StopRequest:

@@ -9,7 +9,18 @@ from sweeps.store.python import uncollected
 from sweeps.store.read import read_table
 from sweeps.store.retractions import Retractions, read_retractions, write_retraction
 from sweeps.store.schema import FINAL_OUTCOMES, OUTCOMES, SCHEMAS, TABLES, SchemaError, check_rows, spec_columns
-from sweeps.store.submissions import Submission, cancel_submission, is_cancelled, list_submissions, read_submission, write_submission
+from sweeps.store.submissions import (
+    Sent,
+    Submission,
+    cancel_submission,
+    is_cancelled,
+    list_submissions,
+    read_sent,
+    read_submission,
+    settings_of,
+    write_sent,
+    write_submission,
+)
 from sweeps.store.view import Attempt, StoreView
 from sweeps.store.write import Writer
 
@@ -25,6 +36,7 @@ __all__ = [
     "Results",
     "Retractions",
     "SchemaError",
+    "Sent",
     "StoreView",
     "Submission",
     "Writer",
@@ -42,11 +54,14 @@ __all__ = [
     "publish_table",
     "read_plan",
     "read_retractions",
+    "read_sent",
     "read_submission",
     "read_table",
+    "settings_of",
     "spec_columns",
     "uncollected",
     "write_plan",
     "write_retraction",
+    "write_sent",
     "write_submission",
 ]

@@ -1,6 +1,7 @@
 """Submissions: what one `run` or `evaluate` handed to an executor, immutable, written before anything is started."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -9,7 +10,7 @@ import pyarrow as pa
 from sweeps.errors import UserError
 from sweeps.store.files import list_folder, one_line, publish_bytes, publish_table
 from sweeps.store.folders import Results, check_name
-from sweeps.store.parquet import load_metadata, load_required
+from sweeps.store.parquet import load_metadata, load_required, warn_once
 from sweeps.store.schema import SUBMISSION, check_keys, to_table
 
 METADATA = ("study", "scale", "executor", "command", "created_at")
@@ -26,10 +27,28 @@ class Submission(NamedTuple):
         """One dict per trial, in the order they were submitted."""
         return self.table.to_pylist()
 
+    def settings(self) -> dict[str, Any]:
+        """How its trials run, as given to `write_submission`."""
+        return settings_of(self.metadata)
 
-def write_submission(results: Results, rows: Sequence[Mapping[str, Any]], metadata: Mapping[str, str]) -> str:
-    """Publish a submission and return its id. Raises SchemaError for wrong columns or metadata, InfrastructureError if it cannot be written."""
+
+class Sent(NamedTuple):
+    """What a scheduler made of a submission. job_id: of its array, None when none was queued. user: who sent it."""
+
+    job_id: str | None
+    user: str
+
+
+def write_submission(
+    results: Results, rows: Sequence[Mapping[str, Any]], metadata: Mapping[str, str], settings: Mapping[str, Any] | None = None
+) -> str:
+    """Publish a submission and return its id. settings: plain values for whoever runs it on another machine.
+
+    Raises SchemaError for wrong columns or metadata, InfrastructureError if it cannot be written.
+    """
     check_keys("metadata of a submission", metadata, METADATA)
+    if settings is not None:
+        metadata = {**metadata, "settings": json.dumps(settings)}
     for row in rows:
         check_keys("submission", row, SUBMISSION.names)
     table = to_table(SUBMISSION, rows)
@@ -47,12 +66,38 @@ def read_submission(results: Results, submission_id: str) -> Submission:
     return Submission(submission_id, *load_required(path, SUBMISSION, _missing(results, submission_id)))
 
 
-def list_submissions(results: Results) -> dict[str, dict[str, str]]:
-    """submission_id -> metadata of every submission there is; one that cannot be read is skipped with a warning."""
+def list_submissions(results: Results, known: Collection[str] = ()) -> dict[str, dict[str, str]]:
+    """submission_id -> metadata of every submission there is, less those `known`; one that cannot be read is skipped with a warning."""
     with one_line(f"cannot read {results.submissions}", "check permissions and the disk"):
         ids = [name.removesuffix(".parquet") for name in list_folder(results.submissions) if name.endswith(".parquet")]
-        loaded = {one: load_metadata(results.submissions / f"{one}.parquet") for one in ids}
+        loaded = {one: load_metadata(results.submissions / f"{one}.parquet") for one in ids if one not in known}
     return {one: metadata for one, metadata in loaded.items() if metadata is not None}
+
+
+def settings_of(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """The settings in a submission's metadata; empty for one that has none."""
+    return json.loads(metadata.get("settings", "{}"))
+
+
+def write_sent(results: Results, submission_id: str, sent: Sent) -> None:
+    """Note which job a submission became. Raises InfrastructureError if it cannot be written."""
+    path = results.submissions / f"{check_name(submission_id)}.jobs"
+    with one_line(f"cannot write {path}", "the job is queued and will be found again by its comment"):
+        publish_bytes(path, json.dumps(sent._asdict()).encode(), replace=True)
+
+
+def read_sent(results: Results, submission_id: str) -> Sent | None:
+    """Which job a submission became; None while nobody has noted that, or not readably."""
+    path = results.submissions / f"{check_name(submission_id)}.jobs"
+    try:
+        noted = json.loads(path.read_bytes())
+        job_id, user = noted["job_id"], noted["user"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError):
+        warn_once(str(path), f"skipped {path}: it does not say which job a submission became")
+        return None
+    return Sent(None if job_id is None else str(job_id), str(user))
 
 
 def cancel_submission(results: Results, submission_id: str) -> None:

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from odecore.training.checkpointing import furthest_iteration
@@ -15,6 +15,14 @@ from sweeps.worker.tasks import Task
 # Looking at the folder may take this share of the time, and is done at least this often: for short trials on a fast disk nearly every time.
 LOOK_SHARE = 0.02
 LOOK_MAXIMUM_SECONDS = 10.0
+
+
+Fits = Callable[[Task], bool]
+
+
+def always(_task: Task) -> bool:
+    """There is time for everything."""
+    return True
 
 
 class Verdict(NamedTuple):
@@ -55,14 +63,16 @@ class Chooser:
         """Take in the events written since the last time."""
         self.history.add(self._reader.poll())
 
-    def next(self) -> Task | None:
-        """The next task, or None when all that are left are settled."""
+    def next(self, fits: Fits = always) -> Task | None:
+        """The next task that fits, or None when all that are left are settled or do not fit."""
         self.look()
         claimed: list[Task] = []
         for trial_id in self._order():
             left = self._left_of(self.tasks[trial_id])
             if left is None:
                 del self.tasks[trial_id]
+            elif not fits(left):
+                continue
             elif self._others(trial_id):
                 claimed.append(left)
             else:

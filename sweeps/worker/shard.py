@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from sweeps.spec import flatten
 from sweeps.store import EventLog, Results, is_cancelled
-from sweeps.worker.choose import Chooser, Verdict
+from sweeps.worker.choose import Chooser, Fits, Verdict, always
 from sweeps.worker.guard import Guard
 from sweeps.worker.messages import Alive, Assignment, Checkpointed, Context, Ending, Message, Progress, Rows
 from sweeps.worker.publisher import CannotPublish, Publisher
@@ -22,6 +22,8 @@ from sweeps.worker.tasks import Task
 SAME_CRASHES_ALLOWED = 3
 # A trial longer than this is published at once: its row is worth a file.
 AT_ONCE_SECONDS = 5.0
+# Why a shard stops whose next trial would not end before the time limit.
+NO_TIME = "no time left for another trial"
 
 
 def run_shard(
@@ -34,13 +36,14 @@ def run_shard(
     log: Path,
     stop_cause: Callable[[], str | None],
     watcher: Watcher,
+    fits: Fits = always,
 ) -> ShardReport:
     """Run every task that nobody has finished; returns when none is left, or early with the reason in the report.
 
     The slot stays the caller's, who closes it; log: where its process writes. stop_cause: asked all the time; a text ends the shard after a
-    checkpoint.
+    checkpoint. fits: whether there is time to begin a task.
     """
-    return _Shard(tasks, context, slot, submission_id, worker_id, log, stop_cause, watcher).run()
+    return _Shard(tasks, context, slot, submission_id, worker_id, log, stop_cause, watcher, fits).run()
 
 
 class _Shard:
@@ -56,8 +59,9 @@ class _Shard:
         log: Path,
         stop_cause: Callable[[], str | None],
         watcher: Watcher,
+        fits: Fits,
     ) -> None:
-        self.context, self.slot, self.log, self.stop_cause, self.watcher = context, slot, log, stop_cause, watcher
+        self.context, self.slot, self.log, self.stop_cause, self.watcher, self.fits = context, slot, log, stop_cause, watcher, fits
         self.submission_id = submission_id
         self.results = Results(context.results)
         self.flat_specs = {task.trial_id: flatten(task.spec) for task in tasks}
@@ -73,10 +77,12 @@ class _Shard:
         self.events.append("worker_started", submission_id=self.submission_id, executor=self.context.provenance["executor"])
         try:
             self._check_cancelled()
-            while not self._stopping() and (task := self.chooser.next()) is not None:
+            while not self._stopping() and (task := self.chooser.next(self.fits)) is not None:
                 self._run_task(task)
                 self.publisher.publish_if_due()
                 self._check_cancelled()
+            if self.report.stopped is None and self.report.infrastructure is None and self.chooser.tasks:
+                self.report.stopped = NO_TIME
         except CannotPublish as error:
             self.report.infrastructure = str(error)
         finally:

@@ -52,8 +52,8 @@ def events(results: Path, name: str | None = None) -> list[dict[str, Any]]:
 def children(pid: int) -> list[int]:
     """Processes that `pid` started."""
     try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except FileNotFoundError:
+        return [int(child) for thread in Path(f"/proc/{pid}/task").iterdir() for child in (thread / "children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
         return []
 
 

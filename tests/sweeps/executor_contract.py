@@ -5,6 +5,7 @@ import os
 import signal
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command import LONG, TINY, events, odesweep, running, runs, science, start, trial_process, wait_for
@@ -36,6 +37,10 @@ class ExecutorContract:
 
     def run(self, *arguments: str, results: Path, **environment: str) -> tuple[int, str, str]:
         return odesweep("run", *arguments, *self.arguments, results=results, **environment)
+
+    def trial_of(self, event: dict[str, Any]) -> int:
+        """The process that trains for the worker of an event."""
+        return trial_process(event["pid"])
 
     def test_rows_a_second_run_a_seed_and_a_test_solver_added(self, tmp_path: Path) -> None:
         results = tmp_path / "results"
@@ -86,7 +91,7 @@ class ExecutorContract:
         results = tmp_path / "results"
         driver = start("run", LONG, *self.arguments, results=results, **OFTEN)
         checkpoint = wait_for(lambda: events(results, "checkpoint"))[-1]
-        os.kill(trial_process(checkpoint["pid"]), signal.SIGKILL)
+        os.kill(self.trial_of(checkpoint), signal.SIGKILL)
         out, err = driver.communicate(timeout=150)
         assert driver.returncode == 0, err
         assert "2 completed" in out

@@ -67,7 +67,7 @@ def test_planning_and_looking_load_no_torch(arguments: tuple[str, ...], tmp_path
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("plan", "nope"), "no study 'nope'; choose from demo, "),
+        (("plan", "nope"), "no study 'nope'; choose from "),
         (("plan", "demo", "solver.steps=0"), "solver.steps = 0 is not on the axis (2, 64, 1, 8)"),
         (("plan", "demo", "+solver.steps=0"), "solver.steps = 0: input should be greater than 0"),
         (("plan", "demo", "seed=abc"), "seed = abc: seeds are whole numbers"),
@@ -81,7 +81,7 @@ def test_planning_and_looking_load_no_torch(arguments: tuple[str, ...], tmp_path
         (("logs", "abcd"), "no trial begins with 'abcd'"),
         (("retry", "demo"), "no saved plan of study demo"),
         (("retry", "demo", "--outcome", "crahsed"), "unknown outcome 'crahsed'; choose from completed, "),
-        (("cancel", "nope"), "no study 'nope'; choose from demo, "),
+        (("cancel", "nope"), "no study 'nope'; choose from "),
         (("pln",), "No such command 'pln'"),
     ],
 )

@@ -1,0 +1,49 @@
+"""The code a queued array will run: a copy of the packages made when it was sent, so that editing the checkout changes nothing in the queue."""
+
+import hashlib
+from pathlib import Path
+
+from sweeps.errors import UserError
+from sweeps.store import Results, publish_bytes
+from sweeps.store.files import one_line
+
+PACKAGES = ("odecore", "sweeps", "analysis")
+ROOT = Path(__file__).parents[2]
+
+
+def code(study_file: Path | None = None) -> dict[str, bytes]:
+    """The files of the imported packages, and the user's own study file, by their places in the copy."""
+    paths = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
+    files = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in paths}
+    if study_file:
+        try:
+            files[f"study/{study_file.name}"] = study_file.read_bytes()
+        except OSError as error:
+            raise UserError(f"cannot copy {study_file}: {error.strerror}") from None
+    return files
+
+
+def content_hash(files: dict[str, bytes]) -> str:
+    """Of all names and contents, 16 hex digits."""
+    digest = hashlib.sha256()
+    for name, content in sorted(files.items()):
+        digest.update(f"{name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()[:16]
+
+
+def folder(results: Results, files: dict[str, bytes]) -> Path:
+    """Where the copy of these files is."""
+    return results.state / "code" / content_hash(files)
+
+
+def write(results: Results, files: dict[str, bytes]) -> Path:
+    """Make the copy, or what is missing of it (scratch disks remove old files). Raises InfrastructureError when it cannot be written."""
+    path = folder(results, files)
+    with one_line(f"cannot copy the code to {path}", "nothing was submitted"):
+        for name, content in files.items():
+            target = path / name
+            if not target.is_file() or target.read_bytes() != content:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                publish_bytes(target, content, replace=True)
+    return path

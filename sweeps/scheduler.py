@@ -1,0 +1,176 @@
+"""SLURM's own commands: squeue, sacct, scontrol, sacctmgr, scancel. Each may be missing, slow or wrong; what they say is a hint."""
+
+import getpass
+import pwd
+import re
+import subprocess
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+# A controller under load answers within its own limit of 10 s, or says that it does not; nobody wants to wait longer for a hint.
+ANSWER_SECONDS = 15.0
+# Squeue three times and sacct once a minute stay under six queries in any minute.
+QUEUE_SECONDS = 20.0
+ACCOUNTING_SECONDS = 60.0
+# Slurm's default; a cluster that does not say has this.
+MAX_ARRAY_SIZE = 1001
+_ACCOUNTED = "JobID,State,NodeList,Reason,Comment"
+# States from which a task does not come back by itself.
+OVER = frozenset(("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"))
+
+
+class NoAnswer(Exception):
+    """A command is missing, failed or took too long; the message is one line."""
+
+
+@dataclass(frozen=True)
+class ArrayTask:
+    """One task of an array (or a single job, index 0). state: SLURM's word; comment: the submission's id; reason: why it waits or ended."""
+
+    job_id: str
+    index: int
+    state: str
+    node: str
+    reason: str
+    comment: str
+
+    @property
+    def name(self) -> str:
+        """As squeue shows it."""
+        return f"{self.job_id}_{self.index}"
+
+    @property
+    def live(self) -> bool:
+        """Waiting, running, or on its way back into the queue."""
+        return self.state not in OVER
+
+
+def ask(*command: str, seconds: float = ANSWER_SECONDS) -> str:
+    """What a command prints. Raises NoAnswer."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL)
+    except FileNotFoundError:
+        raise NoAnswer(f"{command[0]} is not on this machine") from None
+    except subprocess.TimeoutExpired:
+        raise NoAnswer(f"{command[0]} did not answer within {seconds:.0f} s") from None
+    except OSError as error:
+        raise NoAnswer(f"{command[0]}: {error.strerror}") from None
+    if done.returncode:
+        said = [line for line in done.stderr.strip().splitlines() if line]
+        raise NoAnswer(said[-1] if said else f"{command[0]} ended with exit code {done.returncode}")
+    return done.stdout
+
+
+def squeue(users: Collection[str] = ()) -> list[ArrayTask]:
+    """Tasks that wait, run, or ended a few minutes ago (MinJobAge), of these users or of oneself. Raises NoAnswer."""
+    names = {getpass.getuser(), *filter(_known, users)}
+    return parse_squeue(ask("squeue", "-r", "-h", "-t", "all", "-u", ",".join(sorted(names)), "-o", "%i|%T|%N|%r|%k"))
+
+
+def _known(user: str) -> bool:
+    """Squeue refuses a whole list with one name in it that this machine does not know."""
+    try:
+        pwd.getpwnam(user)
+    except (KeyError, ValueError):
+        return False
+    return True
+
+
+def parse_squeue(text: str) -> list[ArrayTask]:
+    """Lines of "id|state|node|reason|comment"; others are skipped."""
+    found = []
+    for line in text.splitlines():
+        fields = line.split("|", 4)
+        if len(fields) == 5 and (place := _place(fields[0])):
+            found.append(ArrayTask(*place, *fields[1:]))
+    return found
+
+
+def sacct(job_ids: Collection[str]) -> list[ArrayTask]:
+    """The same tasks as accounting knows them, also long after their end. Raises NoAnswer."""
+    return parse_sacct(ask("sacct", "-n", "-X", "-P", "-j", ",".join(sorted(job_ids)), "-o", _ACCOUNTED))
+
+
+def sacct_named(job_name: str) -> list[ArrayTask]:
+    """As `sacct`, of today's jobs of that name, which accounting always keeps; comments it may not. Raises NoAnswer."""
+    return parse_sacct(ask("sacct", "-n", "-X", "-P", "--name", job_name, "-o", _ACCOUNTED))
+
+
+def parse_sacct(text: str) -> list[ArrayTask]:
+    """Lines of sacct; "CANCELLED by 1000" is CANCELLED."""
+    lines = [line.split("|", 4) for line in text.splitlines()]
+    return parse_squeue("\n".join("|".join([one[0], one[1].partition(" ")[0], *one[2:]]) for one in lines if len(one) == 5))
+
+
+def _place(job: str) -> tuple[str, int] | None:
+    """Job and index of "123_4" or "123"."""
+    matched = re.fullmatch(r"(\d+)(?:_(\d+))?", job)
+    return (matched.group(1), int(matched.group(2) or 0)) if matched else None
+
+
+def cancel(job_ids: Collection[str]) -> None:
+    """End jobs; of jobs that have ended already nothing is heard. Raises NoAnswer."""
+    ask("scancel", *sorted(job_ids))
+
+
+def max_array_size() -> int:
+    """How many tasks one array may have: indices 0 to MaxArraySize - 1."""
+    try:
+        matched = re.search(r"^MaxArraySize\s*=\s*(\d+)", ask("scontrol", "show", "config"), re.MULTILINE)
+    except NoAnswer:
+        matched = None
+    return int(matched.group(1)) if matched else MAX_ARRAY_SIZE
+
+
+def max_submit(account: str | None = None, qos: str | None = None) -> int | None:
+    """How many tasks of one's own may be queued or running at once; None where accounting sets no limit or does not say."""
+    limits: list[int] = []
+    try:
+        shown = ask("sacctmgr", "-n", "-P", "show", "assoc", f"user={getpass.getuser()}", "format=Account,MaxSubmitJobs")
+        rows = [line.split("|") for line in shown.splitlines()]
+        mine = [int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit() and account in (None, row[0])]
+        # Without an account in the profile nobody here knows which one SLURM takes; the widest limit leaves the word to sbatch.
+        limits += [max(mine)] if mine and len(mine) == len([row for row in rows if account in (None, row[0])]) else []
+        if qos:
+            shown = ask("sacctmgr", "-n", "-P", "show", "qos", f"name={qos}", "format=MaxSubmitPU")
+            limits += [int(line) for line in shown.split() if line.isdigit()]
+    except NoAnswer:
+        return None
+    return min(limits, default=None)
+
+
+@dataclass
+class Queue:
+    """What squeue and sacct said last. However often it is looked at, SLURM is asked a few times a minute at most.
+
+    problem: why squeue does not answer; None while it does.
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    queued: tuple[ArrayTask, ...] = ()
+    problem: str | None = None
+    _asked_at: float = -1e9
+    _accounted_at: float = -1e9
+    _accounted: tuple[ArrayTask, ...] = ()
+    _accounting: bool = True
+
+    def look(self, users: Collection[str] = ()) -> list[ArrayTask] | None:
+        """All tasks squeue shows; None when it does not answer, with the reason in `problem`."""
+        if self.clock() - self._asked_at >= QUEUE_SECONDS:
+            try:
+                self.queued, self.problem = tuple(squeue(users)), None
+            except NoAnswer as error:
+                self.problem = str(error)
+            self._asked_at = self.clock()
+        return None if self.problem else list(self.queued)
+
+    def ended(self, job_ids: Collection[str]) -> list[ArrayTask]:
+        """What accounting knows of these jobs; nothing where it is missing or slow, and then it is not asked again."""
+        if job_ids and self._accounting and self.clock() - self._accounted_at >= ACCOUNTING_SECONDS:
+            try:
+                self._accounted = tuple(sacct(job_ids))
+            except NoAnswer:
+                self._accounting = False
+            self._accounted_at = self.clock()
+        return list(self._accounted)

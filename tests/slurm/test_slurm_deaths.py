@@ -1,0 +1,196 @@
+"""Executor slurm on a real SLURM: signals, deaths, lost replies, bad nodes and an edited checkout."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from calls import DEVCLUSTER, HELD, SHORT, SOON, Calls, cancel_all, local_pid, slurm, slurm_arguments, states
+from command import LONG, TINY, events, odesweep, runs, science, wait_for
+from executor_contract import OFTEN, accepted_once, uncut
+
+from sweeps.store import Results, list_submissions
+
+pytestmark = [pytest.mark.slurm, pytest.mark.usefixtures("cluster")]
+pytest.importorskip("submitit", reason="submitit is not installed")
+__all__ = ["uncut"]
+SLEEPERS = f"{Path(__file__).with_name('idle_thousand.py')}:idle-sleepers"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left(cluster: Any, tmp_path: Path) -> Iterator[None]:
+    yield
+    cancel_all(tmp_path)
+
+
+def test_sigusr2_means_another_turn_of_this_task_only(tmp_path: Path, uncut: Path) -> None:
+    """To the last task of an array, whose job id is the array's own."""
+    results = tmp_path / "results"
+    two = slurm_arguments(tmp_path, SOON + "trials_per_shard = 1\n")
+    assert odesweep("run", LONG, *two, results=results, **OFTEN)[0] == 0
+    [submission] = list_submissions(Results(results))
+    [last] = [task for task in states(submission) if task.endswith("_1")]
+    wait_for(lambda: [event for event in events(results, "checkpoint") if f"{last}." in event["worker"]])
+    slurm("scancel", "--signal=USR2", last)
+    code, _, err = odesweep("run", LONG, *two, "--wait", results=results)
+    assert code == 0, err
+    assert science(results) == science(uncut)
+    assert accepted_once(results)
+    [interrupted] = events(results, "interrupted")
+    assert interrupted["cause"] == "SIGUSR2"
+    turns = {event["worker"].split("-")[-2] for event in events(results, "worker_started")}
+    assert turns == {f"{last[:-1]}0.0", f"{last}.0", f"{last}.1"}
+    [resumed] = [event for event in events(results, "started") if f"{last}.1" in event["worker"]]
+    assert resumed["resume_iteration"] == interrupted["iteration"]
+    assert len(list_submissions(Results(results))) == 1
+
+
+def test_preemption_brings_the_task_back_and_it_goes_on(tmp_path: Path, uncut: Path) -> None:
+    results = tmp_path / "results"
+    code, _, err = odesweep("run", LONG, *DEVCLUSTER, results=results, **OFTEN)
+    assert code == 0, err
+    began = wait_for(lambda: events(results, "checkpoint"))[0]
+    job = slurm("sbatch", "--parsable", "-p", "high", "-w", began["host"], "--exclusive", "-o", "/dev/null", "--wrap", "sleep 20").strip()
+    try:
+        interrupted = wait_for(lambda: events(results, "interrupted"))[0]
+        assert interrupted["cause"] == "SIGTERM"
+        code, _, err = odesweep("run", LONG, *DEVCLUSTER, "--wait", results=results)
+    finally:
+        slurm("scancel", job)
+    assert code == 0, err
+    assert len(list_submissions(Results(results))) == 1
+    assert science(results) == science(uncut)
+    assert accepted_once(results)
+    assert {event["cause"] for event in events(results, "interrupted")} == {"SIGTERM"}
+
+
+def test_a_killed_task_is_not_in_flight_and_the_next_run_goes_on(tmp_path: Path, uncut: Path) -> None:
+    results = tmp_path / "results"
+    assert odesweep("run", LONG, *DEVCLUSTER, results=results, **OFTEN)[0] == 0
+    began = wait_for(lambda: events(results, "checkpoint"))[0]
+    os.kill(local_pid(began["host"], began["pid"]), signal.SIGKILL)
+    [submission] = list_submissions(Results(results))
+    wait_for(lambda: set(states(submission).values()) == {"FAILED"})
+    code, out, _ = odesweep("status", LONG, results=results)
+    assert "SLURM ended 1 task as FAILED" in out
+    code, _, err = odesweep("run", LONG, *DEVCLUSTER, "--wait", results=results)
+    assert code == 0, err
+    assert len(list_submissions(Results(results))) == 2
+    assert science(results) == science(uncut)
+    assert accepted_once(results)
+
+
+LOST = 'echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2; exit 1'
+
+
+@pytest.mark.parametrize("sent", [True, False], ids=["the job was queued", "it was not"])
+def test_a_lost_reply_is_looked_up_before_anything_is_sent_again(tmp_path: Path, sent: bool) -> None:
+    results, marker = tmp_path / "results", tmp_path / "first"
+    real = '/usr/bin/sbatch "$@"'
+    script = f"if mkdir {marker} 2>/dev/null; then {f'{real} >/dev/null;' if sent else ''} {LOST}; fi; exec {real}"
+    calls = Calls(tmp_path, {"sbatch": script})
+    arguments = ("run", TINY, *slurm_arguments(tmp_path, SOON + "trials_per_shard = 2\n"), "--wait")
+    code, out, err = odesweep(*arguments, results=results, **calls.environment)
+    assert code == 0, err
+    assert "4 completed" in out
+    assert calls.count()["sbatch"] == (1 if sent else 2)
+    [submission] = list_submissions(Results(results))
+    assert len(states(submission)) == 2
+    assert len(runs(results)) == 4
+
+
+def test_a_checkout_edited_while_an_array_is_queued_changes_nothing(tmp_path: Path) -> None:
+    import shutil
+
+    root, results = tmp_path / "checkout", tmp_path / "results"
+    for package in ("odecore", "sweeps", "analysis"):
+        shutil.copytree(Path(__file__).parents[2] / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
+    soon = slurm_arguments(tmp_path, SOON + 'begin = "now+8"\n')
+    code, _, err = odesweep("run", TINY, *soon, results=results, PYTHONPATH=str(root), PYTHONSAFEPATH="1")
+    assert code == 0, err
+    for path in root.rglob("*.py"):
+        path.write_text("raise RuntimeError('edited while queued')\n")
+    code, out, err = odesweep("run", TINY, *soon, "--wait", results=results)
+    assert code == 0, err
+    assert "4 completed" in out
+    assert len(list_submissions(Results(results))) == 1
+
+
+@pytest.mark.parametrize("fault", ["exit 1", "ulimit -v 600000"], ids=["before Python starts", "in every trial"])
+def test_a_node_that_fails_everything_is_left_out(tmp_path: Path, fault: str) -> None:
+    results = tmp_path / "results"
+    bad = f"""setup = ['[ "$(hostname)" != n3 ] || {fault}']\ntrials_per_shard = 1\nthrottle = 4\ncpus-per-task = 4\n"""
+    arguments = slurm_arguments(tmp_path, bad + SOON)
+    study = ("idle", "data.draw=0")
+    code, err = 1, ""
+    for _ in range(4):
+        code, _, err = odesweep("run", *study, *arguments, "--wait", results=results)
+        if code == 0:
+            break
+        # What died twice there is given up until somebody asks for it again.
+        assert odesweep("retry", "idle", results=results)[0] == 0
+    assert code == 0, err
+    completed = [row for row in runs(results) if row["outcome"] == "completed"]
+    assert len({row["trial_id"] for row in completed}) == 10
+    assert "n3" not in {row["host"] for row in completed}
+    code, _, err = odesweep("run", "idle", "data.draw=1", *slurm_arguments(tmp_path, bad + HELD), results=results)
+    assert code == 0, err
+    [job] = {task.partition("_")[0] for one in list_submissions(Results(results)) for task, state in states(one).items() if state == "PENDING"}
+    assert "ExcNodeList=n3" in slurm("scontrol", "show", "job", job)
+
+
+def test_without_time_for_another_trial_a_task_takes_another_turn(tmp_path: Path) -> None:
+    """Two trials of 30 s in turns of two minutes, of which the last is SLURM's warning: the second would be cut."""
+    results = tmp_path / "results"
+    code, _, err = odesweep("run", SLEEPERS, *slurm_arguments(tmp_path, SHORT + "trials_per_shard = 2\n"), "--wait", results=results)
+    assert code == 0, err
+    assert len(runs(results)) == 2
+    assert [event["reason"] for event in events(results, "worker_ended")] == ["no time left for another trial", "done"]
+    assert not events(results, "interrupted")
+
+
+def test_a_node_that_is_cut_off_loses_its_task_and_a_late_row_changes_nothing(tmp_path: Path, cluster: Any) -> None:
+    results, cut = tmp_path / "results", (SLEEPERS, "seed=0", "model.seconds=8")
+    code, _, err = odesweep("run", *cut, *DEVCLUSTER, results=results, **OFTEN)
+    assert code == 0, err
+    cut_at = wait_for(lambda: [event for event in events(results, "checkpoint") if event["iteration"] >= 2])[0]
+    cluster.cut(cut_at["host"])
+    # The disk is shared here even with a node that is cut off, as with one that only SLURM cannot reach: both turns finish the trial.
+    code, _, err = odesweep("run", *cut, *DEVCLUSTER, "--wait", results=results)
+    cluster.heal(cut_at["host"])
+    assert code == 0, err
+    assert len(list_submissions(Results(results))) == 1
+    assert accepted_once(results)
+    turns = {event["worker"].split("-")[-2].partition(".")[2]: event["host"] for event in events(results, "worker_started")}
+    assert turns.keys() == {"0", "1"}
+    assert turns["1"] != cut_at["host"]
+    forgiven = [event for event in events(results, "interrupted") if event["cause"] == "started anew by SLURM"]
+    assert [event["worker"] for event in forgiven] == [cut_at["worker"]]
+
+
+def test_a_sender_killed_before_it_could_note_its_job_loses_nothing(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    calls = Calls(tmp_path, {"sbatch": '/usr/bin/sbatch "$@" && kill -KILL $PPID'})
+    run = ("run", TINY, *slurm_arguments(tmp_path, SOON + 'begin = "now+6"\ntrials_per_shard = 2\n'))
+    assert odesweep(*run, results=results, **calls.environment)[0] == -signal.SIGKILL
+    [submission] = list_submissions(Results(results))
+    assert len(states(submission)) == 2
+    code, _, err = odesweep(*run, "--wait", results=results)
+    assert code == 0, err
+    assert list(list_submissions(Results(results))) == [submission]
+    assert len(runs(results)) == 4
+
+
+@pytest.mark.slow
+def test_a_step_longer_than_the_warning_ends_in_timeout_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    results, long = tmp_path / "results", (SLEEPERS, "seed=0", "model.seconds=300")
+    assert odesweep("run", *long, *slurm_arguments(tmp_path, SHORT), results=results)[0] == 0
+    [submission] = list_submissions(Results(results))
+    wait_for(lambda: "TIMEOUT" in states(submission).values(), 240)
+    _, out, _ = odesweep("status", SLEEPERS, results=results)
+    assert "SLURM ended 1 task as TIMEOUT" in out
+    code, out, _ = odesweep("run", *long, *slurm_arguments(tmp_path, SHORT), results=results)
+    assert code == 0
+    assert "1 of 1 trials queued" in out

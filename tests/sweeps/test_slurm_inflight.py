@@ -1,0 +1,214 @@
+"""What is in flight, from recorded answers of squeue and sacct and from events, also where neither answers."""
+
+import getpass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweeps import scheduler
+from sweeps.execute.slurm_nodes import bad_nodes
+from sweeps.inflight import SENDING_SECONDS, Sending, Sky, Told, fly, place_of, worker_name
+from sweeps.scheduler import ArrayTask, NoAnswer, Queue, parse_sacct, parse_squeue
+from sweeps.store import EventLog, EventReader, Results, Sent, cancel_submission, write_sent, write_submission
+
+RECORDED = Path(__file__).with_name("recorded")
+ID, OTHER = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"
+QUEUED = parse_squeue((RECORDED / "squeue.txt").read_text())
+NOW = 1_800_000_000.0
+FIVE = Sending(ID, NOW - 3600, 5, 1, "71", "me")
+TRIALS = {ID: {shard: [f"t{shard}"] for shard in range(5)}}
+
+
+def worker(index: int, restart: int = 0, unique: str = "01234567") -> str:
+    return worker_name("n1", "71", index, restart, unique)
+
+
+def event(name: str, at: float, by: str, **more: Any) -> dict[str, Any]:
+    return {"event": name, "at": at, "worker": by, "host": by.partition("-")[0], "submission_id": ID, **more}
+
+
+def told(*events: dict[str, Any]) -> Told:
+    found = Told()
+    found.add(events)
+    return found
+
+
+def test_squeue_and_sacct_as_recorded() -> None:
+    assert [task.name for task in QUEUED] == ["23_0", "21_0", "71_0", "71_1", "71_2", "71_3", "71_4", "72_0"]
+    assert [task.name for task in QUEUED if task.live] == ["71_0", "71_2", "71_3", "72_0"]
+    assert QUEUED[4] == ArrayTask("71", 2, "PENDING", "", "Resources", ID)
+    assert [(task.name, task.state, task.node) for task in parse_sacct((RECORDED / "sacct.txt").read_text())] == [
+        ("71_0", "TIMEOUT", "n1"),
+        ("71_1", "CANCELLED", "n2"),
+        ("72_0", "NODE_FAIL", "n3"),
+    ]
+
+
+def test_waiting_running_and_requeued_tasks_are_in_flight_and_ended_ones_are_not() -> None:
+    flight = fly([FIVE], TRIALS, QUEUED, Told(), NOW)
+    assert flight.trials == {"t0": "71_0 RUNNING", "t2": "71_2 PENDING (Resources)", "t3": "71_3 PENDING (BeginTime)"}
+    assert flight.tasks == {"RUNNING": 1, "PENDING": 2}
+    assert not flight.unknown
+
+
+def test_a_task_that_says_it_is_done_is_over_while_squeue_still_shows_it() -> None:
+    done = told(event("worker_started", NOW, worker(0)), event("worker_ended", NOW, worker(0), reason="done"))
+    assert "t0" not in fly([FIVE], TRIALS, QUEUED, done, NOW).trials
+
+
+@pytest.mark.parametrize("reason", ["SIGUSR2", "SIGTERM", "no time left for another trial"])
+def test_a_task_that_ended_early_and_waits_again_is_in_flight(reason: str) -> None:
+    early = told(event("worker_started", NOW, worker(3)), event("worker_ended", NOW, worker(3), reason=reason))
+    assert "t3" in fly([FIVE], TRIALS, QUEUED, early, NOW).trials
+    # Of two turns the later one counts.
+    early.add([event("worker_started", NOW, worker(3, 1)), event("worker_ended", NOW, worker(3, 1), reason="done")])
+    assert "t3" not in fly([FIVE], TRIALS, QUEUED, early, NOW).trials
+
+
+def test_a_trial_that_crashed_in_a_running_task_may_be_sent_again_and_one_that_completed_may_not() -> None:
+    finished = [event("finished", NOW, worker(0), trial_id=trial, outcome=outcome) for trial, outcome in (("a", "crashed"), ("b", "completed"))]
+    flight = fly([FIVE], {ID: {0: ["a", "b", "c"]}}, QUEUED, told(event("worker_started", NOW, worker(0)), *finished), NOW)
+    assert flight.trials.keys() == {"b", "c"}
+
+
+def test_slots_side_by_side_are_one_task() -> None:
+    paired = Sending(ID, NOW, 5, 2, "71", "me")
+    assert paired.tasks == 3
+    assert [list(paired.shards_of(index)) for index in range(3)] == [[0, 1], [2, 3], [4]]
+    assert fly([paired], TRIALS, QUEUED, Told(), NOW).trials.keys() == {"t0", "t1", "t4"}
+    one_of_two = told(event("worker_started", NOW, worker(0)), event("worker_ended", NOW, worker(0), reason="done"))
+    assert not one_of_two.over(paired, 0)
+
+
+def test_without_squeue_an_event_younger_than_ten_minutes_decides_and_else_nobody_can_tell() -> None:
+    talk = told(
+        event("worker_started", NOW - 7000, worker(0)),
+        event("heartbeat", NOW - 599, worker(0)),
+        event("worker_started", NOW - 7000, worker(1)),
+        event("worker_ended", NOW - 6000, worker(1), reason="done"),
+        event("worker_started", NOW - 7000, worker(2)),
+        event("heartbeat", NOW - 601, worker(2)),
+    )
+    flight = fly([FIVE], TRIALS, None, talk, NOW)
+    assert flight.trials.keys() == {"t0"}
+    assert flight.unknown == {"t2", "t3", "t4"}
+
+
+def test_a_job_that_nobody_noted_is_found_by_its_comment_and_one_not_shown_yet_is_waited_for() -> None:
+    unnoted = Sending(ID, NOW - SENDING_SECONDS + 1, 5, 1, None, None)
+    assert fly([unnoted], TRIALS, QUEUED, Told(), NOW).trials["t2"].startswith("71_2 PENDING")
+    fresh = fly([unnoted], TRIALS, [], Told(), NOW)
+    assert fresh.waiting == {ID}
+    assert len(fresh.trials) == 5
+    assert not fly([unnoted], TRIALS, [], Told(), NOW + 2).trials
+
+
+def test_a_workers_name_says_its_task() -> None:
+    assert place_of(worker(17, 2)) == (17, 2)
+    assert place_of("n1-4711-01234567") is None
+    assert place_of(worker_name("a-100_2.3-x", "5", 6, 7, "89abcdef")) == (6, 7)
+
+
+class Slurm:
+    """Answers of squeue and sacct, counted."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[tuple[str, ...]] = []
+        self.broken: set[str] = set()
+        self.now = 0.0
+        monkeypatch.setattr(scheduler, "ask", self.ask)
+
+    def ask(self, *command: str) -> str:
+        self.asked.append(command)
+        if command[0] in self.broken:
+            raise NoAnswer(f"{command[0]} is not on this machine")
+        return (RECORDED / f"{command[0]}.txt").read_text()
+
+    def clock(self) -> float:
+        return self.now
+
+
+def test_however_often_one_looks_slurm_is_asked_at_most_six_times_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    slurm = Slurm(monkeypatch)
+    queue, at = Queue(slurm.clock), []
+    for second in range(600):
+        slurm.now, before = second / 2, len(slurm.asked)
+        queue.look()
+        queue.ended(["71"])
+        at += [slurm.now] * (len(slurm.asked) - before)
+    assert len(at) > 10
+    assert max(sum(one <= other <= one + 60 for other in at) for one in at) <= 6
+
+
+def test_accounting_that_is_missing_is_not_asked_again_and_squeue_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    slurm = Slurm(monkeypatch)
+    slurm.broken = {"sacct", "squeue"}
+    queue = Queue(slurm.clock)
+    for slurm.now in (0.0, 100.0, 200.0):
+        assert queue.look() is None
+        assert queue.ended(["71"]) == []
+    assert queue.problem == "squeue is not on this machine"
+    assert [command[0] for command in slurm.asked] == ["squeue", "sacct", "squeue", "squeue"]
+    slurm.broken, slurm.now = set(), 300.0
+    assert queue.look() == QUEUED
+    assert queue.problem is None
+
+
+def test_other_senders_are_asked_for_by_name_if_this_machine_knows_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    slurm = Slurm(monkeypatch)
+    Queue(slurm.clock).look(["daemon", "no such user"])
+    [command] = slurm.asked
+    assert command[command.index("-u") + 1] == ",".join(sorted({"daemon", getpass.getuser()}))
+
+
+def sent(results: Results, shards: int = 1, executor: str = "slurm") -> str:
+    about = {"study": "s", "scale": "smoke", "executor": executor, "command": "c", "created_at": "2026-01-01T00:00:00+00:00"}
+    empty = {"task": 0, "spec": "{}", "train": True, "evaluations": [], "probes": [], "predicted_seconds": 1.0}
+    rows = [{**empty, "shard": number, "trial_id": f"t{number}"} for number in range(shards)]
+    return write_submission(results, rows, about, {"shards": shards, "slots": 1})
+
+
+def test_slurm_is_not_asked_when_nothing_was_sent_or_all_of_it_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slurm, results = Slurm(monkeypatch), Results(tmp_path / "results")
+    assert not Sky(results).look().trials
+    sent(results, executor="ray")
+    refused, cancelled, over = sent(results), sent(results), sent(results)
+    write_sent(results, refused, Sent(None, "me"))
+    cancel_submission(results, cancelled)
+    log = EventLog(results, worker(0))
+    log.append("worker_started", submission_id=over)
+    log.append("worker_ended", reason="done")
+    log.close()
+    sky = Sky(results)
+    sky.told.add(EventReader(results).poll())
+    assert not sky.look().trials
+    assert slurm.asked == []
+    assert len(Sky(results, cancelled=True).sendings()) == 2
+
+
+def test_how_tasks_ended_is_told_with_and_without_accounting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slurm, results = Slurm(monkeypatch), Results(tmp_path / "results")
+    write_sent(results, sent(results, 2), Sent("71", "me"))
+    sky = Sky(results)
+    assert not sky.look().trials, "squeue shows other jobs only"
+    assert sky.ended({"t0", "t1"}) == {"TIMEOUT": 1, "CANCELLED": 1}
+    assert sky.ended({"t1"}) == {"CANCELLED": 1}
+    slurm.broken = {"sacct"}
+    without = Sky(results)
+    without.look()
+    assert without.ended({"t0", "t1"}) == {}
+
+
+def test_a_node_is_bad_when_all_fails_there_and_something_works_elsewhere() -> None:
+    def on(host: str, outcome: str, times: int, at: float = NOW) -> list[dict[str, Any]]:
+        by = worker_name(host, "71", 0, 0, "01234567")
+        return [event("finished", at, by, trial_id="t", outcome=outcome, fingerprint="RuntimeError-x") for _ in range(times)]
+
+    assert bad_nodes([*on("n1", "completed", 1), *on("n3", "crashed", 3)], (), NOW) == ["n3"]
+    assert bad_nodes([*on("n1", "completed", 1), *on("n3", "crashed", 2)], (), NOW) == []
+    assert bad_nodes([*on("n1", "crashed", 5), *on("n3", "crashed", 5)], (), NOW) == [], "the code is bad, not the nodes"
+    assert bad_nodes([*on("n1", "completed", 1), *on("n3", "crashed", 9), *on("n3", "diverged", 1)], (), NOW) == []
+    assert bad_nodes([*on("n1", "completed", 1), *on("n3", "crashed", 3, NOW - 90_000)], (), NOW) == [], "a day later it may try again"
+    failed = [ArrayTask("72", index, "FAILED", "n4", "NonZeroExitCode", OTHER) for index in range(3)]
+    assert bad_nodes(on("n1", "completed", 1), failed, NOW) == ["n4"]

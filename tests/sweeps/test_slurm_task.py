@@ -1,0 +1,131 @@
+"""The far side: which id is requeued, which signal means what, what a new turn forgives, and which trials are begun near the time limit."""
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweeps.execute import slurm_task
+from sweeps.execute.slurm_task import Place, Signals, device, forgive
+from sweeps.inflight import worker_name
+from sweeps.limits import Limits
+from sweeps.store import EventLog, EventReader, Results
+from sweeps.worker.choose import Chooser
+from sweeps.worker.history import History
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    numbers = (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+def test_an_array_task_is_requeued_as_a_task_and_never_by_its_job_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As SLURM sets them in the last task of an array, where both ids are the same.
+    for name, value in {"ARRAY_JOB_ID": "49", "JOB_ID": "49", "ARRAY_TASK_ID": "3", "RESTART_COUNT": "2"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    place = Place.here(3)
+    assert (place.requeue_id, place.job_id, place.restart) == ("49_3", "49", 2)
+    for name in ("ARRAY_JOB_ID", "ARRAY_TASK_ID", "RESTART_COUNT"):
+        monkeypatch.delenv(f"SLURM_{name}")
+    place = Place.here(0)
+    assert (place.requeue_id, place.job_id, place.restart) == ("49", "49", 0)
+
+
+@pytest.mark.parametrize(
+    ("sent", "cause", "terminated"),
+    [
+        ((signal.SIGUSR2,), "SIGUSR2", False),
+        ((signal.SIGTERM,), "SIGTERM", True),
+        ((signal.SIGUSR2, signal.SIGTERM), "SIGUSR2", True),
+        ((signal.SIGTERM, signal.SIGUSR2), "SIGTERM", True),
+    ],
+    ids=["limit", "preempted or cancelled", "limit, then cancelled", "preempted, then warned"],
+)
+def test_the_first_signal_is_the_cause_and_sigterm_is_never_forgotten(
+    handlers: None, sent: tuple[signal.Signals, ...], cause: str, terminated: bool
+) -> None:
+    signals = Signals()
+    assert signals.cause() is None
+    for number in sent:
+        os.kill(os.getpid(), number)
+    assert (signals.cause(), signals.terminated) == (cause, terminated)
+
+
+def test_requeue_is_given_up_as_soon_as_the_task_is_being_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = tmp_path / "calls"
+    (tmp_path / "scontrol").write_text(f'#!/bin/sh\necho "$*" >> {calls}\nexit 1\n')
+    (tmp_path / "scontrol").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(slurm_task.time, "sleep", lambda _seconds: None)
+    assert not slurm_task.requeue("49_3", lambda: not calls.exists() or len(calls.read_text().splitlines()) < 2)
+    assert calls.read_text().splitlines() == ["requeue 49_3"] * 2
+
+
+def test_a_new_turn_forgives_what_the_last_one_left_open(tmp_path: Path) -> None:
+    results, here = Results(tmp_path / "results"), Place("71", 4, 1, "71_4")
+
+    def left(trial: str, index: int, restart: int, submission: str, *, ended: bool = False) -> None:
+        log = EventLog(results, worker_name("n1", "71", index, restart, trial * 8))
+        log.append("worker_started", submission_id=submission)
+        log.append("started", trial_id=trial, attempt_id=trial, resume_iteration=0)
+        if ended:
+            log.append("interrupted", trial_id=trial, cause="SIGTERM")
+        log.close()
+
+    left("a", 4, 0, "mine")
+    left("b", 4, 0, "mine", ended=True)
+    left("c", 5, 0, "mine")
+    left("d", 4, 0, "other")
+    forgive(results, "mine", here, EventReader(results).poll())
+    history = History()
+    history.add(EventReader(results).poll())
+    gone: Any = lambda _host, _pid: False  # noqa: E731
+    assert {trial: history.deaths_without_progress(trial, 0, 0.0, 180.0, gone) for trial in "abcd"} == {"a": 0, "b": 0, "c": 1, "d": 1}
+
+
+@dataclass(frozen=True)
+class Timed:
+    trial_id: str
+    predicted_seconds: float
+    train: bool = True
+
+
+def test_near_the_limit_only_trials_that_still_fit_are_begun(tmp_path: Path) -> None:
+    results = Results(tmp_path / "results")
+    results.create()
+    tasks: list[Any] = [Timed("a" * 32, 100.0), Timed("b" * 32, 50.0), Timed("c" * 32, 5.0)]
+    chooser = Chooser(tasks, results, "w", Limits())
+    assert chooser.next() is tasks[0]
+    assert chooser.next(lambda task: task.predicted_seconds < 60) is tasks[1]
+    assert chooser.next(lambda task: task.predicted_seconds < 6) is tasks[2]
+    assert chooser.next(lambda _task: False) is None
+    assert len(chooser.tasks) == 3, "they wait for the next turn"
+
+
+def test_time_left_is_until_the_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(slurm_task.time, "time", lambda: now)
+    monkeypatch.delenv("SLURM_JOB_END_TIME", raising=False)
+    left = slurm_task.time_left({"limit_seconds": 600.0, "signal_seconds": 60})
+    now = 1100.0
+    assert left() == 440.0
+    assert slurm_task.time_left({"limit_seconds": None, "signal_seconds": 60})() == float("inf")
+    monkeypatch.setenv("SLURM_JOB_END_TIME", "1500")
+    assert slurm_task.time_left({"limit_seconds": 600.0, "signal_seconds": 60})() == 340.0
+
+
+@pytest.mark.parametrize(
+    ("gpus", "slots", "devices"), [(0, 2, ["auto"] * 2), (1, 4, ["auto"] * 4), (2, 4, [0, 0, 1, 1]), (8, 16, [n // 2 for n in range(16)])]
+)
+def test_slots_divide_the_gpus_of_a_task(monkeypatch: pytest.MonkeyPatch, gpus: int, slots: int, devices: list[Any]) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    assert [device("auto", number, slots) for number in range(slots)] == [one if one == "auto" else f"cuda:{one}" for one in devices]
+    assert device("cpu", 0, slots) == "cpu"
