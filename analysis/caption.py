@@ -4,9 +4,11 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from analysis.data import Data
+from analysis.data import Data, Plan
 
 INTERVAL = "95 % Student t interval over seeds"
+# More plans of one scale than this are counted, not named one by one.
+MAX_NAMED = 4
 
 
 def compose(text: str, data: Data, needs: Iterable[str], n: pd.Series) -> str:
@@ -18,8 +20,9 @@ def compose(text: str, data: Data, needs: Iterable[str], n: pd.Series) -> str:
 
 def interval_text(n: pd.Series) -> str:
     """How many seeds a number stands for, and which interval its bar is."""
+    n = n.dropna().loc[lambda counts: counts > 0]
     if not len(n):
-        return "No accuracies yet: n = 0, no interval."
+        return "No numbers yet: n = 0, no interval."
     smallest, largest = int(n.min()), int(n.max())
     seeds = f"n = {smallest}" if smallest == largest else f"n = {smallest} to {largest}"
     if largest < 3:
@@ -29,13 +32,24 @@ def interval_text(n: pd.Series) -> str:
 
 
 def scale_text(data: Data) -> str:
-    """The plan, the sentence that says its scale, and its overrides if any."""
-    overrides = f" Overridden: {data.plan.overrides}." if data.plan.overrides else ""
-    return f"Plan {data.plan.name}: {data.plan.scale_label.rstrip('.')}.{overrides}"
+    """Each plan, the sentence that says its scale and its overrides if any; generated data; studies that have no plan here."""
+    sentences = [_plan_text(plan) for plan in data.plans[:MAX_NAMED]]
+    if len(data.plans) > MAX_NAMED:
+        sentences = [f"{len(data.plans)} plans: {data.names}."]
+    if "data_source" in data.runs and "generated" in set(data.runs["data_source"]):
+        sentences.append("Trained on generated data, not on the real set.")
+    if data.unplanned:
+        sentences.append(f"Not planned here: {', '.join(data.unplanned)}.")
+    return " ".join(sentences)
+
+
+def _plan_text(plan: Plan) -> str:
+    overrides = f" Overridden: {plan.overrides}." if plan.overrides else ""
+    return f"Plan {plan.name}: {plan.scale_label.rstrip('.')}.{overrides}"
 
 
 def failures_text(data: Data, needs: Iterable[str]) -> str:
-    """Counts of runs that ended in a scientific failure; they are shown nowhere else and never averaged."""
+    """Counts of runs that ended in a scientific failure; they are never averaged."""
     counts = data.failures(needs)
     return "Not averaged: " + ", ".join(f"{n} {outcome}" for outcome, n in counts.items()) + "." if counts else ""
 
@@ -43,11 +57,14 @@ def failures_text(data: Data, needs: Iterable[str]) -> str:
 def missing_text(data: Data, needs: Iterable[str]) -> str:
     """How much of the plan has no row yet."""
     needs = tuple(needs)
-    counts = data.missing(needs).value_counts("kind")
-    planned = {"trial": len(data.planned_trials(needs)), "evaluations": len(data.plan.evaluations)}
-    words = {"trial": "trials", "evaluations": "evaluations"}
-    parts = [
-        f"{n} of {planned[kind]} {words[kind]}" if kind in planned else f"{n} probes ({str(kind).removeprefix('probe_')})"
-        for kind, n in ((str(key), int(value)) for key, value in counts.items())
-    ]
+    parts = []
+    for kind, n in data.missing(needs).groupby("kind", sort=False).size().items():
+        table, _, grid = str(kind).partition(":")
+        of = f" ({grid})" if grid else ""
+        if table == "trial":
+            parts.append(f"{n} of {len(data.planned_trials(needs))} trials")
+        elif table == "evaluations":
+            parts.append(f"{n} of {len(data.planned(str(kind)))} evaluations{of}")
+        else:
+            parts.append(f"{n} probes ({table.removeprefix('probe_')}{': ' + grid if grid else ''})")
     return f"Missing: {', '.join(parts)}." if parts else ""

@@ -1,15 +1,16 @@
-"""Which figures and tables there are, what each lacks, and the command that fills it."""
+"""Which figures and tables there are, what each lacks, and the commands that fill it."""
 
 import shlex
 from dataclasses import dataclass
 from importlib import import_module
-from itertools import takewhile
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from analysis import PAPERS
 from analysis.errors import ReportError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analysis.data import Data
     from analysis.save import Figure, Table
 
@@ -28,7 +29,8 @@ def select(target: str | None, *kinds: str) -> list[str]:
     chosen = [name for name in valid if target is None or name == target or name.partition("/")[0] == target]
     if not chosen:
         words = " or ".join(kind.lower()[:-1] for kind in kinds)
-        raise ReportError(f"no {words} {target!r}; choose from {', '.join([*PAPERS, *valid])}")
+        papers = [paper for paper in PAPERS if any(name.startswith(f"{paper}/") for name in valid)]
+        raise ReportError(f"no {words} {target!r}; choose from {', '.join([*papers, *valid])}")
     return chosen
 
 
@@ -43,38 +45,61 @@ def figure_module(name: str) -> "Figure":
 
 
 def not_planned(data: "Data", needs: tuple[str, ...]) -> list[str]:
-    """Kinds of rows that a figure needs and this plan never asks for, such as trajectories of images."""
-    return sorted(set(needs) - data.plan.kinds())
+    """Kinds of rows that a figure needs and these plans never ask for, such as trajectories of images."""
+    return sorted(set(needs) - data.kinds())
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one figure or table lacks. summary: one sentence. cells: one line each. command: what fills them, empty if nothing is missing."""
+    """What one figure, table or claim lacks. summary: one sentence. cells: one line each. commands: what fills them, one for each study."""
 
     summary: str
     cells: list[str]
-    command: str
+    commands: list[str]
 
 
 def examine(data: "Data", needs: tuple[str, ...]) -> Finding:
-    """The cells that `needs` asks of the plan and that have no row. A run that failed has its row and lacks nothing."""
+    """The cells that `needs` asks of the plans and that have no row. A run that failed has its row and lacks nothing."""
     from analysis.caption import missing_text
 
-    rows = data.missing(needs).to_dict("records")
-    cells = [f"{row['kind']}: {row['axes']} seed={row['seed']}" + (f", {row['what']}" if row["what"] else "") for row in rows]
+    missing = data.missing(needs)
+    studies = len(data.plans) > 1
+    cells = [_cell(row, studies) for row in missing.to_dict("records")]
     if len(cells) > MAX_LISTED:
         cells = [*cells[:MAX_LISTED], f"and {len(cells) - MAX_LISTED} more"]
     summary = missing_text(data, needs) or f"complete, {len(data.planned_trials(needs))} trials."
-    return Finding(summary, cells, filling_command(data, needs))
+    return Finding(summary, cells, filling_commands(data, missing))
 
 
-def filling_command(data: "Data", needs: tuple[str, ...]) -> str:
-    """The command that makes what is missing: training where trials lack, otherwise evaluations and probes alone; empty if nothing is."""
-    missing = data.missing(needs)
-    if not len(missing):
-        return ""
-    # Each trial's command ends with its own axis values; what all of them share selects no less than the missing ones.
-    places = zip(*(shlex.split(command) for command in missing["command"]), strict=False)
-    shared = [words[0] for words in takewhile(lambda words: len(set(words)) == 1, places)]
-    command = shlex.join([*shared, "--results", data.results])
-    return command if "trial" in set(missing["kind"]) else command.replace("odesweep run ", "odesweep evaluate ", 1)
+def _cell(row: dict[Any, Any], studies: bool) -> str:
+    study = f"{row['study']} " if studies else ""
+    return f"{row['kind']}: {study}{row['axes']} seed={row['seed']}" + (f", {row['what']}" if row["what"] else "")
+
+
+def filling_commands(data: "Data", missing: "pd.DataFrame") -> list[str]:
+    """One command for each study that makes what is missing: training where trials lack, otherwise evaluations and probes alone."""
+    commands = []
+    for study, rows in missing.groupby("study", sort=False):
+        trials = data.trials.loc[data.trials["study"] == study]
+        words = shlex.split(str(rows["command"].iloc[0]))
+        axes = _axes(rows.iloc[:1])
+        # A trial's own command ends with the values of its axes and its seed.
+        head = words[: len(words) - len(axes) - 1]
+        command = shlex.join([*head, *restriction(trials, rows), "--results", data.results])
+        commands.append(command if "trial" in set(rows["kind"]) else command.replace("odesweep run ", "odesweep evaluate ", 1))
+    return commands
+
+
+def restriction(trials: "pd.DataFrame", wanted: "pd.DataFrame") -> list[str]:
+    """`axis=value,...` words that select no fewer than the `wanted` of the `trials`; nothing for an axis of which all values are wanted."""
+    words = []
+    for axis in _axes(wanted):
+        there, chosen = (list(dict.fromkeys(rows[f"axis.{axis}"])) for rows in (trials, wanted))
+        if "" not in chosen and not any("," in value for value in chosen) and len(chosen) < len(there):
+            words.append(f"{axis}={','.join(chosen)}")
+    seeds = sorted(set(wanted["seed"]))
+    return [*words, f"seed={','.join(map(str, seeds))}"] if len(seeds) < len(set(trials["seed"])) else words
+
+
+def _axes(rows: "pd.DataFrame") -> list[str]:
+    return [name.removeprefix("axis.") for name in rows.columns if name.startswith("axis.") and set(rows[name]) != {""}]

@@ -1,4 +1,4 @@
-"""`odereport`: figures and tables from a results folder. Nothing heavy is imported before a command runs."""
+"""`odereport`: figures, tables, claims and the report from a results folder. Nothing heavy is imported before a command runs."""
 
 import os
 import sys
@@ -12,36 +12,66 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 Target = Annotated[str | None, typer.Argument(metavar="PAPER[/NAME]", help="One paper, or one figure or table of it; all when left out.")]
 ResultsFolder = Annotated[Path, typer.Option("--results", help="Folder that odesweep wrote to.")]
 OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the files made.")]
+ClaimTarget = Annotated[str | None, typer.Argument(metavar="PAPER[/KEY]", help="The claims of one paper, or one claim; all when left out.")]
+ScaleName = Annotated[str | None, typer.Option("--scale", help="Scale to read: paper, small or smoke; otherwise the first of these that is there.")]
 PlanName = Annotated[str | None, typer.Option("--plan", help="Saved plan to read, such as demo or demo@demo; otherwise each figure's own study.")]
 
 
 @app.callback()
 def odereport() -> None:
-    """Figures and tables from a results folder, each number with n and an interval."""
+    """Figures, tables, claims and one report from a results folder, each number with n and an interval."""
 
 
 @app.command()
-def figures(target: Target = None, results: ResultsFolder = Path("results"), out: OutFolder = Path("figures"), plan: PlanName = None) -> None:
+def figures(
+    target: Target = None, results: ResultsFolder = Path("results"), out: OutFolder = Path("figures"), plan: PlanName = None, scale: ScaleName = None
+) -> None:
     """Draw figures: PNG, PDF, CSV of the numbers, caption."""
     from analysis import make
 
-    raise typer.Exit(make.figures(target, make.Reader(results, plan), out))
+    raise typer.Exit(make.figures(target, make.Reader(results, plan, scale), out))
 
 
 @app.command()
-def tables(target: Target = None, results: ResultsFolder = Path("results"), out: OutFolder = Path("figures"), plan: PlanName = None) -> None:
+def tables(
+    target: Target = None, results: ResultsFolder = Path("results"), out: OutFolder = Path("figures"), plan: PlanName = None, scale: ScaleName = None
+) -> None:
     """Write tables as CSV and Markdown, and print them."""
     from analysis import make
 
-    raise typer.Exit(make.tables(target, make.Reader(results, plan), out))
+    raise typer.Exit(make.tables(target, make.Reader(results, plan, scale), out))
 
 
 @app.command()
-def check(target: Target = None, results: ResultsFolder = Path("results"), plan: PlanName = None) -> None:
+def check(target: Target = None, results: ResultsFolder = Path("results"), plan: PlanName = None, scale: ScaleName = None) -> None:
     """Say for each figure and table what is missing and which command fills it."""
     from analysis import make
 
-    raise typer.Exit(make.check(target, make.Reader(results, plan)))
+    raise typer.Exit(make.check(target, make.Reader(results, plan, scale)))
+
+
+@app.command()
+def claims(
+    target: ClaimTarget = None,
+    results: ResultsFolder = Path("results"),
+    out: OutFolder = Path("figures"),
+    plan: PlanName = None,
+    scale: ScaleName = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Judge each claim: reproduced, contradicted, inconclusive, not enough data; writes claims.csv and claims.md."""
+    from analysis import judging, make
+
+    raise typer.Exit(judging.claims(target, make.Reader(results, plan, scale), out, as_json))
+
+
+@app.command()
+def report(results: ResultsFolder = Path("results"), out: OutFolder = Path("figures"), scale: ScaleName = None) -> None:
+    """Write report.html: verdicts, figures, tables, failures, cost and coverage on one page that needs no network."""
+    from analysis import make
+    from analysis.report import write_report
+
+    raise typer.Exit(write_report(make.Reader(results, None, scale), out))
 
 
 def main() -> None:

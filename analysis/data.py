@@ -1,114 +1,232 @@
-"""What a figure is made from: one plan, the accepted rows that belong to it, and what is still missing."""
+"""What a figure is made from: one plan or several, the accepted rows that belong to them, and what is still missing."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, Protocol
 
 import pandas as pd
 
-# Outcomes of a training run that ended without a usable net; they are counted in captions, never averaged.
 COMPLETED = "completed"
+AXIS, TEST, RUN = "axis.", "test.", "run."
+KEY = ["study", "trial_id"]
+# Large columns that no figure needs beside evaluations.
+_NOT_CARRIED = {"trial_id", "seed", "spec", "traceback", "study", "axes"}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A saved plan: the full declared grid of one study at one scale.
-
-    trials: trial_id, seed, axes, command (what makes this one trial). evaluations: trial_id, eval_id, axes. probes: trial_id, probe_id, name, axes.
-    axes: text such as "solver.name=euler solver.steps=2".
-    """
+    """About one saved plan, the full declared grid of one study at one scale. overrides: the text of those that changed the grid, or empty."""
 
     name: str
     study: str
     scale: str
     scale_label: str
     overrides: str
-    trials: pd.DataFrame
-    evaluations: pd.DataFrame
-    probes: pd.DataFrame
+    title: str = ""
+    question: str = ""
 
-    def kinds(self) -> set[str]:
-        """What this plan asks for: "evaluations" and "probe_<name>"."""
-        return ({"evaluations"} if len(self.evaluations) else set()) | {f"probe_{name}" for name in self.probes["name"].unique()}
+
+class Source(Protocol):
+    """Accepted rows of a results folder, of whichever study; each is read when first asked for."""
+
+    def runs(self) -> pd.DataFrame:
+        """One row per trial, without the nested epochs."""
+        ...
+
+    def attempts(self) -> pd.DataFrame:
+        """One row per attempt that has one, accepted or not: trial_id, attempt_id, outcome, outcome_detail, fingerprint, finished_at."""
+        ...
+
+    def epochs(self) -> pd.DataFrame:
+        """One row per trial and epoch."""
+        ...
+
+    def evaluations(self) -> pd.DataFrame:
+        """One row per trial and evaluation."""
+        ...
+
+    def probe(self, name: str) -> pd.DataFrame:
+        """Rows of `probe_<name>`."""
+        ...
 
 
 @dataclass(frozen=True)
 class Data:
-    """The accepted rows of a plan.
+    """The rows of some plans. Trial axes stand in every frame as text columns `axis.<name>`, empty where a cell lacks the axis.
 
-    runs: one row per trial that has one, with the plan's `axes`. evaluations: one row per planned evaluation that has one, with the columns of its
-    training run as `train_solver`, `train_steps`, `seed`, `train_accuracy`, `data_name`, `data_dimension`. load_probe: name -> rows of that probe.
+    trials: study, trial_id, cell_id, seed, axes (as text), command, predicted_seconds, axis.*. tests: planned evaluations, and probes: planned
+    probes: study, trial_id, eval_id or probe_id (and name), axes, test.grid, test.solver, test.factor, test.steps, test.tolerance.
+    unplanned: studies that were asked for and have no plan here. whole: what this is a part of, if it is one.
     """
 
-    plan: Plan
+    plans: tuple[Plan, ...]
     results: str
-    runs: pd.DataFrame
-    evaluations: pd.DataFrame
-    load_probe: Callable[[str], pd.DataFrame]
+    trials: pd.DataFrame
+    tests: pd.DataFrame
+    probes: pd.DataFrame
+    source: Source
+    unplanned: tuple[str, ...] = ()
+    whole: "Data | None" = None
 
     @cached_property
-    def _probes(self) -> dict[str, pd.DataFrame]:
+    def runs(self) -> pd.DataFrame:
+        """One row per planned trial that has one, with all columns of the table `runs` but epochs."""
+        if self.whole:
+            return _of_trials(self.whole.runs, self.trials)
+        return self.source.runs().merge(self._about.drop(columns="seed"), on="trial_id")
+
+    @cached_property
+    def epochs(self) -> pd.DataFrame:
+        """One row per trial and epoch recorded, failed runs included, with `run.outcome`."""
+        if self.whole:
+            return _of_trials(self.whole.epochs, self.trials)
+        return self.with_run(self.source.epochs().merge(self._about, on="trial_id"), "outcome")
+
+    @cached_property
+    def unfinished(self) -> pd.DataFrame:
+        """The last attempt of each planned trial that has rows but no accepted one: it crashed, ran out of memory or of time, or was taken back."""
+        rows = self.source.attempts().sort_values(["finished_at", "attempt_id"]).drop_duplicates("trial_id", keep="last")
+        return rows.loc[~rows["trial_id"].isin(self.runs["trial_id"])].merge(self._about, on="trial_id")
+
+    @cached_property
+    def evaluations(self) -> pd.DataFrame:
+        """One row per planned evaluation that has one: its own columns, test.*, axis.*, seed, and every column of its run as `run.<column>`."""
+        if self.whole:
+            return _of_trials(self.whole.evaluations, self.trials)
+        rows = self.source.evaluations().merge(self.tests, on=["trial_id", "eval_id"]).merge(self._about.drop(columns="axes"), on=KEY)
+        return self.with_run(rows, *(name for name in self.runs.columns if name not in _NOT_CARRIED and not name.startswith(AXIS)))
+
+    @cached_property
+    def _probe_rows(self) -> dict[str, pd.DataFrame]:
         return {}
 
-    def probe(self, name: str) -> pd.DataFrame:
-        """Rows of `probe_<name>` that this plan asks for, with the same columns of the training run as evaluations have."""
-        if name not in self._probes:
-            self._probes[name] = self.load_probe(name)
-        return self._probes[name]
+    def probe(self, name: str, grid: str | None = None) -> pd.DataFrame:
+        """Rows of `probe_<name>` that the plan asks for, with test.*, axis.* and seed; columns of the run: see `with_run`. grid: of this one only."""
+        if name not in self._probe_rows:
+            planned = self.probes.loc[self.probes["name"] == name].drop(columns="name")
+            rows = self.source.probe(name).merge(planned, on=["trial_id", "probe_id"])
+            self._probe_rows[name] = rows.merge(self._about.drop(columns="axes"), on=KEY)
+        rows = self._probe_rows[name]
+        return rows if grid is None else of_grid(rows, grid)
+
+    def series(self, name: str) -> pd.DataFrame:
+        """What training recorded by iteration under this name, such as "steps": columns iteration, value and those of a probe."""
+        rows = self.probe("series")
+        return rows.loc[rows["name"] == name]
+
+    def evaluations_of(self, grid: str) -> pd.DataFrame:
+        """Evaluations that the study's evaluation grid of this name asks for; test.grid is that name."""
+        return of_grid(self.evaluations, grid)
+
+    def with_run(self, rows: pd.DataFrame, *columns: str) -> pd.DataFrame:
+        """`rows` (with study and trial_id) and these columns of their runs, called `run.<column>`."""
+        carried = self.runs.filter([*KEY, *columns]).rename(columns={name: RUN + name for name in columns})
+        return rows.merge(carried, on=KEY)
+
+    def where(self, axes: Mapping[str, Any]) -> "Data":
+        """Only trials whose axes have these values: axis -> a value or a tuple of values. `study` is an axis as well."""
+        trials = self.trials
+        for axis, wanted in axes.items():
+            labels = [label(value) for value in (wanted if isinstance(wanted, tuple) else (wanted,))]
+            trials = trials.loc[trials["study" if axis == "study" else AXIS + axis].isin(labels)]
+        parts = {"trials": trials, "tests": _of_trials(self.tests, trials), "probes": _of_trials(self.probes, trials)}
+        return replace(self, **parts, whole=self.whole or self)
+
+    def order(self, axis: str) -> list[str]:
+        """The labels of an axis in the order of the study."""
+        return [one for one in dict.fromkeys(self.trials[AXIS + axis]) if one]
 
     @property
     def completed(self) -> pd.DataFrame:
         """Runs that trained to the end."""
         return self.runs.loc[self.runs["outcome"] == COMPLETED]
 
-    def missing_evaluations(self) -> pd.DataFrame:
-        """Planned evaluations of completed runs without a row: trial_id, eval_id, axes. A run that failed has none and misses none."""
-        return _absent(self._due(self.plan.evaluations), self.evaluations, "eval_id")
+    @property
+    def names(self) -> str:
+        """The plans' names, for messages."""
+        return ", ".join(plan.name for plan in self.plans)
 
-    def missing_probe(self, name: str) -> pd.DataFrame:
-        """Planned probes `name` of completed runs without rows: trial_id, probe_id, name, axes."""
-        planned = self.plan.probes.loc[self.plan.probes["name"] == name]
-        return _absent(self._due(planned), self.probe(name), "probe_id")
+    @property
+    def _about(self) -> pd.DataFrame:
+        return self.trials.filter([*KEY, "seed", "axes", *(name for name in self.trials.columns if name.startswith(AXIS))])
 
-    def _due(self, planned: pd.DataFrame) -> pd.DataFrame:
-        return planned.loc[planned["trial_id"].isin(self.completed["trial_id"])]
+    def kinds(self) -> set[str]:
+        """What these plans ask for, as NEEDS has it: runs, epochs, evaluations, evaluations:<grid>, probe_<name>, probe_<name>:<grid>."""
+        found = {"runs", "epochs"}
+        pairs = [("evaluations", grids) for grids in self.tests["test.grid"].unique()]
+        pairs += [(f"probe_{name}", grids) for name, grids in self.probes.filter(["name", "test.grid"]).drop_duplicates().itertuples(index=False)]
+        return found.union(*({kind, *(f"{kind}:{grid}" for grid in grids.split(",") if grid)} for kind, grids in pairs))
+
+    def planned(self, need: str) -> pd.DataFrame:
+        """The planned evaluations or probes of one need, or for runs and epochs the trials."""
+        kind, _, grid = need.partition(":")
+        if kind in ("runs", "epochs"):
+            return self.trials
+        rows = self.tests if kind == "evaluations" else self.probes.loc[self.probes["name"] == kind.removeprefix("probe_")]
+        return of_grid(rows, grid) if grid else rows
 
     def planned_trials(self, needs: Iterable[str]) -> pd.DataFrame:
-        """The plan's trials that a figure with these `needs` ("evaluations", "probe_<name>") uses."""
-        used: list[str] = []
-        for kind in needs:
-            if kind == "evaluations":
-                used += list(self.plan.evaluations["trial_id"])
-            else:
-                used += list(self.plan.probes.loc[self.plan.probes["name"] == kind.removeprefix("probe_"), "trial_id"])
-        return self.plan.trials.loc[self.plan.trials["trial_id"].isin(used)]
+        """The plans' trials that a figure with these needs uses."""
+        used = pd.MultiIndex.from_frame(pd.concat([self.planned(need).filter(KEY) for need in needs]))
+        return self.trials.loc[pd.MultiIndex.from_frame(self.trials.filter(KEY)).isin(used)]
 
     def missing(self, needs: Iterable[str]) -> pd.DataFrame:
-        """What a figure with these `needs` lacks, one row per cell: kind, trial_id, seed, axes, command, what.
+        """What a figure with these needs lacks, one row per cell: kind, the columns of `trials`, and what (the axes of the evaluation or probe).
 
-        kind: "trial" or the need itself. what: axes of the evaluation or probe, empty for a trial.
+        kind: "trial" or the need. A run that failed has no evaluations and lacks none.
         """
-        planned = self.planned_trials(needs)
-        absent = planned.loc[~planned["trial_id"].isin(self.runs["trial_id"])]
-        parts = [absent.assign(kind="trial", what="")]
-        for kind in needs:
-            cells = self.missing_evaluations() if kind == "evaluations" else self.missing_probe(kind.removeprefix("probe_"))
-            named = cells.filter(["trial_id", "axes"]).rename(columns={"axes": "what"}).assign(kind=kind)
-            parts.append(named.merge(self.plan.trials, on="trial_id"))
-        columns = ["kind", "trial_id", "seed", "axes", "command", "what"]
-        return pd.concat([part.filter(columns) for part in parts], ignore_index=True)
+        trials = self.planned_trials(needs)
+        parts = [_absent(trials, self.runs, KEY).assign(kind="trial", what="")]
+        for need in needs:
+            kind = need.partition(":")[0]
+            if kind in ("runs", "epochs"):
+                continue
+            key = [*KEY, "eval_id" if kind == "evaluations" else "probe_id"]
+            present = self.evaluations if kind == "evaluations" else self.probe(kind.removeprefix("probe_"))
+            cells = _absent(_of_trials(self.planned(need), self.completed), present, key)
+            named = cells.filter([*KEY, "axes"]).rename(columns={"axes": "what"}).assign(kind=need)
+            parts.append(named.merge(self.trials, on=KEY))
+        return pd.concat([part.filter(["kind", *self.trials.columns, "what"]) for part in parts], ignore_index=True)
 
     def failures(self, needs: Iterable[str]) -> dict[str, int]:
-        """Counts of outcomes other than completed: of the runs that a figure with these `needs` uses, and of its evaluations."""
-        used = self.runs.loc[self.runs["trial_id"].isin(self.planned_trials(needs)["trial_id"])]
-        counts = {str(name): int(n) for name, n in used.value_counts("outcome").items() if name != COMPLETED}
-        if "evaluations" in set(needs):
-            for name, n in self.evaluations.value_counts("outcome").items():
-                if name != COMPLETED:
-                    counts[f"evaluations {name}"] = int(n)
+        """Counts of outcomes other than completed: of the runs that a figure with these needs uses, and of its evaluations."""
+        counts = _failed(_of_trials(self.runs, self.planned_trials(needs)))
+        for need in needs:
+            if need.startswith("evaluations"):
+                grid = need.partition(":")[2]
+                counts |= {f"evaluations {name}": n for name, n in _failed(self.evaluations_of(grid) if grid else self.evaluations).items()}
         return counts
 
 
-def _absent(planned: pd.DataFrame, present: pd.DataFrame, key: str) -> pd.DataFrame:
-    have = pd.MultiIndex.from_frame(present.filter(["trial_id", key]))
-    return planned.loc[~pd.MultiIndex.from_frame(planned.filter(["trial_id", key])).isin(have)]
+def label(value: Any) -> str:
+    """A value as axes write it: 4 for 4.0, 1e-05, true, null, and strings without quotes."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        value = int(value)
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def of_grid(rows: pd.DataFrame, grid: str) -> pd.DataFrame:
+    """Of planned or finished evaluations or probes those of one grid; a row that serves several grids is then a row of this one."""
+    belongs = [grid in names.split(",") for names in rows["test.grid"]]
+    return rows.loc[belongs].assign(**{"test.grid": grid})
+
+
+def split(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """One row for each of the comma-separated values in `column`, such as `test.factor` where two factors give the same number of steps."""
+    return rows.assign(**{column: rows[column].str.split(",")}).explode(column, ignore_index=True)
+
+
+def _failed(rows: pd.DataFrame) -> dict[str, int]:
+    counts = rows.drop_duplicates([name for name in ("trial_id", "eval_id") if name in rows])["outcome"].value_counts()
+    return {str(name): int(n) for name, n in counts.items() if name != COMPLETED}
+
+
+def _of_trials(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    return rows.loc[pd.MultiIndex.from_frame(rows.filter(KEY)).isin(pd.MultiIndex.from_frame(trials.filter(KEY)))]
+
+
+def _absent(planned: pd.DataFrame, present: pd.DataFrame, key: list[str]) -> pd.DataFrame:
+    have = pd.MultiIndex.from_frame(present.filter(key))
+    return planned.loc[~pd.MultiIndex.from_frame(planned.filter(key)).isin(have)]

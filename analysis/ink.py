@@ -30,3 +30,13 @@ def class_legend(ax: "Axes") -> None:
         Line2D([], [], linestyle="none", marker="o", markersize=3, color=colour, label=f"class {index}") for index, colour in enumerate(CLASS_COLOURS)
     ]
     ax.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=2, borderpad=0, columnspacing=0.8, handletextpad=0.1)
+
+
+def no_rows(ax: "Axes") -> None:
+    """Says in a panel that nothing is there to draw."""
+    ax.text(0.5, 0.5, "no rows", transform=ax.transAxes, ha="center", color="0.5")
+
+
+def panel_title(ax: "Axes", index: int, text: str) -> None:
+    """The panel's letter and text on the left, as journals have it. index: of the panel, from 0."""
+    ax.set_title(f"({chr(ord('a') + index)}) {text}", loc="left")

@@ -1,6 +1,8 @@
-"""What the commands of `odereport` do: read each plan once, make every figure or table asked for, say what is missing."""
+"""What the commands of `odereport` do with figures and tables: read the folder once, make what was asked for, say what is missing."""
 
+import sys
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
 from rich.console import Console
@@ -9,36 +11,49 @@ from rich.table import Table
 
 from analysis.check import examine, figure_module, not_planned, select, table_module
 from analysis.data import Data
-from analysis.read import load
+from analysis.errors import ReportError
+from analysis.read import Folder, NoPlan, load
 from analysis.save import save_figure, save_table
 
 OK, INCOMPLETE = 0, 1
 
-# Lines are for people and for pipes: never wrapped, never recoloured.
-_CONSOLE = Console(soft_wrap=True, highlight=False, markup=False)
+# Lines are for people and for pipes: never wrapped, never recoloured; tables in a pipe have room for their columns.
+CONSOLE = Console(soft_wrap=True, highlight=False, markup=False, width=None if sys.stdout.isatty() else 200)
 
 
 class Reader:
-    """Reads each plan once, however many figures are made from it. plan: the one named on the command line, or None."""
+    """Reads a results folder once, however many figures are made from it. plan, scale: those named on the command line, or None."""
 
-    def __init__(self, results: Path, plan: str | None) -> None:
+    def __init__(self, results: Path, plan: str | None = None, scale: str | None = None) -> None:
+        if plan is not None and scale is not None and "@" in plan:
+            raise ReportError(f"--plan {plan} says its scale already; give --plan {plan.partition('@')[0]} --scale {scale}, or leave out --scale")
         self._results = results
-        self._plan = plan
-        self._read: dict[str, Data] = {}
+        self.plan, self.scale = plan, scale
+        self._read: dict[tuple[str | tuple[str, ...], str | None], Data] = {}
 
-    def __call__(self, study: str) -> Data:
-        """The data of `study`'s plan, or of the plan that was named."""
-        key = self._plan or study
+    @cached_property
+    def folder(self) -> Folder:
+        """The folder, opened when first needed. Raises ReportError when there is none."""
+        return Folder(self._results)
+
+    def __call__(self, study: str | tuple[str, ...], scale: str | None = None) -> Data:
+        """The data of one study or of several. scale: this one instead. Raises NoPlan when none of them has a plan here."""
+        key = (study, scale)
         if key not in self._read:
-            self._read[key] = load(self._results, study, self._plan)
+            self._read[key] = load(self.folder, study, self.plan, scale or self.scale)
         return self._read[key]
 
+    def concerns(self, target: str | None, study: str | tuple[str, ...]) -> bool:
+        """Whether a figure of this study is meant: with --plan and without a target only figures that read the plan's study."""
+        return target is not None or self.plan is None or self.plan.partition("@")[0] in ((study,) if isinstance(study, str) else study)
+
     def stem(self, name: str, data: Data, out: Path) -> Path:
-        """Where the files of `name` go: paper_name, with the plan behind it when one was named."""
+        """Where the files of `name` go: paper_name, with the scale or the plan behind it when one was named."""
         stem = name.replace("/", "_")
-        if self._plan is None:
-            return out / stem
-        study, _, scale = data.plan.name.partition("@")
+        if self.plan is None:
+            return out / (f"{stem}-{self.scale}" if self.scale else stem)
+        named = next((plan for plan in data.plans if plan.study == self.plan.partition("@")[0]), data.plans[0]).name
+        study, _, scale = named.partition("@")
         study = study.rpartition("/")[2]
         return out / "-".join([stem, study, *([] if scale in study.split("-") else [scale])])
 
@@ -70,8 +85,8 @@ def tables(target: str | None, reader: Reader, out: Path) -> int:
         printed = Table(*shown.columns, title=name)
         for row in shown.to_numpy().tolist():
             printed.add_row(*row)
-        _CONSOLE.print(printed)
-        _CONSOLE.print(caption)
+        CONSOLE.print(printed)
+        CONSOLE.print(caption)
         return f"{paths[0]} (also {paths[1].suffix})"
 
     return _each("TABLES", target, reader, write)
@@ -79,39 +94,53 @@ def tables(target: str | None, reader: Reader, out: Path) -> int:
 
 def check(target: str | None, reader: Reader) -> int:
     """Say what each figure and table lacks; the exit code."""
-    code = OK
-    for name in select(target, "FIGURES", "TABLES"):
-        module = table_module(name)
-        data = reader(module.STUDY)
-        if absent := not_planned(data, module.NEEDS):
-            _CONSOLE.print(f"{name}: {data.plan.name} does not plan {', '.join(absent)}")
-        else:
-            code = max(code, _say_missing(name, data, module.NEEDS, ""))
-    return code
+    return _each("FIGURES TABLES", target, reader, None)
 
 
-def _each(kind: str, target: str | None, reader: Reader, make: Callable[[str, Data], str | None]) -> int:
-    """`make` for every name; a figure the plan has no data for is left out, and counts as lacking only when it was named."""
-    code = OK
-    for name in track(select(target, kind), description=kind.lower(), console=_CONSOLE, transient=True, disable=not _CONSOLE.is_terminal):
-        module = table_module(name)
-        data = reader(module.STUDY)
-        if absent := not_planned(data, module.NEEDS):
-            _CONSOLE.print(f"{name}: left out, {data.plan.name} does not plan {', '.join(absent)}")
-            code = max(code, INCOMPLETE if target == name else OK)
-        elif made := make(name, data):
-            _CONSOLE.print(f"{name}: {made}")
-        else:
-            _say_missing(name, data, module.NEEDS, "nothing to show. ")
-            code = INCOMPLETE
-    return code
+def _each(kinds: str, target: str | None, reader: Reader, make: Callable[[str, Data], str | None] | None) -> int:
+    """`make` for every name, or only say what is missing. What the plans have no data for counts as lacking only when it was named."""
+    named = target is not None and "/" in target
+    chosen = select(target, *kinds.split())
+    chosen = [name for name in chosen if reader.concerns(target, table_module(name).STUDY)]
+    if not chosen:
+        raise ReportError(f"nothing is drawn from plan {reader.plan} by itself; name the paper whose figures to draw from it, such as ott2021")
+    codes, without_plan = [], {}
+    for name in track(chosen, description=kinds.lower(), console=CONSOLE, transient=True, disable=not CONSOLE.is_terminal):
+        try:
+            codes.append(_one(name, reader(table_module(name).STUDY), make, named))
+        except NoPlan as reason:
+            without_plan.setdefault(str(reason), []).append(name)
+    if without_plan and not codes:
+        raise ReportError(next(iter(without_plan)))
+    for reason, lacking in without_plan.items():
+        CONSOLE.print(f"{', '.join(lacking)}: left out, {reason}")
+    return max(codes, default=OK)
+
+
+def _one(name: str, data: Data, make: Callable[[str, Data], str | None] | None, named: bool) -> int:
+    module = table_module(name)
+    if absent := not_planned(data, module.NEEDS):
+        CONSOLE.print(f"{name}: left out, {data.names} does not plan {', '.join(absent)}")
+        return INCOMPLETE if named and make else OK
+    try:
+        made = make(name, data) if make else None
+    except KeyError as error:
+        # Only a plan of another study lacks an axis that the figure is about.
+        if not str(error.args[0]).startswith("axis."):
+            raise
+        CONSOLE.print(f"{name}: left out, {data.names} has no {str(error.args[0]).removeprefix('axis.')} axis")
+        return INCOMPLETE if named else OK
+    if made:
+        CONSOLE.print(f"{name}: {made}")
+        return OK
+    return max(_say_missing(name, data, module.NEEDS, "nothing to show. " if make else ""), INCOMPLETE if make else OK)
 
 
 def _say_missing(name: str, data: Data, needs: tuple[str, ...], what: str) -> int:
     finding = examine(data, needs)
-    _CONSOLE.print(f"{name}: {what}{finding.summary}")
+    CONSOLE.print(f"{name}: {what}{finding.summary}")
     for cell in finding.cells:
-        _CONSOLE.print(f"  {cell}")
-    if finding.command:
-        _CONSOLE.print(f"  fill with: {finding.command}")
+        CONSOLE.print(f"  {cell}")
+    for command in finding.commands:
+        CONSOLE.print(f"  fill with: {command}")
     return INCOMPLETE if finding.cells else OK

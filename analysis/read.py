@@ -1,108 +1,176 @@
-"""From a results folder to `Data`: which plan, its accepted rows, joined by id. Never knows how a grid is made, only what was planned."""
+"""From a results folder to `Data`: which plans, their accepted rows, joined by id. Never knows how a grid is made, only what was planned."""
 
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 import sweeps.store as store
-from analysis.data import Data, Plan
+from analysis.data import AXIS, KEY, TEST, Data, Plan
 from analysis.errors import ReportError
+from sweeps.store.compute import pc
 
-# Of several scales of a study the first of these that exists is read, unless a plan is named.
+# Of several scales of a study the first of these that exists is read, unless a plan or a scale is named.
 SCALES = ("paper", "small", "smoke")
-
-# Columns of the training run that evaluations and probes carry along, and what they are called there.
-TRAINED = {
-    "solver_name": "train_solver",
-    "solver_steps": "train_steps",
-    "accuracy_train": "train_accuracy",
-    "seed": "seed",
-    "data_name": "data_name",
-    "data_dimension": "data_dimension",
-}
+EVERY_STUDY = "*"
+_TEST_AXES = ("grid", "solver", "factor", "steps", "tolerance")
 
 
-def load(results: Path | str, study: str, plan: str | None = None) -> Data:
-    """Rows of `study`'s plan, or of the one that `plan` names: `study@scale`, `study@scale+hash` or just a study.
+class NoPlan(ReportError):
+    """None of the studies has a saved plan; the message says how to make one."""
 
+
+class Folder:
+    """A results folder that is read once, however many figures are made from it; each table when first asked for."""
+
+    def __init__(self, results: Path | str) -> None:
+        self.path = str(results)
+        self._results = store.Results(results)
+        if not self._results.path.is_dir():
+            raise ReportError(f"no results folder {results}; give the one that odesweep run wrote to with --results")
+        self._probes: dict[str, pd.DataFrame] = {}
+        self._plans: dict[str, tuple[Plan, list[dict[str, Any]]]] = {}
+
+    @cached_property
+    def plan_names(self) -> list[str]:
+        """Names of the saved plans."""
+        return store.list_plans(self._results)
+
+    def plan(self, name: str) -> tuple[Plan, list[dict[str, Any]]]:
+        """A saved plan and its rows."""
+        if name not in self._plans:
+            saved = store.read_plan(self._results, name)
+            about = {key: saved.metadata[key] for key in ("study", "scale", "scale_label", "overrides", "title", "question")}
+            self._plans[name] = Plan(name=name, **about), saved.rows()
+        return self._plans[name]
+
+    def runs(self) -> pd.DataFrame:
+        """Accepted runs without their epochs: the nested column costs far more than all others together."""
+        return self._runs
+
+    @cached_property
+    def _runs(self) -> pd.DataFrame:
+        return store.accepted_runs(self._results, [name for name in store.SCHEMAS["runs"].names if name != "epochs"]).to_pandas()
+
+    def attempts(self) -> pd.DataFrame:
+        """Every attempt that has a row, accepted or not, in short."""
+        names = ["trial_id", "attempt_id", "outcome", "outcome_detail", "fingerprint", "finished_at"]
+        return store.read_table(self._results, "runs", names).to_pandas()
+
+    def epochs(self) -> pd.DataFrame:
+        """Epochs of accepted runs, one row each."""
+        return self._epochs
+
+    @cached_property
+    def _epochs(self) -> pd.DataFrame:
+        table = store.accepted_runs(self._results, ["trial_id", "epochs"])
+        nested: Any = table["epochs"].combine_chunks()
+        rows = pa.Table.from_struct_array(pc.list_flatten(nested)).to_pandas()
+        rows.insert(0, "trial_id", table["trial_id"].take(pc.list_parent_indices(nested)).to_pandas().to_numpy())
+        return rows
+
+    def evaluations(self) -> pd.DataFrame:
+        """Accepted evaluations."""
+        return self._evaluations
+
+    @cached_property
+    def _evaluations(self) -> pd.DataFrame:
+        return store.accepted_evaluations(self._results).to_pandas()
+
+    def probe(self, name: str) -> pd.DataFrame:
+        """Accepted rows of one probe."""
+        if name not in self._probes:
+            self._probes[name] = store.accepted_probes(self._results, name).to_pandas()
+        return self._probes[name]
+
+
+def load(folder: Folder | Path | str, studies: str | Sequence[str], plan: str | None = None, scale: str | None = None) -> Data:
+    """The rows of these studies' plans, or of the plan that `plan` names: `study@scale`, `study@scale+hash` or just a study.
+
+    A plan of one of the studies stands in for that one; a plan of another study stands in for all. scale: only plans of that scale.
     Raises ReportError when there is no such folder or plan, and the store's own one-line errors when it cannot be read.
     """
-    folder = store.Results(results)
-    if not folder.path.is_dir():
-        raise ReportError(f"no results folder {results}; give the one that odesweep run wrote to with --results")
-    chosen = _read_plan(folder, _choose_plan(folder, str(results), study, plan))
-    runs = _runs(folder, chosen)
+    folder = folder if isinstance(folder, Folder) else Folder(folder)
+    wanted = [studies] if isinstance(studies, str) else list(studies)
+    if plan is not None:
+        study = plan.partition("@")[0]
+        wanted = [plan if one == study else one for one in wanted] if study in wanted else [plan]
+    names = _every(folder, scale) if wanted == [EVERY_STUDY] else _choose(folder, wanted, scale)
+    chosen = [folder.plan(name) for name in names.values()]
     return Data(
-        plan=chosen,
-        results=str(results),
-        runs=runs,
-        evaluations=_derived(store.accepted_evaluations(folder).to_pandas(), chosen.evaluations, "eval_id", runs),
-        load_probe=lambda name: _derived(store.accepted_probes(folder, name).to_pandas(), _probes(chosen, name), "probe_id", runs),
+        plans=tuple(plan for plan, _ in chosen),
+        results=folder.path,
+        trials=_frame([row for plan, rows in chosen for row in _trials(plan, rows)], *KEY, "cell_id", "seed", "axes", "command", "predicted_seconds"),
+        tests=_frame([row for plan, rows in chosen for row in _items(plan, rows, "evaluations", "eval_id")], *KEY, "eval_id", "axes", *_TESTS),
+        probes=_frame([row for plan, rows in chosen for row in _items(plan, rows, "probes", "probe_id", "name")], *KEY, "probe_id", *_PROBES),
+        source=folder,
+        unplanned=tuple(one for one in wanted if one not in names and one != EVERY_STUDY),
     )
 
 
-def _choose_plan(folder: store.Results, results: str, study: str, plan: str | None) -> str:
-    wanted = plan or study
-    names = store.list_plans(folder)
-    if wanted in names:
-        return wanted
-    scales = {name.partition("@")[2]: name for name in names if name.partition("@")[0] == wanted}
-    for scale in SCALES:
-        if scale in scales:
-            return scales[scale]
-    if len(scales) == 1:
-        return next(iter(scales.values()))
-    if scales:
-        raise ReportError(f"several plans of {wanted} in {results}; name one with --plan: {', '.join(scales.values())}")
-    made_by = f"odesweep plan {wanted.partition('@')[0]} --save --results {results}"
-    others = f"; plans here, for --plan: {', '.join(names)}" if names else ""
-    raise ReportError(f"no plan of {wanted} in {results}; make it with: {made_by}{others}")
+_TESTS = [TEST + axis for axis in _TEST_AXES]
+_PROBES = ["name", "axes", *_TESTS]
 
 
-def _read_plan(folder: store.Results, name: str) -> Plan:
-    saved = store.read_plan(folder, name)
-    rows = saved.rows()
-    about = saved.metadata
-    return Plan(
-        name=name,
-        study=about["study"],
-        scale=about["scale"],
-        scale_label=about["scale_label"],
-        overrides=about["overrides"],
-        trials=_frame([row | {"axes": _text(row["axes"])} for row in rows], "trial_id", "seed", "axes", "command"),
-        evaluations=_frame(_items(rows, "evaluations", "eval_id"), "trial_id", "eval_id", "axes"),
-        probes=_frame(_items(rows, "probes", "probe_id", "name"), "trial_id", "probe_id", "axes", "name"),
-    )
+def _every(folder: Folder, scale: str | None) -> dict[str, str]:
+    """Every study that has a plan -> its plan: of the scale given, else of the first of SCALES that it has, else any."""
+    known = [name for name in folder.plan_names if "+" not in name and scale in (None, name.partition("@")[2])]
+    if not known:
+        at_scale = f" at scale {scale}" if scale else ""
+        raise NoPlan(f"no plan of any study{at_scale} in {folder.path}; make one with: odesweep plan STUDY --save --results {folder.path}")
+    rank = {one: place for place, one in enumerate(reversed(SCALES), 1)}
+    return {name.partition("@")[0]: name for name in sorted(known, key=lambda name: rank.get(name.partition("@")[2], 0))}
 
 
-def _items(rows: list[dict[str, Any]], kind: str, *keys: str) -> list[dict[str, Any]]:
+def _choose(folder: Folder, wanted: Sequence[str], scale: str | None) -> dict[str, str]:
+    """What was wanted -> the plan to read. Several studies are read at one scale: the first of SCALES that any of them has."""
+    exact = {one: one for one in wanted if one in folder.plan_names}
+    others = [one for one in wanted if one not in exact]
+    scales = {
+        one: {name.partition("@")[2]: name for name in folder.plan_names if name.partition("@")[0] == one and "+" not in name} for one in others
+    }
+    for one in (scale,) if scale else SCALES:
+        if any(one in known for known in scales.values()):
+            return exact | {study: known[one] for study, known in scales.items() if one in known}
+    found = exact
+    for study, known in scales.items():
+        if scale is None and len(known) == 1:
+            found |= {study: next(iter(known.values()))}
+        elif scale is None and known:
+            raise ReportError(f"several plans of {study} in {folder.path}; name one with --plan: {', '.join(known.values())}")
+    if not found:
+        what = " or ".join(wanted) + (f" at scale {scale}" if scale else "")
+        made_by = f"odesweep plan {wanted[0].partition('@')[0]}{f' --scale {scale}' if scale else ''} --save --results {folder.path}"
+        there = f"; plans here, for --plan: {', '.join(folder.plan_names)}" if folder.plan_names else ""
+        raise NoPlan(f"no plan of {what} in {folder.path}; make it with: {made_by}{there}")
+    return found
+
+
+def _trials(plan: Plan, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
-        {"trial_id": row["trial_id"], **{key: item[key] for key in keys}, "axes": _text(item["axes"])} for row in rows for item in row[kind] or ()
+        {"study": plan.study, **row, "axes": _text(row["axes"])} | {AXIS + name: value for name, value in (row["axes"] or {}).items()} for row in rows
+    ]
+
+
+def _items(plan: Plan, rows: list[dict[str, Any]], kind: str, *keys: str) -> list[dict[str, Any]]:
+    return [
+        {"study": plan.study, "trial_id": row["trial_id"], **{key: item[key] for key in keys}, "axes": _text(item["axes"])}
+        | {TEST + name: value for name, value in (item["axes"] or {}).items()}
+        for row in rows
+        for item in row[kind] or ()
     ]
 
 
 def _frame(rows: list[dict[str, Any]], *columns: str) -> pd.DataFrame:
-    """A frame with these columns even without rows; what two figures share is planned once."""
-    return pd.DataFrame(rows, columns=list(columns)).drop_duplicates(list(columns[:2]), ignore_index=True)
+    """A frame with these columns even without rows, and the trial axes; what a row lacks is an empty text."""
+    axes = dict.fromkeys(name for row in rows for name in row if name.startswith(AXIS))
+    frame = pd.DataFrame(rows, columns=[*columns, *axes])
+    texts = [name for name in frame.columns if name.startswith((AXIS, TEST))]
+    return frame.assign(**{name: frame[name].astype(object).fillna("").astype(str) for name in texts})
 
 
 def _text(axes: dict[str, str] | None) -> str:
     return " ".join(f"{key}={value}" for key, value in (axes or {}).items())
-
-
-def _runs(folder: store.Results, plan: Plan) -> pd.DataFrame:
-    # Touching the nested column costs far more than all others together, and no figure of a plan needs it yet.
-    columns = [name for name in store.SCHEMAS["runs"].names if name != "epochs"]
-    rows = store.accepted_runs(folder, columns).to_pandas()
-    return rows.merge(plan.trials.filter(["trial_id", "axes"]), on="trial_id")
-
-
-def _probes(plan: Plan, name: str) -> pd.DataFrame:
-    return plan.probes.loc[plan.probes["name"] == name]
-
-
-def _derived(rows: pd.DataFrame, planned: pd.DataFrame, key: str, runs: pd.DataFrame) -> pd.DataFrame:
-    """Of `rows` those that the plan asks for, with the columns TRAINED of their training run."""
-    trained = runs.filter(["trial_id", *TRAINED]).rename(columns=TRAINED)
-    return rows.merge(planned.filter(["trial_id", key, "axes"]), on=["trial_id", key]).merge(trained, on="trial_id")

@@ -1,7 +1,7 @@
 """Writing figures and tables: PNG, PDF (the same bytes for the same numbers), CSV of the numbers, caption beside and beneath."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,18 +12,23 @@ from analysis.style import SETTINGS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as MplFigure
 
 CAPTION_POINTS = 6.5
 LINE_INCHES = CAPTION_POINTS * 1.3 / 72
 # DejaVu Sans is on average this wide per point of size; a little generous, so that no line runs over the edge.
-CHARACTER_WIDTH = 0.515
+CHARACTER_WIDTH = 0.54
 
 
 class Numbers(Protocol):
-    """What every figure and table module has. NEEDS: which rows it uses, "evaluations" or "probe_<name>". STUDY: whose plan it reads."""
+    """What every figure and table module has.
+
+    STUDY: whose plan it reads, or whose several. NEEDS: which rows it uses: "runs", "epochs", "evaluations", "probe_<name>", the last two also
+    of one grid: "evaluations:<grid>".
+    """
 
     NAME: str
-    STUDY: str
+    STUDY: str | tuple[str, ...]
     NEEDS: tuple[str, ...]
 
     def table(self, data: Data) -> pd.DataFrame:
@@ -44,7 +49,10 @@ class Table(Numbers, Protocol):
 
 
 class Figure(Numbers, Protocol):
-    """A module with ink: `draw` on PANELS (rows, columns) of axes; SIZE_INCHES (width, height) is theirs, the caption's comes on top."""
+    """A module with ink: `draw` on PANELS (rows, columns) of axes; SIZE_INCHES (width, height) is theirs, the caption's comes on top.
+
+    A module may also have `panels(numbers) -> (rows, columns)` where the grid of a smaller scale fills fewer; the height goes with the rows.
+    """
 
     PANELS: tuple[int, int]
     SIZE_INCHES: tuple[float, float]
@@ -54,30 +62,49 @@ class Figure(Numbers, Protocol):
         ...
 
 
-def save_figure(module: Figure, numbers: pd.DataFrame, caption: str, stem: Path) -> list[Path]:
-    """Draws and writes stem.png, .pdf, .csv, .txt; gives their paths. Raises OSError if the folder cannot be written."""
+def panels(module: Figure, numbers: pd.DataFrame) -> tuple[int, int]:
+    """Rows and columns of axes for these numbers."""
+    given: Callable[[pd.DataFrame], tuple[int, int]] | None = getattr(module, "panels", None)
+    # A paper may have a file of that name.
+    return given(numbers) if callable(given) else module.PANELS
+
+
+def compose_figure(module: Figure, numbers: pd.DataFrame, caption: str) -> "MplFigure":
+    """The figure with its caption beneath, in our style; whoever asks for it closes it."""
     import matplotlib as mpl
 
     mpl.use("agg")
     import matplotlib.pyplot as plt
 
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    width, panel_height = module.SIZE_INCHES
+    width, height = module.SIZE_INCHES
+    rows, columns = panels(module, numbers)
+    panel_height = height * rows / module.PANELS[0]
     lines = textwrap.wrap(caption, int(width * 72 / (CAPTION_POINTS * CHARACTER_WIDTH)))
     caption_height = (len(lines) + 1) * LINE_INCHES
     with mpl.rc_context(SETTINGS):  # pyright: ignore[reportArgumentType] - any string is fine as a key
         figure = plt.figure(figsize=(width, panel_height + caption_height), layout="constrained")
         # Two parts, so that legends outside the axes cannot run into the caption.
         parts = figure.add_gridspec(2, 1, height_ratios=[panel_height, caption_height])
-        panels, strip = figure.add_subfigure(parts[0]), figure.add_subfigure(parts[1])
-        module.draw(numbers, list(panels.subplots(*module.PANELS, squeeze=False).flat))
+        above, strip = figure.add_subfigure(parts[0]), figure.add_subfigure(parts[1])
+        module.draw(numbers, list(above.subplots(rows, columns, squeeze=False).flat))
         strip.text(0.05 / width, 0.05 / caption_height, "\n".join(lines), fontsize=CAPTION_POINTS, va="bottom", linespacing=1.2, color="0.2")
-        paths = [stem.with_name(stem.name + suffix) for suffix in (".png", ".pdf", ".csv", ".txt")]
+    return figure
+
+
+def save_figure(module: Figure, numbers: pd.DataFrame, caption: str, stem: Path) -> list[Path]:
+    """Draws and writes stem.png, .pdf, .csv, .txt; gives their paths. Raises OSError if the folder cannot be written."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    figure = compose_figure(module, numbers, caption)
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    paths = [stem.with_name(stem.name + suffix) for suffix in (".png", ".pdf", ".csv", ".txt")]
+    with mpl.rc_context(SETTINGS):  # pyright: ignore[reportArgumentType] - any string is fine as a key
         # No dates, no versions: the same numbers give the same bytes.
         figure.savefig(paths[0], metadata={"Software": None})
         figure.savefig(paths[1], metadata={"CreationDate": None, "Creator": None, "Producer": None})
-        plt.close(figure)
-    _write_csv(numbers, paths[2])
+    plt.close(figure)
+    write_csv(numbers, paths[2])
     paths[3].write_text(caption + "\n", encoding="utf-8")
     return paths
 
@@ -86,7 +113,7 @@ def save_table(numbers: pd.DataFrame, shown: pd.DataFrame, caption: str, stem: P
     """Writes all `numbers` as stem.csv and the readable columns `shown` with the caption as stem.md; gives their paths."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     paths = [stem.with_name(stem.name + suffix) for suffix in (".csv", ".md")]
-    _write_csv(numbers, paths[0])
+    write_csv(numbers, paths[0])
     paths[1].write_text(f"{markdown(shown)}\n{caption}\n", encoding="utf-8")
     return paths
 
@@ -97,5 +124,6 @@ def markdown(shown: pd.DataFrame) -> str:
     return "".join("| " + " | ".join(row) + " |\n" for row in rows)
 
 
-def _write_csv(numbers: pd.DataFrame, path: Path) -> None:
+def write_csv(numbers: pd.DataFrame, path: Path) -> None:
+    """Every number with all its digits."""
     numbers.to_csv(path, index=False, lineterminator="\n")

@@ -8,21 +8,48 @@ if TYPE_CHECKING:
 COLUMN_INCHES = 3.3
 FULL_INCHES = 6.8
 
-# Okabe and Ito (2008), "Color Universal Design", extended by a grey.
+# By the norm's name in the spec. Okabe and Ito (2008), "Color Universal Design", without its yellow, which is pale on white, and four more, chosen
+# so that under normal, protanopic and deuteranopic sight (Machado et al. 2009) every two differ as much as any two of the original eight.
 NORM_COLOURS = {
     "none": "#000000",
     "batch": "#E69F00",
+    "mini_batch": "#D55E00",
     "layer": "#56B4E9",
+    "group": "#DDCC77",
+    "instance": "#661100",
     "weight": "#009E73",
     "spectral": "#CC79A7",
-    "temporal": "#D55E00",
-    "equinorm": "#0072B2",
-    "group": "#F0E442",
-    "instance": "#999999",
+    "ta_bn": "#0072B2",
+    "enorm": "#882255",
+    "enorm+batch": "#332288",
+}
+NORM_LABELS = {
+    "none": "none",
+    "batch": "batch (Pop-TI)",
+    "mini_batch": "mini-batch",
+    "layer": "layer",
+    "group": "group",
+    "instance": "instance",
+    "weight": "weight",
+    "spectral": "spectral",
+    "ta_bn": "TA-BN",
+    "enorm": "ENorm",
+    "enorm+batch": "ENorm + BN",
 }
 # Two classes, told apart in greyscale as well.
 CLASS_COLOURS = ("#0072B2", "#E69F00")
 PLAIN_COLOUR = "#0072B2"  # where nothing is told apart by colour
+
+# Published values, everywhere alike: no colour of ours, no line.
+PUBLISHED: dict[str, Any] = {
+    "color": "black",
+    "linestyle": "none",
+    "marker": "d",
+    "markersize": 4,
+    "markerfacecolor": "white",
+    "markeredgewidth": 0.8,
+    "zorder": 5,
+}
 
 SOLVER_MARKERS = {
     "euler": "o",
@@ -45,6 +72,18 @@ SOLVER_LABELS = {
     "bosh3": "Bosh3",
     "heun": "Heun",
     "heun3": "Heun3",
+}
+
+DATA_LABELS = {
+    "mnist": "MNIST",
+    "fashion_mnist": "Fashion-MNIST",
+    "qmnist": "QMNIST",
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "cifar100-subset": "CIFAR-100 (subset)",
+    "svhn": "SVHN",
+    "tiny-imagenet": "Tiny-ImageNet",
+    "tiny-imagenet-20": "Tiny-ImageNet (20 classes)",
 }
 
 SETTINGS: dict[str, Any] = {
@@ -72,7 +111,7 @@ def data_label(name: str, dimension: float | None) -> str:
     """The data set as the papers write it; dimension: of the spheres, None or NaN otherwise."""
     if name == "spheres" and dimension is not None and dimension == dimension:
         return f"Sphere{dimension:.0f}"
-    return {"mnist": "MNIST", "cifar10": "CIFAR-10"}.get(name, name)
+    return DATA_LABELS.get(name, name)
 
 
 def sequential_colours(count: int) -> list[tuple[float, float, float]]:

@@ -1,6 +1,7 @@
-"""Shared by the Ott 2021 figures: test accuracy of each trained net under each fixed-step test solver."""
+"""Shared by the Ott 2021 figures: test accuracy of each trained net under each test solver of its kind, fixed-step or adaptive."""
 
 from collections.abc import Collection
+from typing import Literal
 
 import pandas as pd
 
@@ -12,38 +13,48 @@ from analysis.style import data_label
 # Ott 2021 averages over seeds "for which the model trained successfully" and gives no rule. Ours: final train accuracy above these.
 SUCCESS = {"spheres": 0.9, "mnist": 0.9, "cifar10": 0.3}
 
-CELL = ["train_solver", "train_steps", "test_solver", "test_steps"]
+# What says how accurate a solver is: fixed-step ones have steps, adaptive ones a tolerance.
+Setting = Literal["steps", "tolerance"]
 
 
-def accuracies(data: Data) -> pd.DataFrame:
-    """One row per trained net and test solver: train_solver, train_steps, test_solver, test_steps, seed, accuracy, successful.
+def cell(setting: Setting) -> list[str]:
+    """The columns that tell apart what a net was trained and tested with."""
+    return ["train_solver", f"train_{setting}", "test_solver", f"test_{setting}"]
 
-    Raises ReportError if two trials share training solver, steps and seed: averaging over anything else would be silent.
+
+CELL = cell("steps")
+
+
+def accuracies(data: Data, setting: Setting = "steps") -> pd.DataFrame:
+    """One row per trained net and test solver: train_solver, train_<setting>, test_solver, test_<setting>, seed, accuracy, successful.
+
+    Raises ReportError if two trials share training solver, setting and seed: averaging over anything else would be silent.
     """
+    trained, tested = f"run.solver_{setting}", f"solver_{setting}"
     rows = data.evaluations
-    rows = rows.loc[(rows["outcome"] == COMPLETED) & (rows["split"] == "test") & rows["train_steps"].notna() & rows["solver_steps"].notna()]
-    _one_trial_per_seed(rows, data.plan.name)
+    rows = rows.loc[(rows["outcome"] == COMPLETED) & (rows["split"] == "test") & rows[trained].notna() & rows[tested].notna()]
+    _one_trial_per_seed(rows, trained, data.names)
+    kind = int if setting == "steps" else float
     return pd.DataFrame(
         {
-            "train_solver": rows["train_solver"].astype(str),
-            "train_steps": rows["train_steps"].astype(int),
+            "train_solver": rows["run.solver_name"].astype(str),
+            f"train_{setting}": rows[trained].astype(kind),
             "test_solver": rows["solver_name"].astype(str),
-            "test_steps": rows["solver_steps"].astype(int),
+            f"test_{setting}": rows[tested].astype(kind),
             "seed": rows["seed"].astype(int),
             "accuracy": rows["accuracy"].astype(float),
-            "successful": rows["train_accuracy"].astype(float) > rows.loc[:, "data_name"].map(SUCCESS).astype(float).fillna(0.0),
+            "successful": rows["run.accuracy_train"].astype(float) > rows.loc[:, "run.data_name"].map(SUCCESS).astype(float).fillna(0.0),
         }
     ).reset_index(drop=True)
 
 
-def _one_trial_per_seed(rows: pd.DataFrame, plan: str) -> None:
-    trials = rows.filter(["train_solver", "train_steps", "seed", "trial_id"]).drop_duplicates()
-    twice = trials.loc[trials.duplicated(["train_solver", "train_steps", "seed"])]
+def _one_trial_per_seed(rows: pd.DataFrame, trained: str, plan: str) -> None:
+    trials = rows.filter(["run.solver_name", trained, "seed", "trial_id"]).drop_duplicates()
+    twice = trials.loc[trials.duplicated(["run.solver_name", trained, "seed"])]
     if len(twice):
-        solver, steps, seed, _ = twice.iloc[0]
-        raise ReportError(
-            f"plan {plan} has several trials with solver {solver}, {steps:.0f} steps, seed {seed}: this figure would average over another axis"
-        )
+        solver, value, seed, _ = twice.iloc[0]
+        setting = f"{value:.0f} steps" if trained.endswith("steps") else f"tolerance {value:g}"
+        raise ReportError(f"plan {plan} has several trials with solver {solver}, {setting}, seed {seed}: this figure would average over another axis")
 
 
 def both_selections(nets: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
@@ -62,9 +73,9 @@ def drawn(numbers: pd.DataFrame) -> pd.DataFrame:
     return successful if len(successful) else numbers.loc[numbers["seeds"] == "all"]
 
 
-def selection_text(data: Data, solver: str | None = None, steps: Collection[int] = ()) -> str:
+def selection_text(data: Data, solver: str | None = None, steps: Collection[int] = (), setting: Setting = "steps") -> str:
     """Which seeds are averaged, for captions: how many nets trained successfully, of how many; solver, steps: of those trained so only."""
-    runs = data.completed.dropna(subset=["solver_steps"])
+    runs = data.completed.dropna(subset=[f"solver_{setting}"])
     if solver is not None:
         runs = runs.loc[(runs["solver_name"] == solver) & runs.loc[:, "solver_steps"].isin(list(steps))]
     if not len(runs):

@@ -34,7 +34,7 @@ ROWS = {"fine": ("a", "c"), "coarse": ("b", "d")}
 
 def table(data: Data) -> pd.DataFrame:
     """Panels a, b: point, label, step, x1, x2 of one net. Panels c, d: test_steps with n, mean, low, high and the selection of seeds."""
-    rows = data.probe("trajectory")
+    rows = two_nets.probe(data, "trajectory")
     nets = two_nets.train_steps(data)
     accuracies = dependence.accuracies(data)
     parts = []

@@ -32,8 +32,8 @@ def table(data: Data) -> pd.DataFrame:
     if "coarse" not in nets:
         return pd.DataFrame(columns=columns)
     steps = nets["coarse"]
-    trajectories = two_nets.one_seed(data.probe("trajectory"), steps)
-    grids = two_nets.one_seed(data.probe("decision_grid"), steps)
+    trajectories = two_nets.one_seed(two_nets.probe(data, "trajectory"), steps)
+    grids = two_nets.one_seed(two_nets.probe(data, "decision_grid"), steps)
     parts = []
     for panel, test_steps in (("a", steps), ("b", 2 * steps)):
         states = two_nets.tested_with(trajectories, test_steps)

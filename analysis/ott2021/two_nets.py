@@ -9,9 +9,15 @@ SOLVER = "euler"
 COARSE_STEPS = 2  # the paper's coarse net; without it the coarsest of several
 
 
+def probe(data: Data, name: str) -> pd.DataFrame:
+    """Rows of a probe with train_solver, train_steps and train_accuracy of their nets."""
+    carried = {"solver_name": "train_solver", "solver_steps": "train_steps", "accuracy_train": "train_accuracy"}
+    return data.with_run(data.probe(name), *carried).rename(columns={f"run.{column}": given for column, given in carried.items()})
+
+
 def train_steps(data: Data) -> dict[str, int]:
     """Training steps of the nets "fine" and "coarse" among the Euler-trained runs that have trajectories; empty when there are none."""
-    rows = data.probe("trajectory")
+    rows = probe(data, "trajectory")
     steps = sorted({int(step) for step in rows.loc[rows["train_solver"] == SOLVER, "train_steps"]})
     if not steps:
         return {}

@@ -1,6 +1,7 @@
 """Hand-made plans and rows: small enough to compute every number by hand, and realistic ones to draw."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,35 @@ import pytest
 from analysis.data import Data, Plan
 
 Net = dict[str, Any]
-RUN_COLUMNS = ["trial_id", "seed", "axes", "data_name", "data_dimension", "solver_name", "solver_steps", "outcome", "accuracy_train", "accuracy_test"]
-EVALUATION_COLUMNS = [
-    *("trial_id", "eval_id", "axes", "solver_name", "solver_steps", "split", "outcome", "accuracy"),
-    *("train_solver", "train_steps", "seed", "train_accuracy", "data_name", "data_dimension"),
-]
-PROBE_COLUMNS = ["trial_id", "probe_id", "axes", "solver_name", "solver_steps", "train_solver", "train_steps", "seed", "train_accuracy"]
+STUDY = "ott2021/sphere2-fixed"
+RUN_COLUMNS = ["trial_id", "seed", "data_name", "data_dimension", "solver_name", "solver_steps", "outcome", "accuracy_train", "accuracy_test"]
+EVALUATION_COLUMNS = ["trial_id", "eval_id", "solver_name", "solver_steps", "split", "outcome", "accuracy"]
+PROBE_COLUMNS = ["trial_id", "probe_id", "solver_name", "solver_steps"]
+TEST_COLUMNS = [f"test.{axis}" for axis in ("grid", "solver", "factor", "steps", "tolerance")]
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Accepted rows, given."""
+
+    run_rows: pd.DataFrame
+    evaluation_rows: pd.DataFrame
+    probe_rows: Mapping[str, pd.DataFrame]
+
+    def runs(self) -> pd.DataFrame:
+        return self.run_rows
+
+    def attempts(self) -> pd.DataFrame:
+        return self.run_rows.assign(attempt_id="only", finished_at=0)
+
+    def epochs(self) -> pd.DataFrame:
+        return pd.DataFrame(columns=["trial_id", "epoch"])
+
+    def evaluations(self) -> pd.DataFrame:
+        return self.evaluation_rows
+
+    def probe(self, name: str) -> pd.DataFrame:
+        return self.probe_rows.get(name, pd.DataFrame(columns=PROBE_COLUMNS))
 
 
 def net(solver: str, steps: int, seed: int, tests: Mapping[tuple[str, int], float | None], **other: Any) -> Net:
@@ -24,48 +48,51 @@ def net(solver: str, steps: int, seed: int, tests: Mapping[tuple[str, int], floa
 
 
 def build(
-    nets: Iterable[Net], *, data_name: str = "spheres", dimension: float | None = 2, probes: dict[str, pd.DataFrame] | None = None, **plan: Any
+    nets: Iterable[Net],
+    *,
+    data_name: str = "spheres",
+    dimension: float | None = 2,
+    probes: dict[str, pd.DataFrame] | None = None,
+    overrides: str = "",
 ) -> Data:
     """Data of these nets; a net with missing=True is planned without a row."""
     trials, runs, planned, evaluations = [], [], [], []
     for one in nets:
         trial = f"{one['solver']}-{one['steps']}-{one['seed']}"
         axes = f"solver.name={one['solver']} solver.steps={one['steps']}"
-        command = f"odesweep run ott2021/sphere2-fixed --scale paper {axes} seed={one['seed']}"
-        trials.append({"trial_id": trial, "seed": one["seed"], "axes": axes, "command": command})
+        command = f"odesweep run {STUDY} --scale paper {axes} seed={one['seed']}"
+        text = {"study": STUDY, "trial_id": trial, "cell_id": axes, "seed": one["seed"], "axes": axes, "command": command, "predicted_seconds": 1.0}
+        trials.append(text | {"axis.solver.name": one["solver"], "axis.solver.steps": str(one["steps"])})
         outcome = one.get("outcome", "completed")
-        about = {"seed": one["seed"], "data_name": data_name, "data_dimension": dimension}
-        accuracy_train = one.get("accuracy_train", 0.99)
         if not one.get("missing"):
-            trained = {"solver_name": one["solver"], "solver_steps": one["steps"], "accuracy_train": accuracy_train, "accuracy_test": 0.9}
-            runs.append({"trial_id": trial, "axes": axes, "outcome": outcome} | about | trained)
+            about = {
+                "seed": one["seed"],
+                "data_name": data_name,
+                "data_dimension": dimension,
+                "solver_name": one["solver"],
+                "solver_steps": one["steps"],
+            }
+            runs.append({"trial_id": trial, "outcome": outcome, "accuracy_train": one.get("accuracy_train", 0.99), "accuracy_test": 0.9} | about)
         for (solver, steps), accuracy in one["tests"].items():
-            key = {"trial_id": trial, "eval_id": f"{solver}-{steps}", "axes": f"solver.name={solver} solver.steps={steps}"}
-            planned.append(key)
+            key = {"trial_id": trial, "eval_id": f"{solver}-{steps}"}
+            named = {"axes": f"solver.name={solver} solver.steps={steps}", "test.grid": "figure4", "test.solver": solver, "test.steps": str(steps)}
+            planned.append({"study": STUDY, "test.factor": "", "test.tolerance": ""} | key | named)
             if accuracy is None or one.get("missing") or outcome != "completed":
                 continue
             test = {"solver_name": solver, "solver_steps": steps, "split": "test", "outcome": "completed", "accuracy": accuracy}
-            evaluations.append(key | test | about | {"train_solver": one["solver"], "train_steps": one["steps"], "train_accuracy": accuracy_train})
+            evaluations.append(key | test)
     tables = probes or {}
-    asked = [rows[["trial_id", "probe_id", "axes"]].drop_duplicates().assign(name=name) for name, rows in tables.items()]
-    details: dict[str, str] = {
-        "name": "ott2021/sphere2-fixed@paper",
-        "study": "ott2021/sphere2-fixed",
-        "scale": "paper",
-        "scale_label": "Paper scale: the paper's own setting.",
-        "overrides": "",
-    }
+    asked = [rows[["trial_id", "probe_id"]].drop_duplicates().assign(name=name) for name, rows in tables.items()]
+    columns = ["study", "trial_id", "probe_id", "name", "axes", *TEST_COLUMNS]
+    asked_probes = pd.concat(asked).assign(study=STUDY).reindex(columns=columns, fill_value="") if asked else pd.DataFrame(columns=columns)
+    trial_columns = ["study", "trial_id", "cell_id", "seed", "axes", "command", "predicted_seconds", "axis.solver.name", "axis.solver.steps"]
     return Data(
-        plan=Plan(
-            **details | plan,
-            trials=pd.DataFrame(trials, columns=["trial_id", "seed", "axes", "command"]),
-            evaluations=pd.DataFrame(planned, columns=["trial_id", "eval_id", "axes"]),
-            probes=pd.concat(asked) if asked else pd.DataFrame(columns=["trial_id", "probe_id", "name", "axes"]),
-        ),
+        plans=(Plan(f"{STUDY}@paper", STUDY, "paper", "Paper scale: the paper's own setting.", overrides),),
         results="results",
-        runs=pd.DataFrame(runs, columns=RUN_COLUMNS),
-        evaluations=pd.DataFrame(evaluations, columns=EVALUATION_COLUMNS),
-        load_probe=lambda name: tables.get(name, pd.DataFrame(columns=PROBE_COLUMNS)),
+        trials=pd.DataFrame(trials, columns=trial_columns),
+        tests=pd.DataFrame(planned, columns=["study", "trial_id", "eval_id", "axes", *TEST_COLUMNS]),
+        probes=asked_probes,
+        source=Frames(pd.DataFrame(runs, columns=RUN_COLUMNS), pd.DataFrame(evaluations, columns=EVALUATION_COLUMNS), tables),
     )
 
 
@@ -128,11 +155,8 @@ def grids(coarse: int, resolution: int = 41) -> pd.DataFrame:
 
 def _about(rows: pd.DataFrame) -> pd.DataFrame:
     trained = rows["train"].astype(str)
-    about = {"trial_id": "euler-" + trained + "-0", "probe_id": "euler-" + rows["steps"].astype(str), "solver_name": "euler", "train_solver": "euler"}
-    axes = "solver.steps=" + rows["steps"].astype(str)
-    return rows.assign(**about, axes=axes, solver_steps=rows["steps"], train_steps=rows["train"], seed=0, train_accuracy=0.995).drop(
-        columns=["steps", "train"]
-    )
+    about = {"trial_id": "euler-" + trained + "-0", "probe_id": "euler-" + rows["steps"].astype(str), "solver_name": "euler"}
+    return rows.assign(**about, solver_steps=rows["steps"]).drop(columns=["steps", "train"])
 
 
 @pytest.fixture

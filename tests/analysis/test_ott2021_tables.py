@@ -2,16 +2,17 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import net, trajectories
+from conftest import Frames, net, trajectories
 
 from analysis import published
 from analysis.data import Data
 from analysis.errors import ReportError
-from analysis.ott2021 import critical_step_size, dependence, figure1, figure2, figure4, two_nets
+from analysis.ott2021 import critical_step_size, dependence, figure1, figure2, figure4, solver_panels, two_nets
 from analysis.stats import t_interval
 
 Make = Callable[..., Data]
@@ -79,8 +80,11 @@ def test_threshold_of_success_depends_on_the_data(make: Make) -> None:
 
 def test_two_trials_of_one_cell_are_refused(make: Make) -> None:
     data = make([net("euler", 2, 0, {("euler", 2): 0.5})])
-    twin = data.evaluations.assign(trial_id="another")
-    doubled = Data(data.plan, data.results, data.runs, pd.concat([data.evaluations, twin]), data.load_probe)
+    frames = {name: getattr(data, name) for name in ("trials", "tests")}
+    twice = {name: pd.concat([rows, rows.assign(trial_id="another")], ignore_index=True) for name, rows in frames.items()}
+    run, evaluation = data.source.runs(), data.source.evaluations()
+    rows = Frames(pd.concat([run, run.assign(trial_id="another")]), pd.concat([evaluation, evaluation.assign(trial_id="another")]), {})
+    doubled = replace(data, **twice, source=rows)
     with pytest.raises(ReportError, match="several trials with solver euler, 2 steps, seed 0"):
         figure4.table(doubled)
 
@@ -105,7 +109,7 @@ def test_every_second_of_many_training_steps_is_drawn(paper_like: Data) -> None:
     [("euler", "euler", "o"), ("rk4_38", "rk4_38", "o"), ("euler", "midpoint", "x"), ("euler", "rk4", "^"), ("rk4_38", "euler", "s")],
 )
 def test_markers_say_which_solver(train: str, test: str, expected: str) -> None:
-    assert figure4.marker(train, test) == expected
+    assert solver_panels.marker(train, test) == expected
 
 
 def gaps(make: Make, gap_of: dict[int, float]) -> pd.DataFrame:
@@ -170,7 +174,7 @@ def test_figure1_takes_the_finest_and_the_papers_coarse_net(paper_like: Data) ->
     curve = numbers.loc[(numbers["panel"] == "d") & (numbers["seeds"] == "all")]
     assert sorted(curve["test_steps"]) == [1, 2, 3, 4, *(2**k for k in range(3, 13))]
     # Long trajectories are thinned, and what is kept is exact.
-    states = paper_like.probe("trajectory").query("train_steps == 256 and point == 0 and step % 4 == 0").sort_values("step")
+    states = two_nets.probe(paper_like, "trajectory").query("train_steps == 256 and point == 0 and step % 4 == 0").sort_values("step")
     drawn = numbers.loc[(numbers["panel"] == "a") & (numbers["point"] == 0)].sort_values("step")
     assert drawn["x1"].to_list() == states["x1"].to_list()
 
@@ -178,7 +182,8 @@ def test_figure1_takes_the_finest_and_the_papers_coarse_net(paper_like: Data) ->
 def test_one_net_is_the_smallest_successful_seed() -> None:
     import numpy as np
 
-    rows = trajectories(np.random.default_rng(0), 2, 8, points=2)
+    rows = trajectories(np.random.default_rng(0), 2, 8, points=2).assign(train_solver="euler", train_accuracy=0.995)
+    rows = rows.assign(train_steps=rows["trial_id"].str.split("-").str[1].astype(int))
     seeds = pd.concat([rows.assign(seed=0, train_accuracy=0.6), rows.assign(seed=3), rows.assign(seed=1)])
     assert set(two_nets.one_seed(seeds, 2)["seed"]) == {1}
     failed = seeds.assign(train_accuracy=0.6)
@@ -187,7 +192,7 @@ def test_one_net_is_the_smallest_successful_seed() -> None:
 
 def test_figure2_takes_end_points_and_grids_of_both_tests(paper_like: Data) -> None:
     numbers = figure2.table(paper_like)
-    states = paper_like.probe("trajectory").query("train_steps == 2")
+    states = two_nets.probe(paper_like, "trajectory").query("train_steps == 2")
     for panel, steps in (("a", 2), ("b", 4)):
         points = numbers.loc[(numbers["panel"] == panel) & (numbers["kind"] == "point")]
         ends = states.loc[(states["solver_steps"] == steps) & (states["step"] == steps)].sort_values("point")

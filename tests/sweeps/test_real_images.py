@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from command import odesweep, runs
+from command import runs, start
 
 DATA = os.environ.get("ODESWEEP_DATA")
 CHANCE = 0.1
@@ -33,8 +33,9 @@ CELLS = {
 @pytest.mark.parametrize("paper", CELLS)
 def test_a_cell_of_each_paper_learns(paper: str, tmp_path: Path) -> None:
     study, *overrides = CELLS[paper]
-    code, out, err = odesweep("run", study, "--scale", "small", "seed=0", *overrides, results=tmp_path / "r", ODESWEEP_DATA=str(DATA))
-    assert code == 0, out + err
+    command = start("run", study, "--scale", "small", "seed=0", *overrides, results=tmp_path / "r", ODESWEEP_DATA=str(DATA))
+    out, err = command.communicate(timeout=800)
+    assert command.returncode == 0, out + err
     [row] = runs(tmp_path / "r")
     assert row["outcome"] == "completed"
     assert row["accuracy_test_best"] >= 3 * CHANCE

@@ -1,0 +1,62 @@
+"""Solver dependence against normalization: gaps, and shares of nets that depend on their solver, over all depths of the cross grid."""
+
+import pandas as pd
+
+from analysis.cells import interval
+from analysis.cross import gaps, grid
+from analysis.cross.grid import NORM, SOLVER
+from analysis.data import COMPLETED, Data
+from analysis.stats import clopper_pearson
+from analysis.style import NORM_LABELS
+
+NAME = "cross/dependence"
+STUDY = grid.STUDY
+NEEDS = gaps.NEEDS
+# Ott 2021, section 7: a net depends on its solver if the accuracy under a more accurate one differs by more than this.
+THRESHOLD = 0.1
+CAPTION = (
+    "Solver dependence against normalization, over all depths. Gap: accuracy under the reference solution minus accuracy under the training "
+    "solver, mean over depths. Dependent: nets whose gap is above {threshold:g} in size (Ott 2021, section 7), of those that have a gap, with the "
+    "Clopper-Pearson interval, as if nets were independent. Unresolved nets reached the reference's cap or smallest step; they have no gap and "
+    "count in neither."
+)
+
+
+def table(data: Data) -> pd.DataFrame:
+    """Per normalization and training solver: gap over depths with its interval, and nets: planned, done, dependent, unresolved, failed, missing."""
+    nets = gaps.rows(data)
+    if gaps.nothing(nets):
+        return pd.DataFrame()
+    by = [NORM, SOLVER]
+    dependent = nets.assign(dependent=(nets["outcome"] == COMPLETED) & (nets[gaps.SIZE] > THRESHOLD))
+    counted = pd.DataFrame(dependent.groupby(by, sort=False)["dependent"].sum()).reset_index()
+    numbers = gaps.over_depths(nets).merge(counted, on=by)
+    rows = numbers.to_dict("records")
+    ends = [clopper_pearson(int(row["dependent"]), int(row["done"])) if row["done"] else (float("nan"),) * 2 for row in rows]
+    share = numbers["dependent"] / numbers["done"].where(numbers["done"] > 0)
+    return numbers.assign(share=share, share_low=[low for low, _ in ends], share_high=[high for _, high in ends])
+
+
+def caption(data: Data, numbers: pd.DataFrame) -> str:
+    """What is shown, with n, the intervals' widths, scale and what is missing."""
+    return grid.caption(CAPTION.format(threshold=THRESHOLD), data, NEEDS, numbers)
+
+
+def readable(numbers: pd.DataFrame) -> pd.DataFrame:
+    """One line per normalization and training solver."""
+    return pd.DataFrame(
+        {
+            "normalization": [NORM_LABELS.get(name, name) for name in numbers[NORM]],
+            "training solver": [grid.SOLVERS.get(name, name) for name in numbers[SOLVER]],
+            "gap ± 95 % interval (n seeds)": [interval(row | {"failed": 0}) for row in numbers.to_dict("records")],
+            "dependent nets": [_share(row) for row in numbers.to_dict("records")],
+            "unresolved": numbers["unresolved"].astype(str),
+            "failed": numbers["failed"].astype(str),
+        }
+    )
+
+
+def _share(row: dict[str, float]) -> str:
+    if not row["done"]:
+        return "-"
+    return f"{row['dependent']:.0f} of {row['done']:.0f} [{row['share_low']:.2f}, {row['share_high']:.2f}]"

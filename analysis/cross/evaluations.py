@@ -1,0 +1,128 @@
+"""The cross grid's cost: evaluations of the field in one forward pass against depth, under the reference solution and under Dopri5 as trained."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from analysis.caption import compose
+from analysis.cells import cells, planned_rows
+from analysis.cross import gaps, grid
+from analysis.cross.grid import DEPTH, NORM, SOLVER
+from analysis.data import COMPLETED, Data
+from analysis.ink import no_rows, panel_title, values_with_bars
+from analysis.legend import handle, legend_below, norm_handles
+from analysis.style import FULL_INCHES, NORM_COLOURS, PLAIN_COLOUR
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NAME = "cross/evaluations"
+STUDY = grid.STUDY
+NEEDS = gaps.NEEDS
+PANELS = (2, 3)
+SIZE_INCHES = (FULL_INCHES, 4.3)
+AS_TRAINED = "as trained"
+CAPTION = (
+    "Evaluations of the field in one forward pass of a batch of {batch}, against depth. One panel per training solver: the reference solution "
+    "(Dopri5, tolerance {tolerance}, float64) of the field that it learned, so how hard the learned dynamics are to solve; what the training "
+    "solver itself takes stands in the corner. Triangles at the upper edge: cells with unresolved nets, which reached the cap of {cap} evaluations "
+    "or the smallest step and are in no mean. Last panel: nets trained with Dopri5 under their own tolerance. Points are shifted sideways, to tell "
+    "them apart."
+)
+
+
+def table(data: Data) -> pd.DataFrame:
+    """Cells by panel (a training solver, or "as trained" for adaptive ones), normalization and depth: evaluations of a forward pass.
+
+    layers; own: mean evaluations of the training solver where it has fixed steps; unresolved: of the reference; cap: of its evaluations.
+    """
+    reference, trained = (_rows(data, need) for need in NEEDS)
+    if not grid.some([*reference["outcome"].eq(COMPLETED), *trained["outcome"].eq(COMPLETED)]):
+        return pd.DataFrame()
+    by = [SOLVER, NORM, DEPTH]
+    unresolved = gaps.by_cell(gaps.rows(data)).filter([*by, "unresolved"])
+    own = cells(trained, by, "evaluations_per_batch")
+    # The same number for every net where the steps are fixed.
+    fixed = own.groupby(SOLVER)["mean"].agg(["min", "max"]).reset_index()
+    fixed = fixed.assign(own=fixed["min"].where(fixed["min"] == fixed["max"])).filter([SOLVER, "own"])
+    solved = (
+        cells(reference, by, "evaluations_per_batch").merge(unresolved, on=by).merge(fixed, on=SOLVER, how="left").rename(columns={SOLVER: "panel"})
+    )
+    adaptive = own.loc[own[SOLVER].isin(adaptive_solvers(data))].assign(unresolved=0, own=float("nan"), panel=AS_TRAINED)
+    numbers = pd.concat([solved, adaptive.filter(solved.columns)], ignore_index=True)
+    cap = data.evaluations_of("reference")["solver_max_evaluations"].max()
+    return numbers.assign(layers=numbers[DEPTH].map(grid.layers), cap=cap)
+
+
+def _rows(data: Data, need: str) -> pd.DataFrame:
+    return planned_rows(data, need, "evaluations_per_batch")
+
+
+def adaptive_solvers(data: Data) -> list[str]:
+    """Labels of the training solvers that have a tolerance."""
+    return list(dict.fromkeys(data.runs.loc[data.runs["solver_tolerance"].notna(), SOLVER]))
+
+
+def caption(data: Data, numbers: pd.DataFrame) -> str:
+    """What is shown, with n, interval, scale and what is missing."""
+    tolerances, caps = data.planned(NEEDS[0])["test.tolerance"].unique(), numbers["cap"].dropna()
+    cap = f"{max(caps):,.0f}" if len(caps) else "its"
+    batch = ", ".join(f"{size:.0f}" for size in sorted(data.evaluations_of("reference")["batch_size"].dropna().unique()))
+    text = CAPTION.format(tolerance=", ".join(tolerances), cap=cap, batch=batch or "the test")
+    return compose(text, data, NEEDS, numbers.loc[:, "n"])
+
+
+def panels(numbers: pd.DataFrame) -> tuple[int, int]:
+    """One panel per training solver and one for Dopri5 as trained."""
+    return grid.shape(len(grid.panels_of(numbers)))
+
+
+def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+    """One line per normalization on a logarithmic axis that all panels of the reference share."""
+    names = grid.panels_of(numbers)
+    across = panels(numbers)[1]
+    norms = list(dict.fromkeys(numbers[NORM]))
+    depths = {grid.layers(name): grid.depth_label(name) for name in dict.fromkeys(numbers[DEPTH])}
+    solved = numbers.loc[numbers["panel"] != AS_TRAINED]
+    ends = [value for column in ("minimum", "maximum", "low", "high") for value in solved[column].dropna() if value > 0]
+    low, high = (min(ends) / 1.4, max(ends) * 1.8) if ends else (1.0, 10.0)
+    for index, (name, ax) in enumerate(zip(names, axes, strict=False)):
+        rows = numbers.loc[numbers["panel"] == name]
+        ax.set_yscale("log", base=2)
+        ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        if name != AS_TRAINED:
+            ax.set_ylim(low, high)
+            if (own := float(rows["own"].max())) == own:
+                ax.text(0.98, 0.03, f"training solver: {own:g}", transform=ax.transAxes, fontsize=6, ha="right", color="0.35")
+        _draw_lines(ax, rows, norms)
+        if not grid.some(rows["n"] + rows["unresolved"]):
+            no_rows(ax)
+        panel_title(ax, index, "Dopri5, own tolerance" if name == AS_TRAINED else grid.SOLVERS.get(name, name))
+        ax.set_xticks(list(depths), list(depths.values()))
+        ax.set_xlim(min(depths) - 1, max(depths) + 1)
+        if name == AS_TRAINED:
+            ax.set_ylabel("evaluations")
+        elif index % across == 0:
+            ax.set_ylabel("evaluations of the\nreference solution")
+        if index >= len(names) - across:
+            ax.set_xlabel("layers (U: U-Net)")
+    for ax in axes[len(names) :]:
+        ax.set_axis_off()
+    handles = norm_handles(norms)
+    if grid.some(numbers["unresolved"]):
+        handles.append(handle(color="0.35", linestyle="none", marker="^", markersize=3.5, label="unresolved nets"))
+    legend_below(axes[0], handles, 5)
+
+
+def _draw_lines(ax: "Axes", rows: pd.DataFrame, norms: list[str]) -> None:
+    for place, norm in enumerate(norms):
+        own = rows.loc[rows[NORM] == norm]
+        own = own.assign(x=own["layers"] + 0.09 * (place - (len(norms) - 1) / 2))
+        colour = NORM_COLOURS.get(norm, PLAIN_COLOUR)
+        drawn = own.loc[own["n"] > 0]
+        ax.plot(drawn["x"], drawn["mean"], color=colour, linewidth=0.8)
+        # An interval that reaches below zero has no end on a logarithmic axis.
+        values_with_bars(ax, drawn.assign(low=drawn["low"].where(drawn["low"] > 0, drawn["minimum"])), "x", color=colour, marker="o", markersize=2.2)
+        stuck = own.loc[own["unresolved"] > 0]
+        ax.plot(stuck["x"], [0.97] * len(stuck), transform=ax.get_xaxis_transform(), linestyle="none", marker="^", markersize=3, color=colour)

@@ -1,0 +1,117 @@
+"""The cross grid's accuracy against its cost: every cell as trained, and each normalization's Pareto front over all its nets and test solvers."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analysis.cells import cells, planned_rows
+from analysis.cross import grid
+from analysis.cross.grid import DEPTH, NORM, SOLVER
+from analysis.data import COMPLETED, Data
+from analysis.ink import no_rows, panel_title
+from analysis.legend import handle, legend_below, norm_handles
+from analysis.style import FULL_INCHES, NORM_COLOURS, PLAIN_COLOUR, SOLVER_LABELS, SOLVER_MARKERS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NAME = "cross/pareto"
+STUDY = grid.STUDY
+NEEDS = ("evaluations:as_trained", "evaluations:test_grid")
+PANELS = (1, 2)
+SIZE_INCHES = (FULL_INCHES, 3.2)
+AS_TRAINED, ANY = "as trained", "any test solver"
+BY = [SOLVER, NORM, DEPTH, "test.solver", "test.steps", "test.tolerance"]
+COLUMNS = ["panel", *BY, "solver_name", "evaluations", "planned", "failed", "missing", "n", "mean", "low", "high", "minimum", "maximum", "front"]
+CAPTION = (
+    "Accuracy against evaluations of the field in one forward pass, which is the cost at test. (a) Each point is a cell, its test accuracy under "
+    "its training solver; line: Pareto front, cells that no cheaper cell reaches. Points are shifted sideways by normalization. (b) Each "
+    "normalization's front over all its nets (training solver and depth) under all test solvers. Fronts pick the best of many means, so they are "
+    "optimistic by their noise."
+)
+
+
+def table(data: Data) -> pd.DataFrame:
+    """Cells by panel ("as trained", "any test solver"), training solver, normalization, depth and test solver: accuracy, mean evaluations, front.
+
+    front: on the Pareto front, of all cells as trained, of the same normalization under any test solver.
+    """
+    trained = as_trained(data).assign(panel=AS_TRAINED)
+    tested = _cells(data, NEEDS[1], "accuracy").assign(panel=ANY)
+    if not grid.some([*trained["n"], *tested["n"]]):
+        return pd.DataFrame(columns=COLUMNS)
+    tested["front"] = False
+    for _, rows in tested.groupby(NORM, sort=False):
+        tested.loc[rows.index, "front"] = front(rows)
+    names = data.runs.filter([SOLVER, "solver_name"]).drop_duplicates(SOLVER)
+    numbers = pd.concat([trained, tested], ignore_index=True)
+    return numbers.merge(names, on=SOLVER, how="left").filter(COLUMNS)
+
+
+def as_trained(data: Data) -> pd.DataFrame:
+    """Every cell under its training solver: test accuracy, evaluations of a forward pass, and whether it is on the front of all."""
+    found = _cells(data, NEEDS[0], "run.accuracy_test")
+    return found.assign(front=front(found))
+
+
+def _cells(data: Data, need: str, accuracy: str) -> pd.DataFrame:
+    rows = planned_rows(data, need, accuracy, "evaluations_per_batch")
+    cost = rows.loc[rows["outcome"] == COMPLETED].groupby(BY, sort=False)["evaluations_per_batch"].mean().rename("evaluations").reset_index()
+    return cells(rows, BY, accuracy).merge(cost, on=BY, how="left")
+
+
+def front(rows: pd.DataFrame) -> pd.Series:
+    """Whether no other row has at most its evaluations and at least its mean, one of them strictly better. Rows without a mean are on no front."""
+    ranked = rows.dropna(subset=["mean", "evaluations"]).sort_values(["evaluations", "mean"], ascending=[True, False], kind="stable")
+    best = ranked["mean"].cummax().shift(fill_value=float("-inf"))
+    return pd.Series(ranked["mean"] > best).reindex(rows.index, fill_value=False)
+
+
+def caption(data: Data, numbers: pd.DataFrame) -> str:
+    """What is shown, with n, the intervals' widths, scale and what is missing."""
+    return grid.caption(CAPTION, data, NEEDS, numbers)
+
+
+def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+    """Points with the overall front, then one step line per normalization."""
+    norms, names = (list(dict.fromkeys(numbers[column].dropna())) for column in (NORM, "solver_name"))
+    trained = numbers.loc[(numbers["panel"] == AS_TRAINED) & (numbers["n"] > 0)]
+    best = trained.loc[trained["front"]].sort_values("evaluations")
+    end = float(np.nanmax(numbers["evaluations"])) * 1.15
+    _step(axes[0], best, end, color="0.55", linewidth=0.9, zorder=1)
+    for place, norm in enumerate(norms):
+        colour = NORM_COLOURS.get(norm, PLAIN_COLOUR)
+        shift = 1 + 0.045 * (place - (len(norms) - 1) / 2)
+        for name, rows in trained.loc[trained[NORM] == norm].groupby("solver_name", sort=False):
+            look = {"linestyle": "none", "marker": SOLVER_MARKERS.get(str(name), "o"), "color": colour, "markersize": 3, "markeredgewidth": 0}
+            axes[0].plot(rows["evaluations"] * shift, rows["mean"], alpha=0.8, **look)
+        chosen = numbers.loc[(numbers["panel"] == ANY) & numbers["front"] & (numbers[NORM] == norm)].sort_values("evaluations")
+        _step(axes[1], chosen, end, color=colour, linewidth=1.1)
+        axes[1].plot(chosen["evaluations"], chosen["mean"], linestyle="none", marker="o", markersize=2.2, color=colour)
+    for index, (ax, title) in enumerate(zip(axes, ("every cell, as trained", "fronts, any test solver"), strict=True)):
+        ax.set_xscale("log", base=2)
+        ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        ax.set_xlabel("evaluations per forward pass")
+        ax.set_ylabel("test accuracy")
+        panel_title(ax, index, title)
+        if not ax.lines:
+            no_rows(ax)
+    markers = [
+        handle(
+            linestyle="none",
+            color="0.35",
+            marker=SOLVER_MARKERS.get(name, "o"),
+            markersize=3.5,
+            label=f"trained with {SOLVER_LABELS[name].partition(' ')[0]}",
+        )
+        for name in names
+    ]
+    legend_below(axes[0], [*norm_handles(norms), *markers, handle(color="0.55", linewidth=0.9, label="Pareto front of (a)")], 6)
+
+
+def _step(ax: "Axes", rows: pd.DataFrame, end: float, **look: object) -> None:
+    if len(rows):
+        x, y = [*rows["evaluations"], end], [*rows["mean"], rows["mean"].iloc[-1]]
+        ax.plot(x, y, drawstyle="steps-post", **look)  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,77 @@
+"""The cross grid's solver gap by normalization and depth, one heat map per training solver, and by normalization over all depths."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from analysis.cross import gaps, grid
+from analysis.cross.grid import DEPTH, NORM, SOLVER
+from analysis.cross.tiles import colour_bar, draw_tiles, signed, tile_legend
+from analysis.data import Data
+from analysis.heat import shared_limits
+from analysis.ink import panel_title
+from analysis.style import FULL_INCHES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NAME = "cross/solver_gap"
+STUDY = grid.STUDY
+NEEDS = gaps.NEEDS
+PANELS = (2, 3)
+SIZE_INCHES = (FULL_INCHES, 4.5)
+SUMMARY = "all depths"
+MIN_LIMIT = 0.05  # of the colours, so that noise does not look like a gap
+CAPTION = (
+    "Solver gap: accuracy under the reference solution (Dopri5, {tolerance}) minus accuracy under the training solver, paired by net, the same "
+    "images, both in float64. Negative: the net lives off its solver's error. Unresolved: a solve that reached its cap of evaluations or its "
+    "smallest step; it has no gap and is in no mean. Last panel: mean over depths, by training solver. {unresolved} of {nets} trained nets are "
+    "unresolved."
+)
+
+
+def table(data: Data) -> pd.DataFrame:
+    """Cells by panel (a training solver, or "all depths"), normalization and column (a depth, in the last panel a training solver)."""
+    nets = gaps.rows(data)
+    if gaps.nothing(nets):
+        return pd.DataFrame()
+    by_cell = gaps.by_cell(nets).rename(columns={SOLVER: "panel", DEPTH: "column"})
+    summary = gaps.over_depths(nets).rename(columns={SOLVER: "column"}).assign(panel=SUMMARY)
+    return pd.concat([by_cell, summary.filter(by_cell.columns)], ignore_index=True)
+
+
+def caption(data: Data, numbers: pd.DataFrame) -> str:
+    """What is shown, with n, the intervals' widths, scale and what is missing."""
+    cell = numbers.loc[numbers["panel"] != SUMMARY]
+    unresolved, trained = int(cell["unresolved"].sum()), int((cell["planned"] - cell["failed"] - cell["missing"]).sum())
+    tolerances = data.planned(NEEDS[0])["test.tolerance"].unique()
+    text = CAPTION.format(tolerance=f"tolerance {', '.join(tolerances)}", unresolved=unresolved, nets=trained)
+    return grid.caption(text, data, NEEDS, numbers)
+
+
+def panels(numbers: pd.DataFrame) -> tuple[int, int]:
+    """One panel per training solver and one over all depths."""
+    return grid.shape(len(grid.panels_of(numbers)))
+
+
+def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+    """Heat maps with one scale of colours, white at no gap: red loses under the reference, blue gains."""
+    names = grid.panels_of(numbers)
+    across = panels(numbers)[1]
+    limit = max(MIN_LIMIT, *(abs(end) for end in shared_limits(numbers)))
+    for index, (name, ax) in enumerate(zip(names, axes, strict=False)):
+        rows = numbers.loc[numbers["panel"] == name]
+        summary = name == SUMMARY
+        scale = draw_tiles(
+            ax, rows, NORM, "column", limits=(-limit, limit), colours="RdBu", text=signed, row_labels=index % across == 0,
+            labels=(lambda solver: grid.SHORT_SOLVERS.get(solver, solver).replace(" ", "\n", 1)) if summary else grid.depth_label,
+        )  # fmt: skip
+        panel_title(ax, index, "mean over depths" if summary else grid.SOLVERS.get(name, name))
+        if index >= len(names) - across:
+            ax.set_xlabel("training solver" if summary else "layers (U: U-Net)")
+        if index == len(names) - 1:
+            colour_bar(scale, axes, "solver gap")
+    for ax in axes[len(names) :]:
+        ax.set_axis_off()
+    tile_legend(axes[0], numbers)

@@ -1,0 +1,105 @@
+"""ENorm 2019, control: largest bias-gradient norm by epoch, with c = 1.2, c = 1, softmax and without ENorm, one panel per depth."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.caption import compose
+from analysis.cells import one_per_seed
+from analysis.curves import draw_curves, summarise_at
+from analysis.data import COMPLETED, Data
+from analysis.enorm2019.nets import CONTROL, CONTROLS, LAYERS, METHOD, REPORT, beside
+from analysis.legend import failed_handle, handle, legend_below
+from analysis.style import FULL_INCHES, NORM_COLOURS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NAME = "enorm2019/bias_gradients"
+STUDY = (CONTROLS, REPORT)
+NEEDS = ("epochs",)
+PANELS = (1, 5)
+SIZE_INCHES = (FULL_INCHES, 2.2)
+# A gradient that vanished to zero has no place on a logarithmic axis.
+FLOOR = 1e-10
+BY = ["net", LAYERS]
+STATISTICS = ["mean", "low", "high", "minimum", "maximum"]
+NETS: dict[str, dict[str, Any]] = {
+    "Baseline, bias": {"color": NORM_COLOURS["none"], "label": "baseline"},
+    "ENorm, bias": {"color": NORM_COLOURS["enorm"], "label": "ENorm, c = 1.2"},
+    "c = 1, bias": {"color": NORM_COLOURS["enorm"], "linestyle": (0, (4, 1.5)), "label": "ENorm, c = 1"},
+    "softmax": {"color": NORM_COLOURS["enorm"], "linestyle": (0, (1, 1.2)), "label": "ENorm, c = 1.2, softmax before the loss"},
+}
+CAPTION = (
+    "ENorm 2019, control (no figure of the report): norm of the largest gradient of one layer's bias in each epoch, of nets with p hidden layers "
+    "with bias on CIFAR-10. Geometric means over seeds with the interval of the logarithm; runs that ended in NaN one by one up to the last epoch "
+    f"that they finished, with a cross there, or at the foot on the left if they finished none. Norms below {FLOOR:g} are drawn at {FLOOR:g}."
+)
+
+
+def table(data: Data) -> pd.DataFrame:
+    """net, p, epoch with n, mean, low, high (of the logarithm, as norms); rows line = "failed": one run, its norms as `mean`."""
+    own = beside(data, "Baseline, bias")
+    runs, epochs = (_named(rows) for rows in (own.runs, own.epochs))
+    one_per_seed(runs, BY)
+    epochs = epochs.dropna(subset=["bias_gradient_norm_max"])
+    epochs = epochs.assign(value=np.log10(epochs["bias_gradient_norm_max"].astype(float).clip(lower=FLOOR)))
+    means = summarise_at(epochs.loc[epochs["run.outcome"] == COMPLETED], BY, "epoch", "value").assign(line="mean", carried=False)
+    failed = [_failed(run, epochs.loc[epochs["trial_id"] == run["trial_id"]]) for run in runs.loc[runs["outcome"] != COMPLETED].to_dict("records")]
+    parts = [part.dropna(axis="columns", how="all") for part in (means, *failed) if len(part)]
+    columns = [*BY, "line", "seed", "epoch", "n", *STATISTICS, "carried"]
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    numbers = pd.concat(parts, ignore_index=True).reindex(columns=columns)
+    return numbers.assign(**{name: 10 ** numbers[name].astype(float) for name in STATISTICS})
+
+
+def _named(rows: pd.DataFrame) -> pd.DataFrame:
+    rows = rows.assign(net=rows[METHOD].where(rows[CONTROL] == "", rows[CONTROL]))
+    return rows.loc[rows["net"].isin(list(NETS))]
+
+
+def _failed(run: Mapping[Any, Any], own: pd.DataFrame) -> pd.DataFrame:
+    """The run's epochs and, marked as carried, the last one again, where its cross stands."""
+    own = own.sort_values("epoch").filter(["epoch", "value"]).rename(columns={"value": "mean"})
+    last = own.tail(1) if len(own) else pd.DataFrame({"epoch": [0], "mean": [float("nan")]})
+    rows = pd.concat([own.assign(carried=False), last.assign(carried=True)], ignore_index=True)
+    return rows.assign(**{name: run[name] for name in (*BY, "seed")}, line="failed", n=1)
+
+
+def panels(numbers: pd.DataFrame) -> tuple[int, int]:
+    """One column per depth."""
+    return 1, len(_depths(numbers))
+
+
+def _depths(numbers: pd.DataFrame) -> list[str]:
+    return sorted(set(numbers[LAYERS]), key=int)
+
+
+def caption(data: Data, numbers: pd.DataFrame) -> str:
+    """What is shown, with n, interval, scale and what is missing."""
+    own = beside(data, "Baseline, bias").where({"method": ("", "ENorm, bias", "Baseline, bias"), "control": ("", "c = 1, bias", "softmax")})
+    return compose(CAPTION, own, NEEDS, numbers.loc[numbers["line"] == "mean", "n"])
+
+
+def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+    """One panel per depth, one line per kind of net."""
+    from matplotlib.ticker import MaxNLocator
+
+    ends = numbers.loc[:, ["mean", "minimum", "maximum"]].to_numpy(float)
+    ends = ends[np.isfinite(ends)]
+    # Whole decades, so that every panel has labelled ticks.
+    low, high = (10 ** np.floor(np.log10(ends.min())), 10 ** np.ceil(np.log10(ends.max()) + 0.1)) if len(ends) else (0.1, 1.0)
+    for place, (ax, depth) in enumerate(zip(axes, _depths(numbers), strict=True)):
+        ax.set(yscale="log", ylim=(low, high), xlim=(0, 1.02 * float(max(numbers["epoch"]))), title=f"p = {depth}", xlabel="epoch")
+        draw_curves(ax, numbers.loc[numbers[LAYERS] == depth], ["net"], lambda group: dict(NETS[group["net"]]))
+        ax.tick_params(which="both", labelleft=not place)
+        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes[0].set_ylabel("largest bias-gradient norm")
+    present = [handle(**NETS[net]) for net in NETS if net in set(numbers["net"])]
+    failed = [failed_handle()] if "failed" in set(numbers["line"]) else []
+    for mark in failed:
+        mark.set_label("ended in NaN")
+    legend_below(axes[0], [*present, *failed], 5, handlelength=2.4)

@@ -1,0 +1,85 @@
+"""ENorm 2019, controls: accuracy with c = 1, without balancing the last layer, with the code's decay, with softmax, beside the report's nets."""
+
+from typing import Any
+
+import pandas as pd
+
+from analysis.caption import compose
+from analysis.cells import cells, difference, interval, planned_rows
+from analysis.data import Data
+from analysis.enorm2019.nets import CONTROL, CONTROLS, COUNTERPARTS, LAYERS, METHOD, REPORT, beside, of_study
+
+NAME = "enorm2019/controls"
+STUDY = (CONTROLS, REPORT)
+NEEDS = ("runs", "epochs")
+BY = [CONTROL, LAYERS]
+STATISTICS = ("n", "mean", "low", "high", "minimum", "maximum")
+CAPTION = (
+    "ENorm 2019, controls (no table of the report): test accuracy on CIFAR-10 after the last epoch. Each differs from its counterpart, a net of "
+    "Figures 2 and 3, in one thing: c = 1 instead of 1.2; the last layer not balanced, as in the method's authors' code; the learning rate falling "
+    "by 0.1/60 an epoch whatever it started from, as in the report's code, so that it is negative from the middle on; a softmax before the loss. "
+    "Difference: control minus counterpart, over seeds of which both completed. Largest bias gradient: of one layer, over all epochs that runs "
+    "finished, failed ones included; the epoch in which a run failed is not recorded."
+)
+
+
+def table(data: Data) -> pd.DataFrame:
+    """axis.control, p with n, mean, ..., bias_gradient; counterpart, counterpart_*, counterpart_bias_gradient; difference_*."""
+    own = beside(data)
+    rows = planned_rows(own, "runs", "accuracy_test")
+    controls, report = of_study(rows, CONTROLS), of_study(rows, REPORT)
+    numbers = cells(controls, BY, "accuracy_test")
+    if not numbers.loc[:, ["n", "failed"]].to_numpy().any():
+        return numbers.iloc[:0]
+    gradients = pd.DataFrame(own.epochs.groupby([CONTROL, METHOD, LAYERS])["bias_gradient_norm_max"].max()).reset_index()
+    gradients = gradients.rename(columns={"bias_gradient_norm_max": "bias_gradient"})
+    numbers = numbers.merge(gradients.drop(columns=METHOD), on=BY, how="left").assign(
+        counterpart=[COUNTERPARTS[control] for control in numbers[CONTROL]]
+    )
+    known = cells(report, [METHOD, LAYERS], "accuracy_test").merge(gradients.drop(columns=CONTROL), on=[METHOD, LAYERS], how="left")
+    columns = [METHOD, LAYERS, "failed", *STATISTICS, "bias_gradient"]
+    numbers = numbers.merge(_renamed(known.filter(columns), "counterpart"), left_on=["counterpart", LAYERS], right_on=[METHOD, LAYERS], how="left")
+    pairs = [
+        difference(controls.loc[controls[CONTROL] == control], report.loc[report[METHOD] == method], "accuracy_test", ["study", METHOD, CONTROL])
+        .filter([LAYERS, "seed", "outcome", "accuracy_test"])
+        .assign(**{CONTROL: control})
+        for control, method in COUNTERPARTS.items()
+    ]
+    apart = cells(pd.concat(pairs, ignore_index=True), BY, "accuracy_test").filter([*BY, *STATISTICS])
+    return numbers.drop(columns=METHOD).merge(_renamed(apart, "difference"), on=BY, how="left")
+
+
+def _renamed(rows: pd.DataFrame, prefix: str) -> pd.DataFrame:
+    return rows.rename(columns={name: f"{prefix}_{name}" for name in rows.columns if not name.startswith("axis.")})
+
+
+def caption(data: Data, numbers: pd.DataFrame) -> str:
+    """What is shown, with n, interval, scale and what is missing."""
+    return compose(CAPTION, beside(data), NEEDS, numbers.loc[:, "n"])
+
+
+def readable(numbers: pd.DataFrame) -> pd.DataFrame:
+    """One row per control and depth."""
+    return pd.DataFrame([_readable(row) for row in numbers.to_dict("records")])
+
+
+def _readable(row: dict[Any, Any]) -> dict[str, str]:
+    return {
+        "control": row[CONTROL],
+        "p": row[LAYERS],
+        "accuracy (n)": interval(row),
+        "counterpart": row["counterpart"],
+        "its accuracy (n)": interval(_part(row, "counterpart")),
+        "difference (n)": interval(_part(row, "difference")),
+        "largest bias gradient": _gradient(row["bias_gradient"]),
+        "its largest": _gradient(row["counterpart_bias_gradient"]),
+    }
+
+
+def _part(row: dict[Any, Any], prefix: str) -> dict[str, Any]:
+    names = {name: row.get(f"{prefix}_{name}", float("nan")) for name in ("failed", *STATISTICS)}
+    return names | {name: 0 for name in ("n", "failed") if names[name] != names[name]}
+
+
+def _gradient(value: float) -> str:
+    return "-" if value != value else f"{value:.3g}"

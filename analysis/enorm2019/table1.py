@@ -1,0 +1,58 @@
+"""ENorm 2019, Table 1: initial learning rates, those of the rows beside the report's."""
+
+import pandas as pd
+
+from analysis import published
+from analysis.caption import missing_text, scale_text
+from analysis.cells import planned_rows
+from analysis.data import Data
+from analysis.enorm2019.depths import LAYERS, METHOD, STUDY
+
+__all__ = ["STUDY"]
+
+NAME = "enorm2019/table1"
+NEEDS = ("runs",)
+CAPTION = (
+    "ENorm 2019, Table 1. Initial learning rates as recorded in the rows; the rate then falls linearly to zero. Where ours differ from the report's, "
+    "the report's are in brackets. Nets with bias have the rate of their counterparts without. The method's authors have 0.1 in the last three cells "
+    "of ENorm + BN. A setting, not a measurement, hence no interval; n is the number of runs. Published: Table 1."
+)
+
+
+def table(data: Data) -> pd.DataFrame:
+    """axis.method, axis.model.layers, n runs, rates (of the rows, joined by commas if several) and published."""
+    rows = planned_rows(data, "runs", "train_optimizer_lr")
+    grouped = rows.groupby([METHOD, LAYERS], sort=False)["train_optimizer_lr"]
+    numbers = pd.DataFrame(grouped.agg(n="count", rates=_rates)).reset_index()
+    return numbers.assign(published=_published(numbers)) if numbers.loc[:, "n"].to_numpy().any() else numbers.iloc[:0]
+
+
+def _rates(values: pd.Series) -> str:
+    return ", ".join(f"{value:g}" for value in sorted(set(values.dropna())))
+
+
+def _published(numbers: pd.DataFrame) -> list[float]:
+    known = published.load("enorm2019", "table1")
+    rates = {(method, str(layers)): rate for method, given in known["rates"].items() for layers, rate in zip(known["layers"], given, strict=True)}
+    pairs = zip(numbers[METHOD], numbers[LAYERS], strict=True)
+    return [rates.get((method.removesuffix(", bias"), layers), float("nan")) for method, layers in pairs]
+
+
+def caption(data: Data, numbers: pd.DataFrame) -> str:
+    """What is shown, with scale and what is missing."""
+    runs = f"n = {int(numbers.loc[:, 'n'].sum())} runs."
+    return " ".join(part for part in (CAPTION, runs, scale_text(data), missing_text(data, NEEDS)) if part)
+
+
+def readable(numbers: pd.DataFrame) -> pd.DataFrame:
+    """One row per number of hidden layers, one column per method."""
+    words = numbers.assign(words=[_words(row) for row in numbers.to_dict("records")])
+    wide = words.pivot(index=LAYERS, columns=METHOD, values="words").fillna("-")
+    wide = wide.loc[sorted(wide.index, key=float), list(dict.fromkeys(numbers[METHOD]))]
+    return wide.reset_index().rename(columns={LAYERS: "p"}).rename_axis(columns=None)
+
+
+def _words(row: dict) -> str:
+    known = row["published"]
+    ours = row["rates"] or "-"
+    return ours if known != known or ours in (f"{known:g}", "-") else f"{ours} ({known:g})"

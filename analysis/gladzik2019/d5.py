@@ -1,0 +1,21 @@
+"""Gladzik 2019, table of experiment D5: CIFAR-10."""
+
+import pandas as pd
+
+from analysis.data import Data
+from analysis.gladzik2019 import nets, quantities
+
+NAME = "gladzik2019/d5"
+STUDY = "gladzik2019/d5"
+NEEDS = quantities.NEEDS
+readable = quantities.readable
+
+
+def table(data: Data) -> pd.DataFrame:
+    """Per quantity and net: n, mean, low, high and what is published."""
+    return quantities.table(data, nets.by_net, nets.DIRECT, "d5")
+
+
+def caption(data: Data, numbers: pd.DataFrame) -> str:
+    """What is shown, with n, interval, scale and what is missing."""
+    return quantities.caption(data, numbers, "D5: CIFAR-10")

@@ -1,0 +1,59 @@
+"""Gladzik 2019, Figure 5.10: two points on a line that should change places; paths of a solution cannot cross, those of a coarse solver can."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from analysis.caption import compose
+from analysis.data import AXIS, Data
+from analysis.ink import panel_title
+from analysis.legend import handle, legend_below
+from analysis.style import CLASS_COLOURS, FULL_INCHES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NAME = "gladzik2019/figure5_10"
+STUDY = "gladzik2019/crossing"
+NEEDS = ("probe_trajectory",)
+PANELS = (1, 3)
+SIZE_INCHES = (FULL_INCHES, 2.3)
+CAPTION = (
+    "Gladzik 2019, Figure 5.10. What a neural ODE cannot do: send -1 to 1 and 1 to -1 (open circles: where they should end). z' = -2z by {steps} "
+    "Euler steps: one step exchanges the points and the paths cross, two end both at 0; with many they approach 0 from their own sides and never "
+    "meet. Drawn anew; the thesis copies its figure from Dupont et al. 2019."
+)
+
+
+def table(data: Data) -> pd.DataFrame:
+    """point, label, step, t, x1 of every path, by the number of steps."""
+    rows = data.probe("trajectory").rename(columns={AXIS + "solver.steps": "steps"})
+    columns = ["steps", "point", "label", "step", "t", "x1"]
+    return rows.filter(columns).astype({"steps": int}).sort_values(["steps", "point", "step"], ignore_index=True).reindex(columns=columns)
+
+
+def panels(numbers: pd.DataFrame) -> tuple[int, int]:
+    """One for each number of steps."""
+    return 1, len(set(numbers["steps"]))
+
+
+def caption(data: Data, numbers: pd.DataFrame) -> str:
+    """What is shown, with n, interval, scale and what is missing."""
+    *first, last = (str(steps) for steps in sorted(set(numbers["steps"])))
+    return compose(CAPTION.format(steps=f"{', '.join(first)} and {last}" if first else last), data, NEEDS, pd.Series([1]))
+
+
+def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+    """Time to the right, the state upwards."""
+    for index, (ax, (steps, rows)) in enumerate(zip(axes, numbers.groupby("steps"), strict=True)):
+        for _, path in rows.groupby("point"):
+            colour = CLASS_COLOURS[int(path["label"].iloc[0])]
+            ax.plot(path["t"], path["x1"], color=colour, marker="o", markersize=3 if len(path) < 10 else 0)
+            ax.plot([1], [-path["x1"].iloc[0]], "o", color=colour, markerfacecolor="none", markersize=7, clip_on=False)
+        panel_title(ax, index, f"{steps} step" if steps == 1 else f"{steps} steps")
+        ax.set_xlabel("t")
+    axes[0].set_ylabel("z")
+    legend_below(
+        axes[0], [handle(color=colour, marker="o", markersize=3, label=f"from {start}") for colour, start in zip(CLASS_COLOURS, (-1, 1), strict=True)]
+    )

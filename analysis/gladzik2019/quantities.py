@@ -1,0 +1,104 @@
+"""What Gladzik's tables list of each net: seconds per epoch, evaluations of the ODE function, parameters and accuracy; beside what was printed."""
+
+import pandas as pd
+
+from analysis import published
+from analysis.caption import compose
+from analysis.cells import cells, planned_rows
+from analysis.data import KEY, Data
+from analysis.gladzik2019.nets import Name, planned
+
+NEEDS = ("runs", "probe_series")
+# Name of a quantity -> its words in the table, and decimals.
+QUANTITIES = {
+    "training": ("training [s per epoch]", 1),
+    "validation": ("validation [s per epoch]", 1),
+    "epoch": ("epoch [s]", 1),
+    "ratio": ("epoch, ratio to {}", 2),
+    "hidden_layers": ("hidden layers: evaluations per ODE block", 1),
+    "parameters": ("parameters", 0),
+    "memory": ("peak memory [GB]", 2),
+    "accuracy_train_images": ("accuracy on training images", 4),
+    "accuracy_test": ("test accuracy", 4),
+}
+_PHASES = {"training": "train_seconds", "validation": "evaluate_seconds"}
+_COLUMNS = (
+    *("train_seconds", "evaluate_seconds", "train_epochs", "evaluations_forward", "outcome_iteration", "n_blocks"),
+    *("parameters", "peak_memory_bytes", "accuracy_test", "device", "timing_valid"),
+)
+CAPTION = (
+    "Gladzik 2019, {what}. Compare ratios, not seconds: the thesis ran on four CPU cores. Seconds are of runs that had their device to themselves "
+    "and were not resumed. Validation: the training images, as in the thesis, and the test images, which the thesis does not time. Hidden layers: "
+    "evaluations of the ODE function in a forward pass, mean over the training. Published ratios are computed from the published seconds. "
+    "Accuracy on the training images is what the thesis calls validation; it prints no table of it. {sources}"
+)
+
+
+def on_training_images(data: Data) -> pd.DataFrame:
+    """Accuracy on the training images at the end of each run: study, trial_id, accuracy_train_images."""
+    rows = data.series("accuracy.train_images").sort_values("iteration").drop_duplicates(KEY, keep="last")
+    return rows.rename(columns={"value": "accuracy_train_images"}).filter([*KEY, "accuracy_train_images"])
+
+
+def per_run(data: Data, name: Name, reference: str) -> pd.DataFrame:
+    """One row per planned trial that has a name: study, seed, axis.*, net, outcome and QUANTITIES, NaN where a number has no meaning.
+
+    Seconds: NaN unless timing_valid. ratio: of the epoch's seconds to those of the net `reference` with the same seed. hidden_layers: NaN for
+    residual nets. memory: of the device's allocator; a CPU's would be that of the whole process, earlier trials included, and is left out.
+    """
+    rows = planned_rows(data, "runs", *_COLUMNS).merge(planned(data, name).filter([*KEY, "net"]), on=KEY)
+    rows = rows.merge(on_training_images(data), on=KEY, how="left")
+    timed = [valid is True or valid == 1 for valid in rows["timing_valid"].astype(object)]
+    on_device = [isinstance(device, str) and not device.startswith("cpu") for device in rows["device"].astype(object)]
+    number = rows.filter([column for column in _COLUMNS if column not in ("device", "timing_valid")]).astype(float)
+    seconds = {phase: (number[column] / number["train_epochs"]).where(timed) for phase, column in _PHASES.items()}
+    epoch = seconds["training"] + seconds["validation"]
+    base = rows.filter(["seed", "net"]).assign(base=epoch).loc[lambda one: one["net"] == reference].filter(["seed", "base"])
+    layers = number["evaluations_forward"] / number["outcome_iteration"] / number["n_blocks"].where(number["n_blocks"] > 0)
+    rows = rows.drop(columns=[column for column in _COLUMNS if column not in QUANTITIES])
+    rows = rows.assign(**seconds, epoch=epoch, hidden_layers=layers, memory=(number["peak_memory_bytes"] / 1e9).where(on_device))
+    with_base = rows.merge(base, on="seed", how="left")
+    return with_base.assign(ratio=with_base["epoch"] / with_base["base"]).drop(columns="base")
+
+
+def table(data: Data, name: Name, reference: str, experiment: str) -> pd.DataFrame:
+    """Per quantity and net: planned, failed, missing, n, mean, low, high, minimum, maximum, beside what table `experiment` prints."""
+    rows = per_run(data, name, reference)
+    parts = [cells(rows, ["net"], quantity).assign(quantity=quantity) for quantity in QUANTITIES] if len(rows) else []
+    if not any(part["n"].sum() + part["failed"].sum() for part in parts):
+        return pd.DataFrame(columns=["quantity", "net"])
+    numbers = published.compare(pd.concat(parts, ignore_index=True), printed(experiment, reference), {"quantity": "quantity", "net": "net"})
+    nets = list(dict.fromkeys(numbers["net"]))
+    order = [(quantity, net) for quantity in QUANTITIES for net in nets]
+    places = [order.index(key) for key in numbers.filter(["quantity", "net"]).itertuples(index=False, name=None)]
+    numbers = numbers.assign(place=places, reference=reference).sort_values("place", ignore_index=True).drop(columns="place")
+    # Memory on a CPU, seconds of runs that shared theirs: a quantity that no net has and nobody printed is left out.
+    told = set(numbers.loc[(numbers["n"] > 0) | numbers["published"].notna(), "quantity"]) | {"accuracy_test"}
+    trivial = (numbers["quantity"] == "ratio") & (numbers["net"] == reference)
+    return numbers.loc[numbers["quantity"].isin(list(told)) & ~trivial].reset_index(drop=True)
+
+
+def printed(experiment: str, reference: str) -> pd.DataFrame:
+    """The published values of a table, with the ratios of its seconds to those of `reference`."""
+    known = published.values("gladzik2019", experiment)
+    epochs = known.loc[known["quantity"] == "epoch"]
+    base = epochs.loc[epochs["net"] == reference, "value"]
+    if not len(base):
+        return known
+    ratios = epochs.assign(quantity="ratio", value=epochs["value"] / float(base.iloc[0]))
+    return pd.concat([known, ratios], ignore_index=True)
+
+
+def caption(data: Data, numbers: pd.DataFrame, what: str) -> str:
+    """What is shown, with n, interval, scale and what is missing."""
+    return compose(CAPTION.format(what=what, sources=published.sources(numbers)), data, NEEDS, numbers.loc[:, "n"])
+
+
+def readable(numbers: pd.DataFrame) -> pd.DataFrame:
+    """The rows for Markdown and the terminal, as strings."""
+    reference = str(numbers["reference"].iloc[0])
+    parts = []
+    for quantity, rows in numbers.groupby("quantity", sort=False):
+        words, decimals = QUANTITIES[str(quantity)]
+        parts.append(published.readable(rows, {"quantity": "quantity", "net": "net"}, decimals, {str(quantity): words.format(reference)}))
+    return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,97 @@
+"""Gusak 2020, section 3.2: the (S, n)-criterion of each trained ODENet4, by a tolerance and literally, beside its accuracy."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from analysis import published
+from analysis.caption import compose
+from analysis.cells import MISSING, cells, interval
+from analysis.data import Data
+from analysis.gusak2020.smoothness import CHANCE, NEEDS, NORM, STEM, STEPS, STUDY, TOLERANCE, per_net, tested
+
+__all__ = ["NEEDS", "STUDY"]
+
+NAME = "gusak2020/criterion"
+BY = [STEM, NORM, STEPS]
+SHORT = {"batch": "BN", "layer": "LN", "weight": "WN", "spectral": "SN", "none": "NF"}
+STATISTICS = ("mean", "low", "high", "minimum", "maximum")
+CAPTION = (
+    "Gusak 2020, section 3.2 and Figure 1: the (S, n)-criterion. BN-LN (Euler, 16): batch norm after the first layer, layer norm in the ODE block, "
+    "trained with 16 Euler steps. Drop: accuracy as trained minus the lowest under Euler, RK2 or RK4 with more evaluations of the right-hand side. "
+    f"Smooth: drop at most {TOLERANCE:g} (the paper gives no tolerance); literally: every such solver gives a higher accuracy than the training's. "
+    f"Open: the interval holds both answers. A test whose state is not finite counts as accuracy {CHANCE:g}. A smooth net may be useless: see its "
+    f"accuracy. {{sources}}"
+)
+
+
+def table(data: Data) -> pd.DataFrame:
+    """Stem norm, ODE norm, training steps with n, mean, low, high, ... of the drop, accuracy_*, gain_*, smooth, literal, published, paper."""
+    nets = per_net(tested(data))
+    numbers = cells(nets, BY, "drop")
+    if not len(nets.loc[nets["outcome"] != MISSING]):
+        return numbers.iloc[:0]
+    for value in ("accuracy", "gain"):
+        own = cells(nets, BY, value).filter([*BY, "n", *STATISTICS])
+        numbers = numbers.merge(own.rename(columns={name: f"{value}_{name}" for name in ("n", *STATISTICS)}), on=BY)
+    numbers = published.compare(numbers, published_drops(), {STEM: "stem_norm", NORM: "ode_norm", STEPS: "steps"})
+    rows = numbers.to_dict("records")
+    stated = {(one["ode_norm"], str(one["steps"])): one["smooth"] for one in published.load("gusak2020", "criterion")["values"]}
+    return numbers.assign(
+        smooth=[answer(row, TOLERANCE) for row in rows],
+        literal=[answer(row, 0.0) for row in rows],
+        paper=[_words(stated.get((row[NORM], row[STEPS]))) if row[STEM] == "batch" else "" for row in rows],
+    )
+
+
+def published_drops() -> pd.DataFrame:
+    """Figure 1's accuracy at the training's n minus that at about 150 evaluations, as read off; rows as of `published.values`."""
+    known = published.values("gusak2020", "figure1")
+    key = ["ode_norm", "steps"]
+    ends = known.loc[known["evaluations"] != known["steps"]].filter([*key, "value"])
+    both = known.loc[known["evaluations"] == known["steps"]].merge(ends, on=key, suffixes=("", "_end"))
+    return both.assign(
+        value=both["value"] - both["value_end"], stem_norm="batch", source="Figure 1, at n minus at 150 evaluations, read off, about ± 0.03"
+    )
+
+
+def answer(row: Mapping[Any, Any], tolerance: float) -> str:
+    """Smooth if the interval of the drop lies at or below the tolerance, not smooth above, else open; below n = 3 by the single seeds.
+
+    With tolerance 0 a drop of exactly 0 is no higher accuracy, so not smooth.
+    """
+    low, high = (row["low"], row["high"]) if row["n"] >= 3 else (row["minimum"], row["maximum"])
+    if low != low or high != high:
+        return ""
+    smooth, not_smooth = (high <= tolerance, low > tolerance) if tolerance else (high < 0, low >= 0)
+    return "smooth" if smooth else "not smooth" if not_smooth else "open"
+
+
+def _words(smooth: bool | None) -> str:
+    return {True: "smooth", False: "not smooth", None: ""}[smooth]
+
+
+def caption(data: Data, numbers: pd.DataFrame) -> str:
+    """What is shown, with n, interval, scale and what is missing."""
+    return compose(CAPTION.format(sources=published.sources(numbers)), data, NEEDS, numbers.loc[:, "accuracy_n"].fillna(0))
+
+
+def readable(numbers: pd.DataFrame) -> pd.DataFrame:
+    """One row per kind of net."""
+    return pd.DataFrame([_readable(row) for row in numbers.to_dict("records")])
+
+
+def _readable(row: dict[Any, Any]) -> dict[str, str]:
+    accuracy = {name: row[f"accuracy_{name}"] for name in STATISTICS} | {"failed": row["failed"]}
+    n = row["accuracy_n"]
+    return {
+        "net": f"{SHORT[row[STEM]]}-{SHORT[row[NORM]]} (Euler, {row[STEPS]})",
+        "accuracy as trained (n)": interval(accuracy | {"n": n if n == n else 0}),
+        "drop (n)": interval(row),
+        "published drop": f"{row['published']:.3f}" if row["published"] == row["published"] else "-",
+        f"smooth (drop ≤ {TOLERANCE:g})": row["smooth"] or "-",
+        "smooth literally": row["literal"] or "-",
+        "largest gain": interval({name: row[f"gain_{name}"] for name in STATISTICS} | {"failed": 0, "n": row["n"]}),
+        "paper says": row["paper"] or "-",
+    }

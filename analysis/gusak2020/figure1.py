@@ -1,0 +1,105 @@
+"""Gusak 2020, Figure 1: accuracy of trained ODENet4 under other solvers, against evaluations of the right-hand side."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from analysis import published
+from analysis.bars import draw_published
+from analysis.caption import compose
+from analysis.cells import cells
+from analysis.data import Data
+from analysis.gusak2020.smoothness import NEEDS, NORM, STEM, STEPS, STUDY, tested
+from analysis.legend import handle, legend_below, published_handle
+from analysis.style import FULL_INCHES, NORM_COLOURS, SOLVER_LABELS, SOLVER_MARKERS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["NEEDS", "STUDY"]
+
+NAME = "gusak2020/figure1"
+PANELS = (3, 5)
+SIZE_INCHES = (FULL_INCHES, 4.6)
+CAPTION = (
+    "Gusak 2020, Figure 1. Test accuracy of ODENet4 under other solvers than in training, against the evaluations of the right-hand side in one "
+    "solve. Rows: trained with n Euler steps; dashed vertical line: n. Columns: batch norm after the first layer, then the normalization of the ODE "
+    "block. RK2 is the midpoint method, RK4 the classical one. {crosses}{published}"
+)
+# The rows that the paper shows, of those trained; columns in its order.
+ROWS = ("2", "16", "32")
+COLUMNS = {"batch": "BN-BN", "layer": "BN-LN", "none": "BN-NF", "spectral": "BN-SN", "weight": "BN-WN"}
+LINES = {"euler": "-", "midpoint": (0, (4, 1.5)), "rk4": (0, (1, 1.2))}
+TRAINED = {"color": "crimson", "linestyle": (0, (4, 2)), "linewidth": 0.7}
+
+
+def table(data: Data) -> pd.DataFrame:
+    """axis.model.ode_norm, axis.solver.steps (of the training), test.solver, evaluations with n, mean, low, high, failed."""
+    own = data.where({STEM.removeprefix("axis."): "batch", STEPS.removeprefix("axis."): ROWS})
+    numbers = cells(tested(own), [STEPS, NORM, "test.solver", "evaluations"], "accuracy")
+    return numbers if numbers.loc[:, ["n", "failed"]].to_numpy().any() else numbers.iloc[:0]
+
+
+def panels(numbers: pd.DataFrame) -> tuple[int, int]:
+    """One row per number of training steps, one column per normalization."""
+    return len(set(numbers[STEPS])), len(set(numbers[NORM]))
+
+
+def caption(data: Data, numbers: pd.DataFrame) -> str:
+    """What is shown, with n, interval, scale and what is missing."""
+    known = _published(numbers)
+    crosses = "Crosses at the foot: no finite result. " if len(_failed(numbers)) else ""
+    text = CAPTION.format(crosses=crosses, published=published.sources(known))
+    used = data.where({STEM.removeprefix("axis."): "batch", STEPS.removeprefix("axis."): ROWS})
+    return compose(text, used, NEEDS, numbers.loc[:, "n"])
+
+
+def _published(numbers: pd.DataFrame) -> pd.DataFrame:
+    known = published.values("gusak2020", "figure1")
+    return known.loc[known["ode_norm"].isin(list(numbers[NORM])) & known["steps"].astype(str).isin(list(numbers[STEPS]))]
+
+
+def _failed(numbers: pd.DataFrame) -> pd.DataFrame:
+    return numbers.loc[(numbers["n"] == 0) & (numbers["failed"] > 0)]
+
+
+def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+    """Line style and marker: test solver; colour: normalization."""
+    rows = [steps for steps in ROWS if steps in set(numbers[STEPS])]
+    columns = [norm for norm in COLUMNS if norm in set(numbers[NORM])]
+    known = _published(numbers)
+    top = max(0.76, 1.04 * float(numbers.loc[:, "maximum"].max()))
+    for place, ax in enumerate(axes):
+        steps, norm = rows[place // len(columns)], columns[place % len(columns)]
+        ax.axvline(int(steps), **TRAINED)
+        _draw_panel(ax, numbers.loc[(numbers[STEPS] == steps) & (numbers[NORM] == norm)], norm)
+        points = known.loc[(known["ode_norm"] == norm) & (known["steps"].astype(str) == steps)]
+        draw_published(ax, points["evaluations"], points["value"], label="_", markersize=3.2)
+        ax.set(xlim=(-4, 162), ylim=(0, top), xticks=(0, 50, 100, 150))
+        ax.tick_params(labelbottom=place >= len(axes) - len(columns), labelleft=place % len(columns) == 0)
+        if place < len(columns):
+            ax.set_title(COLUMNS[norm])
+        if place % len(columns) == 0:
+            ax.set_ylabel(f"trained: Euler, {steps}\ntest accuracy")
+    axes[len(axes) - len(columns) // 2 - 1].set_xlabel("evaluations of the right-hand side in the test")
+    _legend(axes[0], numbers)
+
+
+def _draw_panel(ax: "Axes", rows: pd.DataFrame, norm: str) -> None:
+    colour = NORM_COLOURS[norm]
+    for solver, line in LINES.items():
+        own = rows.loc[rows["test.solver"] == solver].sort_values("evaluations")
+        done = own.loc[own["n"] > 0]
+        look = {"color": colour, "linestyle": line, "marker": SOLVER_MARKERS[solver], "markersize": 2, "markeredgewidth": 0.5, "linewidth": 0.8}
+        ax.plot(done["evaluations"], done["mean"], **look)
+        ax.fill_between(done["evaluations"], done["low"], done["high"], color=colour, alpha=0.18, linewidth=0)
+        failed = _failed(own)
+        ax.plot(failed["evaluations"], [0.02] * len(failed), transform=ax.get_xaxis_transform(), color=colour, marker="x", linestyle="none")
+
+
+def _legend(ax: "Axes", numbers: pd.DataFrame) -> None:
+    names = {"euler": "Euler", "midpoint": f"RK2 ({SOLVER_LABELS['midpoint']})", "rk4": SOLVER_LABELS["rk4"]}
+    shown = [solver for solver in LINES if solver in set(numbers["test.solver"])]
+    handles = [handle(color="0.35", linestyle=LINES[one], marker=SOLVER_MARKERS[one], markersize=2.5, label=names[one]) for one in shown]
+    legend_below(ax, [*handles, handle(**TRAINED, label="n in training"), published_handle("published (read off)")], 5, handlelength=2.6)

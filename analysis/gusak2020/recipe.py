@@ -1,0 +1,60 @@
+"""Gusak 2020: what the two ambiguities of the recipe change, the second drop of the learning rate and the optimizer's restart each epoch."""
+
+import pandas as pd
+
+from analysis import published
+from analysis.caption import compose
+from analysis.cells import cells, difference, interval, planned_rows
+from analysis.data import Data
+from analysis.gusak2020.table1 import best_and_last, last_words
+from analysis.style import NORM_LABELS
+
+NAME = "gusak2020/recipe"
+STUDY = "gusak2020/recipe"
+NEEDS = ("runs",)
+NORM, DROPS, RESET = "axis.model.ode_norm", "axis.drops", "axis.fidelity.momentum_reset"
+BY = [NORM, DROPS, RESET]
+# Drops as printed and the optimizer's restart as in the code: the recipe of our Table 1.
+DEFAULT = {DROPS: "150, 300", RESET: "true"}
+EFFECT = {name: f"effect_{name}" for name in ("n", "mean", "low", "high", "minimum", "maximum")}
+CAPTION = (
+    "Gusak 2020: recipe variants of Table 1's nets with batch and layer norm in the ODE blocks (best test accuracy over all epochs, CIFAR-10). The "
+    "paper prints learning rate drops at epochs 150 and 300, its code has 150 and 250 and starts the optimizer anew each epoch, which empties its "
+    "momentum. Effect: minus the recipe of our Table 1 (150 and 300, new each epoch), paired by seed. The published value is the same for all "
+    "recipes. {sources}"
+)
+
+
+def table(data: Data) -> pd.DataFrame:
+    """Norm, drops and reset with n, mean, low, high, published, difference; last_*: after the last epoch; effect_*: minus the default recipe."""
+    numbers = best_and_last(data, BY)
+    if not len(numbers):
+        return numbers
+    rows = planned_rows(data, "runs", "accuracy_test_best")
+    default = rows.loc[(rows[DROPS] == DEFAULT[DROPS]) & (rows[RESET] == DEFAULT[RESET])]
+    effects = []
+    for _, own in rows.groupby([DROPS, RESET], sort=False):
+        recipe = {name: own[name].iloc[0] for name in (DROPS, RESET)}
+        effects.append(cells(difference(own, default, "accuracy_test_best", [DROPS, RESET]), [NORM], "accuracy_test_best").assign(**recipe))
+    effect = pd.concat(effects).filter([*BY, *EFFECT]).rename(columns=EFFECT)
+    compared = published.compare(numbers, published.values("gusak2020", "recipe"), {NORM: "ode_norm"})
+    return compared.merge(effect, on=BY, how="left")
+
+
+def caption(data: Data, numbers: pd.DataFrame) -> str:
+    """What is shown, with n, interval, scale and what is missing."""
+    return compose(CAPTION.format(sources=published.sources(numbers)), data, NEEDS, numbers.loc[:, "n"])
+
+
+def readable(numbers: pd.DataFrame) -> pd.DataFrame:
+    """One row per norm and recipe."""
+    labels = {**NORM_LABELS, "batch": "BN", "layer": "LN", "true": "new each epoch", "false": "kept"}
+    shown = published.readable(numbers, {NORM: "ODE blocks", DROPS: "drops at epochs", RESET: "optimizer"}, labels=labels)
+    return shown.assign(**{"last epoch": last_words(numbers), "effect on the best": [_effect(row) for row in numbers.to_dict("records")]})
+
+
+def _effect(row: dict) -> str:
+    if row[DROPS] == DEFAULT[DROPS] and row[RESET] == DEFAULT[RESET]:
+        return "0 (our Table 1)"
+    n = row[EFFECT["n"]]
+    return interval({name: row[theirs] for name, theirs in EFFECT.items()} | {"failed": 0, "n": n if n == n else 0})

@@ -1,0 +1,43 @@
+"""The (S, n)-criterion in numbers: how far a net's accuracy falls, or rises, under solvers more powerful than that of its training."""
+
+import pandas as pd
+
+from analysis.cells import MISSING, planned_rows
+from analysis.data import AXIS, COMPLETED, KEY, Data
+
+STUDY = "gusak2020/figure1"
+NEEDS = ("runs", "evaluations:figure1")
+STEM, NORM, STEPS = "axis.model.stem_norm", "axis.model.ode_norm", "axis.solver.steps"
+# Evaluations of the right-hand side in a step, by which the paper measures the power of a solver.
+STAGES = {"euler": 1, "midpoint": 2, "rk4": 4}
+# The paper gives no tolerance; this one gives its verdicts from the values read off its Figure 1.
+TOLERANCE = 0.03
+# Of ten classes with as many images each: the accuracy of a net whose state is no longer finite.
+CHANCE = 0.1
+
+
+def tested(data: Data) -> pd.DataFrame:
+    """One row per planned evaluation with its accuracy, outcome and `evaluations`, the calls of the right-hand side in one solve."""
+    rows = planned_rows(data, NEEDS[1], "accuracy")
+    stages = rows.loc[:, "test.solver"].map(STAGES)
+    return rows.assign(evaluations=rows["test.steps"].astype(int) * stages.astype(int))
+
+
+def per_net(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row per trained net: seed, axis.*, outcome, accuracy under (Euler, n0), drop = accuracy - min a(S, n), gain = max a(S, n) - accuracy.
+
+    S: all solvers, n > n0 evaluations (Gusak 2020, section 3.2). rows: as of `tested`. A test whose state is not finite counts as chance, a net
+    that lacks one of these tests as missing; drop and gain are NaN where no test has n > n0.
+    """
+    trained = rows[STEPS].astype(int)
+    own = rows.loc[(rows["test.solver"] == "euler") & (rows["evaluations"] == trained)]
+    own = own.filter([*KEY, "seed", *(name for name in rows.columns if name.startswith(AXIS)), "outcome", "accuracy"])
+    stronger = rows.loc[rows["evaluations"] > trained]
+    score = stronger["accuracy"].astype(float).where(stronger["outcome"] == COMPLETED, CHANCE)
+    stronger = stronger.assign(score=score, lacking=stronger["outcome"] == MISSING)
+    ends = pd.DataFrame(stronger.groupby(KEY).agg(least=("score", "min"), most=("score", "max"), lacking=("lacking", "any"))).reset_index()
+    nets = own.merge(ends, on=KEY, how="left")
+    lacks = nets["lacking"].eq(True) & (nets["outcome"] == COMPLETED)
+    accuracy = nets["accuracy"].astype(float)
+    columns = {"accuracy": accuracy, "drop": accuracy - nets["least"].astype(float), "gain": nets["most"].astype(float) - accuracy}
+    return nets.assign(outcome=nets["outcome"].mask(lacks, MISSING), **columns).drop(columns=["least", "most", "lacking"])

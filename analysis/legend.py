@@ -1,0 +1,69 @@
+"""Legends that mean the same in every figure: a colour is a normalization, a marker is a solver."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from analysis.style import NORM_COLOURS, NORM_LABELS, PUBLISHED, SOLVER_LABELS, SOLVER_MARKERS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+
+
+def norm_look(name: str) -> dict[str, Any]:
+    """Colour and label of a normalization, by its name in the spec."""
+    return {"color": NORM_COLOURS[name], "label": NORM_LABELS[name]}
+
+
+def solver_look(name: str) -> dict[str, Any]:
+    """Marker and label of a solver, by its name in the spec."""
+    return {"marker": SOLVER_MARKERS[name], "label": SOLVER_LABELS[name]}
+
+
+def norm_handles(names: Iterable[str]) -> "list[Line2D]":
+    """One line per normalization."""
+    return [handle(**norm_look(name)) for name in dict.fromkeys(names)]
+
+
+def solver_handles(names: Iterable[str]) -> "list[Line2D]":
+    """One grey marker per solver."""
+    return [handle(linestyle="none", color="0.35", **solver_look(name)) for name in dict.fromkeys(names)]
+
+
+def published_handle(label: str = "published") -> "Line2D":
+    """The mark of published values."""
+    return handle(**PUBLISHED, label=label)
+
+
+def failed_handle() -> "Line2D":
+    """The mark of runs that failed."""
+    return handle(color="0.35", linestyle=(0, (3, 2)), linewidth=0.7, marker="x", markersize=4, label="failed: last value")
+
+
+def handle(**look: Any) -> "Line2D":
+    """A legend's entry with these properties of lines."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], **look)
+
+
+def legend_below(ax: "Axes", handles: "Iterable[Line2D] | None" = None, columns: int = 6, **more: Any) -> None:
+    """One legend for the whole figure, beneath all panels; handles: what the axes' own labels say when None."""
+    _figure_legend(ax, handles, "outside lower center", **({"ncols": columns, "columnspacing": 1.0, "handlelength": 1.6} | more))
+
+
+def legend_right(ax: "Axes", handles: "Iterable[Line2D] | None" = None, **more: Any) -> None:
+    """One legend for the whole figure, to the right of all panels."""
+    _figure_legend(ax, handles, "outside right center", alignment="left", **more)
+
+
+def _figure_legend(ax: "Axes", handles: "Iterable[Line2D] | None", place: Any, **more: Any) -> None:
+    figure = ax.get_figure(root=False)
+    assert figure is not None
+    if handles is None:
+        labelled: Mapping[str, Any] = {}
+        for axes in figure.axes:
+            labelled = {**labelled, **{label: one for one, label in zip(*axes.get_legend_handles_labels(), strict=True) if label not in labelled}}
+        figure.legend(list(labelled.values()), list(labelled), loc=place, **more)
+    else:
+        figure.legend(handles=list(handles), loc=place, **more)

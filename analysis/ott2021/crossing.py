@@ -1,0 +1,64 @@
+"""Ott 2021, section 3 and supplement: how many trajectories of a coarsely and of a finely trained net cross."""
+
+import numpy as np
+import pandas as pd
+
+from analysis.caption import compose
+from analysis.data import Data
+from analysis.ott2021 import dependence, two_nets
+from analysis.ott2021.dependence import SUCCESS
+from analysis.ott2021.intersections import crossing_fractions
+
+NAME = "ott2021/crossing"
+STUDY = "ott2021/sphere2-fixed"
+NEEDS = ("probe_trajectory:figure1",)
+CAPTION = (
+    "Ott 2021, section 3. Fraction of pairs of test points whose trajectories, poly-lines through the states after each Euler step as in training, "
+    "intersect at least once (Sphere2). Solutions of an autonomous ODE cannot; the paper prints no numbers. {selection}"
+)
+PAIRS = ("different class", "same class")
+
+
+def fractions(data: Data) -> pd.DataFrame:
+    """One row per net and kind of pairs: train_steps, seed, successful, pairs, points, fraction."""
+    rows = two_nets.probe(data, "trajectory")
+    rows = rows.loc[(rows["train_solver"] == two_nets.SOLVER) & (rows["solver_name"] == two_nets.SOLVER)]
+    rows = rows.loc[rows["solver_steps"] == rows["train_steps"]].sort_values(["trial_id", "point", "step"])
+    found = []
+    for _, own in rows.groupby("trial_id", sort=False):
+        first = own.iloc[0]
+        points, steps = own["point"].nunique(), int(first["train_steps"])
+        paths = own.filter(["x1", "x2"]).to_numpy(np.float64).reshape(points, steps + 1, 2)
+        labels = own["label"].to_numpy(np.int64)[:: steps + 1]
+        about = {"train_steps": steps, "seed": first["seed"], "successful": bool(first["train_accuracy"] > SUCCESS["spheres"]), "points": points}
+        found += [about | {"pairs": kind, "fraction": value} for kind, value in zip(PAIRS, crossing_fractions(paths, labels), strict=True)]
+    return pd.DataFrame(found, columns=["train_steps", "seed", "successful", "points", "pairs", "fraction"])
+
+
+def table(data: Data) -> pd.DataFrame:
+    """Per training steps, kind of pairs and selection of seeds: n, mean, low, high, minimum, maximum of the fraction."""
+    return dependence.both_selections(fractions(data), ["train_steps", "points", "pairs"], "fraction")
+
+
+def caption(data: Data, numbers: pd.DataFrame) -> str:
+    """What is shown, with n, interval, scale and what is missing."""
+    selection = dependence.selection_text(data, two_nets.SOLVER, sorted({int(steps) for steps in numbers["train_steps"]}))
+    return compose(CAPTION.format(selection=selection), data, NEEDS, dependence.drawn(numbers).loc[:, "n"])
+
+
+def readable(numbers: pd.DataFrame) -> pd.DataFrame:
+    """The rows for Markdown and the terminal, as strings."""
+    rows = dependence.drawn(numbers).to_dict("records")
+    return pd.DataFrame(
+        [
+            {
+                "Euler steps K": f"{row['train_steps']}",
+                "pairs of": row["pairs"],
+                "test points": f"{row['points']}",
+                "fraction that cross": f"{row['mean']:.4f}",
+                "95 % interval": f"[{row['low']:.4f}, {row['high']:.4f}]" if row["n"] >= 3 else "-",
+                "n": f"{row['n']}",
+            }
+            for row in rows
+        ]
+    )

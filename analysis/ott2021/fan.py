@@ -1,0 +1,18 @@
+"""Can a straight line part the end points of two classes? (Ott 2021, section 3, Lady Windermere's fan)."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+ANGLES = 720
+
+
+def margin(points: ArrayLike, labels: ArrayLike) -> float:
+    """Largest gap between the classes along any direction w, in units of the points' mean distance from the origin; above 0: separable.
+
+    max over 720 directions of (min over class 1 of w.z - max over class 0 of w.z) / mean |z|. points: (n, 2). labels: (n,), 0 or 1, both there.
+    """
+    points, labels = np.asarray(points, dtype=float), np.asarray(labels)
+    angle = 2 * np.pi * np.arange(ANGLES) / ANGLES
+    along = points @ np.stack([np.cos(angle), np.sin(angle)])
+    gap = along[labels == 1].min(axis=0) - along[labels == 0].max(axis=0)
+    return float(gap.max() / np.linalg.norm(points, axis=1).mean())

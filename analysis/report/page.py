@@ -1,0 +1,50 @@
+"""The page itself: verdicts first, then each paper, then what was not drawn and why; styles, script and images inside."""
+
+from collections import Counter
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from rich.progress import track
+
+from analysis.judging import RULE, rows
+from analysis.make import CONSOLE, INCOMPLETE, OK, Reader
+from analysis.report.sections import items, names, sections
+from analysis.verdicts import VERDICTS
+
+NAME = "report.html"
+
+
+def write_report(reader: Reader, out: Path) -> int:
+    """Write `out`/report.html; the exit code: 1 if something could not be drawn or a claim lacks data."""
+    drawn = track(items(reader), description="report", total=len(names()), console=CONSOLE, transient=True, disable=not CONSOLE.is_terminal)
+    found = {item.name: item for item in drawn}
+    verdicts = rows(None, reader)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / NAME).write_text(
+        render(
+            verdicts=verdicts,
+            words=VERDICTS,
+            counts=Counter(one["verdict"] for one in verdicts),
+            rule=RULE,
+            sections=sections(found),
+            absent=[item for item in found.values() if not item.is_there],
+            plans=reader("*").plans,
+            results=reader.folder.path,
+        ),
+        encoding="utf-8",
+    )
+    there = sum(item.is_there for item in found.values())
+    CONSOLE.print(f"{out / NAME}: {len(verdicts)} claims, {there} of {len(found)} figures and tables")
+    return OK if there == len(found) and all(one["verdict"] != VERDICTS[-1] for one in verdicts) else INCOMPLETE
+
+
+def render(**content: Any) -> str:
+    """The page of this content; everything in it is escaped but style and script."""
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    place = files("analysis.report")
+    template, style, script = (place.joinpath(name).read_text(encoding="utf-8") for name in ("page.html", "page.css", "page.js"))
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(template).render(style=Markup(style), script=Markup(script), **content)

@@ -1,0 +1,110 @@
+"""Zheng 2024, Figure 10: linear against kernel interpolation on CIFAR-100, by epoch and over seeds, and the time of a step."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from analysis.bars import draw_bars
+from analysis.caption import compose
+from analysis.curves import draw_curves
+from analysis.data import Data
+from analysis.ink import panel_title
+from analysis.legend import legend_below
+from analysis.style import FULL_INCHES
+from analysis.zheng2024 import interpolations
+from analysis.zheng2024.interpolations import AXIS, BACKBONE
+from analysis.zheng2024.nets import LAYERS, line_handles, marks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NAME = "zheng2024/figure10"
+STUDY = interpolations.STUDY
+NEEDS = ("epochs",)
+PANELS = (2, 2)
+SIZE_INCHES = (FULL_INCHES, 4.4)
+CAPTION = (
+    "Zheng 2024, Figure 10. {what}. {curves}Boxes: test accuracy after the last epoch, "
+    "quartiles over seeds, whiskers to the farthest seeds, every seed a dot. Bars: seconds of training per step, of runs alone on their machine and "
+    "never resumed only; a dash where there is none. The colours tell interpolations apart, not norms."
+)
+CURVES = {"a": "cnn6", "c": "unet18"}
+ORDER = "abcd"
+
+
+def table(data: Data) -> pd.DataFrame:
+    """Panels a, c: curves by epoch. Panel b: one row per seed. Panel d: seconds per step with n, mean, low, high, failed and missing."""
+    if not len(data.runs):
+        return pd.DataFrame()
+    curves = interpolations.curves(data)
+    curves = curves.loc[curves["axis.data"] == "CIFAR-100"]
+    parts = [curves.loc[curves[BACKBONE] == backbone].assign(panel=panel) for panel, backbone in CURVES.items()]
+    parts += [interpolations.finals(data).assign(panel="b"), interpolations.times(data).assign(panel="d")]
+    numbers = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    # A scale without CIFAR-100 has no lines.
+    return numbers.reindex(columns=list(dict.fromkeys([*numbers.columns, "line"]))).sort_values("panel", kind="stable", ignore_index=True)
+
+
+def _there(numbers: pd.DataFrame) -> list[str]:
+    return [panel for panel in ORDER if panel in set(numbers["panel"])]
+
+
+def panels(numbers: pd.DataFrame) -> tuple[int, int]:
+    """One panel for each part that a scale has, two in a row."""
+    count = len(_there(numbers))
+    return -(-count // 2), min(count, 2)
+
+
+def caption(data: Data, numbers: pd.DataFrame) -> str:
+    """What is shown, with n, interval, scale and what is missing."""
+    drawn = [LAYERS[backbone] for panel, backbone in CURVES.items() if panel in _there(numbers)]
+    curves = f"Curves: test accuracy after each epoch, nets of {' and '.join(map(str, drawn))} layers. " if drawn else ""
+    sets = {"CIFAR-100": "linear and kernel interpolation on CIFAR-100", "CIFAR-10": "all four interpolations on CIFAR-10"}
+    what = "TA-BN with " + " and ".join(text for name, text in sets.items() if name in set(numbers["axis.data"]))
+    n = numbers.loc[(numbers["panel"] == "d") | (numbers["line"] == "mean"), "n"]
+    return compose(CAPTION.format(curves=curves, what=what), data, NEEDS, n)
+
+
+def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+    """Curves of both depths, boxes, bars."""
+    there = _there(numbers)
+    for index, (panel, ax) in enumerate(zip(there, axes, strict=False)):
+        rows = numbers.loc[numbers["panel"] == panel]
+        if panel in CURVES:
+            draw_curves(ax, rows, [AXIS], interpolations.look_of)
+            ax.set_xlabel("epoch")
+            ax.set_ylabel("test accuracy")
+            panel_title(ax, index, f"CIFAR-100, {LAYERS[CURVES[panel]]} layers")
+        elif panel == "b":
+            _draw_boxes(ax, rows)
+            panel_title(ax, index, "over seeds")
+        else:
+            draw_bars(ax, rows.assign(place=_places(rows)), "place", AXIS, colours=interpolations.COLOURS, labels=interpolations.LABELS)  # pyright: ignore[reportArgumentType] - colours may be triples
+            ax.set_ylabel("seconds per training step")
+            panel_title(ax, index, "time")
+    for ax in axes[len(there) :]:
+        ax.set_axis_off()
+    present = [name for name in interpolations.LABELS if name in set(numbers[AXIS])]
+    legend_below(axes[0], [*line_handles(interpolations.look(name) for name in present), *marks(numbers, published=False)], 6)
+
+
+def _places(rows: pd.DataFrame) -> list[str]:
+    return [f"{data}\n{LAYERS[backbone]} layers" for data, backbone in rows.filter(["axis.data", BACKBONE]).itertuples(index=False, name=None)]
+
+
+def _draw_boxes(ax: "Axes", rows: pd.DataFrame) -> None:
+    places = {place: index for index, place in enumerate(dict.fromkeys(_places(rows)))}
+    rows = rows.assign(place=[places[place] for place in _places(rows)])
+    for place, group in rows.groupby("place"):
+        names = [name for name in interpolations.LABELS if name in set(group[AXIS])]
+        for index, name in enumerate(names):
+            values = group.loc[group[AXIS] == name, "mean"].to_numpy(float)
+            at = float(str(place)) + (index - (len(names) - 1) / 2) * 0.8 / len(names)
+            colour = interpolations.COLOURS[name]
+            line = {"color": colour, "linewidth": 0.8}
+            ax.boxplot([values], positions=[at], widths=0.6 / len(names), whis=(0, 100), showfliers=False, medianprops=line, boxprops=line,
+                       whiskerprops=line, capprops=line, manage_ticks=False)  # fmt: skip
+            ax.plot([at] * len(values), values, ".", color=colour, markersize=3)
+    ax.set_xticks(list(places.values()), list(places))
+    ax.set_ylabel("test accuracy")

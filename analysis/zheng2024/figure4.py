@@ -1,0 +1,105 @@
+"""Zheng 2024, Figure 4: test accuracy on CIFAR-10 against the number of parameters, of the norms and of six other families of neural ODEs."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from analysis import published
+from analysis.bars import draw_points, draw_published
+from analysis.caption import compose
+from analysis.cells import cells, planned_rows
+from analysis.data import Data
+from analysis.legend import handle, legend_right, published_handle
+from analysis.style import FULL_INCHES, NORM_COLOURS, NORM_LABELS
+from analysis.zheng2024.known import size
+from analysis.zheng2024.nets import LAYERS
+from analysis.zheng2024.parts import only
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NAME = "zheng2024/figure4"
+STUDY = ("zheng2024/depth", "zheng2024/curves", "zheng2024/baselines")
+NEEDS = ("runs",)
+PANELS = (1, 1)
+SIZE_INCHES = (FULL_INCHES, 3.0)
+CAPTION = (
+    "Zheng 2024, Figure 4. Test accuracy on CIFAR-10 after the last epoch against the number of trainable parameters, those of norms included: the "
+    "paper leaves them out, which puts TA-BN's diamonds further left. Numbers in the panel: convolutions in the right-hand side; lines join "
+    "stacks of convolutions, 18 is a U-Net. Grey: other families, trained here with their authors' recipes; IL-NODE, 2nd-Ord, HBNODE and GHBNODE "
+    "are not one ODE on the raw input. Crosses at the foot: all runs failed. Diamonds: published (Table 1 and the authors' slides), filled with "
+    "the norm's colour, grey for the values of other families, which Zheng 2024 quotes from their papers."
+)
+# Markers that stand for no solver.
+FAMILIES = {"IL-NODE": "<", "2nd-Ord": ">", "HBNODE": "p", "GHBNODE": "h", "Aug-NODE": "X", "STEER": "8"}
+GREY = "0.45"
+NORMS = ("ta_bn", "mini_batch", "none", "batch")
+
+
+def _used(data: Data) -> Data:
+    """All of `depth`, CIFAR-10 of the others; of `curves` only norms that `depth` lacks."""
+    trials = data.trials.reindex(columns=list(dict.fromkeys([*data.trials.columns, "axis.data", "axis.norm", "axis.baseline"])), fill_value="")
+    lacking = (trials["axis.data"] == "CIFAR-10") & trials["axis.norm"].isin(["mini_batch", "batch"])
+    return only(data, data.trials.loc[(trials["study"] == STUDY[0]) | lacking | trials["axis.baseline"].str.endswith(", CIFAR-10")])
+
+
+def table(data: Data) -> pd.DataFrame:
+    """Model (a norm or a family), backbone, parameters and n, mean, low, high, failed."""
+    rows = planned_rows(_used(data), "runs", "accuracy_test", "parameters", "model_backbone")
+    rows = rows.loc[rows["outcome"] != "missing"]
+    if not len(rows):
+        return pd.DataFrame()
+    names = rows.reindex(columns=["axis.model.norm", "axis.norm", "axis.baseline"]).fillna("").sum(axis=1).str.removesuffix(", CIFAR-10")
+    rows = rows.assign(model=names, backbone=rows["model_backbone"].where(~names.isin(list(FAMILIES)), ""))
+    numbers = cells(rows, ["model", "backbone"], "accuracy_test")
+    return numbers.merge(
+        rows.groupby(["model", "backbone"], as_index=False, sort=False).agg(parameters=("parameters", "max")), on=["model", "backbone"]
+    )
+
+
+def caption(data: Data, numbers: pd.DataFrame) -> str:
+    """What is shown, with n, interval, scale and what is missing."""
+    return compose(CAPTION, _used(data), NEEDS, numbers.loc[:, "n"])
+
+
+def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+    """Points of every net; lines along the depth."""
+    (ax,) = axes
+    handles = []
+    for norm in NORMS:
+        rows = numbers.loc[numbers["model"] == norm].sort_values("parameters")
+        if len(rows):
+            handles.append(handle(color=NORM_COLOURS[norm], marker="o", label=NORM_LABELS[norm]))
+            _draw(ax, rows, color=NORM_COLOURS[norm], marker="o")
+            _draw_depths(ax, rows, NORM_COLOURS[norm], above=norm == "ta_bn")
+    for family, marker in FAMILIES.items():
+        rows = numbers.loc[numbers["model"] == family]
+        if len(rows):
+            handles.append(handle(color=GREY, marker=marker, linestyle="none", label=family))
+            _draw(ax, rows, color=GREY, marker=marker)
+    known = published.values("zheng2024", "table1").dropna(subset=["value"]).query("data == 'CIFAR-10'")
+    for model, printed, value in known.filter(["model", "size", "value"]).itertuples(index=False):
+        draw_published(ax, [size(printed)], [value], label="_", markerfacecolor=NORM_COLOURS.get(model.partition(",")[0], "0.75"))
+    ax.set_xscale("log")
+    ax.set_xlabel("trainable parameters")
+    ax.set_ylabel("test accuracy on CIFAR-10")
+    legend_right(ax, [*handles, published_handle("published")])
+
+
+def _draw(ax: "Axes", rows: pd.DataFrame, **look: Any) -> None:
+    draw_points(ax, rows, "parameters", **look)
+    failed = rows.loc[(rows["n"] == 0) & (rows["failed"] > 0)]
+    ax.plot(failed["parameters"], [0.02] * len(failed), transform=ax.get_xaxis_transform(), color=look["color"], marker="x", linestyle="none")
+
+
+def _draw_depths(ax: "Axes", rows: pd.DataFrame, colour: str, above: bool) -> None:
+    done = rows.loc[rows["n"] > 0]
+    stacks = done.loc[done["backbone"] != "unet18"]
+    ax.plot(stacks["parameters"], stacks["mean"], color=colour, linewidth=0.7)
+    for backbone, parameters, height in done.filter(["backbone", "parameters", "mean"]).itertuples(index=False):
+        # The U-Net stands between the stacks of 10 and 12 layers: its number goes to the right, theirs above or below.
+        beside = {"xytext": (5, 0), "ha": "left", "va": "center"}
+        apart = {"xytext": (0, 6 if above else -6), "ha": "center", "va": "bottom" if above else "top"}
+        place: dict[str, Any] = beside if backbone == "unet18" else apart
+        ax.annotate(str(LAYERS[backbone]), (parameters, height), fontsize=6, color=colour, textcoords="offset points", **place)

@@ -1,0 +1,48 @@
+"""The nets of Zheng 2024 by their number of layers, and how each is drawn: a colour is a normalization, deeper nets are darker and thicker."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from analysis.legend import failed_handle, handle, published_handle
+from analysis.style import NORM_COLOURS, NORM_LABELS, lighter
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+
+# Convolutions of the right-hand side.
+LAYERS = {"cnn4": 4, "cnn6": 6, "cnn8": 8, "cnn10": 10, "cnn12": 12, "unet18": 18}
+# Share of white in the norm's colour, and width of the line.
+LOOKS = {4: (0.7, 0.6), 6: (0.6, 0.7), 8: (0.5, 0.8), 10: (0.36, 0.95), 12: (0.2, 1.1), 18: (0.0, 1.4)}
+
+
+def net_look(norm: str, backbone: str) -> dict[str, Any]:
+    """Colour, width and label of a net's line."""
+    layers = LAYERS[backbone]
+    white, width = LOOKS[layers]
+    return {"color": lighter(NORM_COLOURS[norm], white), "linewidth": width, "label": f"{NORM_LABELS[norm]}, {layers} layers"}
+
+
+def layers_text(backbone: str) -> str:
+    """A backbone in words, such as 18 layers (U-Net)."""
+    return f"{LAYERS[backbone]} layers" + (" (U-Net)" if backbone == "unet18" else "")
+
+
+def marks(numbers: "pd.DataFrame", published: bool) -> "list[Line2D]":
+    """The legend's entries for failed runs where there are any, and for published values."""
+    failed = [failed_handle()] if "failed" in set(numbers["line"]) else []
+    return [*failed, published_handle("published, final")] if published else failed
+
+
+def draw_final(ax: "Axes", values: Iterable[tuple[Any, float]], end: float) -> None:
+    """Published final values at the right end of the axis, filled with the colour of their line: (colour, value)."""
+    from analysis.bars import draw_published
+
+    for colour, value in values:
+        draw_published(ax, [end], [value], label="_", markerfacecolor=colour, clip_on=False)
+
+
+def line_handles(looks: Iterable[dict[str, Any]]) -> "list[Line2D]":
+    """One line for each different label."""
+    return [handle(**look) for look in {look["label"]: look for look in looks}.values()]

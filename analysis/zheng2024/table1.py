@@ -1,0 +1,72 @@
+"""Zheng 2024, Table 1: accuracy of each norm on five data sets, and of six other families of neural ODEs beside the values quoted there."""
+
+import pandas as pd
+
+from analysis import published
+from analysis.caption import compose
+from analysis.cells import cells, planned_rows
+from analysis.data import Data
+from analysis.style import NORM_LABELS
+
+NAME = "zheng2024/table1"
+STUDY = ("zheng2024/main", "zheng2024/baselines")
+NEEDS = ("runs",)
+CAPTION = (
+    "Zheng 2024, Table 1 (main table). Ours: test accuracy after the last epoch; best epoch: mean of the highest test accuracy of each run. The six "
+    "families above the norms are our own trainings with their authors' recipes; the values beside them are quotations in Zheng 2024 from the "
+    "original papers, which reported about the best epoch. Parameters, ours: all trainable ones, those of norms included; theirs as printed, without "
+    "norms, and from CIFAR-100 on labels of the backbone rather than counts (the linear head alone is larger)."
+)
+DATA = ("MNIST", "CIFAR-10", "SVHN", "CIFAR-100", "Tiny-ImageNet")
+FAMILIES = ("IL-NODE", "2nd-Ord", "HBNODE", "GHBNODE", "Aug-NODE", "STEER")
+MODELS = (*FAMILIES, "none", "batch", "mini_batch", "ta_bn, small", "ta_bn, large")
+LABELS = NORM_LABELS | {"ta_bn, small": "TA-BN, small", "ta_bn, large": "TA-BN, large"}
+KEYS = ["data", "model"]
+
+
+def table(data: Data) -> pd.DataFrame:
+    """data, model with n, mean, low, high, best_epoch, parameters, published, its plus_minus, printed and size, quoted, difference."""
+    rows = planned_rows(data, "runs", "accuracy_test", "accuracy_test_best", "parameters")
+    if set(rows["outcome"]) <= {"missing"}:
+        return pd.DataFrame()
+    rows = rows.assign(data=[_named(row)[0] for row in rows.to_dict("records")], model=[_named(row)[1] for row in rows.to_dict("records")])
+    numbers = cells(rows, KEYS, "accuracy_test")
+    best = cells(rows, KEYS, "accuracy_test_best").filter([*KEYS, "mean"]).rename(columns={"mean": "best_epoch"})
+    numbers = numbers.merge(best, on=KEYS).merge(rows.groupby(KEYS, as_index=False).agg(parameters=("parameters", "max")), on=KEYS)
+    known = published.values("zheng2024", "table1")
+    numbers = published.compare(numbers, known, {name: name for name in KEYS})
+    numbers = numbers.merge(known.reindex(columns=[*KEYS, "size", "printed"]), on=KEYS, how="left").fillna({"size": "", "printed": ""})
+    place = {pair: index for index, pair in enumerate((data, model) for data in DATA for model in MODELS)}
+    order = [place[pair] for pair in numbers.filter(KEYS).itertuples(index=False, name=None)]
+    numbers = numbers.assign(quoted=numbers["source"].str.contains("quoted"), place=order)
+    return numbers.sort_values("place", ignore_index=True).drop(columns="place")
+
+
+def _named(row: dict[object, object]) -> tuple[str, str]:
+    """Data set and model of a planned run. TA-BN has a small and a large net on each set; which are which follows the printed sizes."""
+    if baseline := str(row.get("axis.baseline") or ""):
+        model, _, data = baseline.partition(", ")
+        return data, model
+    data, norm, backbone = (str(row[f"axis.{axis}"]) for axis in ("data", "model.norm", "model.backbone"))
+    if norm != "ta_bn":
+        return data, norm
+    large = backbone == "unet18" or (data, backbone) == ("MNIST", "cnn6")
+    return data, f"ta_bn, {'large' if large else 'small'}"
+
+
+def caption(data: Data, numbers: pd.DataFrame) -> str:
+    """What is shown, with n, interval, scale and what is missing."""
+    return f"{compose(CAPTION, data, NEEDS, numbers.loc[:, 'n'])} {published.sources(numbers)}"
+
+
+def readable(numbers: pd.DataFrame) -> pd.DataFrame:
+    """One row per data set and model: ours, published (quoted ones say so), difference, best epoch, both sizes."""
+    shown = published.readable(numbers, {"data": "data", "model": "model"}, labels=LABELS)
+    theirs = [
+        printed or (f"{value} (quoted)" if quoted else value)
+        for value, printed, quoted in zip(shown["published"], numbers["printed"], numbers["quoted"], strict=True)
+    ]
+    best = [f"{value:.3f}" if value == value else "-" for value in numbers["best_epoch"]]
+    sizes = [f"{value:,.0f}" if value == value else "-" for value in numbers["parameters"]]
+    sizes_printed = numbers["size"].replace("", "-")
+    return shown.assign(published=theirs, **{"best epoch, ours": best, "parameters, ours": sizes, "parameters, published": sizes_printed})

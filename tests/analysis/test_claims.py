@@ -1,0 +1,233 @@
+"""Verdicts on synthetic rows where the truth is known: every one is reached, by one number and by several, and each scale stands for itself."""
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from synthetic import Cell, Run, World, write
+
+from analysis import claims, cli, effects
+from analysis.cells import planned_rows
+from analysis.claims import Claim, Estimate, Region, above, below, within
+from analysis.data import Data
+from analysis.make import Reader
+from analysis.stats import t_interval
+from analysis.verdicts import CONTRADICTED, INCONCLUSIVE, NOT_ENOUGH, REPRODUCED, Judgement, Verdict, judge_one, row, weigh
+from sweeps.study import Scale, Study
+
+STUDY = Study(
+    name="paper/claims",
+    title="T",
+    question="Q?",
+    expected="E",
+    base={
+        "data": {"name": "spheres", "dimension": 2},
+        "model": {"name": "flat_node"},
+        "train": {"epochs": 8},
+        "solver": {"name": "euler", "steps": 2},
+    },
+    grid={"norm": {name: {"model.width": width} for width, name in enumerate(("none", "batch", "layer"), 4)}},
+    seeds=range(4),
+    scales={"paper": Scale("Paper scale."), "small": Scale("Small scale.", overrides={"train.epochs": 2})},
+)
+
+
+class Means(World):
+    """Accuracies by norm, with what each seed adds; a text is an outcome, None is missing."""
+
+    def __init__(self, noise: float = 0.01, **means: Any) -> None:
+        self.means, self.noise = means, noise
+
+    def run(self, cell: Cell) -> Run | None:
+        mean = self.means[cell["norm"]]
+        return None if mean is None else Run(outcome=mean) if isinstance(mean, str) else Run(mean + self.noise * (-1) ** cell.seed * (1 + cell.seed))
+
+
+def advantage(data: Data) -> Estimate:
+    rows = planned_rows(data, "runs", "accuracy_test")
+    return effects.paired(effects.at(rows, {"norm": "layer"}), effects.at(rows, {"norm": "batch"}), "accuracy_test", ["norm"])
+
+
+def whole_order(data: Data) -> dict[str, Estimate]:
+    return effects.order(planned_rows(data, "runs", "accuracy_test"), "accuracy_test", "norm", ["layer", "batch", "none"])
+
+
+def claim(**given: Any) -> Claim:
+    about = {
+        "paper": "paper",
+        "key": "layer-above-batch",
+        "statement": "Layer beats batch.",
+        "source": "Table 1",
+        "measure": "difference of accuracy",
+    }
+    return Claim(**{**about, "study": STUDY.name, "statistic": advantage, "holds": above(0.02), "seeds": 4, **given})
+
+
+ORDER = claim(key="order", statistic=whole_order, holds=above(0.0))
+
+
+class Uneven(Means):
+    """As Means, but the noise belongs to layer alone, so that pairing does not remove it."""
+
+    def run(self, cell: Cell) -> Run | None:
+        return super().run(cell) if cell["norm"] == "layer" else Means(0.0, **self.means).run(cell)
+
+
+def verdict(results: Path, world: World, one: Claim, scale: str = "paper", **reader: Any) -> Verdict:
+    write(results, STUDY, world, scale)
+    return weigh(one, Reader(results, **reader))
+
+
+@pytest.mark.parametrize(
+    ("layer", "noise", "expected"),
+    [(0.90, 0.001, REPRODUCED), (0.81, 0.001, CONTRADICTED), (0.82, 0.02, INCONCLUSIVE), (None, 0.0, NOT_ENOUGH), ("diverged", 0.0, NOT_ENOUGH)],
+)
+def test_every_verdict_of_one_number(tmp_path: Path, layer: Any, noise: float, expected: str) -> None:
+    found = verdict(tmp_path, Uneven(noise, none=0.5, batch=0.8, layer=layer), claim())
+    assert found.full.verdict == expected
+    assert found.reduced is None
+    if isinstance(layer, float):
+        (estimate,) = found.full.parts.values()
+        differences = [layer - 0.8 + noise * (-1) ** seed * (1 + seed) for seed in range(4)]
+        assert estimate.value == pytest.approx(sum(differences) / 4)
+        assert (estimate.low, estimate.high) == pytest.approx(t_interval(differences))
+        assert estimate.n == 4
+        assert not found.missing
+
+
+def test_failed_runs_are_counted_not_missing(tmp_path: Path) -> None:
+    found = verdict(tmp_path, Means(none=0.5, batch=0.8, layer="diverged"), claim())
+    assert found.full.failures == {"diverged": 4}
+    assert found.missing == []
+    assert found.commands == []
+
+
+def test_missing_cells_and_the_command_that_fills_them(tmp_path: Path) -> None:
+    found = verdict(tmp_path, Means(none=None, batch=0.8, layer=None), claim(where={"norm": ("batch", "layer")}))
+    assert found.missing == [f"trial: norm=layer seed={seed}" for seed in range(4)]
+    assert found.commands == [f"odesweep run paper/claims --scale paper norm=layer --results {tmp_path}"]
+
+
+def test_without_a_plan_the_command_makes_everything(tmp_path: Path) -> None:
+    one = claim(where={"norm": ("batch", "layer")})
+    found = weigh(one, Reader(tmp_path))
+    assert (found.full.verdict, found.reduced) == (NOT_ENOUGH, None)
+    assert found.missing == ["no plan of paper/claims at scale paper"]
+    assert found.commands == [f"odesweep run paper/claims --scale paper norm=batch,layer --results {tmp_path}"]
+
+
+@pytest.mark.parametrize(
+    ("means", "expected"),
+    [
+        ({"none": 0.5, "batch": 0.7, "layer": 0.9}, REPRODUCED),
+        ({"none": 0.7, "batch": 0.5, "layer": 0.9}, CONTRADICTED),
+        ({"none": 0.7, "batch": 0.7, "layer": 0.9}, CONTRADICTED),  # equal is not better
+        ({"none": 0.5, "batch": 0.895, "layer": 0.9}, INCONCLUSIVE),
+        ({"none": None, "batch": 0.895, "layer": 0.9}, NOT_ENOUGH),
+        ({"none": None, "batch": 0.95, "layer": 0.5}, CONTRADICTED),  # one part is enough
+    ],
+)
+def test_of_several_numbers_every_one_has_to_hold(tmp_path: Path, means: dict[str, Any], expected: str) -> None:
+    found = verdict(tmp_path, Uneven(0.005, **means), ORDER)
+    assert list(found.full.parts) == ["layer - batch", "batch - none"]
+    assert found.full.verdict == expected
+
+
+def test_the_part_that_decides_is_shown(tmp_path: Path) -> None:
+    found = verdict(tmp_path, Uneven(0.001, none=0.7, batch=0.5, layer=0.9), ORDER)
+    flat = row(found)
+    assert flat["part"] == "batch - none"
+    assert flat["value"] == pytest.approx(-0.2)
+    assert flat["parts"].startswith("layer - batch: 0.3995 [0.39")
+
+
+@pytest.mark.parametrize(
+    ("estimate", "holds", "expected"),
+    [
+        ((0.0, -0.1, 0.1, 5), within(-0.2, 0.2), REPRODUCED),
+        ((0.0, -0.3, 0.1, 5), within(-0.2, 0.2), INCONCLUSIVE),
+        ((0.5, 0.4, 0.6, 5), within(-0.2, 0.2), CONTRADICTED),
+        ((0.0, 0.0, 0.0, 1), within(0, 0), REPRODUCED),
+        ((0.01, 0.005, 0.02, 5), below(0.03), REPRODUCED),
+        ((0.04, 0.035, 0.05, 5), below(0.03), CONTRADICTED),
+        ((0.03, 0.03, 0.03, 5), below(0.03), CONTRADICTED),
+        ((0.5, math.nan, math.nan, 5), above(0), NOT_ENOUGH),
+        ((0.5, 0.4, 0.6, 0), above(0), NOT_ENOUGH),
+    ],
+)
+def test_regions(estimate: tuple[float, float, float, int], holds: Region, expected: str) -> None:
+    assert judge_one(Estimate(*estimate), holds, 1) == expected
+
+
+def test_below_the_scale_a_verdict_stands_in_its_own_column(tmp_path: Path) -> None:
+    good, bad = Means(none=0.5, batch=0.7, layer=0.9), Means(none=0.9, batch=0.7, layer=0.5)
+    found = verdict(tmp_path, good, ORDER, "small")
+    assert found.full == Judgement()
+    assert found.reduced is not None
+    assert found.reduced.verdict == REPRODUCED
+    assert row(found)["at_reduced_scale"] == REPRODUCED
+    assert row(found)["verdict"] == NOT_ENOUGH
+    assert found.commands[0].startswith("odesweep run paper/claims --scale paper")
+    # Rows at paper scale decide for themselves, and both stand.
+    both = verdict(tmp_path, bad, ORDER, "paper")
+    assert both.reduced is not None
+    assert (both.full.verdict, both.reduced.verdict) == (CONTRADICTED, REPRODUCED)
+    small = weigh(ORDER, Reader(tmp_path, scale="small"))
+    assert small.full.verdict == NOT_ENOUGH
+
+
+def test_too_few_epochs_or_an_override_is_a_reduced_scale(tmp_path: Path) -> None:
+    world = Means(none=0.5, batch=0.7, layer=0.9)
+    assert verdict(tmp_path, world, claim(epochs=8)).full.verdict == REPRODUCED
+    longer = weigh(claim(epochs=9), Reader(tmp_path))
+    assert longer.full.verdict == NOT_ENOUGH
+    assert longer.reduced is not None
+    assert longer.reduced.verdict == REPRODUCED
+    changed = write(tmp_path, STUDY, world, "paper", ("train.batch_size=7",))
+    extended = write(tmp_path, STUDY, world, "paper", ("+seed=4",))
+    assert weigh(claim(), Reader(tmp_path, plan=changed)).full.verdict == NOT_ENOUGH
+    assert weigh(claim(), Reader(tmp_path, plan=extended)).full.verdict == REPRODUCED
+
+
+def test_shares_of_failed_runs(tmp_path: Path) -> None:
+    def share(data: Data) -> Estimate:
+        return effects.failed_share(planned_rows(data, "runs"))
+
+    write(tmp_path, STUDY, Means(none="diverged", batch=0.8, layer=0.9), "paper")
+    one = claim(statistic=share, holds=above(0.3), where={"norm": "none"})
+    found = weigh(one, Reader(tmp_path)).full
+    # Clopper and Pearson: all of n fail, lower end (0.025)^(1/n).
+    assert found.parts[""][:4] == pytest.approx((1.0, 0.025**0.25, 1.0, 4))
+    assert found.verdict == REPRODUCED
+
+
+def report(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["odereport", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    return int(stopped.value.code or 0)
+
+
+def test_command_prints_and_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(claims, "all_claims", lambda: [claim(where={"norm": ("layer", "batch")}), ORDER])
+    write(tmp_path / "r", STUDY, Means(none=None, batch=0.7, layer=0.9), "paper")
+    common = ("--results", tmp_path / "r", "--out", tmp_path / "out")
+    assert report(monkeypatch, "claims", "paper/layer-above-batch", *common) == 0
+    assert report(monkeypatch, "claims", *common) == 1
+    text = capsys.readouterr().out
+    assert "reproduced" in text
+    assert "not enough data" in text
+    assert "fill with: odesweep run paper/claims --scale paper norm=none" in text
+    written = pd.read_csv(tmp_path / "out" / "claims.csv").set_index("key")
+    assert written["verdict"].to_dict() == {"layer-above-batch": REPRODUCED, "order": NOT_ENOUGH}
+    assert written.loc["layer-above-batch", "value"] == pytest.approx(0.2)
+    assert "| paper/order | Layer beats batch. | Table 1 | not enough data |" in (tmp_path / "out" / "claims.md").read_text()
+    assert report(monkeypatch, "claims", "paper", "--json", *common) == 1
+    plain = json.loads(capsys.readouterr().out)
+    assert [one["verdict"] for one in plain] == [REPRODUCED, NOT_ENOUGH]
+    assert report(monkeypatch, "claims", "paper/none", *common) == 2
+    assert capsys.readouterr().err.startswith("odereport: no claim 'paper/none'; choose from paper, paper/layer-above-batch, paper/order")

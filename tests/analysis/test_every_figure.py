@@ -1,0 +1,184 @@
+"""Every registered figure, table and claim, on smoke rows of every study: drawn in full, readable, and independent of how rows lie in files."""
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from synthetic import Cell, Run, World, jitter, write
+
+from analysis import PAPERS
+from analysis.check import figure_module, not_planned, select, table_module
+from analysis.claims import all_claims
+from analysis.data import Data
+from analysis.make import Reader
+from analysis.save import compose_figure
+from analysis.verdicts import VERDICTS, weigh
+from sweeps.studies import studies
+
+FIGURES, TABLES = (select(None, kind) for kind in ("FIGURES", "TABLES"))
+CLAIMS = [claim.name for claim in all_claims()]
+STUDIES = [study for study in studies().values() if not study.testing]
+# Panels that stay empty at smoke scale, with the reason; the docs list them too.
+EMPTY_PANELS: dict[str, str] = {}
+
+
+class Plausible(World):
+    """Accuracies that differ by cell and fall with coarser tests."""
+
+    def __init__(self, low: float = 0.5) -> None:
+        self.low = low
+
+    def run(self, cell: Cell) -> Run | None:
+        place = sum(map(ord, "".join(cell.axes.values()))) % 40 / 100
+        evaluations = 1000 + 10 * int(cell.spec["solver_steps"] or 7)
+        return Run(self.low + place + jitter(cell.seed), columns={"evaluations_forward": evaluations})
+
+    def test(self, cell: Cell, run: Run, test: Any, evaluation: Any) -> float | str | None:
+        return run.accuracy - 0.1 / (1 + (evaluation.get("solver_steps") or 4))
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Smoke rows of every study; the same rows in other files and another order; another world; plans without rows."""
+    root = tmp_path_factory.mktemp("every")
+    for study in STUDIES:
+        write(root / "rows", study, Plausible())
+        write(root / "permuted", study, Plausible(), shuffled=True)
+        write(root / "other", study, Plausible(0.3))
+        write(root / "empty", study, save_only=True)
+    return {path.name: path for path in root.iterdir() if not path.name.endswith(".state")}
+
+
+class Numbers:
+    """The numbers of figures and tables in one folder, each made once."""
+
+    def __init__(self, results: Path) -> None:
+        self.reader = Reader(results)
+        self._made: dict[str, pd.DataFrame] = {}
+
+    def __call__(self, name: str) -> tuple[Data, pd.DataFrame]:
+        module = table_module(name)
+        data = self.reader(module.STUDY)
+        assert not not_planned(data, module.NEEDS), "no study plans what NEEDS names"
+        if name not in self._made:
+            self._made[name] = module.table(data)
+        return data, self._made[name]
+
+
+@pytest.fixture(scope="module")
+def worlds(folders: dict[str, Path]) -> dict[str, Numbers]:
+    return {name: Numbers(path) for name, path in folders.items()}
+
+
+@pytest.fixture
+def closed() -> Iterator[None]:
+    yield
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_panel_has_a_mark_and_no_text_is_cut(name: str, worlds: dict[str, Numbers], closed: None) -> None:
+    data, numbers = worlds["rows"](name)
+    module = figure_module(name)
+    assert len(numbers), "no numbers from complete rows"
+    figure = compose_figure(module, numbers, module.caption(data, numbers))
+    panels = [ax for ax in figure.axes if ax.axison]
+    empty = [number for number, ax in enumerate(panels) if not _marks(ax)]
+    assert not empty or name in EMPTY_PANELS, f"panels {empty} of {len(panels)} are empty; give the module panels(numbers)"
+    figure.canvas.draw()
+    width, height = figure.bbox.width, figure.bbox.height
+    texts = [text for ax in panels for text in (ax.title, ax.xaxis.label, ax.yaxis.label, *_titles(ax), *ax.texts)]
+    texts += [text for legend in [*figure.legends, *(ax.get_legend() for ax in panels)] if legend for text in legend.get_texts()]
+    texts += [text for part in figure.subfigs for legend in part.legends for text in legend.get_texts()]
+    for text in texts:
+        box = text.get_window_extent()
+        if text.get_text() and text.get_visible():
+            inside = box.x0 >= -1 and box.y0 >= -1 and box.x1 <= width + 1 and box.y1 <= height + 1
+            assert inside, f"{text.get_text()!r} is cut: {box.bounds} in {width} x {height}"
+
+
+def _marks(ax: Any) -> bool:
+    lines = [line for line in ax.lines if pd.notna(pd.Series(line.get_ydata(orig=True), dtype=object)).any()]
+    return bool(lines or ax.collections or ax.patches or ax.images)
+
+
+def _titles(ax: Any) -> list[Any]:
+    # matplotlib keeps left and right titles to itself.
+    return [child for child in ax.get_children() if child.__class__.__name__ == "Text"]
+
+
+@pytest.mark.parametrize("name", [*FIGURES, *TABLES])
+def test_captions_say_scale_and_completeness(name: str, worlds: dict[str, Numbers]) -> None:
+    data, numbers = worlds["rows"](name)
+    caption = table_module(name).caption(data, numbers)
+    # As Python writes a number that is missing; authors write NaN.
+    assert "nan" not in caption.split()
+    assert "Missing:" not in caption
+    assert "@smoke" in caption or "plans:" in caption
+    if name in TABLES:
+        shown = table_module(name).readable(numbers)
+        assert len(shown)
+        assert all(isinstance(value, str) for value in shown.to_numpy().ravel())
+
+
+@pytest.mark.parametrize("name", [*FIGURES, *TABLES])
+def test_permuted_part_files_change_nothing(name: str, worlds: dict[str, Numbers]) -> None:
+    _, numbers = worlds["rows"](name)
+    data, again = worlds["permuted"](name)
+    pd.testing.assert_frame_equal(numbers, again, check_exact=True)
+    assert table_module(name).caption(data, again)
+
+
+@pytest.mark.parametrize("name", [*FIGURES, *TABLES])
+def test_another_world_moves_our_numbers_and_no_published_one(name: str, worlds: dict[str, Numbers]) -> None:
+    _, numbers = worlds["rows"](name)
+    _, other = worlds["other"](name)
+    published = [column for column in numbers.columns if column.startswith("published")]
+    for column in published:
+        assert set(numbers[column].dropna()) == set(other[column].dropna())
+    if published and "mean" in numbers:
+        assert not numbers["mean"].equals(other["mean"])
+
+
+@pytest.mark.parametrize("name", [*FIGURES, *TABLES])
+def test_plans_without_rows_are_no_error(name: str, worlds: dict[str, Numbers]) -> None:
+    data, numbers = worlds["empty"](name)
+    if len(numbers):
+        assert table_module(name).caption(data, numbers)
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_every_claim_is_judged_with_and_without_rows(name: str, worlds: dict[str, Numbers]) -> None:
+    (claim,) = [claim for claim in all_claims() if claim.name == name]
+    assert set(claim.studies) <= {study.name for study in STUDIES}, "no such study"
+    for place in ("rows", "empty"):
+        found = weigh(claim, worlds[place].reader)
+        assert found.full.verdict in VERDICTS
+        assert claim.scale == "smoke" or found.full.verdict == "not enough data"
+        assert found.commands or not found.missing
+    axes = {axis for study in STUDIES if study.name in claim.studies for axis in study.grid}
+    assert set(claim.where) <= {*axes, "study"}, "no such axis"
+    values = {axis: (wanted if isinstance(wanted, tuple) else (wanted,)) for axis, wanted in claim.where.items() if axis != "study"}
+    for axis, wanted in values.items():
+        there = {value for study in STUDIES if study.name in claim.studies for value in study.grid.get(axis, ())}
+        assert set(wanted) <= there | set(map(str, there)), f"{axis} has no {set(wanted) - there}"
+
+
+def test_names_of_claims_are_unique_and_their_sources_given() -> None:
+    assert len(set(CLAIMS)) == len(CLAIMS)
+    for claim in all_claims():
+        assert claim.paper in PAPERS
+        assert claim.source
+        assert claim.statement.endswith(".")
+
+
+def test_every_paper_has_what_it_lists() -> None:
+    for paper in PAPERS:
+        package = importlib.import_module(f"analysis.{paper}")
+        for name in (*package.FIGURES, *package.TABLES):
+            assert f"{paper}/{name}" == importlib.import_module(f"analysis.{paper}.{name}").NAME

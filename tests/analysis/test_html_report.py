@@ -1,0 +1,189 @@
+"""The report as a page: everything on it, nothing from a network, and it sorts, filters, navigates and prints in a real browser."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import print_to_pdf, run_in_page, screenshot
+from matplotlib.image import imread
+from synthetic import Cell, Run, World, data_of, jitter, write
+
+from analysis import claims, cli, effects
+from analysis.cells import planned_rows
+from analysis.claims import Claim, above, below
+from analysis.data import Data
+from analysis.report.page import render
+from analysis.running import cost, coverage, failures
+from analysis.verdicts import VERDICTS
+
+FIXED = "ott2021/sphere2-fixed"
+
+
+class Mixed(World):
+    """Nets of one seed each; the 3/8-rule nets diverge."""
+
+    def run(self, cell: Cell) -> Run | None:
+        if cell["solver.name"] == "rk4_38":
+            return Run(0.5, "diverged", columns={"outcome_detail": "the training loss is nan", "timing_valid": False})
+        return Run(0.9 + jitter(cell.seed), columns={"train_seconds": 3600.0, "evaluate_seconds": 0.0, "evaluations_forward": 1000, "cpu_threads": 2})
+
+
+def mean(data: Data) -> claims.Estimate:
+    return effects.mean(planned_rows(data, "runs", "accuracy_test"), "accuracy_test")
+
+
+def failed(data: Data) -> claims.Estimate:
+    return effects.failed_share(planned_rows(data, "runs"))
+
+
+def claim(key: str, **given: Any) -> Claim:
+    about = {"paper": "ott2021", "statement": f"A <b>claim</b> on {key}", "source": "Figure 4", "measure": "share of failed runs", "study": FIXED}
+    return Claim(**{**about, "key": key, "seeds": 1, "scale": "smoke", "statistic": failed, **given})
+
+
+CLAIMS = [
+    claim("all-fail", holds=above(0.3), where={"solver.name": "rk4_38"}, seeds=3),
+    claim("some-fail", holds=above(0.2)),
+    claim("many-fail", holds=below(0.99)),
+    claim("accurate", holds=above(0.8), measure="accuracy", statistic=mean, seeds=3, where={"solver.name": "euler"}),
+]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("page")
+    write(folder / "results", FIXED, Mixed())
+    write(folder / "results", "ott2021/fan", save_only=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(claims, "all_claims", lambda: CLAIMS)
+        patch.setattr(sys, "argv", ["odereport", "report", "--results", str(folder / "results"), "--out", str(folder / "out")])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        assert stopped.value.code == 1
+    return folder / "out" / "report.html"
+
+
+def test_the_page_needs_nothing_but_itself(page: Path) -> None:
+    html = page.read_text(encoding="utf-8")
+    links = re.findall(r"""(?:src|href)=["']([^"']*)["']""", html)
+    assert {link[:5] for link in links if not link.startswith("#")} <= {"data:"}
+    assert "@import" not in html
+    assert "url(" not in html
+    # What comes from data is escaped.
+    assert "A &lt;b&gt;claim&lt;/b&gt; on all-fail" in html
+    assert html.index('id="verdicts"') < html.index('id="ott2021"') < html.index('id="running"') < html.index('id="absent"')
+
+
+def test_figures_without_data_are_listed_with_their_command(page: Path) -> None:
+    html = page.read_text(encoding="utf-8")
+    absent, plans = html[html.index('id="absent"') :].split('id="plans"')
+    assert "<td>ott2021/figure4</td>" not in absent
+    assert FIXED in plans
+    # Figure 3's plan is there without rows: training makes them. Of Figure 5 the plan itself is missing.
+    figure3 = re.search(r"<tr><td>ott2021/figure3</td>.*?</tr>", absent)
+    assert figure3
+    assert "Missing: 2 of 2 trials." in figure3[0]
+    assert "<code>odesweep run ott2021/fan --scale smoke" in figure3[0]
+    figure5 = re.search(r"<tr><td>ott2021/figure5</td>.*?</tr>", absent)
+    assert figure5
+    assert "<code>odesweep plan ott2021/adaptation --save" in figure5[0]
+
+
+def test_in_a_browser_it_loads_without_complaint(page: Path) -> None:
+    answer = run_in_page(
+        page,
+        """return { images: [...document.images].map((one) => [one.complete, one.naturalWidth, one.alt.length]),
+                    anchors: [...document.querySelectorAll('nav a')].map((one) => document.querySelector(one.getAttribute('href')) !== null),
+                    wide: document.documentElement.scrollWidth <= window.innerWidth };""",
+    )
+    assert answer["complaints"] == []
+    assert answer["console"] == []
+    found = answer["found"]
+    assert len(found["images"]) >= 4
+    assert all(complete and width > 300 and alt > 20 for complete, width, alt in found["images"])
+    assert found["anchors"]
+    assert all(found["anchors"])
+    assert found["wide"]
+
+
+def test_in_a_browser_it_navigates_sorts_and_filters(page: Path) -> None:
+    answer = run_in_page(
+        page,
+        """
+        const claims = () => [...document.querySelectorAll('#claims tbody tr')].filter((row) => !row.hidden);
+        const column = (index) => claims().map((row) => row.cells[index].textContent.trim());
+        const press = (key) => document.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));
+        const set = (id, value) => { const one = document.getElementById(id); one.value = value; one.dispatchEvent(new Event('input')); };
+        const header = (index) => document.querySelectorAll('#claims th')[index].querySelector('button');
+        const found = { start: column(0), buttons: document.querySelectorAll('#claims th button').length };
+        header(0).click(); found.up = column(0); found.sorted = header(0).parentElement.getAttribute('aria-sort');
+        header(0).click(); found.down = column(0);
+        header(4).click(); found.values = claims().map((row) => row.cells[4].dataset.value);
+        press('/'); found.focus = document.activeElement.id;
+        set('find', 'SOME-fail'); found.text = column(0); found.count = document.getElementById('matching').textContent;
+        set('find', ''); set('by-verdict', 'not enough data'); found.verdict = column(2);
+        set('by-verdict', ''); set('by-paper', 'ott2021'); found.paper = claims().length;
+        const table = document.querySelector('#running table'); const rows = () => [...table.tBodies[0].rows].map((row) => row.cells[0].textContent);
+        const before = rows(); table.tHead.rows[0].cells[0].querySelector('button').click(); found.other = [before, rows()];
+        document.querySelector('nav a[href="#running"]').click(); found.hash = location.hash;
+        const top = document.getElementById('running').getBoundingClientRect().top; found.top = top >= -5 && top < window.innerHeight;
+        return found;
+        """,
+    )
+    assert answer["complaints"] == []
+    found = answer["found"]
+    keys = [f"ott2021/{one.key}" for one in CLAIMS]
+    assert found["start"] == keys
+    assert found["buttons"] == 9
+    assert found["up"] == sorted(keys)
+    assert found["sorted"] == "ascending"
+    assert found["down"] == sorted(keys, reverse=True)
+    values = [float(value) for value in found["values"]]
+    assert values == sorted(values)
+    assert found["focus"] == "find"
+    assert found["text"] == ["ott2021/some-fail"]
+    assert found["count"] == "1 of 4 claims"
+    assert found["verdict"]
+    assert set(found["verdict"]) == {"not enough data"}
+    assert found["paper"] == 4
+    assert sorted(found["other"][0]) == sorted(found["other"][1])
+    assert found["hash"] == "#running"
+    assert found["top"]
+
+
+def test_light_and_dark_differ_and_it_prints(page: Path, tmp_path: Path) -> None:
+    light, dark = (imread(screenshot(page, tmp_path / f"{name}.png", 900, 700, dark=name == "dark"))[..., :3] for name in ("light", "dark"))
+    assert light[5, 5].mean() > 0.95
+    assert dark[5, 5].mean() < 0.2
+    assert print_to_pdf(page, tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_an_empty_report_says_so() -> None:
+    html = render(verdicts=[], words=VERDICTS, counts=dict.fromkeys(VERDICTS, 0), rule="", sections=[], absent=[], plans=(), results="r")
+    assert "Everything is drawn." in html
+
+
+def test_cost_counts_hours_and_times_only_undisturbed_runs(tmp_path: Path) -> None:
+    data = data_of(tmp_path, FIXED, Mixed())
+    numbers = cost.table(data).set_index("study").loc[cost.TOTAL]
+    # Two Euler nets of one hour on two threads, two failed ones of 12 s on one; each evaluation takes 0.1 s on one thread.
+    assert numbers["core_hours"] == pytest.approx((2 * 3600 * 2 + 2 * 12 + 0.1 * len(data.evaluations)) / 3600)
+    assert numbers["gpu_hours"] == 0
+    assert numbers["evaluations_forward"] == 2 * 1000 + 2 * 1000
+    assert numbers["n"] == 2
+    assert numbers["seconds_per_evaluation_median"] == pytest.approx(3.6)
+    assert "(2 of 4)" in cost.caption(data, cost.table(data))
+
+
+def test_failures_and_coverage_say_what_happened(tmp_path: Path) -> None:
+    data = data_of(tmp_path, FIXED, Mixed())
+    found = failures.table(data)
+    assert found["runs"].tolist() == [1, 1]
+    assert set(found["outcome"]) == {"diverged"}
+    assert set(found["detail"]) == {"the training loss is nan"}
+    assert "2 of 4 runs with a row failed" in failures.caption(data, found)
+    (row,) = coverage.table(data).to_dict("records")
+    assert (row["planned"], row["completed"], row["diverged"], row["missing"]) == (4, 2, 2, 0)
+    assert row["evaluations_done"] == len(data.evaluations)
