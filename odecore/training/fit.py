@@ -50,6 +50,9 @@ class Training:
     """
 
     def __init__(self, spec: TrialSpec, data: Dataset, device: torch.device) -> None:
+        if device.type == "cuda":
+            # The peak that a row states is this trial's, not that of an earlier one in the same process.
+            torch.cuda.reset_peak_memory_stats(device)
         self.spec, self.data, self.device = spec, data.to(device), device
         self.model = build_model(spec).to(device)
         self.batches = batches_per_epoch(len(data.train_y), spec.train.batch_size, spec.train.drop_last)

@@ -9,7 +9,7 @@ from synthetic import Cell, Run, World, jitter, write
 
 from analysis.claims import all_claims, select
 from analysis.make import Reader
-from analysis.verdicts import weigh
+from analysis.verdicts import Verdict, weigh
 
 CLAIMS = [claim for claim in all_claims() if claim.paper == "gladzik2019"]
 KEYS = [claim.key for claim in CLAIMS]
@@ -110,27 +110,30 @@ def opposite(tmp_path_factory: pytest.TempPathFactory) -> Reader:
     return folder(tmp_path_factory.mktemp("opposite") / "r", Opposite())
 
 
+def verdict(key: str, reader: Reader) -> Verdict:
+    (claim,) = select(f"gladzik2019/{key}")
+    return weigh(claim, reader)
+
+
 @pytest.mark.parametrize("key", KEYS)
 def test_claims_hold_in_the_thesis_world(key: str, thesis: Reader) -> None:
-    (claim,) = select(f"gladzik2019/{key}")
-    found = weigh(claim, thesis)
+    found = verdict(key, thesis)
     assert found.full.verdict == "reproduced", found.full.parts
     assert not found.missing
 
 
 @pytest.mark.parametrize("key", KEYS)
 def test_claims_fail_in_the_opposite_world(key: str, opposite: Reader) -> None:
-    (claim,) = select(f"gladzik2019/{key}")
-    found = weigh(claim, opposite)
+    found = verdict(key, opposite)
     assert found.full.verdict == "contradicted", found.full.parts
 
 
 def test_parts_are_the_ratios_and_differences_of_the_world(thesis: Reader) -> None:
-    parts = weigh(*select("gladzik2019/slower-than-resnets"), thesis).full.parts
+    parts = verdict("slower-than-resnets", thesis).full.parts
     assert parts["ODENet adjoint / ResNet4"].value == pytest.approx(7 / 1.05)
-    parts = weigh(*select("gladzik2019/tolerance-evaluations"), thesis).full.parts
+    parts = verdict("tolerance-evaluations", thesis).full.parts
     assert [part.value for part in parts.values()] == pytest.approx([34 - 26, 52 - 34], abs=1e-3)
-    assert weigh(*select("gladzik2019/odenets-converge"), thesis).full.parts["CIFAR-10, ODENet adjoint"].value == pytest.approx(0.001)
+    assert verdict("odenets-converge", thesis).full.parts["CIFAR-10, ODENet adjoint"].value == pytest.approx(0.001)
 
 
 def test_seconds_of_shared_devices_decide_nothing(tmp_path: Path) -> None:
@@ -141,7 +144,7 @@ def test_seconds_of_shared_devices_decide_nothing(tmp_path: Path) -> None:
             return Run(run.accuracy, columns={**run.columns, "timing_valid": False})
 
     write(tmp_path / "r", "gladzik2019/d4", Shared(), "paper")
-    assert weigh(*select("gladzik2019/two-blocks-reversed"), Reader(tmp_path / "r")).full.verdict == "not enough data"
+    assert verdict("two-blocks-reversed", Reader(tmp_path / "r")).full.verdict == "not enough data"
 
 
 def test_thresholds_are_as_they_were() -> None:
