@@ -22,7 +22,7 @@ from odecore.training import adapt
 from odecore.training.evaluate import Score, Split, failure_outcome, score
 from odecore.training.optim import Updates
 from odecore.training.precision import numerics
-from odecore.training.records import Sums, peak_memory_bytes
+from odecore.training.records import Sums, peak_memory_bytes, reset_peak_memory
 from odecore.training.streams import generator
 
 # Called after every step and every evaluated batch; a true answer to a step asks the loop to stop there.
@@ -50,9 +50,7 @@ class Training:
     """
 
     def __init__(self, spec: TrialSpec, data: Dataset, device: torch.device) -> None:
-        if device.type == "cuda":
-            # The peak that a row states is this trial's, not that of an earlier one in the same process.
-            torch.cuda.reset_peak_memory_stats(device)
+        reset_peak_memory(device)
         self.spec, self.data, self.device = spec, data.to(device), device
         self.model = build_model(spec).to(device)
         self.batches = batches_per_epoch(len(data.train_y), spec.train.batch_size, spec.train.drop_last)

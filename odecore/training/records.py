@@ -51,6 +51,12 @@ class Sums:
         self.tensors = {name: value.to(self.device) for name, value in self.tensors.items()}
 
 
+def reset_peak_memory(device: torch.device) -> None:
+    """From here on the peak is this trial's, not that of an earlier one in the same process. A CPU's cannot be set back."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
 def peak_memory_bytes(device: torch.device) -> int:
     """Peak of the device's allocator, or of this process's resident memory on a CPU (which earlier trials of the process raise too)."""
     if device.type == "cuda":
