@@ -224,6 +224,7 @@ def _remove_left_over() -> None:
 
 def _check_reachable(address: str) -> None:
     """Ray itself tries an address that nobody listens on for minutes. Raises ConnectionError."""
+    address = os.environ.get("RAY_ADDRESS") or address if address == "auto" else address
     host, colon, port = address.rpartition(":")
     if colon and port.isdigit():
         try:
