@@ -39,11 +39,11 @@ def balance(tasks: Sequence[T], shards: int) -> list[list[T]]:
     return sorted(lists, key=lambda shard: sum(task.predicted_seconds for task in shard), reverse=True)
 
 
-def shard_count(tasks: int, executor: str, profile: Profile) -> int:
-    """How many shards a submission has: one inline; else as the profile says, or some for every slot this machine would have."""
+def shard_count(tasks: int, executor: str, profile: Profile, slots: int | None = None) -> int:
+    """How many shards a submission has: one inline; else as the profile says, or some for every slot, of this machine if `slots` is None."""
     if executor == "inline":
         return 1
     if profile.trials_per_shard:
         return math.ceil(tasks / profile.trials_per_shard)
-    slots = profile.slots or max(1, len(os.sched_getaffinity(0)) // profile.cpus)
+    slots = slots or profile.slots or max(1, len(os.sched_getaffinity(0)) // profile.cpus)
     return min(tasks, SHARDS_PER_SLOT * slots)

@@ -180,8 +180,6 @@ def _tasks(flight: "InFlight") -> str:
     return counts(Counter({state.lower(): n for state, n in flight.tasks.items()})) + " tasks" if flight.tasks else "sent a moment ago"
 
 
-
-
 def _summary(report: "ShardReport", chosen: list["Entry"], results: "Results", plan_name: str) -> int:
     """Say what came out of the chosen trials; the exit code. Raises InfrastructureError when the machine was in the way."""
     from sweeps.store import FINAL_OUTCOMES, StoreView

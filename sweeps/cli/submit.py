@@ -48,7 +48,8 @@ def submit(current: "Plan", chosen: list["Entry"], flying: list["Entry"], result
     if options.executor == "slurm":
         return _queue(current, tasks, [Task.from_entry(entry) for entry in flying], results, options, profile)
     limits = Limits.from_environment()
-    shards = balance(tasks, shard_count(len(tasks), options.executor, profile))
+    slots = import_module("sweeps.execute.ray_tune").cluster_slots(options.address, profile) if options.address else None
+    shards = balance(tasks, shard_count(len(tasks), options.executor, profile, slots))
     submission = write_submission(results, _rows(shards), _metadata(current, options))
     with RunDisplay(len(tasks), follow=options.verbose, bars=not options.pdb) as display:
         job = Job(

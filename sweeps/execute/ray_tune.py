@@ -7,6 +7,7 @@ Longer than other files because nothing of Ray is to be found elsewhere.
 
 import contextlib
 import logging
+import math
 import os
 import shutil
 import signal
@@ -56,6 +57,8 @@ ASK_SECONDS = 1.0
 MAX_ACTOR_FAILURES = 5
 CONNECT_SECONDS = 10.0
 OBJECT_STORE_BYTES = 100 * 2**20
+# A dead actor is our business (an event, a note, a new attempt); Tune would print its traceback.
+QUIET: dict[str, Any] = {"logging_level": logging.CRITICAL, "log_to_driver": False, "namespace": "odesweep"}
 
 
 @ray.remote(num_cpus=0)
@@ -199,18 +202,16 @@ def execute(job: Job) -> ShardReport:
 
 
 def _connect(job: Job, folder: Path) -> None:
-    # A dead actor is our business (an event, a note, a new attempt); Tune would print its traceback.
-    quiet: dict[str, Any] = {"logging_level": logging.CRITICAL, "log_to_driver": False, "namespace": "odesweep"}
     if job.address:
         _check_reachable(job.address)
-        ray.init(address=job.address, **quiet)
+        ray.init(address=job.address, **QUIET)
         return
     ray.init(
         num_cpus=local_slots(job.profile) * job.profile.cpus,
         include_dashboard=False,
         object_store_memory=OBJECT_STORE_BYTES,
         _temp_dir=str(folder),
-        **quiet,
+        **QUIET,
     )
 
 
@@ -236,6 +237,20 @@ def _check_reachable(address: str) -> None:
 def local_slots(profile: Profile) -> int:
     """Slots on this machine: what the profile says, else as many as its CPUs allow."""
     return profile.slots or max(1, len(os.sched_getaffinity(0)) // profile.cpus)
+
+
+def cluster_slots(address: str, profile: Profile) -> int:
+    """Slots of an existing cluster: what its CPUs and GPUs allow, at most what the profile says. Raises InfrastructureError."""
+    try:
+        _check_reachable(address)
+        ray.init(address=address, **QUIET)
+        resources = ray.cluster_resources()
+    except (RayError, ConnectionError, RuntimeError, ValueError) as error:
+        raise InfrastructureError(f"Ray failed ({type(error).__name__}: {' '.join(str(error).split())[:300]}); nothing was begun") from None
+    finally:
+        ray.shutdown()
+    room = [resources.get("CPU", 0) / profile.cpus] + ([resources.get("GPU", 0) / profile.gpus] if profile.gpus else [])
+    return max(1, min(profile.slots or math.inf, *map(math.floor, room)))
 
 
 def _run(job: Job, folder: Path, request: StopRequest, lost: threading.Event) -> ShardReport:
