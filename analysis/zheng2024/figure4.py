@@ -50,7 +50,9 @@ def table(data: Data) -> pd.DataFrame:
     rows = rows.loc[rows["outcome"] != "missing"]
     if not len(rows):
         return pd.DataFrame()
-    names = rows.reindex(columns=["axis.model.norm", "axis.norm", "axis.baseline"]).fillna("").sum(axis=1).str.removesuffix(", CIFAR-10")
+    names = (
+        rows.reindex(columns=["axis.model.norm", "axis.norm", "axis.baseline"]).astype("object").fillna("").sum(axis=1).str.removesuffix(", CIFAR-10")
+    )
     rows = rows.assign(model=names, backbone=rows["model_backbone"].where(~names.isin(list(FAMILIES)), ""))
     numbers = cells(rows, ["model", "backbone"], "accuracy_test")
     return numbers.merge(

@@ -250,7 +250,7 @@ def cluster_slots(address: str, profile: Profile) -> int:
     finally:
         ray.shutdown()
     room = [resources.get("CPU", 0) / profile.cpus] + ([resources.get("GPU", 0) / profile.gpus] if profile.gpus else [])
-    return max(1, min(profile.slots or math.inf, *map(math.floor, room)))
+    return max(1, min([math.floor(slots) for slots in room] + ([profile.slots] if profile.slots else [])))
 
 
 def _run(job: Job, folder: Path, request: StopRequest, lost: threading.Event) -> ShardReport:

@@ -173,7 +173,7 @@ def test_two_jobs_on_the_same_hosts_do_not_touch_each_other(jobs: RayJobs, tmp_p
 
 def test_a_cancelled_job_leaves_no_process_and_the_next_goes_on(jobs: RayJobs, tmp_path: Path, uncut: Path) -> None:
     results = tmp_path / "results"
-    job = jobs.start(LONG, results=results, **OFTEN)
+    job = jobs.start(LONG, results=results, options=(), **OFTEN)
     wait_for(lambda: events(results, "checkpoint"))
     jobs.cluster.slurm("scancel", job)
     jobs.wait(job, "CANCELLED")
@@ -187,7 +187,7 @@ def test_a_cancelled_job_leaves_no_process_and_the_next_goes_on(jobs: RayJobs, t
 @pytest.mark.parametrize("how", ["warned", "preempted"])
 def test_a_job_told_in_time_saves_its_trials_and_comes_back(jobs: RayJobs, tmp_path: Path, uncut: Path, how: str) -> None:
     results = tmp_path / "results"
-    job = jobs.start(LONG, results=results, **OFTEN)
+    job = jobs.start(LONG, results=results, options=(), **OFTEN)
     wait_for(lambda: len({event["trial_id"] for event in events(results, "checkpoint")}) == 2)
     if how == "warned":
         # What SLURM does two minutes before the time limit (--signal=B:USR2@120).

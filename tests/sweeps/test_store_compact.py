@@ -68,6 +68,8 @@ def test_generation_holds_every_row_sorted_and_reads_the_same(results: Results) 
         "evaluations": [1],
         "probe_trajectory": [6],
         "probe_decision_grid": [],
+        "probe_layer_statistics": [],
+        "probe_series": [],
     }
     assert done.manifest.accepted == accepted(results)
     for table in SCHEMAS:
