@@ -47,7 +47,7 @@ test-slurm: .venv/.dev  ## the tests on a real SLURM of four hosts, which they s
 	$(BIN)/pytest -m slurm tests/slurm
 
 test-slow: .venv/.dev  ## the slow tests alone: every way to die under Ray
-	$(BIN)/pytest -m slow -n 2
+	$(BIN)/pytest -m 'slow and not slurm' -n 2
 
 test-exhaustive: .venv/.dev  ## one step of every combination that a study uses
 	$(BIN)/pytest -m exhaustive -n 2

@@ -112,7 +112,8 @@ def _each(kinds: str, target: str | None, reader: Reader, make: Callable[[str, D
             without_plan.setdefault(str(reason), []).append(name)
     if without_plan and not codes:
         raise ReportError(next(iter(without_plan)))
-    for reason, lacking in without_plan.items():
+    # A named plan is one study's: what other studies' figures lack there is not worth a line.
+    for reason, lacking in without_plan.items() if named or reader.plan is None else ():
         CONSOLE.print(f"{', '.join(lacking)}: left out, {reason}")
     return max(codes, default=OK)
 
