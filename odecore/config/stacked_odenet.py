@@ -28,12 +28,6 @@ class StackedOdenet(Section):
         """Number of ODE blocks."""
         return 0 if self.kind == "residual" else self.layers // 4
 
-    @property
-    def temporal_norms(self) -> bool:
-        """Whether a norm depends on time where there is none."""
-        outside = [self.stem_norm, self.residual_norm]
-        return any(norm.name == "ta_bn" for norm in outside)
-
     @model_validator(mode="after")
     def _slots_exist(self) -> Self:
         if self.kind == "residual" and self.ode_norm.name != "none":
@@ -42,6 +36,6 @@ class StackedOdenet(Section):
             raise ValueError("model.layers = 4 with ODE blocks has no residual block for model.residual_norm; set model.residual_norm = none")
         for slot in ("stem_norm", "residual_norm", "ode_norm"):
             check_groups(getattr(self, slot), f"model.{slot}", self.width)
-        if self.temporal_norms:
+        if "ta_bn" in (self.stem_norm.name, self.residual_norm.name):
             raise ValueError("ta_bn normalizes at points in time, so only model.ode_norm can be ta_bn; stem and residual blocks have no time")
         return self
