@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from odecore.config import TrialSpec
 from odecore.config.augmented_node import AugmentedNode
-from odecore.config.backbone import STACKS
+from odecore.config.backbone import STACKS, BackboneSection, Stack
 from odecore.config.dense import Dense
 from odecore.config.flat_node import FlatNode
 from odecore.config.groupnorm_odenet import GroupnormOdenet
@@ -41,10 +41,10 @@ def _stacked(model: StackedOdenet, shape: tuple[int, ...], _classes: int) -> Wor
     return Work(block * stages if model.kind == "ode" else 0, 9 * channels * model.width * places + block * residual)
 
 
-def _stack(backbone: str, channels_in: int, channels_out: int, shape: tuple[int, ...]) -> int:
+def _stack(backbone: Stack, channels_in: int, channels_out: int, shape: tuple[int, ...]) -> int:
     """One evaluation of a convolution stack, with its time channel."""
     total, places, before, kept = 0.0, float(math.prod(shape[1:])), channels_in, []
-    for row in STACKS[backbone]:  # type: ignore[index]
+    for row in STACKS[backbone]:
         after = channels_out if row.channels is None else row.channels
         seen = before + 1 + (kept.pop() if row.skip == "in" else 0)
         # A transposed convolution works on the places of its input, any other on those of its output.
@@ -68,6 +68,13 @@ def _three(channels_in: int, width: int, channels_out: int, places: int, taps: i
     return (channels_in * width + taps * width * width + width * channels_out) * places
 
 
+def _field(model: BackboneSection, channels_in: int, channels_out: int, shape: tuple[int, ...]) -> int:
+    """One evaluation of three convolutions or of a stack, with the time channel."""
+    if model.backbone == "conv3":
+        return _three(channels_in + 1, model.width or 0, channels_out, math.prod(shape[1:]))
+    return _stack(model.backbone, channels_in, channels_out, shape)
+
+
 def _flat(model: FlatNode, shape: tuple[int, ...], classes: int) -> Work:
     channels, *places = (1, *shape) if len(shape) == 1 else shape
     if model.kind == "linear":
@@ -78,14 +85,13 @@ def _flat(model: FlatNode, shape: tuple[int, ...], classes: int) -> Work:
 
 def _augmented(model: AugmentedNode, shape: tuple[int, ...], classes: int) -> Work:
     channels, places = shape[0] + model.channels, math.prod(shape[1:])
-    inside = _three(channels + 1, model.width, channels, places) if model.width else _stack(model.backbone, channels, channels, shape)
-    return Work(inside, channels * places * classes)
+    return Work(_field(model, channels, channels, shape), channels * places * classes)
 
 
 def _second_order(model: SecondOrderNode, shape: tuple[int, ...], classes: int) -> Work:
     channels, places = model.channels, math.prod(shape[1:])
     seen = 2 * channels if model.dynamics == "sonode" else channels
-    inside = _three(seen + 1, model.width, channels, places) if model.width else _stack(model.backbone, seen, channels, shape)
+    inside = _field(model, seen, channels, shape)
     start = _three(shape[0], model.width or 0, 2 * channels, places) if model.start == "network" else 0
     return Work(inside, start + channels * places * classes)
 

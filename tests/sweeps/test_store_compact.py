@@ -1,3 +1,5 @@
+"""Compaction: generations that lose nothing, whatever runs beside them. Longer than other files: one fixture folder serves all of it."""
+
 import json
 import logging
 import multiprocessing
