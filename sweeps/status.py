@@ -41,7 +41,7 @@ class TrialStatus:
 class StudyStatus:
     """All trials of one plan. workers: how many work on it now. eta_seconds: until nothing is pending; None when nobody works on it.
 
-    notes: what SLURM says, or that it does not answer, in one line each.
+    notes: what SLURM says, or that it does not answer, and why a study was stopped early, in one line each.
     """
 
     plan: str
@@ -170,7 +170,7 @@ class Watch:
         return replace(status, notes=self._notes(status, flight))
 
     def _notes(self, status: StudyStatus, flight: InFlight) -> tuple[str, ...]:
-        """What SLURM says of the plan's trials that are not done."""
+        """What SLURM says of the plan's trials that are not done, and whether many of them crashed alike."""
         open_ = {trial.trial_id for trial in status.trials if trial.state != "done"}
         notes = []
         if queued := {trial.queued for trial in status.trials if trial.queued}:
@@ -182,6 +182,10 @@ class Watch:
             notes.append(f"SLURM: {flight.problem}; counted by what the tasks told last")
         if ended := self.sky.ended(open_ - flight.trials.keys() - flight.unknown):
             notes.append(f"SLURM ended {', '.join(f'{tasks(n)} as {state}' for state, n in ended.items())}: `odesweep run` goes on with their trials")
+        # Of several tasks that stopped for the same reason the last one knew most.
+        alike = {event["fingerprint"]: event["message"] for event in self.events if event["event"] == "stopped_early"}
+        shown = {attempt.fingerprint for trial in open_ for attempt in self.history.attempts.get(trial, {}).values()}
+        notes += [message for fingerprint, message in alike.items() if fingerprint in shown]
         return tuple(notes)
 
     def running(self) -> set[str]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sweeps.store import FINAL_OUTCOMES
+
 # After so many deaths of unknown cause, or resumes of any cause, without a newer checkpoint, a trial is not started again before `retry`.
 DEATHS_ALLOWED = 2
 RESUMES_ALLOWED = 5
@@ -93,14 +95,19 @@ class History:
         """How often the trial was started."""
         return len(self.attempts.get(trial_id, {}))
 
-    def crashes(self, since: float) -> dict[str, set[str]]:
-        """Fingerprint -> trials whose crash since then shows it."""
-        found: dict[str, set[str]] = {}
+    def crashes(self, since: float) -> dict[str, dict[str, str]]:
+        """Fingerprint -> trials whose crash since then shows it, each with the host where it crashed."""
+        found: dict[str, dict[str, str]] = {}
         for trial, attempts in self.attempts.items():
             for attempt in attempts.values():
                 if attempt.ending == "crashed" and attempt.fingerprint and attempt.started_at >= since:
-                    found.setdefault(attempt.fingerprint, set()).add(trial)
+                    found.setdefault(attempt.fingerprint, {})[trial] = attempt.host
         return found
+
+    def went_well(self, since: float) -> set[str]:
+        """Hosts where a trial came to a final outcome since then."""
+        attempts = (attempt for of_trial in self.attempts.values() for attempt in of_trial.values())
+        return {attempt.host for attempt in attempts if attempt.ending in FINAL_OUTCOMES and attempt.started_at >= since}
 
 
 def _is_live(attempt: Attempt, now: float, claim_seconds: float, alive: Callable[[str, int], bool | None]) -> bool:

@@ -4,7 +4,6 @@ import signal
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from sweeps.worker.messages import Ending, Progress
 from sweeps.worker.tasks import Task
@@ -57,16 +56,6 @@ class Watcher:
 
     def tick(self) -> None:
         """A moment passed."""
-
-
-def shared_values(crashed: list[dict[str, Any]], everybody: list[dict[str, Any]]) -> str:
-    """The spec values that all crashed trials share and not all trials have, as "name=value, …"."""
-    shared = {
-        name: value
-        for name, value in crashed[0].items()
-        if all(flat.get(name) == value for flat in crashed) and not all(flat.get(name) == value for flat in everybody)
-    }
-    return ", ".join(f"{name}={value}" for name, value in shared.items()) or "nothing that the other trials lack"
 
 
 def exit_words(code: int | None) -> str:

@@ -1,25 +1,26 @@
 """`run_shard`: the only function that crosses machines. Runs the trials of one shard in its slot and publishes their rows."""
 
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sweeps.spec import flatten
-from sweeps.store import EventLog, Results, is_cancelled
+from sweeps.store import EventLog, Results, Submission, is_cancelled, read_submission
+from sweeps.worker.alike import crashed_alike
 from sweeps.worker.choose import Chooser, Fits, Verdict, always
 from sweeps.worker.guard import Guard
 from sweeps.worker.messages import Alive, Assignment, Checkpointed, Context, Ending, Message, Progress, Rows
 from sweeps.worker.publisher import CannotPublish, Publisher
-from sweeps.worker.report import ShardReport, Watcher, exit_words, shared_values
+from sweeps.worker.report import ShardReport, Watcher, exit_words
 from sweeps.worker.rows import bare_row
 from sweeps.worker.slot import Slot, SlotDied
 from sweeps.worker.tasks import Task
 
-SAME_CRASHES_ALLOWED = 3
 # A trial longer than this is published at once: its row is worth a file.
 AT_ONCE_SECONDS = 5.0
 # Why a shard stops whose next trial would not end before the time limit.
@@ -64,19 +65,23 @@ class _Shard:
         self.context, self.slot, self.log, self.stop_cause, self.watcher, self.fits = context, slot, log, stop_cause, watcher, fits
         self.submission_id = submission_id
         self.results = Results(context.results)
-        self.flat_specs = {task.trial_id: flatten(task.spec) for task in tasks}
         self.chooser = Chooser(tasks, self.results, worker_id, context.limits)
         self.events = EventLog(self.results, worker_id)
         self.publisher = Publisher(self.results, worker_id, context.limits, lambda: stop_cause() is not None, watcher.note, watcher.tick)
         self.report = ShardReport()
-        self.began_at = time.time()
         self.memory_retries: set[str] = set()
         self.cancelled = False
+
+    @cached_property
+    def submission(self) -> Submission:
+        """What all tasks of this shard's `run` were given."""
+        return read_submission(self.results, self.submission_id)
 
     def run(self) -> ShardReport:
         self.events.append("worker_started", submission_id=self.submission_id, executor=self.context.provenance["executor"])
         try:
             self._check_cancelled()
+            self._stop_when_alike()
             while not self._stopping() and (task := self.chooser.next(self.fits)) is not None:
                 self._run_task(task)
                 self.publisher.publish_if_due()
@@ -222,15 +227,10 @@ class _Shard:
             self.publisher.publish()
 
     def _stop_when_alike(self) -> None:
-        """End the study when several trials crash in the same way: the rest would only repeat it."""
         self.chooser.read_events()
-        for fingerprint, trials in self.chooser.history.crashes(self.began_at).items():
-            known = [self.flat_specs[trial] for trial in trials if trial in self.flat_specs]
-            if len(trials) >= SAME_CRASHES_ALLOWED and known:
-                words = shared_values(known, list(self.flat_specs.values()))
-                self.report.stopped = f"stopped early: {len(trials)} trials crashed alike ({fingerprint}); they share {words}"
-                self.events.append("stopped_early", fingerprint=fingerprint, message=self.report.stopped)
-                return
+        if self.chooser.history.crashes(0.0) and (alike := crashed_alike(self.chooser.history, self.submission, socket.gethostname())):
+            fingerprint, self.report.stopped = alike
+            self.events.append("stopped_early", fingerprint=fingerprint, message=self.report.stopped)
 
     def _event(self, event: str, task: Task, **facts: Any) -> None:
         self.events.append(event, trial_id=task.trial_id, **facts)

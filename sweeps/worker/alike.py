@@ -1,0 +1,38 @@
+"""Trials that crash alike: when several of a submission do, the rest would only repeat it, whichever task they are in."""
+
+from datetime import datetime
+from typing import Any
+
+from sweeps.spec import TrialSpec, flatten
+from sweeps.store import Submission
+from sweeps.worker.history import History
+
+SAME_CRASHES_ALLOWED = 3
+
+
+def crashed_alike(history: History, submission: Submission, here: str) -> tuple[str, str] | None:
+    """The fingerprint that several trials show since they were submitted, and a line that names what they share. here: this host's name.
+
+    Crashes that are all on one host while others work, or before another was tried, tell of that host and not of the trials.
+    """
+    since = datetime.fromisoformat(submission.metadata["created_at"]).timestamp()
+    for fingerprint, host_of in history.crashes(since).items():
+        hosts = set(host_of.values())
+        if len(host_of) < SAME_CRASHES_ALLOWED or (len(hosts) == 1 and (hosts != {here} or history.went_well(since) - hosts)):
+            continue
+        everybody = {row["trial_id"]: flatten(TrialSpec.model_validate_json(row["spec"])) for row in submission.rows()}
+        crashed = [everybody[trial] for trial in host_of if trial in everybody]
+        if len(crashed) >= SAME_CRASHES_ALLOWED:
+            words = shared_values(crashed, list(everybody.values()))
+            return fingerprint, f"stopped early: {len(crashed)} trials crashed alike ({fingerprint}); they share {words}"
+    return None
+
+
+def shared_values(crashed: list[dict[str, Any]], everybody: list[dict[str, Any]]) -> str:
+    """The spec values that all crashed trials share and not all trials have, as "name=value, …"."""
+    shared = {
+        name: value
+        for name, value in crashed[0].items()
+        if all(flat.get(name) == value for flat in crashed) and not all(flat.get(name) == value for flat in everybody)
+    }
+    return ", ".join(f"{name}={value}" for name, value in shared.items()) or "nothing that the other trials lack"
