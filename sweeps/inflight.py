@@ -171,6 +171,10 @@ class Sky:
         self._about: dict[str, dict[str, str]] = {}
         self._trials: dict[str, dict[int, list[str]]] = {}
 
+    def know(self, submission_ids: Iterable[str]) -> None:
+        """Take in submissions that were just written: on a network file system a listing may show them later."""
+        self._about |= {one: read_submission(self.results, one).metadata for one in submission_ids}
+
     def look(self) -> InFlight:
         """What is in flight now. SLURM is asked only when a submission to it may not be over, and not every time."""
         open_ = self.open()

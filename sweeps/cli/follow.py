@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 POLL_SECONDS = 2.0
 
 
-def follow(results: "Results", trials: list["Task"], watcher: Watcher) -> ShardReport:
-    """Wait for these trials, wherever in the queue they are; what is known of them then."""
+def follow(results: "Results", trials: list["Task"], written: list[str], watcher: Watcher) -> ShardReport:
+    """Wait for these trials, wherever in the queue they are; what is known of them then. written: submissions of a moment ago."""
     sky, reader = Sky(results, cancelled=True), EventReader(results)
+    sky.know(written)
     told = _Teller({task.trial_id: task for task in trials}, results, watcher)
     mine = {one.submission_id for one in sky.open() for shard in sky.trials(one.submission_id).values() if told.tasks.keys() & set(shard)}
     followed: set[str] = set()

@@ -83,7 +83,8 @@ def _queue(current: "Plan", tasks: list[Task], flying: list[Task], results: "Res
     arrays, _ = divide(tasks, profile, _room(results, profile)) if tasks else ([], [])
     if tasks and not arrays:
         raise InfrastructureError("SLURM takes no more jobs of yours now (MaxSubmitJobs); run it again when some have ended")
-    sent, problem = 0, None
+    sent: list[str] = []
+    problem = None
     with RunDisplay(len(tasks) + len(flying), follow=options.verbose) as display:
         for shards in arrays:
             given = _settings(shards, options, profile)
@@ -96,16 +97,16 @@ def _queue(current: "Plan", tasks: list[Task], flying: list[Task], results: "Res
                     raise
                 problem = error
                 break
-            sent += 1
-        queued = [task for shards in arrays[:sent] for shard in shards for task in shard]
-        words = f"{len(queued)} of {len(tasks)} trials queued as {sent} array{'' if sent == 1 else 's'}"
+            sent.append(submission)
+        queued = [task for shards in arrays[: len(sent)] for shard in shards for task in shard]
+        words = f"{len(queued)} of {len(tasks)} trials queued as {len(sent)} array{'' if len(sent) == 1 else 's'}"
         if len(queued) < len(tasks):
             words += f"; the rest when there is room: run it again ({problem or 'MaxSubmitJobs'})"
         left = len(tasks) - len(queued)
         if not options.wait:
             return Submitted(None, words, left)
         display.note(words)
-        return Submitted(follow(results, labelled([*queued, *flying]), display), words, left)
+        return Submitted(follow(results, labelled([*queued, *flying]), sent, display), words, left)
 
 
 def show_scripts(current: "Plan", chosen: list["Entry"], results: "Results", options: "Options", profile: "Profile") -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,9 @@ from sweeps.errors import InfrastructureError
 from sweeps.store.schema import VERSION, VERSION_KEY
 
 _FEW_ROWS = 100
+# Only tests set this: how late a new entry shows in a listing, as the directory caches of network file systems make it.
+_LATE_SECONDS = float(os.environ.get("ODESWEEP_TEST_LATE_ENTRIES_SECONDS", "0"))
+_first_seen: dict[Path, float] = {}
 
 
 def list_folder(path: Path) -> list[str]:
@@ -26,7 +30,18 @@ def list_folder(path: Path) -> list[str]:
         names = [entry.name for entry in path.iterdir()]
     except FileNotFoundError:
         return []
+    if _LATE_SECONDS:
+        names = [name for name in names if _is_shown(path / name)]
     return sorted(name for name in names if not name.startswith("."))
+
+
+def _is_shown(path: Path) -> bool:
+    # Old, or known to this process for long enough: a file that grows is not new each time.
+    try:
+        changed_at = path.stat().st_ctime
+    except FileNotFoundError:
+        return False
+    return time.time() - min(_first_seen.setdefault(path, time.time()), changed_at) >= _LATE_SECONDS
 
 
 def publish_bytes(path: Path, data: bytes, *, replace: bool = False) -> None:
