@@ -1,4 +1,4 @@
-"""SLURM's own commands: squeue, sacct, scontrol, sacctmgr, scancel. Each may be missing, slow or wrong; what they say is a hint."""
+"""SLURM's own commands, sbatch only for single jobs. Each may be missing, slow or wrong; what they say is a hint."""
 
 import getpass
 import pwd
@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 # A controller under load answers within its own limit of 10 s, or says that it does not; nobody wants to wait longer for a hint.
 ANSWER_SECONDS = 15.0
@@ -48,6 +49,10 @@ class ArrayTask:
 
 def ask(*command: str, seconds: float = ANSWER_SECONDS) -> str:
     """What a command prints. Raises NoAnswer."""
+    return _answer(*command, seconds=seconds).stdout
+
+
+def _answer(*command: str, seconds: float) -> subprocess.CompletedProcess[str]:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL)
     except FileNotFoundError:
@@ -59,7 +64,7 @@ def ask(*command: str, seconds: float = ANSWER_SECONDS) -> str:
     if done.returncode:
         said = [line for line in done.stderr.strip().splitlines() if line]
         raise NoAnswer(said[-1] if said else f"{command[0]} ended with exit code {done.returncode}")
-    return done.stdout
+    return done
 
 
 def squeue(users: Collection[str] = ()) -> list[ArrayTask]:
@@ -112,6 +117,26 @@ def _place(job: str) -> tuple[str, int] | None:
 def cancel(job_ids: Collection[str]) -> None:
     """End jobs; of jobs that have ended already nothing is heard. Raises NoAnswer."""
     ask("scancel", *sorted(job_ids))
+
+
+def would_start(options: Collection[str]) -> str:
+    """What sbatch says of a job that it is only asked about: when and where it would start. Raises NoAnswer with its reason to refuse it."""
+    return _answer("sbatch", "--test-only", *options, "--wrap=true", seconds=ANSWER_SECONDS).stderr.strip().rpartition("\n")[2]
+
+
+def submit(script: Path, options: Collection[str]) -> str:
+    """Queue a batch script; gives the job's id. Raises NoAnswer, also when the job may be queued and only the reply was lost."""
+    return ask("sbatch", "--parsable", *options, str(script)).strip().partition(";")[0]
+
+
+def show_job(job_id: str) -> dict[str, str]:
+    """Fields of a job that waits, runs, or ended a few minutes ago: JobState, Reason, ExitCode, BatchHost... Raises NoAnswer."""
+    return parse_fields(ask("scontrol", "-o", "show", "job", job_id))
+
+
+def parse_fields(line: str) -> dict[str, str]:
+    """Fields "Key=value" of a line of `scontrol -o show`; of a value with spaces in it only the first word."""
+    return dict(re.findall(r"(?:^|\s)([\w:/]+)=(\S*)", line))
 
 
 def max_array_size() -> int:

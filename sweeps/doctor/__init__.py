@@ -1,4 +1,4 @@
-"""`odesweep doctor`: looks whether this machine and the results folder can do what a sweep needs, before a sweep finds out.
+"""`odesweep doctor`: looks whether machine, results folder and cluster can do what a sweep needs, before a sweep finds out.
 
 A check is a function of the `Situation` that yields findings; a new one is a function and a place in CHECKS.
 """
@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from sweeps.doctor import folder, machine, software, studies, writing
+from sweeps.doctor import cluster, folder, machine, software, studies, writing
 from sweeps.doctor.finding import Finding, Level, Situation
+from sweeps.profiles import Profile
 
 __all__ = ["CHECKS", "Finding", "Level", "Situation", "examine"]
 
@@ -23,15 +24,17 @@ CHECKS: tuple[Callable[[Situation], Iterable[Finding]], ...] = (
     writing.works,
     folder.leftovers,
     studies.data_sets,
-    # Last: these wait for torch, which imports while the others look.
+    # Late: these wait for torch, which imports while the others look.
     software.torch_imports,
     machine.gpu,
+    # A compute node may not be free for minutes.
+    cluster.slurm,
 )
 
 
-def examine(results: Path, data_root: Path | None) -> Iterator[Finding]:
+def examine(results: Path, data_root: Path | None, profile: Profile | None = None) -> Iterator[Finding]:
     """Every finding as soon as it is known, in the order of CHECKS; a check that cannot look is a finding too."""
-    situation = Situation(results, data_root)
+    situation = Situation(results, data_root, profile)
     with closing(situation.torch) as torch:
         torch.start()
         for check in CHECKS:

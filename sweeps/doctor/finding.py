@@ -9,6 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from sweeps.doctor import probe
+from sweeps.profiles import Profile
 from sweeps.store import Results
 
 
@@ -36,13 +38,6 @@ class Finding:
         assert bool(self.remedy) == (self.level is not Level.OK), self
 
 
-_IMPORTS = """
-import json, torch, torchvision, torchdiffeq
-devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
-print(json.dumps({"devices": [torch.cuda.get_device_name(device) for device in devices], "cuda": torch.version.cuda}))
-"""
-
-
 class TorchProbe:
     """A Python that imports torch, torchvision and torchdiffeq together, which takes seconds, while other checks go on."""
 
@@ -54,11 +49,11 @@ class TorchProbe:
     def start(self) -> None:
         """Begin, where torch is installed at all."""
         if version("torch") and self._process is None:
-            command = [sys.executable, "-P", "-W", "ignore", "-c", _IMPORTS]
+            command = [sys.executable, "-P", "-W", "ignore", probe.__file__, "torch"]
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def answer(self) -> tuple[dict[str, Any] | None, str]:
-        """What torch sees (`devices`, `cuda`) or None, and why not: the last line it said, empty when torch is not installed."""
+        """What torch sees (`probe.torch_report`) or None, and why not: the last line it said, empty when torch is not installed."""
         if self._answer is None:
             self.start()
             self._answer = (None, "") if self._process is None else self._wait(self._process)
@@ -79,15 +74,17 @@ class TorchProbe:
             return None, f"no answer within {self.seconds:.0f} s"
         if process.returncode:
             return None, (err.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
-        return json.loads(out.splitlines()[-1]), ""
+        seen = json.loads(out.splitlines()[-1])
+        return (None, seen["error"]) if "error" in seen else (seen, "")
 
 
 @dataclass(frozen=True)
 class Situation:
-    """results: the folder, which need not exist. data_root: the folder with data sets, if one is named."""
+    """results: the folder, which need not exist. data_root: the folder with data sets, profile: what tasks of SLURM get, if they are named."""
 
     results: Path
     data_root: Path | None
+    profile: Profile | None = None
     torch: TorchProbe = field(default_factory=TorchProbe)
 
     @property

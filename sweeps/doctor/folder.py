@@ -46,7 +46,7 @@ def file_system(situation: Situation) -> Iterator[Finding]:
     elif kind in NETWORK:
         yield Finding(Level.OK, "results", f"{text}: network file system; other machines see new files some seconds later")
     else:
-        yield Finding(Level.OK, "results", f"{text}: local; other machines do not see it")
+        yield Finding(Level.OK, "results", f"{text}: a disk of this machine")
 
 
 def mounted(path: Path, table: Path = Path("/proc/self/mounts")) -> tuple[str, str]:

@@ -3,11 +3,12 @@
 import os
 import resource
 import shutil
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from sweeps.doctor.finding import Finding, Level, Situation, version
+from sweeps.doctor.probe import driver_gpus
 
 # Below these, Ray warns or gets slow; the second is twice what executor ray asks for its object store.
 LEAST_OPEN_FILES = 4096
@@ -17,42 +18,28 @@ LEAST_SHARED_MEMORY_BYTES = 200 * 2**20
 def gpu(situation: Situation) -> Iterator[Finding]:
     """What the driver sees against what torch sees."""
     seen, _ = situation.torch.answer()
-    yield from compare_gpus(driver_gpus(), seen["devices"] if seen else [], seen["cuda"] if seen else None)
+    yield compare_gpus(driver_gpus(), seen, os.environ.get("CUDA_VISIBLE_DEVICES"))
 
 
-def driver_gpus() -> list[str] | str | None:
-    """One "name, driver version" for each GPU that nvidia-smi lists; a text when it fails; None where there is no nvidia-smi."""
-    command = shutil.which("nvidia-smi")
-    if command is None:
-        return None
-    try:
-        done = subprocess.run([command, "--query-gpu=name,driver_version", "--format=csv,noheader"], capture_output=True, text=True, timeout=30)
-    except subprocess.TimeoutExpired:
-        return "no answer within 30 s"
-    lines = (done.stdout if done.returncode == 0 else done.stdout + done.stderr).strip().splitlines()
-    return lines if done.returncode == 0 else (lines or [f"exit code {done.returncode}"])[-1]
-
-
-def compare_gpus(driver: list[str] | str | None, devices: list[str], cuda: str | None) -> Iterator[Finding]:
-    """driver: see `driver_gpus`. devices: names that torch sees. cuda: the version that torch is built for, None for none."""
+def compare_gpus(driver: list[str] | str | None, seen: Mapping[str, Any] | None, visible: str | None) -> Finding:
+    """driver: see `probe.driver_gpus`. seen: see `probe.torch_report`, None without torch. visible: CUDA_VISIBLE_DEVICES."""
+    devices, cuda = (seen["devices"], seen["cuda"]) if seen else ([], None)
+    if seen and seen["trouble"]:
+        text = f"torch sees {devices[0]} and cannot compute on it: {seen['trouble']}"
+        return Finding(Level.ERROR, "gpu", text, "install a torch that is built for this GPU; CUDA_VISIBLE_DEVICES= keeps trials on the CPU")
     if devices:
         by = f", driver {driver[0].rpartition(', ')[2]}" if isinstance(driver, list) and driver else ""
-        yield Finding(Level.OK, "gpu", f"torch sees {len(devices)}: {', '.join(sorted(set(devices)))}{by}")
-    elif isinstance(driver, str):
-        yield Finding(Level.WARNING, "gpu", f"nvidia-smi fails: {driver}", "repair the driver; until then trials run on the CPU")
-    elif driver:
-        hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
-        why = f"CUDA_VISIBLE_DEVICES is {hidden!r}" if hidden is not None else f"torch is built for {'CUDA ' + cuda if cuda else 'no CUDA'}"
-        yield Finding(
-            Level.WARNING,
-            "gpu",
-            f"the driver sees {len(driver)} ({driver[0]}), torch none; {why}",
-            "unset CUDA_VISIBLE_DEVICES"
-            if hidden is not None
-            else "install a torch whose CUDA the driver supports; until then trials run on the CPU",
-        )
-    else:
-        yield Finding(Level.OK, "gpu", "no GPU here; trials run on the CPU")
+        return Finding(Level.OK, "gpu", f"torch sees {len(devices)}: {', '.join(sorted(set(devices)))}{by}")
+    if isinstance(driver, str):
+        return Finding(Level.WARNING, "gpu", f"nvidia-smi fails: {driver}", "repair the driver; until then trials run on the CPU")
+    if not driver:
+        return Finding(Level.OK, "gpu", "no GPU here; trials run on the CPU")
+    text = f"the driver sees {len(driver)} ({driver[0]}), torch none; "
+    if seen and cuda and not seen["why"] and visible is not None:
+        return Finding(Level.WARNING, "gpu", f"{text}CUDA_VISIBLE_DEVICES is {visible!r}", "unset CUDA_VISIBLE_DEVICES")
+    built = f"torch is built for {'CUDA ' + cuda if cuda else 'no CUDA'}" if seen else "torch does not import"
+    why = f"{built}: {seen['why']}" if seen and seen["why"] else built
+    return Finding(Level.WARNING, "gpu", f"{text}{why}", "install a torch whose CUDA the driver supports; until then trials run on the CPU")
 
 
 def threads(_situation: Situation) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from command import odesweep
 
 from odecore.config.data import IMAGE_SETS
 from sweeps import doctor
-from sweeps.doctor import Finding, Level, Situation, folder, machine, software, studies, writing
+from sweeps.doctor import Finding, Level, Situation, folder, software, studies, writing
 from sweeps.doctor.finding import TorchProbe
 from sweeps.store import Results
 
@@ -171,68 +171,6 @@ def test_what_is_not_installed_names_its_extra(monkeypatch: pytest.MonkeyPatch, 
     }
     assert found["torch"].remedy == "pip install 'odesweep[train]'"
     assert found["ray"].remedy == "pip install 'odesweep[ray]'"
-
-
-GPU = ["NVIDIA H200, 570.86"]
-
-
-@pytest.mark.parametrize(
-    ("driver", "devices", "level", "words"),
-    [
-        (None, [], "ok", "no GPU here; trials run on the CPU"),
-        ([], [], "ok", "no GPU here"),
-        (GPU, ["NVIDIA H200"], "ok", "torch sees 1: NVIDIA H200, driver 570.86"),
-        (None, ["NVIDIA H200"], "ok", "torch sees 1"),
-        (GPU, [], "warning", "the driver sees 1 (NVIDIA H200, 570.86), torch none; torch is built for CUDA 13.0"),
-        ("couldn't communicate with the driver", [], "warning", "nvidia-smi fails: couldn't communicate"),
-    ],
-)
-def test_gpus(driver: list[str] | str | None, devices: list[str], level: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    found = one(machine.compare_gpus(driver, devices, "13.0"))
-    assert found.level == level
-    assert words in found.text
-
-
-def test_a_hidden_gpu_names_the_variable_that_hides_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    found = one(machine.compare_gpus(GPU, [], "13.0"))
-    assert "CUDA_VISIBLE_DEVICES is ''" in found.text
-    assert found.remedy == "unset CUDA_VISIBLE_DEVICES"
-
-
-@pytest.mark.parametrize(
-    ("script", "expected"),
-    [
-        ("echo 'NVIDIA H200, 570.86'; echo 'NVIDIA H200, 570.86'", GPU * 2),
-        ("echo 'NVIDIA-SMI has failed'; exit 9", "NVIDIA-SMI has failed"),
-        ("exit 9", "exit code 9"),
-    ],
-)
-def test_what_nvidia_smi_says(script: str, expected: list[str] | str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    command = tmp_path / "nvidia-smi"
-    command.write_text(f"#!/bin/sh\n{script}\n")
-    command.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    assert machine.driver_gpus() == expected
-
-
-@pytest.mark.parametrize(("value", "level"), [(None, "ok"), ("1", "ok"), ("100000", "warning"), ("many", "error"), ("0", "error")])
-def test_threads(value: str | None, level: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("OMP_NUM_THREADS") if value is None else monkeypatch.setenv("OMP_NUM_THREADS", value)
-    assert one(machine.threads(Situation(tmp_path, None))).level == level
-
-
-def test_few_open_files_and_no_shared_memory_are_warned_about(tmp_path: Path) -> None:
-    script = (
-        "from pathlib import Path; from sweeps.doctor import machine, Situation; s = Situation(Path(), None);"
-        "print(*machine.open_files(s), *machine.shared_memory(s, Path('/nothing/here')), sep='\\n')"
-    )
-    done = subprocess.run(["sh", "-c", 'ulimit -n 1000; exec "$0" -c "$1"', sys.executable, script], capture_output=True, text=True, check=True)
-    files, memory = done.stdout.splitlines()
-    assert "WARNING" in files
-    assert "at most 1000" in files
-    assert "WARNING" in memory
 
 
 def test_data_that_is_there_and_data_that_is_not(tmp_path: Path) -> None:

@@ -1,0 +1,206 @@
+"""The tiny job: one job with a profile's options tries on a compute node what a sweep's tasks will do there, and is removed again.
+
+It and this process talk through files in a hidden folder beside the results, so it also finds out what each sees of the other's files.
+"""
+
+import contextlib
+import getpass
+import io
+import shlex
+import shutil
+import signal
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from uuid import uuid4
+
+from sweeps import scheduler
+from sweeps.doctor import node_report, partition, probe
+from sweeps.doctor.finding import Finding, Level, Situation
+from sweeps.profiles import Profile
+from sweeps.scheduler import NoAnswer
+
+# Longest wait for the job to start, then for all that it does, which is mostly importing torch from a cold disk.
+QUEUE_SECONDS, RUN_SECONDS = 120.0, 300.0
+ASK_SECONDS, LOOK_SECONDS = 5.0, 0.2
+LIMIT_MINUTES = 10
+# Reasons to wait that do not pass while one waits.
+HOPELESS = ("BeginTime", "Partition", "JobHeld", "Dependency", "BadConstraints", "Reservation", "ReqNodeNotAvail", "Invalid")
+_WAITING = ("PENDING", "CONFIGURING", "")
+
+# The folder may become visible on the node later than the job starts there; if it never does, only the exit code can say so.
+_SCRIPT = """#!/bin/bash
+probe={probe}
+for ((second = 0; second < {lag}; second++)); do
+    ls "$probe" > /dev/null 2>&1 && [ -r "$probe/asked.json" ] && break
+    sleep 1
+done
+[ -r "$probe/asked.json" ] || exit {unseen}
+touch "$probe/log" 2> /dev/null || exit {unwritable}
+exec >> "$probe/log" 2>&1
+{setup}
+[ -x {python} ] || exit {no_python}
+export PYTHONPATH="$probe/code.zip${{PYTHONPATH:+:$PYTHONPATH}}"
+exec srun --ntasks=1 --export=ALL{cpus} {python} -P "$probe/probe.py" "$probe"
+"""
+
+
+@dataclass
+class Course:
+    """How it went. job: SLURM's fields of it. waited, took: seconds in the queue and after. report: the node's, if any. log: what it printed."""
+
+    job_id: str
+    job: dict[str, str] = field(default_factory=dict)
+    waited: float = 0.0
+    took: float = 0.0
+    report: dict[str, Any] | None = None
+    log: str = ""
+
+    @property
+    def state(self) -> str:
+        """SLURM's word, empty while it has not said."""
+        return self.job.get("JobState", "")
+
+    @property
+    def node(self) -> str:
+        """Where it ran."""
+        return self.job.get("BatchHost") or self.job.get("NodeList") or "its node"
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        return self.state in scheduler.OVER
+
+
+def sees(situation: Situation, profile: Profile) -> Iterator[Finding]:
+    """Send it, wait for what it says, judge that."""
+    minutes = int(QUEUE_SECONDS // 60)
+    yield Finding(Level.OK, "tiny job", f"sending one with this profile's options; it may wait {minutes} minutes in the queue")
+    yield from try_there(situation, profile)
+
+
+def try_there(situation: Situation, profile: Profile) -> list[Finding]:
+    """All findings. Nothing is left behind, neither job nor files, however this ends."""
+    name = f"odesweep-doctor-{uuid4().hex[:8]}"
+    folder = situation.existing / f".{name}"
+    left: list[Finding] = []
+    with _signals_as_exit():
+        try:
+            _lay_out(folder, situation, profile)
+            course = _follow(scheduler.submit(folder / "job.sh", _arguments(name, profile)), folder)
+        except NoAnswer as error:
+            return [Finding(Level.ERROR, "tiny job", f"not sent: {error}", "change the profile's options, or run doctor again if SLURM is busy")]
+        except OSError as error:
+            remedy = "free or repair that place, or give another with --results"
+            return [Finding(Level.ERROR, "tiny job", f"cannot write in {situation.existing}: {error.strerror}", remedy)]
+        finally:
+            left += _clean(name, folder)
+    return [*node_report.judge(course, situation, profile), *left]
+
+
+def _lay_out(folder: Path, situation: Situation, profile: Profile) -> None:
+    from sweeps.execute import slurm_snapshot
+
+    folder.mkdir()
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        for name, content in slurm_snapshot.code().items():
+            archive.writestr(name, content)
+    (folder / "code.zip").write_bytes(code.getvalue())
+    (folder / "probe.py").write_bytes(Path(probe.__file__).read_bytes())
+    (folder / "job.sh").write_text(script(folder, profile))
+    data = situation.data_root and situation.data_root.absolute()
+    names = sorted(path.name for path in data.iterdir()) if data and data.is_dir() else []
+    # The last one, which the job waits for.
+    probe.publish(folder, "asked.json", {"module": "sweeps.execute.slurm_submitit", "data": data and {"folder": str(data), "names": names}})
+
+
+def script(folder: Path, profile: Profile) -> str:
+    """The batch script: the profile's setup, then Python in a step, as in a sweep's tasks."""
+    cpus = partition.options(profile).get("cpus-per-task")
+    return _SCRIPT.format(
+        probe=shlex.quote(str(folder.absolute())),
+        lag=int(probe.LAG_SECONDS),
+        setup="\n".join(profile.setup),
+        python=shlex.quote(sys.executable),
+        cpus=f" --cpus-per-task={cpus}" if cpus else "",
+        **node_report.EXITS,
+    )
+
+
+def _arguments(name: str, profile: Profile) -> list[str]:
+    # Of the options, only a shorter time: it starts earlier, in a gap.
+    minutes = LIMIT_MINUTES if profile.limit_seconds is None else max(1, min(LIMIT_MINUTES, int(profile.limit_seconds // 60)))
+    given = {key: value for key, value in partition.options(profile).items() if key not in ("time", "time-min")}
+    ours = {"job-name": name, "time": minutes, "no-requeue": True, "output": "/dev/null", "error": "/dev/null"}
+    return partition.arguments(given | ours)
+
+
+def _follow(job_id: str, folder: Path) -> Course:
+    """Until it has reported, has ended without, or is not worth waiting for."""
+    course, asked_at, start, over_at = Course(job_id), -1e9, time.monotonic(), None
+    answered = False
+    while True:
+        now = time.monotonic()
+        if not answered and probe.published(folder, "began.json"):
+            probe.publish(folder, "answer.json", {"at": time.time()})
+            answered = True
+        course.report = probe.published(folder, "report.json")
+        if course.report:
+            break
+        if now - asked_at >= ASK_SECONDS:
+            asked_at = now
+            with contextlib.suppress(NoAnswer):
+                course.job = scheduler.show_job(job_id)
+        if course.state in _WAITING and not answered:
+            course.waited = now - start
+            if course.waited >= QUEUE_SECONDS or course.job.get("Reason", "").startswith(HOPELESS):
+                break
+        elif now - start - course.waited >= RUN_SECONDS:
+            break
+        if course.over:
+            over_at = over_at or now
+            if course.job.get("ExitCode") != "0:0" or now - over_at >= probe.LAG_SECONDS:
+                break
+        time.sleep(LOOK_SECONDS)
+    course.took = time.monotonic() - start - course.waited
+    with contextlib.suppress(OSError, NoAnswer):
+        course.job = scheduler.show_job(job_id)
+        course.log = (folder / "log").read_text(errors="replace")
+    return course
+
+
+def _clean(name: str, folder: Path) -> Iterator[Finding]:
+    """End the job by its name, as its id may not have come back, and remove the folder."""
+    try:
+        scheduler.ask("scancel", f"--name={name}", f"--user={getpass.getuser()}")
+    except NoAnswer as error:
+        yield Finding(Level.WARNING, "tiny job", f"may still be queued: {error}", f"scancel --name={name}")
+    # A job that is just being ended may still write.
+    deadline = time.monotonic() + 10.0
+    while folder.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        if time.monotonic() >= deadline:
+            yield Finding(Level.WARNING, "tiny job", f"cannot remove {folder}", f"rm -r {folder}")
+            break
+        time.sleep(LOOK_SECONDS)
+
+
+@contextlib.contextmanager
+def _signals_as_exit() -> Iterator[None]:
+    """A closed terminal and SIGTERM end this process as Ctrl-C does, by an exception, so that it still cleans up."""
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

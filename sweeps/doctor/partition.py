@@ -1,0 +1,230 @@
+"""Whether the partition, nodes, account and qos of a profile are there and give its tasks what they ask for."""
+
+import getpass
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sweeps import scheduler
+from sweeps.doctor.finding import Finding, Level
+from sweeps.profiles import Profile, limit_seconds
+from sweeps.scheduler import NoAnswer
+
+_UNITS = {"": 1, "sec": 1, "min": 60, "hour": 3600, "day": 86400}
+# Words in a node's state with which it starts nothing; a * says that it does not respond.
+_AWAY = re.compile(r"down|drain|fail|unk|inval|no_respond|\*")
+_FACTORS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
+
+
+@dataclass(frozen=True)
+class Partition:
+    """fields: as scontrol shows them."""
+
+    name: str
+    fields: Mapping[str, str]
+
+    @property
+    def tier(self) -> int:
+        """PriorityTier: a higher one preempts a lower one."""
+        return int(self.fields.get("PriorityTier", "1"))
+
+    @property
+    def state(self) -> str:
+        """UP, DOWN (tasks wait), DRAIN or INACTIVE (none are taken)."""
+        return self.fields.get("State", "UP")
+
+
+@dataclass(frozen=True)
+class Node:
+    """gres: (name, type or "") -> how many."""
+
+    name: str
+    state: str
+    gres: Mapping[tuple[str, str], int]
+    cpus: int
+
+    @property
+    def away(self) -> bool:
+        """Whether it starts nothing now."""
+        return bool(_AWAY.search(self.state.lower()))
+
+
+def parse(text: str) -> list[Partition]:
+    """Lines of `scontrol -o show partition`."""
+    found = [scheduler.parse_fields(line) for line in text.splitlines()]
+    return [Partition(fields["PartitionName"], fields) for fields in found if "PartitionName" in fields]
+
+
+def parse_nodes(text: str) -> list[Node]:
+    """Lines of "name|state|gres|cpus", a node of several partitions once; others are skipped."""
+    rows = [line.strip().split("|") for line in text.splitlines()]
+    return [*{row[0]: Node(row[0], row[1], parse_gres(row[2]), int(row[3])) for row in rows if len(row) == 4 and row[3].isdigit()}.values()]
+
+
+def parse_gres(text: str) -> Counter[tuple[str, str]]:
+    """Of a node, "gpu:a100:4(S:0-1),gpu:v100:2", or of a job, "gpu:1", "gres/gpu:a100": each kind and how many; of nothing, "(null)"."""
+    found: Counter[tuple[str, str]] = Counter()
+    for item in filter(None, re.sub(r"\([^)]*\)", "", text).replace("=", ":").split(",")):
+        name, *rest = item.strip().removeprefix("gres/").removeprefix("gres:").split(":")
+        counted = re.fullmatch(r"(\d+)([KMG]?)", rest[-1]) if rest else None
+        kind = rest[0] if len(rest) == 2 or (rest and not counted) else ""
+        if name != "none":
+            found[name, kind.lower()] += int(counted[1]) * _FACTORS[counted[2]] if counted else 1
+    return found
+
+
+def seconds(text: str | None) -> float | None:
+    """Of "30 sec", "5 min", "10", "00:01:00" or "1-00:00:00"; None for no limit, no value or what is none of these."""
+    if text and (matched := re.fullmatch(r"(\d+)(?: ?(sec|min|hour|day)s?)?", text)):
+        return float(int(matched[1]) * _UNITS[matched[2] or ""])
+    try:
+        return limit_seconds(text or "")
+    except ValueError:
+        return None
+
+
+def names(profile: Profile) -> list[str]:
+    """What the profile says; none for the cluster's default."""
+    return [name.strip() for name in str(profile.sbatch.get("partition", "")).split(",") if name.strip()]
+
+
+def chosen(profile: Profile, partitions: Iterable[Partition]) -> list[Partition]:
+    """The partitions that the profile's tasks may start in, as far as they are there."""
+    wanted = names(profile)
+    return [one for one in partitions if (one.name in wanted if wanted else one.fields.get("Default") == "YES")]
+
+
+def options(profile: Profile) -> dict[str, Any]:
+    """Sbatch's options as executor slurm gives them, by their long names."""
+    from sweeps.execute.slurm_submitit import sbatch_options
+
+    return {key.replace("_", "-"): value for key, value in sbatch_options(profile).items()} | {"ntasks": 1}
+
+
+def arguments(given: Mapping[str, Any]) -> list[str]:
+    """On a command line."""
+    return [f"--{key}" if value is True else f"--{key}={value}" for key, value in given.items()]
+
+
+def fits(profile: Profile, found: Sequence[Partition], partitions: Sequence[Partition], config: Mapping[str, str]) -> Iterator[Finding]:
+    """Of the partition: that it is there and up, its time limit, and its nodes."""
+    yield there(profile, found, partitions)
+    if found:
+        yield time_limit(profile, found, config)
+        try:
+            shown = scheduler.ask("sinfo", "-h", "-N", "-p", ",".join(one.name for one in found), "-o", "%N|%T|%G|%c")
+        except NoAnswer as error:
+            yield Finding(Level.WARNING, "nodes", f"sinfo does not answer: {error}", "run doctor again in some minutes")
+        else:
+            yield enough(options(profile), parse_nodes(shown))
+
+
+def there(profile: Profile, found: Sequence[Partition], partitions: Sequence[Partition]) -> Finding:
+    """Every partition of the profile exists, and at least one starts tasks."""
+    every = f"partition in the profile is one of: {', '.join(sorted(one.name for one in partitions))}"
+    missing = [name for name in names(profile) if name not in {one.name for one in found}]
+    if missing:
+        return Finding(Level.ERROR, "partition", f"there is no {' and no '.join(missing)} here", every)
+    if not found:
+        return Finding(Level.ERROR, "partition", "the profile names none, and the cluster has no default", every)
+    stopped = [one for one in found if one.state != "UP"]
+    text = ", ".join(f"{one.name} is {one.state}" for one in found)
+    if stopped:
+        level = Level.ERROR if len(stopped) == len(found) else Level.WARNING
+        what = "starts no tasks" if all(one.state == "DOWN" for one in stopped) else "takes no tasks"
+        return Finding(level, "partition", f"{text}: {what}", "wait (sinfo shows when it is up), or give another partition in the profile")
+    return Finding(Level.OK, "partition", text)
+
+
+def time_limit(profile: Profile, found: Sequence[Partition], config: Mapping[str, str]) -> Finding:
+    """The profile's time against MaxTime, and what comes at its end."""
+    longest = max(found, key=lambda one: seconds(one.fields.get("MaxTime")) or float("inf"))
+    most, limit = longest.fields.get("MaxTime", "UNLIMITED"), profile.limit_seconds
+    if limit is None:
+        default = longest.fields.get("DefaultTime", "NONE")
+        text = f"none in the profile: tasks get {most if default == 'NONE' else default}, and nobody knows which trials still fit"
+        return Finding(Level.WARNING, "time limit", text, f'give time = "…" in the profile, at most {most}')
+    given = str(profile.sbatch["time"])
+    text = f"{given}{' min' if given.isdigit() else ''}, of at most {most} in partition {longest.name}"
+    if limit > (seconds(most) or float("inf")):
+        refused = "tasks would wait forever" if config.get("EnforcePartLimits", "NO") == "NO" else "sbatch refuses"
+        return Finding(Level.ERROR, "time limit", f"{text}: {refused}", f"give at most {most} as time in the profile, or another partition")
+    over = config.get("OverTimeLimit", "0")
+    later = f", OverTimeLimit {over} later" if seconds(over) != 0 else ""
+    kill = f"{seconds(config.get('KillWait')) or 0:.0f} s after it SIGKILL (KillWait)"
+    return Finding(Level.OK, "time limit", f"{text}; tasks are warned {profile.signal_seconds} s before, SIGTERM at the limit{later}, {kill}")
+
+
+def enough(given: Mapping[str, Any], nodes: Sequence[Node]) -> Finding:
+    """given: see `options`. Some node has the CPUs and gres that a task asks for, and is there."""
+    gres, cpus = asked_gres(given), int(given.get("cpus-per-task", 1))
+    asks = " and ".join([f"{cpus} CPU{'' if cpus == 1 else 's'}", *(f"{n} {':'.join(filter(None, kind))}" for kind, n in gres.items())])
+    fitting = [node for node in nodes if cpus <= node.cpus and all(_has(node, kind, n) for kind, n in gres.items())]
+    here = [node for node in fitting if not node.away]
+    if not fitting:
+        kinds = {(node.cpus, ",".join(f"{':'.join(filter(None, kind))}:{n}" for kind, n in node.gres.items()) or "no gres") for node in nodes}
+        have = "; ".join(f"{n} CPUs and {what}" for n, what in sorted(kinds)) or "no nodes at all"
+        remedy = "ask for less in the profile (cpus x slots, gpus x slots, gres), or give another partition"
+        return Finding(Level.ERROR, "nodes", f"a task asks for {asks}, and no node of the partition has that; they have {have}", remedy)
+    if not here:
+        states = ", ".join(sorted({node.state for node in fitting}))
+        remedy = "wait (sinfo -R says why), or give another partition in the profile"
+        return Finding(Level.ERROR, "nodes", f"all {len(fitting)} nodes that have {asks} are {states}", remedy)
+    return Finding(Level.OK, "nodes", f"a task asks for {asks}; {len(fitting)} of {len(nodes)} nodes have that, {len(here)} of them up")
+
+
+def asked_gres(given: Mapping[str, Any]) -> Counter[tuple[str, str]]:
+    """What a task asks for on its one node."""
+    per = [str(given[key]) for key in ("gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socket") if key in given]
+    return parse_gres(",".join([str(given.get("gres", "")), *(f"gpu:{item}" for text in per for item in text.split(","))]))
+
+
+def asked_gpus(profile: Profile) -> int:
+    """How many GPUs a task asks for."""
+    return sum(count for (name, _), count in asked_gres(options(profile)).items() if name == "gpu")
+
+
+def _has(node: Node, kind: tuple[str, str], count: int) -> bool:
+    return sum(n for (name, model), n in node.gres.items() if name == kind[0] and kind[1] in ("", model)) >= count
+
+
+def may_use(account: str | None, qos: str | None, config: Mapping[str, str]) -> Iterator[Finding]:
+    """Account and qos of the profile, where accounting knows which ones the user has."""
+    try:
+        shown = scheduler.ask("sacctmgr", "-n", "-P", "show", "assoc", f"user={getpass.getuser()}", "format=Account,QOS")
+    except NoAnswer:
+        return
+    rows = [line.split("|") for line in shown.splitlines() if line.count("|") == 1]
+    enforced = config.get("AccountingStorageEnforce", "").lower().split(",")
+    mine = [row for row in rows if account in (None, row[0])]
+    if account:
+        yield known("account", account, {row[0] for row in rows}, "associations" in enforced)
+    if qos and mine:
+        yield known("qos", qos, {one for row in mine for one in row[1].split(",")}, "qos" in enforced)
+
+
+def known(key: str, asked: str, mine: set[str], enforced: bool) -> Finding:
+    """asked: in the profile. mine: what the user has. enforced: whether SLURM refuses others."""
+    if asked in mine:
+        return Finding(Level.OK, key, f"{asked} is yours")
+    text = f"{asked} is not among yours{': SLURM refuses it' if enforced else ', which SLURM here does not mind'}"
+    have = (
+        f"{key} in the profile is one of: {', '.join(sorted(filter(None, mine)))}"
+        if any(mine)
+        else f"ask the administrator for one; you have no {key}"
+    )
+    return Finding(Level.ERROR if enforced else Level.WARNING, key, text, have)
+
+
+def taken(profile: Profile) -> Finding:
+    """What sbatch itself says of one task, without queueing it."""
+    try:
+        said = scheduler.would_start(arguments(options(profile)))
+    except NoAnswer as error:
+        remedy = "change the profile's options; `odesweep run --dry-run` shows them all"
+        return Finding(Level.ERROR, "sbatch", f"refuses a task of this profile: {error}", remedy)
+    matched = re.search(r"to start at (\S+) .*on nodes (\S+)", said)
+    when = f"; one sent now would start at {matched[1]} on {matched[2]}" if matched else ""
+    return Finding(Level.OK, "sbatch", f"takes a task of this profile{when}")

@@ -1,0 +1,127 @@
+"""A program of its own, run by doctor in a new Python, here or on a compute node; only the standard library, so that it can say what is missing.
+
+`probe.py torch` prints what torch sees. `probe.py FOLDER` talks with doctor through files in FOLDER: `began.json` from here, then `answer.json`
+from there, then `report.json` from here.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+# A file that takes longer to be seen by another machine is taken for one that never will be.
+LAG_SECONDS = 60.0
+POLL_SECONDS = 0.1
+
+
+def publish(folder: Path, name: str, values: dict[str, Any]) -> None:
+    """Put values where the other side sees all of them or nothing."""
+    beside = folder / f".{name}.tmp"
+    with beside.open("w") as file:
+        json.dump(values, file)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.rename(folder / name)
+
+
+def published(folder: Path, name: str) -> dict[str, Any] | None:
+    """What the other side put there, None until it is seen."""
+    # Listed, because a network file system may remember for a while that a name was not there.
+    return json.loads((folder / name).read_text()) if name in listed(folder) else None
+
+
+def listed(folder: Path) -> set[str]:
+    """Names in a folder."""
+    return {path.name for path in folder.iterdir()}
+
+
+def driver_gpus() -> list[str] | str | None:
+    """One "name, driver version" for each GPU that nvidia-smi lists; a text when it fails; None where there is no nvidia-smi."""
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return None
+    try:
+        done = subprocess.run([command, "--query-gpu=name,driver_version", "--format=csv,noheader"], capture_output=True, text=True, timeout=30)
+    except subprocess.TimeoutExpired:
+        return "no answer within 30 s"
+    lines = (done.stdout if done.returncode == 0 else done.stdout + done.stderr).strip().splitlines()
+    return lines if done.returncode == 0 else (lines or [f"exit code {done.returncode}"])[-1]
+
+
+def torch_report() -> dict[str, Any]:
+    """What torch sees, or only `error`: why torch, torchvision and torchdiffeq do not import together.
+
+    version; cuda: what it is built for, None for none; devices: names; why: it sees none, in its own words; trouble: why a sum on the first
+    device fails, None if it does not.
+    """
+    try:
+        torch = importlib.import_module("torch")
+        importlib.import_module("torchvision")
+        importlib.import_module("torchdiffeq")
+    except Exception as error:  # broken installations raise anything
+        return {"error": said(error)}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        devices = [torch.cuda.get_device_name(device) for device in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    trouble = None
+    if devices:
+        try:
+            torch.ones(8, device="cuda").sum().item()
+        except RuntimeError as error:
+            trouble = said(error)
+    why = next((str(one.message).partition(" (Triggered")[0] for one in caught if "CUDA" in str(one.message)), "")
+    return {"version": torch.__version__, "cuda": torch.version.cuda, "devices": devices, "why": why, "trouble": trouble}
+
+
+def said(error: Exception) -> str:
+    """Kind and message of an exception on one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def talk(folder: Path) -> None:
+    """Say that the job began, wait for the answer, look around, report."""
+    began_at = time.time()
+    publish(folder, "began.json", {"host": socket.gethostname(), "at": began_at})
+    answer = None
+    while answer is None and time.time() - began_at < LAG_SECONDS:
+        time.sleep(POLL_SECONDS)
+        answer = published(folder, "answer.json")
+    report = {"began_at": began_at, "answered_at": time.time(), "answer": answer, "python": platform.python_version()}
+    asked = json.loads((folder / "asked.json").read_text())
+    report["imports"] = imports(asked["module"])
+    if asked["data"] is not None:
+        report["data"] = unseen(Path(asked["data"]["folder"]), asked["data"]["names"])
+    report |= {"driver": driver_gpus(), "visible": os.environ.get("CUDA_VISIBLE_DEVICES"), "torch": torch_report()}
+    publish(folder, "report.json", report)
+
+
+def imports(module: str) -> str | None:
+    """Why a module does not import; None if it does."""
+    try:
+        importlib.import_module(module)
+    except Exception as error:  # broken installations raise anything
+        return said(error)
+    return None
+
+
+def unseen(folder: Path, names: list[str]) -> list[str] | None:
+    """Which of these names are not in the folder; None where there is no such folder."""
+    with contextlib.suppress(OSError):
+        return sorted(set(names) - listed(folder))
+    return None
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "torch":
+        print(json.dumps(torch_report()))
+    else:
+        talk(Path(sys.argv[1]))
