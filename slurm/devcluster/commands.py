@@ -45,7 +45,8 @@ def _start(hosts: Hosts) -> None:
     print("hosts: " + ", ".join(f"{host} {ip}" for host, ip in address.items()), flush=True)
     hosts.folder.mkdir()
     # A file system of its own: /run often refuses to execute files, as batch scripts are, and so nothing reaches the disk.
-    run("mount", "-t", "tmpfs", "-o", "mode=755,size=2g", FILE_SYSTEM, str(hosts.folder))
+    # Shared: the hosts see what is mounted below it later, such as a small disk to be filled.
+    run("mount", "-t", "tmpfs", "-o", "mode=755,size=2g", "--make-shared", FILE_SYSTEM, str(hosts.folder))
     hosts.start()
     network.connect(hosts, address)
     daemons.configure(hosts.folder, address)

@@ -1,9 +1,11 @@
 """SLURM's commands counted, what was submitted and how it stands, and the processes of its hosts."""
 
+import contextlib
 import os
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from sweeps.store import Results, list_submissions, read_sent, read_submission
@@ -89,6 +91,22 @@ def _host(pid: int) -> str:
             return words[words.index("devcluster-host") + 1]
         pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     return ""
+
+
+def left_running(results: Path) -> list[str]:
+    """Processes whose output goes to a results folder or beside it, on whatever host, after some time to end in."""
+    deadline = time.monotonic() + 20
+    while (found := list(writers(str(results)))) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return found
+
+
+def writers(folder: str) -> Iterator[str]:
+    """Command lines of processes whose output goes to a file below a folder."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if str((process / "fd" / "1").readlink()).startswith(folder):
+                yield (process / "cmdline").read_text().replace("\0", " ")
 
 
 def cancel_all(folder: Path) -> None:

@@ -31,6 +31,8 @@ class Cluster:
 
     def __init__(self, slurm_conf: str) -> None:
         self.environment = os.environ | {"SLURM_CONF": slurm_conf}
+        # What is mounted below it, all hosts see.
+        self.folder = Path(slurm_conf).parent
         self.jobs: list[str] = []
         self.cut_off: set[str] = set()
         self.without_slurmd: set[str] = set()

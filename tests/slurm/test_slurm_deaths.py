@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calls import DEVCLUSTER, HELD, SHORT, SOON, Calls, cancel_all, local_pid, slurm, slurm_arguments, states
+from calls import DEVCLUSTER, HELD, SHORT, SOON, Calls, cancel_all, left_running, local_pid, slurm, slurm_arguments, states
 from command import LONG, TINY, events, odesweep, runs, science, wait_for
 from executor_contract import OFTEN, accepted_once, uncut
 
@@ -38,6 +38,7 @@ def test_sigusr2_means_another_turn_of_this_task_only(tmp_path: Path, uncut: Pat
     assert code == 0, err
     assert science(results) == science(uncut)
     assert accepted_once(results)
+    assert not left_running(results)
     [interrupted] = events(results, "interrupted")
     assert interrupted["cause"] == "SIGUSR2"
     turns = {event["worker"].split("-")[-2] for event in events(results, "worker_started")}
@@ -63,6 +64,7 @@ def test_preemption_brings_the_task_back_and_it_goes_on(tmp_path: Path, uncut: P
     assert len(list_submissions(Results(results))) == 1
     assert science(results) == science(uncut)
     assert accepted_once(results)
+    assert not left_running(results)
     assert {event["cause"] for event in events(results, "interrupted")} == {"SIGTERM"}
 
 
@@ -80,6 +82,7 @@ def test_a_killed_task_is_not_in_flight_and_the_next_run_goes_on(tmp_path: Path,
     assert len(list_submissions(Results(results))) == 2
     assert science(results) == science(uncut)
     assert accepted_once(results)
+    assert not left_running(results)
 
 
 LOST = 'echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2; exit 1'
@@ -163,6 +166,7 @@ def test_a_node_that_is_cut_off_loses_its_task_and_a_late_row_changes_nothing(tm
     assert code == 0, err
     assert len(list_submissions(Results(results))) == 1
     assert accepted_once(results)
+    assert not left_running(results)
     turns = {event["worker"].split("-")[-2].partition(".")[2]: event["host"] for event in events(results, "worker_started")}
     assert turns.keys() == {"0", "1"}
     assert turns["1"] != cut_at["host"]

@@ -1,6 +1,5 @@
 """`odesweep run` from grid to rows, what grows and what does not, and the one line for every mistake."""
 
-import contextlib
 import json
 import shutil
 import signal
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from command import TINY, events, odesweep, runs, science, start, wait_for
+from small_disk import fill, mounted
 
 from sweeps.store import Results, accepted_evaluations, accepted_probes, accepted_runs, list_plans, list_submissions
 
@@ -174,22 +174,9 @@ def test_a_results_folder_that_cannot_be_made(tmp_path: Path) -> None:
     assert "Not a directory" in err
 
 
-def mount(folder: Path, *options: str) -> None:
-    folder.mkdir()
-    try:
-        done = subprocess.run(["mount", "-t", "tmpfs", *options, "tmpfs", str(folder)], capture_output=True, text=True)
-    except FileNotFoundError:
-        pytest.skip("there is no mount command here")
-    if done.returncode:
-        pytest.skip(f"this machine does not let tests mount a small file system ({done.stderr.strip()})")
-
-
 def test_a_read_only_results_folder(tmp_path: Path) -> None:
-    mount(tmp_path / "disk", "-o", "ro")
-    try:
-        code, _, err = odesweep("run", TINY, results=tmp_path / "disk" / "results")
-    finally:
-        subprocess.run(["umount", str(tmp_path / "disk")], check=True)
+    with mounted(tmp_path / "disk", "ro") as disk:
+        code, _, err = odesweep("run", TINY, results=disk / "results")
     assert code == 3
     assert len(err.strip().splitlines()) == 1
     assert "Read-only file system" in err
@@ -198,9 +185,7 @@ def test_a_read_only_results_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("after", ["worker_started", "finished"])
 def test_a_full_disk_keeps_what_was_done_and_the_same_command_goes_on(tmp_path: Path, done: Path, after: str) -> None:
     """Full before the first row, and with finished rows still in memory."""
-    disk = tmp_path / "disk"
-    mount(disk, "-o", "size=16m")
-    try:
+    with mounted(tmp_path / "disk", "size=16m") as disk:
         driver = start("run", TINY, results=disk / "results", ODESWEEP_PUBLISH_RETRY_SECONDS="2", ODESWEEP_PUBLISH_SLICE_SECONDS="1000")
         wait_for(lambda: events(disk / "results", after))
         # The trials are short: none of the driver's own writing may happen before the disk is full.
@@ -217,16 +202,6 @@ def test_a_full_disk_keeps_what_was_done_and_the_same_command_goes_on(tmp_path: 
         assert science(disk / "results") == science(done)
         assert kept.items() <= science(done).items()
         assert len(accepted_runs(Results(disk / "results"))) == 4
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
-
-
-def fill(path: Path) -> None:
-    """Write until nothing more fits, to the last block."""
-    for size in (2**20, 4096):
-        with path.open("ab", buffering=0) as file, contextlib.suppress(OSError):
-            while True:
-                file.write(bytes(size))
 
 
 def test_results_of_a_newer_version_are_refused_in_one_line(copy: Path) -> None:
