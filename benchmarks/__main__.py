@@ -10,7 +10,7 @@ from pathlib import Path
 import benchmarks
 from benchmarks.machine import machine_line
 
-SHARED = {"__main__", "machine"}
+SHARED = {"__main__", "machine", "process", "slurm"}
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-PACKAGES = ("torch", "torchdiffeq", "ray", "pyarrow")
+PACKAGES = ("torch", "torchdiffeq", "ray", "submitit", "pyarrow")
 
 
 def machine_line() -> str:

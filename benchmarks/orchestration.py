@@ -1,58 +1,59 @@
-"""What a trial costs beyond its training: no-op trials through our executors, and through a plain function trainable of Ray Tune.
+"""What a trial costs beyond its training: no-op trials through our executors, a plain function trainable of Ray Tune, and plain submitit.
 
-The peer is what most people write: `tune.Tuner` over a function that reports one number. Both sides are timed as whole processes, from
-nothing to exit, at two sizes; the slope between the sizes is the marginal cost of one more trial. Start-up weighs more on few trials than on
-many, so the ratio sets Tune's marginal cost against ours with all of our start-up, which favours Tune.
+The peers are what most people write: `tune.Tuner` over a function that reports one number, and submitit with one job per trial. All are
+timed as whole processes, from nothing to exit, at two sizes; the slope between the sizes is the marginal cost of one more trial. Start-up
+weighs more on few trials than on many, so the ratio sets a peer's marginal cost against ours with all of our start-up, which favours the peer.
 """
 
-import os
-import shutil
+import logging
 import statistics
-import subprocess
 import sys
-import tempfile
-import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
+from benchmarks import slurm
 from benchmarks.machine import ratio, show_ratio
+from benchmarks.process import OURS_TRIALS, Measured, measure, ours
 
 ROUNDS = 3
-# Tune starts a process that imports everything for every trial, which takes so long that 20 trials are enough to see it.
-TUNE_TRIALS = (4, 20)
-# Overrides of the study `idle` that make it so many trials; the smaller number is the one that is compared.
-OURS_TRIALS = {200: "+seed=10..49", 1000: "+seed=10..249"}
-# Nothing is trained worth the name: one step that does not sleep. All that is durable is there: events, checkpoint, weights, row.
-NO_OP = ("model.seconds=0", "train.iterations=1")
+FEW, MANY = OURS_TRIALS
+# A cost of ours and how it is named in a ratio.
+HOW = {"with start-up": "with all of our start-up", "marginal": "marginal"}
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One process: how long it took, what it left. files: below its folder, at its end."""
+class Variant:
+    """run: trials -> what it took. sizes: the slope is between these two. shown: the one with start-up. peers: what it is compared with."""
 
-    trials: int
-    seconds: float
-    files: int
-    bytes: int
+    run: Callable[[int], Measured]
+    sizes: tuple[int, int]
+    shown: int
+    peers: tuple[str, ...] = ()
 
 
-def ours(executor: str, trials: int) -> Measured:
-    """`odesweep run idle` in a fresh folder; raises RuntimeError when not every trial completes."""
-    command = "from sweeps.cli import main; main()"
-    arguments = ["run", "idle", *NO_OP, OURS_TRIALS[trials], "--executor", executor, "--threads", "1", "--results", "FOLDER/results"]
-    return _process(trials, command, arguments, f"{trials} completed")
+LOCAL = {
+    "odesweep inline": Variant(partial(ours, "inline"), (FEW, MANY), FEW, ("Tune function",)),
+    "odesweep ray": Variant(partial(ours, "ray"), (FEW, MANY), FEW, ("Tune function",)),
+    # Tune starts a process that imports everything for every trial, which takes so long that 20 trials are enough to see it.
+    "Tune function": Variant(lambda trials: tune(trials), (4, 20), 20),
+}
+ON_SLURM = {
+    "odesweep slurm": Variant(slurm.ours_on_slurm, (FEW, MANY), FEW, tuple(f"submitit, {form}" for form in slurm.FORMS)),
+    "submitit, array": Variant(partial(slurm.submitit, "array"), (40, FEW), FEW),
+    "submitit, array, torch": Variant(partial(slurm.submitit, "array, torch"), (16, 48), 48),
+    "submitit, one by one": Variant(partial(slurm.submitit, "one by one"), (16, 48), 48),
+}
 
 
 def tune(trials: int) -> Measured:
     """A plain `tune.Tuner` in a fresh folder; raises RuntimeError when not every trial ends."""
-    return _process(trials, "from benchmarks.orchestration import plain_tune; plain_tune()", [str(trials), "FOLDER"], f"{trials} trials, 0 errors")
+    return measure(trials, "from benchmarks.orchestration import plain_tune; plain_tune()", [str(trials), "FOLDER"], f"{trials} trials, 0 errors")
 
 
 def plain_tune() -> None:
     """The peer, in a process of its own. Arguments: number of trials, folder."""
-    import logging
-
     import ray
     from ray import tune
 
@@ -73,67 +74,50 @@ def plain_tune() -> None:
     ray.shutdown()
 
 
-def _process(trials: int, command: str, arguments: list[str], expected: str) -> Measured:
-    # A short path: Ray's sockets have at most 107 bytes for theirs.
-    folder = Path(tempfile.mkdtemp(prefix="ob-"))
-    try:
-        start = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-c", command, *(argument.replace("FOLDER", str(folder)) for argument in arguments)],
-            capture_output=True,
-            text=True,
-            env=os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"},
-            cwd=Path(__file__).parents[1],
-        )
-        seconds = time.perf_counter() - start
-        if done.returncode or expected not in done.stdout:
-            raise RuntimeError(
-                f"{' '.join(arguments)} ended with {done.returncode}, without {expected!r}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
-            )
-        # Results and what lies beside them (results.state); Ray's own sessions and logs are not counted for either side.
-        left = [path for path in folder.glob("results*/**/*") if path.is_file()]
-        return Measured(trials, seconds, len(left), sum(path.stat().st_size for path in left))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 def main(_argv: list[str]) -> dict[str, Any]:
     """Run and print; the numbers."""
-    variants = {"odesweep inline": lambda n: ours("inline", n), "odesweep ray": lambda n: ours("ray", n), "Tune function": tune}
-    sizes = {name: TUNE_TRIALS if name == "Tune function" else tuple(OURS_TRIALS) for name in variants}
-    measured: dict[str, dict[int, list[Measured]]] = {name: {n: [] for n in sizes[name]} for name in variants}
-    for _ in range(ROUNDS):
-        for name, run in variants.items():
-            for trials in sizes[name]:
-                measured[name][trials].append(run(trials))
-    return _report(measured)
+    with slurm.devcluster() as why_not:
+        if why_not:
+            print(f"SLURM's variants are left out: {why_not}", flush=True)
+        variants = LOCAL if why_not else LOCAL | ON_SLURM
+        measured: dict[str, dict[int, list[Measured]]] = {name: {n: [] for n in variant.sizes} for name, variant in variants.items()}
+        for _ in range(ROUNDS):
+            for name, variant in variants.items():
+                for trials in variant.sizes:
+                    measured[name][trials].append(variant.run(trials))
+    return _report(variants, measured)
 
 
-def _report(measured: dict[str, dict[int, list[Measured]]]) -> dict[str, Any]:
+def _report(variants: Mapping[str, Variant], measured: Mapping[str, Mapping[int, list[Measured]]]) -> dict[str, Any]:
     print(f"no-op trials, medians of {ROUNDS} rounds, whole processes from nothing to exit")
-    found = {name: _numbers(name, by_size) for name, by_size in measured.items()}
-    peer = found["Tune function"]["seconds_per_trial_marginal"]
-    for name, numbers in found.items():
-        if name.startswith("odesweep"):
-            numbers["ratio_with_start"] = ratio(peer, numbers["seconds_per_trial_with_start"])
-            numbers["ratio_marginal"] = ratio(peer, numbers["seconds_per_trial_marginal"])
-            words = f"{show_ratio(numbers['ratio_with_start'])} with all of our start-up, {show_ratio(numbers['ratio_marginal'])} marginal"
-            print(f"  one more trial of Tune / one of {name}: {words}")
+    found = {name: _numbers(name, variant, measured[name]) for name, variant in variants.items()}
+    for name, variant in variants.items():
+        mine = found[name]["per_trial"]
+        found[name]["ratio"] = {}
+        for peer in variant.peers:
+            theirs = found[peer]["per_trial"]
+            ratios = {(what, how): ratio(theirs[what]["marginal"], mine[what][how]) for what in mine for how in mine[what]}
+            found[name]["ratio"][peer] = {f"{what}, {how}": one for (what, how), one in ratios.items()}
+            print(f"  one more trial of {peer} / one of {name}")
+            for what in mine:
+                print(f"    {what}: " + ", ".join(f"{show_ratio(ratios[what, how])} {words}" for how, words in HOW.items()))
     return found
 
 
-def _numbers(name: str, by_size: dict[int, list[Measured]]) -> dict[str, Any]:
-    few, many = sorted(by_size)
-    shown = many if name == "Tune function" else few
-    with_start = [one.seconds / shown for one in by_size[shown]]
-    marginal = [(b.seconds - a.seconds) / (many - few) for a, b in zip(by_size[few], by_size[many], strict=True)]
-    files, size = (getattr(by_size[shown][-1], what) / shown for what in ("files", "bytes"))
-    times = f"{statistics.median(with_start) * 1e3:6.0f} ms with start-up, {statistics.median(marginal) * 1e3:6.1f} ms marginal"
-    print(f"  {name:15} {shown:4} trials: {times}, {files:.2f} files, {size / 1000:.1f} kB a trial")
-    return {
-        "trials": shown,
-        "seconds_per_trial_with_start": with_start,
-        "seconds_per_trial_marginal": marginal,
-        "files_per_trial": files,
-        "bytes_per_trial": size,
-    }
+def _numbers(name: str, variant: Variant, by_size: Mapping[int, list[Measured]]) -> dict[str, Any]:
+    last = by_size[variant.shown][-1]
+    per_trial = {"seconds": _per_trial(variant, by_size, lambda one: one.seconds)}
+    if last.cpu_seconds is not None:
+        per_trial["CPU seconds"] = _per_trial(variant, by_size, lambda one: one.cpu_seconds or 0.0)
+    print(f"  {name}, {variant.shown} trials: {last.files / last.trials:.2f} files, {last.bytes / last.trials / 1000:.1f} kB a trial", end="")
+    print(f", {last.sbatch} call{'' if last.sbatch == 1 else 's'} of sbatch" if last.sbatch else "")
+    for what, values in per_trial.items():
+        print(f"    {what}: " + ", ".join(f"{statistics.median(values[how]) * 1e3:.4g} ms {how}" for how in HOW))
+    left = {"files": last.files, "bytes": last.bytes, "sbatch": last.sbatch}
+    return {"trials": variant.shown, "per_trial": per_trial, **left}
+
+
+def _per_trial(variant: Variant, by_size: Mapping[int, list[Measured]], value: Callable[[Measured], float]) -> dict[str, list[float]]:
+    few, many = variant.sizes
+    slopes = [(value(b) - value(a)) / (many - few) for a, b in zip(by_size[few], by_size[many], strict=True)]
+    return {"with start-up": [value(one) / variant.shown for one in by_size[variant.shown]], "marginal": slopes}
