@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sweeps.scheduler import OVER, ArrayTask, Queue
+from sweeps.scheduler import OVER, ArrayTask, NoAnswer, Queue, release
 from sweeps.store import Results, Sent, is_cancelled, list_submissions, read_sent, read_submission, settings_of
 
 # Without squeue a task that said something so recently is taken for running, whatever became of it.
@@ -186,6 +186,17 @@ class Sky:
         near = [one for one in open_ if queued is None or one.submission_id in live or one.job_id is None]
         found = fly(near, {one.submission_id: self.trials(one.submission_id) for one in near}, queued, self.told, time.time())
         return replace(found, problem=self.queue.problem)
+
+    def release_held(self) -> int:
+        """Let those tasks run again that SLURM holds since their launch failed; how many. When it refuses, none: somebody will ask again."""
+        mine = {one.submission_id for one in self.open()}
+        held = {task.name for task in self.queue.queued if task.comment in mine and task.held}
+        try:
+            if held:
+                release(held)
+        except NoAnswer:
+            return 0
+        return len(held)
 
     def sendings(self) -> list[Sending]:
         """The submissions that SLURM was given and did not refuse."""

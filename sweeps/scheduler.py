@@ -35,16 +35,22 @@ class ArrayTask:
     node: str
     reason: str
     comment: str
+    single: bool = False
 
     @property
     def name(self) -> str:
         """As squeue shows it."""
-        return f"{self.job_id}_{self.index}"
+        return self.job_id if self.single else f"{self.job_id}_{self.index}"
 
     @property
     def live(self) -> bool:
         """Waiting, running, or on its way back into the queue."""
         return self.state not in OVER
+
+    @property
+    def held(self) -> bool:
+        """Whether SLURM put it back and holds it because its launch failed, as on a node that came back too early; it waits for good."""
+        return self.state == "PENDING" and re.search("launch.failed", self.reason) is not None
 
 
 def ask(*command: str, seconds: float = ANSWER_SECONDS) -> str:
@@ -87,8 +93,8 @@ def parse_squeue(text: str) -> list[ArrayTask]:
     found = []
     for line in text.splitlines():
         fields = line.split("|", 4)
-        if len(fields) == 5 and (place := _place(fields[0])):
-            found.append(ArrayTask(*place, *fields[1:]))
+        if len(fields) == 5 and (matched := re.fullmatch(r"(\d+)(?:_(\d+))?", fields[0])):
+            found.append(ArrayTask(matched[1], int(matched[2] or 0), *fields[1:], single=matched[2] is None))
     return found
 
 
@@ -106,12 +112,6 @@ def parse_sacct(text: str) -> list[ArrayTask]:
     """Lines of sacct; "CANCELLED by 1000" is CANCELLED."""
     lines = [line.split("|", 4) for line in text.splitlines()]
     return parse_squeue("\n".join("|".join([one[0], one[1].partition(" ")[0], *one[2:]]) for one in lines if len(one) == 5))
-
-
-def _place(job: str) -> tuple[str, int] | None:
-    """Job and index of "123_4" or "123"."""
-    matched = re.fullmatch(r"(\d+)(?:_(\d+))?", job)
-    return (matched.group(1), int(matched.group(2) or 0)) if matched else None
 
 
 def cancel(job_ids: Collection[str]) -> None:
@@ -137,6 +137,11 @@ def show_job(job_id: str) -> dict[str, str]:
 def parse_fields(line: str) -> dict[str, str]:
     """Fields "Key=value" of a line of `scontrol -o show`; of a value with spaces in it only the first word."""
     return dict(re.findall(r"(?:^|\s)([\w:/]+)=(\S*)", line))
+
+
+def release(tasks: Collection[str]) -> None:
+    """Let held tasks run. Raises NoAnswer."""
+    ask("scontrol", "release", ",".join(sorted(tasks)))
 
 
 def max_array_size() -> int:

@@ -5,6 +5,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from sweeps.inflight import Sky, tasks
+from sweeps.scheduler import QUEUE_SECONDS
 from sweeps.store import FINAL_OUTCOMES, EventReader, is_cancelled, read_table
 from sweeps.worker.messages import Ending, Progress
 from sweeps.worker.report import ShardReport, Watcher, exit_words
@@ -23,7 +24,7 @@ def follow(results: "Results", trials: list["Task"], written: list[str], watcher
     told = _Teller({task.trial_id: task for task in trials}, results, watcher)
     mine = {one.submission_id for one in sky.open() for shard in sky.trials(one.submission_id).values() if told.tasks.keys() & set(shard)}
     followed: set[str] = set()
-    began_at, problem = time.time(), None
+    began_at, released_at, problem = time.time(), -1e9, None
     sky.told.add(reader.poll())
     while True:
         flight = sky.look()
@@ -32,6 +33,9 @@ def follow(results: "Results", trials: list["Task"], written: list[str], watcher
         if flight.problem and flight.problem != problem:
             watcher.note(f"{flight.problem}; waiting for what the tasks tell")
         problem = flight.problem
+        if time.monotonic() - released_at > QUEUE_SECONDS and (n := sky.release_held()):
+            watcher.note(f"{tasks(n)} that SLURM held after a failed launch: released")
+            released_at = time.monotonic()
         if not told.tasks.keys() & (flight.trials.keys() | flight.unknown):
             break
         time.sleep(POLL_SECONDS)

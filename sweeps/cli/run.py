@@ -153,7 +153,7 @@ def _check_options(options: Options) -> None:
 
 def _in_flight(results: "Results", options: Options) -> "InFlight":
     """What SLURM has of this folder, for every executor alike; jobs whose sender died are noted on the way."""
-    from sweeps.inflight import Sky
+    from sweeps.inflight import Sky, tasks
     from sweeps.store import EventReader
 
     sky = Sky(results)
@@ -162,7 +162,10 @@ def _in_flight(results: "Results", options: Options) -> "InFlight":
         from sweeps.cli.submit import slurm
 
         slurm().adopt_lost(results, sky)
-    return sky.look()
+    flight = sky.look()
+    if options.executor == "slurm" and not options.dry_run and (n := sky.release_held()):
+        print(f"{tasks(n)} that SLURM held after a failed launch: released", file=sys.stderr)
+    return flight
 
 
 def _check_known(current: "Plan", flight: "InFlight", options: Options) -> None:

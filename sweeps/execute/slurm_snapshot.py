@@ -1,7 +1,9 @@
 """The code a queued array will run: a copy of the packages made when it was sent, so that editing the checkout changes nothing in the queue."""
 
 import hashlib
+import shutil
 from pathlib import Path
+from uuid import uuid4
 
 from sweeps.errors import UserError
 from sweeps.store import Results, publish_bytes
@@ -41,9 +43,28 @@ def write(results: Results, files: dict[str, bytes]) -> Path:
     """Make the copy, or what is missing of it (scratch disks remove old files). Raises InfrastructureError when it cannot be written."""
     path = folder(results, files)
     with one_line(f"cannot copy the code to {path}", "nothing was submitted"):
+        if not path.exists():
+            _make(path, files)
         for name, content in files.items():
             target = path / name
             if not target.is_file() or target.read_bytes() != content:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 publish_bytes(target, content, replace=True)
     return path
+
+
+def _make(path: Path, files: dict[str, bytes]) -> None:
+    """All of it or nothing, without waiting for the disk file by file: the next `run` mends what is lost."""
+    beside = path.with_name(f".{uuid4().hex}.tmp")
+    try:
+        for parent in {(beside / name).parent for name in files}:
+            parent.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (beside / name).write_bytes(content)
+        beside.rename(path)
+    except OSError:
+        # Somebody else may have made it meanwhile.
+        if not path.exists():
+            raise
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

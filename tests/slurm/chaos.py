@@ -130,6 +130,7 @@ class Chaos:
         self.repairs = [(at, repair) for at, repair in self.repairs if at > now]
         for repair in due:
             repair()
+        self.cluster.resume_drained()
 
     def _victim(self) -> Victim | None:
         """Something that runs; rather a trial that has a checkpoint."""

@@ -94,6 +94,12 @@ class Cluster:
         self._devcluster("heal", node)
         self.cut_off.discard(node)
 
+    def resume_drained(self) -> None:
+        """What an administrator does about nodes that SLURM drained: it sent them a job whose earlier turn had not quite ended there."""
+        for node in NODES:
+            if self.node_state(node).startswith("drain"):
+                self.slurm("scontrol", "update", f"NodeName={node}", "State=RESUME")
+
     def kill_slurmd(self, node: str) -> None:
         """Kills the node's daemon, not its jobs; started again at the end of the test at the latest."""
         self.without_slurmd.add(node)
@@ -118,6 +124,7 @@ class Cluster:
             self.try_slurm("scancel", *self.jobs)
             wait_for(lambda: not self.slurm("squeue", "-h", "-j", ",".join(self.jobs)).strip(), 60, lambda: self.slurm("squeue"))
             self.jobs.clear()
+        self.resume_drained()
         for node in NODES:
             self.wait_for_node(node, "idle", "mixed", "allocated")
 

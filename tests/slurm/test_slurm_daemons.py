@@ -1,5 +1,6 @@
 """Executor slurm when SLURM itself is disturbed: a daemon killed, the controller restarted, a task requeued by somebody else."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,23 @@ def test_the_controller_restarted_costs_nothing(tmp_path: Path, uncut: Path, clu
     cluster.restart_controller()
     check_the_end(results, uncut, *DEVCLUSTER)
     assert [row["attempts"] for row in runs(results)] == [1, 1]
+
+
+def test_a_task_that_slurm_holds_after_a_failed_launch_is_released(tmp_path: Path, uncut: Path, cluster: Any) -> None:
+    """On n3 no batch script can be written: SLURM drains the node, puts the task back and holds it, which is for good unless somebody acts."""
+    results, two_nodes = tmp_path / "results", slurm_arguments(tmp_path, SOON + 'exclude = "n1,n2"\ntrials_per_shard = 2\n')
+    busy = cluster.sbatch("sleep 30", "--nodelist=n4", "--exclusive")
+    cluster.wait_for(busy, "RUNNING")
+    spool = cluster.folder / "n3" / "spool"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", str(spool)], check=True)
+    try:
+        assert odesweep("run", LONG, *two_nodes, results=results)[0] == 0
+        wait_for(lambda: "launch failed requeued held" in slurm("squeue", "-h", "-o", "%r"))
+    finally:
+        subprocess.run(["umount", "--lazy", str(spool)], check=True)
+    assert "launch failed requeued held" in " ".join(odesweep("status", LONG, results=results)[1].split())
+    cluster.resume_drained()
+    check_the_end(results, uncut, *two_nodes)
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["the first", "the last"])
