@@ -5,7 +5,7 @@ RESULTS ?= results
 OUT ?= figures
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: demo test check test-slow test-exhaustive test-slurm test-all bench figures docs clean
+.PHONY: demo test check test-slow test-exhaustive test-slurm test-slurm-slow test-all bench figures docs clean
 
 .venv/.train: pyproject.toml constraints.txt
 	@echo "making .venv (torch is large: some minutes) ..."
@@ -44,7 +44,10 @@ check: .venv/.dev  ## format, lint, types, tests
 	$(MAKE) test
 
 test-slurm: .venv/.dev  ## the tests on a real SLURM of four hosts, which they start themselves: as root, after slurm/devcluster/install.sh
-	$(BIN)/pytest -m slurm tests/slurm
+	$(BIN)/pytest -m 'slurm and not slow' tests/slurm
+
+test-slurm-slow: .venv/.dev  ## there: real time limits, and five longer chaos runs
+	$(BIN)/pytest -m 'slurm and slow' tests/slurm
 
 test-slow: .venv/.dev  ## the slow tests alone: every way to die under Ray
 	$(BIN)/pytest -m 'slow and not slurm' -n 2
@@ -52,7 +55,7 @@ test-slow: .venv/.dev  ## the slow tests alone: every way to die under Ray
 test-exhaustive: .venv/.dev  ## one step of every combination that a study uses
 	$(BIN)/pytest -m exhaustive -n 2
 
-test-all: test test-slow test-exhaustive test-slurm  ## everything
+test-all: test test-slow test-exhaustive test-slurm test-slurm-slow  ## everything
 
 bench: .venv/.dev  ## speed against peers, side by side in one run
 	$(BIN)/python -m benchmarks

@@ -24,6 +24,8 @@ PROFILE = 'partition = "low"\ntime = 10\nsignal = "USR2@60"\ntrials_per_shard = 
 LOST = '/usr/bin/sbatch "$@" > /dev/null; echo "sbatch: error: Socket timed out on send/recv operation" >&2; exit 1'
 # What SLURM takes to find out that a node is gone (12 s here) and to give its task to another, with room to spare.
 CUT_SECONDS, SHORT_SECONDS = 17.0, 4.0
+# So many ways have to end a running attempt.
+ENOUGH = 5
 
 
 @dataclass
@@ -71,10 +73,13 @@ class Chaos:
             assert code in (0, 1), err
 
     def rage(self, seconds: float) -> None:
-        """For so long, or until every trial has a row: every few seconds another way to die, each way once before any comes again."""
+        """For so long, or until every trial has a row: every few seconds another way to die, each way once before any comes again.
+
+        Up to twice as long where the machine is so slow that fewer than ENOUGH ways hit.
+        """
         deck: list[str] = []
         end, submit_at = time.monotonic() + seconds, 0.0
-        while time.monotonic() < end:
+        while time.monotonic() < end or (time.monotonic() < end + seconds and len(self.hits()) < ENOUGH):
             self._repair(time.monotonic())
             if time.monotonic() >= submit_at and not (self.disk / "filler").exists():
                 self.submit(lost=self.random.random() < 0.3)
@@ -86,7 +91,7 @@ class Chaos:
             elif victim := self._victim():
                 deck = deck or self.random.sample(sorted(WAYS), len(WAYS))
                 self._strike(deck.pop(), victim)
-            time.sleep(self.random.uniform(1.0, 3.0))
+            time.sleep(self.random.uniform(0.5, 2.0))
         self._repair(float("inf"))
 
     def calm(self) -> None:
@@ -134,6 +139,11 @@ class Chaos:
 
     def _victim(self) -> Victim | None:
         """Something that runs; rather a trial that has a checkpoint."""
+        alive = self._running()
+        better = [one for one in alive if one.iteration]
+        return self.random.choice(sorted(better or alive, key=lambda one: one.worker)) if alive else None
+
+    def _running(self) -> list[Victim]:
         running = {task for task, state in states().items() if state == "RUNNING"}
         found: dict[str, Victim] = {}
         for event in events(self.results):
@@ -144,9 +154,7 @@ class Chaos:
                 found[worker].iteration = event["iteration"]
             elif event["event"] in ENDS:
                 found.pop(worker, None)
-        alive = [one for one in found.values() if one.task in running and one.host not in self.cluster.cut_off]
-        better = [one for one in alive if one.iteration]
-        return self.random.choice(sorted(better or alive, key=lambda one: one.worker)) if alive else None
+        return [one for one in found.values() if one.task in running and one.host not in self.cluster.cut_off]
 
     def _strike(self, way: str, victim: Victim) -> None:
         try:

@@ -12,7 +12,7 @@ SLEEPING = Study(
     base={
         "data": _DATA,
         "solver": {"name": "euler", "steps": 1},
-        "model": {"name": "idle", "seconds": 0.05},
+        "model": {"name": "idle", "seconds": 0.2},
         "train": {"batch_size": 16, "iterations": 10},
     },
     grid={"data.draw": range(8)},

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from calls import cancel_all, left_running
-from chaos import STUDIES, Chaos
+from chaos import ENOUGH, STUDIES, Chaos
 from command import events, science, start
 from small_disk import mounted
 
@@ -25,7 +25,8 @@ def uncut(folder: Path, *extra: str) -> dict[str, tuple[Any, ...]]:
     results = folder / "uncut" / "results"
     drivers = [start("run", study, *extra, "--threads", "1", results=results) for study in STUDIES * 2]
     for driver in drivers:
-        assert driver.wait(400) == 0, driver.communicate()[1]
+        _, err = driver.communicate(timeout=400)
+        assert driver.returncode == 0, err
     return science(results)
 
 
@@ -44,8 +45,10 @@ def check(chaos: Chaos, expected: dict[str, tuple[Any, ...]]) -> None:
     assert len(accepted) == len(expected)
     assert not left_running(chaos.disk)
     starts = Counter(event["trial_id"] for event in events(chaos.results, "started"))
-    assert all(1 <= row["attempts"] <= starts[row["trial_id"]] for row in accepted)
-    assert len(chaos.hits()) >= 5, "fewer than five ways to die ended a running attempt"
+    # On a full disk the start of an attempt may go unrecorded.
+    unrecorded = sum(entry["way"] == "disk full" for entry in chaos.log)
+    assert all(1 <= row["attempts"] <= starts[row["trial_id"]] + unrecorded for row in accepted)
+    assert len(chaos.hits()) >= ENOUGH, "too few ways to die ended a running attempt"
     assert chaos.resumed(), "nothing went on from a checkpoint"
 
 
