@@ -84,11 +84,12 @@ def local_pid(host: str, pid: int) -> int:
 
 
 def _host(pid: int) -> str:
-    """The host whose first process is an ancestor: it carries the host's name on its command line."""
+    """The host whose first process is an ancestor: it carries the host's name and the cluster's folder on its command line."""
     while pid > 1:
         words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
         if "devcluster-host" in words and words[0] == "bash":
-            return words[words.index("devcluster-host") + 1]
+            host, folder = words[words.index("devcluster-host") + 1 :][:2]
+            return host if folder == str(Path(os.environ["SLURM_CONF"]).parent) else ""
         pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     return ""
 

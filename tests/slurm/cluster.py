@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 DEVCLUSTER = Path(__file__).parents[2] / "slurm" / "devcluster" / "devcluster"
+# Another folder is another cluster, for two test runs at once.
+FOLDER = os.environ.get("DEVCLUSTER_DIR", "/run/odesweep-devcluster")
 NODES = ("n1", "n2", "n3", "n4")
 
 
 def devcluster(*arguments: str) -> tuple[int, str, str]:
     """Exit code, standard output and standard error of one of its commands."""
-    done = subprocess.run([DEVCLUSTER, *arguments], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([DEVCLUSTER, "--dir", FOLDER, *arguments], capture_output=True, text=True, timeout=120, check=False)
     return done.returncode, done.stdout, done.stderr
 
 

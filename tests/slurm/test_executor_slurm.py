@@ -75,6 +75,22 @@ def test_a_thousand_trials_are_ten_calls_of_sbatch_and_a_second_run_makes_none(t
     assert calls.count()["scancel"] == 1
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_a_thousand_trials_of_a_second_in_a_task_each_all_come_home(tmp_path: Path) -> None:
+    results, calls = tmp_path / "results", Calls(tmp_path)
+    driver = start("run", STUDY, *slurm_arguments(tmp_path, SOON + "trials_per_shard = 1\n"), "--wait", results=results, **calls.environment)
+    out, err = driver.communicate()
+    assert driver.returncode == 0, err
+    assert "1000 completed" in out
+    counted = calls.count()
+    assert counted["sbatch"] == 10
+    assert len({row["trial_id"] for row in runs(results)}) == len(runs(results)) == 1000
+    assert len({event["worker"] for event in events(results, "worker_started")}) == 1000
+    first, *_, last = [int(line.split()[0]) for line in calls.log.read_text().splitlines()]
+    assert counted["squeue"] + counted["sacct"] <= 6 * (1 + (last - first) / 60)
+
+
 def test_with_default_shards_a_thousand_trials_are_one_call(tmp_path: Path) -> None:
     results, calls = tmp_path / "results", Calls(tmp_path)
     assert odesweep("run", STUDY, *slurm_arguments(tmp_path, HELD), results=results, **calls.environment)[0] == 0
