@@ -1,6 +1,7 @@
 """One thread, no colour, and no environment of the user's own in any test."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 for name in [name for name in os.environ if name.startswith("ODESWEEP_") and name != "ODESWEEP_DATA"]:
     del os.environ[name]
 os.environ["NO_COLOR"] = "1"
+# A job in the background of a shell ignores Ctrl-C, and so would all that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

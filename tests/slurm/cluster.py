@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 DEVCLUSTER = Path(__file__).parents[2] / "slurm" / "devcluster" / "devcluster"
-# Another folder is another cluster, for two test runs at once.
-FOLDER = os.environ.get("DEVCLUSTER_DIR", "/run/odesweep-devcluster")
+# Each of several test processes has a cluster of its own: they mostly wait, and break theirs.
+FOLDER = "-".join(filter(None, ("/run/odesweep-devcluster", os.environ.get("PYTEST_XDIST_WORKER"))))
 NODES = ("n1", "n2", "n3", "n4")
 
 

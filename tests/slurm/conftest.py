@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from calls import cancel_all
 from cluster import Cluster, devcluster
 
 # Tests of the executor share helpers with those of the other executors.
@@ -34,7 +35,9 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(autouse=True)
-def _tidy(request: pytest.FixtureRequest) -> Iterator[None]:
+def _tidy(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
+    """Jobs of the test's results folders end with it, and what it broke is repaired."""
     yield
     if "cluster" in request.fixturenames:
+        cancel_all(tmp_path)
         request.getfixturevalue("cluster").tidy()

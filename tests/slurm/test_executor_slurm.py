@@ -1,12 +1,11 @@
 """Executor slurm on a real SLURM: the contract, one call of sbatch for what fits in an array, and what is in flight."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from calls import DEVCLUSTER, HELD, SOON, Calls, cancel_all, local_pid, slurm, slurm_arguments, states, submitted
+from calls import DEVCLUSTER, HELD, SOON, Calls, local_pid, slurm, slurm_arguments, states, submitted
 from command import LONG, TINY, events, odesweep, runs, science, start, trial_process, wait_for
 from executor_contract import OFTEN, ExecutorContract, accepted_once, uncut
 
@@ -15,13 +14,7 @@ from sweeps.store import Results, list_submissions
 pytestmark = [pytest.mark.slurm, pytest.mark.usefixtures("cluster")]
 pytest.importorskip("submitit", reason="submitit is not installed")
 __all__ = ["uncut"]
-STUDY = f"{Path(__file__).with_name('idle_thousand.py')}:idle-thousand"
-
-
-@pytest.fixture(autouse=True)
-def _nothing_left(cluster: Any, tmp_path: Path) -> Iterator[None]:
-    yield
-    cancel_all(tmp_path)
+STUDY = f"{Path(__file__).with_name('slurm_studies.py')}:idle-thousand"
 
 
 class TestSlurm(ExecutorContract):

@@ -1,12 +1,11 @@
 """Executor slurm when SLURM itself is disturbed: a daemon killed, the controller restarted, a task requeued by somebody else."""
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from calls import DEVCLUSTER, SOON, cancel_all, left_running, slurm, slurm_arguments, states, writers
+from calls import DEVCLUSTER, SOON, left_running, slurm, slurm_arguments, states, writers
 from command import LONG, events, odesweep, runs, science, wait_for
 from executor_contract import OFTEN, accepted_once, uncut
 
@@ -15,12 +14,6 @@ from sweeps.store import Results, list_submissions
 pytestmark = [pytest.mark.slurm, pytest.mark.usefixtures("cluster")]
 pytest.importorskip("submitit", reason="submitit is not installed")
 __all__ = ["uncut"]
-
-
-@pytest.fixture(autouse=True)
-def _nothing_left(cluster: Any, tmp_path: Path) -> Iterator[None]:
-    yield
-    cancel_all(tmp_path)
 
 
 def submit(results: Path, *arguments: str) -> dict[str, Any]:

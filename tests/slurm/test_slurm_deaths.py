@@ -2,12 +2,11 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from calls import DEVCLUSTER, HELD, SHORT, SOON, Calls, cancel_all, left_running, local_pid, slurm, slurm_arguments, states
+from calls import DEVCLUSTER, HELD, SHORT, SOON, Calls, left_running, local_pid, slurm, slurm_arguments, states
 from command import LONG, TINY, events, odesweep, runs, science, wait_for
 from executor_contract import OFTEN, accepted_once, uncut
 
@@ -16,13 +15,8 @@ from sweeps.store import Results, list_submissions
 pytestmark = [pytest.mark.slurm, pytest.mark.usefixtures("cluster")]
 pytest.importorskip("submitit", reason="submitit is not installed")
 __all__ = ["uncut"]
-SLEEPERS = f"{Path(__file__).with_name('idle_thousand.py')}:idle-sleepers"
-
-
-@pytest.fixture(autouse=True)
-def _nothing_left(cluster: Any, tmp_path: Path) -> Iterator[None]:
-    yield
-    cancel_all(tmp_path)
+CAPPED = f"{Path(__file__).with_name('slurm_studies.py')}:capped"
+SLEEPERS = f"{Path(__file__).with_name('slurm_studies.py')}:idle-sleepers"
 
 
 def test_sigusr2_means_another_turn_of_this_task_only(tmp_path: Path, uncut: Path) -> None:
@@ -144,10 +138,11 @@ def test_a_node_that_fails_everything_is_left_out(tmp_path: Path, fault: str) ->
     assert "ExcNodeList=n3" in slurm("scontrol", "show", "job", job)
 
 
+@pytest.mark.slow
 def test_without_time_for_another_trial_a_task_takes_another_turn(tmp_path: Path) -> None:
-    """Two trials of 30 s in turns of two minutes, of which the last is SLURM's warning: the second would be cut."""
-    results = tmp_path / "results"
-    code, _, err = odesweep("run", SLEEPERS, *slurm_arguments(tmp_path, SHORT + "trials_per_shard = 2\n"), "--wait", results=results)
+    """Two trials of 70 s in turns of three minutes, of which SLURM's warning takes the last one or one and a half: the second would be cut."""
+    results, profile = tmp_path / "results", SHORT.replace("time = 2", "time = 3") + "trials_per_shard = 2\n"
+    code, _, err = odesweep("run", SLEEPERS, "model.seconds=7", *slurm_arguments(tmp_path, profile), "--wait", results=results)
     assert code == 0, err
     assert len(runs(results)) == 2
     assert [event["reason"] for event in events(results, "worker_ended")] == ["no time left for another trial", "done"]
@@ -185,6 +180,30 @@ def test_a_sender_killed_before_it_could_note_its_job_loses_nothing(tmp_path: Pa
     assert code == 0, err
     assert list(list_submissions(Results(results))) == [submission]
     assert len(runs(results)) == 4
+
+
+def test_a_solver_that_would_not_end_is_a_result_by_the_cap_on_evaluations(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    code, out, err = odesweep("run", CAPPED, *DEVCLUSTER, "--wait", results=results)
+    assert code == 0, err
+    assert "1 solver_failed" in out
+    [row] = runs(results)
+    assert (row["outcome"], row["attempts"]) == ("solver_failed", 1)
+
+
+@pytest.mark.slow
+def test_the_warning_before_the_time_limit_means_another_turn(tmp_path: Path) -> None:
+    """SLURM's own SIGUSR2, a minute before the end of two, into a trial of a minute and a half."""
+    results, long = tmp_path / "results", (SLEEPERS, "seed=0", "model.seconds=9")
+    code, _, err = odesweep("run", *long, *slurm_arguments(tmp_path, SHORT), "--wait", results=results, **OFTEN)
+    assert code == 0, err
+    assert accepted_once(results)
+    assert len(list_submissions(Results(results))) == 1
+    assert {event["cause"] for event in events(results, "interrupted")} == {"SIGUSR2"}
+    starts = events(results, "started")
+    assert len(starts) >= 2
+    assert starts[-1]["resume_iteration"] > 0
+    assert runs(results)[0]["attempts"] == len(starts)
 
 
 @pytest.mark.slow

@@ -20,12 +20,6 @@ pytest.importorskip("submitit", reason="submitit is not installed")
 __all__ = ["uncut"]
 
 
-@pytest.fixture(autouse=True)
-def _nothing_left(cluster: Any, tmp_path: Path) -> Iterator[None]:
-    yield
-    cancel_all(tmp_path)
-
-
 @pytest.fixture
 def disk(cluster: Any) -> Iterator[Path]:
     """A small disk that the cluster's hosts see as well."""

@@ -1,4 +1,4 @@
-"""Trials that only sleep: a thousand of a second, and two of 30."""
+"""Trials that only sleep, a thousand of a second and two of 30, and one whose solver would need more evaluations than it may have."""
 
 from sweeps.study import Scale, Study
 
@@ -32,4 +32,20 @@ SLEEPERS = Study(
     testing=True,
 )
 
-STUDIES = (THOUSAND, SLEEPERS)
+CAPPED = Study(
+    name="capped",
+    title="One trial that runs into the cap on evaluations",
+    question="Is a solver that does not get on a result?",
+    expected="Yes: solver_failed.",
+    base={
+        "data": {"name": "spheres", "train_size": 64, "test_size": 16},
+        "solver": {"name": "dopri5", "tolerance": 1e-5, "max_evaluations": 8},
+        "model": {"name": "flat_node", "width": 4},
+        "train": {"batch_size": 16, "iterations": 10},
+    },
+    seeds=range(1),
+    scales={"smoke": Scale("For testing.")},
+    testing=True,
+)
+
+STUDIES = (THOUSAND, SLEEPERS, CAPPED)
