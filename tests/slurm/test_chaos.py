@@ -54,7 +54,7 @@ def check(chaos: Chaos, expected: dict[str, tuple[Any, ...]]) -> None:
 
 @pytest.mark.parametrize(
     ("seed", "seconds", "extra"),
-    [(0, 110.0, ()), *(pytest.param(seed, 300.0, LONGER, marks=pytest.mark.slow) for seed in range(1, 6))],
+    [(0, 110.0, ()), *(pytest.param(seed, 240.0, LONGER, marks=pytest.mark.slow) for seed in range(1, 6))],
     ids=[f"seed {seed}" for seed in range(6)],
 )
 @pytest.mark.timeout(1800)
