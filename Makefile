@@ -44,10 +44,10 @@ check: .venv/.dev  ## format, lint, types, tests
 	$(MAKE) test
 
 test-slurm: .venv/.dev  ## the tests on a real SLURM of four hosts, which they start themselves: as root, after slurm/devcluster/install.sh
-	$(BIN)/pytest -m 'slurm and not slow' -n 2 --dist loadfile tests/slurm
+	$(BIN)/pytest -m 'slurm and not slow' -n 2 --dist worksteal tests/slurm
 
 test-slurm-slow: .venv/.dev  ## there: real time limits, and five longer chaos runs
-	$(BIN)/pytest -m 'slurm and slow' -n 2 --dist loadfile tests/slurm
+	$(BIN)/pytest -m 'slurm and slow' -n 2 --dist worksteal tests/slurm
 
 test-slow: .venv/.dev  ## the slow tests alone: every way to die under Ray
 	$(BIN)/pytest -m 'slow and not slurm' -n 2
