@@ -21,7 +21,7 @@ def submission() -> Submission:
 
 
 def crash(trial: str, host: str, at: float = 200.0) -> tuple[dict[str, Any], ...]:
-    where = {"trial": trial, "host": host, "worker": f"w-{trial}"}
+    where: dict[str, Any] = {"trial": trial, "host": host, "worker": f"w-{trial}"}
     return started(at, f"a-{trial}", **where), event("finished", at + 1, outcome="crashed", fingerprint="F", **where)
 
 
