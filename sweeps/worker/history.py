@@ -96,11 +96,16 @@ class History:
         return len(self.attempts.get(trial_id, {}))
 
     def crashes(self, since: float) -> dict[str, dict[str, str]]:
-        """Fingerprint -> trials whose crash since then shows it, each with the host where it crashed."""
+        """Fingerprint -> trials whose crash since then shows it, each with the host where it crashed.
+
+        A trial that is given up for deaths of before that did not crash since.
+        """
         found: dict[str, dict[str, str]] = {}
         for trial, attempts in self.attempts.items():
-            for attempt in attempts.values():
-                if attempt.ending == "crashed" and attempt.fingerprint and attempt.started_at >= since:
+            recent = [attempt for attempt in attempts.values() if attempt.started_at >= since]
+            died = any(attempt.ending in ("died", None) for attempt in recent)
+            for attempt in recent:
+                if attempt.ending == "crashed" and attempt.fingerprint and (died or attempt.fingerprint != "killed"):
                     found.setdefault(attempt.fingerprint, {})[trial] = attempt.host
         return found
 

@@ -87,6 +87,14 @@ def test_crashes_are_grouped_by_fingerprint() -> None:
     assert found.crashes(since=1) == {"F": dict.fromkeys(("t1", "t2"), "elsewhere")}
 
 
+def test_a_trial_given_up_for_deaths_of_before_did_not_crash_since() -> None:
+    verdict = (started(20, "c"), event("finished", 20, outcome="crashed", fingerprint="killed"))
+    found = history(started(1, "a"), event("died", 2), started(3, "b"), event("died", 4), *verdict)
+    assert found.crashes(since=0) == {"killed": {"t": "elsewhere"}}
+    assert found.crashes(since=3) == {"killed": {"t": "elsewhere"}}
+    assert found.crashes(since=10) == {}
+
+
 def test_a_process_is_known_to_live_only_on_this_host() -> None:
     import os
     import socket
