@@ -20,7 +20,7 @@ from small_disk import fill
 
 from sweeps.inflight import place_of
 
-STUDIES = SLEEPING, REAL = [f"{Path(__file__).with_name('chaos_study.py')}:{name}" for name in ("chaos-sleeping", "chaos-real")]
+STUDIES = SLEEPING, REAL = [f"{Path(__file__).with_name('slurm_studies.py')}:{name}" for name in ("chaos-sleeping", "chaos-real")]
 PROFILE = 'partition = "low"\ntime = 10\nsignal = "USR2@60"\ntrials_per_shard = 4\nthrottle = 4\n'
 LOST = '/usr/bin/sbatch "$@" > /dev/null; echo "sbatch: error: Socket timed out on send/recv operation" >&2; exit 1'
 # What SLURM takes to find out that a node is gone (12 s here) and to give its task to another, with room to spare.

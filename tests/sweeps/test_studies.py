@@ -1,5 +1,7 @@
 """The studies that are shipped, and the user's own file."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -162,3 +164,10 @@ def test_a_file_that_is_no_study(tmp_path: Path, text: str, says: str) -> None:
         find(str(path))
     with pytest.raises(UserError, match="no study file"):
         find(str(tmp_path / "missing.py"))
+
+
+def test_a_closed_pipe_is_quiet() -> None:
+    command = f"{sys.executable} -c 'from sweeps.cli import main; main()' studies --json | head -c 10"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.returncode == 0
