@@ -97,16 +97,18 @@ class Chaos:
 
     def calm(self) -> None:
         """No more deaths: the same command until it says that all is done; what was given up is asked for again."""
-        codes: list[int] = []
+        said: list[str] = []
         for _ in range(6):
-            codes.clear()
+            codes: list[int] = []
             for study in STUDIES:
                 for outcome in ("crashed", "timed_out"):
                     odesweep("retry", study, "--outcome", outcome, results=self.results)
-                codes.append(odesweep("run", study, *self.extra, *self.profile, "--wait", results=self.results, **self.environment)[0])
-            if codes == [0, 0]:
+                code, out, err = odesweep("run", study, *self.extra, *self.profile, "--wait", results=self.results, **self.environment)
+                codes.append(code)
+                said.append(f"{study}: {code}\n{out}{err}")
+            if not any(codes):
                 return
-        raise AssertionError(f"not done after six calm rounds: {codes}")
+        raise AssertionError("not done after six calm rounds:\n" + "\n".join(said))
 
     def hits(self) -> dict[str, int]:
         """Way -> how often the attempt it was meant for came to no end of its own."""
