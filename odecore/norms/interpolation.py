@@ -5,12 +5,14 @@ value(t) = sum_m w_m(t) a_m for any grid values a. The weights depend on t and M
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
-from scipy.linalg import cho_factor, cho_solve
+
+# A third of a second to import, at the start of every worker, and few norms use it: imported where it is.
+if TYPE_CHECKING:
+    from scipy.interpolate import CubicSpline
 
 # b of the kernel exp(-(t - t_i)^2 / (2 b^2)) (Zheng 2024, section 5: 0.1 T); the Gaussian process, whose own kernel is not given, has it too.
 LENGTH_SCALE = 0.1
@@ -46,7 +48,9 @@ def cubic_spline(t: float, intervals: int) -> Weights:
 
 
 @lru_cache
-def _spline(intervals: int) -> CubicSpline:
+def _spline(intervals: int) -> "CubicSpline":
+    from scipy.interpolate import CubicSpline
+
     return CubicSpline(_grid(intervals), np.eye(intervals + 1), bc_type="natural")
 
 
@@ -72,6 +76,8 @@ def gaussian_process(t: float, intervals: int) -> Weights:
 @lru_cache
 def _kriging(intervals: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """C^-1 and C^-1 1."""
+    from scipy.linalg import cho_factor, cho_solve
+
     grid = _grid(intervals)
     covariance = _covariance(grid[:, None], grid) + NOISE_VARIANCE * np.eye(len(grid))
     inverse = cho_solve(cho_factor(covariance), np.eye(len(grid)))
