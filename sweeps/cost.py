@@ -89,6 +89,8 @@ class Costs:
 
     _cells: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     _similar: dict[str, list[float]] = field(default_factory=lambda: defaultdict(lambda: [0.0, 0.0]))
+    # What a cell's training takes, and that over its count: asked for by each of its seeds and each of their evaluations.
+    _predicted: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @classmethod
     def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> "Costs":
@@ -104,18 +106,26 @@ class Costs:
 
     def train_seconds(self, spec: TrialSpec, cell_id: str) -> float:
         """Mean of the same cell's runs; else seconds per evaluation of runs with the same model, data and batch size; else the count."""
+        return self._of_cell(spec, cell_id)[0]
+
+    def evaluation_seconds(self, spec: TrialSpec, cell_id: str, evaluation: Evaluation) -> float:
+        """The count, corrected by how far the count is off for the trial's training."""
+        return self._of_cell(spec, cell_id)[1] * counted_evaluation_seconds(spec, evaluation)
+
+    def _of_cell(self, spec: TrialSpec, cell_id: str) -> tuple[float, float]:
+        if cell_id not in self._predicted:
+            counted = counted_train_seconds(spec)
+            seconds = self._measured(spec, cell_id, counted)
+            self._predicted[cell_id] = seconds, seconds / counted if counted else 1.0
+        return self._predicted[cell_id]
+
+    def _measured(self, spec: TrialSpec, cell_id: str, counted: float) -> float:
         if measured := self._cells.get(cell_id):
             return sum(measured) / len(measured)
         seconds, evaluations = self._similar.get(_similarity(spec.model_dump(mode="json")), (0.0, 0.0))
         if evaluations and spec.ode_blocks:
             return seconds / evaluations * iterations(spec) * evaluations_per_solve(spec.solver) * spec.ode_blocks
-        return counted_train_seconds(spec)
-
-    def evaluation_seconds(self, spec: TrialSpec, cell_id: str, evaluation: Evaluation) -> float:
-        """The count, corrected by how far the count is off for the trial's training."""
-        counted = counted_train_seconds(spec)
-        factor = self.train_seconds(spec, cell_id) / counted if counted else 1.0
-        return factor * counted_evaluation_seconds(spec, evaluation)
+        return counted
 
 
 def _similarity(spec: Mapping[str, Any]) -> str:

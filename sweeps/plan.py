@@ -95,6 +95,8 @@ def plan(
 
 def stale(trials: Sequence[PlannedTrial], accepted: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Accepted trial_id -> planned trial_id of the same spec, where only revisions of components differ."""
+    if not accepted:
+        return {}
     planned = {_text(trial.spec): trial.trial_id for trial in trials}
     ids = {trial.trial_id for trial in trials}
     likely = {_glance(trial.spec.model_dump(mode="json")) for trial in trials}
