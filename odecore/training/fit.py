@@ -205,7 +205,8 @@ class Training:
             self.outcome, self.detail = test.outcome, f"on the test split: {test.detail}"
         for also in self.spec.train.also_test:
             scored = self.score_split(also.split, on_batch, also)
-            self._note(self.iteration, {f"accuracy.{also.label}": scored.accuracy, f"loss.{also.label}": scored.loss})
+            numbers = {"accuracy": scored.accuracy, "loss": scored.loss, "evaluate_seconds": scored.seconds}
+            self._note(self.iteration, {f"{name}.{also.label}": number for name, number in numbers.items()})
         row = self._sums.row(self.spec.train.batch_size, self.spec.fidelity.accuracy_divisor)
         row |= {
             "iteration": self.iteration,

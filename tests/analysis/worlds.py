@@ -44,7 +44,8 @@ class World:
 
     def series(self, cell: Cell, run: Run) -> Mapping[str, Sequence[float]]:
         """Numbers by iteration, at equal distances over the training; names as the training records them."""
-        names = [f"{kind}.{one['label']}" for one in json.loads(cell.spec["train_also_test"] or "[]") for kind in ("accuracy", "loss")]
+        labels = [one["label"] for one in json.loads(cell.spec["train_also_test"] or "[]")]
+        names = [f"{kind}.{label}" for label in labels for kind in ("accuracy", "loss", "evaluate_seconds")]
         if (solver := str(cell.spec["solver_name"])).startswith("adapted"):
             names += ["tolerance"] if solver in ("adapted_fehlberg2", "adapted_dopri5") else ["step_size", "steps"]
         return {name: list(np.linspace(0.2, run.accuracy, 6)) for name in names}

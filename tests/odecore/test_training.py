@@ -102,10 +102,12 @@ def test_other_scores_are_series_and_their_time_is_counted() -> None:
     training = run(make({"also_test": also}))
     assert [iteration for iteration, name, _ in training.series if name == "accuracy.train"] == [4, 8, 11]
     last = {name: value for iteration, name, value in training.series if iteration == 11}
-    assert set(last) == {"accuracy.train", "loss.train", "accuracy.few", "loss.few"}
+    assert set(last) == {f"{name}.{label}" for name in ("accuracy", "loss", "evaluate_seconds") for label in ("train", "few")}
     assert last["accuracy.train"] == score(training.model, training.data, "train", batch_size=32).accuracy
     assert last["loss.few"] == pytest.approx(score(training.model, training.data, "train", batch_size=7, limit=7).loss)
     assert sum(row["evaluate_seconds"] for row in training.records) == pytest.approx(training.evaluate_seconds)
+    also_seconds = sum(value for _, name, value in training.series if name.startswith("evaluate_seconds"))
+    assert 0 < also_seconds < training.evaluate_seconds
 
 
 def test_the_largest_gradient_of_a_bias_is_recorded() -> None:
