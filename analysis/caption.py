@@ -19,7 +19,7 @@ def compose(text: str, data: Data, needs: Iterable[str], n: pd.Series) -> str:
 
 
 def interval_text(n: pd.Series) -> str:
-    """How many seeds a number stands for, and which interval its bar is."""
+    """How many seeds a number stands for, and which interval its bar, its band or its ± is."""
     n = n.dropna().loc[lambda counts: counts > 0]
     if not len(n):
         return "No numbers yet: n = 0, no interval."
@@ -28,7 +28,7 @@ def interval_text(n: pd.Series) -> str:
     if largest < 3:
         return f"{seeds} per point: single seeds are shown, no interval."
     singles = "; single seeds where n < 3" if smallest < 3 else ""
-    return f"Mean over seeds, {seeds} per point; bars: {INTERVAL}{singles}."
+    return f"Mean and {INTERVAL}, {seeds} per point{singles}."
 
 
 def scale_text(data: Data) -> str:

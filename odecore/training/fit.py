@@ -28,8 +28,7 @@ from odecore.training.streams import generator
 # Called after every step and every evaluated batch; a true answer to a step asks the loop to stop there.
 AfterStep = Callable[["Training"], bool]
 
-# What a resume takes over as it is. Random streams are keyed by epoch or iteration and the learning rate is a function of them: the position is
-# their state.
+# What a resume takes over as it is. Random streams are keyed by epoch or iteration, and so is the learning rate: the position is their state.
 _PLAIN_STATE = (
     *("iteration", "records", "series", "recent_evaluations", "last_loss"),
     *("train_seconds", "evaluate_seconds", "evaluations_forward", "evaluations_backward"),

@@ -209,5 +209,5 @@ def test_labels_are_written_as_plans_write_them(value: Any, text: str) -> None:
 
 def test_caption_says_everything(data: Data) -> None:
     text = compose("A figure.", data, ("runs",), pd.Series([3, 4]))
-    assert text.startswith("A figure. Mean over seeds, n = 3 to 4 per point")
+    assert text.startswith("A figure. Mean and 95 % Student t interval over seeds, n = 3 to 4 per point")
     assert "Plan paper/main@paper: Paper scale. Not averaged: 2 diverged. Missing: 1 of 8 trials." in text

@@ -36,7 +36,7 @@ def test_figures_of_a_complete_plan(complete: Path, tmp_path: Path, monkeypatch:
     assert sorted(path.name for path in tmp_path.iterdir()) == FILES
     assert "ott2021/figure4: " in capsys.readouterr().out
     caption = (tmp_path / "ott2021_figure4-demo.txt").read_text()
-    assert "n = 3 per point; bars: 95 % Student t interval over seeds. Plan demo@demo: Demo scale." in caption
+    assert "Mean and 95 % Student t interval over seeds, n = 3 per point. Plan demo@demo: Demo scale." in caption
 
 
 def test_table_is_written_and_printed(complete: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
