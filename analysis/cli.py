@@ -10,7 +10,7 @@ import typer
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 Target = Annotated[str | None, typer.Argument(metavar="PAPER[/NAME]", help="One paper, or one figure or table of it; all when left out.")]
-ResultsFolder = Annotated[Path, typer.Option("--results", help="Folder that odesweep wrote to.")]
+ResultsFolder = Annotated[Path, typer.Option("--results", envvar="ODESWEEP_RESULTS", help="Folder that odesweep wrote to.")]
 OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the files made.")]
 ClaimTarget = Annotated[str | None, typer.Argument(metavar="PAPER[/KEY]", help="The claims of one paper, or one claim; all when left out.")]
 ScaleName = Annotated[str | None, typer.Option("--scale", help="Scale to read: paper, small or smoke; otherwise the first of these that is there.")]

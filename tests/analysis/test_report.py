@@ -54,6 +54,14 @@ def test_check_of_a_complete_plan(complete: Path, monkeypatch: pytest.MonkeyPatc
     assert all("left out" in line for line in lines if line not in drawn)
 
 
+def test_the_folder_that_odesweep_is_told_by_the_environment(
+    complete: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ODESWEEP_RESULTS", str(complete))
+    assert report(monkeypatch, "check", "ott2021/figure4", "--plan", "demo") == 0
+    assert "complete, 9 trials" in capsys.readouterr().out
+
+
 def test_check_lists_exactly_the_missing_cell_and_its_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
