@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-# A third of a second to import, at the start of every worker, and few norms use it: imported where it is.
+# A third of a second to import, at the start of every worker, and few norms use it: imported by those that do.
 if TYPE_CHECKING:
     from scipy.interpolate import CubicSpline
 
