@@ -34,14 +34,39 @@ def draw_bars(
     width = 0.8 / len(inner)
     for index, name in enumerate(inner):
         rows = numbers.loc[numbers[within].astype(str) == name] if within else numbers
-        at = np.array([places[str(one)] for one in rows[x]]) + (index - (len(inner) - 1) / 2) * width
+        at = (
+            np.array([places[str(one)] for one in rows[x]]) + (index - (len(inner) - 1) / 2) * width
+        )
         colour = (colours or {}).get(name, PLAIN_COLOUR)
-        ax.bar(at, rows["mean"].fillna(0.0), width=0.92 * width, color=colour, alpha=0.85, label=words.get(str(name), str(name)) if within else "_")
-        values_with_bars(ax, rows.assign(place=at), "place", ecolor="black", color="black", marker=".", markersize=2)
+        ax.bar(
+            at,
+            rows["mean"].fillna(0.0),
+            width=0.92 * width,
+            color=colour,
+            alpha=0.85,
+            label=words.get(str(name), str(name)) if within else "_",
+        )
+        values_with_bars(
+            ax,
+            rows.assign(place=at),
+            "place",
+            ecolor="black",
+            color="black",
+            marker=".",
+            markersize=2,
+        )
         for place, row in zip(at, rows.to_dict("records"), strict=True):
             if not row["n"]:
                 mark = "x" if row["failed"] else "_"
-                ax.plot([place], [0.03], linestyle="none", marker=mark, color=colour, clip_on=False, transform=ax.get_xaxis_transform())
+                ax.plot(
+                    [place],
+                    [0.03],
+                    linestyle="none",
+                    marker=mark,
+                    color=colour,
+                    clip_on=False,
+                    transform=ax.get_xaxis_transform(),
+                )
         if published is not None:
             ax.plot(at, rows[published], **PUBLISHED, label="published" if index == 0 else "_")
     ax.set_xticks(list(places.values()), [words.get(str(name), str(name)) for name in places])
@@ -57,4 +82,8 @@ def draw_points(ax: "Axes", numbers: pd.DataFrame, x: str, **look: Any) -> None:
 
 def draw_published(ax: "Axes", x: Any, y: Any, label: str = "published", **look: Any) -> None:
     """Published points: open black diamonds everywhere, so that nobody takes them for ours."""
-    ax.plot(np.asarray(x, dtype=float), np.asarray(y, dtype=float), **{**PUBLISHED, "label": label, **look})
+    ax.plot(
+        np.asarray(x, dtype=float),
+        np.asarray(y, dtype=float),
+        **{**PUBLISHED, "label": label, **look},
+    )

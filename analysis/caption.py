@@ -14,7 +14,13 @@ MAX_NAMED = 4
 def compose(text: str, data: Data, needs: Iterable[str], n: pd.Series) -> str:
     """The figure's own text followed by what every caption must say. n: seeds behind each number drawn."""
     needs = tuple(needs)
-    parts = [" ".join(text.split()), interval_text(n), scale_text(data), failures_text(data, needs), missing_text(data, needs)]
+    parts = [
+        " ".join(text.split()),
+        interval_text(n),
+        scale_text(data),
+        failures_text(data, needs),
+        missing_text(data, needs),
+    ]
     return " ".join(part for part in parts if part)
 
 
@@ -51,7 +57,11 @@ def _plan_text(plan: Plan) -> str:
 def failures_text(data: Data, needs: Iterable[str]) -> str:
     """Counts of runs that ended in a scientific failure; they are never averaged."""
     counts = data.failures(needs)
-    return "Not averaged: " + ", ".join(f"{n} {outcome}" for outcome, n in counts.items()) + "." if counts else ""
+    return (
+        "Not averaged: " + ", ".join(f"{n} {outcome}" for outcome, n in counts.items()) + "."
+        if counts
+        else ""
+    )
 
 
 def missing_text(data: Data, needs: Iterable[str]) -> str:
@@ -66,5 +76,7 @@ def missing_text(data: Data, needs: Iterable[str]) -> str:
         elif table == "evaluations":
             parts.append(f"{n} of {len(data.planned(str(kind)))} evaluations{of}")
         else:
-            parts.append(f"{n} probes ({table.removeprefix('probe_')}{': ' + grid if grid else ''})")
+            parts.append(
+                f"{n} probes ({table.removeprefix('probe_')}{': ' + grid if grid else ''})"
+            )
     return f"Missing: {', '.join(parts)}." if parts else ""

@@ -20,17 +20,34 @@ def planned_rows(data: Data, need: str, *columns: str) -> pd.DataFrame:
     need: "runs", "evaluations" or "evaluations:<grid>". outcome: "missing" without a row; an evaluation of a run that failed has the run's.
     columns: of the table that `need` names; `run.<column>` of the run.
     """
-    about = data.trials.filter([*KEY, "seed", *(name for name in data.trials.columns if name.startswith(AXIS))])
+    about = data.trials.filter(
+        [*KEY, "seed", *(name for name in data.trials.columns if name.startswith(AXIS))]
+    )
     own = [name for name in columns if not name.startswith("run.")]
     if need == "runs":
         rows = about.merge(data.runs.filter([*KEY, "outcome", *own]), on=KEY, how="left")
         return rows.assign(outcome=rows["outcome"].astype(object).fillna(MISSING))
     rows = data.planned(need).drop(columns="axes").merge(about, on=KEY)
-    rows = rows.merge(data.evaluations.filter([*KEY, "eval_id", "outcome", *own]), on=[*KEY, "eval_id"], how="left")
-    run = data.runs.filter([*KEY, "outcome", *(name.removeprefix("run.") for name in columns if name not in own)])
-    rows = rows.merge(run.rename(columns={name: f"run.{name}" for name in run.columns if name not in KEY}), on=KEY, how="left")
+    rows = rows.merge(
+        data.evaluations.filter([*KEY, "eval_id", "outcome", *own]),
+        on=[*KEY, "eval_id"],
+        how="left",
+    )
+    run = data.runs.filter(
+        [*KEY, "outcome", *(name.removeprefix("run.") for name in columns if name not in own)]
+    )
+    rows = rows.merge(
+        run.rename(columns={name: f"run.{name}" for name in run.columns if name not in KEY}),
+        on=KEY,
+        how="left",
+    )
     failed = rows["run.outcome"].where(rows["run.outcome"] != COMPLETED)
-    return rows.assign(outcome=rows["outcome"].astype(object).where(rows["outcome"].notna(), failed).fillna(MISSING)).drop(columns="run.outcome")
+    return rows.assign(
+        outcome=rows["outcome"]
+        .astype(object)
+        .where(rows["outcome"].notna(), failed)
+        .fillna(MISSING)
+    ).drop(columns="run.outcome")
 
 
 def cells(rows: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
@@ -40,24 +57,43 @@ def cells(rows: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
     """
     by = list(by)
     one_per_seed(rows, by)
-    counts = rows.assign(planned=1, failed=~rows["outcome"].isin([COMPLETED, MISSING]), missing=rows["outcome"] == MISSING)
+    counts = rows.assign(
+        planned=1,
+        failed=~rows["outcome"].isin([COMPLETED, MISSING]),
+        missing=rows["outcome"] == MISSING,
+    )
     counted = pd.DataFrame(counts.groupby(by, sort=False)[COUNTS].sum()).reset_index()
     numbers = summarise(rows.loc[rows["outcome"] == COMPLETED].astype({value: float}), by, value)
     joined = counted.merge(numbers, on=by, how="left")
-    return joined.assign(n=joined["n"].fillna(0).astype(int)).astype(dict.fromkeys(STATISTICS[1:], float))
+    return joined.assign(n=joined["n"].fillna(0).astype(int)).astype(
+        dict.fromkeys(STATISTICS[1:], float)
+    )
 
 
-def difference(first: pd.DataFrame, second: pd.DataFrame, value: str, apart: Sequence[str] = ()) -> pd.DataFrame:
+def difference(
+    first: pd.DataFrame, second: pd.DataFrame, value: str, apart: Sequence[str] = ()
+) -> pd.DataFrame:
     """`value` of `first` minus that of `second`, paired: rows of the same study, seed and axes, but for those `apart` on which the two differ.
 
     first, second: as of `planned_rows`. The result has study, seed, the shared axes, outcome (completed where both are) and `value`.
     """
-    axes = [name for name in first.columns if name.startswith(AXIS) and name in second and name not in apart]
+    axes = [
+        name
+        for name in first.columns
+        if name.startswith(AXIS) and name in second and name not in apart
+    ]
     on = [*(name for name in ("study", "seed") if name not in apart), *axes]
-    both = first.filter([*on, "outcome", value]).merge(second.filter([*on, "outcome", value]), on=on, suffixes=("", "_second"))
+    both = first.filter([*on, "outcome", value]).merge(
+        second.filter([*on, "outcome", value]), on=on, suffixes=("", "_second")
+    )
     failed = both["outcome_second"].where(both["outcome"].isin([COMPLETED]), both["outcome"])
-    outcome = failed.where((both["outcome"] != MISSING) & (both["outcome_second"] != MISSING), MISSING)
-    return both.assign(outcome=outcome, **{value: both[value].astype(float) - both[f"{value}_second"].astype(float)}).filter([*on, "outcome", value])
+    outcome = failed.where(
+        (both["outcome"] != MISSING) & (both["outcome_second"] != MISSING), MISSING
+    )
+    return both.assign(
+        outcome=outcome,
+        **{value: both[value].astype(float) - both[f"{value}_second"].astype(float)},
+    ).filter([*on, "outcome", value])
 
 
 def one_per_seed(rows: pd.DataFrame, by: list[str]) -> None:
@@ -67,9 +103,17 @@ def one_per_seed(rows: pd.DataFrame, by: list[str]) -> None:
         return
     first = twice.iloc[0]
     alike = twice.loc[(twice.filter([*by, "seed"]) == first.filter([*by, "seed"])).all(axis=1)]
-    others = [name for name in alike.columns if (name.startswith((AXIS, TEST)) or name == "study") and name not in by and alike[name].nunique() > 1]
+    others = [
+        name
+        for name in alike.columns
+        if (name.startswith((AXIS, TEST)) or name == "study")
+        and name not in by
+        and alike[name].nunique() > 1
+    ]
     place = ", ".join(f"{name}={first[name]}" for name in by)
-    raise ReportError(f"several trials of one seed at {place}: this would average over {', '.join(others) or 'trials that differ in no axis'}")
+    raise ReportError(
+        f"several trials of one seed at {place}: this would average over {', '.join(others) or 'trials that differ in no axis'}"
+    )
 
 
 def interval(row: Any, decimals: int = 3) -> str:

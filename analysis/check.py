@@ -20,13 +20,21 @@ MAX_LISTED = 12
 
 def names(kind: str) -> list[str]:
     """All names of a kind, FIGURES or TABLES, as `paper/name`, in the papers' order."""
-    return [f"{paper}/{name}" for paper in PAPERS for name in getattr(import_module(f"analysis.{paper}"), kind)]
+    return [
+        f"{paper}/{name}"
+        for paper in PAPERS
+        for name in getattr(import_module(f"analysis.{paper}"), kind)
+    ]
 
 
 def select(target: str | None, *kinds: str) -> list[str]:
     """Names of these kinds that `target` means: None all, a paper its own, `paper/name` one. Raises ReportError that lists the valid ones."""
     valid = [name for kind in kinds for name in names(kind)]
-    chosen = [name for name in valid if target is None or name == target or name.partition("/")[0] == target]
+    chosen = [
+        name
+        for name in valid
+        if target is None or name == target or name.partition("/")[0] == target
+    ]
     if not chosen:
         words = " or ".join(kind.lower()[:-1] for kind in kinds)
         papers = [paper for paper in PAPERS if any(name.startswith(f"{paper}/") for name in valid)]
@@ -73,7 +81,9 @@ def examine(data: "Data", needs: tuple[str, ...]) -> Finding:
 
 def _cell(row: dict[Any, Any], studies: bool) -> str:
     study = f"{row['study']} " if studies else ""
-    return f"{row['kind']}: {study}{row['axes']} seed={row['seed']}" + (f", {row['what']}" if row["what"] else "")
+    return f"{row['kind']}: {study}{row['axes']} seed={row['seed']}" + (
+        f", {row['what']}" if row["what"] else ""
+    )
 
 
 def filling_commands(data: "Data", missing: "pd.DataFrame") -> list[str]:
@@ -86,7 +96,11 @@ def filling_commands(data: "Data", missing: "pd.DataFrame") -> list[str]:
         # A trial's own command ends with the values of its axes and its seed.
         head = words[: len(words) - len(axes) - 1]
         command = shlex.join([*head, *restriction(trials, rows), "--results", data.results])
-        commands.append(command if "trial" in set(rows["kind"]) else command.replace("odesweep run ", "odesweep evaluate ", 1))
+        commands.append(
+            command
+            if "trial" in set(rows["kind"])
+            else command.replace("odesweep run ", "odesweep evaluate ", 1)
+        )
     return commands
 
 
@@ -95,11 +109,23 @@ def restriction(trials: "pd.DataFrame", wanted: "pd.DataFrame") -> list[str]:
     words = []
     for axis in _axes(wanted):
         there, chosen = (list(dict.fromkeys(rows[f"axis.{axis}"])) for rows in (trials, wanted))
-        if "" not in chosen and not any("," in value for value in chosen) and len(chosen) < len(there):
+        if (
+            "" not in chosen
+            and not any("," in value for value in chosen)
+            and len(chosen) < len(there)
+        ):
             words.append(f"{axis}={','.join(chosen)}")
     seeds = sorted(set(wanted["seed"]))
-    return [*words, f"seed={','.join(map(str, seeds))}"] if len(seeds) < len(set(trials["seed"])) else words
+    return (
+        [*words, f"seed={','.join(map(str, seeds))}"]
+        if len(seeds) < len(set(trials["seed"]))
+        else words
+    )
 
 
 def _axes(rows: "pd.DataFrame") -> list[str]:
-    return [name.removeprefix("axis.") for name in rows.columns if name.startswith("axis.") and set(rows[name]) != {""}]
+    return [
+        name.removeprefix("axis.")
+        for name in rows.columns
+        if name.startswith("axis.") and set(rows[name]) != {""}
+    ]

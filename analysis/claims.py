@@ -90,14 +90,28 @@ class Claim:
         """What makes all the rows it needs, one command for each study."""
         import shlex
 
-        axes = {axis: value if isinstance(value, tuple) else (value,) for axis, value in self.where.items()} if len(self.studies) == 1 else {}
+        axes = (
+            {
+                axis: value if isinstance(value, tuple) else (value,)
+                for axis, value in self.where.items()
+            }
+            if len(self.studies) == 1
+            else {}
+        )
         words = [f"{axis}={','.join(map(label, values))}" for axis, values in axes.items()]
-        return [shlex.join(["odesweep", "run", study, "--scale", self.scale, *words]) for study in self.studies]
+        return [
+            shlex.join(["odesweep", "run", study, "--scale", self.scale, *words])
+            for study in self.studies
+        ]
 
 
 def all_claims() -> list[Claim]:
     """Every paper's CLAIMS, in the papers' order."""
-    modules = [import_module(f"analysis.{paper}.claims") for paper in PAPERS if find_spec(f"analysis.{paper}.claims")]
+    modules = [
+        import_module(f"analysis.{paper}.claims")
+        for paper in PAPERS
+        if find_spec(f"analysis.{paper}.claims")
+    ]
     return [claim for module in modules for claim in module.CLAIMS]
 
 
@@ -107,5 +121,7 @@ def select(target: str | None) -> list[Claim]:
     chosen = [claim for claim in valid if target is None or target in (claim.name, claim.paper)]
     if not chosen and (target is not None or valid):
         papers = dict.fromkeys(claim.paper for claim in valid)
-        raise ReportError(f"no claim {target!r}; choose from {', '.join([*papers, *(claim.name for claim in valid)])}")
+        raise ReportError(
+            f"no claim {target!r}; choose from {', '.join([*papers, *(claim.name for claim in valid)])}"
+        )
     return chosen

@@ -9,12 +9,37 @@ import typer
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
-Target = Annotated[str | None, typer.Argument(metavar="PAPER[/NAME]", help="One paper, or one figure or table of it; all when left out.")]
-ResultsFolder = Annotated[Path, typer.Option("--results", envvar="ODESWEEP_RESULTS", help="Folder that odesweep wrote to.")]
+Target = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="PAPER[/NAME]", help="One paper, or one figure or table of it; all when left out."
+    ),
+]
+ResultsFolder = Annotated[
+    Path,
+    typer.Option("--results", envvar="ODESWEEP_RESULTS", help="Folder that odesweep wrote to."),
+]
 OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the files made.")]
-ClaimTarget = Annotated[str | None, typer.Argument(metavar="PAPER[/KEY]", help="The claims of one paper, or one claim; all when left out.")]
-ScaleName = Annotated[str | None, typer.Option("--scale", help="Scale to read: paper, small or smoke; otherwise the first of these that is there.")]
-PlanName = Annotated[str | None, typer.Option("--plan", help="Saved plan to read, such as demo or demo@demo; otherwise each figure's own study.")]
+ClaimTarget = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="PAPER[/KEY]", help="The claims of one paper, or one claim; all when left out."
+    ),
+]
+ScaleName = Annotated[
+    str | None,
+    typer.Option(
+        "--scale",
+        help="Scale to read: paper, small or smoke; otherwise the first of these that is there.",
+    ),
+]
+PlanName = Annotated[
+    str | None,
+    typer.Option(
+        "--plan",
+        help="Saved plan to read, such as demo or demo@demo; otherwise each figure's own study.",
+    ),
+]
 
 
 @app.callback()
@@ -24,7 +49,11 @@ def odereport() -> None:
 
 @app.command()
 def figures(
-    target: Target = None, results: ResultsFolder = Path("results"), out: OutFolder = Path("figures"), plan: PlanName = None, scale: ScaleName = None
+    target: Target = None,
+    results: ResultsFolder = Path("results"),
+    out: OutFolder = Path("figures"),
+    plan: PlanName = None,
+    scale: ScaleName = None,
 ) -> None:
     """Draw figures: PNG, PDF, CSV of the numbers, caption."""
     from analysis import make
@@ -34,7 +63,11 @@ def figures(
 
 @app.command()
 def tables(
-    target: Target = None, results: ResultsFolder = Path("results"), out: OutFolder = Path("figures"), plan: PlanName = None, scale: ScaleName = None
+    target: Target = None,
+    results: ResultsFolder = Path("results"),
+    out: OutFolder = Path("figures"),
+    plan: PlanName = None,
+    scale: ScaleName = None,
 ) -> None:
     """Write tables as CSV and Markdown, and print them."""
     from analysis import make
@@ -43,7 +76,12 @@ def tables(
 
 
 @app.command()
-def check(target: Target = None, results: ResultsFolder = Path("results"), plan: PlanName = None, scale: ScaleName = None) -> None:
+def check(
+    target: Target = None,
+    results: ResultsFolder = Path("results"),
+    plan: PlanName = None,
+    scale: ScaleName = None,
+) -> None:
     """Say for each figure and table what is missing and which command fills it."""
     from analysis import make
 
@@ -66,7 +104,11 @@ def claims(
 
 
 @app.command()
-def report(results: ResultsFolder = Path("results"), out: OutFolder = Path("figures"), scale: ScaleName = None) -> None:
+def report(
+    results: ResultsFolder = Path("results"),
+    out: OutFolder = Path("figures"),
+    scale: ScaleName = None,
+) -> None:
     """Write report.html: verdicts, figures, tables, failures, cost and coverage on one page that needs no network."""
     from analysis import make
     from analysis.report import write_report
@@ -90,14 +132,19 @@ def _exit_code() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        return _stop(f"{error.filename or 'file system'}: {error.strerror or error}; free or repair that place, or give another with --out", 3)
+        return _stop(
+            f"{error.filename or 'file system'}: {error.strerror or error}; free or repair that place, or give another with --out",
+            3,
+        )
     except Exception as error:
         # Errors that a user can do something about carry their exit code: ours, the store's, and typer's, whichever version of click it brings.
         code = getattr(error, "exit_code", None)
         if code is None:
             raise
         words = getattr(error, "format_message", None)
-        return _stop(f"{' '.join(words().split())} (odereport --help)" if words else str(error), code)
+        return _stop(
+            f"{' '.join(words().split())} (odereport --help)" if words else str(error), code
+        )
     return code if isinstance(code, int) else 0
 
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 Look = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
-def over_epochs(data: Data, by: Sequence[str], value: str = "accuracy_test", x: str = "epoch") -> pd.DataFrame:
+def over_epochs(
+    data: Data, by: Sequence[str], value: str = "accuracy_test", x: str = "epoch"
+) -> pd.DataFrame:
     """Rows line = "mean": n, mean, low, high, minimum, maximum of completed runs at each x. Rows line = "failed": one run, its value as `mean`.
 
     A failed run stands at its last value from where it failed to the end of the axis, with carried = True there (Zheng 2024, Figure 1); it is in
@@ -25,23 +27,51 @@ def over_epochs(data: Data, by: Sequence[str], value: str = "accuracy_test", x: 
     by = list(by)
     one_per_seed(data.runs, by)
     rows = data.epochs.dropna(subset=[value])
-    done = summarise_at(rows.loc[rows["run.outcome"] == COMPLETED], by, x, value).assign(line="mean", carried=False)
+    done = summarise_at(rows.loc[rows["run.outcome"] == COMPLETED], by, x, value).assign(
+        line="mean", carried=False
+    )
     end = max((float(place) for place in data.epochs[x]), default=0.0)
     runs = data.runs.loc[data.runs["outcome"] != COMPLETED]
-    failed = [_carried(run, rows.loc[rows["trial_id"] == run["trial_id"]], by, value, x, end) for run in runs.to_dict("records")]
-    columns = [*by, "line", "seed", x, "n", "mean", "low", "high", "minimum", "maximum", "carried", "outcome"]
+    failed = [
+        _carried(run, rows.loc[rows["trial_id"] == run["trial_id"]], by, value, x, end)
+        for run in runs.to_dict("records")
+    ]
+    columns = [
+        *by,
+        "line",
+        "seed",
+        x,
+        "n",
+        "mean",
+        "low",
+        "high",
+        "minimum",
+        "maximum",
+        "carried",
+        "outcome",
+    ]
     parts = [part.dropna(axis="columns", how="all") for part in (done, *failed) if len(part)]
-    return pd.concat(parts, ignore_index=True).reindex(columns=columns) if parts else pd.DataFrame(columns=columns)
+    return (
+        pd.concat(parts, ignore_index=True).reindex(columns=columns)
+        if parts
+        else pd.DataFrame(columns=columns)
+    )
 
 
 def summarise_at(rows: pd.DataFrame, by: Sequence[str], x: str, value: str) -> pd.DataFrame:
     """`summarise` at every x, groups in the order of `rows`; also for series, with x = "iteration", value = "value"."""
     numbers = summarise(rows.astype({value: float}), [*by, x], value)
     order = rows.filter(list(by)).drop_duplicates(ignore_index=True).reset_index(names="place")
-    return numbers.merge(order, on=list(by)).sort_values(["place", x], kind="stable", ignore_index=True).drop(columns="place")
+    return (
+        numbers.merge(order, on=list(by))
+        .sort_values(["place", x], kind="stable", ignore_index=True)
+        .drop(columns="place")
+    )
 
 
-def _carried(run: Mapping[Any, Any], rows: pd.DataFrame, by: list[str], value: str, x: str, end: float) -> pd.DataFrame:
+def _carried(
+    run: Mapping[Any, Any], rows: pd.DataFrame, by: list[str], value: str, x: str, end: float
+) -> pd.DataFrame:
     own = rows.loc[rows["study"] == run["study"]].sort_values(x)
     places, heights = list(own[x].astype(float)), list(own[value].astype(float))
     carried = [False] * len(places)
@@ -49,12 +79,30 @@ def _carried(run: Mapping[Any, Any], rows: pd.DataFrame, by: list[str], value: s
         places, heights, carried = [0.0], [float("nan")], [True]
     else:
         # The last value stands twice: where the line ends solid, and dashed to the end of the axis.
-        places, heights, carried = [*places, places[-1], end], [*heights, heights[-1], heights[-1]], [*carried, True, True]
-    about = {name: run[name] for name in by} | {"seed": run["seed"], "line": "failed", "n": 1, "outcome": run["outcome"]}
-    return pd.DataFrame({x: places, "mean": heights, "minimum": heights, "maximum": heights, "carried": carried}).assign(**about)
+        places, heights, carried = (
+            [*places, places[-1], end],
+            [*heights, heights[-1], heights[-1]],
+            [*carried, True, True],
+        )
+    about = {name: run[name] for name in by} | {
+        "seed": run["seed"],
+        "line": "failed",
+        "n": 1,
+        "outcome": run["outcome"],
+    }
+    return pd.DataFrame(
+        {x: places, "mean": heights, "minimum": heights, "maximum": heights, "carried": carried}
+    ).assign(**about)
 
 
-def draw_curves(ax: "Axes", numbers: pd.DataFrame, by: Sequence[str], look: Look, x: str = "epoch", end_marks: bool = True) -> None:
+def draw_curves(
+    ax: "Axes",
+    numbers: pd.DataFrame,
+    by: Sequence[str],
+    look: Look,
+    x: str = "epoch",
+    end_marks: bool = True,
+) -> None:
     """Means with their bands (both seeds as thin lines where n = 2), failed runs dashed from a cross on, all in the look of their group.
 
     look: the group's values, such as {"axis.norm": "batch"} -> color, label and other properties of lines.
@@ -73,24 +121,53 @@ def draw_curves(ax: "Axes", numbers: pd.DataFrame, by: Sequence[str], look: Look
 def _draw_mean(ax: "Axes", mean: pd.DataFrame, x: str, look: dict[str, Any]) -> None:
     ax.plot(mean[x], mean["mean"], **look)
     places = mean[x].to_numpy(float)
-    ax.fill_between(places, mean["low"].to_numpy(float), mean["high"].to_numpy(float), color=look.get("color"), alpha=0.18, linewidth=0)
+    ax.fill_between(
+        places,
+        mean["low"].to_numpy(float),
+        mean["high"].to_numpy(float),
+        color=look.get("color"),
+        alpha=0.18,
+        linewidth=0,
+    )
     few = mean.loc[mean["n"] == MIN_N_INTERVAL - 1]
     for seed in ("minimum", "maximum"):
-        ax.plot(few[x], few[seed], **{**look, "label": "_", "linewidth": 0.4, "alpha": 0.6, "marker": ""})
+        ax.plot(
+            few[x],
+            few[seed],
+            **{**look, "label": "_", "linewidth": 0.4, "alpha": 0.6, "marker": ""},
+        )
 
 
-def _draw_failed(ax: "Axes", run: pd.DataFrame, x: str, look: dict[str, Any], end_marks: bool) -> None:
+def _draw_failed(
+    ax: "Axes", run: pd.DataFrame, x: str, look: dict[str, Any], end_marks: bool
+) -> None:
     before, after = run.loc[~run["carried"].astype(bool)], run.loc[run["carried"].astype(bool)]
     label = look.pop("label", "_")
     if len(before):
         ax.plot(before[x], before["mean"], **{**look, "linewidth": 0.6})
     if after["mean"].notna().any():
-        ax.plot(after[x], after["mean"], **{**look, "linestyle": (0, (3, 2)), "linewidth": 0.7}, label=label)
-        place = {"x": [float(after[x].iloc[0])], "y": [float(after["mean"].iloc[0])], "transform": ax.transData}
+        ax.plot(
+            after[x],
+            after["mean"],
+            **{**look, "linestyle": (0, (3, 2)), "linewidth": 0.7},
+            label=label,
+        )
+        place = {
+            "x": [float(after[x].iloc[0])],
+            "y": [float(after["mean"].iloc[0])],
+            "transform": ax.transData,
+        }
     else:
         place = {"x": [0.0], "y": [0.02], "transform": ax.get_xaxis_transform()}
         ax.plot([], [], **look, label=label)
     if end_marks:
         ax.plot(
-            place["x"], place["y"], transform=place["transform"], color=look.get("color"), marker="x", markersize=4, linestyle="none", clip_on=False
+            place["x"],
+            place["y"],
+            transform=place["transform"],
+            color=look.get("color"),
+            marker="x",
+            markersize=4,
+            linestyle="none",
+            clip_on=False,
         )

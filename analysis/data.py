@@ -87,16 +87,33 @@ class Data:
     @cached_property
     def unfinished(self) -> pd.DataFrame:
         """The last attempt of each planned trial that has rows but no accepted one: it crashed, ran out of memory or of time, or was taken back."""
-        rows = self.source.attempts().sort_values(["finished_at", "attempt_id"]).drop_duplicates("trial_id", keep="last")
-        return rows.loc[~rows["trial_id"].isin(self.runs["trial_id"])].merge(self._about, on="trial_id")
+        rows = (
+            self.source.attempts()
+            .sort_values(["finished_at", "attempt_id"])
+            .drop_duplicates("trial_id", keep="last")
+        )
+        return rows.loc[~rows["trial_id"].isin(self.runs["trial_id"])].merge(
+            self._about, on="trial_id"
+        )
 
     @cached_property
     def evaluations(self) -> pd.DataFrame:
         """One row per planned evaluation that has one: its own columns, test.*, axis.*, seed, and every column of its run as `run.<column>`."""
         if self.whole:
             return _of_trials(self.whole.evaluations, self.trials)
-        rows = self.source.evaluations().merge(self.tests, on=["trial_id", "eval_id"]).merge(self._about.drop(columns="axes"), on=KEY)
-        return self.with_run(rows, *(name for name in self.runs.columns if name not in _NOT_CARRIED and not name.startswith(AXIS)))
+        rows = (
+            self.source.evaluations()
+            .merge(self.tests, on=["trial_id", "eval_id"])
+            .merge(self._about.drop(columns="axes"), on=KEY)
+        )
+        return self.with_run(
+            rows,
+            *(
+                name
+                for name in self.runs.columns
+                if name not in _NOT_CARRIED and not name.startswith(AXIS)
+            ),
+        )
 
     @cached_property
     def _probe_rows(self) -> dict[str, pd.DataFrame]:
@@ -122,16 +139,24 @@ class Data:
 
     def with_run(self, rows: pd.DataFrame, *columns: str) -> pd.DataFrame:
         """`rows` (with study and trial_id) and these columns of their runs, called `run.<column>`."""
-        carried = self.runs.filter([*KEY, *columns]).rename(columns={name: RUN + name for name in columns})
+        carried = self.runs.filter([*KEY, *columns]).rename(
+            columns={name: RUN + name for name in columns}
+        )
         return rows.merge(carried, on=KEY)
 
     def where(self, axes: Mapping[str, Any]) -> "Data":
         """Only trials whose axes have these values: axis -> a value or a tuple of values. `study` is an axis as well."""
         trials = self.trials
         for axis, wanted in axes.items():
-            labels = [label(value) for value in (wanted if isinstance(wanted, tuple) else (wanted,))]
+            labels = [
+                label(value) for value in (wanted if isinstance(wanted, tuple) else (wanted,))
+            ]
             trials = trials.loc[trials["study" if axis == "study" else AXIS + axis].isin(labels)]
-        parts = {"trials": trials, "tests": _of_trials(self.tests, trials), "probes": _of_trials(self.probes, trials)}
+        parts = {
+            "trials": trials,
+            "tests": _of_trials(self.tests, trials),
+            "probes": _of_trials(self.probes, trials),
+        }
         return replace(self, **parts, whole=self.whole or self)
 
     def order(self, axis: str) -> list[str]:
@@ -150,26 +175,44 @@ class Data:
 
     @property
     def _about(self) -> pd.DataFrame:
-        return self.trials.filter([*KEY, "seed", "axes", *(name for name in self.trials.columns if name.startswith(AXIS))])
+        return self.trials.filter(
+            [*KEY, "seed", "axes", *(name for name in self.trials.columns if name.startswith(AXIS))]
+        )
 
     def kinds(self) -> set[str]:
         """What these plans ask for, as NEEDS has it: runs, epochs, evaluations, evaluations:<grid>, probe_<name>, probe_<name>:<grid>."""
         found = {"runs", "epochs"}
         pairs = [("evaluations", grids) for grids in self.tests["test.grid"].unique()]
-        pairs += [(f"probe_{name}", grids) for name, grids in self.probes.filter(["name", "test.grid"]).drop_duplicates().itertuples(index=False)]
-        return found.union(*({kind, *(f"{kind}:{grid}" for grid in grids.split(",") if grid)} for kind, grids in pairs))
+        pairs += [
+            (f"probe_{name}", grids)
+            for name, grids in self.probes.filter(["name", "test.grid"])
+            .drop_duplicates()
+            .itertuples(index=False)
+        ]
+        return found.union(
+            *(
+                {kind, *(f"{kind}:{grid}" for grid in grids.split(",") if grid)}
+                for kind, grids in pairs
+            )
+        )
 
     def planned(self, need: str) -> pd.DataFrame:
         """The planned evaluations or probes of one need, or for runs and epochs the trials."""
         kind, _, grid = need.partition(":")
         if kind in ("runs", "epochs"):
             return self.trials
-        rows = self.tests if kind == "evaluations" else self.probes.loc[self.probes["name"] == kind.removeprefix("probe_")]
+        rows = (
+            self.tests
+            if kind == "evaluations"
+            else self.probes.loc[self.probes["name"] == kind.removeprefix("probe_")]
+        )
         return of_grid(rows, grid) if grid else rows
 
     def planned_trials(self, needs: Iterable[str]) -> pd.DataFrame:
         """The plans' trials that a figure with these needs uses."""
-        used = pd.MultiIndex.from_frame(pd.concat([self.planned(need).filter(KEY) for need in needs]))
+        used = pd.MultiIndex.from_frame(
+            pd.concat([self.planned(need).filter(KEY) for need in needs])
+        )
         return self.trials.loc[pd.MultiIndex.from_frame(self.trials.filter(KEY)).isin(used)]
 
     def missing(self, needs: Iterable[str]) -> pd.DataFrame:
@@ -184,11 +227,18 @@ class Data:
             if kind in ("runs", "epochs"):
                 continue
             key = [*KEY, "eval_id" if kind == "evaluations" else "probe_id"]
-            present = self.evaluations if kind == "evaluations" else self.probe(kind.removeprefix("probe_"))
+            present = (
+                self.evaluations
+                if kind == "evaluations"
+                else self.probe(kind.removeprefix("probe_"))
+            )
             cells = _absent(_of_trials(self.planned(need), self.completed), present, key)
             named = cells.filter([*KEY, "axes"]).rename(columns={"axes": "what"}).assign(kind=need)
             parts.append(named.merge(self.trials, on=KEY))
-        return pd.concat([part.filter(["kind", *self.trials.columns, "what"]) for part in parts], ignore_index=True)
+        return pd.concat(
+            [part.filter(["kind", *self.trials.columns, "what"]) for part in parts],
+            ignore_index=True,
+        )
 
     def failures(self, needs: Iterable[str]) -> dict[str, int]:
         """Counts of outcomes other than completed: of the runs that a figure with these needs uses, and of its evaluations."""
@@ -196,7 +246,12 @@ class Data:
         for need in needs:
             if need.startswith("evaluations"):
                 grid = need.partition(":")[2]
-                counts |= {f"evaluations {name}": n for name, n in _failed(self.evaluations_of(grid) if grid else self.evaluations).items()}
+                counts |= {
+                    f"evaluations {name}": n
+                    for name, n in _failed(
+                        self.evaluations_of(grid) if grid else self.evaluations
+                    ).items()
+                }
         return counts
 
 
@@ -219,12 +274,18 @@ def split(rows: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def _failed(rows: pd.DataFrame) -> dict[str, int]:
-    counts = rows.drop_duplicates([name for name in ("trial_id", "eval_id") if name in rows])["outcome"].value_counts()
+    counts = rows.drop_duplicates([name for name in ("trial_id", "eval_id") if name in rows])[
+        "outcome"
+    ].value_counts()
     return {str(name): int(n) for name, n in counts.items() if name != COMPLETED}
 
 
 def _of_trials(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
-    return rows.loc[pd.MultiIndex.from_frame(rows.filter(KEY)).isin(pd.MultiIndex.from_frame(trials.filter(KEY)))]
+    return rows.loc[
+        pd.MultiIndex.from_frame(rows.filter(KEY)).isin(
+            pd.MultiIndex.from_frame(trials.filter(KEY))
+        )
+    ]
 
 
 def _absent(planned: pd.DataFrame, present: pd.DataFrame, key: list[str]) -> pd.DataFrame:

@@ -31,21 +31,46 @@ def mean(rows: pd.DataFrame, value: str, unit: str = "") -> Estimate:
     return Estimate(float(seeds.mean()), *t_interval(seeds), len(seeds), unit)
 
 
-def paired(first: pd.DataFrame, second: pd.DataFrame, value: str, apart: Sequence[str], unit: str = "") -> Estimate:
+def paired(
+    first: pd.DataFrame, second: pd.DataFrame, value: str, apart: Sequence[str], unit: str = ""
+) -> Estimate:
     """Mean over seeds of `value` of `first` minus `second` with the paired t interval; see `cells.difference`. apart: axes on which they differ."""
-    return mean(difference(first, second, value, [name if "." in name and name in first else AXIS + name for name in apart]), value, unit)
+    return mean(
+        difference(
+            first,
+            second,
+            value,
+            [name if "." in name and name in first else AXIS + name for name in apart],
+        ),
+        value,
+        unit,
+    )
 
 
-def order(rows: pd.DataFrame, value: str, axis: str, labels: Sequence[str], unit: str = "") -> dict[str, Estimate]:
+def order(
+    rows: pd.DataFrame, value: str, axis: str, labels: Sequence[str], unit: str = ""
+) -> dict[str, Estimate]:
     """For labels from best to worst: each neighbour's advantage over the next. All above 0 is the whole order, as "better than" is transitive."""
     pairs = pairwise(labels)
-    return {f"{better} - {worse}": paired(at(rows, {axis: better}), at(rows, {axis: worse}), value, [axis], unit) for better, worse in pairs}
+    return {
+        f"{better} - {worse}": paired(
+            at(rows, {axis: better}), at(rows, {axis: worse}), value, [axis], unit
+        )
+        for better, worse in pairs
+    }
 
 
-def best(rows: pd.DataFrame, value: str, axis: str, winner: str, unit: str = "") -> dict[str, Estimate]:
+def best(
+    rows: pd.DataFrame, value: str, axis: str, winner: str, unit: str = ""
+) -> dict[str, Estimate]:
     """The advantage of one label over each other label of the axis."""
     others = [one for one in dict.fromkeys(rows[AXIS + axis]) if one and one != winner]
-    return {f"{winner} - {other}": paired(at(rows, {axis: winner}), at(rows, {axis: other}), value, [axis], unit) for other in others}
+    return {
+        f"{winner} - {other}": paired(
+            at(rows, {axis: winner}), at(rows, {axis: other}), value, [axis], unit
+        )
+        for other in others
+    }
 
 
 def failed_share(rows: pd.DataFrame) -> Estimate:
@@ -56,7 +81,11 @@ def failed_share(rows: pd.DataFrame) -> Estimate:
 
 def share(count: int, n: int, unit: str = "") -> Estimate:
     """`count` of n with its Clopper-Pearson interval."""
-    return Estimate(count / n, *clopper_pearson(count, n), n, unit) if n else NOTHING._replace(unit=unit)
+    return (
+        Estimate(count / n, *clopper_pearson(count, n), n, unit)
+        if n
+        else NOTHING._replace(unit=unit)
+    )
 
 
 def exact(value: float, n: int, unit: str = "") -> Estimate:

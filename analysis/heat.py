@@ -33,8 +33,15 @@ def draw_heat(
     words = dict(labels or {})
     down, across = (list(dict.fromkeys(numbers[name].astype(str))) for name in (rows, columns))
     keyed = {(str(row[rows]), str(row[columns])): row for row in numbers.to_dict("records")}
-    means = pd.DataFrame([[keyed.get((a, b), {}).get("mean", float("nan")) for b in across] for a in down], index=down, columns=across, dtype=float)
-    texts = [[_words(keyed[a, b], decimals) if (a, b) in keyed else "" for b in across] for a in down]
+    means = pd.DataFrame(
+        [[keyed.get((a, b), {}).get("mean", float("nan")) for b in across] for a in down],
+        index=down,
+        columns=across,
+        dtype=float,
+    )
+    texts = [
+        [_words(keyed[a, b], decimals) if (a, b) in keyed else "" for b in across] for a in down
+    ]
     low, high = limits or (_finite(means.min().min(), 0.0), _finite(means.max().max(), 1.0))
     sns.heatmap(
         means, ax=ax, vmin=low, vmax=high, cmap=colours, annot=pd.DataFrame(texts, index=down, columns=across), fmt="", linewidths=0.6, cbar=bar,
@@ -55,18 +62,32 @@ def _draw_empty(ax: "Axes", x: int, y: int, cell: Mapping[Any, Any], text: str) 
 
     failed = cell["failed"] > 0
     look: dict[str, Any] = (
-        {"facecolor": FAILED_COLOUR, "edgecolor": "#B03030", "hatch": "////"} if failed else {"facecolor": MISSING_COLOUR, "edgecolor": "0.75"}
+        {"facecolor": FAILED_COLOUR, "edgecolor": "#B03030", "hatch": "////"}
+        if failed
+        else {"facecolor": MISSING_COLOUR, "edgecolor": "0.75"}
     )
     ax.add_patch(Rectangle((x + 0.03, y + 0.03), 0.94, 0.94, linewidth=0.4, zorder=2, **look))
     box = {"facecolor": look["facecolor"], "edgecolor": "none", "pad": 0.8}
-    ax.text(x + 0.5, y + 0.5, text, ha="center", va="center", fontsize=6, color="0.25", zorder=3, bbox=box)
+    ax.text(
+        x + 0.5,
+        y + 0.5,
+        text,
+        ha="center",
+        va="center",
+        fontsize=6,
+        color="0.25",
+        zorder=3,
+        bbox=box,
+    )
 
 
 def _words(cell: Mapping[Any, Any], decimals: int) -> str:
     failed = f"{cell['failed']:.0f} failed" if cell["failed"] else ""
     if not cell["n"]:
         return failed or "missing"
-    return "\n".join(part for part in (f"{cell['mean']:.{decimals}f}", f"n = {cell['n']:.0f}", failed) if part)
+    return "\n".join(
+        part for part in (f"{cell['mean']:.{decimals}f}", f"n = {cell['n']:.0f}", failed) if part
+    )
 
 
 def _finite(value: float, otherwise: float) -> float:
@@ -82,4 +103,6 @@ def shared_limits(numbers: pd.DataFrame) -> tuple[float, float]:
 def ordered(numbers: pd.DataFrame, column: str, order: Sequence[str]) -> pd.DataFrame:
     """Rows in this order of a column's values, those not named last."""
     place = {name: index for index, name in enumerate(order)}
-    return numbers.sort_values(column, key=lambda values: values.map(lambda one: place.get(one, len(place))), kind="stable")
+    return numbers.sort_values(
+        column, key=lambda values: values.map(lambda one: place.get(one, len(place))), kind="stable"
+    )

@@ -12,14 +12,29 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def values_with_bars(ax: "Axes", rows: pd.DataFrame, x: str, ecolor: Any = None, **look: Any) -> None:
+def values_with_bars(
+    ax: "Axes", rows: pd.DataFrame, x: str, ecolor: Any = None, **look: Any
+) -> None:
     """Means with their intervals at column `x`; below n = 3 the single values instead, which are then `minimum` and `maximum`."""
     few, many = rows.loc[rows["n"] < MIN_N_INTERVAL], rows.loc[rows["n"] >= MIN_N_INTERVAL]
     if len(few):
-        ax.plot(np.tile(few[x], 2), np.concatenate([few["minimum"], few["maximum"]]), linestyle="none", **look)
+        ax.plot(
+            np.tile(few[x], 2),
+            np.concatenate([few["minimum"], few["maximum"]]),
+            linestyle="none",
+            **look,
+        )
     if len(many):
         bars = [many["mean"] - many["low"], many["high"] - many["mean"]]
-        ax.errorbar(many[x], many["mean"], yerr=bars, linestyle="none", elinewidth=0.6, ecolor=ecolor, **look)
+        ax.errorbar(
+            many[x],
+            many["mean"],
+            yerr=bars,
+            linestyle="none",
+            elinewidth=0.6,
+            ecolor=ecolor,
+            **look,
+        )
 
 
 def class_legend(ax: "Axes") -> None:
@@ -27,9 +42,20 @@ def class_legend(ax: "Axes") -> None:
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], linestyle="none", marker="o", markersize=3, color=colour, label=f"class {index}") for index, colour in enumerate(CLASS_COLOURS)
+        Line2D(
+            [], [], linestyle="none", marker="o", markersize=3, color=colour, label=f"class {index}"
+        )
+        for index, colour in enumerate(CLASS_COLOURS)
     ]
-    ax.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=2, borderpad=0, columnspacing=0.8, handletextpad=0.1)
+    ax.legend(
+        handles=handles,
+        loc="lower right",
+        bbox_to_anchor=(1.0, 0.99),
+        ncols=2,
+        borderpad=0,
+        columnspacing=0.8,
+        handletextpad=0.1,
+    )
 
 
 def no_rows(ax: "Axes") -> None:

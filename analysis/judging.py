@@ -41,12 +41,23 @@ def claims(target: str | None, reader: Reader, out: Path, as_json: bool) -> int:
 def _show(found: list[dict[str, Any]]) -> None:
     table = Table("claim", "statement", "verdict", "at reduced scale", "statistic", title="claims")
     for one in found:
-        verdict, reduced = (f"[{STYLES.get(word, 'none')}]{word}[/]" for word in (one["verdict"], one["at_reduced_scale"]))
-        table.add_row(f"{one['paper']}/{one['key']}", one["statement"], verdict, reduced if one["at_reduced_scale"] else "", _statistic(one))
+        verdict, reduced = (
+            f"[{STYLES.get(word, 'none')}]{word}[/]"
+            for word in (one["verdict"], one["at_reduced_scale"])
+        )
+        table.add_row(
+            f"{one['paper']}/{one['key']}",
+            one["statement"],
+            verdict,
+            reduced if one["at_reduced_scale"] else "",
+            _statistic(one),
+        )
     CONSOLE.print(table, markup=True)
     for one in found:
         if one["verdict"] == NOT_ENOUGH:
-            CONSOLE.print(f"{one['paper']}/{one['key']}: missing: {one['missing'] or 'nothing; too few runs completed'}")
+            CONSOLE.print(
+                f"{one['paper']}/{one['key']}: missing: {one['missing'] or 'nothing; too few runs completed'}"
+            )
             CONSOLE.print(f"  fill with: {one['command']}")
     CONSOLE.print(RULE)
 
@@ -65,7 +76,15 @@ def _markdown(found: list[dict[str, Any]]) -> str:
             }
             for one in found
         ],
-        columns=["claim", "statement", "source", "verdict", "at reduced scale", "statistic", "command"],
+        columns=[
+            "claim",
+            "statement",
+            "source",
+            "verdict",
+            "at reduced scale",
+            "statistic",
+            "command",
+        ],
     )
     return f"{markdown(frame)}\n{RULE}\n"
 

@@ -27,7 +27,9 @@ def norm_handles(names: Iterable[str]) -> "list[Line2D]":
 
 def solver_handles(names: Iterable[str]) -> "list[Line2D]":
     """One grey marker per solver."""
-    return [handle(linestyle="none", color="0.35", **solver_look(name)) for name in dict.fromkeys(names)]
+    return [
+        handle(linestyle="none", color="0.35", **solver_look(name)) for name in dict.fromkeys(names)
+    ]
 
 
 def published_handle(label: str = "published") -> "Line2D":
@@ -37,7 +39,14 @@ def published_handle(label: str = "published") -> "Line2D":
 
 def failed_handle() -> "Line2D":
     """The mark of runs that failed."""
-    return handle(color="0.35", linestyle=(0, (3, 2)), linewidth=0.7, marker="x", markersize=4, label="failed: last value")
+    return handle(
+        color="0.35",
+        linestyle=(0, (3, 2)),
+        linewidth=0.7,
+        marker="x",
+        markersize=4,
+        label="failed: last value",
+    )
 
 
 def handle(**look: Any) -> "Line2D":
@@ -47,9 +56,16 @@ def handle(**look: Any) -> "Line2D":
     return Line2D([], [], **look)
 
 
-def legend_below(ax: "Axes", handles: "Iterable[Line2D] | None" = None, columns: int = 6, **more: Any) -> None:
+def legend_below(
+    ax: "Axes", handles: "Iterable[Line2D] | None" = None, columns: int = 6, **more: Any
+) -> None:
     """One legend for the whole figure, beneath all panels; handles: what the axes' own labels say when None."""
-    _figure_legend(ax, handles, "outside lower center", **({"ncols": columns, "columnspacing": 1.0, "handlelength": 1.6} | more))
+    _figure_legend(
+        ax,
+        handles,
+        "outside lower center",
+        **({"ncols": columns, "columnspacing": 1.0, "handlelength": 1.6} | more),
+    )
 
 
 def legend_right(ax: "Axes", handles: "Iterable[Line2D] | None" = None, **more: Any) -> None:
@@ -63,7 +79,14 @@ def _figure_legend(ax: "Axes", handles: "Iterable[Line2D] | None", place: Any, *
     if handles is None:
         labelled: Mapping[str, Any] = {}
         for axes in figure.axes:
-            labelled = {**labelled, **{label: one for one, label in zip(*axes.get_legend_handles_labels(), strict=True) if label not in labelled}}
+            labelled = {
+                **labelled,
+                **{
+                    label: one
+                    for one, label in zip(*axes.get_legend_handles_labels(), strict=True)
+                    if label not in labelled
+                },
+            }
         figure.legend(list(labelled.values()), list(labelled), loc=place, **more)
     else:
         figure.legend(handles=list(handles), loc=place, **more)

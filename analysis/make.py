@@ -18,7 +18,9 @@ from analysis.save import save_figure, save_table
 OK, INCOMPLETE = 0, 1
 
 # Lines are for people and for pipes: never wrapped, never recoloured; tables in a pipe have room for their columns.
-CONSOLE = Console(soft_wrap=True, highlight=False, markup=False, width=None if sys.stdout.isatty() else 200)
+CONSOLE = Console(
+    soft_wrap=True, highlight=False, markup=False, width=None if sys.stdout.isatty() else 200
+)
 
 
 class Reader:
@@ -26,7 +28,9 @@ class Reader:
 
     def __init__(self, results: Path, plan: str | None = None, scale: str | None = None) -> None:
         if plan is not None and scale is not None and "@" in plan:
-            raise ReportError(f"--plan {plan} says its scale already; give --plan {plan.partition('@')[0]} --scale {scale}, or leave out --scale")
+            raise ReportError(
+                f"--plan {plan} says its scale already; give --plan {plan.partition('@')[0]} --scale {scale}, or leave out --scale"
+            )
         self._results = results
         self.plan, self.scale = plan, scale
         self._read: dict[tuple[str | tuple[str, ...], str | None], Data] = {}
@@ -45,14 +49,21 @@ class Reader:
 
     def concerns(self, target: str | None, study: str | tuple[str, ...]) -> bool:
         """Whether a figure of this study is meant: with --plan and without a target only figures that read the plan's study."""
-        return target is not None or self.plan is None or self.plan.partition("@")[0] in ((study,) if isinstance(study, str) else study)
+        return (
+            target is not None
+            or self.plan is None
+            or self.plan.partition("@")[0] in ((study,) if isinstance(study, str) else study)
+        )
 
     def stem(self, name: str, data: Data, out: Path) -> Path:
         """Where the files of `name` go: paper_name, with the scale or the plan behind it when one was named."""
         stem = name.replace("/", "_")
         if self.plan is None:
             return out / (f"{stem}-{self.scale}" if self.scale else stem)
-        named = next((plan for plan in data.plans if plan.study == self.plan.partition("@")[0]), data.plans[0]).name
+        named = next(
+            (plan for plan in data.plans if plan.study == self.plan.partition("@")[0]),
+            data.plans[0],
+        ).name
         study, _, scale = named.partition("@")
         study = study.rpartition("/")[2]
         return out / "-".join([stem, study, *([] if scale in study.split("-") else [scale])])
@@ -66,7 +77,9 @@ def figures(target: str | None, reader: Reader, out: Path) -> int:
         numbers = module.table(data)
         if numbers.empty:
             return None
-        paths = save_figure(module, numbers, module.caption(data, numbers), reader.stem(name, data, out))
+        paths = save_figure(
+            module, numbers, module.caption(data, numbers), reader.stem(name, data, out)
+        )
         return f"{paths[0]} (also {', '.join(path.suffix for path in paths[1:])})"
 
     return _each("FIGURES", target, reader, draw)
@@ -97,15 +110,25 @@ def check(target: str | None, reader: Reader) -> int:
     return _each("FIGURES TABLES", target, reader, None)
 
 
-def _each(kinds: str, target: str | None, reader: Reader, make: Callable[[str, Data], str | None] | None) -> int:
+def _each(
+    kinds: str, target: str | None, reader: Reader, make: Callable[[str, Data], str | None] | None
+) -> int:
     """`make` for every name, or only say what is missing. What the plans have no data for counts as lacking only when it was named."""
     named = target is not None and "/" in target
     chosen = select(target, *kinds.split())
     chosen = [name for name in chosen if reader.concerns(target, table_module(name).STUDY)]
     if not chosen:
-        raise ReportError(f"nothing is drawn from plan {reader.plan} by itself; name the paper whose figures to draw from it, such as ott2021")
+        raise ReportError(
+            f"nothing is drawn from plan {reader.plan} by itself; name the paper whose figures to draw from it, such as ott2021"
+        )
     codes, without_plan = [], {}
-    for name in track(chosen, description=kinds.lower(), console=CONSOLE, transient=True, disable=not CONSOLE.is_terminal):
+    for name in track(
+        chosen,
+        description=kinds.lower(),
+        console=CONSOLE,
+        transient=True,
+        disable=not CONSOLE.is_terminal,
+    ):
         try:
             codes.append(_one(name, reader(table_module(name).STUDY), make, named))
         except NoPlan as reason:
@@ -129,12 +152,17 @@ def _one(name: str, data: Data, make: Callable[[str, Data], str | None] | None, 
         # Only a plan of another study lacks an axis that the figure is about.
         if not str(error.args[0]).startswith("axis."):
             raise
-        CONSOLE.print(f"{name}: left out, {data.names} has no {str(error.args[0]).removeprefix('axis.')} axis")
+        CONSOLE.print(
+            f"{name}: left out, {data.names} has no {str(error.args[0]).removeprefix('axis.')} axis"
+        )
         return INCOMPLETE if named else OK
     if made:
         CONSOLE.print(f"{name}: {made}")
         return OK
-    return max(_say_missing(name, data, module.NEEDS, "nothing to show. " if make else ""), INCOMPLETE if make else OK)
+    return max(
+        _say_missing(name, data, module.NEEDS, "nothing to show. " if make else ""),
+        INCOMPLETE if make else OK,
+    )
 
 
 def _say_missing(name: str, data: Data, needs: tuple[str, ...], what: str) -> int:

@@ -19,7 +19,9 @@ def load(paper: str, name: str) -> dict[str, Any]:
 def values(paper: str, name: str) -> pd.DataFrame:
     """The list `values` of an entry as rows: its keys, value, plus_minus (NaN where none is printed) and source (the entry's if not its own)."""
     entry = load(paper, name)
-    rows = [{"plus_minus": float("nan"), "source": entry["source"]} | value for value in entry["values"]]
+    rows = [
+        {"plus_minus": float("nan"), "source": entry["source"]} | value for value in entry["values"]
+    ]
     return pd.DataFrame(rows)
 
 
@@ -29,23 +31,56 @@ def compare(numbers: pd.DataFrame, known: pd.DataFrame, on: Mapping[str, str]) -
     on: column of `numbers` -> column of `known` (as of `values`), compared as texts. Published values that we have no cell for are rows as well.
     """
     renamed = {theirs: ours for ours, theirs in on.items()}
-    known = known.rename(columns={**renamed, "value": "published", "plus_minus": "published_plus_minus"})
+    known = known.rename(
+        columns={**renamed, "value": "published", "plus_minus": "published_plus_minus"}
+    )
     keys = list(on)
-    known = known.filter([*keys, "published", "published_plus_minus", "source"]).astype(dict.fromkeys(keys, str))
+    known = known.filter([*keys, "published", "published_plus_minus", "source"]).astype(
+        dict.fromkeys(keys, str)
+    )
     joined = numbers.astype(dict.fromkeys(keys, str)).merge(known, on=keys, how="outer", sort=False)
     # An outer merge sorts; ours come first and in their order.
-    order = {key: place for place, key in enumerate(numbers.filter(keys).astype(str).itertuples(index=False, name=None))}
-    places = [order.get(key, len(order)) for key in joined.filter(keys).itertuples(index=False, name=None)]
-    joined = joined.assign(place=places).sort_values("place", kind="stable", ignore_index=True).drop(columns="place")
-    counts = {name: joined[name].fillna(0).astype(int) for name in ("planned", "failed", "missing", "n")}
-    return joined.assign(**counts, difference=joined["mean"] - joined["published"], source=joined["source"].astype(object).fillna(""))
+    order = {
+        key: place
+        for place, key in enumerate(
+            numbers.filter(keys).astype(str).itertuples(index=False, name=None)
+        )
+    }
+    places = [
+        order.get(key, len(order)) for key in joined.filter(keys).itertuples(index=False, name=None)
+    ]
+    joined = (
+        joined.assign(place=places)
+        .sort_values("place", kind="stable", ignore_index=True)
+        .drop(columns="place")
+    )
+    counts = {
+        name: joined[name].fillna(0).astype(int) for name in ("planned", "failed", "missing", "n")
+    }
+    return joined.assign(
+        **counts,
+        difference=joined["mean"] - joined["published"],
+        source=joined["source"].astype(object).fillna(""),
+    )
 
 
-def readable(numbers: pd.DataFrame, columns: Mapping[str, str], decimals: int = 3, labels: Mapping[str, str] | None = None) -> pd.DataFrame:
+def readable(
+    numbers: pd.DataFrame,
+    columns: Mapping[str, str],
+    decimals: int = 3,
+    labels: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
     """What `compare` gave, to print: these columns under new names, then ours, published and difference. labels: text -> what to print for it."""
     shown = [
-        {title: (labels or {}).get(str(row[name]), str(row[name])) for name, title in columns.items()}
-        | {"ours ± 95 % interval (n)": interval(row, decimals), "published": _published(row, decimals), "difference": _signed(row, decimals)}
+        {
+            title: (labels or {}).get(str(row[name]), str(row[name]))
+            for name, title in columns.items()
+        }
+        | {
+            "ours ± 95 % interval (n)": interval(row, decimals),
+            "published": _published(row, decimals),
+            "difference": _signed(row, decimals),
+        }
         for row in numbers.to_dict("records")
     ]
     return pd.DataFrame(shown)
@@ -55,7 +90,9 @@ def _published(row: Mapping[Any, Any], decimals: int) -> str:
     if row["published"] != row["published"]:
         return "-"
     spread = row["published_plus_minus"]
-    return f"{row['published']:.{decimals}f}" + (f" ± {spread:.{decimals}f}" if spread == spread else "")
+    return f"{row['published']:.{decimals}f}" + (
+        f" ± {spread:.{decimals}f}" if spread == spread else ""
+    )
 
 
 def _signed(row: Mapping[Any, Any], decimals: int) -> str:

@@ -30,7 +30,9 @@ class Folder:
         self.path = str(results)
         self._results = store.Results(results)
         if not self._results.path.is_dir():
-            raise ReportError(f"no results folder {results}; give the one that odesweep run wrote to with --results")
+            raise ReportError(
+                f"no results folder {results}; give the one that odesweep run wrote to with --results"
+            )
         self._probes: dict[str, pd.DataFrame] = {}
         self._plans: dict[str, tuple[Plan, list[dict[str, Any]]]] = {}
 
@@ -43,7 +45,10 @@ class Folder:
         """A saved plan and its rows."""
         if name not in self._plans:
             saved = store.read_plan(self._results, name)
-            about = {key: saved.metadata[key] for key in ("study", "scale", "scale_label", "overrides", "title", "question")}
+            about = {
+                key: saved.metadata[key]
+                for key in ("study", "scale", "scale_label", "overrides", "title", "question")
+            }
             self._plans[name] = Plan(name=name, **about), saved.rows()
         return self._plans[name]
 
@@ -53,11 +58,20 @@ class Folder:
 
     @cached_property
     def _runs(self) -> pd.DataFrame:
-        return store.accepted_runs(self._results, [name for name in store.SCHEMAS["runs"].names if name != "epochs"]).to_pandas()
+        return store.accepted_runs(
+            self._results, [name for name in store.SCHEMAS["runs"].names if name != "epochs"]
+        ).to_pandas()
 
     def attempts(self) -> pd.DataFrame:
         """Every attempt that has a row, accepted or not, in short."""
-        names = ["trial_id", "attempt_id", "outcome", "outcome_detail", "fingerprint", "finished_at"]
+        names = [
+            "trial_id",
+            "attempt_id",
+            "outcome",
+            "outcome_detail",
+            "fingerprint",
+            "finished_at",
+        ]
         return store.read_table(self._results, "runs", names).to_pandas()
 
     def epochs(self) -> pd.DataFrame:
@@ -69,7 +83,11 @@ class Folder:
         table = store.accepted_runs(self._results, ["trial_id", "epochs"])
         nested: Any = table["epochs"].combine_chunks()
         rows = pa.Table.from_struct_array(pc.list_flatten(nested)).to_pandas()
-        rows.insert(0, "trial_id", table["trial_id"].take(pc.list_parent_indices(nested)).to_pandas().to_numpy())
+        rows.insert(
+            0,
+            "trial_id",
+            table["trial_id"].take(pc.list_parent_indices(nested)).to_pandas().to_numpy(),
+        )
         return rows
 
     def evaluations(self) -> pd.DataFrame:
@@ -87,7 +105,12 @@ class Folder:
         return self._probes[name]
 
 
-def load(folder: Folder | Path | str, studies: str | Sequence[str], plan: str | None = None, scale: str | None = None) -> Data:
+def load(
+    folder: Folder | Path | str,
+    studies: str | Sequence[str],
+    plan: str | None = None,
+    scale: str | None = None,
+) -> Data:
     """The rows of these studies' plans, or of the plan that `plan` names: `study@scale`, `study@scale+hash` or just a study.
 
     A plan of one of the studies stands in for that one; a plan of another study stands in for all. scale: only plans of that scale.
@@ -103,9 +126,32 @@ def load(folder: Folder | Path | str, studies: str | Sequence[str], plan: str | 
     return Data(
         plans=tuple(plan for plan, _ in chosen),
         results=folder.path,
-        trials=_frame([row for plan, rows in chosen for row in _trials(plan, rows)], *KEY, "cell_id", "seed", "axes", "command", "predicted_seconds"),
-        tests=_frame([row for plan, rows in chosen for row in _items(plan, rows, "evaluations", "eval_id")], *KEY, "eval_id", "axes", *_TESTS),
-        probes=_frame([row for plan, rows in chosen for row in _items(plan, rows, "probes", "probe_id", "name")], *KEY, "probe_id", *_PROBES),
+        trials=_frame(
+            [row for plan, rows in chosen for row in _trials(plan, rows)],
+            *KEY,
+            "cell_id",
+            "seed",
+            "axes",
+            "command",
+            "predicted_seconds",
+        ),
+        tests=_frame(
+            [row for plan, rows in chosen for row in _items(plan, rows, "evaluations", "eval_id")],
+            *KEY,
+            "eval_id",
+            "axes",
+            *_TESTS,
+        ),
+        probes=_frame(
+            [
+                row
+                for plan, rows in chosen
+                for row in _items(plan, rows, "probes", "probe_id", "name")
+            ],
+            *KEY,
+            "probe_id",
+            *_PROBES,
+        ),
         source=folder,
         unplanned=tuple(one for one in wanted if one not in names and one != EVERY_STUDY),
     )
@@ -117,12 +163,21 @@ _PROBES = ["name", "axes", *_TESTS]
 
 def _every(folder: Folder, scale: str | None) -> dict[str, str]:
     """Every study that has a plan -> its plan: of the scale given, else of the first of SCALES that it has, else any."""
-    known = [name for name in folder.plan_names if "+" not in name and scale in (None, name.partition("@")[2])]
+    known = [
+        name
+        for name in folder.plan_names
+        if "+" not in name and scale in (None, name.partition("@")[2])
+    ]
     if not known:
         at_scale = f" at scale {scale}" if scale else ""
-        raise NoPlan(f"no plan of any study{at_scale} in {folder.path}; make one with: odesweep plan STUDY --save --results {folder.path}")
+        raise NoPlan(
+            f"no plan of any study{at_scale} in {folder.path}; make one with: odesweep plan STUDY --save --results {folder.path}"
+        )
     rank = {one: place for place, one in enumerate(reversed(SCALES), 1)}
-    return {name.partition("@")[0]: name for name in sorted(known, key=lambda name: rank.get(name.partition("@")[2], 0))}
+    return {
+        name.partition("@")[0]: name
+        for name in sorted(known, key=lambda name: rank.get(name.partition("@")[2], 0))
+    }
 
 
 def _choose(folder: Folder, wanted: Sequence[str], scale: str | None) -> dict[str, str]:
@@ -130,7 +185,12 @@ def _choose(folder: Folder, wanted: Sequence[str], scale: str | None) -> dict[st
     exact = {one: one for one in wanted if one in folder.plan_names}
     others = [one for one in wanted if one not in exact]
     scales = {
-        one: {name.partition("@")[2]: name for name in folder.plan_names if name.partition("@")[0] == one and "+" not in name} for one in others
+        one: {
+            name.partition("@")[2]: name
+            for name in folder.plan_names
+            if name.partition("@")[0] == one and "+" not in name
+        }
+        for one in others
     }
     for one in (scale,) if scale else SCALES:
         if any(one in known for known in scales.values()):
@@ -140,24 +200,35 @@ def _choose(folder: Folder, wanted: Sequence[str], scale: str | None) -> dict[st
         if scale is None and len(known) == 1:
             found |= {study: next(iter(known.values()))}
         elif scale is None and known:
-            raise ReportError(f"several plans of {study} in {folder.path}; name one with --plan: {', '.join(known.values())}")
+            raise ReportError(
+                f"several plans of {study} in {folder.path}; name one with --plan: {', '.join(known.values())}"
+            )
     if not found:
         what = " or ".join(wanted) + (f" at scale {scale}" if scale else "")
         made_by = f"odesweep plan {wanted[0].partition('@')[0]}{f' --scale {scale}' if scale else ''} --save --results {folder.path}"
-        there = f"; plans here, for --plan: {', '.join(folder.plan_names)}" if folder.plan_names else ""
+        there = (
+            f"; plans here, for --plan: {', '.join(folder.plan_names)}" if folder.plan_names else ""
+        )
         raise NoPlan(f"no plan of {what} in {folder.path}; make it with: {made_by}{there}")
     return found
 
 
 def _trials(plan: Plan, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
-        {"study": plan.study, **row, "axes": _text(row["axes"])} | {AXIS + name: value for name, value in (row["axes"] or {}).items()} for row in rows
+        {"study": plan.study, **row, "axes": _text(row["axes"])}
+        | {AXIS + name: value for name, value in (row["axes"] or {}).items()}
+        for row in rows
     ]
 
 
 def _items(plan: Plan, rows: list[dict[str, Any]], kind: str, *keys: str) -> list[dict[str, Any]]:
     return [
-        {"study": plan.study, "trial_id": row["trial_id"], **{key: item[key] for key in keys}, "axes": _text(item["axes"])}
+        {
+            "study": plan.study,
+            "trial_id": row["trial_id"],
+            **{key: item[key] for key in keys},
+            "axes": _text(item["axes"]),
+        }
         | {TEST + name: value for name, value in (item["axes"] or {}).items()}
         for row in rows
         for item in row[kind] or ()
@@ -169,7 +240,9 @@ def _frame(rows: list[dict[str, Any]], *columns: str) -> pd.DataFrame:
     axes = dict.fromkeys(name for row in rows for name in row if name.startswith(AXIS))
     frame = pd.DataFrame(rows, columns=[*columns, *axes])
     texts = [name for name in frame.columns if name.startswith((AXIS, TEST))]
-    return frame.assign(**{name: frame[name].astype(object).fillna("").astype(str) for name in texts})
+    return frame.assign(
+        **{name: frame[name].astype(object).fillna("").astype(str) for name in texts}
+    )
 
 
 def _text(axes: dict[str, str] | None) -> str:

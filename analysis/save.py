@@ -87,7 +87,15 @@ def compose_figure(module: Figure, numbers: pd.DataFrame, caption: str) -> "MplF
         parts = figure.add_gridspec(2, 1, height_ratios=[panel_height, caption_height])
         above, strip = figure.add_subfigure(parts[0]), figure.add_subfigure(parts[1])
         module.draw(numbers, list(above.subplots(rows, columns, squeeze=False).flat))
-        strip.text(0.05 / width, 0.05 / caption_height, "\n".join(lines), fontsize=CAPTION_POINTS, va="bottom", linespacing=1.2, color="0.2")
+        strip.text(
+            0.05 / width,
+            0.05 / caption_height,
+            "\n".join(lines),
+            fontsize=CAPTION_POINTS,
+            va="bottom",
+            linespacing=1.2,
+            color="0.2",
+        )
     return figure
 
 
@@ -120,7 +128,11 @@ def save_table(numbers: pd.DataFrame, shown: pd.DataFrame, caption: str, stem: P
 
 def markdown(shown: pd.DataFrame) -> str:
     """A Markdown table of a frame of strings."""
-    rows = [list(shown.columns), ["---"] * len(shown.columns), *shown.astype(str).to_numpy().tolist()]
+    rows = [
+        list(shown.columns),
+        ["---"] * len(shown.columns),
+        *shown.astype(str).to_numpy().tolist(),
+    ]
     return "".join("| " + " | ".join(row) + " |\n" for row in rows)
 
 

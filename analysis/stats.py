@@ -13,7 +13,9 @@ from scipy import stats
 
 LEVEL = 0.95
 MIN_N_INTERVAL = 3
-MIN_N_BOOTSTRAP = 20  # the percentile bootstrap covers only 75-84 % at n = 3-5, measured by simulation
+MIN_N_BOOTSTRAP = (
+    20  # the percentile bootstrap covers only 75-84 % at n = 3-5, measured by simulation
+)
 
 
 def t_interval(values: ArrayLike, level: float = LEVEL) -> tuple[float, float]:
@@ -21,23 +23,35 @@ def t_interval(values: ArrayLike, level: float = LEVEL) -> tuple[float, float]:
     sample = np.asarray(values, dtype=float)
     if sample.size < MIN_N_INTERVAL:
         return math.nan, math.nan
-    half = float(stats.t.ppf(0.5 + level / 2, sample.size - 1)) * float(sample.std(ddof=1)) / math.sqrt(sample.size)
+    half = (
+        float(stats.t.ppf(0.5 + level / 2, sample.size - 1))
+        * float(sample.std(ddof=1))
+        / math.sqrt(sample.size)
+    )
     return float(sample.mean()) - half, float(sample.mean()) + half
 
 
-def paired_difference(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -> tuple[float, float, float]:
+def paired_difference(
+    first: ArrayLike, second: ArrayLike, level: float = LEVEL
+) -> tuple[float, float, float]:
     """Mean of first - second with its paired t interval; both (n,), one value per seed in the same order."""
     difference = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
     low, high = t_interval(difference, level)
     return float(difference.mean()), low, high
 
 
-def bootstrap_interval(values: ArrayLike, rng: np.random.Generator, level: float = LEVEL) -> tuple[float, float]:
+def bootstrap_interval(
+    values: ArrayLike, rng: np.random.Generator, level: float = LEVEL
+) -> tuple[float, float]:
     """BCa bootstrap interval of the mean (Efron 1987), resampling `values` (n,). Raises ValueError for n < 20, where it covers too little."""
     sample = np.asarray(values, dtype=float)
     if sample.size < MIN_N_BOOTSTRAP:
-        raise ValueError(f"the bootstrap needs n >= {MIN_N_BOOTSTRAP}, not {sample.size}; use t_interval")
-    interval = stats.bootstrap((sample,), np.mean, confidence_level=level, rng=rng).confidence_interval
+        raise ValueError(
+            f"the bootstrap needs n >= {MIN_N_BOOTSTRAP}, not {sample.size}; use t_interval"
+        )
+    interval = stats.bootstrap(
+        (sample,), np.mean, confidence_level=level, rng=rng
+    ).confidence_interval
     return float(interval.low), float(interval.high)
 
 
@@ -49,9 +63,20 @@ def summarise(frame: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFram
     by = list(by)
     present = frame.dropna(subset=[value])
     per_seed = pd.DataFrame(present.groupby([*by, "seed"])[value].mean()).reset_index()
-    columns = {"n": "size", "mean": "mean", "low": "std", "high": "std", "minimum": "min", "maximum": "max"}
-    numbers = pd.DataFrame(per_seed.groupby(by)[value].agg(["size", "mean", "std", "min", "max"])).reset_index()
-    numbers = numbers.filter([*by]).assign(**{name: numbers[found] for name, found in columns.items()})
+    columns = {
+        "n": "size",
+        "mean": "mean",
+        "low": "std",
+        "high": "std",
+        "minimum": "min",
+        "maximum": "max",
+    }
+    numbers = pd.DataFrame(
+        per_seed.groupby(by)[value].agg(["size", "mean", "std", "min", "max"])
+    ).reset_index()
+    numbers = numbers.filter([*by]).assign(
+        **{name: numbers[found] for name, found in columns.items()}
+    )
     # As `t_interval`, for all groups at once: one call of the quantile for each would take minutes for curves over epochs (measured).
     n = numbers["n"].where(numbers["n"] >= MIN_N_INTERVAL).astype(float)
     half = stats.t.ppf(0.5 + LEVEL / 2, n - 1) * numbers["low"].astype(float) / np.sqrt(n)

@@ -119,7 +119,10 @@ def sequential_colours(count: int) -> list[tuple[float, float, float]]:
     import numpy as np
     from matplotlib import colormaps
 
-    return [tuple(colormaps["viridis"](position)[:3]) for position in np.linspace(0.0, 0.82, max(count, 1))]
+    return [
+        tuple(colormaps["viridis"](position)[:3])
+        for position in np.linspace(0.0, 0.82, max(count, 1))
+    ]
 
 
 def lighter(colour: "ColorType", share: float = 0.45) -> tuple[float, float, float]:

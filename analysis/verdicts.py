@@ -16,7 +16,12 @@ from analysis.data import Data
 from analysis.make import Reader
 from analysis.read import SCALES, NoPlan
 
-REPRODUCED, CONTRADICTED, INCONCLUSIVE, NOT_ENOUGH = "reproduced", "contradicted", "inconclusive", "not enough data"
+REPRODUCED, CONTRADICTED, INCONCLUSIVE, NOT_ENOUGH = (
+    "reproduced",
+    "contradicted",
+    "inconclusive",
+    "not enough data",
+)
 VERDICTS = (REPRODUCED, CONTRADICTED, INCONCLUSIVE, NOT_ENOUGH)
 # Which part decides about several numbers, the first that any has.
 _DECIDES = (CONTRADICTED, NOT_ENOUGH, INCONCLUSIVE, REPRODUCED)
@@ -33,7 +38,14 @@ class Judgement:
 
     def deciding(self, claim: Claim) -> tuple[str, Estimate] | None:
         """The part with the worst verdict, of several the one nearest to the threshold or farthest beyond."""
-        ranked = [(_DECIDES.index(judge_one(one, claim.holds, claim.seeds)), _margin(one, claim.holds), name) for name, one in self.parts.items()]
+        ranked = [
+            (
+                _DECIDES.index(judge_one(one, claim.holds, claim.seeds)),
+                _margin(one, claim.holds),
+                name,
+            )
+            for name, one in self.parts.items()
+        ]
         name = min(ranked)[2] if ranked else None
         return None if name is None else (name, self.parts[name])
 
@@ -63,10 +75,16 @@ def judge_one(estimate: Estimate, holds: Region, seeds: int) -> str:
     if n < seeds or any(number != number for number in (value, low, high)):
         return NOT_ENOUGH
     both = abs(holds.low) != float("inf") and abs(holds.high) != float("inf")
-    inside = (holds.low <= low and high <= holds.high) if both else (holds.low < low and high < holds.high)
+    inside = (
+        (holds.low <= low and high <= holds.high)
+        if both
+        else (holds.low < low and high < holds.high)
+    )
     if inside:
         return REPRODUCED
-    outside = (high < holds.low or low > holds.high) if both else (high <= holds.low or low >= holds.high)
+    outside = (
+        (high < holds.low or low > holds.high) if both else (high <= holds.low or low >= holds.high)
+    )
     return CONTRADICTED if outside else INCONCLUSIVE
 
 
@@ -98,21 +116,42 @@ def weigh(claim: Claim, reader: Reader) -> Verdict:
             reduced = judge(claim, data)
     if full_data is None:
         command = [f"{one} --results {reader.folder.path}" for one in claim.commands]
-        return Verdict(claim, full, reduced, [f"no plan of {study} at scale {claim.scale}" for study in claim.studies], command)
+        return Verdict(
+            claim,
+            full,
+            reduced,
+            [f"no plan of {study} at scale {claim.scale}" for study in claim.studies],
+            command,
+        )
     own = full_data.where(claim.where)
-    commands = [f"odesweep run {study} --scale {claim.scale} --results {reader.folder.path}" for study in full_data.unplanned]
-    return Verdict(claim, full, reduced, examine(own, claim.needs).cells, [*filling_commands(full_data, own.missing(claim.needs)), *commands])
+    commands = [
+        f"odesweep run {study} --scale {claim.scale} --results {reader.folder.path}"
+        for study in full_data.unplanned
+    ]
+    return Verdict(
+        claim,
+        full,
+        reduced,
+        examine(own, claim.needs).cells,
+        [*filling_commands(full_data, own.missing(claim.needs)), *commands],
+    )
 
 
 def _is_full(claim: Claim, data: Data, enough: tuple[str, ...]) -> bool:
     """Whether these rows are at the claim's scale or above: by the plan, by what was trained, and without overrides other than more values."""
-    if any(plan.scale not in enough or any(not one.startswith("+") for one in plan.overrides.split()) for plan in data.plans):
+    if any(
+        plan.scale not in enough or any(not one.startswith("+") for one in plan.overrides.split())
+        for plan in data.plans
+    ):
         return False
     runs = data.where(claim.where).runs
     if "data_source" in runs and "generated" in set(runs["data_source"]):
         return False
     wanted = {"train_epochs": claim.epochs, "train_iterations": claim.iterations}
-    return all(least is None or all(done >= least for done in runs[column]) for column, least in wanted.items())
+    return all(
+        least is None or all(done >= least for done in runs[column])
+        for column, least in wanted.items()
+    )
 
 
 def _margin(estimate: Estimate, holds: Region) -> float:
@@ -162,4 +201,10 @@ def part_text(name: str, one: Estimate) -> str:
 def least_text(claim: Claim) -> str:
     """The least evidence that decides, such as "paper scale, 3 seeds, 128 epochs"."""
     amounts: Mapping[str, int | None] = {"epochs": claim.epochs, "iterations": claim.iterations}
-    return ", ".join([f"{claim.scale} scale", f"{claim.seeds} seeds", *(f"{n:,} {unit}" for unit, n in amounts.items() if n)])
+    return ", ".join(
+        [
+            f"{claim.scale} scale",
+            f"{claim.seeds} seeds",
+            *(f"{n:,} {unit}" for unit, n in amounts.items() if n),
+        ]
+    )

@@ -15,11 +15,18 @@ SHARED = {"__main__", "machine", "process", "slurm"}
 
 def main() -> int:
     """Run the named benchmarks one after another; the exit code."""
-    names = [module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name not in SHARED]
+    names = [
+        module.name
+        for module in pkgutil.iter_modules(benchmarks.__path__)
+        if module.name not in SHARED
+    ]
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description="Speed against peers, side by side. Run on a machine with nothing else to do."
+        prog="python -m benchmarks",
+        description="Speed against peers, side by side. Run on a machine with nothing else to do.",
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(names)}; all if not given")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"which: {', '.join(names)}; all if not given"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the numbers as JSON")
     arguments = parser.parse_args()
     if unknown := [name for name in arguments.names if name not in names]:

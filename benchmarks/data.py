@@ -46,7 +46,10 @@ class PilImages(datasets.CIFAR10):
     """torchvision's data set over given images: its `__getitem__`, one PIL image after another."""
 
     def __init__(self, given: Dataset, transform: Callable[..., Any]) -> None:
-        self.data, self.targets = given.train_x.permute(0, 2, 3, 1).contiguous().numpy(), given.train_y.tolist()
+        self.data, self.targets = (
+            given.train_x.permute(0, 2, 3, 1).contiguous().numpy(),
+            given.train_y.tolist(),
+        )
         self.transform, self.target_transform = transform, None
 
 
@@ -54,15 +57,32 @@ def epochs() -> dict[str, Any]:
     """Seconds per epoch of both."""
     given = random_images()
     normalize = [transforms.ToTensor(), transforms.Normalize(MEAN, DEVIATION)]
-    plain = torch.stack([PilImages(given, transforms.Compose(normalize))[index][0] for index in range(BATCH)])
+    plain = torch.stack(
+        [PilImages(given, transforms.Compose(normalize))[index][0] for index in range(BATCH)]
+    )
     torch.testing.assert_close(given.inputs(given.train_x[:BATCH]), plain, rtol=0, atol=1e-6)
-    augmented = PilImages(given, transforms.Compose([transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip(), *normalize]))
-    sources = {"PIL": _endless(DataLoader(augmented, batch_size=BATCH, shuffle=True)), "odecore": _ours(given)}
-    per_turn = interleaved({name: partial(_take, batches) for name, batches in sources.items()}, ROUNDS)
-    whole = {name: [seconds * IMAGES / (BATCH * BATCHES) for seconds in found] for name, found in per_turn.items()}
+    augmented = PilImages(
+        given,
+        transforms.Compose(
+            [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip(), *normalize]
+        ),
+    )
+    sources = {
+        "PIL": _endless(DataLoader(augmented, batch_size=BATCH, shuffle=True)),
+        "odecore": _ours(given),
+    }
+    per_turn = interleaved(
+        {name: partial(_take, batches) for name, batches in sources.items()}, ROUNDS
+    )
+    whole = {
+        name: [seconds * IMAGES / (BATCH * BATCHES) for seconds in found]
+        for name, found in per_turn.items()
+    }
     theirs, ours = (statistics.median(whole[name]) / IMAGES * 1e6 for name in ("PIL", "odecore"))
     print(f"an epoch of augmented CIFAR-10 batches of {BATCH}, from {BATCHES} of them")
-    print(f"  PIL DataLoader {theirs:.0f} us, odecore {ours:.1f} us an image: {show_ratio(ratio(whole['PIL'], whole['odecore']))}")
+    print(
+        f"  PIL DataLoader {theirs:.0f} us, odecore {ours:.1f} us an image: {show_ratio(ratio(whole['PIL'], whole['odecore']))}"
+    )
     return {"seconds": whole, "ratio": ratio(whole["PIL"], whole["odecore"])}
 
 
@@ -76,7 +96,9 @@ def _ours(given: Dataset) -> Iterator[Tensor]:
     for epoch in range(10**6):
         order = torch.randperm(IMAGES, generator=generator(0, "order", epoch))
         for index, chosen in enumerate(order.split(BATCH)):
-            yield given.training_inputs(given.train_x.index_select(0, chosen), generator(0, "augment", epoch, index))
+            yield given.training_inputs(
+                given.train_x.index_select(0, chosen), generator(0, "augment", epoch, index)
+            )
 
 
 def _take(batches: Iterator[Any]) -> None:
@@ -87,7 +109,10 @@ def _take(batches: Iterator[Any]) -> None:
 def loading(root: Path) -> dict[str, Any]:
     """Seconds to load a whole set: by torchvision, first (which makes the cache), and later; and to the first augmented batch after that."""
     found: dict[str, Any] = {}
-    names: tuple[tuple[ImageName, Callable[[Path], object]], ...] = (("cifar10", _torchvision_cifar10), ("tiny-imagenet-20", _torchvision_folders))
+    names: tuple[tuple[ImageName, Callable[[Path], object]], ...] = (
+        ("cifar10", _torchvision_cifar10),
+        ("tiny-imagenet-20", _torchvision_folders),
+    )
     for name, by_torchvision in names:
         if missing_files(Images(name=name), root):
             print(f"loading {name}: left out, it is not in {root}")
@@ -103,9 +128,18 @@ def loading(root: Path) -> dict[str, Any]:
             seconds = interleaved(variants, 3)
         print(f"loading {name}, both splits")
         for variant in ("first", "later", "later, and a batch"):
-            theirs, ours = (statistics.median(seconds[which]) * 1e3 for which in ("torchvision", variant))
-            print(f"  torchvision {theirs:.0f} ms, odecore {variant} {ours:.3g} ms: {show_ratio(ratio(seconds['torchvision'], seconds[variant]))}")
-        found[name] = {"seconds": seconds, "ratio": {name: ratio(seconds["torchvision"], times) for name, times in seconds.items()}}
+            theirs, ours = (
+                statistics.median(seconds[which]) * 1e3 for which in ("torchvision", variant)
+            )
+            print(
+                f"  torchvision {theirs:.0f} ms, odecore {variant} {ours:.3g} ms: {show_ratio(ratio(seconds['torchvision'], seconds[variant]))}"
+            )
+        found[name] = {
+            "seconds": seconds,
+            "ratio": {
+                name: ratio(seconds["torchvision"], times) for name, times in seconds.items()
+            },
+        }
     return found
 
 
@@ -115,7 +149,9 @@ def _torchvision_cifar10(root: Path) -> list[Tensor]:
 
 
 def _torchvision_folders(root: Path) -> list[np.ndarray]:
-    folders = [datasets.ImageFolder(root / folder) for folder in IMAGE_SETS["tiny-imagenet-20"].files]
+    folders = [
+        datasets.ImageFolder(root / folder) for folder in IMAGE_SETS["tiny-imagenet-20"].files
+    ]
     return [np.stack([np.asarray(image) for image, _ in folder]) for folder in folders]
 
 

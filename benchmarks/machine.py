@@ -19,7 +19,10 @@ def machine_line() -> str:
 
 def _processor() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.partition(": ")[2] for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )
 
 
 def _versions() -> str:
@@ -32,7 +35,9 @@ def _versions() -> str:
     return ", ".join(found)
 
 
-def interleaved(variants: Mapping[str, Callable[[], object]], rounds: int, repetitions: int = 1) -> dict[str, list[float]]:
+def interleaved(
+    variants: Mapping[str, Callable[[], object]], rounds: int, repetitions: int = 1
+) -> dict[str, list[float]]:
     """Seconds per call of every variant in every round, after one round that is not counted.
 
     The variants take turns, so that whatever else the machine does meets all of them; repetitions: calls per turn.

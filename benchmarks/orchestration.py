@@ -40,7 +40,9 @@ LOCAL = {
     "Tune function": Variant(lambda trials: tune(trials), (4, 20), 20),
 }
 ON_SLURM = {
-    "odesweep slurm": Variant(slurm.ours_on_slurm, (FEW, MANY), FEW, tuple(f"submitit, {form}" for form in slurm.FORMS)),
+    "odesweep slurm": Variant(
+        slurm.ours_on_slurm, (FEW, MANY), FEW, tuple(f"submitit, {form}" for form in slurm.FORMS)
+    ),
     "submitit, array": Variant(partial(slurm.submitit, "array"), (40, FEW), FEW),
     "submitit, array, torch": Variant(partial(slurm.submitit, "array, torch"), (16, 48), 48),
     "submitit, one by one": Variant(partial(slurm.submitit, "one by one"), (16, 48), 48),
@@ -49,7 +51,12 @@ ON_SLURM = {
 
 def tune(trials: int) -> Measured:
     """A plain `tune.Tuner` in a fresh folder; raises RuntimeError when not every trial ends."""
-    return measure(trials, "from benchmarks.orchestration import plain_tune; plain_tune()", [str(trials), "FOLDER"], f"{trials} trials, 0 errors")
+    return measure(
+        trials,
+        "from benchmarks.orchestration import plain_tune; plain_tune()",
+        [str(trials), "FOLDER"],
+        f"{trials} trials, 0 errors",
+    )
 
 
 def plain_tune() -> None:
@@ -63,7 +70,12 @@ def plain_tune() -> None:
     def no_op(config: dict[str, Any]) -> None:
         tune.report({"score": float(config["x"])})
 
-    ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, _temp_dir=f"{folder}/ray")
+    ray.init(
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        _temp_dir=f"{folder}/ray",
+    )
     tuner = tune.Tuner(
         no_op,
         param_space={"x": tune.grid_search(list(range(trials)))},
@@ -80,7 +92,9 @@ def main(_argv: list[str]) -> dict[str, Any]:
         if why_not:
             print(f"SLURM's variants are left out: {why_not}", flush=True)
         variants = LOCAL if why_not else LOCAL | ON_SLURM
-        measured: dict[str, dict[int, list[Measured]]] = {name: {n: [] for n in variant.sizes} for name, variant in variants.items()}
+        measured: dict[str, dict[int, list[Measured]]] = {
+            name: {n: [] for n in variant.sizes} for name, variant in variants.items()
+        }
         for _ in range(ROUNDS):
             for name, variant in variants.items():
                 for trials in variant.sizes:
@@ -88,7 +102,9 @@ def main(_argv: list[str]) -> dict[str, Any]:
     return _report(variants, measured)
 
 
-def _report(variants: Mapping[str, Variant], measured: Mapping[str, Mapping[int, list[Measured]]]) -> dict[str, Any]:
+def _report(
+    variants: Mapping[str, Variant], measured: Mapping[str, Mapping[int, list[Measured]]]
+) -> dict[str, Any]:
     print(f"no-op trials, medians of {ROUNDS} rounds, whole processes from nothing to exit")
     found = {name: _numbers(name, variant, measured[name]) for name, variant in variants.items()}
     for name, variant in variants.items():
@@ -96,11 +112,22 @@ def _report(variants: Mapping[str, Variant], measured: Mapping[str, Mapping[int,
         found[name]["ratio"] = {}
         for peer in variant.peers:
             theirs = found[peer]["per_trial"]
-            ratios = {(what, how): ratio(theirs[what]["marginal"], mine[what][how]) for what in mine for how in mine[what]}
-            found[name]["ratio"][peer] = {f"{what}, {how}": one for (what, how), one in ratios.items()}
+            ratios = {
+                (what, how): ratio(theirs[what]["marginal"], mine[what][how])
+                for what in mine
+                for how in mine[what]
+            }
+            found[name]["ratio"][peer] = {
+                f"{what}, {how}": one for (what, how), one in ratios.items()
+            }
             print(f"  one more trial of {peer} / one of {name}")
             for what in mine:
-                print(f"    {what}: " + ", ".join(f"{show_ratio(ratios[what, how])} {words}" for how, words in HOW.items()))
+                print(
+                    f"    {what}: "
+                    + ", ".join(
+                        f"{show_ratio(ratios[what, how])} {words}" for how, words in HOW.items()
+                    )
+                )
     return found
 
 
@@ -109,15 +136,29 @@ def _numbers(name: str, variant: Variant, by_size: Mapping[int, list[Measured]])
     per_trial = {"seconds": _per_trial(variant, by_size, lambda one: one.seconds)}
     if last.cpu_seconds is not None:
         per_trial["CPU seconds"] = _per_trial(variant, by_size, lambda one: one.cpu_seconds or 0.0)
-    print(f"  {name}, {variant.shown} trials: {last.files / last.trials:.2f} files, {last.bytes / last.trials / 1000:.1f} kB a trial", end="")
+    print(
+        f"  {name}, {variant.shown} trials: {last.files / last.trials:.2f} files, {last.bytes / last.trials / 1000:.1f} kB a trial",
+        end="",
+    )
     print(f", {last.sbatch} call{'' if last.sbatch == 1 else 's'} of sbatch" if last.sbatch else "")
     for what, values in per_trial.items():
-        print(f"    {what}: " + ", ".join(f"{statistics.median(values[how]) * 1e3:.4g} ms {how}" for how in HOW))
+        print(
+            f"    {what}: "
+            + ", ".join(f"{statistics.median(values[how]) * 1e3:.4g} ms {how}" for how in HOW)
+        )
     left = {"files": last.files, "bytes": last.bytes, "sbatch": last.sbatch}
     return {"trials": variant.shown, "per_trial": per_trial, **left}
 
 
-def _per_trial(variant: Variant, by_size: Mapping[int, list[Measured]], value: Callable[[Measured], float]) -> dict[str, list[float]]:
+def _per_trial(
+    variant: Variant, by_size: Mapping[int, list[Measured]], value: Callable[[Measured], float]
+) -> dict[str, list[float]]:
     few, many = variant.sizes
-    slopes = [(value(b) - value(a)) / (many - few) for a, b in zip(by_size[few], by_size[many], strict=True)]
-    return {"with start-up": [value(one) / variant.shown for one in by_size[variant.shown]], "marginal": slopes}
+    slopes = [
+        (value(b) - value(a)) / (many - few)
+        for a, b in zip(by_size[few], by_size[many], strict=True)
+    ]
+    return {
+        "with start-up": [value(one) / variant.shown for one in by_size[variant.shown]],
+        "marginal": slopes,
+    }

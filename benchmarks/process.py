@@ -30,7 +30,19 @@ class Measured:
 def ours(executor: str, trials: int, *more: str) -> Measured:
     """`odesweep run idle` in a fresh folder; raises RuntimeError when not every trial completes."""
     command = "from sweeps.cli import main; main()"
-    arguments = ["run", "idle", *NO_OP, OURS_TRIALS[trials], "--executor", executor, *more, "--threads", "1", "--results", "FOLDER/results"]
+    arguments = [
+        "run",
+        "idle",
+        *NO_OP,
+        OURS_TRIALS[trials],
+        "--executor",
+        executor,
+        *more,
+        "--threads",
+        "1",
+        "--results",
+        "FOLDER/results",
+    ]
     return measure(trials, command, arguments, f"{trials} completed")
 
 
@@ -41,7 +53,12 @@ def measure(trials: int, command: str, arguments: list[str], expected: str) -> M
     try:
         start = time.perf_counter()
         done = subprocess.run(
-            [sys.executable, "-c", command, *(argument.replace("FOLDER", str(folder)) for argument in arguments)],
+            [
+                sys.executable,
+                "-c",
+                command,
+                *(argument.replace("FOLDER", str(folder)) for argument in arguments),
+            ],
             capture_output=True,
             text=True,
             env=os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"},
@@ -56,6 +73,8 @@ def measure(trials: int, command: str, arguments: list[str], expected: str) -> M
         left = [path for path in folder.glob("results*/**/*") if path.is_file()]
         # Submitit, ours and the peer's, writes one such script for each call of sbatch.
         sbatch = sum(path.name.endswith("_submission.sh") for path in left)
-        return Measured(trials, seconds, len(left), sum(path.stat().st_size for path in left), sbatch)
+        return Measured(
+            trials, seconds, len(left), sum(path.stat().st_size for path in left), sbatch
+        )
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -40,7 +40,11 @@ def devcluster() -> Iterator[str | None]:
     try:
         os.environ["SLURM_CONF"] = _devcluster("env").stdout.strip().partition("=")[2]
         # One that somebody else started need not know this user.
-        tried = subprocess.run(["sbatch", "--test-only", "--partition=low", "--wrap=true"], capture_output=True, text=True)
+        tried = subprocess.run(
+            ["sbatch", "--test-only", "--partition=low", "--wrap=true"],
+            capture_output=True,
+            text=True,
+        )
         yield _first_line(tried) if tried.returncode else None
     finally:
         os.environ.pop("SLURM_CONF", None)
@@ -125,7 +129,11 @@ def _ticks_on_hosts() -> int:
         # Each host's first process carries these; it collects its orphans, and their time.
         if b"devcluster-host" in words and folder in words:
             hosts.add(int(process.name))
-    return sum(sum(map(int, found[TICKS])) for pid, found in fields.items() if _descends(pid, hosts, fields))
+    return sum(
+        sum(map(int, found[TICKS]))
+        for pid, found in fields.items()
+        if _descends(pid, hosts, fields)
+    )
 
 
 def _descends(pid: int, hosts: set[int], fields: dict[int, list[str]]) -> bool:

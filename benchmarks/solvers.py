@@ -68,10 +68,15 @@ def solve_ours(f: VectorField, x0: Tensor) -> Tensor:
 
 def solve_theirs(f: VectorField, x0: Tensor) -> Tensor:
     """The loop of torchdiffeq, by back-propagation as ours."""
-    return odeint(f, x0, TIMES, rtol=TOLERANCE, atol=TOLERANCE, method="dopri5", options=ONTO_END)[-1]
+    return odeint(f, x0, TIMES, rtol=TOLERANCE, atol=TOLERANCE, method="dopri5", options=ONTO_END)[
+        -1
+    ]
 
 
-SIDES: dict[str, Callable[[VectorField, Tensor], Tensor]] = {"torchdiffeq": solve_theirs, "odecore": solve_ours}
+SIDES: dict[str, Callable[[VectorField, Tensor], Tensor]] = {
+    "torchdiffeq": solve_theirs,
+    "odecore": solve_ours,
+}
 
 
 def fields() -> dict[str, tuple[FieldModule, Tensor, int]]:
@@ -81,7 +86,10 @@ def fields() -> dict[str, tuple[FieldModule, Tensor, int]]:
     for parameter in (*sphere.parameters(), *images.parameters()):
         nn.init.kaiming_normal_(parameter) if parameter.dim() > 1 else nn.init.zeros_(parameter)
         parameter.data.mul_(GAIN)
-    return {"sphere field, 128 x 2": (sphere, torch.randn(128, 2), 5), "conv field, 32 x 8 x 14 x 14": (images, torch.randn(32, 8, 14, 14), 1)}
+    return {
+        "sphere field, 128 x 2": (sphere, torch.randn(128, 2), 5),
+        "conv field, 32 x 8 x 14 x 14": (images, torch.randn(32, 8, 14, 14), 1),
+    }
 
 
 def adaptive_solves() -> dict[str, Any]:
@@ -89,23 +97,42 @@ def adaptive_solves() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, (field, x0, repetitions) in fields().items():
         same_work = _same_work(field, x0)
-        forward = interleaved({side: partial(_forward, solve, field, x0) for side, solve in SIDES.items()}, ROUNDS, repetitions)
-        both = interleaved({side: partial(_backward, solve, field, x0) for side, solve in SIDES.items()}, ROUNDS, repetitions)
+        forward = interleaved(
+            {side: partial(_forward, solve, field, x0) for side, solve in SIDES.items()},
+            ROUNDS,
+            repetitions,
+        )
+        both = interleaved(
+            {side: partial(_backward, solve, field, x0) for side, solve in SIDES.items()},
+            ROUNDS,
+            repetitions,
+        )
         outside = {side: _share_outside(solve, field, x0) for side, solve in SIDES.items()}
         print(f"dopri5, tolerance {TOLERANCE:g}, {name}: both {same_work}")
         for words, seconds in (("forward", forward), ("forward and backward", both)):
             _print_times(words, seconds, "torchdiffeq", "odecore")
-        print(f"  outside f, forward: torchdiffeq {outside['torchdiffeq']:.0%}, odecore {outside['odecore']:.0%} of the solve")
-        found[name] = {"same_work": same_work, "forward_seconds": forward, "forward_and_backward_seconds": both, "share_outside_f": outside}
+        print(
+            f"  outside f, forward: torchdiffeq {outside['torchdiffeq']:.0%}, odecore {outside['odecore']:.0%} of the solve"
+        )
+        found[name] = {
+            "same_work": same_work,
+            "forward_seconds": forward,
+            "forward_and_backward_seconds": both,
+            "share_outside_f": outside,
+        }
     return found
 
 
-def _forward(solve: Callable[[VectorField, Tensor], Tensor], field: FieldModule, x0: Tensor) -> None:
+def _forward(
+    solve: Callable[[VectorField, Tensor], Tensor], field: FieldModule, x0: Tensor
+) -> None:
     with torch.no_grad():
         solve(field.bind(), x0)
 
 
-def _backward(solve: Callable[[VectorField, Tensor], Tensor], field: FieldModule, x0: Tensor) -> None:
+def _backward(
+    solve: Callable[[VectorField, Tensor], Tensor], field: FieldModule, x0: Tensor
+) -> None:
     field.zero_grad()
     solve(field.bind(), x0).square().mean().backward()
 
@@ -118,12 +145,16 @@ def _same_work(field: FieldModule, x0: Tensor) -> str:
         solution = SOLVER(field.bind(), x0)
     mine = (solution.steps_accepted, solution.steps_rejected, solution.evaluations)
     if mine != (counted.accepted, counted.rejected, counted.evaluations):
-        raise RuntimeError(f"not the same work: {mine} against {(counted.accepted, counted.rejected, counted.evaluations)}")
+        raise RuntimeError(
+            f"not the same work: {mine} against {(counted.accepted, counted.rejected, counted.evaluations)}"
+        )
     torch.testing.assert_close(solution.x1, theirs, rtol=1e-3, atol=1e-4)
     return f"{mine[0]} steps accepted, {mine[1]} rejected, {mine[2]} evaluations"
 
 
-def _share_outside(solve: Callable[[VectorField, Tensor], Tensor], field: FieldModule, x0: Tensor) -> float:
+def _share_outside(
+    solve: Callable[[VectorField, Tensor], Tensor], field: FieldModule, x0: Tensor
+) -> float:
     shares = []
     for _ in range(ROUNDS):
         counted = Counted(field.bind())
@@ -139,19 +170,34 @@ class AuthorsNet(nn.Module):
 
     def __init__(self, steps: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Conv1d(1, 32, 1), nn.ReLU(), nn.Conv1d(32, 32, 3, padding=1), nn.ReLU(), nn.Conv1d(32, 1, 1))
+        self.layers = nn.Sequential(
+            nn.Conv1d(1, 32, 1),
+            nn.ReLU(),
+            nn.Conv1d(32, 32, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv1d(32, 1, 1),
+        )
         self.head = nn.Linear(2, 2)
         self.options = {"step_size": 1 / steps}
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, 2). Logits: (B, 2)."""
-        solved = odeint(lambda _t, state: self.layers(state), x.unsqueeze(1), TIMES, method="euler", options=self.options)
+        solved = odeint(
+            lambda _t, state: self.layers(state),
+            x.unsqueeze(1),
+            TIMES,
+            method="euler",
+            options=self.options,
+        )
         return self.head(solved[-1].flatten(1))
 
 
 def training_steps() -> dict[str, Any]:
     """Seconds per training step of one Sphere2 net, Euler with 16 and with 64 steps."""
-    return {f"Euler K = {steps}": _training_step(steps, repetitions) for steps, repetitions in ((16, 5), (64, 2))}
+    return {
+        f"Euler K = {steps}": _training_step(steps, repetitions)
+        for steps, repetitions in ((16, 5), (64, 2))
+    }
 
 
 def _training_step(steps: int, repetitions: int) -> dict[str, Any]:
@@ -160,7 +206,11 @@ def _training_step(steps: int, repetitions: int) -> dict[str, Any]:
             "data": {"name": "spheres"},
             "model": {"name": "flat_node"},
             "solver": {"name": "euler", "steps": steps},
-            "train": {"optimizer": {"name": "adam", "lr": 1e-4}, "batch_size": 128, "iterations": 10_000},
+            "train": {
+                "optimizer": {"name": "adam", "lr": 1e-4},
+                "batch_size": 128,
+                "iterations": 10_000,
+            },
         }
     )
     training = Training(spec, data.load(spec.data, None), torch.device("cpu"))
@@ -170,12 +220,21 @@ def _training_step(steps: int, repetitions: int) -> dict[str, Any]:
         peer.data.copy_(mine.data)
     x, labels = training.data.inputs(training.data.train_x[:128]), training.data.train_y[:128]
     torch.testing.assert_close(ours(x), theirs(x), rtol=1e-4, atol=1e-5)
-    variants = {"authors' way": _stepper(theirs, x, labels), "odecore": _stepper(ours, x, labels), "odecore, as a trial runs it": training.step}
+    variants = {
+        "authors' way": _stepper(theirs, x, labels),
+        "odecore": _stepper(ours, x, labels),
+        "odecore, as a trial runs it": training.step,
+    }
     seconds = interleaved(variants, ROUNDS, repetitions)
     print(f"Sphere2 training step, Euler K = {steps}, batch 128")
     for name in list(variants)[1:]:
         _print_times("", seconds, "authors' way", name)
-    return {"seconds": seconds, "ratio": {name: ratio(seconds["authors' way"], seconds[name]) for name in list(variants)[1:]}}
+    return {
+        "seconds": seconds,
+        "ratio": {
+            name: ratio(seconds["authors' way"], seconds[name]) for name in list(variants)[1:]
+        },
+    }
 
 
 def _stepper(model: nn.Module, x: Tensor, labels: Tensor) -> Callable[[], None]:
@@ -191,7 +250,9 @@ def _stepper(model: nn.Module, x: Tensor, labels: Tensor) -> Callable[[], None]:
 
 def _print_times(words: str, seconds: dict[str, list[float]], peer: str, ours: str) -> None:
     theirs, mine = (statistics.median(seconds[side]) * 1e3 for side in (peer, ours))
-    print(f"  {words + ': ' if words else ''}{peer} {theirs:.3g} ms, {ours} {mine:.3g} ms: {show_ratio(ratio(seconds[peer], seconds[ours]))}")
+    print(
+        f"  {words + ': ' if words else ''}{peer} {theirs:.3g} ms, {ours} {mine:.3g} ms: {show_ratio(ratio(seconds[peer], seconds[ours]))}"
+    )
 
 
 def main(_argv: list[str]) -> dict[str, Any]:

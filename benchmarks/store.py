@@ -41,22 +41,45 @@ def main(argv: list[str]) -> dict[str, Any]:
     """Make the folder, time the commands, compact, time them again; seconds of each."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.store", description=__doc__)
     parser.add_argument("--runs", type=int, default=20_000)
-    parser.add_argument("--files", type=int, default=2_000, help="part files that the runs are spread over")
-    parser.add_argument("--only-compacted", action="store_true", help="do not time the commands on the parts")
+    parser.add_argument(
+        "--files", type=int, default=2_000, help="part files that the runs are spread over"
+    )
+    parser.add_argument(
+        "--only-compacted", action="store_true", help="do not time the commands on the parts"
+    )
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="odesweep-bench-") as folder:
         results = Results(Path(folder) / "results")
         generate(results, arguments.runs, arguments.files)
-        print(f"{arguments.runs:,} runs of {EPOCHS} epochs, 2 evaluations each: {size(results)}", flush=True)
-        parts = {} if arguments.only_compacted else {name: timed(results, *command) for name, command in COMMANDS.items()}
+        print(
+            f"{arguments.runs:,} runs of {EPOCHS} epochs, 2 evaluations each: {size(results)}",
+            flush=True,
+        )
+        parts = (
+            {}
+            if arguments.only_compacted
+            else {name: timed(results, *command) for name, command in COMMANDS.items()}
+        )
         compact_seconds, said = run(results, "compact")
-        print(f"{said}compact {compact_seconds:.1f} s, at most {peak_memory()} of memory; now {size(results)}", flush=True)
+        print(
+            f"{said}compact {compact_seconds:.1f} s, at most {peak_memory()} of memory; now {size(results)}",
+            flush=True,
+        )
         compacted = {name: timed(results, *command) for name, command in COMMANDS.items()}
     print(f"{'whole process, median of 3':34} {'parts':>9} {'compacted':>10} {'ratio':>7}")
     for name, seconds in compacted.items():
-        before = f"{parts[name]:7.2f} s {seconds:8.2f} s {parts[name] / seconds:6.1f}x" if parts else f"{'':9} {seconds:8.2f} s"
+        before = (
+            f"{parts[name]:7.2f} s {seconds:8.2f} s {parts[name] / seconds:6.1f}x"
+            if parts
+            else f"{'':9} {seconds:8.2f} s"
+        )
         print(f"{name:34} {before}")
-    return {"runs": arguments.runs, "compact_seconds": compact_seconds, "parts_seconds": parts, "compacted_seconds": compacted}
+    return {
+        "runs": arguments.runs,
+        "compact_seconds": compact_seconds,
+        "parts_seconds": parts,
+        "compacted_seconds": compacted,
+    }
 
 
 def timed(results: Results, *command: str) -> float:
@@ -67,7 +90,12 @@ def timed(results: Results, *command: str) -> float:
 def run(results: Results, *command: str) -> tuple[float, str]:
     """Seconds and output of one command."""
     start = time.perf_counter()
-    done = subprocess.run([*COMMAND, *command, "--results", str(results.path)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*COMMAND, *command, "--results", str(results.path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         sys.exit(f"{' '.join(command)}: {done.stderr}")
     return time.perf_counter() - start, done.stdout
@@ -88,7 +116,9 @@ def generate(results: Results, runs: int, files: int) -> None:
     """A results folder: rows of runs and evaluations, the plan they belong to, and what their workers reported."""
     results.create()
     random = np.random.default_rng(0)
-    block = pa.Table.from_pylist([row(index, random) for index in range(BLOCK)], schema=SCHEMAS["runs"])
+    block = pa.Table.from_pylist(
+        [row(index, random) for index in range(BLOCK)], schema=SCHEMAS["runs"]
+    )
     planned: list[dict[str, Any]] = []
     per_file = max(1, -(-runs // files))
     for start in range(0, runs, per_file):
@@ -96,13 +126,25 @@ def generate(results: Results, runs: int, files: int) -> None:
         offset = start % BLOCK
         # `take`, because a file may go beyond the block's end.
         rows = block.take(pa.array((offset + np.arange(count)) % BLOCK))
-        ids = {name: [uuid4().hex for _ in range(count)] for name in ("trial_id", "attempt_id", "weights_sha256")}
+        ids = {
+            name: [uuid4().hex for _ in range(count)]
+            for name in ("trial_id", "attempt_id", "weights_sha256")
+        }
         ids["weights_sha256"] = [2 * one for one in ids["weights_sha256"]]
         for name, values in ids.items():
-            rows = rows.set_column(rows.schema.get_field_index(name), SCHEMAS["runs"].field(name), pa.array(values))
+            rows = rows.set_column(
+                rows.schema.get_field_index(name), SCHEMAS["runs"].field(name), pa.array(values)
+            )
         publish_table(results.parts("runs") / f"{uuid4().hex}.parquet", rows)
-        evaluations = [one for index in range(count) for one in evaluations_of({name: values[index] for name, values in ids.items()})]
-        publish_table(results.parts("evaluations") / f"{uuid4().hex}.parquet", pa.Table.from_pylist(evaluations, schema=SCHEMAS["evaluations"]))
+        evaluations = [
+            one
+            for index in range(count)
+            for one in evaluations_of({name: values[index] for name, values in ids.items()})
+        ]
+        publish_table(
+            results.parts("evaluations") / f"{uuid4().hex}.parquet",
+            pa.Table.from_pylist(evaluations, schema=SCHEMAS["evaluations"]),
+        )
         planned += [plan_row(start + index, ids["trial_id"][index]) for index in range(count)]
         (results.events / f"worker{start}.jsonl").write_text("".join(events(f"worker{start}", ids)))
     names = ("study", "scale", "overrides", "title", "question", "scale_label", "created_at")
@@ -114,32 +156,92 @@ def row(index: int, random: np.random.Generator) -> dict[str, Any]:
     numbers = random.random((EPOCHS, 8))
     epochs = [
         {
-            **dict(zip(("loss_train", "accuracy_train", "loss_test", "accuracy_test", "learning_rate"), values[:5], strict=True)),
-            **dict(zip(("gradient_norm_max", "train_seconds", "evaluate_seconds"), values[5:], strict=True)),
+            **dict(
+                zip(
+                    ("loss_train", "accuracy_train", "loss_test", "accuracy_test", "learning_rate"),
+                    values[:5],
+                    strict=True,
+                )
+            ),
+            **dict(
+                zip(
+                    ("gradient_norm_max", "train_seconds", "evaluate_seconds"),
+                    values[5:],
+                    strict=True,
+                )
+            ),
         }
-        | {"iteration": 100 * epoch, "epoch": epoch, "evaluations_forward": 6400, "evaluations_backward": 6400, "peak_memory_bytes": 1 << 28}
+        | {
+            "iteration": 100 * epoch,
+            "epoch": epoch,
+            "evaluations_forward": 6400,
+            "evaluations_backward": 6400,
+            "peak_memory_bytes": 1 << 28,
+        }
         for epoch, values in enumerate(numbers.tolist())
     ]
-    text = {field.name: f"{field.name} of this run" for field in SCHEMAS["runs"] if field.type == pa.string()}
+    text = {
+        field.name: f"{field.name} of this run"
+        for field in SCHEMAS["runs"]
+        if field.type == pa.string()
+    }
     number = {field.name: index for field in SCHEMAS["runs"] if pa.types.is_integer(field.type)}
-    real = {field.name: float(random.random()) for field in SCHEMAS["runs"] if pa.types.is_floating(field.type)}
+    real = {
+        field.name: float(random.random())
+        for field in SCHEMAS["runs"]
+        if pa.types.is_floating(field.type)
+    }
     finished = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=index)
-    given = {"outcome": "completed", "solver_name": SOLVERS[index % 4], "solver_steps": 1 << (index // 4 % 6), "seed": index // 24}
+    given = {
+        "outcome": "completed",
+        "solver_name": SOLVERS[index % 4],
+        "solver_steps": 1 << (index // 4 % 6),
+        "seed": index // 24,
+    }
     spec = json.dumps({name: name for name in SCHEMAS["runs"].names[4:32]})
-    return text | number | real | given | {"spec": spec, "started_at": finished, "finished_at": finished, "epochs": epochs}
+    return (
+        text
+        | number
+        | real
+        | given
+        | {"spec": spec, "started_at": finished, "finished_at": finished, "epochs": epochs}
+    )
 
 
 def evaluations_of(ids: dict[str, str]) -> list[dict[str, Any]]:
     """Two evaluations of one run."""
-    filled: dict[str, Any] = {"outcome": "completed", "solver_name": "euler", "solver_steps": 64, "accuracy": 0.5, "loss": 0.5}
-    return [filled | ids | {"eval_id": f"{one}" * 32, "finished_at": datetime(2026, 1, 2, tzinfo=UTC)} for one in (1, 2)]
+    filled: dict[str, Any] = {
+        "outcome": "completed",
+        "solver_name": "euler",
+        "solver_steps": 64,
+        "accuracy": 0.5,
+        "loss": 0.5,
+    }
+    return [
+        filled | ids | {"eval_id": f"{one}" * 32, "finished_at": datetime(2026, 1, 2, tzinfo=UTC)}
+        for one in (1, 2)
+    ]
 
 
 def plan_row(index: int, trial: str) -> dict[str, Any]:
     """The run's trial in the plan: three axes and a seed."""
-    axes = {"solver": SOLVERS[index % 4], "steps": str(1 << (index // 4 % 6)), "norm": f"norm{index // 24 % 5}"}
-    given = {"evaluations": [{"eval_id": f"{one}" * 32, "axes": {"steps": str(one)}} for one in (1, 2)], "probes": []}
-    return {"trial_id": trial, "cell_id": trial, "axes": axes, "seed": index // 120, "predicted_seconds": 60.0, "command": "odesweep run"} | given
+    axes = {
+        "solver": SOLVERS[index % 4],
+        "steps": str(1 << (index // 4 % 6)),
+        "norm": f"norm{index // 24 % 5}",
+    }
+    given = {
+        "evaluations": [{"eval_id": f"{one}" * 32, "axes": {"steps": str(one)}} for one in (1, 2)],
+        "probes": [],
+    }
+    return {
+        "trial_id": trial,
+        "cell_id": trial,
+        "axes": axes,
+        "seed": index // 120,
+        "predicted_seconds": 60.0,
+        "command": "odesweep run",
+    } | given
 
 
 def events(worker: str, ids: dict[str, list[str]]) -> Iterator[str]:
@@ -147,12 +249,29 @@ def events(worker: str, ids: dict[str, list[str]]) -> Iterator[str]:
     head = {"worker": worker, "host": "elsewhere", "pid": 1}
     for at, (trial, attempt) in enumerate(zip(ids["trial_id"], ids["attempt_id"], strict=True)):
         for event, more in (
-            ("started", {"attempt_id": attempt, "resume_iteration": 0, "log": "logs/x.log", "log_offset": 0}),
-            ("heartbeat", {"iteration": 10, "iterations": 100, "seconds_per_iteration": 0.1, "loss": 0.5}),
-            ("heartbeat", {"iteration": 90, "iterations": 100, "seconds_per_iteration": 0.1, "loss": 0.5}),
+            (
+                "started",
+                {
+                    "attempt_id": attempt,
+                    "resume_iteration": 0,
+                    "log": "logs/x.log",
+                    "log_offset": 0,
+                },
+            ),
+            (
+                "heartbeat",
+                {"iteration": 10, "iterations": 100, "seconds_per_iteration": 0.1, "loss": 0.5},
+            ),
+            (
+                "heartbeat",
+                {"iteration": 90, "iterations": 100, "seconds_per_iteration": 0.1, "loss": 0.5},
+            ),
             ("finished", {"outcome": "completed", "fingerprint": None}),
         ):
-            yield json.dumps({"at": 1.7e9 + at, **head, "event": event, "trial_id": trial, **more}) + "\n"
+            yield (
+                json.dumps({"at": 1.7e9 + at, **head, "event": event, "trial_id": trial, **more})
+                + "\n"
+            )
 
 
 if __name__ == "__main__":

@@ -19,14 +19,22 @@ def page() -> str:
     parts = [HEAD]
     rows = sizes()
     for paper in dict.fromkeys(row.paper for row in rows):
-        parts.append(f"\n## {paper}\n\n| model | data set | printed | here | without norms | where | note |\n|---|---|---:|---:|---:|---|---|\n")
+        parts.append(
+            f"\n## {paper}\n\n| model | data set | printed | here | without norms | where | note |\n|---|---|---:|---:|---:|---|---|\n"
+        )
         parts += [_line(row) for row in rows if row.paper == paper]
     return "".join(parts)
 
 
 def _line(row: Size) -> str:
     numbers = (row.printed, row.here, row.without_norms)
-    cells = [row.label, row.data, *(f"{number:,}" if isinstance(number, int) else number or "" for number in numbers), row.source, row.note]
+    cells = [
+        row.label,
+        row.data,
+        *(f"{number:,}" if isinstance(number, int) else number or "" for number in numbers),
+        row.source,
+        row.note,
+    ]
     return f"| {' | '.join(cells)} |\n"
 
 

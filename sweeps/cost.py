@@ -46,7 +46,11 @@ def samples(spec: TrialSpec, split: str) -> int:
         return data.train_size if train else data.test_size
     if not isinstance(data, Images):
         return TOY_SIZES[data.name]
-    whole, limit = (IMAGE_SETS[data.name].train_size, data.train_limit) if train else (IMAGE_SETS[data.name].test_size, data.test_limit)
+    whole, limit = (
+        (IMAGE_SETS[data.name].train_size, data.train_limit)
+        if train
+        else (IMAGE_SETS[data.name].test_size, data.test_limit)
+    )
     return min(whole, limit or whole)
 
 
@@ -55,14 +59,19 @@ def iterations(spec: TrialSpec) -> int:
     if spec.train.iterations is not None:
         return spec.train.iterations
     batches = samples(spec, "train") / spec.train.batch_size
-    return (spec.train.epochs or 0) * (math.floor(batches) if spec.train.drop_last else math.ceil(batches))
+    return (spec.train.epochs or 0) * (
+        math.floor(batches) if spec.train.drop_last else math.ceil(batches)
+    )
 
 
 def _pass_seconds(spec: TrialSpec, solver: SolverConfig | None, batch: int) -> float:
     """One forward pass: a call for each evaluation in each block, and the operations in all of them and outside."""
     evaluations, counted = evaluations_per_solve(solver), work(spec)
     operations = 2 * (evaluations * counted.inside + counted.outside)
-    return evaluations * max(1, spec.ode_blocks) * SECONDS_PER_CALL + operations * batch / OPERATIONS_PER_SECOND
+    return (
+        evaluations * max(1, spec.ode_blocks) * SECONDS_PER_CALL
+        + operations * batch / OPERATIONS_PER_SECOND
+    )
 
 
 def counted_train_seconds(spec: TrialSpec) -> float:
@@ -88,7 +97,9 @@ class Costs:
     """Predictions, better the more rows it has seen. Rows need cell_id, spec, outcome, train_seconds and evaluations_forward."""
 
     _cells: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    _similar: dict[str, list[float]] = field(default_factory=lambda: defaultdict(lambda: [0.0, 0.0]))
+    _similar: dict[str, list[float]] = field(
+        default_factory=lambda: defaultdict(lambda: [0.0, 0.0])
+    )
     # What a cell's training takes, and that over its count: asked for by each of its seeds and each of their evaluations.
     _predicted: dict[str, tuple[float, float]] = field(default_factory=dict)
 
@@ -122,11 +133,21 @@ class Costs:
     def _measured(self, spec: TrialSpec, cell_id: str, counted: float) -> float:
         if measured := self._cells.get(cell_id):
             return sum(measured) / len(measured)
-        seconds, evaluations = self._similar.get(_similarity(spec.model_dump(mode="json")), (0.0, 0.0))
+        seconds, evaluations = self._similar.get(
+            _similarity(spec.model_dump(mode="json")), (0.0, 0.0)
+        )
         if evaluations and spec.ode_blocks:
-            return seconds / evaluations * iterations(spec) * evaluations_per_solve(spec.solver) * spec.ode_blocks
+            return (
+                seconds
+                / evaluations
+                * iterations(spec)
+                * evaluations_per_solve(spec.solver)
+                * spec.ode_blocks
+            )
         return counted
 
 
 def _similarity(spec: Mapping[str, Any]) -> str:
-    return json.dumps([spec["model"], spec["data"], spec["gradient"], spec["train"]["batch_size"]], sort_keys=True)
+    return json.dumps(
+        [spec["model"], spec["data"], spec["gradient"], spec["train"]["batch_size"]], sort_keys=True
+    )

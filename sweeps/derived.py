@@ -45,7 +45,9 @@ def text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def planned_evaluations(grids: Iterable[EvaluationGrid], cell: Mapping[str, Any], spec: TrialSpec) -> tuple[PlannedEvaluation, ...]:
+def planned_evaluations(
+    grids: Iterable[EvaluationGrid], cell: Mapping[str, Any], spec: TrialSpec
+) -> tuple[PlannedEvaluation, ...]:
     """The evaluations of a trial of `cell`, each once. Raises UserError for a setting that its training gives no meaning to."""
     found: dict[str, tuple[Evaluation, dict[str, list[str]]]] = {}
     for grid in grids:
@@ -53,12 +55,20 @@ def planned_evaluations(grids: Iterable[EvaluationGrid], cell: Mapping[str, Any]
             continue
         for name in grid.solvers:
             for solver, axes in _settings(grid, name, spec):
-                one = _section("evaluations", Evaluation.model_validate_json, {**grid.settings, "solver": solver})
+                one = _section(
+                    "evaluations",
+                    Evaluation.model_validate_json,
+                    {**grid.settings, "solver": solver},
+                )
                 _add(found, eval_id(one), one, {"grid": grid.name, "solver": name, **axes})
-    return tuple(PlannedEvaluation(identity, one, _joined(axes)) for identity, (one, axes) in found.items())
+    return tuple(
+        PlannedEvaluation(identity, one, _joined(axes)) for identity, (one, axes) in found.items()
+    )
 
 
-def planned_probes(grids: Iterable[ProbeGrid], cell: Mapping[str, Any], spec: TrialSpec) -> tuple[PlannedProbe, ...]:
+def planned_probes(
+    grids: Iterable[ProbeGrid], cell: Mapping[str, Any], spec: TrialSpec
+) -> tuple[PlannedProbe, ...]:
     """The probes of a trial of `cell`, each once."""
     found: dict[str, tuple[ProbeConfig, dict[str, list[str]]]] = {}
     for grid in grids:
@@ -66,15 +76,31 @@ def planned_probes(grids: Iterable[ProbeGrid], cell: Mapping[str, Any], spec: Tr
             continue
         settings: list[_Setting] = [(None, {})]
         if grid.solver is not None:
-            settings = [(dict(grid.solver), {name: text(grid.solver[name]) for name in ("steps", "tolerance") if name in grid.solver})]
+            settings = [
+                (
+                    dict(grid.solver),
+                    {
+                        name: text(grid.solver[name])
+                        for name in ("steps", "tolerance")
+                        if name in grid.solver
+                    },
+                )
+            ]
         elif grid.probe != "series":
             trained = _trained_solver(spec, grid.name)
             settings = [_scaled(trained.name, trained, factor) for factor in grid.factors]
         for solver, axes in settings:
             values = {**grid.settings, "name": grid.probe} | ({"solver": solver} if solver else {})
             one = _section("probes", PROBES.validate_json, values)
-            _add(found, probe_id(one), one, {"grid": grid.name, "solver": solver["name"] if solver else None, **axes})
-    return tuple(PlannedProbe(identity, one, _joined(axes)) for identity, (one, axes) in found.items())
+            _add(
+                found,
+                probe_id(one),
+                one,
+                {"grid": grid.name, "solver": solver["name"] if solver else None, **axes},
+            )
+    return tuple(
+        PlannedProbe(identity, one, _joined(axes)) for identity, (one, axes) in found.items()
+    )
 
 
 def steps_for(trained: int, factor: float) -> int:
@@ -92,9 +118,20 @@ def _settings(grid: EvaluationGrid, name: str, spec: TrialSpec) -> list[_Setting
     if name == TRAINED:
         return [(None, {})]
     kind = _kind(name)
-    capped = {"max_evaluations": grid.max_evaluations} if grid.max_evaluations and kind is Adaptive else {}
-    absolute = [("steps", value) for value in grid.steps] if kind is FixedStep else [("tolerance", value) for value in grid.tolerances]
-    found: list[_Setting] = [({"name": name, field: value, **_backend(spec), **capped}, {field: text(value)}) for field, value in absolute]
+    capped = (
+        {"max_evaluations": grid.max_evaluations}
+        if grid.max_evaluations and kind is Adaptive
+        else {}
+    )
+    absolute = (
+        [("steps", value) for value in grid.steps]
+        if kind is FixedStep
+        else [("tolerance", value) for value in grid.tolerances]
+    )
+    found: list[_Setting] = [
+        ({"name": name, field: value, **_backend(spec), **capped}, {field: text(value)})
+        for field, value in absolute
+    ]
     for factor in grid.factors:
         solver, axes = _scaled(name, _trained_solver(spec, grid.name, kind), factor)
         found.append(({**(solver or {}), **capped}, axes))
@@ -108,24 +145,40 @@ def _scaled(name: str, trained: FixedStep | Adaptive, factor: float) -> _Setting
     """Solver `name` with `factor` times the steps or the tolerance of the training."""
     if isinstance(trained, FixedStep):
         steps = steps_for(trained.steps, factor)
-        return {"name": name, "steps": steps, "backend": trained.backend}, {"steps": str(steps), "factor": text(factor)}
+        return {"name": name, "steps": steps, "backend": trained.backend}, {
+            "steps": str(steps),
+            "factor": text(factor),
+        }
     tolerance = tolerance_for(trained.tolerance, factor)
-    return {"name": name, "tolerance": tolerance, "backend": trained.backend}, {"tolerance": text(tolerance), "factor": text(factor)}
+    return {"name": name, "tolerance": tolerance, "backend": trained.backend}, {
+        "tolerance": text(tolerance),
+        "factor": text(factor),
+    }
 
 
-def _trained_solver(spec: TrialSpec, grid: str, kind: type[FixedStep] | type[Adaptive] | None = None) -> FixedStep | Adaptive:
+def _trained_solver(
+    spec: TrialSpec, grid: str, kind: type[FixedStep] | type[Adaptive] | None = None
+) -> FixedStep | Adaptive:
     solver = spec.solver
     if not isinstance(solver, kind or (FixedStep, Adaptive)):
         given = solver.name if solver else "no solver"
         wanted = "a tolerance" if kind is Adaptive else "fixed steps"
-        raise UserError(f"evaluations {grid!r}: factors need a net trained with {wanted}, not {given}")
+        raise UserError(
+            f"evaluations {grid!r}: factors need a net trained with {wanted}, not {given}"
+        )
     return solver
 
 
 def _kind(name: str) -> type[FixedStep] | type[Adaptive]:
-    valid = {solver: entry.config for solver, entry in lookup.SOLVERS.items() if entry.config in (FixedStep, Adaptive)}
+    valid = {
+        solver: entry.config
+        for solver, entry in lookup.SOLVERS.items()
+        if entry.config in (FixedStep, Adaptive)
+    }
     if name not in valid:
-        raise UserError(f"unknown test solver {name!r}; choose from {', '.join(valid)} or {TRAINED}")
+        raise UserError(
+            f"unknown test solver {name!r}; choose from {', '.join(valid)} or {TRAINED}"
+        )
     return FixedStep if valid[name] is FixedStep else Adaptive
 
 
@@ -142,10 +195,17 @@ def _section(kind: str, validate: Any, values: dict[str, Any]) -> Any:
         key = ".".join(str(part) for part in first["loc"] if part not in lookup.SOLVERS)
         if first["type"] == "value_error":
             raise UserError(f"{kind}: {first['ctx']['error']}") from None
-        raise UserError(f"{kind}.{key} = {text(first['input'])}: {first['msg'][0].lower()}{first['msg'][1:]}") from None
+        raise UserError(
+            f"{kind}.{key} = {text(first['input'])}: {first['msg'][0].lower()}{first['msg'][1:]}"
+        ) from None
 
 
-def _add(found: dict[str, tuple[_T, dict[str, list[str]]]], identity: str, one: _T, names: Mapping[str, str | None]) -> None:
+def _add(
+    found: dict[str, tuple[_T, dict[str, list[str]]]],
+    identity: str,
+    one: _T,
+    names: Mapping[str, str | None],
+) -> None:
     """Add `one`, or only the names it has here when it is there already."""
     _, axes = found.setdefault(identity, (one, {}))
     for axis, name in names.items():

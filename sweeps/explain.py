@@ -31,31 +31,59 @@ class Explanation:
         """For people."""
         found = [f"trial {self.trial_id}", f"{self.state or 'not in any saved plan'}: {self.why}"]
         for plan, about in self.plans.items():
-            found += [f"plan {plan}: {' '.join(f'{axis}={value}' for axis, value in about['axes'].items())}", f"  {about['command']}"]
+            found += [
+                f"plan {plan}: {' '.join(f'{axis}={value}' for axis, value in about['axes'].items())}",
+                f"  {about['command']}",
+            ]
         if self.missing_evaluations or self.missing_probes:
-            found.append(f"missing: {self.missing_evaluations} evaluations, {self.missing_probes} probes")
+            found.append(
+                f"missing: {self.missing_evaluations} evaluations, {self.missing_probes} probes"
+            )
         for row in self.rows:
             detail = f": {row['detail']}" if row["detail"] else ""
-            found.append(f"row {row['attempt_id'][:8]} finished {row['finished_at']}, {row['outcome']}{detail} ({row['standing']})")
+            found.append(
+                f"row {row['attempt_id'][:8]} finished {row['finished_at']}, {row['outcome']}{detail} ({row['standing']})"
+            )
         for number, one in enumerate(self.attempts, 1):
-            found.append(f"attempt {number} started {one['started_at']} by {one['worker']}: {one['words']}")
+            found.append(
+                f"attempt {number} started {one['started_at']} by {one['worker']}: {one['words']}"
+            )
         return found
 
 
 def explain(watch: Watch, trial_id: str) -> Explanation:
     """The explanation of one trial, from what `watch` has read and the trial's own rows."""
     now = time.time()
-    plans = {plan: row for plan in list_plans(watch.results) for row in read_plan(watch.results, plan).rows() if row["trial_id"] == trial_id}
-    status = [trial for plan in plans for trial in watch.study(plan).trials if trial.trial_id == trial_id]
+    plans = {
+        plan: row
+        for plan in list_plans(watch.results)
+        for row in read_plan(watch.results, plan).rows()
+        if row["trial_id"] == trial_id
+    }
+    status = [
+        trial for plan in plans for trial in watch.study(plan).trials if trial.trial_id == trial_id
+    ]
     rows = _rows(watch, trial_id)
-    attempts = sorted(watch.history.attempts.get(trial_id, {}).values(), key=lambda one: one.started_at)
+    attempts = sorted(
+        watch.history.attempts.get(trial_id, {}).values(), key=lambda one: one.started_at
+    )
     return Explanation(
         trial_id,
         status[0].state if status else None,
         _why(watch, trial_id, status, rows, attempts, now),
-        {plan: {"axes": {**row["axes"], "seed": str(row["seed"])}, "command": row["command"]} for plan, row in plans.items()},
+        {
+            plan: {"axes": {**row["axes"], "seed": str(row["seed"])}, "command": row["command"]}
+            for plan, row in plans.items()
+        },
         rows,
-        [{"worker": one.worker, "started_at": _clock(one.started_at), "words": _words(watch, trial_id, one, now)} for one in attempts],
+        [
+            {
+                "worker": one.worker,
+                "started_at": _clock(one.started_at),
+                "words": _words(watch, trial_id, one, now),
+            }
+            for one in attempts
+        ],
         max((trial.missing_evaluations for trial in status), default=0),
         max((trial.missing_probes for trial in status), default=0),
     )
@@ -90,11 +118,22 @@ def _last_line(traceback: str | None) -> str | None:
     return traceback.strip().splitlines()[-1] if traceback and traceback.strip() else None
 
 
-def _why(watch: Watch, trial_id: str, status: list[TrialStatus], rows: list[dict[str, Any]], attempts: list[Attempt], now: float) -> str:
+def _why(
+    watch: Watch,
+    trial_id: str,
+    status: list[TrialStatus],
+    rows: list[dict[str, Any]],
+    attempts: list[Attempt],
+    now: float,
+) -> str:
     accepted = watch.view.accepted.get(trial_id)
     if accepted:
         duplicates = sum(row["standing"].startswith("a duplicate") for row in rows)
-        more = f"; {duplicates} later row{'s' if duplicates > 1 else ''} of it not accepted" if duplicates else ""
+        more = (
+            f"; {duplicates} later row{'s' if duplicates > 1 else ''} of it not accepted"
+            if duplicates
+            else ""
+        )
         return f"row {accepted.attempt_id[:8]} is accepted, {accepted.outcome}{more}"
     if status and status[0].attempt:
         return f"worker {status[0].attempt.worker} has it, last sign of life {now - status[0].attempt.seen_at:.0f} s ago"
@@ -116,7 +155,11 @@ def _words(watch: Watch, trial_id: str, attempt: Attempt, now: float) -> str:
         return f"{attempt.ending}{at}"
     running = watch.history.running(trial_id, now, watch.claim_seconds, watch.alive)
     silent = f"last sign of life {now - attempt.seen_at:.0f} s ago{at}"
-    return f"running on {attempt.host}, {silent}" if attempt in running else f"ended without a word, {silent}"
+    return (
+        f"running on {attempt.host}, {silent}"
+        if attempt in running
+        else f"ended without a word, {silent}"
+    )
 
 
 def _clock(seconds: float) -> str:

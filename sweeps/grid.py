@@ -4,7 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweeps.derived import PlannedEvaluation, PlannedProbe, planned_evaluations, planned_probes, text
+from sweeps.derived import (
+    PlannedEvaluation,
+    PlannedProbe,
+    planned_evaluations,
+    planned_probes,
+    text,
+)
 from sweeps.errors import UserError
 from sweeps.spec import TrialSpec, cell_id, parse, trial_id
 from sweeps.study import Study, matches
@@ -48,7 +54,9 @@ def cells(study: Study) -> tuple[list[Cell], list[Excluded]]:
     for cell in found:
         reason = next((exclude.reason for exclude in study.exclude if exclude(cell)), None)
         (kept if reason is None else dropped.setdefault(reason, [])).append(cell)
-    return kept + [dict(cell) for cell in study.include], [Excluded(reason, tuple(lost)) for reason, lost in dropped.items()]
+    return kept + [dict(cell) for cell in study.include], [
+        Excluded(reason, tuple(lost)) for reason, lost in dropped.items()
+    ]
 
 
 def _groups(study: Study) -> list[Sequence[str]]:
@@ -73,14 +81,18 @@ def expand(study: Study, overrides: Mapping[str, Any] | None = None) -> list[Pla
         spec = parse(_values(study, cell, overrides or {}) | {"seed": seeds[0]})
         identity = cell_id(spec)
         if identity in seen:
-            raise UserError(f"study {study.name}: two cells are the same trials: {_describe(seen[identity])} and {_describe(cell)}")
+            raise UserError(
+                f"study {study.name}: two cells are the same trials: {_describe(seen[identity])} and {_describe(cell)}"
+            )
         seen[identity] = cell
         evaluations = planned_evaluations(study.evaluations, cell, spec)
         probes = planned_probes(study.probes, cell, spec)
         axes = {axis: text(value) for axis, value in cell.items()}
         for seed in seeds:
             seeded = spec.model_copy(update={"seed": seed})
-            trials.append(PlannedTrial(seeded, trial_id(seeded), identity, axes, evaluations, probes))
+            trials.append(
+                PlannedTrial(seeded, trial_id(seeded), identity, axes, evaluations, probes)
+            )
     return trials
 
 
@@ -88,7 +100,9 @@ def _seeds(study: Study) -> list[int]:
     seeds = list(study.seeds)
     for seed in seeds:
         if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:
-            raise UserError(f"seed = {text(seed)}: seeds are whole numbers from 0 to {2**31 - 1}, such as seed=3 or seed=0..4")
+            raise UserError(
+                f"seed = {text(seed)}: seeds are whole numbers from 0 to {2**31 - 1}, such as seed=3 or seed=0..4"
+            )
     if not seeds or len(set(seeds)) < len(seeds):
         raise UserError(f"study {study.name}: give at least one seed, and each once")
     return seeds
@@ -105,7 +119,9 @@ def _values(study: Study, cell: Cell, overrides: Mapping[str, Any]) -> dict[str,
         _set(nested, key, value)
     for axis, value in cell.items():
         choices = study.grid.get(axis)
-        for key, chosen in (choices[value] if isinstance(choices, Mapping) else {axis: value}).items():
+        for key, chosen in (
+            choices[value] if isinstance(choices, Mapping) else {axis: value}
+        ).items():
             _set(nested, key, chosen)
     for key, value in [*study.overrides.items(), *overrides.items()]:
         _set(nested, key, value)

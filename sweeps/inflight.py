@@ -10,7 +10,15 @@ from datetime import datetime
 from typing import Any
 
 from sweeps.scheduler import OVER, ArrayTask, NoAnswer, Queue, release
-from sweeps.store import Results, Sent, is_cancelled, list_submissions, read_sent, read_submission, settings_of
+from sweeps.store import (
+    Results,
+    Sent,
+    is_cancelled,
+    list_submissions,
+    read_sent,
+    read_submission,
+    settings_of,
+)
 
 # Without squeue a task that said something so recently is taken for running, whatever became of it.
 RECENT_SECONDS = 600.0
@@ -57,7 +65,9 @@ class Told:
     starts: submission -> task index -> restart count -> what happened in it. left: (submission, trial) that ended there without a final row.
     """
 
-    starts: dict[str, dict[int, dict[int, _Start]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(dict)))
+    starts: dict[str, dict[int, dict[int, _Start]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(dict))
+    )
     left: set[tuple[str, str]] = field(default_factory=set)
     _place: dict[str, tuple[str, int, int]] = field(default_factory=dict)
 
@@ -82,11 +92,16 @@ class Told:
         if not starts:
             return False
         latest = starts[max(starts)]
-        return len(latest.endings) >= len(sending.shards_of(index)) and all(ending == "done" for ending in latest.endings.values())
+        return len(latest.endings) >= len(sending.shards_of(index)) and all(
+            ending == "done" for ending in latest.endings.values()
+        )
 
     def seen_at(self, submission: str, index: int) -> float:
         """When the task last said something; 0 if never."""
-        return max((start.seen_at for start in self.starts.get(submission, {}).get(index, {}).values()), default=0.0)
+        return max(
+            (start.seen_at for start in self.starts.get(submission, {}).get(index, {}).values()),
+            default=0.0,
+        )
 
 
 @dataclass(frozen=True)
@@ -116,13 +131,20 @@ def place_of(worker: str) -> tuple[int, int] | None:
 
 def sending(submission_id: str, about: Mapping[str, str], sent: Sent | None) -> Sending:
     """A submission to SLURM from its metadata and what was noted of its job."""
-    settings, created_at = settings_of(about), datetime.fromisoformat(about["created_at"]).timestamp()
+    settings, created_at = (
+        settings_of(about),
+        datetime.fromisoformat(about["created_at"]).timestamp(),
+    )
     ids = (sent.job_id, sent.user) if sent else (None, None)
     return Sending(submission_id, created_at, settings["shards"], settings["slots"], *ids)
 
 
 def fly(
-    open_: Sequence[Sending], trials: Mapping[str, Mapping[int, Sequence[str]]], queued: Sequence[ArrayTask] | None, told: Told, now: float
+    open_: Sequence[Sending],
+    trials: Mapping[str, Mapping[int, Sequence[str]]],
+    queued: Sequence[ArrayTask] | None,
+    told: Told,
+    now: float,
 ) -> InFlight:
     """Which trials are on their way. trials: submission -> shard -> its trials. queued: squeue's answer, None if there was none."""
     flying: dict[str, str] = {}
@@ -133,7 +155,11 @@ def fly(
     shown = {task.comment for task in queued or ()}
     for one in open_:
         for index in range(one.tasks):
-            mine = [trial for shard in one.shards_of(index) for trial in trials[one.submission_id].get(shard, ())]
+            mine = [
+                trial
+                for shard in one.shards_of(index)
+                for trial in trials[one.submission_id].get(shard, ())
+            ]
             mine = [trial for trial in mine if (one.submission_id, trial) not in told.left]
             task = listed.get((one.submission_id, index))
             if told.over(one, index):
@@ -145,10 +171,16 @@ def fly(
             elif task:
                 states[task.state] += 1
                 flying |= dict.fromkeys(mine, f"{task.name} {task.state}{_reason(task)}")
-            elif one.job_id is None and one.submission_id not in shown and now - one.created_at < SENDING_SECONDS:
+            elif (
+                one.job_id is None
+                and one.submission_id not in shown
+                and now - one.created_at < SENDING_SECONDS
+            ):
                 waiting.add(one.submission_id)
                 flying |= dict.fromkeys(mine, f"?_{index} SENDING")
-    return InFlight(flying, frozenset(unknown - flying.keys()), dict(states), waiting=frozenset(waiting))
+    return InFlight(
+        flying, frozenset(unknown - flying.keys()), dict(states), waiting=frozenset(waiting)
+    )
 
 
 def tasks(n: int) -> str:
@@ -157,7 +189,9 @@ def tasks(n: int) -> str:
 
 
 def _reason(task: ArrayTask) -> str:
-    return f" ({task.reason})" if task.state == "PENDING" and task.reason not in ("", "None") else ""
+    return (
+        f" ({task.reason})" if task.state == "PENDING" and task.reason not in ("", "None") else ""
+    )
 
 
 class Sky:
@@ -183,8 +217,18 @@ class Sky:
         queued = self.queue.look({one.user for one in open_ if one.user})
         live = {task.comment for task in queued or () if task.live}
         # Long lists of old submissions are not read: what squeue does not list is not in flight.
-        near = [one for one in open_ if queued is None or one.submission_id in live or one.job_id is None]
-        found = fly(near, {one.submission_id: self.trials(one.submission_id) for one in near}, queued, self.told, time.time())
+        near = [
+            one
+            for one in open_
+            if queued is None or one.submission_id in live or one.job_id is None
+        ]
+        found = fly(
+            near,
+            {one.submission_id: self.trials(one.submission_id) for one in near},
+            queued,
+            self.told,
+            time.time(),
+        )
         return replace(found, problem=self.queue.problem)
 
     def release_held(self) -> int:
@@ -203,7 +247,9 @@ class Sky:
         self._about |= list_submissions(self.results, self._about)
         found = []
         for one, about in self._about.items():
-            if about["executor"] == "slurm" and (self.cancelled or not is_cancelled(self.results, one)):
+            if about["executor"] == "slurm" and (
+                self.cancelled or not is_cancelled(self.results, one)
+            ):
                 sent = read_sent(self.results, one)
                 if sent is None or sent.job_id is not None:
                     found.append(sending(one, about, sent))
@@ -211,7 +257,11 @@ class Sky:
 
     def open(self) -> list[Sending]:
         """Submissions of which not every task has said that it is done."""
-        return [one for one in self.sendings() if not all(self.told.over(one, index) for index in range(one.tasks))]
+        return [
+            one
+            for one in self.sendings()
+            if not all(self.told.over(one, index) for index in range(one.tasks))
+        ]
 
     def ended(self, trials: Collection[str]) -> dict[str, int]:
         """How tasks of these trials ended that SLURM ended before their work was done: state -> tasks, as squeue or accounting remembers them."""
@@ -223,14 +273,25 @@ class Sky:
             for one, sending in near.items()
             for index in range(sending.tasks)
             if not self.told.over(sending, index)
-            and any(trial in trials and (one, trial) not in self.told.left for shard in sending.shards_of(index) for trial in self.trials(one)[shard])
+            and any(
+                trial in trials and (one, trial) not in self.told.left
+                for shard in sending.shards_of(index)
+                for trial in self.trials(one)[shard]
+            )
         }
         if not mine:
             return {}
         by_job = {sending.job_id: one for one, sending in near.items()}
         shown = {(task.comment, task.index): task.state for task in self.queue.queued}
-        missing = {job for job, one in by_job.items() if job and any(place not in shown for place in mine if place[0] == one)}
-        accounted = {(by_job.get(task.job_id, ""), task.index): task.state for task in self.queue.ended(missing)}
+        missing = {
+            job
+            for job, one in by_job.items()
+            if job and any(place not in shown for place in mine if place[0] == one)
+        }
+        accounted = {
+            (by_job.get(task.job_id, ""), task.index): task.state
+            for task in self.queue.ended(missing)
+        }
         states = [accounted.get(place) or shown.get(place, "") for place in mine]
         return dict(Counter(state for state in states if state in OVER and state != "COMPLETED"))
 

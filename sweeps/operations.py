@@ -38,7 +38,10 @@ def _stacked(model: StackedOdenet, shape: tuple[int, ...], _classes: int) -> Wor
     block = 2 * 9 * model.width**2 * places
     stages = model.layers // 4
     residual = (stages if model.layers == 10 else 0) + (stages if model.kind == "residual" else 0)
-    return Work(block * stages if model.kind == "ode" else 0, 9 * channels * model.width * places + block * residual)
+    return Work(
+        block * stages if model.kind == "ode" else 0,
+        9 * channels * model.width * places + block * residual,
+    )
 
 
 def _stack(backbone: Stack, channels_in: int, channels_out: int, shape: tuple[int, ...]) -> int:
@@ -59,7 +62,11 @@ def _stack(backbone: Stack, channels_in: int, channels_out: int, shape: tuple[in
 
 def _unmixed(model: UnmixedNode, shape: tuple[int, ...], classes: int) -> Work:
     features = math.prod(shape)
-    inside = 2 * 784 * features if model.backbone == "mlp" else _stack(model.backbone, shape[0], shape[0], shape)
+    inside = (
+        2 * 784 * features
+        if model.backbone == "mlp"
+        else _stack(model.backbone, shape[0], shape[0], shape)
+    )
     return Work(inside, features * classes)
 
 
@@ -68,7 +75,9 @@ def _three(channels_in: int, width: int, channels_out: int, places: int, taps: i
     return (channels_in * width + taps * width * width + width * channels_out) * places
 
 
-def _field(model: BackboneSection, channels_in: int, channels_out: int, shape: tuple[int, ...]) -> int:
+def _field(
+    model: BackboneSection, channels_in: int, channels_out: int, shape: tuple[int, ...]
+) -> int:
     """One evaluation of three convolutions or of a stack, with the time channel."""
     if model.backbone == "conv3":
         return _three(channels_in + 1, model.width or 0, channels_out, math.prod(shape[1:]))
@@ -80,7 +89,10 @@ def _flat(model: FlatNode, shape: tuple[int, ...], classes: int) -> Work:
     if model.kind == "linear":
         features = math.prod(shape)
         return Work(2 * features * model.width + model.width**2, features * classes)
-    return Work(_three(channels, model.width, channels, math.prod(places), 3 ** len(places)), math.prod(shape) * classes)
+    return Work(
+        _three(channels, model.width, channels, math.prod(places), 3 ** len(places)),
+        math.prod(shape) * classes,
+    )
 
 
 def _augmented(model: AugmentedNode, shape: tuple[int, ...], classes: int) -> Work:
@@ -92,13 +104,18 @@ def _second_order(model: SecondOrderNode, shape: tuple[int, ...], classes: int) 
     channels, places = model.channels, math.prod(shape[1:])
     seen = 2 * channels if model.dynamics == "sonode" else channels
     inside = _field(model, seen, channels, shape)
-    start = _three(shape[0], model.width or 0, 2 * channels, places) if model.start == "network" else 0
+    start = (
+        _three(shape[0], model.width or 0, 2 * channels, places) if model.start == "network" else 0
+    )
     return Work(inside, start + channels * places * classes)
 
 
 def _input_layer(model: InputLayerNode, shape: tuple[int, ...], _classes: int) -> Work:
     channels, width, places = shape[0], model.width, math.prod(shape[1:])
-    return Work((2 * 9 * width * width + width * width // model.order) * places, (9 * channels * width + 6 * width) * places)
+    return Work(
+        (2 * 9 * width * width + width * width // model.order) * places,
+        (9 * channels * width + 6 * width) * places,
+    )
 
 
 def _groupnorm(model: GroupnormOdenet, shape: tuple[int, ...], _classes: int) -> Work:
@@ -106,11 +123,17 @@ def _groupnorm(model: GroupnormOdenet, shape: tuple[int, ...], _classes: int) ->
     side = shape[1] - 2
     down = 9 * shape[0] * 64 * side**2 + 16 * 64 * 64 * ((side // 2) ** 2 + (side // 4) ** 2)
     block = 2 * 9 * 64 * 64 * (side // 4) ** 2
-    return Work(block * model.blocks, down) if model.kind == "ode" else Work(0, down + block * model.blocks)
+    return (
+        Work(block * model.blocks, down)
+        if model.kind == "ode"
+        else Work(0, down + block * model.blocks)
+    )
 
 
 def _dense(model: Dense, shape: tuple[int, ...], classes: int) -> Work:
-    return Work(0, math.prod(shape) * model.width + model.layers * model.width**2 + model.width * classes)
+    return Work(
+        0, math.prod(shape) * model.width + model.layers * model.width**2 + model.width * classes
+    )
 
 
 _COUNTS: dict[type, Callable[[Any, tuple[int, ...], int], Work]] = {

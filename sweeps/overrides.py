@@ -58,13 +58,19 @@ def read(texts: Iterable[str]) -> list[Override]:
         key, equals, values = given.partition("=")
         name = key.removeprefix("+")
         if not equals or not values or not name or any(not part for part in name.split(".")):
-            raise UserError(f"override {given!r}: write key=value, such as solver.steps=2,4 or seed=0..4")
+            raise UserError(
+                f"override {given!r}: write key=value, such as solver.steps=2,4 or seed=0..4"
+            )
         extends = key.startswith("+")
         if (name, extends) in found:
-            raise UserError(f"{key} is given twice; write its values in one override, such as {key}=1,2")
+            raise UserError(
+                f"{key} is given twice; write its values in one override, such as {key}=1,2"
+            )
         # A list or a section is one value, commas and all.
         pieces = [values] if values[0] in "[{" else values.split(",")
-        found[name, extends] = Override(name, tuple(value for piece in pieces for value in _read_values(name, piece)), extends)
+        found[name, extends] = Override(
+            name, tuple(value for piece in pieces for value in _read_values(name, piece)), extends
+        )
     return list(found.values())
 
 
@@ -73,7 +79,9 @@ def _read_values(key: str, piece: str) -> Iterable[Any]:
         match = _RANGE.fullmatch(piece)
         first, last = (int(match[1]), int(match[2])) if match else (1, 0)
         if not 0 <= last - first < _LONGEST_RANGE:
-            raise UserError(f"{key} = {piece}: a range is first..last in whole numbers, first not above last, such as 0..4")
+            raise UserError(
+                f"{key} = {piece}: a range is first..last in whole numbers, first not above last, such as 0..4"
+            )
         return range(first, last + 1)
     if not piece:
         raise UserError(f"{key}: a value between two commas is missing")
@@ -105,24 +113,44 @@ def select(study: Study, scale: str | None = None, texts: Iterable[str] = ()) ->
     study = _extend(study, [override for override in changing if override.extends])
     declared = expand(study, base)
     wording = tuple(sorted(map(str, changing)))
-    suffix = "+" + hashlib.blake2b("\n".join(wording).encode(), digest_size=4).hexdigest() if wording else ""
-    return Selection(study, name, f"{study.name}@{name}{suffix}", wording, declared, _restrict(study, declared, restricting), cells(study)[1])
+    suffix = (
+        "+" + hashlib.blake2b("\n".join(wording).encode(), digest_size=4).hexdigest()
+        if wording
+        else ""
+    )
+    return Selection(
+        study,
+        name,
+        f"{study.name}@{name}{suffix}",
+        wording,
+        declared,
+        _restrict(study, declared, restricting),
+        cells(study)[1],
+    )
 
 
 def _axes(study: Study) -> list[str]:
     """The trial axes: those of the grid, and those that only included cells have."""
-    return list(study.grid) + [axis for cell in study.include for axis in cell if axis not in study.grid]
+    return list(study.grid) + [
+        axis for cell in study.include for axis in cell if axis not in study.grid
+    ]
 
 
 def _is_axis(study: Study, key: str) -> bool:
     section, _, axis = key.partition(".")
-    return key == "seed" or key in _axes(study) or (section == "evaluations" and axis in _EVALUATION_AXES)
+    return (
+        key == "seed"
+        or key in _axes(study)
+        or (section == "evaluations" and axis in _EVALUATION_AXES)
+    )
 
 
 def _single(study: Study, override: Override) -> Any:
     value, *others = override.values
     if others:
-        raise UserError(f"{override.key} is not an axis of {study.name}, so it takes one value; axes: {', '.join([*_axes(study), 'seed'])}")
+        raise UserError(
+            f"{override.key} is not an axis of {study.name}, so it takes one value; axes: {', '.join([*_axes(study), 'seed'])}"
+        )
     return value
 
 
@@ -130,9 +158,16 @@ def _set_evaluations(study: Study, override: Override) -> Study:
     field = override.key.removeprefix("evaluations.")
     valid = [name for name in Evaluation.model_fields if name != "solver"]
     if field not in valid:
-        raise UserError(f"unknown key {override.key!r}; valid here: {', '.join([*_EVALUATION_AXES, *valid])}")
+        raise UserError(
+            f"unknown key {override.key!r}; valid here: {', '.join([*_EVALUATION_AXES, *valid])}"
+        )
     value = _single(study, override)
-    return replace(study, evaluations=[replace(grid, settings={**grid.settings, field: value}) for grid in study.evaluations])
+    return replace(
+        study,
+        evaluations=[
+            replace(grid, settings={**grid.settings, field: value}) for grid in study.evaluations
+        ],
+    )
 
 
 def _extend(study: Study, overrides: Sequence[Override]) -> Study:
@@ -144,38 +179,75 @@ def _extend(study: Study, overrides: Sequence[Override]) -> Study:
         elif key.startswith("evaluations."):
             evaluations = _extend_evaluations(evaluations, override)
         elif key not in grid:
-            raise UserError(f"{override}: {key} is not an axis of {study.name}; axes: {', '.join([*grid, 'seed'])}; without + it sets the base")
+            raise UserError(
+                f"{override}: {key} is not an axis of {study.name}; axes: {', '.join([*grid, 'seed'])}; without + it sets the base"
+            )
         elif isinstance(values := grid[key], Mapping):
-            raise UserError(f"{override}: the values of {key} are names ({', '.join(values)}); add one in the study's file")
+            raise UserError(
+                f"{override}: the values of {key} are names ({', '.join(values)}); add one in the study's file"
+            )
         else:
             partners = study.partners(key)
-            if len({len(extended[partner].values) if partner in extended else 0 for partner in partners}) > 1:
-                raise UserError(f"{override}: {' and '.join(partners)} advance together; extend each by as many values")
+            if (
+                len(
+                    {
+                        len(extended[partner].values) if partner in extended else 0
+                        for partner in partners
+                    }
+                )
+                > 1
+            ):
+                raise UserError(
+                    f"{override}: {' and '.join(partners)} advance together; extend each by as many values"
+                )
             # Zipped axes may repeat a value, such as one learning rate for two sizes.
-            grid[key] = _added(override, values) if len(partners) == 1 else [*values, *override.values]
+            grid[key] = (
+                _added(override, values) if len(partners) == 1 else [*values, *override.values]
+            )
     return replace(study, grid=grid, seeds=seeds, evaluations=evaluations)
 
 
 def _added(override: Override, values: Sequence[Any]) -> list[Any]:
     for value in override.values:
         if value in values:
-            raise UserError(f"{override}: {text(value)} is already there; leave out the + to keep only that")
+            raise UserError(
+                f"{override}: {text(value)} is already there; leave out the + to keep only that"
+            )
     return [*values, *override.values]
 
 
-def _extend_evaluations(grids: Sequence[EvaluationGrid], override: Override) -> list[EvaluationGrid]:
+def _extend_evaluations(
+    grids: Sequence[EvaluationGrid], override: Override
+) -> list[EvaluationGrid]:
     """Every grid that has the axis gets the new values."""
     axis = override.key.removeprefix("evaluations.")
-    name = {"solver": "solvers", "factor": "factors", "steps": "steps", "tolerance": "tolerances"}.get(axis)
+    name = {
+        "solver": "solvers",
+        "factor": "factors",
+        "steps": "steps",
+        "tolerance": "tolerances",
+    }.get(axis)
     if name is None:
-        raise UserError(f"{override}: + takes evaluations.solver, evaluations.factor, evaluations.steps or evaluations.tolerance")
+        raise UserError(
+            f"{override}: + takes evaluations.solver, evaluations.factor, evaluations.steps or evaluations.tolerance"
+        )
     if not any(getattr(grid, name) for grid in grids):
         raise UserError(f"{override}: no evaluation of this study has {axis}")
     _check_positive(override, axis)
-    new = [[value for value in override.values if getattr(grid, name) and value not in getattr(grid, name)] for grid in grids]
+    new = [
+        [
+            value
+            for value in override.values
+            if getattr(grid, name) and value not in getattr(grid, name)
+        ]
+        for grid in grids
+    ]
     if not any(new):
         raise UserError(f"{override}: already there; leave out the + to keep only that")
-    return [replace(grid, **{name: [*getattr(grid, name), *values]}) for grid, values in zip(grids, new, strict=True)]
+    return [
+        replace(grid, **{name: [*getattr(grid, name), *values]})
+        for grid, values in zip(grids, new, strict=True)
+    ]
 
 
 def _check_positive(override: Override, axis: str) -> None:
@@ -184,10 +256,14 @@ def _check_positive(override: Override, axis: str) -> None:
     kinds = (int,) if axis == "steps" else (int, float)
     for value in override.values:
         if not isinstance(value, kinds) or isinstance(value, bool) or value <= 0:
-            raise UserError(f"{override}: {text(value)} is not a positive {'whole number' if axis == 'steps' else 'number'}")
+            raise UserError(
+                f"{override}: {text(value)} is not a positive {'whole number' if axis == 'steps' else 'number'}"
+            )
 
 
-def _restrict(study: Study, declared: list[PlannedTrial], overrides: Sequence[Override]) -> list[PlannedTrial]:
+def _restrict(
+    study: Study, declared: list[PlannedTrial], overrides: Sequence[Override]
+) -> list[PlannedTrial]:
     selected = declared
     for override in overrides:
         wanted = {text(value) for value in override.values}
@@ -197,9 +273,18 @@ def _restrict(study: Study, declared: list[PlannedTrial], overrides: Sequence[Ov
             _check(override, map(text, study.seeds), "among the seeds")
             selected = [trial for trial in selected if trial.spec.seed in override.values]
         elif section == "evaluations":
-            labels = [label for trial in declared for one in trial.evaluations for label in one.axes.get(axis, "").split(",") if label]
+            labels = [
+                label
+                for trial in declared
+                for one in trial.evaluations
+                for label in one.axes.get(axis, "").split(",")
+                if label
+            ]
             _check(override, labels, "among the evaluations", addable=axis != "grid")
-            selected = [replace(trial, evaluations=_matching(trial.evaluations, axis, wanted)) for trial in selected]
+            selected = [
+                replace(trial, evaluations=_matching(trial.evaluations, axis, wanted))
+                for trial in selected
+            ]
         else:
             labels = [trial.axes[override.key] for trial in declared if override.key in trial.axes]
             override = replace(override, values=_with_commas(override, labels))
@@ -216,13 +301,17 @@ def _with_commas(override: Override, labels: Iterable[str]) -> tuple[Any, ...]:
     known = set(labels)
     pieces, found = list(override.values), []
     while pieces:
-        length = next((n for n in range(len(pieces), 1, -1) if ",".join(map(text, pieces[:n])) in known), 1)
+        length = next(
+            (n for n in range(len(pieces), 1, -1) if ",".join(map(text, pieces[:n])) in known), 1
+        )
         found.append(",".join(map(text, pieces[:length])) if length > 1 else pieces[0])
         pieces = pieces[length:]
     return tuple(found)
 
 
-def _matching(evaluations: Iterable[PlannedEvaluation], axis: str, wanted: set[str]) -> tuple[PlannedEvaluation, ...]:
+def _matching(
+    evaluations: Iterable[PlannedEvaluation], axis: str, wanted: set[str]
+) -> tuple[PlannedEvaluation, ...]:
     return tuple(one for one in evaluations if wanted & set(one.axes.get(axis, "").split(",")))
 
 
@@ -237,4 +326,6 @@ def _check(override: Override, labels: Iterable[str], place: str, addable: bool 
 def _check_seeds(override: Override) -> None:
     for value in override.values:
         if not isinstance(value, int) or isinstance(value, bool):
-            raise UserError(f"seed = {text(value)}: seeds are whole numbers, such as seed=3 or seed=0..4")
+            raise UserError(
+                f"seed = {text(value)}: seeds are whole numbers, such as seed=3 or seed=0..4"
+            )

@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
 State = Literal["done", "pending", "in_flight"]
 # What `plan` needs to know about accepted runs.
-ROW_COLUMNS = ("trial_id", "cell_id", "spec", "outcome", "train_seconds", "evaluations_forward", "code_hash")
+ROW_COLUMNS = (
+    "trial_id",
+    "cell_id",
+    "spec",
+    "outcome",
+    "train_seconds",
+    "evaluations_forward",
+    "code_hash",
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,9 @@ class Entry:
     @property
     def submits(self) -> bool:
         """Whether anything would be submitted for it: training, or evaluations and probes of kept weights."""
-        return self.state == "pending" or (self.state == "done" and bool(self.missing_evaluations or self.missing_probes))
+        return self.state == "pending" or (
+            self.state == "done" and bool(self.missing_evaluations or self.missing_probes)
+        )
 
 
 @dataclass(frozen=True)
@@ -83,13 +93,26 @@ def plan(
         row = rows.get(trial.trial_id)
         outcome = row["outcome"] if row else None
         due = outcome in (None, "completed")
-        evaluations = tuple(one for one in trial.evaluations if due and (trial.trial_id, one.eval_id) not in done_evaluations)
-        probes = tuple(one for one in trial.probes if due and (trial.trial_id, one.probe_id) not in done_probes)
+        evaluations = tuple(
+            one
+            for one in trial.evaluations
+            if due and (trial.trial_id, one.eval_id) not in done_evaluations
+        )
+        probes = tuple(
+            one for one in trial.probes if due and (trial.trial_id, one.probe_id) not in done_probes
+        )
         state: State = "done" if row else "in_flight" if trial.trial_id in in_flight else "pending"
         seconds = 0.0 if row else costs.train_seconds(trial.spec, trial.cell_id)
-        seconds += sum(costs.evaluation_seconds(trial.spec, trial.cell_id, one.evaluation) for one in evaluations)
+        seconds += sum(
+            costs.evaluation_seconds(trial.spec, trial.cell_id, one.evaluation)
+            for one in evaluations
+        )
         entries.append(Entry(trial, state, outcome, evaluations, probes, seconds))
-    hashes = Counter(rows[trial.trial_id]["code_hash"] or "unknown" for trial in selection.selected if trial.trial_id in rows)
+    hashes = Counter(
+        rows[trial.trial_id]["code_hash"] or "unknown"
+        for trial in selection.selected
+        if trial.trial_id in rows
+    )
     return Plan(selection, tuple(entries), stale(selection.selected, accepted), dict(hashes))
 
 
@@ -143,10 +166,18 @@ def rows(selection: Selection, costs: Costs, reference: str | None = None) -> li
             "axes": trial.axes,
             "seed": trial.spec.seed,
             "predicted_seconds": costs.train_seconds(trial.spec, trial.cell_id)
-            + sum(costs.evaluation_seconds(trial.spec, trial.cell_id, one.evaluation) for one in trial.evaluations),
+            + sum(
+                costs.evaluation_seconds(trial.spec, trial.cell_id, one.evaluation)
+                for one in trial.evaluations
+            ),
             "command": command(selection, trial, reference),
-            "evaluations": [{"eval_id": one.eval_id, "axes": one.axes} for one in trial.evaluations],
-            "probes": [{"probe_id": one.probe_id, "name": one.probe.name, "axes": one.axes} for one in trial.probes],
+            "evaluations": [
+                {"eval_id": one.eval_id, "axes": one.axes} for one in trial.evaluations
+            ],
+            "probes": [
+                {"probe_id": one.probe_id, "name": one.probe.name, "axes": one.axes}
+                for one in trial.probes
+            ],
         }
         for trial in selection.declared
     ]
@@ -155,10 +186,22 @@ def rows(selection: Selection, costs: Costs, reference: str | None = None) -> li
 def command(selection: Selection, trial: PlannedTrial, reference: str | None = None) -> str:
     """The command that makes this one trial."""
     chosen = [f"{axis}={value}" for axis, value in trial.axes.items()] + [f"seed={trial.spec.seed}"]
-    return shlex.join(["odesweep", "run", reference or selection.study.name, "--scale", selection.scale, *selection.overrides, *chosen])
+    return shlex.join(
+        [
+            "odesweep",
+            "run",
+            reference or selection.study.name,
+            "--scale",
+            selection.scale,
+            *selection.overrides,
+            *chosen,
+        ]
+    )
 
 
-def save(results: "Results", selection: Selection, costs: Costs, reference: str | None = None) -> "Path":
+def save(
+    results: "Results", selection: Selection, costs: Costs, reference: str | None = None
+) -> "Path":
     """Write the full declared grid as the selection's plan file. Raises InfrastructureError when it cannot be written."""
     from sweeps.store import write_plan
 
@@ -175,7 +218,9 @@ def save(results: "Results", selection: Selection, costs: Costs, reference: str 
     return write_plan(results, selection.plan_name, rows(selection, costs, reference), metadata)
 
 
-def look(results: "Results", selection: Selection, in_flight: Collection[str] = frozenset()) -> tuple[Plan, Costs]:
+def look(
+    results: "Results", selection: Selection, in_flight: Collection[str] = frozenset()
+) -> tuple[Plan, Costs]:
     """`plan` with what the results folder holds; a folder that does not exist holds nothing. Raises InfrastructureError if it cannot be read."""
     from sweeps.store import StoreView, accepted_runs
 

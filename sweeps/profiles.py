@@ -84,7 +84,9 @@ def load(name: str | None) -> Profile:
     try:
         return parse(tomllib.loads(path.read_text()))
     except FileNotFoundError:
-        raise UserError(f"no profile {path}; there are: {', '.join(names()) or 'none'} (in {FOLDER}); or give the path of a TOML file") from None
+        raise UserError(
+            f"no profile {path}; there are: {', '.join(names()) or 'none'} (in {FOLDER}); or give the path of a TOML file"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"profile {path} is not TOML: {error}") from None
     except OSError as error:
@@ -99,7 +101,9 @@ def load(name: str | None) -> Profile:
 
 def names() -> list[str]:
     """Profiles that can be named without a path."""
-    return sorted({path.stem for folder in (FOLDER.expanduser(), SHIPPED) for path in folder.glob("*.toml")})
+    return sorted(
+        {path.stem for folder in (FOLDER.expanduser(), SHIPPED) for path in folder.glob("*.toml")}
+    )
 
 
 def _find(name: str) -> Path:
@@ -114,7 +118,11 @@ _KEYS = f"keys are {', '.join(OWN)} and the options of sbatch by their long name
 
 def parse(values: Mapping[str, Any]) -> Profile:
     """A profile from a TOML file's values. Raises ValueError, one line, for a key or value that cannot be meant."""
-    own = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items() if key in OWN}
+    own = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in values.items()
+        if key in OWN
+    }
     sbatch: dict[str, Value] = {}
     for key, value in values.items():
         if key not in OWN:
@@ -123,7 +131,9 @@ def parse(values: Mapping[str, Any]) -> Profile:
                 sbatch[key] = _check_value(key, value)
     profile = Profile.model_validate(own | {"sbatch": sbatch})
     if not re.fullmatch(r"USR2@\d+", str(sbatch.get("signal", SIGNAL))):
-        raise ValueError(f"signal = {sbatch['signal']!r}; tasks listen for USR2: signal = {SIGNAL!r} or with another number of seconds")
+        raise ValueError(
+            f"signal = {sbatch['signal']!r}; tasks listen for USR2: signal = {SIGNAL!r} or with another number of seconds"
+        )
     if profile.limit_seconds is not None and profile.limit_seconds <= profile.signal_seconds:
         raise ValueError(
             f"time = {sbatch['time']!r} is over before its warning, {profile.signal_seconds} s ahead of the end: give more time, or a later "
@@ -135,7 +145,9 @@ def parse(values: Mapping[str, Any]) -> Profile:
 def _check_key(key: str) -> None:
     if key in OURS:
         raise ValueError(f"{key} is set by odesweep itself; leave it out")
-    if key not in SBATCH and (near := difflib.get_close_matches(key, [*OWN, *sorted(SBATCH | OURS)], n=1, cutoff=0.8)):
+    if key not in SBATCH and (
+        near := difflib.get_close_matches(key, [*OWN, *sorted(SBATCH | OURS)], n=1, cutoff=0.8)
+    ):
         raise ValueError(f"unknown key {key}, did you mean {near[0]}? {_KEYS}")
     if not re.fullmatch(r"[a-z][a-z0-9-]+", key):
         raise ValueError(f"{key!r} is no long option of sbatch; {_KEYS}")
@@ -157,7 +169,9 @@ def limit_seconds(text: Value) -> float:
     """A time limit as sbatch reads it: minutes, minutes:seconds, hours:minutes:seconds, days-hours[:minutes[:seconds]]. Raises ValueError."""
     matched = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", str(text))
     if isinstance(text, bool) or matched is None:
-        raise ValueError(f"time = {text!r} is no time limit; give minutes, hours:minutes:seconds or days-hours:minutes:seconds")
+        raise ValueError(
+            f"time = {text!r} is no time limit; give minutes, hours:minutes:seconds or days-hours:minutes:seconds"
+        )
     days, *rest = matched.groups()
     numbers = [int(part) for part in rest if part is not None]
     if days is not None:

@@ -18,7 +18,20 @@ ACCOUNTING_SECONDS = 60.0
 MAX_ARRAY_SIZE = 1001
 _ACCOUNTED = "JobID,State,NodeList,Reason,Comment"
 # States from which a task does not come back by itself.
-OVER = frozenset(("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"))
+OVER = frozenset(
+    (
+        "BOOT_FAIL",
+        "CANCELLED",
+        "COMPLETED",
+        "DEADLINE",
+        "FAILED",
+        "NODE_FAIL",
+        "OUT_OF_MEMORY",
+        "PREEMPTED",
+        "REVOKED",
+        "TIMEOUT",
+    )
+)
 
 
 class NoAnswer(Exception):
@@ -60,7 +73,9 @@ def ask(*command: str, seconds: float = ANSWER_SECONDS) -> str:
 
 def _answer(*command: str, seconds: float) -> subprocess.CompletedProcess[str]:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL
+        )
     except FileNotFoundError:
         raise NoAnswer(f"{command[0]} is not on this machine") from None
     except subprocess.TimeoutExpired:
@@ -76,7 +91,11 @@ def _answer(*command: str, seconds: float) -> subprocess.CompletedProcess[str]:
 def squeue(users: Collection[str] = ()) -> list[ArrayTask]:
     """Tasks that wait, run, or ended a few minutes ago (MinJobAge), of these users or of oneself. Raises NoAnswer."""
     names = {getpass.getuser(), *filter(_known, users)}
-    return parse_squeue(ask("squeue", "-r", "-h", "-t", "all", "-u", ",".join(sorted(names)), "-o", "%i|%T|%N|%r|%k"))
+    return parse_squeue(
+        ask(
+            "squeue", "-r", "-h", "-t", "all", "-u", ",".join(sorted(names)), "-o", "%i|%T|%N|%r|%k"
+        )
+    )
 
 
 def _known(user: str) -> bool:
@@ -94,13 +113,17 @@ def parse_squeue(text: str) -> list[ArrayTask]:
     for line in text.splitlines():
         fields = line.split("|", 4)
         if len(fields) == 5 and (matched := re.fullmatch(r"(\d+)(?:_(\d+))?", fields[0])):
-            found.append(ArrayTask(matched[1], int(matched[2] or 0), *fields[1:], single=matched[2] is None))
+            found.append(
+                ArrayTask(matched[1], int(matched[2] or 0), *fields[1:], single=matched[2] is None)
+            )
     return found
 
 
 def sacct(job_ids: Collection[str]) -> list[ArrayTask]:
     """The same tasks as accounting knows them, also long after their end. Raises NoAnswer."""
-    return parse_sacct(ask("sacct", "-n", "-X", "-P", "-j", ",".join(sorted(job_ids)), "-o", _ACCOUNTED))
+    return parse_sacct(
+        ask("sacct", "-n", "-X", "-P", "-j", ",".join(sorted(job_ids)), "-o", _ACCOUNTED)
+    )
 
 
 def sacct_named(job_name: str) -> list[ArrayTask]:
@@ -111,7 +134,11 @@ def sacct_named(job_name: str) -> list[ArrayTask]:
 def parse_sacct(text: str) -> list[ArrayTask]:
     """Lines of sacct; "CANCELLED by 1000" is CANCELLED."""
     lines = [line.split("|", 4) for line in text.splitlines()]
-    return parse_squeue("\n".join("|".join([one[0], one[1].partition(" ")[0], *one[2:]]) for one in lines if len(one) == 5))
+    return parse_squeue(
+        "\n".join(
+            "|".join([one[0], one[1].partition(" ")[0], *one[2:]]) for one in lines if len(one) == 5
+        )
+    )
 
 
 def cancel(job_ids: Collection[str]) -> None:
@@ -121,7 +148,11 @@ def cancel(job_ids: Collection[str]) -> None:
 
 def would_start(options: Collection[str]) -> str:
     """What sbatch says of a job that it is only asked about: when and where it would start. Raises NoAnswer with its reason to refuse it."""
-    return _answer("sbatch", "--test-only", *options, "--wrap=true", seconds=ANSWER_SECONDS).stderr.strip().rpartition("\n")[2]
+    return (
+        _answer("sbatch", "--test-only", *options, "--wrap=true", seconds=ANSWER_SECONDS)
+        .stderr.strip()
+        .rpartition("\n")[2]
+    )
 
 
 def submit(script: Path, options: Collection[str]) -> str:
@@ -147,7 +178,9 @@ def release(tasks: Collection[str]) -> None:
 def max_array_size() -> int:
     """How many tasks one array may have: indices 0 to MaxArraySize - 1."""
     try:
-        matched = re.search(r"^MaxArraySize\s*=\s*(\d+)", ask("scontrol", "show", "config"), re.MULTILINE)
+        matched = re.search(
+            r"^MaxArraySize\s*=\s*(\d+)", ask("scontrol", "show", "config"), re.MULTILINE
+        )
     except NoAnswer:
         matched = None
     return int(matched.group(1)) if matched else MAX_ARRAY_SIZE
@@ -157,11 +190,27 @@ def max_submit(account: str | None = None, qos: str | None = None) -> int | None
     """How many tasks of one's own may be queued or running at once; None where accounting sets no limit or does not say."""
     limits: list[int] = []
     try:
-        shown = ask("sacctmgr", "-n", "-P", "show", "assoc", f"user={getpass.getuser()}", "format=Account,MaxSubmitJobs")
+        shown = ask(
+            "sacctmgr",
+            "-n",
+            "-P",
+            "show",
+            "assoc",
+            f"user={getpass.getuser()}",
+            "format=Account,MaxSubmitJobs",
+        )
         rows = [line.split("|") for line in shown.splitlines()]
-        mine = [int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit() and account in (None, row[0])]
+        mine = [
+            int(row[1])
+            for row in rows
+            if len(row) == 2 and row[1].isdigit() and account in (None, row[0])
+        ]
         # Without an account in the profile nobody here knows which one SLURM takes; the widest limit leaves the word to sbatch.
-        limits += [max(mine)] if mine and len(mine) == len([row for row in rows if account in (None, row[0])]) else []
+        limits += (
+            [max(mine)]
+            if mine and len(mine) == len([row for row in rows if account in (None, row[0])])
+            else []
+        )
         if qos:
             shown = ask("sacctmgr", "-n", "-P", "show", "qos", f"name={qos}", "format=MaxSubmitPU")
             limits += [int(line) for line in shown.split() if line.isdigit()]

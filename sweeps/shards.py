@@ -36,7 +36,9 @@ def balance(tasks: Sequence[T], shards: int) -> list[list[T]]:
         seconds, count, index = heapq.heappop(heap)
         lists[index].append(task)
         heapq.heappush(heap, (seconds + max(0.0, task.predicted_seconds), count + 1, index))
-    return sorted(lists, key=lambda shard: sum(task.predicted_seconds for task in shard), reverse=True)
+    return sorted(
+        lists, key=lambda shard: sum(task.predicted_seconds for task in shard), reverse=True
+    )
 
 
 def shard_count(tasks: int, executor: str, profile: Profile, slots: int | None = None) -> int:

@@ -15,7 +15,18 @@ from odecore.config import Evaluation, ProbeConfig, TrialSpec, lookup
 from odecore.config.section import neutral_values
 from sweeps.errors import UserError
 
-__all__ = ["Evaluation", "ProbeConfig", "TrialSpec", "canonical", "cell_id", "eval_id", "flatten", "parse", "probe_id", "trial_id"]
+__all__ = [
+    "Evaluation",
+    "ProbeConfig",
+    "TrialSpec",
+    "canonical",
+    "cell_id",
+    "eval_id",
+    "flatten",
+    "parse",
+    "probe_id",
+    "trial_id",
+]
 
 PROBES: TypeAdapter[ProbeConfig] = TypeAdapter(ProbeConfig)
 
@@ -33,7 +44,9 @@ def canonical(section: BaseModel) -> dict[str, Any]:
             if inner:
                 plain[name] = inner
         elif isinstance(value, tuple):
-            plain[name] = [canonical(item) if isinstance(item, BaseModel) else item for item in value]
+            plain[name] = [
+                canonical(item) if isinstance(item, BaseModel) else item for item in value
+            ]
         else:
             plain[name] = value
     return plain
@@ -48,12 +61,19 @@ def _revisions(spec: BaseModel) -> dict[str, int]:
     """Revisions above 1 of what the spec names, as "registry.name" -> revision."""
     used = [
         (f"{registry}.{name}", table[name].revision)
-        for registry, table in (("data", lookup.DATA), ("model", lookup.MODELS), ("solver", lookup.SOLVERS), ("gradient", lookup.GRADIENTS))
+        for registry, table in (
+            ("data", lookup.DATA),
+            ("model", lookup.MODELS),
+            ("solver", lookup.SOLVERS),
+            ("gradient", lookup.GRADIENTS),
+        )
         if (name := getattr(getattr(spec, registry, None), "name", None)) is not None
     ]
     if isinstance(spec, TrialSpec):
         used.append(("training", lookup.TRAINING_REVISION))
-        norms = {entry.config: (f"norm.{name}", entry.revision) for name, entry in lookup.NORMS.items()}
+        norms = {
+            entry.config: (f"norm.{name}", entry.revision) for name, entry in lookup.NORMS.items()
+        }
         used += [norms[type(value)] for _, value in spec.model if type(value) in norms]
     return {name: revision for name, revision in used if revision > 1}
 
@@ -97,7 +117,9 @@ def flatten(section: BaseModel, prefix: str = "") -> dict[str, Any]:
         if isinstance(value, BaseModel):
             flat |= flatten(value, f"{prefix}{name}_")
         elif isinstance(value, tuple):
-            flat[f"{prefix}{name}"] = json.dumps(section.model_dump(mode="json")[name]) if value else None
+            flat[f"{prefix}{name}"] = (
+                json.dumps(section.model_dump(mode="json")[name]) if value else None
+            )
         elif value is not None or not _sections(field.annotation):
             flat[f"{prefix}{name}"] = value
     return flat
@@ -116,7 +138,9 @@ def parse(values: dict[str, Any]) -> TrialSpec:
 def _explain(item: Any) -> str:
     # A discriminated union puts the chosen name into the path; users never typed it.
     path = [str(part) for part in item["loc"]]
-    keys = [part for index, part in enumerate(path) if index == 0 or not _is_choice(path[:index], part)]
+    keys = [
+        part for index, part in enumerate(path) if index == 0 or not _is_choice(path[:index], part)
+    ]
     key = ".".join(keys)
     given = item["input"]
     match item["type"]:
@@ -143,7 +167,9 @@ def _sections(annotation: Any) -> dict[str, type[BaseModel]]:
         field = annotation.model_fields.get("name")
         names = get_args(field.annotation) if field else (annotation.__name__,)
         return dict.fromkeys(names, annotation)
-    return {name: section for part in get_args(annotation) for name, section in _sections(part).items()}
+    return {
+        name: section for part in get_args(annotation) for name, section in _sections(part).items()
+    }
 
 
 def _section_at(path: list[str]) -> type[BaseModel] | None:

@@ -9,7 +9,15 @@ from typing import Any, Literal
 from sweeps.errors import UserError
 from sweeps.inflight import InFlight, Sky, tasks
 from sweeps.limits import Limits
-from sweeps.store import FINAL_OUTCOMES, EventReader, Results, StoreView, list_plans, read_plan, uncollected
+from sweeps.store import (
+    FINAL_OUTCOMES,
+    EventReader,
+    Results,
+    StoreView,
+    list_plans,
+    read_plan,
+    uncollected,
+)
 from sweeps.store import Attempt as Row
 from sweeps.worker.history import Attempt, History, process_alive
 
@@ -81,14 +89,25 @@ def fold(
     notes: tuple[str, ...] = (),
 ) -> StudyStatus:
     """The status of a plan's rows `planned` at `now` (epoch seconds), from rows and events read before. queued: trial -> its task under SLURM."""
-    trials = tuple(_trial(row, view, history, now, claim_seconds, alive, (queued or {}).get(row["trial_id"])) for row in planned)
+    trials = tuple(
+        _trial(row, view, history, now, claim_seconds, alive, (queued or {}).get(row["trial_id"]))
+        for row in planned
+    )
     running = [trial for trial in trials if trial.attempt is not None]
     workers = len({trial.attempt.worker for trial in running if trial.attempt})
-    return StudyStatus(plan, title, trials, workers, _eta_seconds(trials, history, workers, now), notes)
+    return StudyStatus(
+        plan, title, trials, workers, _eta_seconds(trials, history, workers, now), notes
+    )
 
 
 def _trial(
-    planned: Mapping[str, Any], view: StoreView, history: History, now: float, claim_seconds: float, alive: Alive, queued: str | None
+    planned: Mapping[str, Any],
+    view: StoreView,
+    history: History,
+    now: float,
+    claim_seconds: float,
+    alive: Alive,
+    queued: str | None,
 ) -> TrialStatus:
     trial_id = planned["trial_id"]
     accepted = view.accepted.get(trial_id)
@@ -103,37 +122,57 @@ def _trial(
         outcome,
         running[0] if running else None,
         planned["predicted_seconds"] or 0.0,
-        sum(due and (trial_id, weights, one["eval_id"]) not in view.done_evaluations for one in planned["evaluations"]),
-        sum(due and (trial_id, weights, one["probe_id"]) not in view.done_probes for one in planned["probes"]),
+        sum(
+            due and (trial_id, weights, one["eval_id"]) not in view.done_evaluations
+            for one in planned["evaluations"]
+        ),
+        sum(
+            due and (trial_id, weights, one["probe_id"]) not in view.done_probes
+            for one in planned["probes"]
+        ),
         queued if state != "done" else None,
     )
 
 
-def _state(trial_id: str, accepted: Row | None, view: StoreView, running: bool) -> tuple[State, str | None]:
+def _state(
+    trial_id: str, accepted: Row | None, view: StoreView, running: bool
+) -> tuple[State, str | None]:
     if accepted:
         return "done", accepted.outcome
     if running:
         return "running", None
     rows = view.attempts.get(trial_id, [])
     if rows and rows[-1].outcome not in FINAL_OUTCOMES:
-        retried = view.retractions.restarted_at.get(trial_id, 0.0) > rows[-1].finished_at.timestamp()
+        retried = (
+            view.retractions.restarted_at.get(trial_id, 0.0) > rows[-1].finished_at.timestamp()
+        )
         return ("pending", None) if retried else ("failed", rows[-1].outcome)
     return "pending", None
 
 
-def _eta_seconds(trials: Sequence[TrialStatus], history: History, workers: int, now: float) -> float | None:
+def _eta_seconds(
+    trials: Sequence[TrialStatus], history: History, workers: int, now: float
+) -> float | None:
     """Predicted seconds of what is left, corrected by how long finished trials really took, shared by the workers."""
     if not workers:
         return None
     took, predicted = 0.0, 0.0
     for trial in trials:
         for attempt in history.attempts.get(trial.trial_id, {}).values():
-            if trial.state == "done" and attempt.ending in FINAL_OUTCOMES and attempt.resume_iteration == 0:
+            if (
+                trial.state == "done"
+                and attempt.ending in FINAL_OUTCOMES
+                and attempt.resume_iteration == 0
+            ):
                 took += attempt.seen_at - attempt.started_at
                 predicted += trial.predicted_seconds
     factor = took / predicted if took and predicted else 1.0
     left = sum(trial.predicted_seconds * factor for trial in trials if trial.state == "pending")
-    left += sum(max(0.0, trial.predicted_seconds * factor - (now - trial.attempt.started_at)) for trial in trials if trial.attempt)
+    left += sum(
+        max(0.0, trial.predicted_seconds * factor - (now - trial.attempt.started_at))
+        for trial in trials
+        if trial.attempt
+    )
     return left / workers
 
 
@@ -175,22 +214,40 @@ class Watch:
         notes = []
         if queued := {trial.queued for trial in status.trials if trial.queued}:
             states = Counter(" ".join(task.split()[1:]) for task in queued)
-            notes.append(f"SLURM: {', '.join(f'{tasks(n)} {state}' for state, n in states.most_common())}")
+            notes.append(
+                f"SLURM: {', '.join(f'{tasks(n)} {state}' for state, n in states.most_common())}"
+            )
         if unknown := open_ & flight.unknown:
-            notes.append(f"SLURM: {flight.problem}; nobody can tell whether {len(unknown)} trials are still queued")
+            notes.append(
+                f"SLURM: {flight.problem}; nobody can tell whether {len(unknown)} trials are still queued"
+            )
         elif queued and flight.problem:
             notes.append(f"SLURM: {flight.problem}; counted by what the tasks told last")
         if ended := self.sky.ended(open_ - flight.trials.keys() - flight.unknown):
-            notes.append(f"SLURM ended {', '.join(f'{tasks(n)} as {state}' for state, n in ended.items())}: `odesweep run` goes on with their trials")
+            notes.append(
+                f"SLURM ended {', '.join(f'{tasks(n)} as {state}' for state, n in ended.items())}: `odesweep run` goes on with their trials"
+            )
         # Of several tasks that stopped for the same reason the last one knew most.
-        alike = {event["fingerprint"]: event["message"] for event in self.events if event["event"] == "stopped_early"}
-        shown = {attempt.fingerprint for trial in open_ for attempt in self.history.attempts.get(trial, {}).values()}
+        alike = {
+            event["fingerprint"]: event["message"]
+            for event in self.events
+            if event["event"] == "stopped_early"
+        }
+        shown = {
+            attempt.fingerprint
+            for trial in open_
+            for attempt in self.history.attempts.get(trial, {}).values()
+        }
         notes += [message for fingerprint, message in alike.items() if fingerprint in shown]
         return tuple(notes)
 
     def running(self) -> set[str]:
         """Trials that somebody works on now."""
-        return {trial for trial in self.history.attempts if self.history.running(trial, time.time(), self.claim_seconds, process_alive)}
+        return {
+            trial
+            for trial in self.history.attempts
+            if self.history.running(trial, time.time(), self.claim_seconds, process_alive)
+        }
 
     def alive(self, host: str, pid: int) -> bool | None:
         """See `process_alive`."""
@@ -204,7 +261,11 @@ class Watch:
 
     def trial_ids(self) -> set[str]:
         """Every trial that plans, rows or events know of."""
-        planned = {row["trial_id"] for plan in list_plans(self.results) for row in read_plan(self.results, plan).rows()}
+        planned = {
+            row["trial_id"]
+            for plan in list_plans(self.results)
+            for row in read_plan(self.results, plan).rows()
+        }
         return planned | set(self.view.attempts) | set(self.history.attempts)
 
     def find_trial(self, prefix: str) -> str | None:
@@ -221,10 +282,16 @@ class Watch:
     def find_plans(self, study: str, scale: str | None) -> list[str]:
         """Saved plans of a study, at one scale or all. Raises UserError when there is none."""
         wanted = f"{study}@{scale or ''}"
-        found = [plan for plan in list_plans(self.results) if plan.startswith(wanted) and (not scale or plan.partition("+")[0] == wanted)]
+        found = [
+            plan
+            for plan in list_plans(self.results)
+            if plan.startswith(wanted) and (not scale or plan.partition("+")[0] == wanted)
+        ]
         if not found:
             there = ", ".join(list_plans(self.results)) or "none"
-            raise UserError(f"no saved plan of study {wanted.removesuffix('@')} and no such trial in {self.results.path}; saved plans: {there}")
+            raise UserError(
+                f"no saved plan of study {wanted.removesuffix('@')} and no such trial in {self.results.path}; saved plans: {there}"
+            )
         return found
 
 

@@ -20,7 +20,10 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_]*(-[a-z0-9_]+)*(/[a-z0-9][a-z0-9_]*(-[a-z0
 
 def matches(cell: Mapping[str, Any], where: Where) -> bool:
     """Whether `cell` has every axis of `where` at one of the values given there."""
-    return all(axis in cell and cell[axis] in (wanted if isinstance(wanted, tuple) else (wanted,)) for axis, wanted in where.items())
+    return all(
+        axis in cell and cell[axis] in (wanted if isinstance(wanted, tuple) else (wanted,))
+        for axis, wanted in where.items()
+    )
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,9 @@ class EvaluationGrid:
 
     def __post_init__(self) -> None:
         if bool(self.factors) and bool(self.steps or self.tolerances):
-            raise UserError(f"evaluations {self.name!r}: give either factors, or steps and tolerances")
+            raise UserError(
+                f"evaluations {self.name!r}: give either factors, or steps and tolerances"
+            )
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,9 @@ class Study:
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
-            raise UserError(f"study name {self.name!r}: use lower-case letters, digits, _ and single -, with at most one /")
+            raise UserError(
+                f"study name {self.name!r}: use lower-case letters, digits, _ and single -, with at most one /"
+            )
         if not self.scales:
             raise UserError(f"study {self.name}: declare at least one scale")
         for axis, values in self.grid.items():
@@ -136,36 +143,49 @@ class Study:
         self._check_zip()
 
     def _check_names(self) -> None:
-        conditions = [*(("exclude", e.where) for e in self.exclude), *(("when", {axis: None, **where}) for axis, where in self.when.items())]
+        conditions = [
+            *(("exclude", e.where) for e in self.exclude),
+            *(("when", {axis: None, **where}) for axis, where in self.when.items()),
+        ]
         conditions += [(f"{kind.name!r}", kind.where) for kind in (*self.evaluations, *self.probes)]
         conditions += [(f"scale {name}", scale.axes) for name, scale in self.scales.items()]
         included = {axis for cell in self.include for axis in cell}
         for place, where in conditions:
             for axis in where:
                 if axis not in self.grid and axis not in included:
-                    raise UserError(f"study {self.name}: {place} names {axis!r}, which is not an axis; axes: {', '.join(self.grid)}")
+                    raise UserError(
+                        f"study {self.name}: {place} names {axis!r}, which is not an axis; axes: {', '.join(self.grid)}"
+                    )
         order = list(self.grid)
         for axis, where in self.when.items():
             for other in where:
                 if axis in order and other in order and order.index(other) > order.index(axis):
-                    raise UserError(f"study {self.name}: {axis} exists only under {other}, so declare {other} before it")
+                    raise UserError(
+                        f"study {self.name}: {axis} exists only under {other}, so declare {other} before it"
+                    )
 
         for cell in self.include:
             for axis, value in cell.items():
                 if isinstance(values := self.grid.get(axis), Mapping) and value not in values:
-                    raise UserError(f"study {self.name}: include names {axis} = {value!r}; choose from {', '.join(values)}")
+                    raise UserError(
+                        f"study {self.name}: include names {axis} = {value!r}; choose from {', '.join(values)}"
+                    )
 
     def _check_zip(self) -> None:
         zipped = [axis for group in self.zip for axis in group]
         for axis in zipped:
             if axis not in self.grid:
-                raise UserError(f"study {self.name}: zip names {axis!r}, which is not an axis; axes: {', '.join(self.grid)}")
+                raise UserError(
+                    f"study {self.name}: zip names {axis!r}, which is not an axis; axes: {', '.join(self.grid)}"
+                )
             if zipped.count(axis) > 1:
                 raise UserError(f"study {self.name}: {axis} is zipped twice")
         for group in self.zip:
             lengths = {axis: len(self.grid[axis]) for axis in group}
             if len(set(lengths.values())) > 1:
-                raise UserError(f"study {self.name}: zipped axes differ in length: {', '.join(f'{axis} {n}' for axis, n in lengths.items())}")
+                raise UserError(
+                    f"study {self.name}: zipped axes differ in length: {', '.join(f'{axis} {n}' for axis, n in lengths.items())}"
+                )
 
     def partners(self, axis: str) -> Sequence[str]:
         """The zip group of `axis`; just itself when it is not zipped."""
@@ -188,14 +208,18 @@ class Study:
         if name is None:
             name = next(iter(self.scales))
         if name not in self.scales:
-            raise UserError(f"study {self.name} has no scale {name!r}; choose from {', '.join(self.scales)}")
+            raise UserError(
+                f"study {self.name} has no scale {name!r}; choose from {', '.join(self.scales)}"
+            )
         scale = self.scales[name]
         study = self
         for axis, kept in scale.axes.items():
             values = list(study.grid[axis])
             missing = [value for value in kept if value not in values]
             if missing:
-                raise UserError(f"study {self.name}: scale {name} keeps {axis} = {missing[0]!r}, which is not on the axis")
+                raise UserError(
+                    f"study {self.name}: scale {name} keeps {axis} = {missing[0]!r}, which is not on the axis"
+                )
             study = study.keep(axis, [values.index(value) for value in kept])
         if scale.thin:
             named = {partner for axis in scale.axes for partner in self.partners(axis)}
@@ -203,13 +227,24 @@ class Study:
                 last = len(study.grid[axis]) - 1
                 if axis not in named and last > 1:
                     study = study.keep(axis, (0, last))
-        lost = {axis: [value for value in values if value not in study.grid[axis]] for axis, values in self.grid.items()}
-        kept_cells = [cell for cell in self.include if not any(cell[axis] in lost.get(axis, ()) for axis in cell)]
+        lost = {
+            axis: [value for value in values if value not in study.grid[axis]]
+            for axis, values in self.grid.items()
+        }
+        kept_cells = [
+            cell
+            for cell in self.include
+            if not any(cell[axis] in lost.get(axis, ()) for axis in cell)
+        ]
         return replace(
             study,
             overrides=scale.overrides,
             include=kept_cells,
-            seeds=scale.seeds if scale.seeds is not None else study.seeds[:1] if scale.thin else study.seeds,
+            seeds=scale.seeds
+            if scale.seeds is not None
+            else study.seeds[:1]
+            if scale.thin
+            else study.seeds,
             evaluations=study.evaluations if scale.evaluations is None else scale.evaluations,
             probes=study.probes if scale.probes is None else scale.probes,
             scales={name: scale},

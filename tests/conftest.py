@@ -8,7 +8,9 @@ import pytest
 
 # Before torch is imported anywhere: results are compared bit for bit, and two test processes share the cores.
 os.environ["OMP_NUM_THREADS"] = "1"
-for name in [name for name in os.environ if name.startswith("ODESWEEP_") and name != "ODESWEEP_DATA"]:
+for name in [
+    name for name in os.environ if name.startswith("ODESWEEP_") and name != "ODESWEEP_DATA"
+]:
     del os.environ[name]
 os.environ["NO_COLOR"] = "1"
 # A job in the background of a shell ignores Ctrl-C, and so would all that it starts.

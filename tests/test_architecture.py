@@ -1,4 +1,4 @@
-"""Directions of import, heavy libraries in one place, and files short enough to read."""
+"""Directions of import, and heavy libraries in one place."""
 
 import ast
 import subprocess
@@ -9,7 +9,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 OURS = {"odecore", "sweeps", "analysis"}
-ALLOWED = {"odecore": {"odecore"}, "sweeps": {"sweeps", "odecore"}, "analysis": {"analysis", "sweeps"}}
+ALLOWED = {
+    "odecore": {"odecore"},
+    "sweeps": {"sweeps", "odecore"},
+    "analysis": {"analysis", "sweeps"},
+}
 # Library -> the only files that may import it.
 ONLY_IN = {
     "ray": {"sweeps/execute/ray_tune.py"},
@@ -17,15 +21,30 @@ ONLY_IN = {
     "torchdiffeq": {"odecore/solvers/torchdiffeq_solver.py", "odecore/gradients/adjoint.py"},
 }
 TORCH_FREE = ("odecore/config/", "sweeps/store/", "analysis/")
-HEAVY_AT_START = {"torch", "ray", "submitit", "seaborn", "matplotlib", "pyarrow", "pandas", "duckdb", "pydantic", "scipy", "numpy"}
+HEAVY_AT_START = {
+    "torch",
+    "ray",
+    "submitit",
+    "seaborn",
+    "matplotlib",
+    "pyarrow",
+    "pandas",
+    "duckdb",
+    "pydantic",
+    "scipy",
+    "numpy",
+}
 FILES = sorted(f for package in ALLOWED for f in (ROOT / package).rglob("*.py"))
-LONGEST = 250
 
 
 def imported_modules(file: Path) -> set[str]:
     nodes = list(ast.walk(ast.parse(file.read_text())))
     plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    return plain | {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module}
+    return plain | {
+        node.module
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module
+    }
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.relative_to(ROOT).as_posix())
@@ -35,32 +54,39 @@ def test_imports_point_one_way(file: Path) -> None:
     packages = {module.partition(".")[0] for module in modules}
     package = path.partition("/")[0]
     wrong = (packages & OURS) - ALLOWED[package]
-    assert not wrong, f"{path} imports {sorted(wrong)}; {package} may import only {sorted(ALLOWED[package])}"
+    assert not wrong, (
+        f"{path} imports {sorted(wrong)}; {package} may import only {sorted(ALLOWED[package])}"
+    )
     if package == "analysis":
         beyond = {m for m in modules if m.startswith("sweeps") and not m.startswith("sweeps.store")}
-        assert not beyond, f"{path} imports {sorted(beyond)}; of sweeps, analysis may import only sweeps.store"
+        assert not beyond, (
+            f"{path} imports {sorted(beyond)}; of sweeps, analysis may import only sweeps.store"
+        )
     if path.startswith("sweeps/store/"):
-        beyond = {m for m in modules if m.partition(".")[0] in OURS and not m.startswith(("sweeps.store", "sweeps.errors"))}
-        assert not beyond, f"{path} imports {sorted(beyond)}; the store stands alone so that figures need nothing else"
+        beyond = {
+            m
+            for m in modules
+            if m.partition(".")[0] in OURS and not m.startswith(("sweeps.store", "sweeps.errors"))
+        }
+        assert not beyond, (
+            f"{path} imports {sorted(beyond)}; the store stands alone so that figures need nothing else"
+        )
     if path.startswith(TORCH_FREE):
         assert "torch" not in packages, f"{path} imports torch, which this part has to do without"
     for library, places in ONLY_IN.items():
-        assert library not in packages or path in places, f"{path} imports {library}; only {sorted(places)} may"
-
-
-@pytest.mark.parametrize("file", FILES, ids=lambda f: f.relative_to(ROOT).as_posix())
-def test_long_files_say_why(file: Path) -> None:
-    text = file.read_text()
-    if text.count("\n") > LONGEST:
-        assert "onger than" in text[:600], (
-            f"{file.name} has {text.count(chr(10))} lines: split it, or say in its docstring why it is longer than others"
+        assert library not in packages or path in places, (
+            f"{path} imports {library}; only {sorted(places)} may"
         )
 
 
 def loaded_by(code: str) -> set[str]:
     """Top-level modules in sys.modules after running `code` in a new Python."""
-    script = f"{code}\nimport sys\nprint(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    script = (
+        f"{code}\nimport sys\nprint(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     return set(done.stdout.splitlines()[-1].split())
 
 
@@ -73,7 +99,13 @@ def test_help_loads_nothing_heavy(main: str) -> None:
 
 
 def test_analysis_needs_neither_torch_nor_pydantic() -> None:
-    assert not loaded_by("import analysis, analysis.cli, analysis.read, analysis.ott2021") & {"torch", "ray", "submitit", "odecore", "pydantic"}
+    assert not loaded_by("import analysis, analysis.cli, analysis.read, analysis.ott2021") & {
+        "torch",
+        "ray",
+        "submitit",
+        "odecore",
+        "pydantic",
+    }
 
 
 def test_planning_needs_no_torch() -> None:

@@ -22,7 +22,9 @@ def command(module: str, *arguments: str) -> tuple[int, str]:
     """Exit code and output of a command line of ours."""
     code = f"from {module} import main; main()"
     environment = os.environ | ({"ODESWEEP_DATA": DATA} if DATA else {})
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, env=environment
+    )
     return done.returncode, done.stdout + done.stderr
 
 
@@ -31,9 +33,13 @@ def command(module: str, *arguments: str) -> tuple[int, str]:
 @pytest.mark.skipif(not DATA, reason="needs MNIST, Fashion-MNIST and CIFAR-10: set ODESWEEP_DATA")
 def test_every_study_runs_and_every_figure_and_table_is_made(tmp_path: Path) -> None:
     results = tmp_path / "r"
-    names = [study.name for study in studies().values() if "smoke" in study.scales and not study.testing]
+    names = [
+        study.name for study in studies().values() if "smoke" in study.scales and not study.testing
+    ]
     for name in names:
-        code, text = command("sweeps.cli", "run", name, "--scale", "smoke", "--results", str(results))
+        code, text = command(
+            "sweeps.cli", "run", name, "--scale", "smoke", "--results", str(results)
+        )
         assert code == 0, f"{name}: {text}"
     outcomes = Counter(accepted_runs(Results(results), ["outcome"])["outcome"].to_pylist())
     print(json.dumps(outcomes))
@@ -41,7 +47,9 @@ def test_every_study_runs_and_every_figure_and_table_is_made(tmp_path: Path) -> 
 
     out = tmp_path / "out"
     for kind in ("figures", "tables"):
-        _, text = command("analysis.cli", kind, "--scale", "smoke", "--results", str(results), "--out", str(out))
+        _, text = command(
+            "analysis.cli", kind, "--scale", "smoke", "--results", str(results), "--out", str(out)
+        )
         # Of the lines that begin with a name: a table may have "left out" in its cells.
         empty = set(re.findall(r"^(\S+/\S+): (?:nothing to show|left out)", text, re.MULTILINE))
         assert empty == NOTHING_TO_SHOW, text

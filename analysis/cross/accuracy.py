@@ -45,9 +45,17 @@ def table(data: Data) -> pd.DataFrame:
 def spread_of_solvers(rows: pd.DataFrame) -> pd.DataFrame:
     """Per normalization, depth and seed: largest minus smallest accuracy over the training solvers, and the worst of their outcomes."""
     groups = rows.astype({"accuracy_test": float}).groupby([NORM, DEPTH, "seed"], sort=False)
-    ends = pd.DataFrame({"high": groups["accuracy_test"].max(), "low": groups["accuracy_test"].min(), "outcome": groups["outcome"].agg(grid.worst)})
+    ends = pd.DataFrame(
+        {
+            "high": groups["accuracy_test"].max(),
+            "low": groups["accuracy_test"].min(),
+            "outcome": groups["outcome"].agg(grid.worst),
+        }
+    )
     found = ends.reset_index()
-    return found.assign(accuracy_test=(found["high"] - found["low"]).where(found["outcome"] == COMPLETED)).drop(columns=["high", "low"])
+    return found.assign(
+        accuracy_test=(found["high"] - found["low"]).where(found["outcome"] == COMPLETED)
+    ).drop(columns=["high", "low"])
 
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
@@ -70,8 +78,19 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         look = {"limits": limits, "colours": "viridis"}
         if name == RANGE:
             look = {"limits": (0.0, max(0.05, shared_limits(rows)[1])), "colours": "Purples"}
-        scale = draw_tiles(ax, rows, NORM, DEPTH, **look, text=plain, labels=grid.depth_label, row_labels=index % across == 0)
-        panel_title(ax, index, "range over solvers" if name == RANGE else grid.SOLVERS.get(name, name))
+        scale = draw_tiles(
+            ax,
+            rows,
+            NORM,
+            DEPTH,
+            **look,
+            text=plain,
+            labels=grid.depth_label,
+            row_labels=index % across == 0,
+        )
+        panel_title(
+            ax, index, "range over solvers" if name == RANGE else grid.SOLVERS.get(name, name)
+        )
         if index >= len(names) - across:
             ax.set_xlabel("layers (U: U-Net)")
         if name == RANGE:

@@ -43,7 +43,11 @@ def used(data: Data) -> Data:
     if AXIS + "control" in trials:
         rows &= trials[AXIS + "control"].isin(["", DECAY_CONTROL])
     if AXIS + "method" in trials:
-        rows |= (trials["study"] == ENORM[0]) & (trials[AXIS + "method"] == DECAY_METHOD) & trials[AXIS + "model.layers"].isin(_decay_layers(data))
+        rows |= (
+            (trials["study"] == ENORM[0])
+            & (trials[AXIS + "method"] == DECAY_METHOD)
+            & trials[AXIS + "model.layers"].isin(_decay_layers(data))
+        )
     if len(finest := _finest(data)):
         rows |= trials["trial_id"].isin(finest["trial_id"])
     return replace(data, trials=trials.loc[rows])
@@ -60,18 +64,33 @@ def _gusak(data: Data, bug: str) -> Iterator[Pair]:
     rows = _rows(data, GUSAK, "accuracy_test_best")
     if not len(rows):
         return
-    varied, kept = ("drops", "fidelity.momentum_reset") if bug == "gusak-drops" else ("fidelity.momentum_reset", "drops")
+    varied, kept = (
+        ("drops", "fidelity.momentum_reset")
+        if bug == "gusak-drops"
+        else ("fidelity.momentum_reset", "drops")
+    )
     on, off = (CODE_DROPS, PRINTED_DROPS) if bug == "gusak-drops" else ("true", "false")
     for norm in dict.fromkeys(rows[AXIS + "model.ode_norm"]):
         for other in dict.fromkeys(rows[AXIS + kept]):
             cell = at(rows, {"model.ode_norm": norm, kept: other})
-            words = f"drops {other}" if kept == "drops" else f"momentum {'reset' if other == 'true' else 'kept'}"
+            words = (
+                f"drops {other}"
+                if kept == "drops"
+                else f"momentum {'reset' if other == 'true' else 'kept'}"
+            )
             yield Pair(str(norm), words, at(cell, {varied: on}), at(cell, {varied: off}))
 
 
 def _decay_layers(data: Data) -> list[str]:
     trials = data.trials
-    return list(dict.fromkeys(trials.loc[trials.get(AXIS + "control", pd.Series("", trials.index)) == DECAY_CONTROL, AXIS + "model.layers"]))
+    return list(
+        dict.fromkeys(
+            trials.loc[
+                trials.get(AXIS + "control", pd.Series("", trials.index)) == DECAY_CONTROL,
+                AXIS + "model.layers",
+            ]
+        )
+    )
 
 
 def _enorm(data: Data) -> Iterator[Pair]:
@@ -80,7 +99,12 @@ def _enorm(data: Data) -> Iterator[Pair]:
         return
     for layers in _decay_layers(data):
         chosen: Mapping[str, Any] = {"model.layers": layers}
-        yield Pair(f"p = {layers}", "", at(controls, {**chosen, "control": DECAY_CONTROL}), at(report, {**chosen, "method": DECAY_METHOD}))
+        yield Pair(
+            f"p = {layers}",
+            "",
+            at(controls, {**chosen, "control": DECAY_CONTROL}),
+            at(report, {**chosen, "method": DECAY_METHOD}),
+        )
 
 
 def _finest(data: Data) -> pd.DataFrame:
@@ -97,23 +121,46 @@ def _ott(data: Data, bug: str) -> Iterator[Pair]:
     if not len(finest):
         return
     steps = str(finest[AXIS + "solver.steps"].iloc[0])
-    own = replace(data, trials=finest, tests=data.tests.loc[data.tests["trial_id"].isin(finest["trial_id"])])
-    rows = planned_rows(own, "evaluations", "accuracy", "correct", "samples", "run.train_batch_size")
+    own = replace(
+        data, trials=finest, tests=data.tests.loc[data.tests["trial_id"].isin(finest["trial_id"])]
+    )
+    rows = planned_rows(
+        own, "evaluations", "accuracy", "correct", "samples", "run.train_batch_size"
+    )
     rows = rows.loc[rows["test.solver"] == "euler"]
     # The same test may stand in two grids; it is one evaluation.
-    trained, one_step = (rows.loc[rows["test.steps"] == wanted].drop_duplicates("trial_id") for wanted in (steps, "1"))
+    trained, one_step = (
+        rows.loc[rows["test.steps"] == wanted].drop_duplicates("trial_id")
+        for wanted in (steps, "1")
+    )
     if bug == "ott-one-step":
-        yield Pair("sphere2", f"K = {steps}", one_step.assign(value=one_step["accuracy"]), trained.assign(value=trained["accuracy"]))
+        yield Pair(
+            "sphere2",
+            f"K = {steps}",
+            one_step.assign(value=one_step["accuracy"]),
+            trained.assign(value=trained["accuracy"]),
+        )
         return
-    divisor = batches_times_size(trained["samples"].astype(float), trained["run.train_batch_size"].astype(float))
+    divisor = batches_times_size(
+        trained["samples"].astype(float), trained["run.train_batch_size"].astype(float)
+    )
     most = (trained["samples"].astype(float) / divisor).max()
     words = f"K = {steps}" + (f", at most {most:.4f} in the code" if most == most else "")
     exact = trained["correct"].astype(float) / trained["samples"].astype(float)
-    yield Pair("sphere2", words, trained.assign(value=trained["correct"].astype(float) / divisor), trained.assign(value=exact))
+    yield Pair(
+        "sphere2",
+        words,
+        trained.assign(value=trained["correct"].astype(float) / divisor),
+        trained.assign(value=exact),
+    )
 
 
 def batches_times_size(samples: pd.Series, batch_size: pd.Series) -> pd.Series:
     """What the code divides correct answers by: number of batches times the full batch size, NaN where unknown."""
     return pd.Series(
-        [math.ceil(n / size) * size if n == n and size == size else math.nan for n, size in zip(samples, batch_size, strict=True)], samples.index
+        [
+            math.ceil(n / size) * size if n == n and size == size else math.nan
+            for n, size in zip(samples, batch_size, strict=True)
+        ],
+        samples.index,
     )

@@ -35,39 +35,118 @@ class Bug(NamedTuple):
 
 
 STUDIED = (
-    Bug("gusak-drops", "Gusak 2020", "second drop of the learning rate", "epoch 250 (code)", "epoch 300 (printed)"),
-    Bug("gusak-momentum", "Gusak 2020", "optimizer made anew each epoch", "momentum reset (code)", "momentum kept"),
-    Bug("enorm-decay", "ENorm 2019", "learning rate negative in the second half", "0.1/60 an epoch (code)", "linear to zero"),
-    Bug("ott-divisor", "Ott 2021", "last, smaller batch divided by the full batch size", "batch size (code)", "number of points"),
-    Bug("ott-one-step", "Ott 2021", "step size of the test inverted", "one Euler step (code)", "the steps of the training"),
+    Bug(
+        "gusak-drops",
+        "Gusak 2020",
+        "second drop of the learning rate",
+        "epoch 250 (code)",
+        "epoch 300 (printed)",
+    ),
+    Bug(
+        "gusak-momentum",
+        "Gusak 2020",
+        "optimizer made anew each epoch",
+        "momentum reset (code)",
+        "momentum kept",
+    ),
+    Bug(
+        "enorm-decay",
+        "ENorm 2019",
+        "learning rate negative in the second half",
+        "0.1/60 an epoch (code)",
+        "linear to zero",
+    ),
+    Bug(
+        "ott-divisor",
+        "Ott 2021",
+        "last, smaller batch divided by the full batch size",
+        "batch size (code)",
+        "number of points",
+    ),
+    Bug(
+        "ott-one-step",
+        "Ott 2021",
+        "step size of the test inverted",
+        "one Euler step (code)",
+        "the steps of the training",
+    ),
 )
 # No study varies these, so what they do to the published numbers is unknown here.
 NOT_STUDIED = (
-    Bug("gusak-side-effects", "Gusak 2020", "statistics and u advance twice a training step (ANODE)", "twice (code)", "once"),
-    Bug("ott-tolerance", "Ott 2021", "tolerance adaptation compares with an uninitialized count", "uninitialized (code)", "this iteration's count"),
+    Bug(
+        "gusak-side-effects",
+        "Gusak 2020",
+        "statistics and u advance twice a training step (ANODE)",
+        "twice (code)",
+        "once",
+    ),
+    Bug(
+        "ott-tolerance",
+        "Ott 2021",
+        "tolerance adaptation compares with an uninitialized count",
+        "uninitialized (code)",
+        "this iteration's count",
+    ),
     Bug("enorm-dead-units", "ENorm 2019", "dead unit gives 0/0", "NaN (code)", "unit skipped"),
-    Bug("enorm-weight-decay", "ENorm 2019", "weight decay printed as 10e-3", "1e-3 (code)", "1e-2 (printed)"),
+    Bug(
+        "enorm-weight-decay",
+        "ENorm 2019",
+        "weight decay printed as 10e-3",
+        "1e-3 (code)",
+        "1e-2 (printed)",
+    ),
 )
 
 
 def table(data: Data) -> pd.DataFrame:
     """Per bug, case and setting: on, off and change (on - off, paired) with n and interval, published, source, verdict."""
-    rows = [row for bug in STUDIED for pair in bug_rows.pairs(data, bug.key) for row in _studied(bug, pair)]
-    if not any(row[f"{side}_{name}"] for row in rows for side in ("on", "off") for name in ("n", "failed")):
+    rows = [
+        row
+        for bug in STUDIED
+        for pair in bug_rows.pairs(data, bug.key)
+        for row in _studied(bug, pair)
+    ]
+    if not any(
+        row[f"{side}_{name}"] for row in rows for side in ("on", "off") for name in ("n", "failed")
+    ):
         return pd.DataFrame()
     known = published.values("cross", "bugs").rename(columns={"value": "published"})
-    found = pd.DataFrame(rows).merge(known.filter(["bug", "case", "published", "source"]), on=["bug", "case"], how="left")
-    absent = [{**_about(bug), "verdict": "no plan here"} for bug in STUDIED if bug.key not in set(found["bug"])]
-    unknown = pd.DataFrame([*absent, *({**_about(bug), "verdict": "not studied"} for bug in NOT_STUDIED)])
-    nearer = [_nearer(row) if all(plan.scale == "paper" for plan in data.plans) else "" for row in found.to_dict("records")]
+    found = pd.DataFrame(rows).merge(
+        known.filter(["bug", "case", "published", "source"]), on=["bug", "case"], how="left"
+    )
+    absent = [
+        {**_about(bug), "verdict": "no plan here"}
+        for bug in STUDIED
+        if bug.key not in set(found["bug"])
+    ]
+    unknown = pd.DataFrame(
+        [*absent, *({**_about(bug), "verdict": "not studied"} for bug in NOT_STUDIED)]
+    )
+    nearer = [
+        _nearer(row) if all(plan.scale == "paper" for plan in data.plans) else ""
+        for row in found.to_dict("records")
+    ]
     numbers = pd.concat([found.assign(nearer=nearer), unknown], ignore_index=True)
-    counts = {name: numbers[name].fillna(0).astype(int) for name in numbers.columns if name.endswith(("_n", "_failed", "_missing"))}
-    texts = {name: numbers[name].astype(object).fillna("") for name in ("case", "setting", "source", "nearer")}
+    counts = {
+        name: numbers[name].fillna(0).astype(int)
+        for name in numbers.columns
+        if name.endswith(("_n", "_failed", "_missing"))
+    }
+    texts = {
+        name: numbers[name].astype(object).fillna("")
+        for name in ("case", "setting", "source", "nearer")
+    }
     return numbers.assign(**counts, **texts)
 
 
 def _about(bug: Bug) -> dict[str, str]:
-    return {"bug": bug.key, "paper": bug.paper, "what": bug.what, "code": bug.on, "corrected": bug.off}
+    return {
+        "bug": bug.key,
+        "paper": bug.paper,
+        "what": bug.what,
+        "code": bug.on,
+        "corrected": bug.off,
+    }
 
 
 def _studied(bug: Bug, pair: Pair) -> list[dict[str, Any]]:
@@ -92,8 +171,16 @@ def verdict(row: Mapping[str, Any]) -> str:
     """Whether the bug changes the number, by the interval of the paired difference, or lets no run complete that completes without it."""
     low, high = row["change_low"], row["change_high"]
     if low != low or high != high:
-        none_trains = {side for side in ("on", "off") if not row[f"{side}_n"] and row[f"{side}_failed"] >= MIN_N_INTERVAL}
-        all_train = {side for side in ("on", "off") if row[f"{side}_n"] >= MIN_N_INTERVAL and not row[f"{side}_failed"]}
+        none_trains = {
+            side
+            for side in ("on", "off")
+            if not row[f"{side}_n"] and row[f"{side}_failed"] >= MIN_N_INTERVAL
+        }
+        all_train = {
+            side
+            for side in ("on", "off")
+            if row[f"{side}_n"] >= MIN_N_INTERVAL and not row[f"{side}_failed"]
+        }
         return "changes the outcome" if none_trains and all_train else "not enough data"
     return "changes the number" if low > 0 or high < 0 else "no change seen"
 
@@ -116,12 +203,20 @@ def readable(numbers: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "paper": numbers["paper"],
-            "in the code": [f"{row['what']}: {row['code']}, not {row['corrected']}" for row in rows],
-            "case": [", ".join(part for part in (row["case"], row["setting"]) if part) or "-" for row in rows],
+            "in the code": [
+                f"{row['what']}: {row['code']}, not {row['corrected']}" for row in rows
+            ],
+            "case": [
+                ", ".join(part for part in (row["case"], row["setting"]) if part) or "-"
+                for row in rows
+            ],
             "on ± 95 % interval (n)": [_side(row, "on") for row in rows],
             "off": [_side(row, "off") for row in rows],
             "on - off": [_side(row, "change") for row in rows],
-            "published": ["-" if row["published"] != row["published"] else f"{row['published']:.3f}" for row in rows],
+            "published": [
+                "-" if row["published"] != row["published"] else f"{row['published']:.3f}"
+                for row in rows
+            ],
             "published is nearer to": [row["nearer"] or "-" for row in rows],
             "verdict": numbers["verdict"],
         }

@@ -29,7 +29,12 @@ def _accuracy(data: Data) -> pd.DataFrame:
     return planned_rows(data, "runs", "accuracy_test")
 
 
-def _per(axis: str, labels: Sequence[str], rows: Callable[[Data], pd.DataFrame], one: Callable[[pd.DataFrame], Estimate]) -> Statistic:
+def _per(
+    axis: str,
+    labels: Sequence[str],
+    rows: Callable[[Data], pd.DataFrame],
+    one: Callable[[pd.DataFrame], Estimate],
+) -> Statistic:
     """`one` of the rows at each of these labels of an axis; a label that has none has no value."""
 
     def statistic(data: Data) -> dict[str, Estimate]:
@@ -41,7 +46,9 @@ def _per(axis: str, labels: Sequence[str], rows: Callable[[Data], pd.DataFrame],
 
 def _change(rows: pd.DataFrame, value: str, axis: str, first: str, second: str) -> Estimate:
     """Mean of `value` at one label of an axis minus that at another, all other axes and the seed alike."""
-    return effects.paired(effects.at(rows, {axis: first}), effects.at(rows, {axis: second}), value, [axis])
+    return effects.paired(
+        effects.at(rows, {axis: first}), effects.at(rows, {axis: second}), value, [axis]
+    )
 
 
 def _deeper(rows: pd.DataFrame) -> Estimate:
@@ -74,7 +81,9 @@ def _failed(data: Data) -> Estimate:
 
 def _unresolved(data: Data) -> Estimate:
     trained = gaps.rows(data).loc[lambda nets: nets["outcome"].isin([COMPLETED, gaps.UNRESOLVED])]
-    return effects.share(int((trained["outcome"] == gaps.UNRESOLVED).sum()), len(trained), "of trained nets")
+    return effects.share(
+        int((trained["outcome"] == gaps.UNRESOLVED).sum()), len(trained), "of trained nets"
+    )
 
 
 def _order(axis: str, *labels: str) -> Statistic:
@@ -88,15 +97,24 @@ def _layer_norm_best(data: Data) -> dict[str, Estimate]:
 def _ta_bn_best(data: Data) -> dict[str, Estimate]:
     """The advantage of TA-BN over each other norm, under each training solver."""
     rows = _accuracy(data)
-    by_solver = {solver: effects.best(effects.at(rows, {"solver": solver}), "accuracy_test", "norm", "ta_bn") for solver in SOLVERS}
-    return {f"{solver}: {name}": one for solver, parts in by_solver.items() for name, one in parts.items()}
+    by_solver = {
+        solver: effects.best(effects.at(rows, {"solver": solver}), "accuracy_test", "norm", "ta_bn")
+        for solver in SOLVERS
+    }
+    return {
+        f"{solver}: {name}": one
+        for solver, parts in by_solver.items()
+        for name, one in parts.items()
+    }
 
 
 def _above_pop_ti(data: Data) -> dict[str, Estimate]:
     """The advantage over Pop-TI batch norm, under each training solver."""
     rows = _accuracy(data)
     return {
-        f"{solver}: {better} - batch": _change(effects.at(rows, {"solver": solver}), "accuracy_test", "norm", better, "batch")
+        f"{solver}: {better} - batch": _change(
+            effects.at(rows, {"solver": solver}), "accuracy_test", "norm", better, "batch"
+        )
         for solver in SOLVERS
         for better in ("mini_batch", "ta_bn")
     }
@@ -104,11 +122,21 @@ def _above_pop_ti(data: Data) -> dict[str, Estimate]:
 
 def _above_batch_norm(data: Data) -> dict[str, Estimate]:
     rows = _accuracy(data)
-    return {f"{name} - batch": _change(rows, "accuracy_test", "norm", name, "batch") for name in ACCURATE_NORMS}
+    return {
+        f"{name} - batch": _change(rows, "accuracy_test", "norm", name, "batch")
+        for name in ACCURATE_NORMS
+    }
 
 
 def _claim(
-    key: str, statement: str, source: str, statistic: Statistic, holds: Region, measure: str, where: Mapping[str, object], *needs: str
+    key: str,
+    statement: str,
+    source: str,
+    statistic: Statistic,
+    holds: Region,
+    measure: str,
+    where: Mapping[str, object],
+    *needs: str,
 ) -> Claim:
     return Claim(
         paper="cross", key=key, statement=statement, source=source, study=grid.STUDY, statistic=statistic, holds=holds, measure=measure,

@@ -28,13 +28,22 @@ def table(data: Data) -> pd.DataFrame:
     if gaps.nothing(nets):
         return pd.DataFrame()
     by = [NORM, SOLVER]
-    dependent = nets.assign(dependent=(nets["outcome"] == COMPLETED) & (nets[gaps.SIZE] > THRESHOLD))
+    dependent = nets.assign(
+        dependent=(nets["outcome"] == COMPLETED) & (nets[gaps.SIZE] > THRESHOLD)
+    )
     counted = pd.DataFrame(dependent.groupby(by, sort=False)["dependent"].sum()).reset_index()
     numbers = gaps.over_depths(nets).merge(counted, on=by)
     rows = numbers.to_dict("records")
-    ends = [clopper_pearson(int(row["dependent"]), int(row["done"])) if row["done"] else (float("nan"),) * 2 for row in rows]
+    ends = [
+        clopper_pearson(int(row["dependent"]), int(row["done"]))
+        if row["done"]
+        else (float("nan"),) * 2
+        for row in rows
+    ]
     share = numbers["dependent"] / numbers["done"].where(numbers["done"] > 0)
-    return numbers.assign(share=share, share_low=[low for low, _ in ends], share_high=[high for _, high in ends])
+    return numbers.assign(
+        share=share, share_low=[low for low, _ in ends], share_high=[high for _, high in ends]
+    )
 
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
@@ -48,7 +57,9 @@ def readable(numbers: pd.DataFrame) -> pd.DataFrame:
         {
             "normalization": [NORM_LABELS.get(name, name) for name in numbers[NORM]],
             "training solver": [grid.SOLVERS.get(name, name) for name in numbers[SOLVER]],
-            "gap ± 95 % interval (n seeds)": [interval(row | {"failed": 0}) for row in numbers.to_dict("records")],
+            "gap ± 95 % interval (n seeds)": [
+                interval(row | {"failed": 0}) for row in numbers.to_dict("records")
+            ],
             "dependent nets": [_share(row) for row in numbers.to_dict("records")],
             "unresolved": numbers["unresolved"].astype(str),
             "failed": numbers["failed"].astype(str),

@@ -45,11 +45,18 @@ def table(data: Data) -> pd.DataFrame:
     own = cells(trained, by, "evaluations_per_batch")
     # The same number for every net where the steps are fixed.
     fixed = own.groupby(SOLVER)["mean"].agg(["min", "max"]).reset_index()
-    fixed = fixed.assign(own=fixed["min"].where(fixed["min"] == fixed["max"])).filter([SOLVER, "own"])
-    solved = (
-        cells(reference, by, "evaluations_per_batch").merge(unresolved, on=by).merge(fixed, on=SOLVER, how="left").rename(columns={SOLVER: "panel"})
+    fixed = fixed.assign(own=fixed["min"].where(fixed["min"] == fixed["max"])).filter(
+        [SOLVER, "own"]
     )
-    adaptive = own.loc[own[SOLVER].isin(adaptive_solvers(data))].assign(unresolved=0, own=float("nan"), panel=AS_TRAINED)
+    solved = (
+        cells(reference, by, "evaluations_per_batch")
+        .merge(unresolved, on=by)
+        .merge(fixed, on=SOLVER, how="left")
+        .rename(columns={SOLVER: "panel"})
+    )
+    adaptive = own.loc[own[SOLVER].isin(adaptive_solvers(data))].assign(
+        unresolved=0, own=float("nan"), panel=AS_TRAINED
+    )
     numbers = pd.concat([solved, adaptive.filter(solved.columns)], ignore_index=True)
     cap = data.evaluations_of("reference")["solver_max_evaluations"].max()
     return numbers.assign(layers=numbers[DEPTH].map(grid.layers), cap=cap)
@@ -68,7 +75,10 @@ def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
     tolerances, caps = data.planned(NEEDS[0])["test.tolerance"].unique(), numbers["cap"].dropna()
     cap = f"{max(caps):,.0f}" if len(caps) else "its"
-    batch = ", ".join(f"{size:.0f}" for size in sorted(data.evaluations_of("reference")["batch_size"].dropna().unique()))
+    batch = ", ".join(
+        f"{size:.0f}"
+        for size in sorted(data.evaluations_of("reference")["batch_size"].dropna().unique())
+    )
     text = CAPTION.format(tolerance=", ".join(tolerances), cap=cap, batch=batch or "the test")
     return compose(text, data, NEEDS, numbers.loc[:, "n"])
 
@@ -85,7 +95,12 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     norms = list(dict.fromkeys(numbers[NORM]))
     depths = {grid.layers(name): grid.depth_label(name) for name in dict.fromkeys(numbers[DEPTH])}
     solved = numbers.loc[numbers["panel"] != AS_TRAINED]
-    ends = [value for column in ("minimum", "maximum", "low", "high") for value in solved[column].dropna() if value > 0]
+    ends = [
+        value
+        for column in ("minimum", "maximum", "low", "high")
+        for value in solved[column].dropna()
+        if value > 0
+    ]
     low, high = (min(ends) / 1.4, max(ends) * 1.8) if ends else (1.0, 10.0)
     for index, (name, ax) in enumerate(zip(names, axes, strict=False)):
         rows = numbers.loc[numbers["panel"] == name]
@@ -94,11 +109,23 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         if name != AS_TRAINED:
             ax.set_ylim(low, high)
             if (own := float(rows["own"].max())) == own:
-                ax.text(0.98, 0.03, f"training solver: {own:g}", transform=ax.transAxes, fontsize=6, ha="right", color="0.35")
+                ax.text(
+                    0.98,
+                    0.03,
+                    f"training solver: {own:g}",
+                    transform=ax.transAxes,
+                    fontsize=6,
+                    ha="right",
+                    color="0.35",
+                )
         _draw_lines(ax, rows, norms)
         if not grid.some(rows["n"] + rows["unresolved"]):
             no_rows(ax)
-        panel_title(ax, index, "Dopri5, own tolerance" if name == AS_TRAINED else grid.SOLVERS.get(name, name))
+        panel_title(
+            ax,
+            index,
+            "Dopri5, own tolerance" if name == AS_TRAINED else grid.SOLVERS.get(name, name),
+        )
         ax.set_xticks(list(depths), list(depths.values()))
         ax.set_xlim(min(depths) - 1, max(depths) + 1)
         if name == AS_TRAINED:
@@ -111,7 +138,11 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         ax.set_axis_off()
     handles = norm_handles(norms)
     if grid.some(numbers["unresolved"]):
-        handles.append(handle(color="0.35", linestyle="none", marker="^", markersize=3.5, label="unresolved nets"))
+        handles.append(
+            handle(
+                color="0.35", linestyle="none", marker="^", markersize=3.5, label="unresolved nets"
+            )
+        )
     legend_below(axes[0], handles, 5)
 
 
@@ -123,6 +154,21 @@ def _draw_lines(ax: "Axes", rows: pd.DataFrame, norms: list[str]) -> None:
         drawn = own.loc[own["n"] > 0]
         ax.plot(drawn["x"], drawn["mean"], color=colour, linewidth=0.8)
         # An interval that reaches below zero has no end on a logarithmic axis.
-        values_with_bars(ax, drawn.assign(low=drawn["low"].where(drawn["low"] > 0, drawn["minimum"])), "x", color=colour, marker="o", markersize=2.2)
+        values_with_bars(
+            ax,
+            drawn.assign(low=drawn["low"].where(drawn["low"] > 0, drawn["minimum"])),
+            "x",
+            color=colour,
+            marker="o",
+            markersize=2.2,
+        )
         stuck = own.loc[own["unresolved"] > 0]
-        ax.plot(stuck["x"], [0.97] * len(stuck), transform=ax.get_xaxis_transform(), linestyle="none", marker="^", markersize=3, color=colour)
+        ax.plot(
+            stuck["x"],
+            [0.97] * len(stuck),
+            transform=ax.get_xaxis_transform(),
+            linestyle="none",
+            marker="^",
+            markersize=3,
+            color=colour,
+        )

@@ -23,9 +23,20 @@ def rows(data: Data) -> pd.DataFrame:
     runs = planned_rows(data, "runs").rename(columns={"outcome": "of_run"})
     found = pairs.merge(runs, on=[name for name in pairs.columns if name in runs])
     trained_well = found["of_run"] == COMPLETED
-    outcome = found["outcome"].where(~(trained_well & (found["outcome"] == "solver_failed")), UNRESOLVED).where(trained_well, found["of_run"])
+    outcome = (
+        found["outcome"]
+        .where(~(trained_well & (found["outcome"] == "solver_failed")), UNRESOLVED)
+        .where(trained_well, found["of_run"])
+    )
     gap = found[GAP].where(outcome == COMPLETED)
-    columns = [*KEY, "seed", *(name for name in found.columns if name.startswith("axis.")), "outcome", GAP, SIZE]
+    columns = [
+        *KEY,
+        "seed",
+        *(name for name in found.columns if name.startswith("axis.")),
+        "outcome",
+        GAP,
+        SIZE,
+    ]
     return found.assign(outcome=outcome, **{GAP: gap, SIZE: gap.abs()}).filter(columns)
 
 
@@ -42,14 +53,25 @@ def over_depths(nets: pd.DataFrame, value: str = GAP) -> pd.DataFrame:
     done = nets.loc[nets["outcome"] == COMPLETED]
     # Several depths of a seed count once, with their mean: see `summarise`.
     numbers = nets.filter(by).drop_duplicates().merge(summarise(done, by, value), on=by, how="left")
-    for name, outcomes in {"planned": None, "done": COMPLETED, UNRESOLVED: UNRESOLVED, "missing": MISSING}.items():
+    for name, outcomes in {
+        "planned": None,
+        "done": COMPLETED,
+        UNRESOLVED: UNRESOLVED,
+        "missing": MISSING,
+    }.items():
         numbers = numbers.merge(_count(nets, by, outcomes, name), on=by)
     failed = numbers["planned"] - numbers["done"] - numbers[UNRESOLVED] - numbers["missing"]
-    return numbers.assign(failed=failed, n=numbers["n"].fillna(0).astype(int)).astype(dict.fromkeys(STATISTICS[1:], float))
+    return numbers.assign(failed=failed, n=numbers["n"].fillna(0).astype(int)).astype(
+        dict.fromkeys(STATISTICS[1:], float)
+    )
 
 
-def _count(nets: pd.DataFrame, by: list[str], outcome: str | None, name: str = UNRESOLVED) -> pd.DataFrame:
-    counted = nets.assign(**{name: 1 if outcome is None else (nets["outcome"] == outcome).astype(int)})
+def _count(
+    nets: pd.DataFrame, by: list[str], outcome: str | None, name: str = UNRESOLVED
+) -> pd.DataFrame:
+    counted = nets.assign(
+        **{name: 1 if outcome is None else (nets["outcome"] == outcome).astype(int)}
+    )
     return pd.DataFrame(counted.groupby(by, sort=False)[name].sum()).reset_index()
 
 

@@ -22,7 +22,13 @@ SOLVERS = {
     "rk4_4": "RK4, 4 steps",
     "dopri5": "Dopri5, tolerance 1e-3",
 }
-SHORT_SOLVERS = {"euler2": "Euler 2", "euler8": "Euler 8", "euler32": "Euler 32", "rk4_4": "RK4 4", "dopri5": "Dopri5"}
+SHORT_SOLVERS = {
+    "euler2": "Euler 2",
+    "euler8": "Euler 8",
+    "euler32": "Euler 32",
+    "rk4_4": "RK4 4",
+    "dopri5": "Dopri5",
+}
 DEPTH_TITLE = "layers (U: U-Net, others convolutional)"
 
 
@@ -50,7 +56,13 @@ def shape(count: int) -> tuple[int, int]:
 def caption(text: str, data: Data, needs: Iterable[str], numbers: pd.DataFrame) -> str:
     """As `analysis.caption.compose` for figures without bars: says how wide the intervals are that the CSV has. numbers: n, low, high."""
     needs = tuple(needs)
-    parts = [" ".join(text.split()), intervals(numbers), scale_text(data), failures_text(data, needs), missing_text(data, needs)]
+    parts = [
+        " ".join(text.split()),
+        intervals(numbers),
+        scale_text(data),
+        failures_text(data, needs),
+        missing_text(data, needs),
+    ]
     return " ".join(part for part in parts if part)
 
 
@@ -83,4 +95,6 @@ def norm_label(name: str) -> str:
 def worst(outcomes: pd.Series) -> str:
     """Of several runs that belong together: missing if one is, completed if all are, else the first failure."""
     found = [str(one) for one in outcomes]
-    return MISSING if MISSING in found else next((one for one in found if one != COMPLETED), COMPLETED)
+    return (
+        MISSING if MISSING in found else next((one for one in found if one != COMPLETED), COMPLETED)
+    )

@@ -48,7 +48,9 @@ def table(data: Data) -> pd.DataFrame:
         ["panel", NORM, DEPTH, "seed", "outcome", "outcome_epoch", "outcome_detail"]
     )  # fmt: skip
     order = {name: place for place, name in enumerate(data.order("solver"))}
-    return found.sort_values("panel", key=lambda names: names.map(order), kind="stable", ignore_index=True)
+    return found.sort_values(
+        "panel", key=lambda names: names.map(order), kind="stable", ignore_index=True
+    )
 
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
@@ -57,7 +59,9 @@ def caption(data: Data, numbers: pd.DataFrame) -> str:
     seeds = numbers.groupby(["panel", NORM, DEPTH])["seed"].nunique()
     lone = pd.DataFrame({"n": seeds, "low": float("nan"), "high": float("nan")})
     body = grid.caption(text, data, NEEDS, lone)
-    return body.replace(grid.intervals(lone), f"Single runs, n = {seeds.max()} seeds per cell, no interval.")
+    return body.replace(
+        grid.intervals(lone), f"Single runs, n = {seeds.max()} seeds per cell, no interval."
+    )
 
 
 def panels(numbers: pd.DataFrame) -> tuple[int, int]:
@@ -80,7 +84,10 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     _draw_shares(axes[len(names)], numbers, norms)
     panel_title(axes[len(names)], len(names), "all solvers and depths")
     for index, ax in enumerate(axes[: len(names) + 1]):
-        ax.set_yticks(np.arange(len(norms)) + 0.5, [grid.norm_label(one) if index % across == 0 else "" for one in norms])
+        ax.set_yticks(
+            np.arange(len(norms)) + 0.5,
+            [grid.norm_label(one) if index % across == 0 else "" for one in norms],
+        )
         ax.tick_params(length=0, labelsize=6.5)
         ax.tick_params(axis="y", pad=8)
         ax.set_ylim(len(norms), 0)
@@ -91,7 +98,11 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     for ax in axes[len(names) + 1 :]:
         ax.set_axis_off()
     found = set(numbers["outcome"])
-    handles: list[Any] = [Patch(linewidth=0.4, edgecolor="0.6", **look) for name, look in LOOKS.items() if name in found]
+    handles: list[Any] = [
+        Patch(linewidth=0.4, edgecolor="0.6", **look)
+        for name, look in LOOKS.items()
+        if name in found
+    ]
     legend_below(axes[0], handles, 4)
 
 
@@ -99,11 +110,19 @@ def _draw_stripes(ax: "Axes", runs: pd.DataFrame, norms: list[str], depths: list
     from matplotlib.patches import Rectangle
 
     for _, cell in runs.groupby([NORM, DEPTH], sort=False):
-        left, top, width = depths.index(cell[DEPTH].iloc[0]) + 0.06, norms.index(cell[NORM].iloc[0]) + 0.08, 0.88 / len(cell)
+        left, top, width = (
+            depths.index(cell[DEPTH].iloc[0]) + 0.06,
+            norms.index(cell[NORM].iloc[0]) + 0.08,
+            0.88 / len(cell),
+        )
         for place, outcome in enumerate(cell.sort_values("seed")["outcome"]):
             look = {key: value for key, value in LOOKS[outcome].items() if key != "label"}
             edge = "0.8" if outcome == MISSING else "white"
-            ax.add_patch(Rectangle((left + place * width, top), width, 0.84, linewidth=0.5, edgecolor=edge, **look))
+            ax.add_patch(
+                Rectangle(
+                    (left + place * width, top), width, 0.84, linewidth=0.5, edgecolor=edge, **look
+                )
+            )
     ax.set_xlim(0, len(depths))
     ax.set_xticks(np.arange(len(depths)) + 0.5, [grid.depth_label(one) for one in depths])
 
@@ -113,9 +132,19 @@ def _draw_shares(ax: "Axes", numbers: pd.DataFrame, norms: list[str]) -> None:
     left, places = np.zeros(len(norms)), np.arange(len(norms)) + 0.5
     for name, look in LOOKS.items():
         widths = np.array([float(outcomes.count(name)) for outcomes in found])
-        bars = {"height": 0.74, "linewidth": 0.5, "edgecolor": "0.8" if name == MISSING else "white"}
+        bars = {
+            "height": 0.74,
+            "linewidth": 0.5,
+            "edgecolor": "0.8" if name == MISSING else "white",
+        }
         there = widths > 0
-        ax.barh(places[there], widths[there], left=left[there], **bars, **{key: value for key, value in look.items() if key != "label"})
+        ax.barh(
+            places[there],
+            widths[there],
+            left=left[there],
+            **bars,
+            **{key: value for key, value in look.items() if key != "label"},
+        )
         left += widths
     for place, end, outcomes in zip(places, left, found, strict=True):
         ended = len(outcomes) - outcomes.count(MISSING)

@@ -24,7 +24,22 @@ PANELS = (1, 2)
 SIZE_INCHES = (FULL_INCHES, 3.2)
 AS_TRAINED, ANY = "as trained", "any test solver"
 BY = [SOLVER, NORM, DEPTH, "test.solver", "test.steps", "test.tolerance"]
-COLUMNS = ["panel", *BY, "solver_name", "evaluations", "planned", "failed", "missing", "n", "mean", "low", "high", "minimum", "maximum", "front"]
+COLUMNS = [
+    "panel",
+    *BY,
+    "solver_name",
+    "evaluations",
+    "planned",
+    "failed",
+    "missing",
+    "n",
+    "mean",
+    "low",
+    "high",
+    "minimum",
+    "maximum",
+    "front",
+]
 CAPTION = (
     "Accuracy against evaluations of the field in one forward pass, which is the cost at test. (a) Each point is a cell, its test accuracy under "
     "its training solver; line: Pareto front, cells that no cheaper cell reaches. Points are shifted sideways by normalization. (b) Each "
@@ -58,13 +73,21 @@ def as_trained(data: Data) -> pd.DataFrame:
 
 def _cells(data: Data, need: str, accuracy: str) -> pd.DataFrame:
     rows = planned_rows(data, need, accuracy, "evaluations_per_batch")
-    cost = rows.loc[rows["outcome"] == COMPLETED].groupby(BY, sort=False)["evaluations_per_batch"].mean().rename("evaluations").reset_index()
+    cost = (
+        rows.loc[rows["outcome"] == COMPLETED]
+        .groupby(BY, sort=False)["evaluations_per_batch"]
+        .mean()
+        .rename("evaluations")
+        .reset_index()
+    )
     return cells(rows, BY, accuracy).merge(cost, on=BY, how="left")
 
 
 def front(rows: pd.DataFrame) -> pd.Series:
     """Whether no other row has at most its evaluations and at least its mean, one of them strictly better. Rows without a mean are on no front."""
-    ranked = rows.dropna(subset=["mean", "evaluations"]).sort_values(["evaluations", "mean"], ascending=[True, False], kind="stable")
+    ranked = rows.dropna(subset=["mean", "evaluations"]).sort_values(
+        ["evaluations", "mean"], ascending=[True, False], kind="stable"
+    )
     best = ranked["mean"].cummax().shift(fill_value=float("-inf"))
     return pd.Series(ranked["mean"] > best).reindex(rows.index, fill_value=False)
 
@@ -76,7 +99,9 @@ def caption(data: Data, numbers: pd.DataFrame) -> str:
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     """Points with the overall front, then one step line per normalization."""
-    norms, names = (list(dict.fromkeys(numbers[column].dropna())) for column in (NORM, "solver_name"))
+    norms, names = (
+        list(dict.fromkeys(numbers[column].dropna())) for column in (NORM, "solver_name")
+    )
     trained = numbers.loc[(numbers["panel"] == AS_TRAINED) & (numbers["n"] > 0)]
     best = trained.loc[trained["front"]].sort_values("evaluations")
     end = float(np.nanmax(numbers["evaluations"])) * 1.15
@@ -85,12 +110,29 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         colour = NORM_COLOURS.get(norm, PLAIN_COLOUR)
         shift = 1 + 0.045 * (place - (len(norms) - 1) / 2)
         for name, rows in trained.loc[trained[NORM] == norm].groupby("solver_name", sort=False):
-            look = {"linestyle": "none", "marker": SOLVER_MARKERS.get(str(name), "o"), "color": colour, "markersize": 3, "markeredgewidth": 0}
+            look = {
+                "linestyle": "none",
+                "marker": SOLVER_MARKERS.get(str(name), "o"),
+                "color": colour,
+                "markersize": 3,
+                "markeredgewidth": 0,
+            }
             axes[0].plot(rows["evaluations"] * shift, rows["mean"], alpha=0.8, **look)
-        chosen = numbers.loc[(numbers["panel"] == ANY) & numbers["front"] & (numbers[NORM] == norm)].sort_values("evaluations")
+        chosen = numbers.loc[
+            (numbers["panel"] == ANY) & numbers["front"] & (numbers[NORM] == norm)
+        ].sort_values("evaluations")
         _step(axes[1], chosen, end, color=colour, linewidth=1.1)
-        axes[1].plot(chosen["evaluations"], chosen["mean"], linestyle="none", marker="o", markersize=2.2, color=colour)
-    for index, (ax, title) in enumerate(zip(axes, ("every cell, as trained", "fronts, any test solver"), strict=True)):
+        axes[1].plot(
+            chosen["evaluations"],
+            chosen["mean"],
+            linestyle="none",
+            marker="o",
+            markersize=2.2,
+            color=colour,
+        )
+    for index, (ax, title) in enumerate(
+        zip(axes, ("every cell, as trained", "fronts, any test solver"), strict=True)
+    ):
         ax.set_xscale("log", base=2)
         ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         ax.set_xlabel("evaluations per forward pass")
@@ -108,7 +150,15 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         )
         for name in names
     ]
-    legend_below(axes[0], [*norm_handles(norms), *markers, handle(color="0.55", linewidth=0.9, label="Pareto front of (a)")], 6)
+    legend_below(
+        axes[0],
+        [
+            *norm_handles(norms),
+            *markers,
+            handle(color="0.55", linewidth=0.9, label="Pareto front of (a)"),
+        ],
+        6,
+    )
 
 
 def _step(ax: "Axes", rows: pd.DataFrame, end: float, **look: object) -> None:

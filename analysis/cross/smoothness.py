@@ -30,15 +30,27 @@ def drops(data: Data) -> pd.DataFrame:
     A net of which one of these evaluations is missing or failed has that outcome and no drop.
     """
     rows = planned_rows(data, NEEDS[0], "accuracy")
-    trained = data.runs.loc[data.runs["solver_name"] == "euler"].filter([SOLVER, "solver_steps"]).drop_duplicates()
+    trained = (
+        data.runs.loc[data.runs["solver_name"] == "euler"]
+        .filter([SOLVER, "solver_steps"])
+        .drop_duplicates()
+    )
     rows = rows.loc[rows["test.solver"].isin(list(STAGES))].merge(trained, on=SOLVER)
     spent = rows["test.steps"].astype(float) * rows["test.solver"].map(STAGES).astype(float)
     n0, accuracy = rows["solver_steps"].astype(float), rows["accuracy"].astype(float)
     own = (rows["test.solver"] == "euler") & (spent == n0)
-    rows = rows.assign(n0=n0, own=accuracy.where(own), stronger=accuracy.where(spent > n0)).loc[own | (spent > n0)]
+    rows = rows.assign(n0=n0, own=accuracy.where(own), stronger=accuracy.where(spent > n0)).loc[
+        own | (spent > n0)
+    ]
     by = [*KEY, "seed", *(name for name in rows.columns if name.startswith("axis.")), "n0"]
     groups = rows.groupby(by, sort=False)
-    found = pd.DataFrame({"own": groups["own"].max(), "lowest": groups["stronger"].min(), "outcome": groups["outcome"].agg(worst)}).reset_index()
+    found = pd.DataFrame(
+        {
+            "own": groups["own"].max(),
+            "lowest": groups["stronger"].min(),
+            "outcome": groups["outcome"].agg(worst),
+        }
+    ).reset_index()
     done = (found["outcome"] == COMPLETED) & found["own"].notna() & found["lowest"].notna()
     return found.assign(
         drop=(found["own"] - found["lowest"]).where(done),
@@ -79,7 +91,10 @@ def readable(numbers: pd.DataFrame) -> pd.DataFrame:
     shown = []
     for norm in norms:
         for n0, rows in numbers.loc[numbers[NORM] == norm].groupby("n0"):
-            columns = {f"{grid.depth_label(row[DEPTH])} layers": _words(row) for row in rows.to_dict("records")}
+            columns = {
+                f"{grid.depth_label(row[DEPTH])} layers": _words(row)
+                for row in rows.to_dict("records")
+            }
             shown.append({"normalization": NORM_LABELS[norm], "n0": f"{n0:.0f}"} | columns)
     return pd.DataFrame(shown).fillna("-").astype(str)
 

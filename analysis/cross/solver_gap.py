@@ -44,9 +44,14 @@ def table(data: Data) -> pd.DataFrame:
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, the intervals' widths, scale and what is missing."""
     cell = numbers.loc[numbers["panel"] != SUMMARY]
-    unresolved, trained = int(cell["unresolved"].sum()), int((cell["planned"] - cell["failed"] - cell["missing"]).sum())
+    unresolved, trained = (
+        int(cell["unresolved"].sum()),
+        int((cell["planned"] - cell["failed"] - cell["missing"]).sum()),
+    )
     tolerances = data.planned(NEEDS[0])["test.tolerance"].unique()
-    text = CAPTION.format(tolerance=f"tolerance {', '.join(tolerances)}", unresolved=unresolved, nets=trained)
+    text = CAPTION.format(
+        tolerance=f"tolerance {', '.join(tolerances)}", unresolved=unresolved, nets=trained
+    )
     return grid.caption(text, data, NEEDS, numbers)
 
 

@@ -39,22 +39,37 @@ def table(data: Data) -> pd.DataFrame:
     if not grid.some(rows["outcome"] == COMPLETED):
         return pd.DataFrame()
     by = [SOLVER, NORM, DEPTH, *TEST]
-    runs = data.runs.filter([SOLVER, "solver_name", "solver_steps", "solver_tolerance"]).drop_duplicates(SOLVER)
+    runs = data.runs.filter(
+        [SOLVER, "solver_name", "solver_steps", "solver_tolerance"]
+    ).drop_duplicates(SOLVER)
     numbers = cells(rows, by, "accuracy").merge(runs, on=SOLVER, how="left")
     setting = numbers["test.steps"].where(numbers["test.steps"] != "", numbers["test.tolerance"])
     trained = numbers["solver_steps"].fillna(numbers["solver_tolerance"])
-    own = (numbers["test.solver"] == numbers["solver_name"]) & (setting.astype(float) == trained.astype(float))
+    own = (numbers["test.solver"] == numbers["solver_name"]) & (
+        setting.astype(float) == trained.astype(float)
+    )
     return (
-        numbers.assign(setting=setting, own=own).drop(columns=["solver_name", "solver_steps", "solver_tolerance"]).rename(columns={SOLVER: "panel"})
+        numbers.assign(setting=setting, own=own)
+        .drop(columns=["solver_name", "solver_steps", "solver_tolerance"])
+        .rename(columns={SOLVER: "panel"})
     )
 
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, the intervals' widths, scale and what is missing."""
-    by_solver = numbers.filter(["test.solver", "setting"]).drop_duplicates().groupby("test.solver", sort=False)["setting"].agg(", ".join)
-    columns = "; ".join(f"{SOLVER_LABELS[str(name)]} {settings}" for name, settings in by_solver.items())
+    by_solver = (
+        numbers.filter(["test.solver", "setting"])
+        .drop_duplicates()
+        .groupby("test.solver", sort=False)["setting"]
+        .agg(", ".join)
+    )
+    columns = "; ".join(
+        f"{SOLVER_LABELS[str(name)]} {settings}" for name, settings in by_solver.items()
+    )
     depths = ", ".join(grid.depth_label(name) for name in dict.fromkeys(numbers[DEPTH]))
-    return grid.caption(CAPTION.format(depths=f"{depths} layers", columns=columns), data, NEEDS, numbers)
+    return grid.caption(
+        CAPTION.format(depths=f"{depths} layers", columns=columns), data, NEEDS, numbers
+    )
 
 
 def panels(numbers: pd.DataFrame) -> tuple[int, int]:
@@ -74,7 +89,10 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     for index, (name, ax) in enumerate(zip(grid.panels_of(numbers), axes, strict=False)):
         _draw_panel(ax, numbers.loc[numbers["panel"] == name], norms, depths, scale)
         panel_title(ax, index, grid.SHORT_SOLVERS.get(name, name))
-        ax.set_yticks((np.arange(len(norms)) + 0.5) * len(depths), [grid.norm_label(one) if index == 0 else "" for one in norms])
+        ax.set_yticks(
+            (np.arange(len(norms)) + 0.5) * len(depths),
+            [grid.norm_label(one) if index == 0 else "" for one in norms],
+        )
         ax.tick_params(length=0, labelsize=6.5)
         ax.tick_params(axis="y", pad=8)
         if index == 0:
@@ -89,31 +107,53 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     legend_below(axes[0], handles, 3)  # pyright: ignore[reportArgumentType] - patches are handles as lines are
 
 
-def _draw_panel(ax: "Axes", rows: pd.DataFrame, norms: list[str], depths: list[str], scale: "ScalarMappable") -> None:
+def _draw_panel(
+    ax: "Axes", rows: pd.DataFrame, norms: list[str], depths: list[str], scale: "ScalarMappable"
+) -> None:
     from matplotlib.colors import to_rgba
     from matplotlib.patches import Rectangle
 
-    columns = list(dict.fromkeys(rows.filter(["test.solver", "setting"]).itertuples(index=False, name=None)))
+    columns = list(
+        dict.fromkeys(rows.filter(["test.solver", "setting"]).itertuples(index=False, name=None))
+    )
     image = np.ones((len(norms) * len(depths), len(columns), 4))
     for row in rows.to_dict("records"):
-        y, x = norms.index(row[NORM]) * len(depths) + depths.index(row[DEPTH]), columns.index((row["test.solver"], row["setting"]))
+        y, x = (
+            norms.index(row[NORM]) * len(depths) + depths.index(row[DEPTH]),
+            columns.index((row["test.solver"], row["setting"])),
+        )
         empty = to_rgba(FAILED_COLOUR if row["failed"] else UNRESOLVED_COLOUR)
         image[y, x] = scale.to_rgba(row["mean"]) if row["n"] else empty
-    ax.imshow(image, extent=(0, len(columns), len(image), 0), aspect="auto", interpolation="nearest")
+    ax.imshow(
+        image, extent=(0, len(columns), len(image), 0), aspect="auto", interpolation="nearest"
+    )
     ax.set_xticks([])
     ax.hlines(np.arange(1, len(norms)) * len(depths), 0, len(columns), color="white", linewidth=1.8)
     solvers = [name for name, _ in columns]
     for name in dict.fromkeys(solvers):
         first, last = solvers.index(name), len(solvers) - solvers[::-1].index(name)
-        ax.vlines([last] if last < len(columns) else [], 0, len(image), color="white", linewidth=1.8)
+        ax.vlines(
+            [last] if last < len(columns) else [], 0, len(image), color="white", linewidth=1.8
+        )
         label = SOLVER_LABELS[name].partition(" ")[0]
         ax.annotate(
             label, ((first + last) / 2, 0), xycoords=("data", "axes fraction"), xytext=(0, -3), textcoords="offset points",
             ha="center", va="top", fontsize=5.5, annotation_clip=False,
         )  # fmt: skip
-    for name, setting in dict.fromkeys(rows.loc[rows["own"]].filter(["test.solver", "setting"]).itertuples(index=False, name=None)):
+    for name, setting in dict.fromkeys(
+        rows.loc[rows["own"]].filter(["test.solver", "setting"]).itertuples(index=False, name=None)
+    ):
         ax.add_patch(
-            Rectangle((columns.index((name, setting)), 0), 1, len(image), facecolor="none", edgecolor="black", linewidth=0.8, clip_on=False, zorder=5)
+            Rectangle(
+                (columns.index((name, setting)), 0),
+                1,
+                len(image),
+                facecolor="none",
+                edgecolor="black",
+                linewidth=0.8,
+                clip_on=False,
+                zorder=5,
+            )
         )
     for spine in ax.spines.values():
         spine.set_visible(False)

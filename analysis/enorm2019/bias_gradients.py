@@ -29,8 +29,16 @@ STATISTICS = ["mean", "low", "high", "minimum", "maximum"]
 NETS: dict[str, dict[str, Any]] = {
     "Baseline, bias": {"color": NORM_COLOURS["none"], "label": "baseline"},
     "ENorm, bias": {"color": NORM_COLOURS["enorm"], "label": "ENorm, c = 1.2"},
-    "c = 1, bias": {"color": NORM_COLOURS["enorm"], "linestyle": (0, (4, 1.5)), "label": "ENorm, c = 1"},
-    "softmax": {"color": NORM_COLOURS["enorm"], "linestyle": (0, (1, 1.2)), "label": "ENorm, c = 1.2, softmax before the loss"},
+    "c = 1, bias": {
+        "color": NORM_COLOURS["enorm"],
+        "linestyle": (0, (4, 1.5)),
+        "label": "ENorm, c = 1",
+    },
+    "softmax": {
+        "color": NORM_COLOURS["enorm"],
+        "linestyle": (0, (1, 1.2)),
+        "label": "ENorm, c = 1.2, softmax before the loss",
+    },
 }
 CAPTION = (
     "ENorm 2019, control (no figure of the report): norm of the largest gradient of one layer's bias in each epoch, of nets with p hidden layers "
@@ -45,9 +53,16 @@ def table(data: Data) -> pd.DataFrame:
     runs, epochs = (_named(rows) for rows in (own.runs, own.epochs))
     one_per_seed(runs, BY)
     epochs = epochs.dropna(subset=["bias_gradient_norm_max"])
-    epochs = epochs.assign(value=np.log10(epochs["bias_gradient_norm_max"].astype(float).clip(lower=FLOOR)))
-    means = summarise_at(epochs.loc[epochs["run.outcome"] == COMPLETED], BY, "epoch", "value").assign(line="mean", carried=False)
-    failed = [_failed(run, epochs.loc[epochs["trial_id"] == run["trial_id"]]) for run in runs.loc[runs["outcome"] != COMPLETED].to_dict("records")]
+    epochs = epochs.assign(
+        value=np.log10(epochs["bias_gradient_norm_max"].astype(float).clip(lower=FLOOR))
+    )
+    means = summarise_at(
+        epochs.loc[epochs["run.outcome"] == COMPLETED], BY, "epoch", "value"
+    ).assign(line="mean", carried=False)
+    failed = [
+        _failed(run, epochs.loc[epochs["trial_id"] == run["trial_id"]])
+        for run in runs.loc[runs["outcome"] != COMPLETED].to_dict("records")
+    ]
     parts = [part.dropna(axis="columns", how="all") for part in (means, *failed) if len(part)]
     columns = [*BY, "line", "seed", "epoch", "n", *STATISTICS, "carried"]
     if not parts:
@@ -80,7 +95,9 @@ def _depths(numbers: pd.DataFrame) -> list[str]:
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
-    own = beside(data, "Baseline, bias").where({"method": ("", "ENorm, bias", "Baseline, bias"), "control": ("", "c = 1, bias", "softmax")})
+    own = beside(data, "Baseline, bias").where(
+        {"method": ("", "ENorm, bias", "Baseline, bias"), "control": ("", "c = 1, bias", "softmax")}
+    )
     return compose(CAPTION, own, NEEDS, numbers.loc[numbers["line"] == "mean", "n"])
 
 
@@ -91,10 +108,25 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     ends = numbers.loc[:, ["mean", "minimum", "maximum"]].to_numpy(float)
     ends = ends[np.isfinite(ends)]
     # Whole decades, so that every panel has labelled ticks.
-    low, high = (10 ** np.floor(np.log10(ends.min())), 10 ** np.ceil(np.log10(ends.max()) + 0.1)) if len(ends) else (0.1, 1.0)
+    low, high = (
+        (10 ** np.floor(np.log10(ends.min())), 10 ** np.ceil(np.log10(ends.max()) + 0.1))
+        if len(ends)
+        else (0.1, 1.0)
+    )
     for place, (ax, depth) in enumerate(zip(axes, _depths(numbers), strict=True)):
-        ax.set(yscale="log", ylim=(low, high), xlim=(0, 1.02 * float(max(numbers["epoch"]))), title=f"p = {depth}", xlabel="epoch")
-        draw_curves(ax, numbers.loc[numbers[LAYERS] == depth], ["net"], lambda group: dict(NETS[group["net"]]))
+        ax.set(
+            yscale="log",
+            ylim=(low, high),
+            xlim=(0, 1.02 * float(max(numbers["epoch"]))),
+            title=f"p = {depth}",
+            xlabel="epoch",
+        )
+        draw_curves(
+            ax,
+            numbers.loc[numbers[LAYERS] == depth],
+            ["net"],
+            lambda group: dict(NETS[group["net"]]),
+        )
         ax.tick_params(which="both", labelleft=not place)
         ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes[0].set_ylabel("largest bias-gradient norm")

@@ -32,10 +32,18 @@ def _share_of_depths(rows: pd.DataFrame, better: Better) -> Estimate:
     better: of a frame with one column per method. A seed that lacks a row is left out.
     """
     lacking = list(rows.loc[rows["outcome"] == MISSING, "seed"])
-    known = rows.loc[(rows["outcome"] == COMPLETED) & ~rows["seed"].isin(lacking)].astype({ACCURACY: float})
+    known = rows.loc[(rows["outcome"] == COMPLETED) & ~rows["seed"].isin(lacking)].astype(
+        {ACCURACY: float}
+    )
     methods = list(dict.fromkeys(rows[METHOD]))
-    table = known.pivot_table(index=["seed", LAYERS], columns=METHOD, values=ACCURACY).reindex(columns=methods).dropna()
-    return effects.mean(table.assign(holds=better(table), outcome=COMPLETED).reset_index(), "holds", "of depths")
+    table = (
+        known.pivot_table(index=["seed", LAYERS], columns=METHOD, values=ACCURACY)
+        .reindex(columns=methods)
+        .dropna()
+    )
+    return effects.mean(
+        table.assign(holds=better(table), outcome=COMPLETED).reset_index(), "holds", "of depths"
+    )
 
 
 def _ordered(*best_first: str) -> Better:
@@ -55,12 +63,20 @@ def _above_all(winner: str) -> Better:
 def _pairs_by_depth(first: str, second: str, data: Data) -> dict[str, Estimate]:
     rows = _runs(data)
     depths = data.order("model.layers")
-    return {f"p = {depth}": _difference(effects.at(rows, {"model.layers": depth}), first, second) for depth in depths}
+    return {
+        f"p = {depth}": _difference(effects.at(rows, {"model.layers": depth}), first, second)
+        for depth in depths
+    }
 
 
 def _difference(rows: pd.DataFrame, first: str, second: str) -> Estimate:
     # Learning rates belong to the methods, so that they differ between the two.
-    return effects.paired(effects.at(rows, {"method": first}), effects.at(rows, {"method": second}), ACCURACY, ["method", "train.optimizer.lr"])
+    return effects.paired(
+        effects.at(rows, {"method": first}),
+        effects.at(rows, {"method": second}),
+        ACCURACY,
+        ["method", "train.optimizer.lr"],
+    )
 
 
 def _fall_at_19(data: Data) -> Estimate:
@@ -81,7 +97,10 @@ def _share_of_nan(data: Data) -> Estimate:
 def _as_reported_with_bias(data: Data) -> dict[str, Estimate]:
     rows = _runs(data)
     shallow, deep = (effects.at(rows, {"model.layers": depths}) for depths in (SHALLOW, DEEP))
-    return {"p > 9: ended in NaN": _share_of_runs(deep, NAN), "p <= 9: completed": _share_of_runs(shallow, COMPLETED)}
+    return {
+        "p > 9: ended in NaN": _share_of_runs(deep, NAN),
+        "p <= 9: completed": _share_of_runs(shallow, COMPLETED),
+    }
 
 
 def _share_of_nan_in_first_epoch(data: Data) -> Estimate:
@@ -93,17 +112,26 @@ def _share_of_nan_in_first_epoch(data: Data) -> Estimate:
 
 def _softmax_accuracy(data: Data) -> dict[str, Estimate]:
     rows = _runs(data)
-    return {f"p = {depth}": effects.mean(effects.at(rows, {"model.layers": depth}), ACCURACY) for depth in data.order("model.layers")}
+    return {
+        f"p = {depth}": effects.mean(effects.at(rows, {"model.layers": depth}), ACCURACY)
+        for depth in data.order("model.layers")
+    }
 
 
 def _report(methods: Sequence[str], depths: Sequence[int] = ALL_DEPTHS, **given: Any) -> Claim:
-    where = {"method": tuple(methods)} | ({} if depths == ALL_DEPTHS else {"model.layers": tuple(depths)})
-    return Claim(paper="enorm2019", study="enorm2019/report", seeds=5, epochs=60, where=where, **given)
+    where = {"method": tuple(methods)} | (
+        {} if depths == ALL_DEPTHS else {"model.layers": tuple(depths)}
+    )
+    return Claim(
+        paper="enorm2019", study="enorm2019/report", seeds=5, epochs=60, where=where, **given
+    )
 
 
 def _controls(depths: Sequence[int], **given: Any) -> Claim:
     where = {"control": "softmax", "model.layers": tuple(depths)}
-    return Claim(paper="enorm2019", study="enorm2019/controls", seeds=5, epochs=60, where=where, **given)
+    return Claim(
+        paper="enorm2019", study="enorm2019/controls", seeds=5, epochs=60, where=where, **given
+    )
 
 
 _COMPLETED = "runs that ended in NaN left out as in the report"
@@ -123,7 +151,9 @@ CLAIMS = (
         key="enorm-above-baseline-all-runs",
         statement="ENorm is above the baseline for almost all depths even if runs that ended in NaN are counted, at chance.",
         source="ENorm 2019, Figure 2, without restarts",
-        statistic=lambda data: _share_of_depths(with_failed(_runs(data)), _ordered("ENorm", "Baseline")),
+        statistic=lambda data: _share_of_depths(
+            with_failed(_runs(data)), _ordered("ENorm", "Baseline")
+        ),
         holds=above(ALMOST_ALL),
         measure="share of depths at which ENorm is more accurate, runs that ended in NaN at accuracy 0.1",
     ),
@@ -150,7 +180,9 @@ CLAIMS = (
         key="order",
         statement="For most depths ENorm + BN is above ENorm, ENorm above BN, BN above the baseline.",
         source="ENorm 2019, section 4.1",
-        statistic=lambda data: _share_of_depths(_runs(data), _ordered("ENorm + BN", "ENorm", "BN", "Baseline")),
+        statistic=lambda data: _share_of_depths(
+            _runs(data), _ordered("ENorm + BN", "ENorm", "BN", "Baseline")
+        ),
         holds=above(MOST),
         measure=f"share of depths with the whole order, {_COMPLETED}",
     ),

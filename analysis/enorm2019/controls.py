@@ -7,7 +7,16 @@ import pandas as pd
 from analysis.caption import compose
 from analysis.cells import cells, difference, interval, planned_rows
 from analysis.data import Data
-from analysis.enorm2019.nets import CONTROL, CONTROLS, COUNTERPARTS, LAYERS, METHOD, REPORT, beside, of_study
+from analysis.enorm2019.nets import (
+    CONTROL,
+    CONTROLS,
+    COUNTERPARTS,
+    LAYERS,
+    METHOD,
+    REPORT,
+    beside,
+    of_study,
+)
 
 NAME = "enorm2019/controls"
 STUDY = (CONTROLS, REPORT)
@@ -31,26 +40,44 @@ def table(data: Data) -> pd.DataFrame:
     numbers = cells(controls, BY, "accuracy_test")
     if not numbers.loc[:, ["n", "failed"]].to_numpy().any():
         return numbers.iloc[:0]
-    gradients = pd.DataFrame(own.epochs.groupby([CONTROL, METHOD, LAYERS])["bias_gradient_norm_max"].max()).reset_index()
+    gradients = pd.DataFrame(
+        own.epochs.groupby([CONTROL, METHOD, LAYERS])["bias_gradient_norm_max"].max()
+    ).reset_index()
     gradients = gradients.rename(columns={"bias_gradient_norm_max": "bias_gradient"})
     numbers = numbers.merge(gradients.drop(columns=METHOD), on=BY, how="left").assign(
         counterpart=[COUNTERPARTS[control] for control in numbers[CONTROL]]
     )
-    known = cells(report, [METHOD, LAYERS], "accuracy_test").merge(gradients.drop(columns=CONTROL), on=[METHOD, LAYERS], how="left")
+    known = cells(report, [METHOD, LAYERS], "accuracy_test").merge(
+        gradients.drop(columns=CONTROL), on=[METHOD, LAYERS], how="left"
+    )
     columns = [METHOD, LAYERS, "failed", *STATISTICS, "bias_gradient"]
-    numbers = numbers.merge(_renamed(known.filter(columns), "counterpart"), left_on=["counterpart", LAYERS], right_on=[METHOD, LAYERS], how="left")
+    numbers = numbers.merge(
+        _renamed(known.filter(columns), "counterpart"),
+        left_on=["counterpart", LAYERS],
+        right_on=[METHOD, LAYERS],
+        how="left",
+    )
     pairs = [
-        difference(controls.loc[controls[CONTROL] == control], report.loc[report[METHOD] == method], "accuracy_test", ["study", METHOD, CONTROL])
+        difference(
+            controls.loc[controls[CONTROL] == control],
+            report.loc[report[METHOD] == method],
+            "accuracy_test",
+            ["study", METHOD, CONTROL],
+        )
         .filter([LAYERS, "seed", "outcome", "accuracy_test"])
         .assign(**{CONTROL: control})
         for control, method in COUNTERPARTS.items()
     ]
-    apart = cells(pd.concat(pairs, ignore_index=True), BY, "accuracy_test").filter([*BY, *STATISTICS])
+    apart = cells(pd.concat(pairs, ignore_index=True), BY, "accuracy_test").filter(
+        [*BY, *STATISTICS]
+    )
     return numbers.drop(columns=METHOD).merge(_renamed(apart, "difference"), on=BY, how="left")
 
 
 def _renamed(rows: pd.DataFrame, prefix: str) -> pd.DataFrame:
-    return rows.rename(columns={name: f"{prefix}_{name}" for name in rows.columns if not name.startswith("axis.")})
+    return rows.rename(
+        columns={name: f"{prefix}_{name}" for name in rows.columns if not name.startswith("axis.")}
+    )
 
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:

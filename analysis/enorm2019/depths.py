@@ -20,7 +20,10 @@ METHOD, LAYERS = "axis.method", "axis.model.layers"
 # What a net of NaN scores: it answers the first of ten classes with as many images each.
 CHANCE = 0.1
 AS_IN_REPORT, ALL_RUNS = "as in report", "all runs"
-SELECTIONS = {AS_IN_REPORT: "runs that ended in NaN left out", ALL_RUNS: "runs that ended in NaN count as chance"}
+SELECTIONS = {
+    AS_IN_REPORT: "runs that ended in NaN left out",
+    ALL_RUNS: "runs that ended in NaN count as chance",
+}
 SELECTION_TEXT = (
     "(a) As in the report, which started runs anew that ended in NaN: those are left out; crosses at the foot: all did. (b) All runs: one that ended "
     f"in NaN counts as accuracy {CHANCE:g}, chance; there the mean stands without interval, with how many did."
@@ -38,7 +41,11 @@ def look(method: str, beside_bias: bool = False) -> dict[str, Any]:
     """Colour, marker and line of a method; beside_bias: paler and dashed where nets with bias are the subject."""
     name = method.removesuffix(", bias")
     properties = {"markersize": 3, **LOOKS[name]}
-    return {**properties, **WITHOUT_BIAS, "color": lighter(properties["color"])} if beside_bias and name == method else properties
+    return (
+        {**properties, **WITHOUT_BIAS, "color": lighter(properties["color"])}
+        if beside_bias and name == method
+        else properties
+    )
 
 
 def accuracies(data: Data, methods: Sequence[str]) -> pd.DataFrame:
@@ -51,42 +58,77 @@ def accuracies(data: Data, methods: Sequence[str]) -> pd.DataFrame:
     completed = cells(rows, [METHOD, LAYERS], "accuracy_test")
     if not completed.loc[:, ["n", "failed"]].to_numpy().any():
         return completed.iloc[:0]
-    everyone = cells(with_failed(rows), [METHOD, LAYERS], "accuracy_test").assign(failed=completed["failed"])
-    everyone = everyone.assign(**{end: everyone[end].where(everyone["failed"] == 0) for end in ("low", "high")})
+    everyone = cells(with_failed(rows), [METHOD, LAYERS], "accuracy_test").assign(
+        failed=completed["failed"]
+    )
+    everyone = everyone.assign(
+        **{end: everyone[end].where(everyone["failed"] == 0) for end in ("low", "high")}
+    )
     parts = {AS_IN_REPORT: completed, ALL_RUNS: everyone}
-    numbers = pd.concat([part.assign(selection=name) for name, part in parts.items()], ignore_index=True)
+    numbers = pd.concat(
+        [part.assign(selection=name) for name, part in parts.items()], ignore_index=True
+    )
     place = {method: index for index, method in enumerate(methods)}
     numbers = numbers.sort_values(METHOD, key=lambda names: names.map(place), kind="stable")
-    numbers = numbers.sort_values("selection", key=lambda names: names == ALL_RUNS, kind="stable", ignore_index=True)
+    numbers = numbers.sort_values(
+        "selection", key=lambda names: names == ALL_RUNS, kind="stable", ignore_index=True
+    )
     return numbers.filter(["selection", *completed.columns])
 
 
 def with_failed(rows: pd.DataFrame, value: str = "accuracy_test") -> pd.DataFrame:
     """Planned runs with the failed ones as if they had completed at chance."""
     failed = ~rows["outcome"].isin([COMPLETED, MISSING])
-    return rows.assign(**{value: rows[value].astype(float).mask(failed, CHANCE), "outcome": rows["outcome"].mask(failed, COMPLETED)})
+    return rows.assign(
+        **{
+            value: rows[value].astype(float).mask(failed, CHANCE),
+            "outcome": rows["outcome"].mask(failed, COMPLETED),
+        }
+    )
 
 
 def caption(text: str, data: Data, needs: Sequence[str], numbers: pd.DataFrame) -> str:
     """As `compose`, but for failed runs, which are averaged in one of the panels."""
     ended = ", ".join(f"{n} {outcome}" for outcome, n in data.failures(needs).items())
     ended = f"Ended in NaN: {ended} of {len(data.trials)} runs." if ended else ""
-    return " ".join(part for part in (text, interval_text(numbers.loc[:, "n"]), scale_text(data), ended, missing_text(data, needs)) if part)
+    return " ".join(
+        part
+        for part in (
+            text,
+            interval_text(numbers.loc[:, "n"]),
+            scale_text(data),
+            ended,
+            missing_text(data, needs),
+        )
+        if part
+    )
 
 
-def draw_depths(axes: Sequence["Axes"], numbers: pd.DataFrame, looks: Mapping[str, Mapping[str, Any]]) -> None:
+def draw_depths(
+    axes: Sequence["Axes"], numbers: pd.DataFrame, looks: Mapping[str, Mapping[str, Any]]
+) -> None:
     """Panel (a) as in the report, (b) all runs; looks: method -> properties of its line, in the order of drawing."""
     for index, (ax, (selection, title)) in enumerate(zip(axes, SELECTIONS.items(), strict=True)):
         for place, (method, properties) in enumerate(looks.items()):
-            rows = numbers.loc[(numbers["selection"] == selection) & (numbers[METHOD] == method)].astype({LAYERS: float})
-            _draw_line(ax, rows.sort_values(LAYERS), dict(properties), aside=0.25 * (place - (len(looks) - 1) / 2), count=selection == ALL_RUNS)
+            rows = numbers.loc[
+                (numbers["selection"] == selection) & (numbers[METHOD] == method)
+            ].astype({LAYERS: float})
+            _draw_line(
+                ax,
+                rows.sort_values(LAYERS),
+                dict(properties),
+                aside=0.25 * (place - (len(looks) - 1) / 2),
+                count=selection == ALL_RUNS,
+            )
         panel_title(ax, index, title)
         ax.set(xlabel="hidden layers p", xlim=(0, 20), xticks=range(1, 20, 2))
         ax.margins(y=0.12)
     axes[0].set_ylabel("test accuracy")
 
 
-def _draw_line(ax: "Axes", rows: pd.DataFrame, properties: dict[str, Any], aside: float, count: bool) -> None:
+def _draw_line(
+    ax: "Axes", rows: pd.DataFrame, properties: dict[str, Any], aside: float, count: bool
+) -> None:
     line = properties.pop("linestyle", "-")
     done = rows.loc[rows["n"] > 0]
     ax.plot(done[LAYERS], done["mean"], color=properties["color"], linestyle=line)
@@ -95,7 +137,18 @@ def _draw_line(ax: "Axes", rows: pd.DataFrame, properties: dict[str, Any], aside
         if count:
             # Left of and beneath the point: the line comes from above, or runs level.
             place = {"xytext": (-2, -3), "textcoords": "offset points", "ha": "right", "va": "top"}
-            ax.annotate(f"{row['failed']:.0f} NaN", (row[LAYERS], row["mean"]), color=properties["color"], fontsize=5.5, **place)
+            ax.annotate(
+                f"{row['failed']:.0f} NaN",
+                (row[LAYERS], row["mean"]),
+                color=properties["color"],
+                fontsize=5.5,
+                **place,
+            )
         elif not row["n"]:
-            at = {"transform": ax.get_xaxis_transform(), "linestyle": "none", "marker": "x", "clip_on": False}
+            at = {
+                "transform": ax.get_xaxis_transform(),
+                "linestyle": "none",
+                "marker": "x",
+                "clip_on": False,
+            }
             ax.plot([row[LAYERS] + aside], [0.02], color=properties["color"], **at)

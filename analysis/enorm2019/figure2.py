@@ -9,7 +9,16 @@ from analysis import published
 from analysis.bars import draw_published
 from analysis.data import Data
 from analysis.enorm2019 import depths
-from analysis.enorm2019.depths import LAYERS, LOOKS, METHOD, SELECTION_TEXT, STUDY, accuracies, draw_depths, look
+from analysis.enorm2019.depths import (
+    LAYERS,
+    LOOKS,
+    METHOD,
+    SELECTION_TEXT,
+    STUDY,
+    accuracies,
+    draw_depths,
+    look,
+)
 from analysis.legend import handle, legend_below, published_handle
 from analysis.style import FULL_INCHES
 
@@ -42,7 +51,10 @@ def caption(data: Data, numbers: pd.DataFrame) -> str:
 
 def _published(numbers: pd.DataFrame) -> pd.DataFrame:
     known = published.values("enorm2019", "figure2")
-    return known.loc[known["method"].isin(list(numbers[METHOD])) & known["layers"].astype(str).isin(list(numbers[LAYERS]))]
+    return known.loc[
+        known["method"].isin(list(numbers[METHOD]))
+        & known["layers"].astype(str).isin(list(numbers[LAYERS]))
+    ]
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
@@ -52,4 +64,6 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     known = _published(numbers)
     draw_published(axes[0], known["layers"], known["value"], label="_")
     marks = [handle(label=method, **properties) for method, properties in present.items()]
-    legend_below(axes[0], [*marks, *([published_handle("published, ENorm + BN")] if len(known) else [])], 5)
+    legend_below(
+        axes[0], [*marks, *([published_handle("published, ENorm + BN")] if len(known) else [])], 5
+    )

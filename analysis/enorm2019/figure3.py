@@ -35,15 +35,31 @@ def table(data: Data) -> pd.DataFrame:
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
-    return depths.caption(CAPTION.format(selection=SELECTION_TEXT), data.where({"method": METHODS}), NEEDS, numbers)
+    return depths.caption(
+        CAPTION.format(selection=SELECTION_TEXT), data.where({"method": METHODS}), NEEDS, numbers
+    )
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     """One line per method."""
-    present = {method: look(method, beside_bias=True) for method in METHODS if method in set(numbers[METHOD])}
+    present = {
+        method: look(method, beside_bias=True)
+        for method in METHODS
+        if method in set(numbers[METHOD])
+    }
     draw_depths(axes, numbers, present)
-    legend_below(axes[0], [handle(label=_label(method), **properties) for method, properties in reversed(present.items())], 4, handlelength=2.4)
+    legend_below(
+        axes[0],
+        [
+            handle(label=_label(method), **properties)
+            for method, properties in reversed(present.items())
+        ],
+        4,
+        handlelength=2.4,
+    )
 
 
 def _label(method: str) -> str:
-    return method.replace(", bias", " with bias") if method.endswith(", bias") else f"{method} without"
+    return (
+        method.replace(", bias", " with bias") if method.endswith(", bias") else f"{method} without"
+    )

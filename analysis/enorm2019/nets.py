@@ -20,9 +20,13 @@ COUNTERPARTS = {
 def beside(data: Data, *more: str) -> Data:
     """The controls and, at the same depths, their counterparts and `more` methods of the report."""
     # A plan of one study alone lacks the other's axis.
-    trials = data.trials.reindex(columns=list(dict.fromkeys([*data.trials.columns, METHOD, CONTROL])), fill_value="")
+    trials = data.trials.reindex(
+        columns=list(dict.fromkeys([*data.trials.columns, METHOD, CONTROL])), fill_value=""
+    )
     depths = tuple(dict.fromkeys(trials.loc[trials["study"] == CONTROLS, LAYERS]))
-    return replace(data, trials=trials, whole=None).where({"method": ("", *COUNTERPARTS.values(), *more), "model.layers": depths})
+    return replace(data, trials=trials, whole=None).where(
+        {"method": ("", *COUNTERPARTS.values(), *more), "model.layers": depths}
+    )
 
 
 def of_study(rows: pd.DataFrame, study: str) -> pd.DataFrame:

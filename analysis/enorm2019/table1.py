@@ -24,7 +24,11 @@ def table(data: Data) -> pd.DataFrame:
     rows = planned_rows(data, "runs", "train_optimizer_lr")
     grouped = rows.groupby([METHOD, LAYERS], sort=False)["train_optimizer_lr"]
     numbers = pd.DataFrame(grouped.agg(n="count", rates=_rates)).reset_index()
-    return numbers.assign(published=_published(numbers)) if numbers.loc[:, "n"].to_numpy().any() else numbers.iloc[:0]
+    return (
+        numbers.assign(published=_published(numbers))
+        if numbers.loc[:, "n"].to_numpy().any()
+        else numbers.iloc[:0]
+    )
 
 
 def _rates(values: pd.Series) -> str:
@@ -33,15 +37,23 @@ def _rates(values: pd.Series) -> str:
 
 def _published(numbers: pd.DataFrame) -> list[float]:
     known = published.load("enorm2019", "table1")
-    rates = {(method, str(layers)): rate for method, given in known["rates"].items() for layers, rate in zip(known["layers"], given, strict=True)}
+    rates = {
+        (method, str(layers)): rate
+        for method, given in known["rates"].items()
+        for layers, rate in zip(known["layers"], given, strict=True)
+    }
     pairs = zip(numbers[METHOD], numbers[LAYERS], strict=True)
-    return [rates.get((method.removesuffix(", bias"), layers), float("nan")) for method, layers in pairs]
+    return [
+        rates.get((method.removesuffix(", bias"), layers), float("nan")) for method, layers in pairs
+    ]
 
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with scale and what is missing."""
     runs = f"n = {int(numbers.loc[:, 'n'].sum())} runs."
-    return " ".join(part for part in (CAPTION, runs, scale_text(data), missing_text(data, NEEDS)) if part)
+    return " ".join(
+        part for part in (CAPTION, runs, scale_text(data), missing_text(data, NEEDS)) if part
+    )
 
 
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:

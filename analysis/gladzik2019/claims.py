@@ -11,7 +11,15 @@ from analysis.gladzik2019 import nets, quantities
 PAPER = "gladzik2019"
 D = {number: f"gladzik2019/d{number}" for number in range(1, 9)}
 ACCURACY = "accuracy_train_images"
-NAME_OF = {1: nets.by_gradient, 2: nets.by_gradient, 3: nets.by_net, 4: nets.by_gradient, 5: nets.by_net, 6: nets.by_tolerance, 7: nets.by_optimizer}
+NAME_OF = {
+    1: nets.by_gradient,
+    2: nets.by_gradient,
+    3: nets.by_net,
+    4: nets.by_gradient,
+    5: nets.by_net,
+    6: nets.by_tolerance,
+    7: nets.by_optimizer,
+}
 DATA = {1: "MNIST", 2: "QMNIST", 3: "Fashion-MNIST", 5: "CIFAR-10", 7: "CIFAR-100"}
 SGD = ", SGD"
 # The learning rate last falls at 0.9 of the epochs: what comes after is the limit.
@@ -23,31 +31,47 @@ def _runs(data: Data, experiment: int) -> pd.DataFrame:
     own = data.where({"study": D[experiment]})
     if not len(own.trials):
         return pd.DataFrame(columns=["study", "seed", "net", "outcome", *quantities.QUANTITIES])
-    rows = quantities.per_run(own, NAME_OF[experiment], nets.DIRECT + (SGD if experiment == 7 else ""))
+    rows = quantities.per_run(
+        own, NAME_OF[experiment], nets.DIRECT + (SGD if experiment == 7 else "")
+    )
     return rows.assign(net=rows["net"].str.removesuffix(SGD))
 
 
 def _of(rows: pd.DataFrame, net: str, value: str) -> pd.DataFrame:
     """Seed, outcome and value of one net; a completed run without the value (seconds of a shared device) counts as missing."""
     own = rows.loc[rows["net"] == net].filter(["seed", "outcome", value])
-    return own.assign(outcome=own["outcome"].where((own["outcome"] != COMPLETED) | own[value].notna(), "missing"))
+    return own.assign(
+        outcome=own["outcome"].where((own["outcome"] != COMPLETED) | own[value].notna(), "missing")
+    )
 
 
-def _minus(first: pd.DataFrame, one: str, second: pd.DataFrame, other: str, value: str, unit: str = "") -> Estimate:
+def _minus(
+    first: pd.DataFrame, one: str, second: pd.DataFrame, other: str, value: str, unit: str = ""
+) -> Estimate:
     """`value` of net `one` minus that of net `other`, paired by seed."""
-    return effects.mean(difference(_of(first, one, value), _of(second, other, value), value, apart=["study"]), value, unit)
+    return effects.mean(
+        difference(_of(first, one, value), _of(second, other, value), value, apart=["study"]),
+        value,
+        unit,
+    )
 
 
 def _over(rows: pd.DataFrame, one: str, other: str, value: str) -> Estimate:
     """Ratio of `value` of net `one` to that of net `other`, mean over seeds."""
     both = _of(rows, one, value).merge(_of(rows, other, value), on="seed", suffixes=("", "_other"))
     both = both.loc[(both["outcome"] == COMPLETED) & (both["outcome_other"] == COMPLETED)]
-    return effects.mean(both.assign(ratio=both[value].astype(float) / both[f"{value}_other"].astype(float)), "ratio", "times")
+    return effects.mean(
+        both.assign(ratio=both[value].astype(float) / both[f"{value}_other"].astype(float)),
+        "ratio",
+        "times",
+    )
 
 
 def _accuracy(data: Data, experiment: int) -> dict[str, Estimate]:
     rows = _runs(data, experiment)
-    return {net: effects.mean(_of(rows, net, ACCURACY), ACCURACY) for net in dict.fromkeys(rows["net"])}
+    return {
+        net: effects.mean(_of(rows, net, ACCURACY), ACCURACY) for net in dict.fromkeys(rows["net"])
+    }
 
 
 def _mnist(data: Data) -> dict[str, Estimate]:
@@ -71,11 +95,17 @@ def _gradients_agree(data: Data) -> dict[str, Estimate]:
 
 
 def _adjoint_seconds(data: Data) -> dict[str, Estimate]:
-    return {name: _over(_runs(data, experiment), nets.ADJOINT, nets.DIRECT, "epoch") for experiment, name in DATA.items()}
+    return {
+        name: _over(_runs(data, experiment), nets.ADJOINT, nets.DIRECT, "epoch")
+        for experiment, name in DATA.items()
+    }
 
 
 def _adjoint_memory(data: Data) -> dict[str, Estimate]:
-    return {name: _over(_runs(data, experiment), nets.ADJOINT, nets.DIRECT, "memory") for experiment, name in DATA.items()}
+    return {
+        name: _over(_runs(data, experiment), nets.ADJOINT, nets.DIRECT, "memory")
+        for experiment, name in DATA.items()
+    }
 
 
 def _two_blocks_seconds(data: Data) -> Estimate:
@@ -84,7 +114,11 @@ def _two_blocks_seconds(data: Data) -> Estimate:
 
 def _slower_than_resnets(data: Data) -> dict[str, Estimate]:
     rows = _runs(data, 3)
-    return {f"{net} / {residual}": _over(rows, net, residual, "epoch") for net in (nets.DIRECT, nets.ADJOINT) for residual in ("ResNet2", "ResNet4")}
+    return {
+        f"{net} / {residual}": _over(rows, net, residual, "epoch")
+        for net in (nets.DIRECT, nets.ADJOINT)
+        for residual in ("ResNet2", "ResNet4")
+    }
 
 
 def _resnet2_best(data: Data) -> dict[str, Estimate]:
@@ -95,8 +129,15 @@ def _resnet2_best(data: Data) -> dict[str, Estimate]:
 
 def _resnets_better(data: Data, experiment: int) -> dict[str, Estimate]:
     rows = _runs(data, experiment)
-    pairs = [(residual, net) for residual in ("ResNet4", "ResNet8") for net in (nets.DIRECT, nets.ADJOINT)]
-    return {f"{residual} - {net}": _minus(rows, residual, rows, net, ACCURACY) for residual, net in pairs}
+    pairs = [
+        (residual, net)
+        for residual in ("ResNet4", "ResNet8")
+        for net in (nets.DIRECT, nets.ADJOINT)
+    ]
+    return {
+        f"{residual} - {net}": _minus(rows, residual, rows, net, ACCURACY)
+        for residual, net in pairs
+    }
 
 
 def _cifar10(data: Data) -> dict[str, Estimate]:
@@ -112,13 +153,27 @@ def _limit(data: Data) -> dict[str, Estimate]:
     found = {}
     for experiment in (5, 7):
         own = data.where({"study": D[experiment]})
-        series = own.with_run(own.series("accuracy.train_images"), "outcome", "outcome_iteration").sort_values("iteration")
-        before = series.loc[series["iteration"] <= LAST_EPOCHS * series["run.outcome_iteration"]].drop_duplicates(KEY, keep="last")
-        both = before.merge(series.drop_duplicates(KEY, keep="last").filter([*KEY, "value"]), on=KEY, suffixes=("_before", ""))
+        series = own.with_run(
+            own.series("accuracy.train_images"), "outcome", "outcome_iteration"
+        ).sort_values("iteration")
+        before = series.loc[
+            series["iteration"] <= LAST_EPOCHS * series["run.outcome_iteration"]
+        ].drop_duplicates(KEY, keep="last")
+        both = before.merge(
+            series.drop_duplicates(KEY, keep="last").filter([*KEY, "value"]),
+            on=KEY,
+            suffixes=("_before", ""),
+        )
         gains = both.merge(nets.planned(own, NAME_OF[experiment]).filter([*KEY, "net"]), on=KEY)
-        gains = gains.assign(gain=gains["value"] - gains["value_before"], outcome=gains["run.outcome"], net=gains["net"].str.removesuffix(SGD))
+        gains = gains.assign(
+            gain=gains["value"] - gains["value_before"],
+            outcome=gains["run.outcome"],
+            net=gains["net"].str.removesuffix(SGD),
+        )
         for net in (nets.DIRECT, nets.ADJOINT):
-            found[f"{DATA[experiment]}, {net}"] = effects.mean(gains.loc[gains["net"] == net], "gain")
+            found[f"{DATA[experiment]}, {net}"] = effects.mean(
+                gains.loc[gains["net"] == net], "gain"
+            )
     return found
 
 

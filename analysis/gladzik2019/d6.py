@@ -18,4 +18,8 @@ def table(data: Data) -> pd.DataFrame:
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
-    return quantities.caption(data, numbers, "D6: CIFAR-10, tighter tolerances (the thesis does not say which gradient; the adjoint here)")
+    return quantities.caption(
+        data,
+        numbers,
+        "D6: CIFAR-10, tighter tolerances (the thesis does not say which gradient; the adjoint here)",
+    )

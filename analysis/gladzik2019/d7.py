@@ -18,4 +18,6 @@ def table(data: Data) -> pd.DataFrame:
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
-    return quantities.caption(data, numbers, "D7: CIFAR-100 (Adam 1e-3 is ours, with a learning rate that trains)")
+    return quantities.caption(
+        data, numbers, "D7: CIFAR-100 (Adam 1e-3 is ours, with a learning rate that trains)"
+    )

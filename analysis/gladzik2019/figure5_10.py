@@ -30,7 +30,12 @@ def table(data: Data) -> pd.DataFrame:
     """point, label, step, t, x1 of every path, by the number of steps."""
     rows = data.probe("trajectory").rename(columns={AXIS + "solver.steps": "steps"})
     columns = ["steps", "point", "label", "step", "t", "x1"]
-    return rows.filter(columns).astype({"steps": int}).sort_values(["steps", "point", "step"], ignore_index=True).reindex(columns=columns)
+    return (
+        rows.filter(columns)
+        .astype({"steps": int})
+        .sort_values(["steps", "point", "step"], ignore_index=True)
+        .reindex(columns=columns)
+    )
 
 
 def panels(numbers: pd.DataFrame) -> tuple[int, int]:
@@ -41,7 +46,12 @@ def panels(numbers: pd.DataFrame) -> tuple[int, int]:
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
     *first, last = (str(steps) for steps in sorted(set(numbers["steps"])))
-    return compose(CAPTION.format(steps=f"{', '.join(first)} and {last}" if first else last), data, NEEDS, pd.Series([1]))
+    return compose(
+        CAPTION.format(steps=f"{', '.join(first)} and {last}" if first else last),
+        data,
+        NEEDS,
+        pd.Series([1]),
+    )
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
@@ -49,11 +59,29 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     for index, (ax, (steps, rows)) in enumerate(zip(axes, numbers.groupby("steps"), strict=True)):
         for _, path in rows.groupby("point"):
             colour = CLASS_COLOURS[int(path["label"].iloc[0])]
-            ax.plot(path["t"], path["x1"], color=colour, marker="o", markersize=3 if len(path) < 10 else 0)
-            ax.plot([1], [-path["x1"].iloc[0]], "o", color=colour, markerfacecolor="none", markersize=7, clip_on=False)
+            ax.plot(
+                path["t"],
+                path["x1"],
+                color=colour,
+                marker="o",
+                markersize=3 if len(path) < 10 else 0,
+            )
+            ax.plot(
+                [1],
+                [-path["x1"].iloc[0]],
+                "o",
+                color=colour,
+                markerfacecolor="none",
+                markersize=7,
+                clip_on=False,
+            )
         panel_title(ax, index, f"{steps} step" if steps == 1 else f"{steps} steps")
         ax.set_xlabel("t")
     axes[0].set_ylabel("z")
     legend_below(
-        axes[0], [handle(color=colour, marker="o", markersize=3, label=f"from {start}") for colour, start in zip(CLASS_COLOURS, (-1, 1), strict=True)]
+        axes[0],
+        [
+            handle(color=colour, marker="o", markersize=3, label=f"from {start}")
+            for colour, start in zip(CLASS_COLOURS, (-1, 1), strict=True)
+        ],
     )

@@ -28,7 +28,11 @@ def table(data: Data) -> pd.DataFrame:
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
-    return by_epoch.caption(data, numbers, "Figure 5.5, Fashion-MNIST, the smallest residual net against the ODENet trained by the adjoint")
+    return by_epoch.caption(
+        data,
+        numbers,
+        "Figure 5.5, Fashion-MNIST, the smallest residual net against the ODENet trained by the adjoint",
+    )
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:

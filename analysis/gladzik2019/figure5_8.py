@@ -24,7 +24,10 @@ def table(data: Data) -> pd.DataFrame:
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
     return by_epoch.caption(
-        data, numbers, "Figure 5.8, CIFAR-100", "Adam with learning rate 0.1 is the thesis'; Adam 1e-3 is ours, with a learning rate that trains."
+        data,
+        numbers,
+        "Figure 5.8, CIFAR-100",
+        "Adam with learning rate 0.1 is the thesis'; Adam 1e-3 is ours, with a learning rate that trains.",
     )
 
 

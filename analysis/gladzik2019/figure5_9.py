@@ -24,7 +24,10 @@ def table(data: Data) -> pd.DataFrame:
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
     return by_epoch.caption(
-        data, numbers, "Figure 5.9, CIFAR-100, 200 epochs", "Which two nets the thesis means is not said; Adam with learning rate 0.1 is used here."
+        data,
+        numbers,
+        "Figure 5.9, CIFAR-100, 200 epochs",
+        "Which two nets the thesis means is not said; Adam with learning rate 0.1 is used here.",
     )
 
 

@@ -27,7 +27,11 @@ def by_blocks(study: str, axes: Mapping[str, str]) -> str:
     """D4: the ODENets of D3 with one block beside those with two."""
     if study.endswith("d4"):
         return f"2 blocks, {axes['gradient']}"
-    return f"1 block, {axes['net'].removeprefix('ODENet ')}" if axes["net"] in (DIRECT, ADJOINT) else ""
+    return (
+        f"1 block, {axes['net'].removeprefix('ODENet ')}"
+        if axes["net"] in (DIRECT, ADJOINT)
+        else ""
+    )
 
 
 def by_tolerance(_study: str, axes: Mapping[str, str]) -> str:
@@ -44,15 +48,30 @@ def by_optimizer(study: str, axes: Mapping[str, str]) -> str:
 
 def planned(data: Data, name: Name) -> pd.DataFrame:
     """study, trial_id, seed and net of each planned trial that has a name, in the plan's order."""
-    axes = {column: column.removeprefix(AXIS) for column in data.trials.columns if column.startswith(AXIS)}
-    found = [name(str(row["study"]), {axis: row[column] for column, axis in axes.items()}) for row in data.trials.to_dict("records")]
+    axes = {
+        column: column.removeprefix(AXIS)
+        for column in data.trials.columns
+        if column.startswith(AXIS)
+    }
+    found = [
+        name(str(row["study"]), {axis: row[column] for column, axis in axes.items()})
+        for row in data.trials.to_dict("records")
+    ]
     trials = data.trials.filter([*KEY, "seed"]).assign(net=found)
     return trials.loc[trials["net"] != ""].reset_index(drop=True)
 
 
 # Nets share no colour with a normalization of other figures; the adjoint is dotted.
 _COLOURS = sequential_colours(5)
-_COLOUR_OF = {"ResNet2": 2, "ResNet4": 3, "ResNet8": 4, "2 blocks": 3, "tolerance 1e-05": 3, "Adam 1e-3": 2, "Adam": 1}
+_COLOUR_OF = {
+    "ResNet2": 2,
+    "ResNet4": 3,
+    "ResNet8": 4,
+    "2 blocks": 3,
+    "tolerance 1e-05": 3,
+    "Adam 1e-3": 2,
+    "Adam": 1,
+}
 
 
 def look(net: str) -> dict[str, Any]:

@@ -35,9 +35,16 @@ CAPTION = (
 
 def on_training_images(data: Data) -> pd.DataFrame:
     """Of each run, on the training images: study, trial_id, accuracy_train_images at its end, and the validation_seconds of all its epochs."""
-    accuracy = data.series("accuracy.train_images").sort_values("iteration").drop_duplicates(KEY, keep="last").set_index(KEY)["value"]
+    accuracy = (
+        data.series("accuracy.train_images")
+        .sort_values("iteration")
+        .drop_duplicates(KEY, keep="last")
+        .set_index(KEY)["value"]
+    )
     seconds = data.series("evaluate_seconds.train_images").groupby(KEY)["value"].sum()
-    return pd.DataFrame({"accuracy_train_images": accuracy, "validation_seconds": seconds}).reset_index()
+    return pd.DataFrame(
+        {"accuracy_train_images": accuracy, "validation_seconds": seconds}
+    ).reset_index()
 
 
 def per_run(data: Data, name: Name, reference: str) -> pd.DataFrame:
@@ -46,18 +53,46 @@ def per_run(data: Data, name: Name, reference: str) -> pd.DataFrame:
     Seconds: NaN unless timing_valid. ratio: of the epoch's seconds to those of the net `reference` with the same seed. hidden_layers: NaN for
     residual nets. memory: of the device's allocator; a CPU's would be that of the whole process, earlier trials included, and is left out.
     """
-    rows = planned_rows(data, "runs", *_COLUMNS).merge(planned(data, name).filter([*KEY, "net"]), on=KEY)
+    rows = planned_rows(data, "runs", *_COLUMNS).merge(
+        planned(data, name).filter([*KEY, "net"]), on=KEY
+    )
     rows = rows.merge(on_training_images(data), on=KEY, how="left")
     timed = [valid is True or valid == 1 for valid in rows["timing_valid"].astype(object)]
-    on_device = [isinstance(device, str) and not device.startswith("cpu") for device in rows["device"].astype(object)]
-    number = rows.filter([*(column for column in _COLUMNS if column not in ("device", "timing_valid")), "validation_seconds"]).astype(float)
+    on_device = [
+        isinstance(device, str) and not device.startswith("cpu")
+        for device in rows["device"].astype(object)
+    ]
+    number = rows.filter(
+        [
+            *(column for column in _COLUMNS if column not in ("device", "timing_valid")),
+            "validation_seconds",
+        ]
+    ).astype(float)
     phases = {"training": number["train_seconds"], "validation": number["validation_seconds"]}
-    seconds = {phase: (spent / number["train_epochs"]).where(timed) for phase, spent in phases.items()}
+    seconds = {
+        phase: (spent / number["train_epochs"]).where(timed) for phase, spent in phases.items()
+    }
     epoch = seconds["training"] + seconds["validation"]
-    base = rows.filter(["seed", "net"]).assign(base=epoch).loc[lambda one: one["net"] == reference].filter(["seed", "base"])
-    layers = number["evaluations_forward"] / number["outcome_iteration"] / number["n_blocks"].where(number["n_blocks"] > 0)
-    rows = rows.drop(columns=[column for column in (*_COLUMNS, "validation_seconds") if column not in QUANTITIES])
-    rows = rows.assign(**seconds, epoch=epoch, hidden_layers=layers, memory=(number["peak_memory_bytes"] / 1e9).where(on_device))
+    base = (
+        rows.filter(["seed", "net"])
+        .assign(base=epoch)
+        .loc[lambda one: one["net"] == reference]
+        .filter(["seed", "base"])
+    )
+    layers = (
+        number["evaluations_forward"]
+        / number["outcome_iteration"]
+        / number["n_blocks"].where(number["n_blocks"] > 0)
+    )
+    rows = rows.drop(
+        columns=[column for column in (*_COLUMNS, "validation_seconds") if column not in QUANTITIES]
+    )
+    rows = rows.assign(
+        **seconds,
+        epoch=epoch,
+        hidden_layers=layers,
+        memory=(number["peak_memory_bytes"] / 1e9).where(on_device),
+    )
     with_base = rows.merge(base, on="seed", how="left")
     return with_base.assign(ratio=with_base["epoch"] / with_base["base"]).drop(columns="base")
 
@@ -65,16 +100,33 @@ def per_run(data: Data, name: Name, reference: str) -> pd.DataFrame:
 def table(data: Data, name: Name, reference: str, experiment: str) -> pd.DataFrame:
     """Per quantity and net: planned, failed, missing, n, mean, low, high, minimum, maximum, beside what table `experiment` prints."""
     rows = per_run(data, name, reference)
-    parts = [cells(rows, ["net"], quantity).assign(quantity=quantity) for quantity in QUANTITIES] if len(rows) else []
+    parts = (
+        [cells(rows, ["net"], quantity).assign(quantity=quantity) for quantity in QUANTITIES]
+        if len(rows)
+        else []
+    )
     if not any(part["n"].sum() + part["failed"].sum() for part in parts):
         return pd.DataFrame(columns=["quantity", "net"])
-    numbers = published.compare(pd.concat(parts, ignore_index=True), printed(experiment, reference), {"quantity": "quantity", "net": "net"})
+    numbers = published.compare(
+        pd.concat(parts, ignore_index=True),
+        printed(experiment, reference),
+        {"quantity": "quantity", "net": "net"},
+    )
     nets = list(dict.fromkeys(numbers["net"]))
     order = [(quantity, net) for quantity in QUANTITIES for net in nets]
-    places = [order.index(key) for key in numbers.filter(["quantity", "net"]).itertuples(index=False, name=None)]
-    numbers = numbers.assign(place=places, reference=reference).sort_values("place", ignore_index=True).drop(columns="place")
+    places = [
+        order.index(key)
+        for key in numbers.filter(["quantity", "net"]).itertuples(index=False, name=None)
+    ]
+    numbers = (
+        numbers.assign(place=places, reference=reference)
+        .sort_values("place", ignore_index=True)
+        .drop(columns="place")
+    )
     # Memory on a CPU, seconds of runs that shared theirs: a quantity that no net has and nobody printed is left out.
-    told = set(numbers.loc[(numbers["n"] > 0) | numbers["published"].notna(), "quantity"]) | {"accuracy_test"}
+    told = set(numbers.loc[(numbers["n"] > 0) | numbers["published"].notna(), "quantity"]) | {
+        "accuracy_test"
+    }
     trivial = (numbers["quantity"] == "ratio") & (numbers["net"] == reference)
     return numbers.loc[numbers["quantity"].isin(list(told)) & ~trivial].reset_index(drop=True)
 
@@ -92,7 +144,12 @@ def printed(experiment: str, reference: str) -> pd.DataFrame:
 
 def caption(data: Data, numbers: pd.DataFrame, what: str) -> str:
     """What is shown, with n, interval, scale and what is missing."""
-    return compose(CAPTION.format(what=what, sources=published.sources(numbers)), data, NEEDS, numbers.loc[:, "n"])
+    return compose(
+        CAPTION.format(what=what, sources=published.sources(numbers)),
+        data,
+        NEEDS,
+        numbers.loc[:, "n"],
+    )
 
 
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
@@ -101,5 +158,12 @@ def readable(numbers: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for quantity, rows in numbers.groupby("quantity", sort=False):
         words, decimals = QUANTITIES[str(quantity)]
-        parts.append(published.readable(rows, {"quantity": "quantity", "net": "net"}, decimals, {str(quantity): words.format(reference)}))
+        parts.append(
+            published.readable(
+                rows,
+                {"quantity": "quantity", "net": "net"},
+                decimals,
+                {str(quantity): words.format(reference)},
+            )
+        )
     return pd.concat(parts, ignore_index=True)

@@ -29,7 +29,9 @@ def _best(data: Data) -> dict[str, Estimate]:
 
 def _minus(first: str, second: str, data: Data) -> Estimate:
     rows = planned_rows(data, "runs", BEST)
-    return effects.paired(effects.at(rows, {"net": first}), effects.at(rows, {"net": second}), BEST, ["net"])
+    return effects.paired(
+        effects.at(rows, {"net": first}), effects.at(rows, {"net": second}), BEST, ["net"]
+    )
 
 
 def _above_batch(data: Data) -> dict[str, Estimate]:
@@ -37,10 +39,15 @@ def _above_batch(data: Data) -> dict[str, Estimate]:
 
 
 def _without_outside(data: Data) -> dict[str, Estimate]:
-    return {f"{net} - LN, NF outside": _minus(net, "LN, NF outside", data) for net in ("LN", "NF everywhere")}
+    return {
+        f"{net} - LN, NF outside": _minus(net, "LN, NF outside", data)
+        for net in ("LN", "NF everywhere")
+    }
 
 
-def _margins(stated: Mapping[str, Mapping[int, bool]], tolerance: float) -> Callable[[Data], dict[str, Estimate]]:
+def _margins(
+    stated: Mapping[str, Mapping[int, bool]], tolerance: float
+) -> Callable[[Data], dict[str, Estimate]]:
     """By how much each criterion comes out as stated: tolerance - drop for a smooth net, drop - tolerance for another."""
 
     def statistic(data: Data) -> dict[str, Estimate]:
@@ -50,7 +57,9 @@ def _margins(stated: Mapping[str, Mapping[int, bool]], tolerance: float) -> Call
             for steps, smooth in verdicts.items():
                 own = effects.at(nets, {"model.ode_norm": norm, "solver.steps": steps})
                 margin = (tolerance - own["drop"]) * (1 if smooth else -1)
-                parts[f"{norm}, {steps} steps, {'smooth' if smooth else 'not smooth'}"] = effects.mean(own.assign(margin=margin), "margin")
+                parts[f"{norm}, {steps} steps, {'smooth' if smooth else 'not smooth'}"] = (
+                    effects.mean(own.assign(margin=margin), "margin")
+                )
         return parts
 
     return statistic
@@ -72,7 +81,9 @@ def _table1(**given: Any) -> Claim:
 
 def _figure1(norms: tuple[str, ...], steps: tuple[int, ...], **given: Any) -> Claim:
     where = {"model.stem_norm": "batch", "model.ode_norm": norms, "solver.steps": steps}
-    return Claim(paper="gusak2020", study="gusak2020/figure1", needs=NEEDS, epochs=350, where=where, **given)
+    return Claim(
+        paper="gusak2020", study="gusak2020/figure1", needs=NEEDS, epochs=350, where=where, **given
+    )
 
 
 _MARGIN = f"margin of the drop to {TOLERANCE:g}, on the paper's side"

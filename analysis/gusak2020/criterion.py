@@ -9,7 +9,17 @@ from analysis import published
 from analysis.caption import compose
 from analysis.cells import MISSING, cells, interval
 from analysis.data import Data
-from analysis.gusak2020.smoothness import CHANCE, NEEDS, NORM, STEM, STEPS, STUDY, TOLERANCE, per_net, tested
+from analysis.gusak2020.smoothness import (
+    CHANCE,
+    NEEDS,
+    NORM,
+    STEM,
+    STEPS,
+    STUDY,
+    TOLERANCE,
+    per_net,
+    tested,
+)
 
 __all__ = ["NEEDS", "STUDY"]
 
@@ -34,14 +44,24 @@ def table(data: Data) -> pd.DataFrame:
         return numbers.iloc[:0]
     for value in ("accuracy", "gain"):
         own = cells(nets, BY, value).filter([*BY, "n", *STATISTICS])
-        numbers = numbers.merge(own.rename(columns={name: f"{value}_{name}" for name in ("n", *STATISTICS)}), on=BY)
-    numbers = published.compare(numbers, published_drops(), {STEM: "stem_norm", NORM: "ode_norm", STEPS: "steps"})
+        numbers = numbers.merge(
+            own.rename(columns={name: f"{value}_{name}" for name in ("n", *STATISTICS)}), on=BY
+        )
+    numbers = published.compare(
+        numbers, published_drops(), {STEM: "stem_norm", NORM: "ode_norm", STEPS: "steps"}
+    )
     rows = numbers.to_dict("records")
-    stated = {(one["ode_norm"], str(one["steps"])): one["smooth"] for one in published.load("gusak2020", "criterion")["values"]}
+    stated = {
+        (one["ode_norm"], str(one["steps"])): one["smooth"]
+        for one in published.load("gusak2020", "criterion")["values"]
+    }
     return numbers.assign(
         smooth=[answer(row, TOLERANCE) for row in rows],
         literal=[answer(row, 0.0) for row in rows],
-        paper=[_words(stated.get((row[NORM], row[STEPS]))) if row[STEM] == "batch" else "" for row in rows],
+        paper=[
+            _words(stated.get((row[NORM], row[STEPS]))) if row[STEM] == "batch" else ""
+            for row in rows
+        ],
     )
 
 
@@ -50,9 +70,13 @@ def published_drops() -> pd.DataFrame:
     known = published.values("gusak2020", "figure1")
     key = ["ode_norm", "steps"]
     ends = known.loc[known["evaluations"] != known["steps"]].filter([*key, "value"])
-    both = known.loc[known["evaluations"] == known["steps"]].merge(ends, on=key, suffixes=("", "_end"))
+    both = known.loc[known["evaluations"] == known["steps"]].merge(
+        ends, on=key, suffixes=("", "_end")
+    )
     return both.assign(
-        value=both["value"] - both["value_end"], stem_norm="batch", source="Figure 1, at n minus at 150 evaluations, read off, about ± 0.03"
+        value=both["value"] - both["value_end"],
+        stem_norm="batch",
+        source="Figure 1, at n minus at 150 evaluations, read off, about ± 0.03",
     )
 
 
@@ -74,7 +98,12 @@ def _words(smooth: bool | None) -> str:
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
-    return compose(CAPTION.format(sources=published.sources(numbers)), data, NEEDS, numbers.loc[:, "accuracy_n"].fillna(0))
+    return compose(
+        CAPTION.format(sources=published.sources(numbers)),
+        data,
+        NEEDS,
+        numbers.loc[:, "accuracy_n"].fillna(0),
+    )
 
 
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
@@ -89,9 +118,13 @@ def _readable(row: dict[Any, Any]) -> dict[str, str]:
         "net": f"{SHORT[row[STEM]]}-{SHORT[row[NORM]]} (Euler, {row[STEPS]})",
         "accuracy as trained (n)": interval(accuracy | {"n": n if n == n else 0}),
         "drop (n)": interval(row),
-        "published drop": f"{row['published']:.3f}" if row["published"] == row["published"] else "-",
+        "published drop": f"{row['published']:.3f}"
+        if row["published"] == row["published"]
+        else "-",
         f"smooth (drop ≤ {TOLERANCE:g})": row["smooth"] or "-",
         "smooth literally": row["literal"] or "-",
-        "largest gain": interval({name: row[f"gain_{name}"] for name in STATISTICS} | {"failed": 0, "n": row["n"]}),
+        "largest gain": interval(
+            {name: row[f"gain_{name}"] for name in STATISTICS} | {"failed": 0, "n": row["n"]}
+        ),
         "paper says": row["paper"] or "-",
     }

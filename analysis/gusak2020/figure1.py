@@ -29,7 +29,13 @@ CAPTION = (
 )
 # The rows that the paper shows, of those trained; columns in its order.
 ROWS = ("2", "16", "32")
-COLUMNS = {"batch": "BN-BN", "layer": "BN-LN", "none": "BN-NF", "spectral": "BN-SN", "weight": "BN-WN"}
+COLUMNS = {
+    "batch": "BN-BN",
+    "layer": "BN-LN",
+    "none": "BN-NF",
+    "spectral": "BN-SN",
+    "weight": "BN-WN",
+}
 LINES = {"euler": "-", "midpoint": (0, (4, 1.5)), "rk4": (0, (1, 1.2))}
 TRAINED = {"color": "crimson", "linestyle": (0, (4, 2)), "linewidth": 0.7}
 
@@ -57,7 +63,10 @@ def caption(data: Data, numbers: pd.DataFrame) -> str:
 
 def _published(numbers: pd.DataFrame) -> pd.DataFrame:
     known = published.values("gusak2020", "figure1")
-    return known.loc[known["ode_norm"].isin(list(numbers[NORM])) & known["steps"].astype(str).isin(list(numbers[STEPS]))]
+    return known.loc[
+        known["ode_norm"].isin(list(numbers[NORM]))
+        & known["steps"].astype(str).isin(list(numbers[STEPS]))
+    ]
 
 
 def _failed(numbers: pd.DataFrame) -> pd.DataFrame:
@@ -77,12 +86,16 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         points = known.loc[(known["ode_norm"] == norm) & (known["steps"].astype(str) == steps)]
         draw_published(ax, points["evaluations"], points["value"], label="_", markersize=3.2)
         ax.set(xlim=(-4, 162), ylim=(0, top), xticks=(0, 50, 100, 150))
-        ax.tick_params(labelbottom=place >= len(axes) - len(columns), labelleft=place % len(columns) == 0)
+        ax.tick_params(
+            labelbottom=place >= len(axes) - len(columns), labelleft=place % len(columns) == 0
+        )
         if place < len(columns):
             ax.set_title(COLUMNS[norm])
         if place % len(columns) == 0:
             ax.set_ylabel(f"trained: Euler, {steps}\ntest accuracy")
-    axes[len(axes) - len(columns) // 2 - 1].set_xlabel("evaluations of the right-hand side in the test")
+    axes[len(axes) - len(columns) // 2 - 1].set_xlabel(
+        "evaluations of the right-hand side in the test"
+    )
     _legend(axes[0], numbers)
 
 
@@ -91,15 +104,53 @@ def _draw_panel(ax: "Axes", rows: pd.DataFrame, norm: str) -> None:
     for solver, line in LINES.items():
         own = rows.loc[rows["test.solver"] == solver].sort_values("evaluations")
         done = own.loc[own["n"] > 0]
-        look = {"color": colour, "linestyle": line, "marker": SOLVER_MARKERS[solver], "markersize": 2, "markeredgewidth": 0.5, "linewidth": 0.8}
+        look = {
+            "color": colour,
+            "linestyle": line,
+            "marker": SOLVER_MARKERS[solver],
+            "markersize": 2,
+            "markeredgewidth": 0.5,
+            "linewidth": 0.8,
+        }
         ax.plot(done["evaluations"], done["mean"], **look)
-        ax.fill_between(done["evaluations"], done["low"], done["high"], color=colour, alpha=0.18, linewidth=0)
+        ax.fill_between(
+            done["evaluations"], done["low"], done["high"], color=colour, alpha=0.18, linewidth=0
+        )
         failed = _failed(own)
-        ax.plot(failed["evaluations"], [0.02] * len(failed), transform=ax.get_xaxis_transform(), color=colour, marker="x", linestyle="none")
+        ax.plot(
+            failed["evaluations"],
+            [0.02] * len(failed),
+            transform=ax.get_xaxis_transform(),
+            color=colour,
+            marker="x",
+            linestyle="none",
+        )
 
 
 def _legend(ax: "Axes", numbers: pd.DataFrame) -> None:
-    names = {"euler": "Euler", "midpoint": f"RK2 ({SOLVER_LABELS['midpoint']})", "rk4": SOLVER_LABELS["rk4"]}
+    names = {
+        "euler": "Euler",
+        "midpoint": f"RK2 ({SOLVER_LABELS['midpoint']})",
+        "rk4": SOLVER_LABELS["rk4"],
+    }
     shown = [solver for solver in LINES if solver in set(numbers["test.solver"])]
-    handles = [handle(color="0.35", linestyle=LINES[one], marker=SOLVER_MARKERS[one], markersize=2.5, label=names[one]) for one in shown]
-    legend_below(ax, [*handles, handle(**TRAINED, label="n in training"), published_handle("published (read off)")], 5, handlelength=2.6)
+    handles = [
+        handle(
+            color="0.35",
+            linestyle=LINES[one],
+            marker=SOLVER_MARKERS[one],
+            markersize=2.5,
+            label=names[one],
+        )
+        for one in shown
+    ]
+    legend_below(
+        ax,
+        [
+            *handles,
+            handle(**TRAINED, label="n in training"),
+            published_handle("published (read off)"),
+        ],
+        5,
+        handlelength=2.6,
+    )

@@ -35,26 +35,52 @@ def table(data: Data) -> pd.DataFrame:
     effects = []
     for _, own in rows.groupby([DROPS, RESET], sort=False):
         recipe = {name: own[name].iloc[0] for name in (DROPS, RESET)}
-        effects.append(cells(difference(own, default, "accuracy_test_best", [DROPS, RESET]), [NORM], "accuracy_test_best").assign(**recipe))
+        effects.append(
+            cells(
+                difference(own, default, "accuracy_test_best", [DROPS, RESET]),
+                [NORM],
+                "accuracy_test_best",
+            ).assign(**recipe)
+        )
     effect = pd.concat(effects).filter([*BY, *EFFECT]).rename(columns=EFFECT)
-    compared = published.compare(numbers, published.values("gusak2020", "recipe"), {NORM: "ode_norm"})
+    compared = published.compare(
+        numbers, published.values("gusak2020", "recipe"), {NORM: "ode_norm"}
+    )
     return compared.merge(effect, on=BY, how="left")
 
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
-    return compose(CAPTION.format(sources=published.sources(numbers)), data, NEEDS, numbers.loc[:, "n"])
+    return compose(
+        CAPTION.format(sources=published.sources(numbers)), data, NEEDS, numbers.loc[:, "n"]
+    )
 
 
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
     """One row per norm and recipe."""
-    labels = {**NORM_LABELS, "batch": "BN", "layer": "LN", "true": "new each epoch", "false": "kept"}
-    shown = published.readable(numbers, {NORM: "ODE blocks", DROPS: "drops at epochs", RESET: "optimizer"}, labels=labels)
-    return shown.assign(**{"last epoch": last_words(numbers), "effect on the best": [_effect(row) for row in numbers.to_dict("records")]})
+    labels = {
+        **NORM_LABELS,
+        "batch": "BN",
+        "layer": "LN",
+        "true": "new each epoch",
+        "false": "kept",
+    }
+    shown = published.readable(
+        numbers, {NORM: "ODE blocks", DROPS: "drops at epochs", RESET: "optimizer"}, labels=labels
+    )
+    return shown.assign(
+        **{
+            "last epoch": last_words(numbers),
+            "effect on the best": [_effect(row) for row in numbers.to_dict("records")],
+        }
+    )
 
 
 def _effect(row: dict) -> str:
     if row[DROPS] == DEFAULT[DROPS] and row[RESET] == DEFAULT[RESET]:
         return "0 (our Table 1)"
     n = row[EFFECT["n"]]
-    return interval({name: row[theirs] for name, theirs in EFFECT.items()} | {"failed": 0, "n": n if n == n else 0})
+    return interval(
+        {name: row[theirs] for name, theirs in EFFECT.items()}
+        | {"failed": 0, "n": n if n == n else 0}
+    )

@@ -31,13 +31,31 @@ def per_net(rows: pd.DataFrame) -> pd.DataFrame:
     """
     trained = rows[STEPS].astype(int)
     own = rows.loc[(rows["test.solver"] == "euler") & (rows["evaluations"] == trained)]
-    own = own.filter([*KEY, "seed", *(name for name in rows.columns if name.startswith(AXIS)), "outcome", "accuracy"])
+    own = own.filter(
+        [
+            *KEY,
+            "seed",
+            *(name for name in rows.columns if name.startswith(AXIS)),
+            "outcome",
+            "accuracy",
+        ]
+    )
     stronger = rows.loc[rows["evaluations"] > trained]
     score = stronger["accuracy"].astype(float).where(stronger["outcome"] == COMPLETED, CHANCE)
     stronger = stronger.assign(score=score, lacking=stronger["outcome"] == MISSING)
-    ends = pd.DataFrame(stronger.groupby(KEY).agg(least=("score", "min"), most=("score", "max"), lacking=("lacking", "any"))).reset_index()
+    ends = pd.DataFrame(
+        stronger.groupby(KEY).agg(
+            least=("score", "min"), most=("score", "max"), lacking=("lacking", "any")
+        )
+    ).reset_index()
     nets = own.merge(ends, on=KEY, how="left")
     lacks = nets["lacking"].eq(True) & (nets["outcome"] == COMPLETED)
     accuracy = nets["accuracy"].astype(float)
-    columns = {"accuracy": accuracy, "drop": accuracy - nets["least"].astype(float), "gain": nets["most"].astype(float) - accuracy}
-    return nets.assign(outcome=nets["outcome"].mask(lacks, MISSING), **columns).drop(columns=["least", "most", "lacking"])
+    columns = {
+        "accuracy": accuracy,
+        "drop": accuracy - nets["least"].astype(float),
+        "gain": nets["most"].astype(float) - accuracy,
+    }
+    return nets.assign(outcome=nets["outcome"].mask(lacks, MISSING), **columns).drop(
+        columns=["least", "most", "lacking"]
+    )

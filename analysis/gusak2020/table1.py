@@ -31,7 +31,11 @@ LABELS = {
 def table(data: Data) -> pd.DataFrame:
     """Net with n, mean, low, high, ... of the best accuracy, published and difference; last_*: of the accuracy after the last epoch."""
     numbers = best_and_last(data, [NET])
-    return published.compare(numbers, published.values("gusak2020", "table1"), {NET: "net"}) if len(numbers) else numbers
+    return (
+        published.compare(numbers, published.values("gusak2020", "table1"), {NET: "net"})
+        if len(numbers)
+        else numbers
+    )
 
 
 def best_and_last(data: Data, by: list[str]) -> pd.DataFrame:
@@ -39,22 +43,32 @@ def best_and_last(data: Data, by: list[str]) -> pd.DataFrame:
     rows = planned_rows(data, "runs", "accuracy_test_best", "accuracy_test")
     best, last = (cells(rows, by, value) for value in ("accuracy_test_best", "accuracy_test"))
     last = last.filter([*by, "mean", "low", "high", "minimum", "maximum"])
-    numbers = best.merge(last.rename(columns={name: f"last_{name}" for name in last.columns if name not in by}), on=by)
+    numbers = best.merge(
+        last.rename(columns={name: f"last_{name}" for name in last.columns if name not in by}),
+        on=by,
+    )
     return numbers if numbers.loc[:, ["n", "failed"]].to_numpy().any() else numbers.iloc[:0]
 
 
 def last_words(numbers: pd.DataFrame) -> list[str]:
     """The cells of the last epoch as printed."""
     names = ("mean", "low", "high", "minimum", "maximum")
-    return [interval(row | {name: row[f"last_{name}"] for name in names}) for row in numbers.to_dict("records")]
+    return [
+        interval(row | {name: row[f"last_{name}"] for name in names})
+        for row in numbers.to_dict("records")
+    ]
 
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
-    return compose(CAPTION.format(sources=published.sources(numbers)), data, NEEDS, numbers.loc[:, "n"])
+    return compose(
+        CAPTION.format(sources=published.sources(numbers)), data, NEEDS, numbers.loc[:, "n"]
+    )
 
 
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
     """One row per net."""
-    shown = published.readable(numbers, {NET: "net"}, labels=LABELS).rename(columns={"ours ± 95 % interval (n)": "ours, best ± 95 % interval (n)"})
+    shown = published.readable(numbers, {NET: "net"}, labels=LABELS).rename(
+        columns={"ours ± 95 % interval (n)": "ours, best ± 95 % interval (n)"}
+    )
     return shown.assign(**{"ours, last epoch": last_words(numbers)})

@@ -8,7 +8,14 @@ from analysis.curves import over_epochs, summarise_at
 from analysis.data import COMPLETED, Data
 
 STUDY = "ott2021/adaptation"
-SETS = {"sphere2": "Sphere2", "sphere3": "Sphere3", "sphere10": "Sphere10", "sphere900": "Sphere900", "mnist": "MNIST", "cifar10": "CIFAR-10"}
+SETS = {
+    "sphere2": "Sphere2",
+    "sphere3": "Sphere3",
+    "sphere10": "Sphere10",
+    "sphere900": "Sphere900",
+    "mnist": "MNIST",
+    "cifar10": "CIFAR-10",
+}
 # As the axis `pair` writes it: the solver of training, and the better one that checks it.
 PAPERS_PAIR = "Euler, midpoint"
 Transform = Callable[[pd.Series], pd.Series]
@@ -27,14 +34,18 @@ def curves(data: Data, by: Sequence[str], quantities: Mapping[str, Transform]) -
     for quantity, transform in quantities.items():
         rows = data.with_run(data.series(quantity), "outcome")
         rows = rows.loc[rows["run.outcome"] == COMPLETED].dropna(subset=["value"])
-        averaged = summarise_at(rows.assign(value=transform(rows["value"].astype(float))), by, "iteration", "value")
+        averaged = summarise_at(
+            rows.assign(value=transform(rows["value"].astype(float))), by, "iteration", "value"
+        )
         parts.append(averaged.assign(quantity=quantity, line="mean", carried=False))
     there = [part.dropna(axis="columns", how="all") for part in parts if len(part)]
     if not there:
         return pd.DataFrame(columns=columns)
     order = data.trials.filter(by).drop_duplicates().assign(place=lambda groups: range(len(groups)))
     numbers = pd.concat(there, ignore_index=True).reindex(columns=columns).merge(order, on=by)
-    return numbers.sort_values(["place", "quantity", "line", "seed", "iteration"], kind="stable", ignore_index=True).drop(columns="place")
+    return numbers.sort_values(
+        ["place", "quantity", "line", "seed", "iteration"], kind="stable", ignore_index=True
+    ).drop(columns="place")
 
 
 def as_it_is(values: pd.Series) -> pd.Series:

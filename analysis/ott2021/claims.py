@@ -13,7 +13,11 @@ from analysis.ott2021 import adaptation, crossing, table1
 from analysis.ott2021.fan import margin
 
 PAPER = "ott2021"
-SPHERE2, CIFAR10, ADAPTIVE = "ott2021/sphere2-fixed", "ott2021/cifar10-fixed", "ott2021/cifar10-adaptive"
+SPHERE2, CIFAR10, ADAPTIVE = (
+    "ott2021/sphere2-fixed",
+    "ott2021/cifar10-fixed",
+    "ott2021/cifar10-adaptive",
+)
 # Ott 2021, section 4: a net depends on its solver where accuracies differ by more.
 THRESHOLD = 0.1
 TOLERANCES = (0.1, 1e-7)
@@ -22,31 +26,49 @@ SECOND_HALF = 0.5
 
 def _name(data: Data) -> str:
     """The data set of a study such as ott2021/cifar10-fixed."""
-    return data.trials["study"].iloc[0].partition("/")[2].partition("-")[0] if len(data.trials) else "sphere2"
+    return (
+        data.trials["study"].iloc[0].partition("/")[2].partition("-")[0]
+        if len(data.trials)
+        else "sphere2"
+    )
 
 
-def _drop(data: Data, trained: Mapping[str, object], solver: str, factor: float, absolute: bool = False) -> Estimate:
+def _drop(
+    data: Data, trained: Mapping[str, object], solver: str, factor: float, absolute: bool = False
+) -> Estimate:
     """Accuracy as trained minus that under another solver or setting, paired, over the nets that trained successfully."""
-    rows = planned_rows(data, "evaluations:figure4", "accuracy", "run.accuracy_train").rename(columns={"run.accuracy_train": "accuracy_train"})
+    rows = planned_rows(data, "evaluations:figure4", "accuracy", "run.accuracy_train").rename(
+        columns={"run.accuracy_train": "accuracy_train"}
+    )
     rows = split(effects.at(table1.trained(rows, _name(data)), trained), "test.factor")
     own = effects.at(rows, {"test.solver": trained["solver.name"], "test.factor": 1})
-    both = difference(own, effects.at(rows, {"test.solver": solver, "test.factor": factor}), "accuracy")
-    return effects.mean(both.assign(accuracy=both["accuracy"].abs()) if absolute else both, "accuracy", "accuracy")
+    both = difference(
+        own, effects.at(rows, {"test.solver": solver, "test.factor": factor}), "accuracy"
+    )
+    return effects.mean(
+        both.assign(accuracy=both["accuracy"].abs()) if absolute else both, "accuracy", "accuracy"
+    )
 
 
 def _beyond(gap: Estimate) -> Estimate:
     """How far a gap lies above the threshold."""
-    return gap._replace(value=gap.value - THRESHOLD, low=gap.low - THRESHOLD, high=gap.high - THRESHOLD)
+    return gap._replace(
+        value=gap.value - THRESHOLD, low=gap.low - THRESHOLD, high=gap.high - THRESHOLD
+    )
 
 
 def _short_of(gap: Estimate) -> Estimate:
     """How far a gap lies below the threshold."""
-    return gap._replace(value=THRESHOLD - gap.value, low=THRESHOLD - gap.high, high=THRESHOLD - gap.low)
+    return gap._replace(
+        value=THRESHOLD - gap.value, low=THRESHOLD - gap.high, high=THRESHOLD - gap.low
+    )
 
 
 def _change_with_steps(data: Data) -> dict[str, Estimate]:
     """Per training solver: change of the accuracy as trained from the coarsest to the finest net along the line fitted over log2 K, by seed."""
-    rows = table1.trained(planned_rows(data, "runs", "accuracy_test", "accuracy_train"), _name(data))
+    rows = table1.trained(
+        planned_rows(data, "runs", "accuracy_test", "accuracy_train"), _name(data)
+    )
     rows = rows.loc[rows["outcome"] == COMPLETED]
     found = {}
     for solver in data.order("solver.name"):
@@ -56,25 +78,40 @@ def _change_with_steps(data: Data) -> dict[str, Estimate]:
             if len(places) > 2:
                 slope = float(np.polyfit(places, own["accuracy_test"].astype(float), 1)[0])
                 changes.append({"seed": seed, "outcome": COMPLETED, "change": slope * 8})
-        found[solver] = effects.mean(pd.DataFrame(changes, columns=["seed", "outcome", "change"]), "change", "accuracy")
+        found[solver] = effects.mean(
+            pd.DataFrame(changes, columns=["seed", "outcome", "change"]), "change", "accuracy"
+        )
     return found
 
 
 def _coarse_drops(data: Data) -> dict[str, Estimate]:
     coarse = {"solver.name": "euler", "solver.steps": 2}
-    tests = {"Euler, 4 steps": ("euler", 2), "midpoint, 2 steps": ("midpoint", 1), "RK4, 2 steps": ("rk4_38", 1)}
+    tests = {
+        "Euler, 4 steps": ("euler", 2),
+        "midpoint, 2 steps": ("midpoint", 1),
+        "RK4, 2 steps": ("rk4_38", 1),
+    }
     return {name: _drop(data, coarse, *test) for name, test in tests.items()}
 
 
 def _fine_holds(data: Data) -> dict[str, Estimate]:
     fine = {"solver.name": "euler", "solver.steps": 256}
-    tests = {"Euler, 512 steps": ("euler", 2), "midpoint, 256 steps": ("midpoint", 1), "RK4, 256 steps": ("rk4_38", 1)}
+    tests = {
+        "Euler, 512 steps": ("euler", 2),
+        "midpoint, 256 steps": ("midpoint", 1),
+        "RK4, 256 steps": ("rk4_38", 1),
+    }
     return {name: _drop(data, fine, *test) for name, test in tests.items()}
 
 
 def _bracket(data: Data, failing: int, passing: tuple[int, ...]) -> dict[str, Estimate]:
     """`failing` steps depend on the solver, all of `passing` do not; each as the distance from the threshold on the side that is claimed."""
-    gaps = {steps: _drop(data, {"solver.name": "euler", "solver.steps": steps}, "midpoint", 1, absolute=True) for steps in (failing, *passing)}
+    gaps = {
+        steps: _drop(
+            data, {"solver.name": "euler", "solver.steps": steps}, "midpoint", 1, absolute=True
+        )
+        for steps in (failing, *passing)
+    }
     return {f"K = {steps} fails" if steps == failing else f"K = {steps} passes": (_beyond if steps == failing else _short_of)(gap)
             for steps, gap in gaps.items()}  # fmt: skip
 
@@ -88,18 +125,27 @@ def _cifar10_bracket(data: Data) -> dict[str, Estimate]:
 
 
 def _tolerance_gap(data: Data, solver: str, tolerance: float, absolute: bool) -> Estimate:
-    return _drop(data, {"solver.name": solver, "solver.tolerance": tolerance}, "dopri5", 0.1, absolute)
+    return _drop(
+        data, {"solver.name": solver, "solver.tolerance": tolerance}, "dopri5", 0.1, absolute
+    )
 
 
 def _tolerance_drops(data: Data) -> dict[str, Estimate]:
-    return {solver: _tolerance_gap(data, solver, TOLERANCES[0], absolute=False) for solver in ("fehlberg2", "dopri5")}
+    return {
+        solver: _tolerance_gap(data, solver, TOLERANCES[0], absolute=False)
+        for solver in ("fehlberg2", "dopri5")
+    }
 
 
 def _tolerance_bracket(data: Data) -> dict[str, Estimate]:
     parts = {}
     for solver in ("fehlberg2", "dopri5"):
-        for tolerance, beyond, word in zip(TOLERANCES, (_beyond, _short_of), ("depends", "does not"), strict=True):
-            parts[f"{solver} {tolerance:g} {word}"] = beyond(_tolerance_gap(data, solver, tolerance, absolute=True))
+        for tolerance, beyond, word in zip(
+            TOLERANCES, (_beyond, _short_of), ("depends", "does not"), strict=True
+        ):
+            parts[f"{solver} {tolerance:g} {word}"] = beyond(
+                _tolerance_gap(data, solver, tolerance, absolute=True)
+            )
     return parts
 
 
@@ -109,9 +155,19 @@ def _adaptation_against_grid(data: Data, name: str, steps: int) -> Estimate:
     fixed = data.where({"study": f"ott2021/{name}-fixed"})
     if not len(adapted) or not len(fixed.trials):
         return effects.NOTHING
-    grid = planned_rows(fixed.where({"solver.name": "euler", "solver.steps": steps}), "runs", "accuracy_test", "accuracy_train")
+    grid = planned_rows(
+        fixed.where({"solver.name": "euler", "solver.steps": steps}),
+        "runs",
+        "accuracy_test",
+        "accuracy_train",
+    )
     kept = ["seed", "outcome", "accuracy_test"]
-    both = difference(adapted.filter(kept), table1.trained(grid, name).filter(kept), "accuracy_test", apart=["study"])
+    both = difference(
+        adapted.filter(kept),
+        table1.trained(grid, name).filter(kept),
+        "accuracy_test",
+        apart=["study"],
+    )
     return effects.mean(both, "accuracy_test", "accuracy")
 
 
@@ -124,11 +180,15 @@ def _adaptation_cifar10(data: Data) -> Estimate:
 
 
 def _evaluations_sphere2(data: Data) -> Estimate:
-    return effects.mean(table1.trained(table1.adapted(data, "sphere2"), "sphere2"), "evaluations", "evaluations")
+    return effects.mean(
+        table1.trained(table1.adapted(data, "sphere2"), "sphere2"), "evaluations", "evaluations"
+    )
 
 
 def _evaluations_cifar10(data: Data) -> Estimate:
-    return effects.mean(table1.trained(table1.adapted(data, "cifar10"), "cifar10"), "evaluations", "evaluations")
+    return effects.mean(
+        table1.trained(table1.adapted(data, "cifar10"), "cifar10"), "evaluations", "evaluations"
+    )
 
 
 def reversals(steps: pd.Series) -> int:
@@ -140,14 +200,18 @@ def reversals(steps: pd.Series) -> int:
 
 def _oscillation(data: Data) -> dict[str, Estimate]:
     """Per data set: reversals of the number of steps in the second half of the training."""
-    rows = data.with_run(data.series("steps"), "outcome", "outcome_iteration").sort_values("iteration")
+    rows = data.with_run(data.series("steps"), "outcome", "outcome_iteration").sort_values(
+        "iteration"
+    )
     rows = rows.loc[rows["iteration"] >= SECOND_HALF * rows["run.outcome_iteration"]]
     found = {}
     for name in data.order("set"):
         own = effects.at(rows, {"set": name})
         turns = [{"seed": seed, "outcome": COMPLETED, "turns": reversals(one["value"])}
                  for seed, one in own.loc[own["run.outcome"] == COMPLETED].groupby("seed")]  # fmt: skip
-        found[name] = effects.mean(pd.DataFrame(turns, columns=["seed", "outcome", "turns"]), "turns", "reversals")
+        found[name] = effects.mean(
+            pd.DataFrame(turns, columns=["seed", "outcome", "turns"]), "turns", "reversals"
+        )
     return found
 
 
@@ -161,10 +225,16 @@ def _fan(data: Data) -> dict[str, Estimate]:
     """Margins of the end points, with the sign that is claimed."""
     rows = data.probe("trajectory", "figure3")
     found = {}
-    for size, sign, word in zip(data.order("solver"), (1, -1), ("separable", "not separable"), strict=False):
+    for size, sign, word in zip(
+        data.order("solver"), (1, -1), ("separable", "not separable"), strict=False
+    ):
         own = effects.at(rows, {"solver": size})
         ends = own.loc[own["step"] == own["step"].max()]
-        found[f"{size} {word}"] = effects.exact(sign * margin(ends.filter(["x1", "x2"]), ends["label"]), 1) if len(ends) else effects.NOTHING
+        found[f"{size} {word}"] = (
+            effects.exact(sign * margin(ends.filter(["x1", "x2"]), ends["label"]), 1)
+            if len(ends)
+            else effects.NOTHING
+        )
     return found
 
 

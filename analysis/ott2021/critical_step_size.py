@@ -34,7 +34,11 @@ def table(data: Data) -> pd.DataFrame:
     """
     nets = dependence.accuracies(data)
     pairs = _paired(nets)
-    parts = [_per_steps(rows).assign(seeds=name) for name, rows in (("successful", pairs.loc[pairs["successful"]]), ("all", pairs)) if len(rows)]
+    parts = [
+        _per_steps(rows).assign(seeds=name)
+        for name, rows in (("successful", pairs.loc[pairs["successful"]]), ("all", pairs))
+        if len(rows)
+    ]
     columns = [
         "data",
         "train_solver",
@@ -50,7 +54,13 @@ def table(data: Data) -> pd.DataFrame:
         "difference_low",
         "difference_high",
     ]
-    columns += ["dependent", "first_failing", "first_passing", "published_failing", "published_passing"]
+    columns += [
+        "dependent",
+        "first_failing",
+        "first_passing",
+        "published_failing",
+        "published_passing",
+    ]
     if not parts:
         return pd.DataFrame(columns=columns)
     numbers = pd.concat(parts, ignore_index=True).assign(data=dependence.label(data))
@@ -59,19 +69,29 @@ def table(data: Data) -> pd.DataFrame:
 
 def _paired(nets: pd.DataFrame) -> pd.DataFrame:
     """One row per net that was tested with both solvers: own, other, gap."""
-    own = nets.loc[(nets["train_solver"] == nets["test_solver"]) & (nets["train_steps"] == nets["test_steps"])]
+    own = nets.loc[
+        (nets["train_solver"] == nets["test_solver"]) & (nets["train_steps"] == nets["test_steps"])
+    ]
     other = nets.loc[nets["train_solver"].isin(list(MORE_ACCURATE))]
     wanted = other.loc[:, "train_solver"].map(MORE_ACCURATE)
-    is_more_accurate = (other["test_solver"] == wanted.str[0]) & (other["test_steps"] == other["train_steps"] * wanted.str[1].astype(int))
+    is_more_accurate = (other["test_solver"] == wanted.str[0]) & (
+        other["test_steps"] == other["train_steps"] * wanted.str[1].astype(int)
+    )
     key = ["train_solver", "train_steps", "seed", "successful"]
-    both = own.filter([*key, "accuracy"]).merge(other.loc[is_more_accurate, [*key, "accuracy"]], on=key, suffixes=("_own", "_other"))
+    both = own.filter([*key, "accuracy"]).merge(
+        other.loc[is_more_accurate, [*key, "accuracy"]], on=key, suffixes=("_own", "_other")
+    )
     return both.assign(gap=(both["accuracy_own"] - both["accuracy_other"]).abs())
 
 
 def _per_steps(pairs: pd.DataFrame) -> pd.DataFrame:
-    numbers = summarise(pairs, ["train_solver", "train_steps"], "gap").rename(columns={"mean": "gap"})
+    numbers = summarise(pairs, ["train_solver", "train_steps"], "gap").rename(
+        columns={"mean": "gap"}
+    )
     groups = pairs.groupby(["train_solver", "train_steps"])
-    signed = [paired_difference(group["accuracy_own"], group["accuracy_other"]) for _, group in groups]
+    signed = [
+        paired_difference(group["accuracy_own"], group["accuracy_other"]) for _, group in groups
+    ]
     numbers[["difference", "difference_low", "difference_high"]] = signed
     numbers["dependent"] = numbers["gap"] > THRESHOLD
     brackets = numbers.groupby("train_solver")[["train_steps", "dependent"]].apply(bracket)
@@ -87,22 +107,34 @@ def bracket(rows: pd.DataFrame) -> pd.Series:
     failing = rows.loc[rows["dependent"], "train_steps"]
     first_failing = float(failing.max()) if len(failing) else float("nan")
     finer = rows.loc[~(rows["train_steps"] <= first_failing), "train_steps"]
-    return pd.Series({"first_failing": first_failing, "first_passing": float(finer.min()) if len(finer) else float("nan")})
+    return pd.Series(
+        {
+            "first_failing": first_failing,
+            "first_passing": float(finer.min()) if len(finer) else float("nan"),
+        }
+    )
 
 
 def _with_published(numbers: pd.DataFrame) -> pd.DataFrame:
     known = published.load("ott2021", "critical_step_size")
     entries = [
-        known.get(row["data"], {}) if known.get(row["data"], {}).get("train_solver") == row["train_solver"] else {}
+        known.get(row["data"], {})
+        if known.get(row["data"], {}).get("train_solver") == row["train_solver"]
+        else {}
         for row in numbers.to_dict("records")
     ]
-    values = {f"published_{side}": [float(entry.get(f"first_{side}", "nan")) for entry in entries] for side in ("failing", "passing")}
+    values = {
+        f"published_{side}": [float(entry.get(f"first_{side}", "nan")) for entry in entries]
+        for side in ("failing", "passing")
+    }
     return numbers.assign(**values)
 
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
-    text = CAPTION.format(data=numbers["data"].iloc[0], threshold=THRESHOLD, selection=dependence.selection_text(data))
+    text = CAPTION.format(
+        data=numbers["data"].iloc[0], threshold=THRESHOLD, selection=dependence.selection_text(data)
+    )
     return compose(text, data, NEEDS, dependence.drawn(numbers).loc[:, "n"])
 
 

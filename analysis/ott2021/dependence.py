@@ -32,7 +32,12 @@ def accuracies(data: Data, setting: Setting = "steps") -> pd.DataFrame:
     """
     trained, tested = f"run.solver_{setting}", f"solver_{setting}"
     rows = data.evaluations
-    rows = rows.loc[(rows["outcome"] == COMPLETED) & (rows["split"] == "test") & rows[trained].notna() & rows[tested].notna()]
+    rows = rows.loc[
+        (rows["outcome"] == COMPLETED)
+        & (rows["split"] == "test")
+        & rows[trained].notna()
+        & rows[tested].notna()
+    ]
     _one_trial_per_seed(rows, trained, data.names)
     kind = int if setting == "steps" else float
     return pd.DataFrame(
@@ -43,7 +48,8 @@ def accuracies(data: Data, setting: Setting = "steps") -> pd.DataFrame:
             f"test_{setting}": rows[tested].astype(kind),
             "seed": rows["seed"].astype(int),
             "accuracy": rows["accuracy"].astype(float),
-            "successful": rows["run.accuracy_train"].astype(float) > rows.loc[:, "run.data_name"].map(SUCCESS).astype(float).fillna(0.0),
+            "successful": rows["run.accuracy_train"].astype(float)
+            > rows.loc[:, "run.data_name"].map(SUCCESS).astype(float).fillna(0.0),
         }
     ).reset_index(drop=True)
 
@@ -54,13 +60,19 @@ def _one_trial_per_seed(rows: pd.DataFrame, trained: str, plan: str) -> None:
     if len(twice):
         solver, value, seed, _ = twice.iloc[0]
         setting = f"{value:.0f} steps" if trained.endswith("steps") else f"tolerance {value:g}"
-        raise ReportError(f"plan {plan} has several trials with solver {solver}, {setting}, seed {seed}: this figure would average over another axis")
+        raise ReportError(
+            f"plan {plan} has several trials with solver {solver}, {setting}, seed {seed}: this figure would average over another axis"
+        )
 
 
 def both_selections(nets: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
     """`summarise` of the successfully trained seeds and of all seeds, told apart in the column `seeds`."""
     parts = {"successful": nets.loc[nets["successful"]], "all": nets}
-    return pd.concat([summarise(part, by, value).assign(seeds=name) for name, part in parts.items() if len(part)] or [_empty(by)], ignore_index=True)
+    return pd.concat(
+        [summarise(part, by, value).assign(seeds=name) for name, part in parts.items() if len(part)]
+        or [_empty(by)],
+        ignore_index=True,
+    )
 
 
 def _empty(by: list[str]) -> pd.DataFrame:
@@ -73,11 +85,15 @@ def drawn(numbers: pd.DataFrame) -> pd.DataFrame:
     return successful if len(successful) else numbers.loc[numbers["seeds"] == "all"]
 
 
-def selection_text(data: Data, solver: str | None = None, steps: Collection[int] = (), setting: Setting = "steps") -> str:
+def selection_text(
+    data: Data, solver: str | None = None, steps: Collection[int] = (), setting: Setting = "steps"
+) -> str:
     """Which seeds are averaged, for captions: how many nets trained successfully, of how many; solver, steps: of those trained so only."""
     runs = data.completed.dropna(subset=[f"solver_{setting}"])
     if solver is not None:
-        runs = runs.loc[(runs["solver_name"] == solver) & runs.loc[:, "solver_steps"].isin(list(steps))]
+        runs = runs.loc[
+            (runs["solver_name"] == solver) & runs.loc[:, "solver_steps"].isin(list(steps))
+        ]
     if not len(runs):
         return "No run completed."
     threshold = SUCCESS.get(str(runs.loc[:, "data_name"].iloc[0]), 0.0)

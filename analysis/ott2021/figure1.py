@@ -42,10 +42,21 @@ def table(data: Data) -> pd.DataFrame:
         trajectory_panel, accuracy_panel = ROWS[net]
         own = two_nets.tested_with(two_nets.one_seed(rows, steps), steps)
         own = own.loc[own["step"] % max(1, steps // MAX_PIECES) == 0]
-        parts.append(own.filter(["seed", "point", "label", "step", "x1", "x2"]).assign(panel=trajectory_panel, train_steps=steps))
-        same = accuracies.loc[(accuracies["train_solver"] == two_nets.SOLVER) & (accuracies["test_solver"] == two_nets.SOLVER)]
-        curve = dependence.both_selections(same.loc[same["train_steps"] == steps], dependence.CELL, "accuracy")
-        parts.append(curve.drop(columns=["train_solver", "test_solver"]).assign(panel=accuracy_panel))
+        parts.append(
+            own.filter(["seed", "point", "label", "step", "x1", "x2"]).assign(
+                panel=trajectory_panel, train_steps=steps
+            )
+        )
+        same = accuracies.loc[
+            (accuracies["train_solver"] == two_nets.SOLVER)
+            & (accuracies["test_solver"] == two_nets.SOLVER)
+        ]
+        curve = dependence.both_selections(
+            same.loc[same["train_steps"] == steps], dependence.CELL, "accuracy"
+        )
+        parts.append(
+            curve.drop(columns=["train_solver", "test_solver"]).assign(panel=accuracy_panel)
+        )
     columns = [
         "panel",
         "train_steps",
@@ -64,14 +75,22 @@ def table(data: Data) -> pd.DataFrame:
         "minimum",
         "maximum",
     ]
-    return pd.concat(parts, ignore_index=True).filter(columns) if parts else pd.DataFrame(columns=columns)
+    return (
+        pd.concat(parts, ignore_index=True).filter(columns)
+        if parts
+        else pd.DataFrame(columns=columns)
+    )
 
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
     trajectories, curves = numbers.loc[numbers["panel"].isin(["a", "b"])], _curves(numbers)
     steps = sorted({int(step) for step in numbers["train_steps"]}, reverse=True)
-    thinned = [f"every {step // MAX_PIECES}th of {step} steps drawn" for step in steps if step >= 2 * MAX_PIECES]
+    thinned = [
+        f"every {step // MAX_PIECES}th of {step} steps drawn"
+        for step in steps
+        if step >= 2 * MAX_PIECES
+    ]
     text = CAPTION.format(
         sizes=" and ".join(f"1/{step}" for step in steps),
         points=trajectories["point"].nunique(),
@@ -94,7 +113,9 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         trajectory_panel, accuracy_panel = ROWS[net]
         _draw_trajectories(top, numbers.loc[numbers["panel"] == trajectory_panel], trajectory_panel)
         curves = _curves(numbers)
-        _draw_curve(bottom, curves.loc[curves["panel"] == accuracy_panel], accuracy_panel, values[net])
+        _draw_curve(
+            bottom, curves.loc[curves["panel"] == accuracy_panel], accuracy_panel, values[net]
+        )
     for top in axes[:2]:
         top.set_xlabel("$x_1$")
     figure = axes[0].get_figure(root=False)
@@ -109,7 +130,14 @@ def _draw_trajectories(ax: "Axes", rows: pd.DataFrame, panel: str) -> None:
 
     paths = [path.sort_values("step") for _, path in rows.groupby("point")]
     colours = [CLASS_COLOURS[int(path["label"].iloc[0])] for path in paths]
-    ax.add_collection(LineCollection([path.filter(["x1", "x2"]).to_numpy(float) for path in paths], colors=colours, linewidths=0.5, alpha=0.7))
+    ax.add_collection(
+        LineCollection(
+            [path.filter(["x1", "x2"]).to_numpy(float) for path in paths],
+            colors=colours,
+            linewidths=0.5,
+            alpha=0.7,
+        )
+    )
     ends = [path.iloc[-1] for path in paths]
     ax.scatter([end["x1"] for end in ends], [end["x2"] for end in ends], c=colours, s=3, zorder=3)
     ax.autoscale_view()
@@ -121,12 +149,28 @@ def _draw_curve(ax: "Axes", rows: pd.DataFrame, panel: str, read_off: dict[str, 
     rows = rows.sort_values("test_steps")
     colours = {"ours, as in training": PLAIN_COLOUR, "ours, other steps": lighter(PLAIN_COLOUR)}
     for label, colour in colours.items():
-        part = rows.loc[(rows["test_steps"] == rows["train_steps"]) == (label == "ours, as in training")]
+        part = rows.loc[
+            (rows["test_steps"] == rows["train_steps"]) == (label == "ours, as in training")
+        ]
         values_with_bars(ax, part, "test_steps", marker="o", color=colour)
         ax.plot([], [], "o", color=colour, label=label)
-    cross = {"color": "black", "marker": "x", "markersize": 3.5, "markeredgewidth": 0.8, "linestyle": "none", "zorder": 5}
+    cross = {
+        "color": "black",
+        "marker": "x",
+        "markersize": 3.5,
+        "markeredgewidth": 0.8,
+        "linestyle": "none",
+        "zorder": 5,
+    }
     ax.plot(read_off["test_steps"], read_off["accuracy"], **cross, label="Ott 2021, read off")
-    ax.text(0.98, 0.03, f"Ott 2021: {read_off['train_steps']} training steps", transform=ax.transAxes, ha="right", fontsize=6.5)
+    ax.text(
+        0.98,
+        0.03,
+        f"Ott 2021: {read_off['train_steps']} training steps",
+        transform=ax.transAxes,
+        ha="right",
+        fontsize=6.5,
+    )
     ax.set_xscale("log", base=2)
     ax.xaxis.set_major_formatter("{x:g}")
     ax.set_ylim(0, 1.1)

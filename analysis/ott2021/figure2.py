@@ -28,7 +28,18 @@ CAPTION = (
 def table(data: Data) -> pd.DataFrame:
     """Rows kind = "point" (x1, x2, label: output and true class) and kind = "grid" (x1, x2, p1: probability of class 1) for panels a and b."""
     nets = two_nets.train_steps(data)
-    columns = ["panel", "kind", "train_steps", "test_steps", "seed", "point", "x1", "x2", "label", "p1"]
+    columns = [
+        "panel",
+        "kind",
+        "train_steps",
+        "test_steps",
+        "seed",
+        "point",
+        "x1",
+        "x2",
+        "label",
+        "p1",
+    ]
     if "coarse" not in nets:
         return pd.DataFrame(columns=columns)
     steps = nets["coarse"]
@@ -39,7 +50,10 @@ def table(data: Data) -> pd.DataFrame:
         states = two_nets.tested_with(trajectories, test_steps)
         ends = states.loc[states["step"] == states["step"].max()].sort_values("point")
         grid = two_nets.tested_with(grids, test_steps).sort_values(["x2", "x1"])
-        parts += [rows.assign(panel=panel, kind=kind, test_steps=test_steps) for kind, rows in (("point", ends), ("grid", grid))]
+        parts += [
+            rows.assign(panel=panel, kind=kind, test_steps=test_steps)
+            for kind, rows in (("point", ends), ("grid", grid))
+        ]
     numbers = pd.concat(parts, ignore_index=True).reindex(columns=columns)
     return numbers if "point" in set(numbers["kind"]) else numbers.iloc[:0]
 
@@ -63,7 +77,15 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         points = rows.loc[rows["kind"] == "point"]
         for label, colour in enumerate(CLASS_COLOURS):
             part = points.loc[points["label"] == label]
-            ax.plot(part["x1"], part["x2"], "o", color=colour, markersize=2.5, markeredgecolor="white", markeredgewidth=0.3)
+            ax.plot(
+                part["x1"],
+                part["x2"],
+                "o",
+                color=colour,
+                markersize=2.5,
+                markeredgecolor="white",
+                markeredgewidth=0.3,
+            )
         ax.set_title(f"({panel}) tested with {size}", loc="left")
         ax.set_xlabel("$x_1(1)$")
         class_legend(ax)
@@ -77,4 +99,10 @@ def _draw_background(ax: "Axes", grid: pd.DataFrame) -> None:
         return
     square = grid.pivot(index="x2", columns="x1", values="p1").astype(float)
     colours = [lighter(colour, 0.7) for colour in CLASS_COLOURS]
-    ax.contourf(square.columns.astype(float), square.index.astype(float), square.to_numpy(), levels=[-0.01, 0.5, 1.01], colors=colours)
+    ax.contourf(
+        square.columns.astype(float),
+        square.index.astype(float),
+        square.to_numpy(),
+        levels=[-0.01, 0.5, 1.01],
+        colors=colours,
+    )

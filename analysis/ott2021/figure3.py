@@ -36,7 +36,18 @@ def table(data: Data) -> pd.DataFrame:
     """Panels a, b: point, label, step, x1, x2 (last: the end), steps, and the panel's margin. Panel c: the inputs of a Sphere2 net, step 0."""
     fan = data.where({"study": FAN})
     rows = fan.probe("trajectory", "figure3")
-    columns = ["panel", "axis.solver", "steps", "point", "label", "step", "x1", "x2", "last", "margin"]
+    columns = [
+        "panel",
+        "axis.solver",
+        "steps",
+        "point",
+        "label",
+        "step",
+        "x1",
+        "x2",
+        "last",
+        "margin",
+    ]
     parts = []
     for panel, size in zip("ab", fan.order("solver") if len(rows) else (), strict=False):
         own = rows.loc[rows[AXIS + "solver"] == size]
@@ -46,14 +57,20 @@ def table(data: Data) -> pd.DataFrame:
         last = own["step"] == steps
         ends = own.loc[last]
         kept = own.assign(last=last).loc[last | (own["step"] % max(1, steps // MAX_PIECES) == 0)]
-        parts.append(kept.assign(panel=panel, steps=steps, margin=margin(ends.filter(["x1", "x2"]), ends["label"])))
+        parts.append(
+            kept.assign(
+                panel=panel, steps=steps, margin=margin(ends.filter(["x1", "x2"]), ends["label"])
+            )
+        )
     if not parts:
         return pd.DataFrame(columns=columns)
     inputs = data.where({"study": SPHERES}).probe("trajectory")
     inputs = inputs.loc[inputs["step"] == 0].drop_duplicates(["point", "x1", "x2"])
     if len(inputs):
         parts.append(inputs.assign(panel="c"))
-    numbers = pd.concat([part.filter(columns) for part in parts], ignore_index=True).reindex(columns=columns)
+    numbers = pd.concat([part.filter(columns) for part in parts], ignore_index=True).reindex(
+        columns=columns
+    )
     return numbers.sort_values(["panel", "point", "step"], kind="stable", ignore_index=True)
 
 
@@ -65,9 +82,19 @@ def panels(numbers: pd.DataFrame) -> tuple[int, int]:
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
     fan = numbers.loc[numbers["panel"] != "c"].drop_duplicates("panel")
-    margins = [f"{row['margin']:+.2f} with {row['axis.solver']} ({row['steps']:.0f} steps)" for row in fan.to_dict("records")]
-    thinned = [f"of {row['steps']:.0f} steps one in {row['steps'] // MAX_PIECES:.0f} is drawn" for row in fan.to_dict("records")]
-    thinned = [text for text, row in zip(thinned, fan.to_dict("records"), strict=True) if row["steps"] >= 2 * MAX_PIECES]
+    margins = [
+        f"{row['margin']:+.2f} with {row['axis.solver']} ({row['steps']:.0f} steps)"
+        for row in fan.to_dict("records")
+    ]
+    thinned = [
+        f"of {row['steps']:.0f} steps one in {row['steps'] // MAX_PIECES:.0f} is drawn"
+        for row in fan.to_dict("records")
+    ]
+    thinned = [
+        text
+        for text, row in zip(thinned, fan.to_dict("records"), strict=True)
+        if row["steps"] >= 2 * MAX_PIECES
+    ]
     spheres = numbers.loc[numbers["panel"] == "c"]
     text = CAPTION.format(
         margins=", ".join(margins),
@@ -81,7 +108,13 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     """(a), (b) the fan, coarse and fine; (c) the data."""
     for ax, (panel, rows) in zip(axes, numbers.groupby("panel"), strict=True):
         if panel == "c":
-            ax.scatter(rows["x1"], rows["x2"], c=[CLASS_COLOURS[int(label)] for label in rows["label"]], s=4, linewidths=0)
+            ax.scatter(
+                rows["x1"],
+                rows["x2"],
+                c=[CLASS_COLOURS[int(label)] for label in rows["label"]],
+                s=4,
+                linewidths=0,
+            )
             ax.set_title("(c) Sphere2", loc="left")
             ax.set_aspect("equal", "datalim")
         else:
@@ -89,7 +122,10 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
             ax.set_title(f"({panel}) {_written(str(rows['axis.solver'].iloc[0]))}", loc="left")
         ax.set_xlabel("$x_1$")
     axes[0].set_ylabel("$x_2$")
-    classes = [handle(linestyle="none", marker="o", color=colour, label=f"class {label}") for label, colour in enumerate(CLASS_COLOURS)]
+    classes = [
+        handle(linestyle="none", marker="o", color=colour, label=f"class {label}")
+        for label, colour in enumerate(CLASS_COLOURS)
+    ]
     legend_below(axes[0], [*classes, handle(color="0.75", linewidth=0.8, label="trajectory")])
 
 

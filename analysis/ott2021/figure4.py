@@ -66,4 +66,9 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         solver_panels.draw_panel(ax, shown.loc[shown["panel"] == panel], colours, "steps", data)
         ax.set_title(f"({panel}) {data}, trained with {SOLVER_LABELS[solver]}", loc="left")
     axes[0].set_ylabel("test accuracy")
-    legend_right(axes[-1], solver_panels.handles(shown, colours, "steps"), title="trained with / tested with", title_fontsize=6.5)
+    legend_right(
+        axes[-1],
+        solver_panels.handles(shown, colours, "steps"),
+        title="trained with / tested with",
+        title_fontsize=6.5,
+    )

@@ -35,7 +35,9 @@ def table(data: Data) -> pd.DataFrame:
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
-    text = CAPTION.format(data=numbers["data"].iloc[0], selection=dependence.selection_text(data, setting="tolerance"))
+    text = CAPTION.format(
+        data=numbers["data"].iloc[0], selection=dependence.selection_text(data, setting="tolerance")
+    )
     return compose(text, data, NEEDS, dependence.drawn(numbers).loc[:, "n"])
 
 
@@ -48,4 +50,9 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         solver_panels.draw_panel(ax, shown.loc[shown["panel"] == panel], colours, "tolerance", data)
         ax.set_title(f"({panel}) {data}, trained with {SOLVER_LABELS[solver]}", loc="left")
     axes[0].set_ylabel("test accuracy")
-    legend_right(axes[-1], solver_panels.handles(shown, colours, "tolerance"), title="trained with / tested with", title_fontsize=6.5)
+    legend_right(
+        axes[-1],
+        solver_panels.handles(shown, colours, "tolerance"),
+        title="trained with / tested with",
+        title_fontsize=6.5,
+    )

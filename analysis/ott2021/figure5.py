@@ -10,7 +10,13 @@ from analysis.data import COMPLETED, Data
 from analysis.ink import panel_title
 from analysis.legend import handle, legend_below
 from analysis.ott2021 import adaptation
-from analysis.style import FULL_INCHES, PLAIN_COLOUR, SOLVER_LABELS, SOLVER_MARKERS, sequential_colours
+from analysis.style import (
+    FULL_INCHES,
+    PLAIN_COLOUR,
+    SOLVER_LABELS,
+    SOLVER_MARKERS,
+    sequential_colours,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,22 +45,38 @@ def table(data: Data) -> pd.DataFrame:
     names = data.order("set")
     chosen = next((name for name in ("cifar10", *names) if name in names), "")
     own = data.where({"study": STUDY, "set": chosen, "pair": adaptation.PAPERS_PAIR})
-    accuracy = own.epochs.dropna(subset=["accuracy_test"]).rename(columns={"accuracy_test": "value"}).assign(name="accuracy_test")
+    accuracy = (
+        own.epochs.dropna(subset=["accuracy_test"])
+        .rename(columns={"accuracy_test": "value"})
+        .assign(name="accuracy_test")
+    )
     series = own.with_run(own.probe("series"), "outcome").dropna(subset=["value"])
     lines = [part for part in (accuracy, series.loc[series["name"] == "steps"]) if len(part)]
     if not lines:
         return pd.DataFrame(columns=columns)
-    rows = pd.concat([part.filter(["seed", "iteration", "value", "run.outcome", "name"]) for part in lines], ignore_index=True)
+    rows = pd.concat(
+        [part.filter(["seed", "iteration", "value", "run.outcome", "name"]) for part in lines],
+        ignore_index=True,
+    )
     rows = rows.rename(columns={"run.outcome": "outcome"})
     completed = rows.loc[rows["outcome"] == COMPLETED]
     seed = (completed if len(completed) else rows)["seed"].min()
     parts = []
     for name, (every, one) in PANEL_OF.items():
         of_name = rows.loc[rows["name"] == name]
-        parts += [of_name.assign(panel=every), of_name.loc[of_name["seed"] == seed].assign(panel=one)]
+        parts += [
+            of_name.assign(panel=every),
+            of_name.loc[of_name["seed"] == seed].assign(panel=one),
+        ]
     parts += _marks(series.loc[series["seed"] == seed])
-    numbers = pd.concat([part for part in parts if len(part)], ignore_index=True).assign(set=chosen).reindex(columns=columns)
-    return numbers.sort_values(["panel", "name", "seed", "iteration"], kind="stable", ignore_index=True)
+    numbers = (
+        pd.concat([part for part in parts if len(part)], ignore_index=True)
+        .assign(set=chosen)
+        .reindex(columns=columns)
+    )
+    return numbers.sort_values(
+        ["panel", "name", "seed", "iteration"], kind="stable", ignore_index=True
+    )
 
 
 def _marks(series: pd.DataFrame) -> list[pd.DataFrame]:
@@ -63,12 +85,25 @@ def _marks(series: pd.DataFrame) -> list[pd.DataFrame]:
     if not len(checks):
         return []
     places = sorted(set(checks["iteration"]))
-    wanted = dict.fromkeys(min(places, key=lambda place, share=share: abs(place - share * places[-1])) for share in TIMES)
+    wanted = dict.fromkeys(
+        min(places, key=lambda place, share=share: abs(place - share * places[-1]))
+        for share in TIMES
+    )
     parts = []
     for time, place in enumerate(wanted):
-        here = series.loc[series["iteration"] == place].rename(columns={"run.outcome": "outcome"}).assign(time=float(time))
-        parts += [here.loc[here["name"].isin(list(MARKED))].assign(panel="c"), here.loc[here["name"] == "steps"].assign(panel="d")]
-    return [part.filter(["panel", "seed", "iteration", "value", "outcome", "name", "time"]) for part in parts]
+        here = (
+            series.loc[series["iteration"] == place]
+            .rename(columns={"run.outcome": "outcome"})
+            .assign(time=float(time))
+        )
+        parts += [
+            here.loc[here["name"].isin(list(MARKED))].assign(panel="c"),
+            here.loc[here["name"] == "steps"].assign(panel="d"),
+        ]
+    return [
+        part.filter(["panel", "seed", "iteration", "value", "outcome", "name", "time"])
+        for part in parts
+    ]
 
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
@@ -76,11 +111,15 @@ def caption(data: Data, numbers: pd.DataFrame) -> str:
     data_set = str(numbers["set"].iloc[0])
     failed = sorted(set(numbers.loc[numbers["outcome"] != COMPLETED, "seed"]))
     text = CAPTION.format(
-        instead="" if data_set == "cifar10" else f", on {adaptation.SETS[data_set]} instead of CIFAR-10, which this scale does not have",
+        instead=""
+        if data_set == "cifar10"
+        else f", on {adaptation.SETS[data_set]} instead of CIFAR-10, which this scale does not have",
         seed=int(numbers.loc[numbers["panel"].isin(["c", "d"]), "seed"].iloc[0]),
         failed=f"Dashed: runs that failed (seed {', '.join(map(str, failed))})." if failed else "",
     )
-    return compose(text, data.where({"set": data_set, "pair": adaptation.PAPERS_PAIR}), NEEDS, pd.Series([1]))
+    return compose(
+        text, data.where({"set": data_set, "pair": adaptation.PAPERS_PAIR}), NEEDS, pd.Series([1])
+    )
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
@@ -107,7 +146,12 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     handles = [handle(color=colour, label=f"seed {seed}") for seed, colour in colours.items()]
     if len(numbers["time"].dropna()):
         handles += [
-            handle(linestyle="none", marker=SOLVER_MARKERS[solver], color="0.35", label=f"batch, {SOLVER_LABELS[solver]}")
+            handle(
+                linestyle="none",
+                marker=SOLVER_MARKERS[solver],
+                color="0.35",
+                label=f"batch, {SOLVER_LABELS[solver]}",
+            )
             for solver in MARKED.values()
         ]
     legend_below(axes[0], handles, 7)
@@ -115,4 +159,12 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
 
 def _draw_mark(ax: "Axes", mark: dict[Any, Any]) -> None:
     symbol = SOLVER_MARKERS[MARKED.get(mark["name"], "euler")]
-    ax.plot([mark["iteration"]], [mark["value"]], marker=symbol, markersize=5, color=TIME_COLOURS[int(mark["time"])], zorder=4, linestyle="none")
+    ax.plot(
+        [mark["iteration"]],
+        [mark["value"]],
+        marker=symbol,
+        markersize=5,
+        color=TIME_COLOURS[int(mark["time"])],
+        zorder=4,
+        linestyle="none",
+    )

@@ -32,9 +32,14 @@ def table(data: Data, setting: dependence.Setting) -> pd.DataFrame:
     nets = dependence.accuracies(data, setting)
     if setting == "steps":
         # Figure 1 tests two nets from 1 to 4096 steps; Figure 4 shows the factors 1/2 to 2 of the training steps.
-        nets = nets.loc[(nets["test_steps"] * 2 >= nets["train_steps"]) & (nets["test_steps"] <= nets["train_steps"] * 2)]
+        nets = nets.loc[
+            (nets["test_steps"] * 2 >= nets["train_steps"])
+            & (nets["test_steps"] <= nets["train_steps"] * 2)
+        ]
     numbers = dependence.both_selections(nets, dependence.cell(setting), "accuracy")
-    own = (numbers["train_solver"] == numbers["test_solver"]) & (numbers[f"train_{setting}"] == numbers[f"test_{setting}"])
+    own = (numbers["train_solver"] == numbers["test_solver"]) & (
+        numbers[f"train_{setting}"] == numbers[f"test_{setting}"]
+    )
     return numbers.assign(own=own, data=dependence.label(data))
 
 
@@ -50,7 +55,12 @@ def by_study(data: Data, studies: Iterable[str], setting: dependence.Setting) ->
             numbers = table(own, setting)
         except ReportError as error:
             raise ReportError(f"{study}: {error}") from None
-        parts.append(numbers.assign(study=study, data=f"{dependence.label(own)}{', adjoint' if study.endswith('adjoint') else ''}"))
+        parts.append(
+            numbers.assign(
+                study=study,
+                data=f"{dependence.label(own)}{', adjoint' if study.endswith('adjoint') else ''}",
+            )
+        )
     return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 
 
@@ -68,9 +78,17 @@ def colours(values: Iterable[float]) -> dict[float, Colour]:
     return dict(zip(values, sequential_colours(len(values)), strict=True))
 
 
-def draw_panel(ax: "Axes", rows: pd.DataFrame, colour_of: Mapping[float, Colour], setting: dependence.Setting, data: str) -> None:
+def draw_panel(
+    ax: "Axes",
+    rows: pd.DataFrame,
+    colour_of: Mapping[float, Colour],
+    setting: dependence.Setting,
+    data: str,
+) -> None:
     """One data set and training solver. rows: of `table`, those to draw."""
-    for row in rows.sort_values("own", kind="stable").to_dict("records"):  # dark markers last, on top
+    for row in rows.sort_values("own", kind="stable").to_dict(
+        "records"
+    ):  # dark markers last, on top
         _draw_cell(ax, row, colour_of[row[f"train_{setting}"]], setting)
     if setting == "steps":
         ax.set_xscale("log", base=2)
@@ -83,7 +101,9 @@ def draw_panel(ax: "Axes", rows: pd.DataFrame, colour_of: Mapping[float, Colour]
         no_rows(ax)
 
 
-def _draw_cell(ax: "Axes", row: dict[Any, Any], colour: Colour, setting: dependence.Setting) -> None:
+def _draw_cell(
+    ax: "Axes", row: dict[Any, Any], colour: Colour, setting: dependence.Setting
+) -> None:
     symbol = marker(row["train_solver"], row["test_solver"])
     face = colour if row["own"] else lighter(colour)
     look: dict[str, Any] = {"marker": symbol, "color": face, "zorder": 4 if row["own"] else 3}
@@ -91,26 +111,48 @@ def _draw_cell(ax: "Axes", row: dict[Any, Any], colour: Colour, setting: depende
         look |= {"markeredgecolor": "black" if row["own"] else colour, "markeredgewidth": 0.5}
     place = row["test_steps"] if setting == "steps" else 1 / row["test_tolerance"]
     place *= ASIDE.get(symbol, 1.0) ** ASIDE_POWER[setting]
-    values_with_bars(ax, pd.DataFrame([row | {"place": place}]), "place", ecolor=lighter(colour, 0.25), **look)
+    values_with_bars(
+        ax, pd.DataFrame([row | {"place": place}]), "place", ecolor=lighter(colour, 0.25), **look
+    )
 
 
-def handles(shown: pd.DataFrame, colour_of: Mapping[float, Colour], setting: dependence.Setting) -> "list[Line2D]":
+def handles(
+    shown: pd.DataFrame, colour_of: Mapping[float, Colour], setting: dependence.Setting
+) -> "list[Line2D]":
     """The legend's entries: training settings as colours, then test solvers as markers."""
-    entries = [handle(linestyle="none", marker="o", color=colour, label=NAMES[setting].format(value)) for value, colour in colour_of.items()]
+    entries = [
+        handle(linestyle="none", marker="o", color=colour, label=NAMES[setting].format(value))
+        for value, colour in colour_of.items()
+    ]
     labels: dict[str, str] = {}
-    for train_solver, test_solver in shown.filter(["train_solver", "test_solver"]).drop_duplicates().itertuples(index=False):
-        labels[marker(train_solver, test_solver)] = "as in training" if train_solver == test_solver else SOLVER_LABELS[test_solver]
+    for train_solver, test_solver in (
+        shown.filter(["train_solver", "test_solver"]).drop_duplicates().itertuples(index=False)
+    ):
+        labels[marker(train_solver, test_solver)] = (
+            "as in training" if train_solver == test_solver else SOLVER_LABELS[test_solver]
+        )
     order = sorted(labels, key="ox^sD".find)
-    return entries + [handle(linestyle="none", marker=symbol, color="0.35", label=labels[symbol]) for symbol in order]
+    return entries + [
+        handle(linestyle="none", marker=symbol, color="0.35", label=labels[symbol])
+        for symbol in order
+    ]
 
 
 def drawn_by_study(numbers: pd.DataFrame) -> list[bool]:
     """Which rows of `by_study` to draw: of each study the successful seeds, or all where there are none."""
     successful = set(numbers.loc[numbers["seeds"] == "successful", "study"])
-    return [seeds == "successful" or study not in successful for study, seeds in zip(numbers["study"], numbers["seeds"], strict=True)]
+    return [
+        seeds == "successful" or study not in successful
+        for study, seeds in zip(numbers["study"], numbers["seeds"], strict=True)
+    ]
 
 
-def draw_studies(numbers: pd.DataFrame, axes: "Sequence[Axes]", solvers: Sequence[str], setting: dependence.Setting) -> None:
+def draw_studies(
+    numbers: pd.DataFrame,
+    axes: "Sequence[Axes]",
+    solvers: Sequence[str],
+    setting: dependence.Setting,
+) -> None:
     """One row of axes for each study of `numbers` (as of `by_study`, with `drawn`), one column for each training solver."""
     shown = numbers.loc[numbers["drawn"]]
     colour_of = colours(sorted(set(shown[f"train_{setting}"]), reverse=setting == "tolerance"))
@@ -120,8 +162,15 @@ def draw_studies(numbers: pd.DataFrame, axes: "Sequence[Axes]", solvers: Sequenc
         data = str(of_study["data"].iloc[0])
         own_axes = axes[row * len(solvers) : (row + 1) * len(solvers)]
         for ax, solver in zip(own_axes, solvers, strict=True):
-            draw_panel(ax, of_study.loc[of_study["train_solver"] == solver], colour_of, setting, data)
+            draw_panel(
+                ax, of_study.loc[of_study["train_solver"] == solver], colour_of, setting, data
+            )
             ax.set_title(f"{data}, trained with {SOLVER_LABELS[solver]}", loc="left")
             ax.set_xlabel(LABELS[setting] if row == len(studies) - 1 else "")
         own_axes[0].set_ylabel("test accuracy")
-    legend_right(axes[0], handles(shown, colour_of, setting), title="trained with / tested with", title_fontsize=6.5)
+    legend_right(
+        axes[0],
+        handles(shown, colour_of, setting),
+        title="trained with / tested with",
+        title_fontsize=6.5,
+    )

@@ -31,7 +31,10 @@ BY = ["axis.set", "axis.pair"]
 def table(data: Data) -> pd.DataFrame:
     """By data set and pair: quantity "accuracy" and "steps" by iteration, see `adaptation.curves`."""
     # One set at a time: a failed run's line ends where its own set's training does.
-    parts = [adaptation.curves(data.where({"set": name}), BY, {"steps": adaptation.as_it_is}) for name in data.order("set")]
+    parts = [
+        adaptation.curves(data.where({"set": name}), BY, {"steps": adaptation.as_it_is})
+        for name in data.order("set")
+    ]
     return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
 
 
@@ -46,7 +49,10 @@ def caption(data: Data, numbers: pd.DataFrame) -> str:
 
 
 def _look(group: Mapping[str, Any]) -> dict[str, Any]:
-    return {"color": sequential_colours(len(PAIRS))[PAIRS.index(group["axis.pair"])], "linewidth": 0.8}
+    return {
+        "color": sequential_colours(len(PAIRS))[PAIRS.index(group["axis.pair"])],
+        "linewidth": 0.8,
+    }
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
@@ -54,10 +60,23 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     sets = list(dict.fromkeys(numbers["axis.set"]))
     for row, name in enumerate(sets):
         for ax, quantity in zip(axes[2 * row : 2 * row + 2], ("accuracy", "steps"), strict=True):
-            draw_curves(ax, numbers.loc[(numbers["axis.set"] == name) & (numbers["quantity"] == quantity)], BY, _look, "iteration")
+            draw_curves(
+                ax,
+                numbers.loc[(numbers["axis.set"] == name) & (numbers["quantity"] == quantity)],
+                BY,
+                _look,
+                "iteration",
+            )
             ax.set_title(adaptation.SETS[name], loc="left")
             ax.set_ylim(0, None)
             ax.set_ylabel("test accuracy" if quantity == "accuracy" else "steps")
             ax.set_xlabel("iteration" if row == len(sets) - 1 else "")
     present = [pair for pair in PAIRS if pair in set(numbers["axis.pair"])]
-    legend_below(axes[0], [handle(label=f"trained, checked: {pair}", **_look({"axis.pair": pair})) for pair in present], 3)
+    legend_below(
+        axes[0],
+        [
+            handle(label=f"trained, checked: {pair}", **_look({"axis.pair": pair}))
+            for pair in present
+        ],
+        3,
+    )

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 NAME = "ott2021/supplement_adaptive"
-STUDY = tuple(f"ott2021/{name}-adaptive" for name in ("sphere2", "sphere3", "sphere10", "sphere900", "mnist"))
+STUDY = tuple(
+    f"ott2021/{name}-adaptive" for name in ("sphere2", "sphere3", "sphere10", "sphere900", "mnist")
+)
 NEEDS = ("evaluations:figure4",)
 PANELS = (5, 2)
 SIZE_INCHES = (FULL_INCHES, 7.2)

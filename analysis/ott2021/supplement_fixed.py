@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 NAME = "ott2021/supplement_fixed"
 STUDY = (
-    *(f"ott2021/{name}-fixed" for name in ("sphere2", "sphere3", "sphere10", "sphere900", "mnist", "cifar10")),
+    *(
+        f"ott2021/{name}-fixed"
+        for name in ("sphere2", "sphere3", "sphere10", "sphere900", "mnist", "cifar10")
+    ),
     "ott2021/sphere2-adjoint",
 )
 NEEDS = ("evaluations:figure4",)

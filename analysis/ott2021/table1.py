@@ -35,20 +35,31 @@ def table(data: Data) -> pd.DataFrame:
     there = set(data.trials["study"])
     if not there & set(STUDY):
         raise NoPlan(f"{data.names} is a plan of none of {', '.join(STUDY)}")
-    parts = [part for label in SETS for part in (*_grid_search(data, label), *_adaptation(data, label))]
+    parts = [
+        part for label in SETS for part in (*_grid_search(data, label), *_adaptation(data, label))
+    ]
     if not any(part["n"].sum() + part["failed"].sum() for part in parts):
         return pd.DataFrame(columns=["data", "quantity"])
     numbers = pd.concat(parts, ignore_index=True)
-    numbers = published.compare(numbers, published.values("ott2021", "table1"), {"data": "data", "quantity": "quantity"})
+    numbers = published.compare(
+        numbers, published.values("ott2021", "table1"), {"data": "data", "quantity": "quantity"}
+    )
     order = [(label, quantity) for label in SETS for quantity in WORDS]
-    places = [order.index(key) for key in numbers.filter(["data", "quantity"]).itertuples(index=False, name=None)]
-    return numbers.assign(place=places).sort_values("place", ignore_index=True).drop(columns="place")
+    places = [
+        order.index(key)
+        for key in numbers.filter(["data", "quantity"]).itertuples(index=False, name=None)
+    ]
+    return (
+        numbers.assign(place=places).sort_values("place", ignore_index=True).drop(columns="place")
+    )
 
 
 def trained(rows: pd.DataFrame, name: str) -> pd.DataFrame:
     """Planned runs without the completed ones that did not train successfully. name: of the data set, as in SETS."""
     threshold = dependence.SUCCESS["spheres" if name.startswith("sphere") else name]
-    return rows.loc[(rows["outcome"] != COMPLETED) | (rows["accuracy_train"].astype(float) > threshold)]
+    return rows.loc[
+        (rows["outcome"] != COMPLETED) | (rows["accuracy_train"].astype(float) > threshold)
+    ]
 
 
 def successful(rows: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -65,12 +76,20 @@ def _grid_search(data: Data, label: str) -> list[pd.DataFrame]:
     euler = dependence.drawn(numbers).loc[lambda rows: rows["train_solver"] == "euler"]
     if not len(euler):
         return []
-    ends = [(name, float(euler[name.replace(" ", "_")].iloc[0])) for name in ("first failing", "first passing")]
+    ends = [
+        (name, float(euler[name.replace(" ", "_")].iloc[0]))
+        for name in ("first failing", "first passing")
+    ]
     n = int(euler["n"].min())
     parts = [_exact(label, name, value, n) for name, value in ends if value == value]
     passing = ends[1][1]
     if passing == passing:
-        rows = planned_rows(fixed.where({"solver.name": "euler", "solver.steps": passing}), "runs", "accuracy_test", "accuracy_train")
+        rows = planned_rows(
+            fixed.where({"solver.name": "euler", "solver.steps": passing}),
+            "runs",
+            "accuracy_test",
+            "accuracy_train",
+        )
         parts.append(_cell(successful(rows, SETS[label]), label, "grid accuracy", "accuracy_test"))
     return parts
 
@@ -79,10 +98,17 @@ def adapted(data: Data, name: str, pair: str = adaptation.PAPERS_PAIR) -> pd.Dat
     """Planned runs of the adaptation on one data set, with `evaluations`, those per iteration."""
     own = data.where({"study": adaptation.STUDY})
     if not len(own.trials):
-        return pd.DataFrame(columns=["seed", "outcome", "accuracy_test", "accuracy_train", "evaluations"])
+        return pd.DataFrame(
+            columns=["seed", "outcome", "accuracy_test", "accuracy_train", "evaluations"]
+        )
     own = own.where({"set": name, "pair": pair})
-    rows = planned_rows(own, "runs", "accuracy_test", "accuracy_train", "evaluations_forward", "outcome_iteration")
-    return rows.assign(evaluations=rows["evaluations_forward"].astype(float) / rows["outcome_iteration"].astype(float))
+    rows = planned_rows(
+        own, "runs", "accuracy_test", "accuracy_train", "evaluations_forward", "outcome_iteration"
+    )
+    return rows.assign(
+        evaluations=rows["evaluations_forward"].astype(float)
+        / rows["outcome_iteration"].astype(float)
+    )
 
 
 def _adaptation(data: Data, label: str) -> list[pd.DataFrame]:
@@ -90,7 +116,10 @@ def _adaptation(data: Data, label: str) -> list[pd.DataFrame]:
     if not len(rows):
         return []
     rows = successful(rows, SETS[label])
-    return [_cell(rows, label, "adaptation evaluations", "evaluations"), _cell(rows, label, "adaptation accuracy", "accuracy_test")]
+    return [
+        _cell(rows, label, "adaptation evaluations", "evaluations"),
+        _cell(rows, label, "adaptation accuracy", "accuracy_test"),
+    ]
 
 
 def _cell(rows: pd.DataFrame, label: str, quantity: str, value: str) -> pd.DataFrame:
@@ -99,15 +128,30 @@ def _cell(rows: pd.DataFrame, label: str, quantity: str, value: str) -> pd.DataF
 
 def _exact(label: str, quantity: str, value: float, n: int) -> pd.DataFrame:
     """A bracket's end: one number of the whole grid, without interval. n: the smallest number of seeds behind the gaps that decide it."""
-    numbers = dict.fromkeys(STATISTICS[1:], float("nan")) | {"mean": value, "minimum": value, "maximum": value}
-    return pd.DataFrame([{"data": label, "quantity": quantity, "planned": n, "failed": 0, "missing": 0, "n": n} | numbers])
+    numbers = dict.fromkeys(STATISTICS[1:], float("nan")) | {
+        "mean": value,
+        "minimum": value,
+        "maximum": value,
+    }
+    return pd.DataFrame(
+        [
+            {"data": label, "quantity": quantity, "planned": n, "failed": 0, "missing": 0, "n": n}
+            | numbers
+        ]
+    )
 
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
-    used = {"solver.name": ("", "euler"), "set": ("", *SETS.values()), "pair": ("", adaptation.PAPERS_PAIR)}
+    used = {
+        "solver.name": ("", "euler"),
+        "set": ("", *SETS.values()),
+        "pair": ("", adaptation.PAPERS_PAIR),
+    }
     own = data.where({axis: labels for axis, labels in used.items() if AXIS + axis in data.trials})
-    return compose(CAPTION.format(sources=published.sources(numbers)), own, NEEDS, numbers.loc[:, "n"])
+    return compose(
+        CAPTION.format(sources=published.sources(numbers)), own, NEEDS, numbers.loc[:, "n"]
+    )
 
 
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
@@ -115,7 +159,9 @@ def readable(numbers: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for row in numbers.to_dict("records"):
         decimals = DECIMALS.get(row["quantity"], 3)
-        shown = published.readable(pd.DataFrame([row]), {"data": "data", "quantity": ""}, decimals, WORDS)
+        shown = published.readable(
+            pd.DataFrame([row]), {"data": "data", "quantity": ""}, decimals, WORDS
+        )
         if row["quantity"].startswith("first") and row["n"]:
             shown = shown.assign(**{shown.columns[2]: f"{row['mean']:.0f} ({row['n']})"})
         parts.append(shown)

@@ -42,15 +42,32 @@ def caption(data: Data, numbers: pd.DataFrame) -> str:
 
 
 def _look(group: Mapping[str, Any]) -> dict[str, Any]:
-    return {"color": sequential_colours(len(SOLVERS))[SOLVERS.index(group["axis.solver"])], "linewidth": 0.8}
+    return {
+        "color": sequential_colours(len(SOLVERS))[SOLVERS.index(group["axis.solver"])],
+        "linewidth": 0.8,
+    }
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     """(a) accuracy, (b) tolerance."""
-    for index, (ax, quantity, title) in enumerate(zip(axes, ("accuracy", "tolerance"), ("test accuracy", "$\\log_{10}$ tolerance"), strict=True)):
+    for index, (ax, quantity, title) in enumerate(
+        zip(
+            axes,
+            ("accuracy", "tolerance"),
+            ("test accuracy", "$\\log_{10}$ tolerance"),
+            strict=True,
+        )
+    ):
         draw_curves(ax, numbers.loc[numbers["quantity"] == quantity], BY, _look, "iteration")
         panel_title(ax, index, title)
         ax.set_xlabel("iteration")
     axes[0].set_ylim(0, None)
     present = [solver for solver in SOLVERS if solver in set(numbers["axis.solver"])]
-    legend_below(axes[0], [handle(label=f"trained with {SOLVER_LABELS[solver]}", **_look({"axis.solver": solver})) for solver in present], 2)
+    legend_below(
+        axes[0],
+        [
+            handle(label=f"trained with {SOLVER_LABELS[solver]}", **_look({"axis.solver": solver}))
+            for solver in present
+        ],
+        2,
+    )

@@ -11,8 +11,14 @@ COARSE_STEPS = 2  # the paper's coarse net; without it the coarsest of several
 
 def probe(data: Data, name: str) -> pd.DataFrame:
     """Rows of a probe with train_solver, train_steps and train_accuracy of their nets."""
-    carried = {"solver_name": "train_solver", "solver_steps": "train_steps", "accuracy_train": "train_accuracy"}
-    return data.with_run(data.probe(name), *carried).rename(columns={f"run.{column}": given for column, given in carried.items()})
+    carried = {
+        "solver_name": "train_solver",
+        "solver_steps": "train_steps",
+        "accuracy_train": "train_accuracy",
+    }
+    return data.with_run(data.probe(name), *carried).rename(
+        columns={f"run.{column}": given for column, given in carried.items()}
+    )
 
 
 def train_steps(data: Data) -> dict[str, int]:

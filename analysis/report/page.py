@@ -17,7 +17,14 @@ NAME = "report.html"
 
 def write_report(reader: Reader, out: Path) -> int:
     """Write `out`/report.html; the exit code: 1 if something could not be drawn or a claim lacks data."""
-    drawn = track(items(reader), description="report", total=len(names()), console=CONSOLE, transient=True, disable=not CONSOLE.is_terminal)
+    drawn = track(
+        items(reader),
+        description="report",
+        total=len(names()),
+        console=CONSOLE,
+        transient=True,
+        disable=not CONSOLE.is_terminal,
+    )
     found = {item.name: item for item in drawn}
     verdicts = rows(None, reader)
     out.mkdir(parents=True, exist_ok=True)
@@ -35,8 +42,14 @@ def write_report(reader: Reader, out: Path) -> int:
         encoding="utf-8",
     )
     there = sum(item.is_there for item in found.values())
-    CONSOLE.print(f"{out / NAME}: {len(verdicts)} claims, {there} of {len(found)} figures and tables")
-    return OK if there == len(found) and all(one["verdict"] != VERDICTS[-1] for one in verdicts) else INCOMPLETE
+    CONSOLE.print(
+        f"{out / NAME}: {len(verdicts)} claims, {there} of {len(found)} figures and tables"
+    )
+    return (
+        OK
+        if there == len(found) and all(one["verdict"] != VERDICTS[-1] for one in verdicts)
+        else INCOMPLETE
+    )
 
 
 def render(**content: Any) -> str:
@@ -45,6 +58,13 @@ def render(**content: Any) -> str:
     from markupsafe import Markup
 
     place = files("analysis.report")
-    template, style, script = (place.joinpath(name).read_text(encoding="utf-8") for name in ("page.html", "page.css", "page.js"))
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(template).render(style=Markup(style), script=Markup(script), **content)
+    template, style, script = (
+        place.joinpath(name).read_text(encoding="utf-8")
+        for name in ("page.html", "page.css", "page.js")
+    )
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(template).render(
+        style=Markup(style), script=Markup(script), **content
+    )

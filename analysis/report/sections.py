@@ -75,7 +75,11 @@ def items(reader: Reader) -> Iterator[Item]:
         try:
             yield _item(name, reader(table_module(name).STUDY))
         except NoPlan as reason:
-            yield Item(name, reason=str(reason).partition("; make")[0], commands=_COMMAND.findall(str(reason)))
+            yield Item(
+                name,
+                reason=str(reason).partition("; make")[0],
+                commands=_COMMAND.findall(str(reason)),
+            )
         except ReportError as reason:
             yield Item(name, reason=str(reason))
 
@@ -90,11 +94,24 @@ def _item(name: str, data: Data) -> Item:
         return Item(name, reason=finding.summary, commands=finding.commands)
     caption = module.caption(data, numbers)
     if not hasattr(module, "draw"):
-        return Item(name, caption, shown=module.readable(numbers), reason=finding.summary if finding.cells else "", commands=finding.commands)
+        return Item(
+            name,
+            caption,
+            shown=module.readable(numbers),
+            reason=finding.summary if finding.cells else "",
+            commands=finding.commands,
+        )
     figure = figure_module(name)
     image = _image(figure, numbers)
     width = round(figure.SIZE_INCHES[0] * PIXELS_PER_INCH)
-    return Item(name, caption, image, width, reason=finding.summary if finding.cells else "", commands=finding.commands)
+    return Item(
+        name,
+        caption,
+        image,
+        width,
+        reason=finding.summary if finding.cells else "",
+        commands=finding.commands,
+    )
 
 
 def _image(module: Figure, numbers: pd.DataFrame) -> str:

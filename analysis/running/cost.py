@@ -22,22 +22,37 @@ def table(data: Data) -> pd.DataFrame:
     if not len(data.runs):
         return pd.DataFrame()
     runs, tests = data.runs, data.evaluations
-    parts = [(study, rows, tests.loc[tests["study"] == study]) for study, rows in runs.groupby("study", sort=False)]
-    parts.append((TOTAL, runs.drop_duplicates("trial_id"), tests.drop_duplicates(["trial_id", "eval_id"])))
+    parts = [
+        (study, rows, tests.loc[tests["study"] == study])
+        for study, rows in runs.groupby("study", sort=False)
+    ]
+    parts.append(
+        (TOTAL, runs.drop_duplicates("trial_id"), tests.drop_duplicates(["trial_id", "eval_id"]))
+    )
     return pd.DataFrame([_row(str(study), *rows) for study, *rows in parts])
 
 
 def _row(study: str, runs: pd.DataFrame, tests: pd.DataFrame) -> dict[str, object]:
-    trained = runs.assign(seconds=runs["train_seconds"].fillna(0) + runs["evaluate_seconds"].fillna(0))
-    seconds = pd.concat([rows.filter(["seconds", "device", "cpu_threads"]) for rows in (trained, tests)], ignore_index=True)
+    trained = runs.assign(
+        seconds=runs["train_seconds"].fillna(0) + runs["evaluate_seconds"].fillna(0)
+    )
+    seconds = pd.concat(
+        [rows.filter(["seconds", "device", "cpu_threads"]) for rows in (trained, tests)],
+        ignore_index=True,
+    )
     on_cpu = seconds["device"].astype(str).str.startswith("cpu")
     timed = runs.loc[[valid is True or valid == 1 for valid in runs["timing_valid"]]]
-    per_evaluation = timed["train_seconds"] / (timed["evaluations_forward"] + timed["evaluations_backward"].fillna(0)).where(lambda n: n > 0)
+    per_evaluation = timed["train_seconds"] / (
+        timed["evaluations_forward"] + timed["evaluations_backward"].fillna(0)
+    ).where(lambda n: n > 0)
     return {
         "study": study,
         "runs": len(runs),
         "gpu_hours": float(seconds.loc[~on_cpu, "seconds"].sum()) / 3600,
-        "core_hours": float((seconds["seconds"] * seconds["cpu_threads"].fillna(1)).loc[on_cpu].sum()) / 3600,
+        "core_hours": float(
+            (seconds["seconds"] * seconds["cpu_threads"].fillna(1)).loc[on_cpu].sum()
+        )
+        / 3600,
         "evaluations_forward": _total(runs, "evaluations_forward"),
         "evaluations_backward": _total(runs, "evaluations_backward"),
         "tests": len(tests),
@@ -45,7 +60,10 @@ def _row(study: str, runs: pd.DataFrame, tests: pd.DataFrame) -> dict[str, objec
         "train_seconds_median": float(timed["train_seconds"].median()),
         "seconds_per_evaluation_median": float(per_evaluation.median()),
         "samples_per_second_median": float(timed["samples_per_second"].median()),
-        "peak_memory_bytes_max": max((float(peak) for peak in runs["peak_memory_bytes"] if peak == peak), default=float("nan")),
+        "peak_memory_bytes_max": max(
+            (float(peak) for peak in runs["peak_memory_bytes"] if peak == peak),
+            default=float("nan"),
+        ),
     }
 
 
@@ -56,9 +74,15 @@ def _total(rows: pd.DataFrame, column: str) -> int:
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is summed, and of which plans."""
     total = numbers.loc[numbers["study"] == TOTAL].iloc[0]
-    remaining = data.trials.loc[~pd.MultiIndex.from_frame(data.trials.filter(KEY)).isin(pd.MultiIndex.from_frame(data.runs.filter(KEY)))]
+    remaining = data.trials.loc[
+        ~pd.MultiIndex.from_frame(data.trials.filter(KEY)).isin(
+            pd.MultiIndex.from_frame(data.runs.filter(KEY))
+        )
+    ]
     left = (
-        f" Still to run: {len(remaining)} trials, predicted {remaining['predicted_seconds'].sum() / 3600:.3g} core-hours." if len(remaining) else ""
+        f" Still to run: {len(remaining)} trials, predicted {remaining['predicted_seconds'].sum() / 3600:.3g} core-hours."
+        if len(remaining)
+        else ""
     )
     return f"{CAPTION.format(timed=total['n'], runs=total['runs'])}{left} {scale_text(data)}"
 
@@ -80,9 +104,16 @@ def readable(numbers: pd.DataFrame) -> pd.DataFrame:
         "peak GB": ("peak_memory_bytes_max", "{:.2f}"),
     }
     scaled = numbers.assign(
-        seconds_per_evaluation_median=numbers["seconds_per_evaluation_median"] * 1e3, peak_memory_bytes_max=numbers["peak_memory_bytes_max"] / 1e9
+        seconds_per_evaluation_median=numbers["seconds_per_evaluation_median"] * 1e3,
+        peak_memory_bytes_max=numbers["peak_memory_bytes_max"] / 1e9,
     )
     rows = scaled.to_dict("records")
     return pd.DataFrame(
-        [{title: "-" if row[name] != row[name] else text.format(row[name]) for title, (name, text) in formats.items()} for row in rows]
+        [
+            {
+                title: "-" if row[name] != row[name] else text.format(row[name])
+                for title, (name, text) in formats.items()
+            }
+            for row in rows
+        ]
     )

@@ -25,14 +25,27 @@ CAPTION = (
     "Share of the planned trials of each study that completed, ended in a scientific failure (diverged or solver failed) or have no "
     "accepted row yet; numbers: completed + failed of planned, and evaluations with a row of those planned. Counts, no averages."
 )
-COLOURS = {COMPLETED: "#0072B2", "diverged": "#D55E00", "solver_failed": "#E69F00", MISSING: "#E4E4E4"}
+COLOURS = {
+    COMPLETED: "#0072B2",
+    "diverged": "#D55E00",
+    "solver_failed": "#E69F00",
+    MISSING: "#E4E4E4",
+}
 
 
 def table(data: Data) -> pd.DataFrame:
     """One row per study: plan, planned, completed, diverged, solver_failed, missing, and evaluations planned and done."""
-    outcomes = {(row["study"], row["trial_id"]): row["outcome"] for row in data.runs.filter([*KEY, "outcome"]).to_dict("records")}
-    counts = Counter((study, outcomes.get((study, trial), MISSING)) for study, trial in data.trials.filter(KEY).itertuples(index=False))
-    planned, tests, done = (Counter(rows["study"]) for rows in (data.trials, data.tests, data.evaluations))
+    outcomes = {
+        (row["study"], row["trial_id"]): row["outcome"]
+        for row in data.runs.filter([*KEY, "outcome"]).to_dict("records")
+    }
+    counts = Counter(
+        (study, outcomes.get((study, trial), MISSING))
+        for study, trial in data.trials.filter(KEY).itertuples(index=False)
+    )
+    planned, tests, done = (
+        Counter(rows["study"]) for rows in (data.trials, data.tests, data.evaluations)
+    )
     rows = [
         {"study": plan.study, "plan": plan.name, "planned": planned[plan.study]}
         | {outcome: counts[plan.study, outcome] for outcome in COLOURS}
@@ -58,10 +71,20 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         left = left + share
     for place, row in zip(places, numbers.to_dict("records"), strict=True):
         done = row["planned"] - row[MISSING]
-        tests = f", {row['evaluations_done']}/{row['evaluations']} evaluations" if row["evaluations"] else ""
+        tests = (
+            f", {row['evaluations_done']}/{row['evaluations']} evaluations"
+            if row["evaluations"]
+            else ""
+        )
         ax.text(1.01, place, f"{done}/{row['planned']}{tests}", va="center", fontsize=5.5)
     ax.set_yticks(list(places), list(numbers["plan"]), fontsize=5.5)
     ax.set_ylim(len(numbers) - 0.4, -0.6)
     ax.set_xlim(0, 1)
     ax.set_xlabel("share of planned trials")
-    legend_below(ax, [handle(color=colour, linewidth=5, label=name.replace("_", " ")) for name, colour in COLOURS.items()])
+    legend_below(
+        ax,
+        [
+            handle(color=colour, linewidth=5, label=name.replace("_", " "))
+            for name, colour in COLOURS.items()
+        ],
+    )

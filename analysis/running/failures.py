@@ -22,7 +22,12 @@ def table(data: Data) -> pd.DataFrame:
     """One row per cell and outcome, with the seeds, the epochs and one detail."""
     if not len(data.runs) and not len(data.unfinished):
         return pd.DataFrame(columns=COLUMNS)
-    failed = pd.concat([data.runs.loc[data.runs["outcome"] != COMPLETED], data.unfinished.assign(outcome_epoch=float("nan"))])
+    failed = pd.concat(
+        [
+            data.runs.loc[data.runs["outcome"] != COMPLETED],
+            data.unfinished.assign(outcome_epoch=float("nan")),
+        ]
+    )
     planned = Counter(data.trials.filter(["study", "axes"]).itertuples(index=False, name=None))
     groups = failed.groupby(["study", "axes", "outcome"], sort=False)
     rows = [
@@ -65,7 +70,9 @@ def readable(numbers: pd.DataFrame) -> pd.DataFrame:
             "outcome": numbers["outcome"].str.replace("_", " "),
             "runs": [f"{row['runs']} of {row['of']}" for row in numbers.to_dict("records")],
             "seeds": numbers["seeds"],
-            "epoch": [_epochs(row["first_epoch"], row["last_epoch"]) for row in numbers.to_dict("records")],
+            "epoch": [
+                _epochs(row["first_epoch"], row["last_epoch"]) for row in numbers.to_dict("records")
+            ],
             "detail": numbers["detail"],
         }
     ).astype(str)

@@ -22,8 +22,13 @@ BY = ["axis.model.norm", "batch_size", "images", "noise"]
 def table(data: Data) -> pd.DataFrame:
     """axis.model.norm, batch_size, images ("all" or the limit), noise with n, mean, low, high, failed."""
     clean = planned_rows(data, "runs", "accuracy_test", "train_batch_size")
-    clean = clean.rename(columns={"accuracy_test": "accuracy", "train_batch_size": "batch_size"}).assign(limit=float("nan"), noise="none")
-    tests = [planned_rows(data, f"evaluations:{grid}", "accuracy", "batch_size", "limit", "noise") for grid in ("batch_size", "noise")]
+    clean = clean.rename(
+        columns={"accuracy_test": "accuracy", "train_batch_size": "batch_size"}
+    ).assign(limit=float("nan"), noise="none")
+    tests = [
+        planned_rows(data, f"evaluations:{grid}", "accuracy", "batch_size", "limit", "noise")
+        for grid in ("batch_size", "noise")
+    ]
     # What was not evaluated has no batch size; the caption counts it.
     rows = pd.concat([clean, *tests], ignore_index=True).dropna(subset=["batch_size"])
     if not len(rows):
@@ -31,7 +36,9 @@ def table(data: Data) -> pd.DataFrame:
     images = ["all" if limit != limit else f"{limit:.0f}" for limit in rows["limit"].astype(float)]
     rows = rows.assign(batch_size=rows["batch_size"].astype(int), images=images)
     numbers = cells(rows, BY, "accuracy")
-    return numbers.sort_values(["axis.model.norm", "noise", "images", "batch_size"], kind="stable", ignore_index=True)
+    return numbers.sort_values(
+        ["axis.model.norm", "noise", "images", "batch_size"], kind="stable", ignore_index=True
+    )
 
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:

@@ -11,7 +11,12 @@ from analysis.zheng2024.statistics import ACCURACY, runs
 
 PAPER, EPOCHS = "zheng2024", 128
 DEEP = ("cnn12", "unet18")
-_ORDER = {"CIFAR-10": "cifar10", "SVHN": "svhn", "CIFAR-100": "cifar100", "Tiny-ImageNet": "tiny-imagenet"}
+_ORDER = {
+    "CIFAR-10": "cifar10",
+    "SVHN": "svhn",
+    "CIFAR-100": "cifar100",
+    "Tiny-ImageNet": "tiny-imagenet",
+}
 
 
 def _failed(data: Data) -> effects.Estimate:
@@ -21,11 +26,16 @@ def _failed(data: Data) -> effects.Estimate:
 def _failed_by_depth(data: Data) -> dict[str, effects.Estimate]:
     """In two groups: a single depth's five runs could not show a share below one half."""
     groups = {"4 and 6 layers": ("cnn4", "cnn6"), "8 and 10 layers": ("cnn8", "cnn10")}
-    return {name: effects.failed_share(at(runs(data), {"model.backbone": nets})) for name, nets in groups.items()}
+    return {
+        name: effects.failed_share(at(runs(data), {"model.backbone": nets}))
+        for name, nets in groups.items()
+    }
 
 
 def _deeper_is_better(data: Data) -> dict[str, effects.Estimate]:
-    return effects.order(runs(data), ACCURACY, "model.backbone", ["unet18", "cnn12", "cnn10", "cnn8", "cnn6", "cnn4"])
+    return effects.order(
+        runs(data), ACCURACY, "model.backbone", ["unet18", "cnn12", "cnn10", "cnn8", "cnn6", "cnn4"]
+    )
 
 
 def _norms(data: Data) -> dict[str, effects.Estimate]:
@@ -34,8 +44,13 @@ def _norms(data: Data) -> dict[str, effects.Estimate]:
 
 def _over_none(data: Data) -> dict[str, effects.Estimate]:
     rows = runs(data)
-    pairs = {norm: (at(rows, {"model.norm": norm}), at(rows, {"model.norm": "none"})) for norm in ("batch", "mini_batch", "ta_bn")}
-    return {f"{norm} - none": paired(*pair, ACCURACY, ["model.norm"]) for norm, pair in pairs.items()}
+    pairs = {
+        norm: (at(rows, {"model.norm": norm}), at(rows, {"model.norm": "none"}))
+        for norm in ("batch", "mini_batch", "ta_bn")
+    }
+    return {
+        f"{norm} - none": paired(*pair, ACCURACY, ["model.norm"]) for norm, pair in pairs.items()
+    }
 
 
 def _none_over_all(data: Data) -> dict[str, effects.Estimate]:
@@ -44,33 +59,53 @@ def _none_over_all(data: Data) -> dict[str, effects.Estimate]:
 
 def _gains(data: Data) -> dict[str, effects.Estimate]:
     rows = statistics.gains(data)
-    return {family: effects.mean(at(rows, {"family": family}), ACCURACY) for family in ("Aug-NODE", "HBNODE", "SONODE")}
+    return {
+        family: effects.mean(at(rows, {"family": family}), ACCURACY)
+        for family in ("Aug-NODE", "HBNODE", "SONODE")
+    }
 
 
 def _sonode_gains_most(data: Data) -> dict[str, effects.Estimate]:
     rows = statistics.gains(data)
     sonode = at(rows, {"family": "SONODE"})
-    return {f"SONODE - {other}": paired(sonode, at(rows, {"family": other}), ACCURACY, ["family"]) for other in ("Aug-NODE", "HBNODE")}
+    return {
+        f"SONODE - {other}": paired(sonode, at(rows, {"family": other}), ACCURACY, ["family"])
+        for other in ("Aug-NODE", "HBNODE")
+    }
 
 
 def _best_under_each_solver(data: Data) -> dict[str, effects.Estimate]:
-    found = {solver: effects.best(at(runs(data), {"solver": solver}), ACCURACY, "model.norm", "ta_bn") for solver in ("euler", "dopri5")}
-    return {f"{solver}: {name}": one for solver, parts in found.items() for name, one in parts.items()}
+    found = {
+        solver: effects.best(at(runs(data), {"solver": solver}), ACCURACY, "model.norm", "ta_bn")
+        for solver in ("euler", "dopri5")
+    }
+    return {
+        f"{solver}: {name}": one for solver, parts in found.items() for name, one in parts.items()
+    }
 
 
 def _grid_sizes(data: Data, first: int, seconds: tuple[int, ...]) -> dict[str, effects.Estimate]:
     rows, axis = runs(data), "model.norm.grid_size"
-    return {f"M = {first} - M = {second}": paired(at(rows, {axis: first}), at(rows, {axis: second}), ACCURACY, [axis]) for second in seconds}
+    return {
+        f"M = {first} - M = {second}": paired(
+            at(rows, {axis: first}), at(rows, {axis: second}), ACCURACY, [axis]
+        )
+        for second in seconds
+    }
 
 
-def _linear_minus(data: Data, others: tuple[str, ...], apart_by: str = "") -> dict[str, effects.Estimate]:
+def _linear_minus(
+    data: Data, others: tuple[str, ...], apart_by: str = ""
+) -> dict[str, effects.Estimate]:
     """Linear minus each other interpolation; apart_by: an axis each of whose values is a part of its own."""
     rows, axis, found = runs(data), "model.norm.interpolation", {}
     for value in data.order(apart_by) if apart_by else [""]:
         own = at(rows, {apart_by: value}) if apart_by else rows
         for other in others:
             name = f"{value}: linear - {other}" if value else f"linear - {other}"
-            found[name] = paired(at(own, {axis: "linear"}), at(own, {axis: other}), ACCURACY, [axis])
+            found[name] = paired(
+                at(own, {axis: "linear"}), at(own, {axis: other}), ACCURACY, [axis]
+            )
     return found
 
 

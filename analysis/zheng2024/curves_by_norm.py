@@ -29,7 +29,9 @@ def curves(data: Data, score: str) -> pd.DataFrame:
     own = over_epochs(data, BY, f"{score}_test").assign(test_batch=OWN)
     two = also_tested(data, f"{score}.batch_of_2", BY).assign(test_batch=TWO)
     rows = pd.concat([own, two], ignore_index=True) if len(two) else own
-    nets = dict(data.runs.filter(["axis.data", "model_backbone"]).itertuples(index=False, name=None))
+    nets = dict(
+        data.runs.filter(["axis.data", "model_backbone"]).itertuples(index=False, name=None)
+    )
     return rows.assign(backbone=[nets[name] for name in rows["axis.data"]], end=rows["epoch"].max())
 
 
@@ -37,7 +39,11 @@ def look(group: Mapping[str, Any]) -> dict[str, Any]:
     """A norm's colour; test batches of two are dotted."""
     if group["test_batch"] == OWN:
         return norm_look(group["axis.norm"])
-    return {"color": NORM_COLOURS["mini_batch"], "linestyle": (0, (1, 1)), "label": f"{NORM_LABELS['mini_batch']}, test batches of 2"}
+    return {
+        "color": NORM_COLOURS["mini_batch"],
+        "linestyle": (0, (1, 1)),
+        "label": f"{NORM_LABELS['mini_batch']}, test batches of 2",
+    }
 
 
 def looks(numbers: pd.DataFrame) -> list[dict[str, Any]]:
@@ -55,8 +61,14 @@ def draw(ax: "Axes", numbers: pd.DataFrame, data_set: str) -> None:
 
 def draw_published(ax: "Axes", numbers: pd.DataFrame, data_set: str) -> None:
     """The published final accuracies of the norms that are drawn."""
-    values = {norm: value for (name, norm), value in known.by_data().items() if name == data_set and norm in set(numbers["axis.norm"])}
-    draw_final(ax, [(NORM_COLOURS[norm], value) for norm, value in values.items()], numbers["end"].iloc[0])
+    values = {
+        norm: value
+        for (name, norm), value in known.by_data().items()
+        if name == data_set and norm in set(numbers["axis.norm"])
+    }
+    draw_final(
+        ax, [(NORM_COLOURS[norm], value) for norm, value in values.items()], numbers["end"].iloc[0]
+    )
 
 
 def nets_text(numbers: pd.DataFrame) -> str:

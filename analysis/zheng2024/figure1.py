@@ -28,14 +28,23 @@ CAPTION = (
     "Diamonds: published final values (Tables 1 and 4), filled like their line."
 )
 NORMS = ("ta_bn", "mini_batch", "none")
-SHOWN = [("ta_bn", "unet18"), ("none", "unet18"), ("none", "cnn12"), ("none", "cnn8"), ("none", "cnn4")]
+SHOWN = [
+    ("ta_bn", "unet18"),
+    ("none", "unet18"),
+    ("none", "cnn12"),
+    ("none", "cnn8"),
+    ("none", "cnn4"),
+]
 
 
 def _used(data: Data) -> Data:
     """Nets of `depth` that are shown, and of `curves` the one with mini-batch statistics."""
     columns = ["study", "axis.model.norm", "axis.model.backbone", "axis.data", "axis.norm"]
     labels = data.trials.reindex(columns=columns, fill_value="").itertuples(index=False, name=None)
-    chosen = [(norm, net) in SHOWN if study == STUDY[0] else (name, other) == ("CIFAR-10", "mini_batch") for study, norm, net, name, other in labels]
+    chosen = [
+        (norm, net) in SHOWN if study == STUDY[0] else (name, other) == ("CIFAR-10", "mini_batch")
+        for study, norm, net, name, other in labels
+    ]
     return only(data, data.trials.loc[chosen])
 
 
@@ -47,7 +56,15 @@ def table(data: Data) -> pd.DataFrame:
         parts.append(over_epochs(depth, list(by)).rename(columns=by))
     if curves := part(used, STUDY[1]):
         nets = list(curves.runs["model_backbone"].unique())
-        parts += [over_epochs(curves, ["axis.norm"]).rename(columns={"axis.norm": "norm"}).assign(backbone=nets[0])] if nets else []
+        parts += (
+            [
+                over_epochs(curves, ["axis.norm"])
+                .rename(columns={"axis.norm": "norm"})
+                .assign(backbone=nets[0])
+            ]
+            if nets
+            else []
+        )
     parts = [one for one in parts if len(one)]
     numbers = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     return numbers.assign(end=numbers["epoch"].max()) if len(numbers) else numbers
@@ -61,12 +78,20 @@ def caption(data: Data, numbers: pd.DataFrame) -> str:
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     """All nets in one panel."""
     (ax,) = axes
-    draw_curves(ax, numbers, ["norm", "backbone"], lambda net: net_look(net["norm"], net["backbone"]))
+    draw_curves(
+        ax, numbers, ["norm", "backbone"], lambda net: net_look(net["norm"], net["backbone"])
+    )
     there = set(numbers.filter(["norm", "backbone"]).itertuples(index=False, name=None))
     nets = sorted(there, key=lambda net: (NORMS.index(net[0]), -LAYERS[net[1]]))
     values = known.cifar10()
-    draw_final(ax, [(net_look(*net)["color"], values[net]) for net in nets if net in values], numbers["end"].iloc[0])
+    draw_final(
+        ax,
+        [(net_look(*net)["color"], values[net]) for net in nets if net in values],
+        numbers["end"].iloc[0],
+    )
     ax.set_xlabel("epoch")
     ax.set_ylabel("test accuracy on CIFAR-10")
     ax.set_xlim(left=0)
-    legend_right(ax, [*line_handles(net_look(*net) for net in nets), *marks(numbers, published=True)])
+    legend_right(
+        ax, [*line_handles(net_look(*net) for net in nets), *marks(numbers, published=True)]
+    )

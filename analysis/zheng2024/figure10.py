@@ -39,11 +39,19 @@ def table(data: Data) -> pd.DataFrame:
         return pd.DataFrame()
     curves = interpolations.curves(data)
     curves = curves.loc[curves["axis.data"] == "CIFAR-100"]
-    parts = [curves.loc[curves[BACKBONE] == backbone].assign(panel=panel) for panel, backbone in CURVES.items()]
-    parts += [interpolations.finals(data).assign(panel="b"), interpolations.times(data).assign(panel="d")]
+    parts = [
+        curves.loc[curves[BACKBONE] == backbone].assign(panel=panel)
+        for panel, backbone in CURVES.items()
+    ]
+    parts += [
+        interpolations.finals(data).assign(panel="b"),
+        interpolations.times(data).assign(panel="d"),
+    ]
     numbers = pd.concat([part for part in parts if len(part)], ignore_index=True)
     # A scale without CIFAR-100 has no lines.
-    return numbers.reindex(columns=list(dict.fromkeys([*numbers.columns, "line"]))).sort_values("panel", kind="stable", ignore_index=True)
+    return numbers.reindex(columns=list(dict.fromkeys([*numbers.columns, "line"]))).sort_values(
+        "panel", kind="stable", ignore_index=True
+    )
 
 
 def _there(numbers: pd.DataFrame) -> list[str]:
@@ -59,9 +67,18 @@ def panels(numbers: pd.DataFrame) -> tuple[int, int]:
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
     drawn = [LAYERS[backbone] for panel, backbone in CURVES.items() if panel in _there(numbers)]
-    curves = f"Curves: test accuracy after each epoch, nets of {' and '.join(map(str, drawn))} layers. " if drawn else ""
-    sets = {"CIFAR-100": "linear and kernel interpolation on CIFAR-100", "CIFAR-10": "all four interpolations on CIFAR-10"}
-    what = "TA-BN with " + " and ".join(text for name, text in sets.items() if name in set(numbers["axis.data"]))
+    curves = (
+        f"Curves: test accuracy after each epoch, nets of {' and '.join(map(str, drawn))} layers. "
+        if drawn
+        else ""
+    )
+    sets = {
+        "CIFAR-100": "linear and kernel interpolation on CIFAR-100",
+        "CIFAR-10": "all four interpolations on CIFAR-10",
+    }
+    what = "TA-BN with " + " and ".join(
+        text for name, text in sets.items() if name in set(numbers["axis.data"])
+    )
     n = numbers.loc[(numbers["panel"] == "d") | (numbers["line"] == "mean"), "n"]
     return compose(CAPTION.format(curves=curves, what=what), data, NEEDS, n)
 
@@ -80,17 +97,36 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
             _draw_boxes(ax, rows)
             panel_title(ax, index, "over seeds")
         else:
-            draw_bars(ax, rows.assign(place=_places(rows)), "place", AXIS, colours=interpolations.COLOURS, labels=interpolations.LABELS)  # pyright: ignore[reportArgumentType] - colours may be triples
+            draw_bars(
+                ax,
+                rows.assign(place=_places(rows)),
+                "place",
+                AXIS,
+                colours=interpolations.COLOURS,
+                labels=interpolations.LABELS,
+            )  # pyright: ignore[reportArgumentType] - colours may be triples
             ax.set_ylabel("seconds per training step")
             panel_title(ax, index, "time")
     for ax in axes[len(there) :]:
         ax.set_axis_off()
     present = [name for name in interpolations.LABELS if name in set(numbers[AXIS])]
-    legend_below(axes[0], [*line_handles(interpolations.look(name) for name in present), *marks(numbers, published=False)], 6)
+    legend_below(
+        axes[0],
+        [
+            *line_handles(interpolations.look(name) for name in present),
+            *marks(numbers, published=False),
+        ],
+        6,
+    )
 
 
 def _places(rows: pd.DataFrame) -> list[str]:
-    return [f"{data}\n{LAYERS[backbone]} layers" for data, backbone in rows.filter(["axis.data", BACKBONE]).itertuples(index=False, name=None)]
+    return [
+        f"{data}\n{LAYERS[backbone]} layers"
+        for data, backbone in rows.filter(["axis.data", BACKBONE]).itertuples(
+            index=False, name=None
+        )
+    ]
 
 
 def _draw_boxes(ax: "Axes", rows: pd.DataFrame) -> None:

@@ -46,7 +46,10 @@ def table(data: Data) -> pd.DataFrame:
     used = _used(data)
     parts: list[pd.DataFrame] = []
     if curves := part(used, "zheng2024/curves"):
-        parts += [curves_by_norm.curves(curves, "accuracy").assign(panel="a"), layer_statistics(curves).assign(panel="c")]
+        parts += [
+            curves_by_norm.curves(curves, "accuracy").assign(panel="a"),
+            layer_statistics(curves).assign(panel="c"),
+        ]
     if noise := part(used, "zheng2024/noise"):
         parts.append(_noisy(noise).assign(panel="b"))
     parts = [one for one in parts if len(one)]
@@ -57,54 +60,102 @@ def _noisy(data: Data) -> pd.DataFrame:
     clean = over_epochs(data, ["axis.model.norm"]).assign(noise=CLEAN)
     noisy = also_tested(data, "accuracy.noisy", ["axis.model.norm"]).assign(noise=NOISY)
     rows = pd.concat([clean, noisy], ignore_index=True) if len(noisy) else clean
-    return rows.assign(backbone=data.runs["model_backbone"].iloc[0] if len(data.runs) else "").rename(columns={"axis.model.norm": "axis.norm"})
+    return rows.assign(
+        backbone=data.runs["model_backbone"].iloc[0] if len(data.runs) else ""
+    ).rename(columns={"axis.model.norm": "axis.norm"})
 
 
 def layer_statistics(data: Data) -> pd.DataFrame:
     """Statistic ("mean", "variance"), t and n, mean, low, high over seeds, of the first layer of nets with TA-BN."""
     rows = data.with_run(data.probe("layer_statistics", "figure3"), "outcome")
-    rows = rows.loc[(rows["layer"] == 0) & (rows["run.outcome"] == COMPLETED)].rename(columns={"var": "variance"})
+    rows = rows.loc[(rows["layer"] == 0) & (rows["run.outcome"] == COMPLETED)].rename(
+        columns={"var": "variance"}
+    )
     # One value for each evaluation; steps that were rejected or share their end evaluate some times twice.
     over_channels = rows.groupby(["seed", "t"], as_index=False)[list(STATISTICS)].mean()
     parts = [
-        pd.DataFrame({"seed": seed, "statistic": name, "t": TIMES, "value": np.interp(TIMES, own["t"], own[name])})
+        pd.DataFrame(
+            {
+                "seed": seed,
+                "statistic": name,
+                "t": TIMES,
+                "value": np.interp(TIMES, own["t"], own[name]),
+            }
+        )
         for seed, own in over_channels.groupby("seed")
         for name in STATISTICS
     ]
-    return summarise(pd.concat(parts, ignore_index=True), ["statistic", "t"], "value") if parts else pd.DataFrame()
+    return (
+        summarise(pd.concat(parts, ignore_index=True), ["statistic", "t"], "value")
+        if parts
+        else pd.DataFrame()
+    )
 
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
-    nets = dict(numbers.reindex(columns=["panel", "backbone"]).dropna().itertuples(index=False, name=None))
-    text = CAPTION.format(left=layers_text(nets.get("a", "unet18")), middle=layers_text(nets.get("b", "cnn6")))
+    nets = dict(
+        numbers.reindex(columns=["panel", "backbone"]).dropna().itertuples(index=False, name=None)
+    )
+    text = CAPTION.format(
+        left=layers_text(nets.get("a", "unet18")), middle=layers_text(nets.get("b", "cnn6"))
+    )
     return compose(text, _used(data), NEEDS, numbers.loc[numbers["line"] != "failed", "n"])
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     """Norms, noise, statistics."""
-    numbers = numbers.reindex(columns=list(dict.fromkeys([*numbers.columns, "line", "test_batch", "noise", "statistic", "axis.norm", "axis.data"])))
+    numbers = numbers.reindex(
+        columns=list(
+            dict.fromkeys(
+                [
+                    *numbers.columns,
+                    "line",
+                    "test_batch",
+                    "noise",
+                    "statistic",
+                    "axis.norm",
+                    "axis.data",
+                ]
+            )
+        )
+    )
     left, middle, right = (numbers.loc[numbers["panel"] == panel] for panel in "abc")
-    for index, (ax, title) in enumerate(zip(axes, ("norms", "a noisy image per test batch", "first layer, TA-BN"), strict=True)):
+    for index, (ax, title) in enumerate(
+        zip(axes, ("norms", "a noisy image per test batch", "first layer, TA-BN"), strict=True)
+    ):
         panel_title(ax, index, title)
     if len(left):
         curves_by_norm.draw(axes[0], left, "CIFAR-10")
         curves_by_norm.draw_published(axes[0], left, "CIFAR-10")
     else:
         no_rows(axes[0])
-    draw_curves(axes[1], middle, ["axis.norm", "noise"], _noise_look) if len(middle) else no_rows(axes[1])
+    draw_curves(axes[1], middle, ["axis.norm", "noise"], _noise_look) if len(middle) else no_rows(
+        axes[1]
+    )
     _draw_statistics(axes[2], right) if len(right) else no_rows(axes[2])
     axes[1].set_xlabel("epoch")
     axes[0].set_ylabel("test accuracy")
-    noisy = line_handles(_noise_look({"axis.norm": norm, "noise": NOISY}) for norm in middle.loc[middle["noise"] == NOISY, "axis.norm"].unique())
-    legend_below(axes[0], [*line_handles(curves_by_norm.looks(left)), *noisy, *marks(numbers, published=True)], 4)
+    noisy = line_handles(
+        _noise_look({"axis.norm": norm, "noise": NOISY})
+        for norm in middle.loc[middle["noise"] == NOISY, "axis.norm"].unique()
+    )
+    legend_below(
+        axes[0],
+        [*line_handles(curves_by_norm.looks(left)), *noisy, *marks(numbers, published=True)],
+        4,
+    )
 
 
 def _noise_look(group: Any) -> dict[str, Any]:
     norm = group["axis.norm"]
     if group["noise"] == CLEAN:
         return norm_look(norm)
-    return {"color": NORM_COLOURS[norm], "linestyle": (0, (4, 1.2, 1, 1.2)), "label": f"{NORM_LABELS[norm]}, noisy test batches"}
+    return {
+        "color": NORM_COLOURS[norm],
+        "linestyle": (0, (4, 1.2, 1, 1.2)),
+        "label": f"{NORM_LABELS[norm]}, noisy test batches",
+    }
 
 
 def _draw_statistics(ax: "Axes", rows: pd.DataFrame) -> None:
@@ -112,7 +163,19 @@ def _draw_statistics(ax: "Axes", rows: pd.DataFrame) -> None:
     for name, style in STATISTICS.items():
         own = rows.loc[rows["statistic"] == name].sort_values("t")
         ax.plot(own["t"], own["mean"], color=colour, linestyle=style)
-        ax.fill_between(own["t"].to_numpy(float), own["low"].to_numpy(float), own["high"].to_numpy(float), color=colour, alpha=0.18, linewidth=0)
-    ax.legend(handles=[handle(color=colour, linestyle=style, label=name) for name, style in STATISTICS.items()], loc="best")
+        ax.fill_between(
+            own["t"].to_numpy(float),
+            own["low"].to_numpy(float),
+            own["high"].to_numpy(float),
+            color=colour,
+            alpha=0.18,
+            linewidth=0,
+        )
+    ax.legend(
+        handles=[
+            handle(color=colour, linestyle=style, label=name) for name, style in STATISTICS.items()
+        ],
+        loc="best",
+    )
     ax.set_xlabel("t")
     ax.set_ylabel("over batch and space")

@@ -32,16 +32,37 @@ CAPTION = (
     "the norm's colour, grey for the values of other families, which Zheng 2024 quotes from their papers."
 )
 # Markers that stand for no solver.
-FAMILIES = {"IL-NODE": "<", "2nd-Ord": ">", "HBNODE": "p", "GHBNODE": "h", "Aug-NODE": "X", "STEER": "8"}
+FAMILIES = {
+    "IL-NODE": "<",
+    "2nd-Ord": ">",
+    "HBNODE": "p",
+    "GHBNODE": "h",
+    "Aug-NODE": "X",
+    "STEER": "8",
+}
 GREY = "0.45"
 NORMS = ("ta_bn", "mini_batch", "none", "batch")
 
 
 def _used(data: Data) -> Data:
     """All of `depth`, CIFAR-10 of the others; of `curves` only norms that `depth` lacks."""
-    trials = data.trials.reindex(columns=list(dict.fromkeys([*data.trials.columns, "axis.data", "axis.norm", "axis.baseline"])), fill_value="")
-    lacking = (trials["axis.data"] == "CIFAR-10") & trials["axis.norm"].isin(["mini_batch", "batch"])
-    return only(data, data.trials.loc[(trials["study"] == STUDY[0]) | lacking | trials["axis.baseline"].str.endswith(", CIFAR-10")])
+    trials = data.trials.reindex(
+        columns=list(
+            dict.fromkeys([*data.trials.columns, "axis.data", "axis.norm", "axis.baseline"])
+        ),
+        fill_value="",
+    )
+    lacking = (trials["axis.data"] == "CIFAR-10") & trials["axis.norm"].isin(
+        ["mini_batch", "batch"]
+    )
+    return only(
+        data,
+        data.trials.loc[
+            (trials["study"] == STUDY[0])
+            | lacking
+            | trials["axis.baseline"].str.endswith(", CIFAR-10")
+        ],
+    )
 
 
 def table(data: Data) -> pd.DataFrame:
@@ -51,12 +72,21 @@ def table(data: Data) -> pd.DataFrame:
     if not len(rows):
         return pd.DataFrame()
     names = (
-        rows.reindex(columns=["axis.model.norm", "axis.norm", "axis.baseline"]).astype("object").fillna("").sum(axis=1).str.removesuffix(", CIFAR-10")
+        rows.reindex(columns=["axis.model.norm", "axis.norm", "axis.baseline"])
+        .astype("object")
+        .fillna("")
+        .sum(axis=1)
+        .str.removesuffix(", CIFAR-10")
     )
-    rows = rows.assign(model=names, backbone=rows["model_backbone"].where(~names.isin(list(FAMILIES)), ""))
+    rows = rows.assign(
+        model=names, backbone=rows["model_backbone"].where(~names.isin(list(FAMILIES)), "")
+    )
     numbers = cells(rows, ["model", "backbone"], "accuracy_test")
     return numbers.merge(
-        rows.groupby(["model", "backbone"], as_index=False, sort=False).agg(parameters=("parameters", "max")), on=["model", "backbone"]
+        rows.groupby(["model", "backbone"], as_index=False, sort=False).agg(
+            parameters=("parameters", "max")
+        ),
+        on=["model", "backbone"],
     )
 
 
@@ -80,9 +110,17 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         if len(rows):
             handles.append(handle(color=GREY, marker=marker, linestyle="none", label=family))
             _draw(ax, rows, color=GREY, marker=marker)
-    known = published.values("zheng2024", "table1").dropna(subset=["value"]).query("data == 'CIFAR-10'")
+    known = (
+        published.values("zheng2024", "table1").dropna(subset=["value"]).query("data == 'CIFAR-10'")
+    )
     for model, printed, value in known.filter(["model", "size", "value"]).itertuples(index=False):
-        draw_published(ax, [size(printed)], [value], label="_", markerfacecolor=NORM_COLOURS.get(model.partition(",")[0], "0.75"))
+        draw_published(
+            ax,
+            [size(printed)],
+            [value],
+            label="_",
+            markerfacecolor=NORM_COLOURS.get(model.partition(",")[0], "0.75"),
+        )
     ax.set_xscale("log")
     ax.set_xlabel("trainable parameters")
     ax.set_ylabel("test accuracy on CIFAR-10")
@@ -92,16 +130,36 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
 def _draw(ax: "Axes", rows: pd.DataFrame, **look: Any) -> None:
     draw_points(ax, rows, "parameters", **look)
     failed = rows.loc[(rows["n"] == 0) & (rows["failed"] > 0)]
-    ax.plot(failed["parameters"], [0.02] * len(failed), transform=ax.get_xaxis_transform(), color=look["color"], marker="x", linestyle="none")
+    ax.plot(
+        failed["parameters"],
+        [0.02] * len(failed),
+        transform=ax.get_xaxis_transform(),
+        color=look["color"],
+        marker="x",
+        linestyle="none",
+    )
 
 
 def _draw_depths(ax: "Axes", rows: pd.DataFrame, colour: str, above: bool) -> None:
     done = rows.loc[rows["n"] > 0]
     stacks = done.loc[done["backbone"] != "unet18"]
     ax.plot(stacks["parameters"], stacks["mean"], color=colour, linewidth=0.7)
-    for backbone, parameters, height in done.filter(["backbone", "parameters", "mean"]).itertuples(index=False):
+    for backbone, parameters, height in done.filter(["backbone", "parameters", "mean"]).itertuples(
+        index=False
+    ):
         # The U-Net stands between the stacks of 10 and 12 layers: its number goes to the right, theirs above or below.
         beside = {"xytext": (5, 0), "ha": "left", "va": "center"}
-        apart = {"xytext": (0, 6 if above else -6), "ha": "center", "va": "bottom" if above else "top"}
+        apart = {
+            "xytext": (0, 6 if above else -6),
+            "ha": "center",
+            "va": "bottom" if above else "top",
+        }
         place: dict[str, Any] = beside if backbone == "unet18" else apart
-        ax.annotate(str(LAYERS[backbone]), (parameters, height), fontsize=6, color=colour, textcoords="offset points", **place)
+        ax.annotate(
+            str(LAYERS[backbone]),
+            (parameters, height),
+            fontsize=6,
+            color=colour,
+            textcoords="offset points",
+            **place,
+        )

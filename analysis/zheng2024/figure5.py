@@ -38,7 +38,9 @@ def table(data: Data) -> pd.DataFrame:
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
     text = CAPTION.format(nets=curves_by_norm.nets_text(numbers))
-    return compose(text, data.where({"data": DATA}), NEEDS, numbers.loc[numbers["line"] == "mean", "n"])
+    return compose(
+        text, data.where({"data": DATA}), NEEDS, numbers.loc[numbers["line"] == "mean", "n"]
+    )
 
 
 def panels(numbers: pd.DataFrame) -> tuple[int, int]:
@@ -54,4 +56,6 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         curves_by_norm.draw_published(ax, numbers, name)
         panel_title(ax, index, name)
     axes[0].set_ylabel("test accuracy")
-    legend_below(axes[0], [*line_handles(curves_by_norm.looks(numbers)), *marks(numbers, published=True)], 4)
+    legend_below(
+        axes[0], [*line_handles(curves_by_norm.looks(numbers)), *marks(numbers, published=True)], 4
+    )

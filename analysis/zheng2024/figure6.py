@@ -29,7 +29,11 @@ CAPTION = (
 )
 DEEP = ("cnn10", "cnn12", "unet18")
 # Panel -> norms and nets; where a smaller scale lacks the deep ones the third panel is left out.
-PANEL_NETS = {"a": (("none",), tuple(LAYERS)), "b": (("ta_bn",), tuple(LAYERS)), "c": (("none", "ta_bn"), DEEP)}
+PANEL_NETS = {
+    "a": (("none",), tuple(LAYERS)),
+    "b": (("ta_bn",), tuple(LAYERS)),
+    "c": (("none", "ta_bn"), DEEP),
+}
 TITLES = {"a": "without norm", "b": "with TA-BN", "c": "10, 12 and 18 layers"}
 
 
@@ -43,7 +47,9 @@ def table(data: Data) -> pd.DataFrame:
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
     deepest = ", (c) the deepest nets of both" if panels(numbers) == PANELS else ""
-    return compose(CAPTION.format(deepest=deepest), data, NEEDS, numbers.loc[numbers["line"] == "mean", "n"])
+    return compose(
+        CAPTION.format(deepest=deepest), data, NEEDS, numbers.loc[numbers["line"] == "mean", "n"]
+    )
 
 
 def panels(numbers: pd.DataFrame) -> tuple[int, int]:
@@ -57,13 +63,23 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     for index, (panel, ax) in enumerate(zip(PANEL_NETS, axes, strict=False)):
         norms, backbones = PANEL_NETS[panel]
         rows = numbers.loc[numbers["norm"].isin(norms) & numbers["backbone"].isin(backbones)]
-        draw_curves(ax, rows, ["norm", "backbone"], lambda net: net_look(net["norm"], net["backbone"])) if len(rows) else no_rows(ax)
-        nets = rows.filter(["norm", "backbone"]).drop_duplicates().itertuples(index=False, name=None)
-        draw_final(ax, [(net_look(*net)["color"], values[net]) for net in nets if net in values], numbers["end"].iloc[0])
+        draw_curves(
+            ax, rows, ["norm", "backbone"], lambda net: net_look(net["norm"], net["backbone"])
+        ) if len(rows) else no_rows(ax)
+        nets = (
+            rows.filter(["norm", "backbone"]).drop_duplicates().itertuples(index=False, name=None)
+        )
+        draw_final(
+            ax,
+            [(net_look(*net)["color"], values[net]) for net in nets if net in values],
+            numbers["end"].iloc[0],
+        )
         panel_title(ax, index, TITLES[panel])
         ax.set_xlabel("epoch")
         ax.sharey(axes[0]) if index else None
     axes[0].set_ylabel("test accuracy on CIFAR-10")
     there = set(numbers.filter(["norm", "backbone"]).itertuples(index=False, name=None))
     nets = [(norm, one) for norm in ("none", "ta_bn") for one in LAYERS if (norm, one) in there]
-    legend_below(axes[0], [*line_handles(net_look(*net) for net in nets), *marks(numbers, published=True)], 5)
+    legend_below(
+        axes[0], [*line_handles(net_look(*net) for net in nets), *marks(numbers, published=True)], 5
+    )

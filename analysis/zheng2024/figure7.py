@@ -38,7 +38,9 @@ def table(data: Data) -> pd.DataFrame:
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
-    text = CAPTION.format(nets=" and ".join(layers_text(one) for one in numbers[interpolations.BACKBONE].unique()))
+    text = CAPTION.format(
+        nets=" and ".join(layers_text(one) for one in numbers[interpolations.BACKBONE].unique())
+    )
     return compose(text, _used(data), NEEDS, numbers.loc[numbers["line"] == "mean", "n"])
 
 
@@ -49,4 +51,11 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     ax.set_xlabel("epoch")
     ax.set_ylabel("test accuracy on CIFAR-10")
     present = [name for name in interpolations.LABELS if name in set(numbers[interpolations.AXIS])]
-    legend_below(ax, [*line_handles(interpolations.look(name) for name in present), *marks(numbers, published=False)], 4)
+    legend_below(
+        ax,
+        [
+            *line_handles(interpolations.look(name) for name in present),
+            *marks(numbers, published=False),
+        ],
+        4,
+    )

@@ -55,11 +55,17 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     there = _there(numbers)
     for index, (ax, name) in enumerate(zip(axes, there, strict=False)):
         # A logarithmic axis cannot show an interval that reaches zero: its lower end is cut at the smallest single value.
-        rows = numbers.assign(low=numbers["low"].where((numbers["low"] > 0) | numbers["low"].isna(), numbers["minimum"]))
+        rows = numbers.assign(
+            low=numbers["low"].where(
+                (numbers["low"] > 0) | numbers["low"].isna(), numbers["minimum"]
+            )
+        )
         curves_by_norm.draw(ax, rows, name)
         ax.set_yscale("log")
         panel_title(ax, index, name)
         ax.set_ylabel("test loss")
     for ax in axes[len(there) :]:
         ax.set_axis_off()
-    legend_below(axes[0], [*line_handles(curves_by_norm.looks(numbers)), *marks(numbers, published=False)], 6)
+    legend_below(
+        axes[0], [*line_handles(curves_by_norm.looks(numbers)), *marks(numbers, published=False)], 6
+    )

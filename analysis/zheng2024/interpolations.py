@@ -14,7 +14,12 @@ STUDY = "zheng2024/interpolation"
 AXIS = "axis.model.norm.interpolation"
 BACKBONE = "axis.model.backbone"
 BY = ["axis.data", BACKBONE, AXIS]
-LABELS = {"linear": "linear", "cubic_spline": "cubic spline", "kernel": "kernel", "gaussian_process": "Gaussian process"}
+LABELS = {
+    "linear": "linear",
+    "cubic_spline": "cubic spline",
+    "kernel": "kernel",
+    "gaussian_process": "Gaussian process",
+}
 COLOURS = dict(zip(LABELS, sequential_colours(len(LABELS)), strict=True))
 STYLES = dict(zip(LABELS, ("-", (0, (5, 1)), (0, (1, 1)), (0, (5, 1, 1, 1))), strict=True))
 
@@ -38,7 +43,11 @@ def timed(data: Data) -> pd.DataFrame:
     """Planned runs with `seconds_per_step`, NaN where others shared the machine or the run was resumed."""
     rows = planned_rows(data, "runs", "train_seconds", "outcome_iteration", "timing_valid")
     valid = [one is True or one == 1 for one in rows["timing_valid"]]
-    return rows.assign(seconds_per_step=(rows["train_seconds"].astype(float) / rows["outcome_iteration"].astype(float)).where(valid))
+    return rows.assign(
+        seconds_per_step=(
+            rows["train_seconds"].astype(float) / rows["outcome_iteration"].astype(float)
+        ).where(valid)
+    )
 
 
 def times(data: Data) -> pd.DataFrame:
@@ -49,4 +58,8 @@ def times(data: Data) -> pd.DataFrame:
 def finals(data: Data) -> pd.DataFrame:
     """Every completed run's accuracy after the last epoch, as `mean` with n = 1 and its seed."""
     rows = data.completed.filter([*BY, "seed", "accuracy_test"]).dropna(subset=["accuracy_test"])
-    return rows.rename(columns={"accuracy_test": "mean"}).assign(n=1).sort_values([*BY, "seed"], ignore_index=True)
+    return (
+        rows.rename(columns={"accuracy_test": "mean"})
+        .assign(n=1)
+        .sort_values([*BY, "seed"], ignore_index=True)
+    )

@@ -8,16 +8,28 @@ NORMS = {"none": "none", "batch": "batch", "mini_batch": "mini_batch", "ta_bn, l
 def by_data() -> dict[tuple[str, str], float]:
     """(data, norm) -> accuracy of the U-Net of 18 layers (Table 1); on MNIST the paper has none."""
     rows = published.values("zheng2024", "table1").dropna(subset=["value"]).to_dict("records")
-    return {(row["data"], NORMS[row["model"]]): row["value"] for row in rows if row["model"] in NORMS and row["data"] != "MNIST"}
+    return {
+        (row["data"], NORMS[row["model"]]): row["value"]
+        for row in rows
+        if row["model"] in NORMS and row["data"] != "MNIST"
+    }
 
 
 def cifar10() -> dict[tuple[str, str], float]:
     """(norm, backbone) -> accuracy on CIFAR-10 under dopri5: 18 layers and TA-BN with 4 (Table 1), 8 layers (Table 4)."""
-    large = {(norm, "unet18"): value for (data, norm), value in by_data().items() if data == "CIFAR-10"}
+    large = {
+        (norm, "unet18"): value for (data, norm), value in by_data().items() if data == "CIFAR-10"
+    }
     rows = published.values("zheng2024", "table1").to_dict("records")
-    small = next(row["value"] for row in rows if (row["model"], row["data"]) == ("ta_bn, small", "CIFAR-10"))
+    small = next(
+        row["value"] for row in rows if (row["model"], row["data"]) == ("ta_bn, small", "CIFAR-10")
+    )
     eight = published.values("zheng2024", "table4").to_dict("records")
-    return large | {("ta_bn", "cnn4"): small} | {(row["norm"], "cnn8"): row["value"] for row in eight if row["solver"] == "dopri5"}
+    return (
+        large
+        | {("ta_bn", "cnn4"): small}
+        | {(row["norm"], "cnn8"): row["value"] for row in eight if row["solver"] == "dopri5"}
+    )
 
 
 def size(printed: str) -> float:

@@ -14,14 +14,25 @@ if TYPE_CHECKING:
 # Convolutions of the right-hand side.
 LAYERS = {"cnn4": 4, "cnn6": 6, "cnn8": 8, "cnn10": 10, "cnn12": 12, "unet18": 18}
 # Share of white in the norm's colour, and width of the line.
-LOOKS = {4: (0.7, 0.6), 6: (0.6, 0.7), 8: (0.5, 0.8), 10: (0.36, 0.95), 12: (0.2, 1.1), 18: (0.0, 1.4)}
+LOOKS = {
+    4: (0.7, 0.6),
+    6: (0.6, 0.7),
+    8: (0.5, 0.8),
+    10: (0.36, 0.95),
+    12: (0.2, 1.1),
+    18: (0.0, 1.4),
+}
 
 
 def net_look(norm: str, backbone: str) -> dict[str, Any]:
     """Colour, width and label of a net's line."""
     layers = LAYERS[backbone]
     white, width = LOOKS[layers]
-    return {"color": lighter(NORM_COLOURS[norm], white), "linewidth": width, "label": f"{NORM_LABELS[norm]}, {layers} layers"}
+    return {
+        "color": lighter(NORM_COLOURS[norm], white),
+        "linewidth": width,
+        "label": f"{NORM_LABELS[norm]}, {layers} layers",
+    }
 
 
 def layers_text(backbone: str) -> str:

@@ -17,14 +17,22 @@ def part(data: Data, study: str) -> Data | None:
 def only(data: Data, trials: pd.DataFrame) -> Data:
     """The data of these of its trials."""
     keys = pd.MultiIndex.from_frame(trials.filter(KEY))
-    tests, probes = (rows.loc[pd.MultiIndex.from_frame(rows.filter(KEY)).isin(keys)] for rows in (data.tests, data.probes))
+    tests, probes = (
+        rows.loc[pd.MultiIndex.from_frame(rows.filter(KEY)).isin(keys)]
+        for rows in (data.tests, data.probes)
+    )
     return replace(data, trials=trials, tests=tests, probes=probes)
 
 
 def on_data_set(data: Data, name: str, studies_of_one: Sequence[str] = ()) -> Data:
     """Only trials of this data set, by the axis `data`; `studies_of_one` have that set alone and no such axis."""
     of_set = data.trials["study"].isin(list(studies_of_one))
-    return only(data, data.trials.loc[of_set | (data.trials["axis.data"] == name) if "axis.data" in data.trials else of_set])
+    return only(
+        data,
+        data.trials.loc[
+            of_set | (data.trials["axis.data"] == name) if "axis.data" in data.trials else of_set
+        ],
+    )
 
 
 def any_run(numbers: pd.DataFrame) -> bool:
@@ -34,6 +42,8 @@ def any_run(numbers: pd.DataFrame) -> bool:
 
 def also_tested(data: Data, name: str, by: Sequence[str]) -> pd.DataFrame:
     """Means by epoch of a score of `train.also_test`, such as "accuracy.noisy", of completed runs; columns as of `over_epochs`."""
-    rows = data.series(name).merge(data.epochs.filter([*KEY, "iteration", "epoch", "run.outcome"]), on=[*KEY, "iteration"])
+    rows = data.series(name).merge(
+        data.epochs.filter([*KEY, "iteration", "epoch", "run.outcome"]), on=[*KEY, "iteration"]
+    )
     rows = rows.loc[rows["run.outcome"] == COMPLETED].dropna(subset=["value"])
     return summarise_at(rows, list(by), "epoch", "value").assign(line="mean", carried=False)

@@ -26,10 +26,19 @@ def table(data: Data) -> pd.DataFrame:
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
-    quoted = published.values("zheng2024", "table1").query("model == 'STEER' and data == 'CIFAR-10'")["value"].iloc[0]
+    quoted = (
+        published.values("zheng2024", "table1")
+        .query("model == 'STEER' and data == 'CIFAR-10'")["value"]
+        .iloc[0]
+    )
     return compose(CAPTION.format(quoted=quoted), data, NEEDS, numbers.loc[:, "n"])
 
 
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
     """One row per half-width."""
-    return pd.DataFrame([{"b": row[AXIS], "accuracy ± 95 % interval (n)": interval(row)} for row in numbers.to_dict("records")])
+    return pd.DataFrame(
+        [
+            {"b": row[AXIS], "accuracy ± 95 % interval (n)": interval(row)}
+            for row in numbers.to_dict("records")
+        ]
+    )

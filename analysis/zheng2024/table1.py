@@ -29,14 +29,27 @@ def table(data: Data) -> pd.DataFrame:
     rows = planned_rows(data, "runs", "accuracy_test", "accuracy_test_best", "parameters")
     if set(rows["outcome"]) <= {"missing"}:
         return pd.DataFrame()
-    rows = rows.assign(data=[_named(row)[0] for row in rows.to_dict("records")], model=[_named(row)[1] for row in rows.to_dict("records")])
+    rows = rows.assign(
+        data=[_named(row)[0] for row in rows.to_dict("records")],
+        model=[_named(row)[1] for row in rows.to_dict("records")],
+    )
     numbers = cells(rows, KEYS, "accuracy_test")
-    best = cells(rows, KEYS, "accuracy_test_best").filter([*KEYS, "mean"]).rename(columns={"mean": "best_epoch"})
-    numbers = numbers.merge(best, on=KEYS).merge(rows.groupby(KEYS, as_index=False).agg(parameters=("parameters", "max")), on=KEYS)
+    best = (
+        cells(rows, KEYS, "accuracy_test_best")
+        .filter([*KEYS, "mean"])
+        .rename(columns={"mean": "best_epoch"})
+    )
+    numbers = numbers.merge(best, on=KEYS).merge(
+        rows.groupby(KEYS, as_index=False).agg(parameters=("parameters", "max")), on=KEYS
+    )
     known = published.values("zheng2024", "table1")
     numbers = published.compare(numbers, known, {name: name for name in KEYS})
-    numbers = numbers.merge(known.reindex(columns=[*KEYS, "size", "printed"]), on=KEYS, how="left").fillna({"size": "", "printed": ""})
-    place = {pair: index for index, pair in enumerate((data, model) for data in DATA for model in MODELS)}
+    numbers = numbers.merge(
+        known.reindex(columns=[*KEYS, "size", "printed"]), on=KEYS, how="left"
+    ).fillna({"size": "", "printed": ""})
+    place = {
+        pair: index for index, pair in enumerate((data, model) for data in DATA for model in MODELS)
+    }
     order = [place[pair] for pair in numbers.filter(KEYS).itertuples(index=False, name=None)]
     numbers = numbers.assign(quoted=numbers["source"].str.contains("quoted"), place=order)
     return numbers.sort_values("place", ignore_index=True).drop(columns="place")
@@ -47,7 +60,9 @@ def _named(row: dict[object, object]) -> tuple[str, str]:
     if baseline := str(row.get("axis.baseline") or ""):
         model, _, data = baseline.partition(", ")
         return data, model
-    data, norm, backbone = (str(row[f"axis.{axis}"]) for axis in ("data", "model.norm", "model.backbone"))
+    data, norm, backbone = (
+        str(row[f"axis.{axis}"]) for axis in ("data", "model.norm", "model.backbone")
+    )
     if norm != "ta_bn":
         return data, norm
     large = backbone == "unet18" or (data, backbone) == ("MNIST", "cnn6")
@@ -64,9 +79,18 @@ def readable(numbers: pd.DataFrame) -> pd.DataFrame:
     shown = published.readable(numbers, {"data": "data", "model": "model"}, labels=LABELS)
     theirs = [
         printed or (f"{value} (quoted)" if quoted else value)
-        for value, printed, quoted in zip(shown["published"], numbers["printed"], numbers["quoted"], strict=True)
+        for value, printed, quoted in zip(
+            shown["published"], numbers["printed"], numbers["quoted"], strict=True
+        )
     ]
     best = [f"{value:.3f}" if value == value else "-" for value in numbers["best_epoch"]]
     sizes = [f"{value:,.0f}" if value == value else "-" for value in numbers["parameters"]]
     sizes_printed = numbers["size"].replace("", "-")
-    return shown.assign(published=theirs, **{"best epoch, ours": best, "parameters, ours": sizes, "parameters, published": sizes_printed})
+    return shown.assign(
+        published=theirs,
+        **{
+            "best epoch, ours": best,
+            "parameters, ours": sizes,
+            "parameters, published": sizes_printed,
+        },
+    )

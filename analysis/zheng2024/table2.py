@@ -31,4 +31,6 @@ def caption(data: Data, numbers: pd.DataFrame) -> str:
 
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
     """One row per family and norm."""
-    return published.readable(numbers, {"axis.family": "family", "axis.model.norm": "normalization"}, labels=NORM_LABELS)
+    return published.readable(
+        numbers, {"axis.family": "family", "axis.model.norm": "normalization"}, labels=NORM_LABELS
+    )

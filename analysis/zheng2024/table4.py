@@ -25,7 +25,10 @@ def table(data: Data) -> pd.DataFrame:
     numbers = cells(rows, list(KEYS), "accuracy_test")
     if not any_run(numbers):
         return numbers.iloc[:0]
-    numbers = numbers.merge(rows.groupby(list(KEYS), as_index=False).agg(solver_steps=("solver_steps", "max")), on=list(KEYS))
+    numbers = numbers.merge(
+        rows.groupby(list(KEYS), as_index=False).agg(solver_steps=("solver_steps", "max")),
+        on=list(KEYS),
+    )
     return published.compare(numbers, published.values("zheng2024", "table4"), KEYS)
 
 
@@ -38,4 +41,8 @@ def caption(data: Data, numbers: pd.DataFrame) -> str:
 
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
     """One row per solver and norm."""
-    return published.readable(numbers, {"axis.solver": "solver", "axis.model.norm": "normalization"}, labels=NORM_LABELS | SOLVER_LABELS)
+    return published.readable(
+        numbers,
+        {"axis.solver": "solver", "axis.model.norm": "normalization"},
+        labels=NORM_LABELS | SOLVER_LABELS,
+    )

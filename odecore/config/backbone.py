@@ -28,13 +28,27 @@ class Row(NamedTuple):
 def _cnn(middle: int) -> tuple[Row, ...]:
     """CNN-(7 + middle)."""
     encoder = (Row(32, "down"), Row(64, "down"), Row(128, "down"))
-    return (*encoder, *(Row(256) for _ in range(middle)), Row(128), Row(64, "up"), Row(32, "up"), Row(None, "up"))
+    return (
+        *encoder,
+        *(Row(256) for _ in range(middle)),
+        Row(128),
+        Row(64, "up"),
+        Row(32, "up"),
+        Row(None, "up"),
+    )
 
 
 # Zheng 2024, appendix. Kernel 3 and the places of the skips are chosen to give the printed numbers of parameters.
 STACKS: dict[Stack, tuple[Row, ...]] = {
     "cnn4": (Row(32, "down"), Row(64, "down"), Row(32, "up"), Row(None, "up")),
-    "cnn6": (Row(32, "down"), Row(64, "down"), Row(128, "down"), Row(64, "up"), Row(32, "up"), Row(None, "up")),
+    "cnn6": (
+        Row(32, "down"),
+        Row(64, "down"),
+        Row(128, "down"),
+        Row(64, "up"),
+        Row(32, "up"),
+        Row(None, "up"),
+    ),
     "cnn8": _cnn(1),
     "cnn10": _cnn(3),
     "cnn12": _cnn(5),
@@ -62,8 +76,12 @@ class BackboneSection(Section):
             if self.width is None:
                 raise ValueError("model.backbone = conv3 needs model.width, its number of features")
             if self.norm.name != "none":
-                raise ValueError(f"model.backbone = conv3 has no place for model.norm = {self.norm.name}; use cnn6 or another stack")
+                raise ValueError(
+                    f"model.backbone = conv3 has no place for model.norm = {self.norm.name}; use cnn6 or another stack"
+                )
         elif self.width is not None:
-            raise ValueError(f"model.backbone = {self.backbone} has widths of its own; leave model.width null")
+            raise ValueError(
+                f"model.backbone = {self.backbone} has widths of its own; leave model.width null"
+            )
         check_groups(self.norm, "model.norm", NARROWEST)
         return self

@@ -22,5 +22,9 @@ class Row(NamedTuple):
 
 def catalog() -> tuple[Row, ...]:
     """The rows, paper by paper."""
-    papers = tomllib.loads(files("odecore.config").joinpath("catalog.toml").read_text(encoding="utf-8"))
-    return tuple(Row(paper=paper, **row) for paper, table in papers.items() for row in table["models"])
+    papers = tomllib.loads(
+        files("odecore.config").joinpath("catalog.toml").read_text(encoding="utf-8")
+    )
+    return tuple(
+        Row(paper=paper, **row) for paper, table in papers.items() for row in table["models"]
+    )

@@ -46,8 +46,15 @@ def _idx(folder: str, *names: str) -> tuple[str, ...]:
     return tuple(f"{folder}/raw/{name}" for name in names)
 
 
-_MNIST_FILES = tuple(f"{part}-ubyte" for part in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"))
-_QMNIST_FILES = tuple(f"qmnist-{split}-{part}" for split in ("train", "test") for part in ("images-idx3-ubyte", "labels-idx2-int"))
+_MNIST_FILES = tuple(
+    f"{part}-ubyte"
+    for part in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+)
+_QMNIST_FILES = tuple(
+    f"qmnist-{split}-{part}"
+    for split in ("train", "test")
+    for part in ("images-idx3-ubyte", "labels-idx2-int")
+)
 _TINY_IMAGENET_FILES = ("wnids.txt", "train", "val/val_annotations.txt", "val/images")
 _CIFAR10_FILES = (*(f"data_batch_{n}" for n in range(1, 6)), "test_batch", "batches.meta")
 
@@ -57,10 +64,27 @@ IMAGE_SETS = {
     "qmnist": ImageSet((1, 28, 28), 10, 60_000, 60_000, _idx("QMNIST", *_QMNIST_FILES)),
     "fashion_mnist": ImageSet((1, 28, 28), 10, 60_000, 10_000, _idx("FashionMNIST", *_MNIST_FILES)),
     "svhn": ImageSet((3, 32, 32), 10, 73_257, 26_032, ("train_32x32.mat", "test_32x32.mat")),
-    "cifar10": ImageSet((3, 32, 32), 10, 50_000, 10_000, tuple(f"cifar-10-batches-py/{part}" for part in _CIFAR10_FILES)),
-    "cifar100": ImageSet((3, 32, 32), 100, 50_000, 10_000, tuple(f"cifar-100-python/{part}" for part in ("train", "test", "meta"))),
+    "cifar10": ImageSet(
+        (3, 32, 32),
+        10,
+        50_000,
+        10_000,
+        tuple(f"cifar-10-batches-py/{part}" for part in _CIFAR10_FILES),
+    ),
+    "cifar100": ImageSet(
+        (3, 32, 32),
+        100,
+        50_000,
+        10_000,
+        tuple(f"cifar-100-python/{part}" for part in ("train", "test", "meta")),
+    ),
     "cifar100-subset": ImageSet(
-        (3, 32, 32), 100, 5_000, 1_000, ("cifar100-subset/train", "cifar100-subset/test"), "cifar100-subset/{train,test}/CLASS/*.png"
+        (3, 32, 32),
+        100,
+        5_000,
+        1_000,
+        ("cifar100-subset/train", "cifar100-subset/test"),
+        "cifar100-subset/{train,test}/CLASS/*.png",
     ),
     "tiny-imagenet": ImageSet(
         (3, 64, 64),
@@ -70,10 +94,25 @@ IMAGE_SETS = {
         tuple(f"tiny-imagenet-200/{part}" for part in _TINY_IMAGENET_FILES),
     ),
     "tiny-imagenet-20": ImageSet(
-        (3, 64, 64), 20, 4_000, 1_000, ("tiny-imagenet-20/train", "tiny-imagenet-20/val"), "tiny-imagenet-20/{train,val}/WNID/*.JPEG"
+        (3, 64, 64),
+        20,
+        4_000,
+        1_000,
+        ("tiny-imagenet-20/train", "tiny-imagenet-20/val"),
+        "tiny-imagenet-20/{train,val}/WNID/*.JPEG",
     ),
 }
-ImageName = Literal["mnist", "qmnist", "fashion_mnist", "svhn", "cifar10", "cifar100", "cifar100-subset", "tiny-imagenet", "tiny-imagenet-20"]
+ImageName = Literal[
+    "mnist",
+    "qmnist",
+    "fashion_mnist",
+    "svhn",
+    "cifar10",
+    "cifar100",
+    "cifar100-subset",
+    "tiny-imagenet",
+    "tiny-imagenet-20",
+]
 
 
 class Images(Section):
@@ -91,13 +130,17 @@ class Images(Section):
     test_limit: PositiveInt | None = None
     source: Literal["files", "generated"] = added_later(neutral="files")
     standardize: Literal["none", "channel", "widespread"] = added_later(neutral="none")
-    augment: Literal["none", "crop4_flip", "crop8_flip", "resize32_crop28"] = added_later(neutral="none")
+    augment: Literal["none", "crop4_flip", "crop8_flip", "resize32_crop28"] = added_later(
+        neutral="none"
+    )
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of one input as a model sees it, without the batch axis."""
         channels, height, width = IMAGE_SETS[self.name].shape
-        return (channels, 28, 28) if self.augment == "resize32_crop28" else (channels, height, width)
+        return (
+            (channels, 28, 28) if self.augment == "resize32_crop28" else (channels, height, width)
+        )
 
     @property
     def classes(self) -> int:
@@ -107,7 +150,9 @@ class Images(Section):
     @model_validator(mode="after")
     def _deviations_exist(self) -> Self:
         if self.standardize == "widespread" and self.name != "cifar10":
-            raise ValueError(f"data.standardize = widespread is a habit of CIFAR-10 code, not of {self.name}; use channel")
+            raise ValueError(
+                f"data.standardize = widespread is a habit of CIFAR-10 code, not of {self.name}; use channel"
+            )
         return self
 
 
@@ -147,7 +192,9 @@ def missing_files(config: Section, root: Path | None) -> list[str]:
     """Files the data set needs and `root` lacks, all of them when there is no root; empty for generated data. Loads nothing."""
     if not isinstance(config, Images) or config.source == "generated":
         return []
-    return [name for name in IMAGE_SETS[config.name].files if root is None or not (root / name).exists()]
+    return [
+        name for name in IMAGE_SETS[config.name].files if root is None or not (root / name).exists()
+    ]
 
 
 def what_is_missing(config: Section, root: Path | None, study: str = "STUDY") -> str | None:

@@ -32,11 +32,15 @@ class Dense(Section):
     def _norm_fits(self) -> Self:
         check_groups(self.norm, "model.norm", self.width)
         if self.norm.name == "instance" or getattr(self.norm, "groups", 0) == self.width:
-            raise ValueError("model.norm with one channel a group erases the single number that a dense layer has per channel; use layer or batch")
+            raise ValueError(
+                "model.norm with one channel a group erases the single number that a dense layer has per channel; use layer or batch"
+            )
         if self.enorm is not None and self.norm.name in ("weight", "spectral"):
             raise ValueError(
                 f"model.enorm rescales weights in place and model.norm = {self.norm.name} recomputes them; set one of them to null or none"
             )
         if self.norm.name == "ta_bn":
-            raise ValueError("model.norm = ta_bn normalizes at points in time and a dense net has no time; choose batch, layer or another norm")
+            raise ValueError(
+                "model.norm = ta_bn normalizes at points in time and a dense net has no time; choose batch, layer or another norm"
+            )
         return self

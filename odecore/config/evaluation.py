@@ -60,4 +60,6 @@ class Series(Section):
     name: Literal["series"] = "series"
 
 
-ProbeConfig = Annotated[Trajectory | DecisionGrid | LayerStatistics | Series, Field(discriminator="name")]
+ProbeConfig = Annotated[
+    Trajectory | DecisionGrid | LayerStatistics | Series, Field(discriminator="name")
+]

@@ -22,5 +22,7 @@ class InputLayerNode(Section):
     @model_validator(mode="after")
     def _halves(self) -> Self:
         if self.order == 2 and (self.width % 2 or self.stem == "zeros"):
-            raise ValueError("model.order = 2 needs an even model.width and model.stem = convolution: half of the channels are velocities")
+            raise ValueError(
+                "model.order = 2 needs an even model.width and model.stem = convolution: half of the channels are velocities"
+            )
         return self

@@ -67,10 +67,22 @@ NORMS = {
 }
 
 SOLVERS = (
-    {name: Entry(FixedStep, "odecore.solvers:build_fixed_step") for name in ("euler", "midpoint", "heun", "heun3", "rk4", "rk4_38")}
-    | {name: Entry(Adaptive, "odecore.solvers:build_adaptive") for name in ("bosh3", "fehlberg2", "dopri5")}
-    | {name: Entry(AdaptedStep, "odecore.solvers.adaptation:build_step") for name in ("adapted_euler", "adapted_midpoint")}
-    | {name: Entry(AdaptedTolerance, "odecore.solvers.adaptation:build_tolerance") for name in ("adapted_fehlberg2", "adapted_dopri5")}
+    {
+        name: Entry(FixedStep, "odecore.solvers:build_fixed_step")
+        for name in ("euler", "midpoint", "heun", "heun3", "rk4", "rk4_38")
+    }
+    | {
+        name: Entry(Adaptive, "odecore.solvers:build_adaptive")
+        for name in ("bosh3", "fehlberg2", "dopri5")
+    }
+    | {
+        name: Entry(AdaptedStep, "odecore.solvers.adaptation:build_step")
+        for name in ("adapted_euler", "adapted_midpoint")
+    }
+    | {
+        name: Entry(AdaptedTolerance, "odecore.solvers.adaptation:build_tolerance")
+        for name in ("adapted_fehlberg2", "adapted_dopri5")
+    }
 )
 
 GRADIENTS = {

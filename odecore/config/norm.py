@@ -93,10 +93,14 @@ def _written_short(value: Any) -> Any:
 
 
 _Any = NoNorm | Batch | MiniBatch | Layer | Group | Instance | Weight | Spectral | TemporalBatch
-NormConfig = Annotated[Annotated[_Any, Field(discriminator="name")], BeforeValidator(_written_short)]
+NormConfig = Annotated[
+    Annotated[_Any, Field(discriminator="name")], BeforeValidator(_written_short)
+]
 
 
 def check_groups(norm: _Any, key: str, *channels: int) -> None:
     """Raises ValueError unless the groups of a group norm at `key` divide each of these numbers of channels."""
     if isinstance(norm, Group) and any(count % norm.groups for count in channels):
-        raise ValueError(f"{key}.groups = {norm.groups} does not divide {', '.join(map(str, channels))} channels; choose a common divisor")
+        raise ValueError(
+            f"{key}.groups = {norm.groups} does not divide {', '.join(map(str, channels))} channels; choose a common divisor"
+        )

@@ -21,5 +21,7 @@ class SecondOrderNode(BackboneSection):
     @model_validator(mode="after")
     def _network_has_a_width(self) -> Self:
         if self.start == "network" and self.width is None:
-            raise ValueError(f"model.start = network needs model.width, which model.backbone = {self.backbone} has not; use model.start = zeros")
+            raise ValueError(
+                f"model.start = network needs model.width, which model.backbone = {self.backbone} has not; use model.start = zeros"
+            )
         return self

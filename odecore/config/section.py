@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 class Section(BaseModel):
     """One section of a spec. Unknown keys, wrong types and non-finite numbers are errors; instances are immutable."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True
+    )
 
 
 def added_later(*, neutral: Any, default: Any = ..., **constraints: Any) -> Any:
@@ -17,7 +19,11 @@ def added_later(*, neutral: Any, default: Any = ..., **constraints: Any) -> Any:
     neutral: the value that means what the code did before; the field is left out of the identity while it has it, so older rows keep their ids.
     default: the value new specs get; the neutral one when not given.
     """
-    return Field(default=neutral if default is ... else default, json_schema_extra={"neutral": neutral}, **constraints)
+    return Field(
+        default=neutral if default is ... else default,
+        json_schema_extra={"neutral": neutral},
+        **constraints,
+    )
 
 
 def neutral_values(section: type[BaseModel]) -> dict[str, Any]:

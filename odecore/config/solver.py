@@ -19,7 +19,9 @@ class FixedStep(Section):
     @model_validator(mode="after")
     def _exists_there(self) -> Self:
         if self.name == "rk4" and self.backend == "torchdiffeq":
-            raise ValueError("torchdiffeq has no classical rk4 (its rk4 is our rk4_38); use solver.backend = odecore or solver.name = rk4_38")
+            raise ValueError(
+                "torchdiffeq has no classical rk4 (its rk4 is our rk4_38); use solver.backend = odecore or solver.name = rk4_38"
+            )
         return self
 
 
@@ -44,7 +46,9 @@ class AdaptedStep(Section):
     @model_validator(mode="after")
     def _is_better(self) -> Self:
         if self.name == "adapted_midpoint" and self.test == "midpoint":
-            raise ValueError("solver.name = adapted_midpoint needs a better test solver than itself: solver.test = rk4_38")
+            raise ValueError(
+                "solver.name = adapted_midpoint needs a better test solver than itself: solver.test = rk4_38"
+            )
         return self
 
 
@@ -58,4 +62,6 @@ class AdaptedTolerance(Section):
 
 # What a trained net can be tested with, and what it can be trained with.
 TestSolverConfig = Annotated[FixedStep | Adaptive, Field(discriminator="name")]
-SolverConfig = Annotated[FixedStep | Adaptive | AdaptedStep | AdaptedTolerance, Field(discriminator="name")]
+SolverConfig = Annotated[
+    FixedStep | Adaptive | AdaptedStep | AdaptedTolerance, Field(discriminator="name")
+]

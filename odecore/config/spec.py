@@ -58,14 +58,22 @@ class TrialSpec(Section):
         if isinstance(self.model, Idle):
             return self
         if self.ode_blocks and self.solver is None:
-            raise ValueError(f"model {self.model.name} solves an ODE: give solver.name and solver.steps or solver.tolerance")
+            raise ValueError(
+                f"model {self.model.name} solves an ODE: give solver.name and solver.steps or solver.tolerance"
+            )
         if not self.ode_blocks:
             if self.solver is not None:
-                raise ValueError(f"this {self.model.name} has no ODE block, so it takes no solver; set solver = null")
+                raise ValueError(
+                    f"this {self.model.name} has no ODE block, so it takes no solver; set solver = null"
+                )
             if not isinstance(self.gradient, Backprop):
-                raise ValueError(f"this {self.model.name} has no ODE block, so gradient.name = {self.gradient.name} has no meaning; use backprop")
+                raise ValueError(
+                    f"this {self.model.name} has no ODE block, so gradient.name = {self.gradient.name} has no meaning; use backprop"
+                )
             if self.fidelity.anode_side_effects:
-                raise ValueError(f"this {self.model.name} has no ODE block, so fidelity.anode_side_effects has no meaning; leave it false")
+                raise ValueError(
+                    f"this {self.model.name} has no ODE block, so fidelity.anode_side_effects has no meaning; leave it false"
+                )
         return self
 
     @model_validator(mode="after")
@@ -74,16 +82,35 @@ class TrialSpec(Section):
         solver, gradient = self.solver, self.gradient
         if isinstance(solver, AdaptedStep | AdaptedTolerance):
             if not isinstance(gradient, Backprop):
-                raise ValueError(f"solver.name = {solver.name} changes its steps in training and needs gradient.name = backprop")
+                raise ValueError(
+                    f"solver.name = {solver.name} changes its steps in training and needs gradient.name = backprop"
+                )
         elif isinstance(gradient, Adjoint) and solver is not None:
             if solver.name == "rk4":
-                raise ValueError("gradient adjoint runs torchdiffeq, which has no classical rk4; use rk4_38 or another solver")
+                raise ValueError(
+                    "gradient adjoint runs torchdiffeq, which has no classical rk4; use rk4_38 or another solver"
+                )
             if isinstance(solver, FixedStep) and gradient.tolerance is not None:
-                raise ValueError("gradient.tolerance is for adaptive solvers; a fixed-step adjoint takes the forward solve's steps")
-        elif isinstance(gradient, Checkpoint) and self.fidelity.anode_side_effects and not isinstance(solver, FixedStep):
-            raise ValueError("fidelity.anode_side_effects with gradient checkpoint needs fixed steps: recomputation would take other ones")
-        elif isinstance(gradient, Checkpoint) and gradient.every == "step" and solver is not None and solver.backend == "torchdiffeq":
-            raise ValueError("gradient.every = step needs our own loop; use solver.backend = odecore or gradient.every = block")
+                raise ValueError(
+                    "gradient.tolerance is for adaptive solvers; a fixed-step adjoint takes the forward solve's steps"
+                )
+        elif (
+            isinstance(gradient, Checkpoint)
+            and self.fidelity.anode_side_effects
+            and not isinstance(solver, FixedStep)
+        ):
+            raise ValueError(
+                "fidelity.anode_side_effects with gradient checkpoint needs fixed steps: recomputation would take other ones"
+            )
+        elif (
+            isinstance(gradient, Checkpoint)
+            and gradient.every == "step"
+            and solver is not None
+            and solver.backend == "torchdiffeq"
+        ):
+            raise ValueError(
+                "gradient.every = step needs our own loop; use solver.backend = odecore or gradient.every = block"
+            )
         return self
 
     @model_validator(mode="after")
@@ -92,20 +119,36 @@ class TrialSpec(Section):
         needed = {Fan: WindermereFan, Line: Crossing}.get(type(self.data))
         toy = isinstance(self.model, WindermereFan | Crossing)
         if needed is not None and not isinstance(self.model, needed | FlatNode | Idle):
-            raise ValueError(f"data {self.data.name} goes with model {needed.model_fields['name'].default} or flat_node, not {self.model.name}")
+            raise ValueError(
+                f"data {self.data.name} goes with model {needed.model_fields['name'].default} or flat_node, not {self.model.name}"
+            )
         if toy and needed is not type(self.model):
-            raise ValueError(f"model {self.model.name} goes with the data {'fan' if isinstance(self.model, WindermereFan) else 'line'} only")
+            raise ValueError(
+                f"model {self.model.name} goes with the data {'fan' if isinstance(self.model, WindermereFan) else 'line'} only"
+            )
         if toy and self.train.iterations != 0:
-            raise ValueError(f"model {self.model.name} has no parameters to train: set train.iterations = 0")
-        if not isinstance(self.model, FlatNode | Idle) and not toy and not isinstance(self.data, Images):
-            raise ValueError(f"model {self.model.name} takes images, not {self.data.name}; use model flat_node")
+            raise ValueError(
+                f"model {self.model.name} has no parameters to train: set train.iterations = 0"
+            )
+        if (
+            not isinstance(self.model, FlatNode | Idle)
+            and not toy
+            and not isinstance(self.data, Images)
+        ):
+            raise ValueError(
+                f"model {self.model.name} takes images, not {self.data.name}; use model flat_node"
+            )
         return self
 
     @model_validator(mode="after")
     def _state_holds_the_image(self) -> Self:
         model, channels = self.model, self.data.shape[0]
         if isinstance(model, SecondOrderNode) and model.channels < channels:
-            raise ValueError(f"model.channels = {model.channels} cannot hold the {channels} channels of {self.data.name}")
+            raise ValueError(
+                f"model.channels = {model.channels} cannot hold the {channels} channels of {self.data.name}"
+            )
         if isinstance(model, InputLayerNode) and model.stem == "zeros" and model.width < channels:
-            raise ValueError(f"model.width = {model.width} cannot hold the {channels} channels of {self.data.name}")
+            raise ValueError(
+                f"model.width = {model.width} cannot hold the {channels} channels of {self.data.name}"
+            )
         return self

@@ -31,11 +31,17 @@ class StackedOdenet(Section):
     @model_validator(mode="after")
     def _slots_exist(self) -> Self:
         if self.kind == "residual" and self.ode_norm.name != "none":
-            raise ValueError("model.kind = residual has no ODE block for model.ode_norm; set model.ode_norm = none")
+            raise ValueError(
+                "model.kind = residual has no ODE block for model.ode_norm; set model.ode_norm = none"
+            )
         if self.kind == "ode" and self.layers == 4 and self.residual_norm.name != "none":
-            raise ValueError("model.layers = 4 with ODE blocks has no residual block for model.residual_norm; set model.residual_norm = none")
+            raise ValueError(
+                "model.layers = 4 with ODE blocks has no residual block for model.residual_norm; set model.residual_norm = none"
+            )
         for slot in ("stem_norm", "residual_norm", "ode_norm"):
             check_groups(getattr(self, slot), f"model.{slot}", self.width)
         if "ta_bn" in (self.stem_norm.name, self.residual_norm.name):
-            raise ValueError("ta_bn normalizes at points in time, so only model.ode_norm can be ta_bn; stem and residual blocks have no time")
+            raise ValueError(
+                "ta_bn normalizes at points in time, so only model.ode_norm can be ta_bn; stem and residual blocks have no time"
+            )
         return self

@@ -2,7 +2,14 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from odecore.config.section import Section, added_later
 
@@ -55,7 +62,9 @@ class StepSchedule(Section):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if not self.drops or list(self.drops) != sorted(set(self.drops)):
-            raise ValueError(f"train.schedule.drops = {list(self.drops)}: give at least one epoch, in rising order, each once")
+            raise ValueError(
+                f"train.schedule.drops = {list(self.drops)}: give at least one epoch, in rising order, each once"
+            )
         return self
 
 
@@ -78,7 +87,9 @@ class GeometricSchedule(Section):
     unit: Literal["epochs", "iterations"] = "epochs"
 
 
-ScheduleConfig = Annotated[StepSchedule | LinearSchedule | GeometricSchedule, Field(discriminator="name")]
+ScheduleConfig = Annotated[
+    StepSchedule | LinearSchedule | GeometricSchedule, Field(discriminator="name")
+]
 
 
 class AlsoTest(Section):
@@ -121,7 +132,9 @@ class Train(Section):
     @model_validator(mode="after")
     def _schedule_has_epochs(self) -> Self:
         if isinstance(self.schedule, LinearSchedule) and self.epochs is None:
-            raise ValueError("train.schedule = linear needs train.epochs, at whose end the rate is zero")
+            raise ValueError(
+                "train.schedule = linear needs train.epochs, at whose end the rate is zero"
+            )
         labels = [one.label for one in self.also_test]
         if len(set(labels)) < len(labels):
             raise ValueError(f"train.also_test: each label once, not {', '.join(labels)}")

@@ -12,16 +12,28 @@ def resize(x_BCHW: Tensor, size: int) -> Tensor:
     return functional.interpolate(x_BCHW, size=(size, size), mode="bilinear", antialias=True)
 
 
-def random_crop(x_BCHW: Tensor, size: int, generator: Generator, *, padding: int = 0, flip: bool = False) -> Tensor:
+def random_crop(
+    x_BCHW: Tensor, size: int, generator: Generator, *, padding: int = 0, flip: bool = False
+) -> Tensor:
     """Torchvision's `RandomCrop(size, padding)` and, with `flip`, `RandomHorizontalFlip()`, drawn for every image on its own.
 
     Around the square images lies a border of zeros, `padding` wide; every place of the window is equally likely, and a flip has probability 1/2.
     """
     places = x_BCHW.shape[-1] + 2 * padding - size + 1
     corner = torch.randint(places, (2, len(x_BCHW)), generator=generator)
-    mirrored = torch.randint(2, (1, len(x_BCHW)), generator=generator) if flip else torch.zeros_like(corner[:1])
+    mirrored = (
+        torch.randint(2, (1, len(x_BCHW)), generator=generator)
+        if flip
+        else torch.zeros_like(corner[:1])
+    )
     top, left, mirror = torch.cat([corner, mirrored]).to(x_BCHW.device, non_blocking=True)
-    return crop(functional.pad(x_BCHW, (padding,) * 4) if padding else x_BCHW, top, left, mirror.bool(), size)
+    return crop(
+        functional.pad(x_BCHW, (padding,) * 4) if padding else x_BCHW,
+        top,
+        left,
+        mirror.bool(),
+        size,
+    )
 
 
 def crop(x_BCHW: Tensor, top_B: Tensor, left_B: Tensor, mirrored_B: Tensor, size: int) -> Tensor:
@@ -30,5 +42,9 @@ def crop(x_BCHW: Tensor, top_B: Tensor, left_B: Tensor, mirrored_B: Tensor, size
     along = torch.arange(size, device=x_BCHW.device)
     rows_BH = top_B[:, None] + along
     columns_BW = left_B[:, None] + torch.where(mirrored_B[:, None], along.flip(0), along)
-    places = (rows_BH[:, :, None] * width + columns_BW[:, None, :]).view(batch, 1, -1).expand(-1, channels, -1)
+    places = (
+        (rows_BH[:, :, None] * width + columns_BW[:, None, :])
+        .view(batch, 1, -1)
+        .expand(-1, channels, -1)
+    )
     return x_BCHW.flatten(2).gather(2, places).view(batch, channels, size, size)

@@ -44,11 +44,15 @@ def key(root: Path, files: tuple[str, ...]) -> str:
             seen.append([name, found.st_size, found.st_mtime_ns])
         for folder, folders, inside in os.walk(root / name) if stat.S_ISDIR(found.st_mode) else ():
             folders.sort()
-            seen.append([os.path.relpath(folder, root), len(inside), Path(folder).stat().st_mtime_ns])
+            seen.append(
+                [os.path.relpath(folder, root), len(inside), Path(folder).stat().st_mtime_ns]
+            )
     return hashlib.blake2b(json.dumps(seen).encode(), digest_size=8).hexdigest()
 
 
-def load(name: str, read: Callable[[], Stored], check: Callable[[dict[str, np.ndarray]], None]) -> Stored:
+def load(
+    name: str, read: Callable[[], Stored], check: Callable[[dict[str, np.ndarray]], None]
+) -> Stored:
     """The entry `name`, made by `read` when it is absent or damaged; one process makes it while others wait. Without a usable folder just `read`.
 
     check: raises ValueError for arrays that cannot be right. What comes from the folder is mapped; writing to it never reaches the files.
@@ -68,10 +72,14 @@ def load(name: str, read: Callable[[], Stored], check: Callable[[dict[str, np.nd
                 why = error.strerror or error
             if (found := _open(folder / name, check)) is not None:
                 return found
-            _warn(f"cannot keep decoded images in {folder} ({why}); every process reads them again. Name another folder with ODESWEEP_CACHE")
+            _warn(
+                f"cannot keep decoded images in {folder} ({why}); every process reads them again. Name another folder with ODESWEEP_CACHE"
+            )
             return made
     except _Unusable as error:
-        _warn(f"no cache of decoded images ({error}); every process reads them again. Name another folder with ODESWEEP_CACHE")
+        _warn(
+            f"no cache of decoded images ({error}); every process reads them again. Name another folder with ODESWEEP_CACHE"
+        )
         return read()
 
 
@@ -93,7 +101,9 @@ def _folder() -> Path:
     except OSError as error:
         raise _Unusable(error) from None
     # Below the temporary folder anybody could have made it first, with data of their choice.
-    if not named and (not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077):
+    if not named and (
+        not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077
+    ):
         raise _Unusable(f"{path} is not a folder of yours alone")
     return path
 
@@ -102,7 +112,10 @@ def _open(entry: Path, check: Callable[[dict[str, np.ndarray]], None]) -> Stored
     """None when it is absent or not as it should be."""
     try:
         # Mapped copy-on-write: the pages are shared as those of a read-only mapping, and torch takes it.
-        arrays = {part: np.load(entry / f"{part}.npy", mmap_mode="c", allow_pickle=False) for part in PARTS}
+        arrays = {
+            part: np.load(entry / f"{part}.npy", mmap_mode="c", allow_pickle=False)
+            for part in PARTS
+        }
         facts = json.loads((entry / "facts.json").read_text())
         check(arrays)
     except (OSError, ValueError, EOFError):

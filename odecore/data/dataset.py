@@ -39,7 +39,11 @@ class Dataset:
 
     def to(self, device: torch.device | str) -> "Dataset":
         """The same data on a device."""
-        tensors = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        tensors = {
+            name: value.to(device)
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor)
+        }
         return dataclasses.replace(self, **tensors)
 
     def inputs(self, x_batch: Tensor) -> Tensor:
@@ -50,20 +54,32 @@ class Dataset:
         if x_batch.dtype != torch.uint8:
             return x_batch
         x = x_batch.float().div_(255)
-        return self._standardized(augment.resize(x, WINDOW) if self.augmentation == "resize32_crop28" else x)
+        return self._standardized(
+            augment.resize(x, WINDOW) if self.augmentation == "resize32_crop28" else x
+        )
 
     def training_inputs(self, x_batch: Tensor, generator: Generator) -> Tensor:
         """What a model takes when it is trained: as `inputs`, with the augmentation drawn from `generator`, a CPU generator of this batch alone."""
         if x_batch.dtype != torch.uint8 or self.augmentation == "none":
             return self.inputs(x_batch)
         if self.augmentation == "resize32_crop28":
-            return self._standardized(augment.random_crop(augment.resize(x_batch.float().div_(255), ENLARGED), WINDOW, generator))
+            return self._standardized(
+                augment.random_crop(
+                    augment.resize(x_batch.float().div_(255), ENLARGED), WINDOW, generator
+                )
+            )
         # Of bytes, as they are a quarter of the floats to move; the border is black, so it comes before standardizing.
-        x = augment.random_crop(x_batch, x_batch.shape[-1], generator, padding=PADDING[self.augmentation], flip=True)
+        x = augment.random_crop(
+            x_batch, x_batch.shape[-1], generator, padding=PADDING[self.augmentation], flip=True
+        )
         return self._standardized(x.float().div_(255))
 
     def _standardized(self, x: Tensor) -> Tensor:
-        return x if self.mean is None or self.deviation is None else x.sub_(self.mean).div_(self.deviation)
+        return (
+            x
+            if self.mean is None or self.deviation is None
+            else x.sub_(self.mean).div_(self.deviation)
+        )
 
 
 def make(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]) -> Dataset:

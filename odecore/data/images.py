@@ -33,23 +33,38 @@ WIDESPREAD_DEVIATION = [0.2023, 0.1994, 0.2010]
 def load(config: Images, root: Path | None) -> dataset.Dataset:
     """Both splits as uint8 (N, C, H, W), subsets in the order of the files. Raises DataMissing."""
     if config.source == "generated":
-        train, test = (generate(config, split, limit or GENERATED[split]) for split, limit in limits(config).items())
+        train, test = (
+            generate(config, split, limit or GENERATED[split])
+            for split, limit in limits(config).items()
+        )
         loaded, facts = dataset.make(train, test), {}
     else:
         stored = whole(config.name, root)
-        train_x, train_y, test_x, test_y = (torch.from_numpy(stored.arrays[part]) for part in cache.PARTS)
+        train_x, train_y, test_x, test_y = (
+            torch.from_numpy(stored.arrays[part]) for part in cache.PARTS
+        )
         facts = stored.facts
         if config.train_limit or config.test_limit:
-            loaded = dataset.make(_subset(config, "train", train_x, train_y), _subset(config, "test", test_x, test_y))
+            loaded = dataset.make(
+                _subset(config, "train", train_x, train_y), _subset(config, "test", test_x, test_y)
+            )
         else:
             loaded = dataset.Dataset(train_x, train_y, test_x, test_y, sha256=facts["sha256"])
     loaded = dataclasses.replace(loaded, augmentation=config.augment)
     if config.standardize == "none":
         return loaded
-    mean, deviation = CHANNELS.get(config.name) or facts.get("channels") or channel_statistics(loaded.train_x.numpy())
+    mean, deviation = (
+        CHANNELS.get(config.name)
+        or facts.get("channels")
+        or channel_statistics(loaded.train_x.numpy())
+    )
     if config.standardize == "widespread":
         deviation = WIDESPREAD_DEVIATION
-    return dataclasses.replace(loaded, mean=torch.tensor(mean)[:, None, None], deviation=torch.tensor(deviation)[:, None, None])
+    return dataclasses.replace(
+        loaded,
+        mean=torch.tensor(mean)[:, None, None],
+        deviation=torch.tensor(deviation)[:, None, None],
+    )
 
 
 def limits(config: Images) -> dict[Split, int | None]:
@@ -64,7 +79,9 @@ def whole(name: ImageName, root: Path | None) -> cache.Stored:
 
     def from_cache() -> cache.Stored:
         key = cache.key(root, IMAGE_SETS[name].files)
-        return cache.load(f"{name}-{key}", lambda: _read(name, root), lambda arrays: check(name, arrays))
+        return cache.load(
+            f"{name}-{key}", lambda: _read(name, root), lambda arrays: check(name, arrays)
+        )
 
     return _or_missing(name, root, from_cache)
 
@@ -74,7 +91,9 @@ def verify(name: ImageName, root: Path) -> int:
     from odecore.data import readers
 
     if file := readers.damaged_file(name, root):
-        raise DataMissing(f"data set {name}: {root / file} differs from the original (md5); delete it, then {how_to_get(name)}")
+        raise DataMissing(
+            f"data set {name}: {root / file} differs from the original (md5); delete it, then {how_to_get(name)}"
+        )
     return len(readers.READERS[name].md5())
 
 
@@ -88,7 +107,9 @@ def _read(name: ImageName, root: Path) -> cache.Stored:
         x, y = readers.READERS[name].read(root, split)
         arrays |= {f"{split}_x": np.ascontiguousarray(x), f"{split}_y": np.ascontiguousarray(y)}
     check(name, arrays)
-    facts: dict[str, Any] = {"sha256": dataset.sha256([torch.from_numpy(arrays[part]) for part in cache.PARTS])}
+    facts: dict[str, Any] = {
+        "sha256": dataset.sha256([torch.from_numpy(arrays[part]) for part in cache.PARTS])
+    }
     if name not in CHANNELS:
         facts["channels"] = channel_statistics(arrays["train_x"])
     return cache.Stored(arrays, facts)
@@ -97,10 +118,20 @@ def _read(name: ImageName, root: Path) -> cache.Stored:
 def _or_missing(name: ImageName, root: Path, read: Callable[[], T]) -> T:
     try:
         return read()
-    except (RuntimeError, OSError, ValueError, TypeError, AssertionError, EOFError, LookupError) as error:
+    except (
+        RuntimeError,
+        OSError,
+        ValueError,
+        TypeError,
+        AssertionError,
+        EOFError,
+        LookupError,
+    ) as error:
         # Every way in which torchvision and PIL say that files are absent, cut short or of another checksum.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataMissing(f"data set {name}: what is in {root} cannot be read ({reason}); {how_to_get(name)}") from None
+        raise DataMissing(
+            f"data set {name}: what is in {root} cannot be read ({reason}); {how_to_get(name)}"
+        ) from None
 
 
 def check(name: str, arrays: dict[str, np.ndarray]) -> None:
@@ -109,11 +140,17 @@ def check(name: str, arrays: dict[str, np.ndarray]) -> None:
     for split, size in (("train", known.train_size), ("test", known.test_size)):
         x, y = arrays[f"{split}_x"], arrays[f"{split}_y"]
         if x.dtype != np.uint8 or x.shape[1:] != known.shape or y.dtype != np.int64 or y.ndim != 1:
-            raise ValueError(f"its {split} split is {x.dtype} {x.shape} and {y.dtype} {y.shape}, not uint8 (N, {str(known.shape)[1:]} and int64 (N,)")
+            raise ValueError(
+                f"its {split} split is {x.dtype} {x.shape} and {y.dtype} {y.shape}, not uint8 (N, {str(known.shape)[1:]} and int64 (N,)"
+            )
         if len(x) != size or len(y) != size:
-            raise ValueError(f"its {split} split has {len(x):,} images and {len(y):,} labels, not {size:,}")
+            raise ValueError(
+                f"its {split} split has {len(x):,} images and {len(y):,} labels, not {size:,}"
+            )
         if y.min() < 0 or y.max() >= known.classes:
-            raise ValueError(f"its {split} split has labels from {y.min()} to {y.max()}, not from 0 to {known.classes - 1}")
+            raise ValueError(
+                f"its {split} split has labels from {y.min()} to {y.max()}, not from 0 to {known.classes - 1}"
+            )
 
 
 def channel_statistics(x: np.ndarray) -> tuple[list[float], list[float]]:
@@ -144,7 +181,9 @@ def stratified(labels: Tensor, size: int, classes: int, what: str = "limit") -> 
         members = (labels == label).nonzero().squeeze(1)
         wanted = size // classes + (label in extra)
         if wanted > len(members):
-            raise DataMissing(f"{what} = {size} needs {wanted} images of class {label}, there are {len(members)}; lower it, or null for all")
+            raise DataMissing(
+                f"{what} = {size} needs {wanted} images of class {label}, there are {len(members)}; lower it, or null for all"
+            )
         chosen.append(members[torch.randperm(len(members), generator=generator)[:wanted]])
     return torch.cat(chosen).sort().values
 
@@ -153,7 +192,13 @@ def generate(config: Images, split: Split, size: int) -> tuple[Tensor, Tensor]:
     """Made-up images: a coarse random pattern per class, the same in both splits, plus noise. Balanced, shuffled, always the same ones."""
     # Of the shape that the set's files have; how a model sees them is a matter of its transforms.
     channels, height, width = IMAGE_SETS[config.name].shape
-    coarse = torch.randn(config.classes, channels, 4, 4, generator=streams.generator(0, "generated", config.name, "patterns"))
+    coarse = torch.randn(
+        config.classes,
+        channels,
+        4,
+        4,
+        generator=streams.generator(0, "generated", config.name, "patterns"),
+    )
     patterns = torch.nn.functional.interpolate(coarse, size=(height, width), mode="bilinear")
     generator = streams.generator(0, "generated", config.name, split)
     labels = torch.arange(size).remainder(config.classes)[torch.randperm(size, generator=generator)]

@@ -32,14 +32,24 @@ class Reader(NamedTuple):
 
 def damaged_file(name: str, root: Path) -> str | None:
     """The first file of a set whose md5 is not the original's."""
-    return next((file for file, md5 in READERS[name].md5().items() if not utils.check_integrity(root / file, md5)), None)
+    return next(
+        (
+            file
+            for file, md5 in READERS[name].md5().items()
+            if not utils.check_integrity(root / file, md5)
+        ),
+        None,
+    )
 
 
 def _idx(folder: str) -> Callable[[Path, Split], Arrays]:
     def read(root: Path, split: Split) -> Arrays:
         # The files themselves: torchvision's class would prefer a file of tensors that old versions of it wrote, which has no checksum.
         start = f"{root}/{folder}/raw/{'train' if split == 'train' else 't10k'}"
-        images, labels = mnist.read_image_file(f"{start}-images-idx3-ubyte"), mnist.read_label_file(f"{start}-labels-idx1-ubyte")
+        images, labels = (
+            mnist.read_image_file(f"{start}-images-idx3-ubyte"),
+            mnist.read_label_file(f"{start}-labels-idx1-ubyte"),
+        )
         return images.unsqueeze(1).numpy(), labels.numpy()
 
     return read
@@ -49,7 +59,9 @@ def _qmnist(root: Path, split: Split) -> Arrays:
     """The labels are the first of eight numbers per image."""
     start = f"{root}/QMNIST/raw/qmnist-{split}"
     labels = mnist.read_sn3_pascalvincent_tensor(f"{start}-labels-idx2-int")
-    return mnist.read_image_file(f"{start}-images-idx3-ubyte").unsqueeze(1).numpy(), labels[:, 0].long().numpy()
+    return mnist.read_image_file(f"{start}-images-idx3-ubyte").unsqueeze(1).numpy(), labels[
+        :, 0
+    ].long().numpy()
 
 
 def _download_qmnist(root: Path) -> None:
@@ -63,7 +75,10 @@ def _svhn(root: Path, split: Split) -> Arrays:
 
 
 def _svhn_md5() -> dict[str, str]:
-    return {datasets.SVHN.split_list[split][1]: datasets.SVHN.split_list[split][2] for split in ("train", "test")}
+    return {
+        datasets.SVHN.split_list[split][1]: datasets.SVHN.split_list[split][2]
+        for split in ("train", "test")
+    }
 
 
 def _download_svhn(root: Path) -> None:
@@ -79,7 +94,11 @@ def _cifar(dataset: type[datasets.CIFAR10]) -> Reader:
         return loaded.data.transpose(0, 3, 1, 2), np.asarray(loaded.targets)
 
     def md5() -> dict[str, str]:
-        listed = [*dataset.train_list, *dataset.test_list, (dataset.meta["filename"], dataset.meta["md5"])]
+        listed = [
+            *dataset.train_list,
+            *dataset.test_list,
+            (dataset.meta["filename"], dataset.meta["md5"]),
+        ]
         return {f"{dataset.base_folder}/{file}": known for file, known in listed}
 
     return Reader(read, md5, dataset.url, lambda root: dataset(root, download=True))
@@ -100,10 +119,19 @@ def _tiny_imagenet(root: Path, split: Split) -> Arrays:
     folder = root / "tiny-imagenet-200"
     labels = {wnid: label for label, wnid in enumerate((folder / "wnids.txt").read_text().split())}
     if split == "train":
-        samples = [(str(path), label) for wnid, label in labels.items() for path in sorted((folder / "train" / wnid / "images").glob("*.JPEG"))]
+        samples = [
+            (str(path), label)
+            for wnid, label in labels.items()
+            for path in sorted((folder / "train" / wnid / "images").glob("*.JPEG"))
+        ]
     else:
-        lines = [line.split("\t") for line in (folder / "val" / "val_annotations.txt").read_text().splitlines()]
-        samples = [(str(folder / "val" / "images" / file), labels[wnid]) for file, wnid, *_ in lines]
+        lines = [
+            line.split("\t")
+            for line in (folder / "val" / "val_annotations.txt").read_text().splitlines()
+        ]
+        samples = [
+            (str(folder / "val" / "images" / file), labels[wnid]) for file, wnid, *_ in lines
+        ]
     return _decode(samples, "tiny-imagenet")
 
 
@@ -147,15 +175,27 @@ FASHION_MNIST_MD5 = {
 }
 
 READERS: dict[str, Reader] = {
-    "mnist": Reader(_idx("MNIST"), lambda: MNIST_MD5, datasets.MNIST.mirrors[0], lambda root: datasets.MNIST(root, download=True)),
-    "qmnist": Reader(_qmnist, url=datasets.QMNIST.resources["train"][0][0], download=_download_qmnist),
+    "mnist": Reader(
+        _idx("MNIST"),
+        lambda: MNIST_MD5,
+        datasets.MNIST.mirrors[0],
+        lambda root: datasets.MNIST(root, download=True),
+    ),
+    "qmnist": Reader(
+        _qmnist, url=datasets.QMNIST.resources["train"][0][0], download=_download_qmnist
+    ),
     "fashion_mnist": Reader(
-        _idx("FashionMNIST"), lambda: FASHION_MNIST_MD5, datasets.FashionMNIST.mirrors[0], lambda root: datasets.FashionMNIST(root, download=True)
+        _idx("FashionMNIST"),
+        lambda: FASHION_MNIST_MD5,
+        datasets.FashionMNIST.mirrors[0],
+        lambda root: datasets.FashionMNIST(root, download=True),
     ),
     "svhn": Reader(_svhn, _svhn_md5, datasets.SVHN.split_list["train"][0], _download_svhn),
     "cifar10": _cifar(datasets.CIFAR10),
     "cifar100": _cifar(datasets.CIFAR100),
     "cifar100-subset": Reader(_image_folders("cifar100-subset")),
-    "tiny-imagenet": Reader(_tiny_imagenet, url=TINY_IMAGENET_URL, download=_download_tiny_imagenet),
+    "tiny-imagenet": Reader(
+        _tiny_imagenet, url=TINY_IMAGENET_URL, download=_download_tiny_imagenet
+    ),
     "tiny-imagenet-20": Reader(_image_folders("tiny-imagenet-20")),
 }

@@ -29,8 +29,15 @@ def draw(size: int, dimension: int, generator: Generator) -> tuple[Tensor, Tenso
     """
     quarter = size // 4
     counts = (quarter, size - 2 * quarter, quarter)
-    points = torch.cat([_shell(n, dimension, low, high, generator) for n, (low, high, _) in zip(counts, SHELLS, strict=True)])
-    labels = torch.cat([torch.full((n,), label) for n, (_, _, label) in zip(counts, SHELLS, strict=True)])
+    points = torch.cat(
+        [
+            _shell(n, dimension, low, high, generator)
+            for n, (low, high, _) in zip(counts, SHELLS, strict=True)
+        ]
+    )
+    labels = torch.cat(
+        [torch.full((n,), label) for n, (_, _, label) in zip(counts, SHELLS, strict=True)]
+    )
     order = torch.randperm(size, generator=generator)
     return points[order].float(), labels[order]
 

@@ -10,7 +10,10 @@ from odecore.data import dataset
 
 def load_fan(_config: Fan, _root: Path | None) -> dataset.Dataset:
     """The corners of the unit square, those across from each other of one class, the same four in both splits (Ott 2021, Figure 3)."""
-    corners = torch.tensor([[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]]), torch.tensor([0, 0, 1, 1])
+    corners = (
+        torch.tensor([[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]]),
+        torch.tensor([0, 0, 1, 1]),
+    )
     return dataset.make(corners, corners)
 
 

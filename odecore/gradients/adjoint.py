@@ -29,9 +29,13 @@ class AdjointGradient:
         Raises ValueError for a method that torchdiffeq does not have, and for a tolerance that a fixed-step method would ignore.
         """
         if isinstance(solver.config, AdaptedStep | AdaptedTolerance):
-            raise ValueError(f"the adjoint cannot follow {solver.config.name}, which changes its steps in training; use gradient.name = backprop")
+            raise ValueError(
+                f"the adjoint cannot follow {solver.config.name}, which changes its steps in training; use gradient.name = backprop"
+            )
         if self.config.tolerance is not None and isinstance(solver.config, FixedStep):
-            raise ValueError(f"gradient.tolerance has no meaning for the fixed-step solver {solver.config.name!r}; leave it null")
+            raise ValueError(
+                f"gradient.tolerance has no meaning for the fixed-step solver {solver.config.name!r}; leave it null"
+            )
         f, forward = field.bind(), True
 
         def evaluate(t: float, x: Tensor) -> Tensor:
@@ -40,7 +44,9 @@ class AdjointGradient:
             with side_effects.handled_by(side_effects.withhold):
                 return f(t, x)
 
-        solution = solve_with_adjoint(solver.config, evaluate, x0, field.parameters(), self.config.tolerance, t1)
+        solution = solve_with_adjoint(
+            solver.config, evaluate, x0, field.parameters(), self.config.tolerance, t1
+        )
         forward = False
         return solution
 

@@ -28,7 +28,9 @@ def recompute(segment: Callable[..., Any], *tensors: Tensor) -> Any:
 
     # Fields draw no random numbers, and saving the generators' states costs a copy from the device each time.
     # Stopping early, with the last tensor that is needed, would leave out a change of norms where recomputation is meant to make it.
-    return checkpoint(run, *tensors, use_reentrant=False, preserve_rng_state=False, early_stop=False)
+    return checkpoint(
+        run, *tensors, use_reentrant=False, preserve_rng_state=False, early_stop=False
+    )
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,9 @@ class CheckpointGradient:
 def _step_by_step(solver: Solver) -> Solver:
     if isinstance(solver, FixedStepRungeKutta | AdaptiveRungeKutta):
         return dataclasses.replace(solver, run_step=recompute)
-    raise ValueError(f"gradient.every = 'step' needs a solver with backend 'odecore', not {type(solver).__name__}; or use every = 'block'")
+    raise ValueError(
+        f"gradient.every = 'step' needs a solver with backend 'odecore', not {type(solver).__name__}; or use every = 'block'"
+    )
 
 
 build = CheckpointGradient

@@ -16,7 +16,11 @@ def build_model(spec: TrialSpec) -> nn.Module:
     """The model of a trial, on the CPU, with its initial values."""
     build = lookup.MODELS[spec.model.name].load()
     # A model without ODE block gets neither.
-    solver, gradient = (solvers.build(spec.solver), gradients.build(spec.gradient)) if spec.solver is not None else (None, None)
+    solver, gradient = (
+        (solvers.build(spec.solver), gradients.build(spec.gradient))
+        if spec.solver is not None
+        else (None, None)
+    )
     model = build(spec.model, spec.data.shape, spec.data.classes, solver, gradient)
     initial_values.draw(model, spec.seed)
     return model

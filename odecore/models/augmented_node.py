@@ -25,7 +25,14 @@ class AugmentedNode(nn.Module):
     blocks = 1
     initial_values: Scheme = "torch"
 
-    def __init__(self, config: Config, shape: tuple[int, ...], classes: int, solver: Solver, gradient: Gradient) -> None:
+    def __init__(
+        self,
+        config: Config,
+        shape: tuple[int, ...],
+        classes: int,
+        solver: Solver,
+        gradient: Gradient,
+    ) -> None:
         super().__init__()
         image_channels, height, width = shape
         channels = image_channels + config.channels

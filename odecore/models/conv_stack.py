@@ -32,7 +32,16 @@ class ConvStack(FieldModule):
     Time of Euler steps forward and backward with concatenation over time of this form, one CPU thread: cnn6 1.3, conv3 1.2 to 1.3, cnn8 1.2.
     """
 
-    def __init__(self, table: tuple[Row, ...], inputs: int, outputs: int, size: Size, norm: NormConfig, *, time: bool = True) -> None:
+    def __init__(
+        self,
+        table: tuple[Row, ...],
+        inputs: int,
+        outputs: int,
+        size: Size,
+        norm: NormConfig,
+        *,
+        time: bool = True,
+    ) -> None:
         super().__init__()
         self.table = table
         self.time = time
@@ -49,7 +58,14 @@ class ConvStack(FieldModule):
                 # A transposed convolution makes 2 n - 1 of n pixels, and the encoder made n of 2 n - 1 or of 2 n.
                 size, before = larger.pop(), size
                 padding = (size[0] - 2 * before[0] + 1, size[1] - 2 * before[1] + 1)
-                layer: Conv = nn.ConvTranspose2d(into, inputs, row.kernel, stride=2, padding=row.kernel // 2, output_padding=padding)
+                layer: Conv = nn.ConvTranspose2d(
+                    into,
+                    inputs,
+                    row.kernel,
+                    stride=2,
+                    padding=row.kernel // 2,
+                    output_padding=padding,
+                )
             elif row.scale == "down":
                 layer = nn.Conv2d(into, inputs, row.kernel, stride=2, padding=row.kernel // 2)
                 larger.append(size)
@@ -63,7 +79,10 @@ class ConvStack(FieldModule):
     def bind(self) -> VectorField:
         """Each layer's response to the time channel is computed here."""
         normed = [layer for layer in self.layers if isinstance(layer, Normed)]
-        convolutions = [self._convolution(layer.layer, size) for layer, size in zip(normed, self.sizes, strict=True)]
+        convolutions = [
+            self._convolution(layer.layer, size)
+            for layer, size in zip(normed, self.sizes, strict=True)
+        ]
         rows = list(zip(self.table, convolutions, [layer.norm for layer in normed], strict=True))
 
         def f(t: float, x: Tensor) -> Tensor:
@@ -96,13 +115,17 @@ def _bind_time(layer: Conv, size: Size) -> Callable[[float, Tensor], Tensor]:
     transposed = isinstance(layer, nn.ConvTranspose2d)
     weight, bias = layer.weight, layer.bias
     assert bias is not None
-    of_time, of_x = weight.split([1, weight.shape[0 if transposed else 1] - 1], dim=0 if transposed else 1)
+    of_time, of_x = weight.split(
+        [1, weight.shape[0 if transposed else 1] - 1], dim=0 if transposed else 1
+    )
     of_x = of_x.contiguous()
     bias = bias[:, None, None]
 
     def convolve(x: Tensor, weight: Tensor) -> Tensor:
         if isinstance(layer, nn.ConvTranspose2d):
-            return F.conv_transpose2d(x, weight, None, layer.stride, layer.padding, layer.output_padding)  # type: ignore[arg-type]
+            return F.conv_transpose2d(
+                x, weight, None, layer.stride, layer.padding, layer.output_padding
+            )  # type: ignore[arg-type]
         return F.conv2d(x, weight, None, layer.stride, layer.padding)
 
     response = convolve(weight.new_ones(1, 1, *size), of_time)
@@ -113,7 +136,9 @@ def _bind_time(layer: Conv, size: Size) -> Callable[[float, Tensor], Tensor]:
     return evaluate
 
 
-def backbone(config: BackboneSection, inputs: int, outputs: int, size: Size, *, time: bool = True) -> ConvStack:
+def backbone(
+    config: BackboneSection, inputs: int, outputs: int, size: Size, *, time: bool = True
+) -> ConvStack:
     """The right-hand side that a section names. size: (H, W) of the state."""
     if config.backbone == "conv3":
         # The section's own check has made sure of the width.

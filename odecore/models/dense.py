@@ -29,7 +29,9 @@ class Dense(nn.Module):
         self.config = config
         self.depth_layers = config.layers + 2
         inputs = [features] + [config.width] * config.layers
-        self.hidden = nn.ModuleList(Normed(config.norm, nn.Linear(size, config.width, config.bias)) for size in inputs)
+        self.hidden = nn.ModuleList(
+            Normed(config.norm, nn.Linear(size, config.width, config.bias)) for size in inputs
+        )
         self.head = nn.Linear(config.width, classes, config.bias)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -52,6 +54,12 @@ class Dense(nn.Module):
         return equinorm.balance([layer.weight for layer in layers], biases, self.config.enorm)
 
 
-def build(config: Config, shape: tuple[int, ...], classes: int, _solver: Solver | None, _gradient: Gradient | None) -> Dense:
+def build(
+    config: Config,
+    shape: tuple[int, ...],
+    classes: int,
+    _solver: Solver | None,
+    _gradient: Gradient | None,
+) -> Dense:
     """shape: of one input, of any number of axes. It has no ODE block, so solver and gradient are not used."""
     return Dense(config, prod(shape), classes)

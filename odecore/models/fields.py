@@ -42,7 +42,9 @@ class ConvField1d(FieldModule):
         self.conv_mid = nn.Conv1d(width, width, 3, padding=1)
         self.conv_out = nn.Conv1d(width, 1, 1)
         # shifts[k, x, y] = 1 where output position y reads input position x through tap k: x = y + k - 1.
-        shifts = torch.stack([torch.diag(torch.ones(length - abs(offset)), offset) for offset in (1, 0, -1)])
+        shifts = torch.stack(
+            [torch.diag(torch.ones(length - abs(offset)), offset) for offset in (1, 0, -1)]
+        )
         self.register_buffer("shifts", shifts, persistent=False)
 
     def bind(self) -> VectorField:
@@ -58,7 +60,9 @@ class ConvField1d(FieldModule):
             _dense(self.conv_mid.weight, self.shifts),
             _dense(self.conv_out.weight, here),
         )
-        b_into, b_middle, b_out = (_repeat(conv.bias, self.length) for conv in (self.conv_in, self.conv_mid, self.conv_out))
+        b_into, b_middle, b_out = (
+            _repeat(conv.bias, self.length) for conv in (self.conv_in, self.conv_mid, self.conv_out)
+        )
 
         def f(_t: float, x: Tensor) -> Tensor:
             hidden = F.relu_(torch.addmm(b_into, x, into))
@@ -71,7 +75,11 @@ class ConvField1d(FieldModule):
         """The layers as they are."""
 
         def f(_t: float, x: Tensor) -> Tensor:
-            return self.conv_out(F.relu_(self.conv_mid(F.relu_(self.conv_in(x.unsqueeze(1)))))).squeeze(1).to(x.dtype)
+            return (
+                self.conv_out(F.relu_(self.conv_mid(F.relu_(self.conv_in(x.unsqueeze(1))))))
+                .squeeze(1)
+                .to(x.dtype)
+            )
 
         return f
 
@@ -81,7 +89,11 @@ def _dense(weight: Tensor, shifts: Tensor) -> Tensor:
     outputs, inputs, taps = weight.shape
     length = shifts.shape[-1]
     blocks = weight.reshape(outputs * inputs, taps) @ shifts.reshape(taps, length * length)
-    return blocks.view(outputs, inputs, length, length).permute(1, 2, 0, 3).reshape(inputs * length, outputs * length)
+    return (
+        blocks.view(outputs, inputs, length, length)
+        .permute(1, 2, 0, 3)
+        .reshape(inputs * length, outputs * length)
+    )
 
 
 def _repeat(bias: Tensor | None, length: int) -> Tensor:

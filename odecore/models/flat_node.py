@@ -33,7 +33,9 @@ class FlatNode(nn.Module):
         return self.head(self.block(x).flatten(1))
 
 
-def build(config: Config, shape: tuple[int, ...], classes: int, solver: Solver, gradient: Gradient) -> FlatNode:
+def build(
+    config: Config, shape: tuple[int, ...], classes: int, solver: Solver, gradient: Gradient
+) -> FlatNode:
     """shape: of one input, (d,) for points or (C, H, W) for images."""
     return FlatNode(ODEBlock(_field(config, shape), solver, gradient), prod(shape), classes)
 
@@ -41,4 +43,8 @@ def build(config: Config, shape: tuple[int, ...], classes: int, solver: Solver, 
 def _field(config: Config, shape: tuple[int, ...]) -> FieldModule:
     if config.kind == "linear":
         return LinearField(prod(shape), config.width)
-    return ConvField1d(shape[0], config.width) if len(shape) == 1 else ConvField2d(shape[0], config.width)
+    return (
+        ConvField1d(shape[0], config.width)
+        if len(shape) == 1
+        else ConvField2d(shape[0], config.width)
+    )

@@ -39,7 +39,9 @@ class TimeConvField(FieldModule):
 
         def f(t: float, z: Tensor) -> Tensor:
             hidden = self.conv1(with_time(t, functional.relu(self.norm1(z))))
-            return self.norm3(self.conv2(with_time(t, functional.relu(self.norm2(hidden))))).to(z.dtype)
+            return self.norm3(self.conv2(with_time(t, functional.relu(self.norm2(hidden))))).to(
+                z.dtype
+            )
 
         return f
 
@@ -56,7 +58,9 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same."""
-        return x + self.conv2(functional.relu(self.norm2(self.conv1(functional.relu(self.norm1(x))))))
+        return x + self.conv2(
+            functional.relu(self.norm2(self.conv1(functional.relu(self.norm1(x)))))
+        )
 
 
 class GroupnormOdenet(nn.Module):
@@ -64,7 +68,14 @@ class GroupnormOdenet(nn.Module):
 
     initial_values: Scheme = "torch"
 
-    def __init__(self, config: Config, channels: int, classes: int, solver: Solver | None, gradient: Gradient | None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        channels: int,
+        classes: int,
+        solver: Solver | None,
+        gradient: Gradient | None,
+    ) -> None:
         super().__init__()
         # Three convolutions before the blocks, two in each, and the linear layer.
         self.depth_layers = 3 + 2 * config.blocks + 1
@@ -96,6 +107,12 @@ class GroupnormOdenet(nn.Module):
         return self.head(torch.mean(features, (2, 3)))
 
 
-def build(config: Config, shape: tuple[int, ...], classes: int, solver: Solver | None, gradient: Gradient | None) -> GroupnormOdenet:
+def build(
+    config: Config,
+    shape: tuple[int, ...],
+    classes: int,
+    solver: Solver | None,
+    gradient: Gradient | None,
+) -> GroupnormOdenet:
     """shape: (C, H, W) of one image. solver, gradient: None for kind = residual."""
     return GroupnormOdenet(config, shape[0], classes, solver, gradient)

@@ -78,6 +78,8 @@ def _allocate() -> None:
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
-def build(config: Config, _shape: tuple[int, ...], classes: int, _solver: Solver, _gradient: Gradient) -> Idle:
+def build(
+    config: Config, _shape: tuple[int, ...], classes: int, _solver: Solver, _gradient: Gradient
+) -> Idle:
     """It has no ODE block, so solver and gradient are not used."""
     return Idle(config, classes)

@@ -54,15 +54,26 @@ class InputLayerNode(nn.Module):
     blocks = 1
     initial_values: Scheme = "torch"
 
-    def __init__(self, config: Config, shape: tuple[int, ...], classes: int, solver: Solver, gradient: Gradient) -> None:
+    def __init__(
+        self,
+        config: Config,
+        shape: tuple[int, ...],
+        classes: int,
+        solver: Solver,
+        gradient: Gradient,
+    ) -> None:
         super().__init__()
         learned = config.stem == "convolution"
         if not learned and config.width < shape[0]:
-            raise ValueError(f"model.width = {config.width} is less than the image's {shape[0]} channels, to which model.stem = zeros appends")
+            raise ValueError(
+                f"model.width = {config.width} is less than the image's {shape[0]} channels, to which model.stem = zeros appends"
+            )
         started = config.width // config.order if learned else shape[0]
         self.zeros = config.width - started
         self.depth_layers = 6 if learned else 5
-        self.stem = nn.Conv2d(shape[0], started, 3, padding=1, bias=False) if learned else nn.Identity()
+        self.stem = (
+            nn.Conv2d(shape[0], started, 3, padding=1, bias=False) if learned else nn.Identity()
+        )
         self.block = ODEBlock(InputLayerField(config.width, config.order), solver, gradient)
         self.readout = nn.Conv2d(config.width, READOUT_CHANNELS, 1)
         self.head = nn.Linear(READOUT_CHANNELS * READOUT_SIZE**2, classes)

@@ -16,7 +16,15 @@ from odecore.norms import side_effects
 from odecore.solvers import adaptation
 from odecore.solvers.base import SolveFailed, Solver, SolveStatus, VectorField
 
-__all__ = ["ODEBlock", "SolveFailed", "count_evaluations", "ode_blocks", "repeat_side_effects", "reset_evaluations", "use_solver"]
+__all__ = [
+    "ODEBlock",
+    "SolveFailed",
+    "count_evaluations",
+    "ode_blocks",
+    "repeat_side_effects",
+    "reset_evaluations",
+    "use_solver",
+]
 
 
 class ODEBlock(nn.Module):
@@ -47,11 +55,20 @@ class ODEBlock(nn.Module):
     def forward(self, x0: Tensor) -> Tensor:
         """x0 and the result: any shape that the field takes. Raises SolveFailed when the solve ends with any status but OK."""
         # Only plain back-propagation has no second pass that would make the changes by itself.
-        repeatable = self.anode_side_effects and self.training and torch.is_grad_enabled() and self.gradient is backprop
+        repeatable = (
+            self.anode_side_effects
+            and self.training
+            and torch.is_grad_enabled()
+            and self.gradient is backprop
+        )
         self._changes = []
         self._inside_forward = True
         try:
-            with side_effects.handled_by(side_effects.collect(self._changes)) if repeatable else nullcontext():
+            with (
+                side_effects.handled_by(side_effects.collect(self._changes))
+                if repeatable
+                else nullcontext()
+            ):
                 solution = self.gradient(_CountedField(self), x0, self.solver, self.end_time)
         finally:
             self._inside_forward = False
@@ -117,7 +134,9 @@ def use_solver(model: nn.Module, config: SolverConfig) -> Iterator[None]:
 def count_evaluations(model: nn.Module) -> tuple[int, int]:
     """Evaluations of f since the last reset, (forward, backward), summed over the blocks."""
     blocks = ode_blocks(model)
-    return sum(block.evaluations_forward for block in blocks), sum(block.evaluations_backward for block in blocks)
+    return sum(block.evaluations_forward for block in blocks), sum(
+        block.evaluations_backward for block in blocks
+    )
 
 
 def reset_evaluations(model: nn.Module) -> None:

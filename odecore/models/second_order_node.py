@@ -77,12 +77,21 @@ class SecondOrderNode(nn.Module):
     blocks = 1
     initial_values: Scheme = "torch"
 
-    def __init__(self, config: Config, shape: tuple[int, ...], classes: int, solver: Solver, gradient: Gradient) -> None:
+    def __init__(
+        self,
+        config: Config,
+        shape: tuple[int, ...],
+        classes: int,
+        solver: Solver,
+        gradient: Gradient,
+    ) -> None:
         super().__init__()
         image_channels, height, width = shape
         channels = config.channels
         if channels < image_channels:
-            raise ValueError(f"model.channels = {channels} is less than the image's {image_channels} channels, which are part of the state")
+            raise ValueError(
+                f"model.channels = {channels} is less than the image's {image_channels} channels, which are part of the state"
+            )
         self.channels = channels
         self.zeros = 2 * channels - image_channels
         self.start = _start(config, image_channels, self.zeros)
@@ -94,7 +103,11 @@ class SecondOrderNode(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits. Raises SolveFailed."""
-        x0 = append_zeros(x, self.zeros) if self.start is None else torch.cat((x, self.start(x).to(x.dtype)), 1)
+        x0 = (
+            append_zeros(x, self.zeros)
+            if self.start is None
+            else torch.cat((x, self.start(x).to(x.dtype)), 1)
+        )
         return self.head(self.block(x0)[:, : self.channels].flatten(1))
 
 
@@ -117,7 +130,11 @@ def _field(config: Config, size: tuple[int, int]) -> SonodeField | HeavyBallFiel
     channels = config.channels
     if config.dynamics == "sonode":
         return SonodeField(backbone(config, 2 * channels, channels, size), channels)
-    return HeavyBallField(backbone(config, channels, channels, size), channels, generalized=config.dynamics == "ghbnode")
+    return HeavyBallField(
+        backbone(config, channels, channels, size),
+        channels,
+        generalized=config.dynamics == "ghbnode",
+    )
 
 
 build = SecondOrderNode

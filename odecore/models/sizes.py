@@ -45,12 +45,29 @@ def sizes() -> list[Size]:
         solver = solvers.build(FixedStep(name="euler", steps=1)) if ode else None
         gradient = gradients.build(Backprop()) if ode else None
         with torch.device("meta"):
-            model = lookup.MODELS[config.name].load()(config, data.shape, data.classes, solver, gradient)
+            model = lookup.MODELS[config.name].load()(
+                config, data.shape, data.classes, solver, gradient
+            )
         here = parameter_count(model)
-        found.append(Size(entry.label, entry.paper, data.name, entry.printed, here, here - _norm_parameters(model), entry.note, entry.source))
+        found.append(
+            Size(
+                entry.label,
+                entry.paper,
+                data.name,
+                entry.printed,
+                here,
+                here - _norm_parameters(model),
+                entry.note,
+                entry.source,
+            )
+        )
     return found
 
 
 def _norm_parameters(model: nn.Module) -> int:
     """Scales and shifts of output norms; gains of weight normalization are counted as weights, as in the papers."""
-    return sum(parameter_count(module) for module in model.modules() if isinstance(module, Norm | nn.GroupNorm))
+    return sum(
+        parameter_count(module)
+        for module in model.modules()
+        if isinstance(module, Norm | nn.GroupNorm)
+    )

@@ -50,7 +50,11 @@ class ResidualBlock(nn.Module):
         self.first = conv3x3(inputs, outputs, norm, stride)
         self.second = conv3x3(outputs, outputs, norm)
         same = inputs == outputs and stride == 1
-        self.shortcut = nn.Identity() if same else Normed(norm, nn.Conv2d(inputs, outputs, 1, stride, bias=False))
+        self.shortcut = (
+            nn.Identity()
+            if same
+            else Normed(norm, nn.Conv2d(inputs, outputs, 1, stride, bias=False))
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, inputs, H, W). (B, outputs, H / stride, W / stride)."""
@@ -62,7 +66,14 @@ class StackedOdenet(nn.Module):
 
     initial_values: Scheme = "torch"
 
-    def __init__(self, config: Config, channels: int, classes: int, solver: Solver | None, gradient: Gradient | None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        channels: int,
+        classes: int,
+        solver: Solver | None,
+        gradient: Gradient | None,
+    ) -> None:
         super().__init__()
         # Layers with weights on the way from input to output; a shortcut's convolution is not on it.
         self.depth_layers: int = config.layers
@@ -80,7 +91,10 @@ class StackedOdenet(nn.Module):
         if config.layers == 4:
             stages, features = [block(width)], width
         else:
-            first, second = ResidualBlock(width, width, norm), ResidualBlock(width, 2 * width, norm, stride=2)
+            first, second = (
+                ResidualBlock(width, width, norm),
+                ResidualBlock(width, 2 * width, norm, stride=2),
+            )
             stages, features = [first, block(width), second, block(2 * width)], 2 * width
         self.stages = nn.Sequential(*stages)
         self.head = nn.Linear(features, classes)
@@ -90,6 +104,12 @@ class StackedOdenet(nn.Module):
         return self.head(self.stages(functional.relu(self.stem(x))).mean((2, 3)))
 
 
-def build(config: Config, shape: tuple[int, ...], classes: int, solver: Solver | None, gradient: Gradient | None) -> StackedOdenet:
+def build(
+    config: Config,
+    shape: tuple[int, ...],
+    classes: int,
+    solver: Solver | None,
+    gradient: Gradient | None,
+) -> StackedOdenet:
     """shape: (C, H, W) of one image. solver, gradient: None for kind = residual."""
     return StackedOdenet(config, shape[0], classes, solver, gradient)

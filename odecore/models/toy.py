@@ -20,11 +20,22 @@ class FanField(FieldModule):
 
     def bind(self) -> VectorField:
         """It has no parameters."""
-        alpha, beta, gamma, delta = self.config.alpha, self.config.beta, self.config.gamma, self.config.delta
+        alpha, beta, gamma, delta = (
+            self.config.alpha,
+            self.config.beta,
+            self.config.gamma,
+            self.config.delta,
+        )
 
         def f(_t: float, z: Tensor) -> Tensor:
             z1, z2 = z.unbind(1)
-            return torch.stack((alpha * z1 + z2, beta * z2 - gamma * torch.linalg.vector_norm(z, dim=1) ** delta * z1), 1)
+            return torch.stack(
+                (
+                    alpha * z1 + z2,
+                    beta * z2 - gamma * torch.linalg.vector_norm(z, dim=1) ** delta * z1,
+                ),
+                1,
+            )
 
         return f
 
@@ -72,11 +83,19 @@ class Crossing(nn.Module):
         return torch.cat((z, -z), 1)
 
 
-def build_fan(config: FanConfig, _shape: tuple[int, ...], _classes: int, solver: Solver, gradient: Gradient) -> WindermereFan:
+def build_fan(
+    config: FanConfig, _shape: tuple[int, ...], _classes: int, solver: Solver, gradient: Gradient
+) -> WindermereFan:
     """Shape and classes are the toy data's, (2,) and 2."""
     return WindermereFan(ODEBlock(FanField(config), solver, gradient))
 
 
-def build_crossing(_config: CrossingConfig, _shape: tuple[int, ...], _classes: int, solver: Solver, gradient: Gradient) -> Crossing:
+def build_crossing(
+    _config: CrossingConfig,
+    _shape: tuple[int, ...],
+    _classes: int,
+    solver: Solver,
+    gradient: Gradient,
+) -> Crossing:
     """Shape and classes are the toy data's, (1,) and 2."""
     return Crossing(ODEBlock(CrossingField(), solver, gradient))

@@ -57,12 +57,17 @@ class UnmixedNode(nn.Module):
         return self.head(self.block(x).flatten(1))
 
 
-def build(config: Config, shape: tuple[int, ...], classes: int, solver: Solver, gradient: Gradient) -> UnmixedNode:
+def build(
+    config: Config, shape: tuple[int, ...], classes: int, solver: Solver, gradient: Gradient
+) -> UnmixedNode:
     """shape: (C, H, W) of one image."""
     channels, height, width = shape
     if config.backbone == "mlp":
         field, layers = MlpField(prod(shape), config.norm), 2
     else:
         table = STACKS[config.backbone]
-        field, layers = ConvStack(table, channels, channels, (height, width), config.norm), len(table)
+        field, layers = (
+            ConvStack(table, channels, channels, (height, width), config.norm),
+            len(table),
+        )
     return UnmixedNode(ODEBlock(field, solver, gradient), prod(shape), classes, layers + 1)

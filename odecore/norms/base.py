@@ -39,9 +39,15 @@ def normalize_by_batch(x: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor,
         )
     # torch writes statistics into running ones: these are fresh, with momentum 1, so that updating the real ones is the caller's decision.
     mean, variance = scale.new_zeros(2, x.shape[1]).unbind()
-    return F.batch_norm(x, mean, variance, scale, shift, training=True, momentum=1.0, eps=EPS), mean, variance
+    return (
+        F.batch_norm(x, mean, variance, scale, shift, training=True, momentum=1.0, eps=EPS),
+        mean,
+        variance,
+    )
 
 
-def normalize_by_statistics(x: Tensor, mean: Tensor, variance: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+def normalize_by_statistics(
+    x: Tensor, mean: Tensor, variance: Tensor, scale: Tensor, shift: Tensor
+) -> Tensor:
     """Batch normalization of x by given statistics (C,)."""
     return F.batch_norm(x, mean, variance, scale, shift, training=False, eps=EPS)

@@ -58,7 +58,9 @@ class BatchNorm(AffineNorm):
     def forward(self, x: Tensor, t: float) -> Tensor:  # noqa: ARG002 - one set of statistics for all times
         """Raises ValueError for one value per channel in training."""
         if not self.training:
-            return normalize_by_statistics(x, self.running_mean, self.running_var, self.weight, self.bias)
+            return normalize_by_statistics(
+                x, self.running_mean, self.running_var, self.weight, self.bias
+            )
         normalized, mean, variance = normalize_by_batch(x, self.weight, self.bias)
         side_effects.once(lambda: self._update(mean, variance), side_effects.nothing)
         return normalized
@@ -115,8 +117,14 @@ def instance(_config: config.Instance, layer: Layer) -> tuple[Layer, Norm]:
 def _groups(name: str, layer: Layer, groups: int) -> GroupNorm:
     channels = output_channels(layer)
     if channels % groups:
-        divisors = ", ".join(str(number) for number in range(1, channels + 1) if channels % number == 0)
-        raise ValueError(f"norm {name}: {groups} groups do not divide {channels} channels; choose groups from {divisors}")
+        divisors = ", ".join(
+            str(number) for number in range(1, channels + 1) if channels % number == 0
+        )
+        raise ValueError(
+            f"norm {name}: {groups} groups do not divide {channels} channels; choose groups from {divisors}"
+        )
     if groups == channels and isinstance(layer, nn.Linear):
-        raise ValueError(f"norm {name}: one value in each of {groups} groups, so normalizing erases it; choose layer, or group with fewer groups")
+        raise ValueError(
+            f"norm {name}: one value in each of {groups} groups, so normalizing erases it; choose layer, or group with fewer groups"
+        )
     return GroupNorm(channels, groups)

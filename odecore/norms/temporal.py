@@ -5,7 +5,13 @@ from torch import Tensor, nn
 
 from odecore.config import norm as config
 from odecore.norms import side_effects
-from odecore.norms.base import Layer, Norm, normalize_by_batch, normalize_by_statistics, output_channels
+from odecore.norms.base import (
+    Layer,
+    Norm,
+    normalize_by_batch,
+    normalize_by_statistics,
+    output_channels,
+)
 from odecore.norms.interpolation import INTERPOLATIONS, Weights, linear
 
 
@@ -40,7 +46,10 @@ class TemporalBatchNorm(Norm):
         weights = self.weights(t, self.grid_size)
         scale, shift = interpolate(self.gamma, weights), interpolate(self.alpha, weights)
         if not self.training:
-            mean, variance = interpolate(self.running_mean, weights), interpolate(self.running_var, weights)
+            mean, variance = (
+                interpolate(self.running_mean, weights),
+                interpolate(self.running_var, weights),
+            )
             return normalize_by_statistics(x, mean, variance.clamp_min(0), scale, shift)
         normalized, mean, variance = normalize_by_batch(x, scale, shift)
         side_effects.once(lambda: self._update(t, mean, variance), side_effects.nothing)

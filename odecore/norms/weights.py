@@ -31,7 +31,9 @@ def weight(_config: config.Weight, layer: Layer) -> tuple[Layer, Norm]:
 def spectral(_config: config.Spectral, layer: Layer) -> tuple[Layer, Norm]:
     """Weight w = v / sigma(v), see `SpectralNorm`."""
     # unsafe: the check would run the parametrization, and with it a power iteration.
-    parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight, output_dim(layer)), unsafe=True)
+    parametrize.register_parametrization(
+        layer, "weight", SpectralNorm(layer.weight, output_dim(layer)), unsafe=True
+    )
     return layer, NoNorm()
 
 
@@ -56,7 +58,13 @@ class SpectralNorm(nn.Module):
     def draw_initial_state(self, generator: torch.Generator | None) -> None:
         """Vectors u and v from the unit sphere. generator: on the CPU, None for torch's global one."""
         for vector in (self.u, self.v):
-            vector.copy_(F.normalize(torch.randn(vector.shape, generator=generator, dtype=vector.dtype), dim=0, eps=SPECTRAL_EPS))
+            vector.copy_(
+                F.normalize(
+                    torch.randn(vector.shape, generator=generator, dtype=vector.dtype),
+                    dim=0,
+                    eps=SPECTRAL_EPS,
+                )
+            )
 
     def forward(self, weight: Tensor) -> Tensor:
         """The normalized weight. Gradients pass through sigma with u and v as constants."""
@@ -64,7 +72,9 @@ class SpectralNorm(nn.Module):
         with torch.autocast(weight.device.type, enabled=False):
             matrix = _matrix(weight, self.dim)
             if self.training:
-                u, v = side_effects.once(lambda: self._power_iteration(matrix.detach()), self._vectors)
+                u, v = side_effects.once(
+                    lambda: self._power_iteration(matrix.detach()), self._vectors
+                )
             else:
                 u, v = self._vectors()
             return weight / torch.dot(u, torch.mv(matrix, v))

@@ -5,7 +5,16 @@ from odecore.config.solver import Adaptive, FixedStep, SolverConfig, TestSolverC
 from odecore.solvers.base import Solution, SolveFailed, Solver, SolveStatus, VectorField
 from odecore.solvers.explicit_rk import AdaptiveRungeKutta, FixedStepRungeKutta
 
-__all__ = ["Solution", "SolveFailed", "SolveStatus", "Solver", "VectorField", "build", "build_adaptive", "build_fixed_step"]
+__all__ = [
+    "Solution",
+    "SolveFailed",
+    "SolveStatus",
+    "Solver",
+    "VectorField",
+    "build",
+    "build_adaptive",
+    "build_fixed_step",
+]
 
 
 def build(config: SolverConfig) -> Solver:

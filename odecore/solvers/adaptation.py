@@ -56,15 +56,29 @@ class StepSizeRungeKutta:
         """Order of convergence in the step size."""
         return FIXED_STEP[self.method].order
 
-    def __call__(self, f: VectorField, x0: Tensor, t0: float = 0.0, t1: float = 1.0, on_step: OnStep | None = None) -> Solution:
+    def __call__(
+        self,
+        f: VectorField,
+        x0: Tensor,
+        t0: float = 0.0,
+        t1: float = 1.0,
+        on_step: OnStep | None = None,
+    ) -> Solution:
         """Solve from t0 to t1; see `Solver`."""
-        return take_steps(FIXED_STEP[self.method], f, x0, t0, t1, step_sizes(t1 - t0, self.step_size), on_step)
+        return take_steps(
+            FIXED_STEP[self.method], f, x0, t0, t1, step_sizes(t1 - t0, self.step_size), on_step
+        )
 
 
 def step_sizes(length: float, h: float) -> list[float]:
     """ceil(length / h) steps of h, the last one shortened. A quotient that rounding alone keeps from being whole is taken as whole."""
     quotient = length / h
-    steps = max(1, round(quotient) if math.isclose(quotient, round(quotient), rel_tol=1e-9) else math.ceil(quotient))
+    steps = max(
+        1,
+        round(quotient)
+        if math.isclose(quotient, round(quotient), rel_tol=1e-9)
+        else math.ceil(quotient),
+    )
     return [h] * (steps - 1) + [length - (steps - 1) * h]
 
 
@@ -85,13 +99,22 @@ class AdaptedStepSolver:
         """The training method with another step size."""
         return StepSizeRungeKutta(self.config, self.method, step_size)
 
-    def __call__(self, f: VectorField, x0: Tensor, t0: float = 0.0, t1: float = 1.0, on_step: OnStep | None = None) -> Solution:
+    def __call__(
+        self,
+        f: VectorField,
+        x0: Tensor,
+        t0: float = 0.0,
+        t1: float = 1.0,
+        on_step: OnStep | None = None,
+    ) -> Solution:
         """Solve from t0 to t1; see `Solver`. The first solve evaluates f twice more."""
         if not math.isnan(self.value):
             return self.at(self.value)(f, x0, t0, t1, on_step)
         self.value = first_step_size(f, t0, x0, self.order)
         if math.isnan(self.value):
-            return Solution(x0, SolveStatus.NON_FINITE, evaluations=2, steps_accepted=0, steps_rejected=0)
+            return Solution(
+                x0, SolveStatus.NON_FINITE, evaluations=2, steps_accepted=0, steps_rejected=0
+            )
         solution = self.at(self.value)(f, x0, t0, t1, on_step)
         return dataclasses.replace(solution, evaluations=solution.evaluations + 2)
 
@@ -166,10 +189,21 @@ class AdaptedToleranceSolver:
 
     def at(self, tolerance: float, method: str | None = None) -> Solver:
         """The training method, or another one, with another tolerance."""
-        values = {"name": method or self.method, "tolerance": tolerance, "max_evaluations": self.config.max_evaluations}
+        values = {
+            "name": method or self.method,
+            "tolerance": tolerance,
+            "max_evaluations": self.config.max_evaluations,
+        }
         return AdaptiveRungeKutta(Adaptive.model_validate(values))
 
-    def __call__(self, f: VectorField, x0: Tensor, t0: float = 0.0, t1: float = 1.0, on_step: OnStep | None = None) -> Solution:
+    def __call__(
+        self,
+        f: VectorField,
+        x0: Tensor,
+        t0: float = 0.0,
+        t1: float = 1.0,
+        on_step: OnStep | None = None,
+    ) -> Solution:
         """Solve from t0 to t1; see `Solver`."""
         return self.at(self.value)(f, x0, t0, t1, on_step)
 
@@ -185,7 +219,9 @@ class AdaptedToleranceSolver:
             self.value = max(SHRINKING * tolerance, SMALLEST_TOLERANCE)
         else:
             enlarged = measure(self.at(GROWTH * tolerance))
-            unchanged = len(earlier) == REMEMBERED_ITERATIONS and all(enlarged.evaluations == evaluations for evaluations in earlier)
+            unchanged = len(earlier) == REMEMBERED_ITERATIONS and all(
+                enlarged.evaluations == evaluations for evaluations in earlier
+            )
             if agree(test, enlarged) and not unchanged:
                 self.value = GROWTH * tolerance
         return self.numbers() | {"evaluations": float(train.evaluations)} | _accuracies(train, test)
@@ -199,7 +235,11 @@ class AdaptedToleranceSolver:
         tolerance = max(self.value / TOLERANCE_FACTOR[self.method], SMALLEST_TOLERANCE)
         test = measure(self.at(tolerance, "dopri5"))
         for _ in range(MAX_TIGHTENINGS):
-            if test.evaluations > train.evaluations or math.isnan(test.accuracy) or tolerance == SMALLEST_TOLERANCE:
+            if (
+                test.evaluations > train.evaluations
+                or math.isnan(test.accuracy)
+                or tolerance == SMALLEST_TOLERANCE
+            ):
                 break
             tolerance = max(tolerance / 10, SMALLEST_TOLERANCE)
             test = measure(self.at(tolerance, "dopri5"))
@@ -215,7 +255,10 @@ def agree(one: Measured, other: Measured) -> bool:
 
 
 def _accuracies(train: Measured, test: Measured) -> dict[str, float]:
-    return {"batch_accuracy.train_solver": train.accuracy, "batch_accuracy.test_solver": test.accuracy}
+    return {
+        "batch_accuracy.train_solver": train.accuracy,
+        "batch_accuracy.test_solver": test.accuracy,
+    }
 
 
 def keep(block: nn.Module, solver: Solver) -> None:
@@ -223,7 +266,10 @@ def keep(block: nn.Module, solver: Solver) -> None:
 
     The solver has the value as a number: reading the buffer in every solve would wait for the device.
     """
-    block.register_buffer("adaptation", torch.tensor(solver.value, dtype=torch.float64) if isinstance(solver, Adapted) else None)
+    block.register_buffer(
+        "adaptation",
+        torch.tensor(solver.value, dtype=torch.float64) if isinstance(solver, Adapted) else None,
+    )
     if isinstance(solver, Adapted):
         block.register_state_dict_pre_hook(_write)
         block.register_load_state_dict_post_hook(_read)

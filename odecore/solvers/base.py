@@ -73,4 +73,11 @@ class Solver(Protocol):
     @property
     def order(self) -> int: ...  # noqa: D102 - see the class
 
-    def __call__(self, f: VectorField, x0: Tensor, t0: float = 0.0, t1: float = 1.0, on_step: OnStep | None = None) -> Solution: ...  # noqa: D102
+    def __call__(  # noqa: D102 - see the class
+        self,
+        f: VectorField,
+        x0: Tensor,
+        t0: float = 0.0,
+        t1: float = 1.0,
+        on_step: OnStep | None = None,
+    ) -> Solution: ...

@@ -41,10 +41,26 @@ class FixedStepRungeKutta:
         """Order of convergence in the step size."""
         return FIXED_STEP[self.config.name].order
 
-    def __call__(self, f: VectorField, x0: Tensor, t0: float = 0.0, t1: float = 1.0, on_step: OnStep | None = None) -> Solution:
+    def __call__(
+        self,
+        f: VectorField,
+        x0: Tensor,
+        t0: float = 0.0,
+        t1: float = 1.0,
+        on_step: OnStep | None = None,
+    ) -> Solution:
         """Solve from t0 to t1; see `Solver`."""
         h = (t1 - t0) / self.config.steps
-        return take_steps(FIXED_STEP[self.config.name], f, x0, t0, t1, [h] * self.config.steps, on_step, self.run_step)
+        return take_steps(
+            FIXED_STEP[self.config.name],
+            f,
+            x0,
+            t0,
+            t1,
+            [h] * self.config.steps,
+            on_step,
+            self.run_step,
+        )
 
 
 @dataclass(frozen=True)
@@ -63,7 +79,14 @@ class AdaptiveRungeKutta:
         """Order of the solution that is continued."""
         return EMBEDDED_PAIRS[self.config.name].order
 
-    def __call__(self, f: VectorField, x0: Tensor, t0: float = 0.0, t1: float = 1.0, on_step: OnStep | None = None) -> Solution:
+    def __call__(
+        self,
+        f: VectorField,
+        x0: Tensor,
+        t0: float = 0.0,
+        t1: float = 1.0,
+        on_step: OnStep | None = None,
+    ) -> Solution:
         """Solve from t0 to t1; see `Solver`."""
         tableau, tolerance = EMBEDDED_PAIRS[self.config.name], self.config.tolerance
         t, x, evaluations, accepted, rejected = t0, x0, 0, 0, 0
@@ -87,7 +110,9 @@ class AdaptiveRungeKutta:
             t_next = min(t + h, t1)
             h = t_next - t if t_next == t1 else h
 
-            def step(x: Tensor, slope: Tensor, t: float = t, h: float = h) -> tuple[Tensor, Tensor, Tensor]:
+            def step(
+                x: Tensor, slope: Tensor, t: float = t, h: float = h
+            ) -> tuple[Tensor, Tensor, Tensor]:
                 slopes, last = evaluate_stages(f, t, x, h, tableau, slope)
                 x1 = last if tableau.ends_on_last_stage else combine(x, slopes, tableau.b, h)
                 return x1, slopes[-1], scaled_error(slopes, tableau, h / tolerance)
@@ -132,11 +157,18 @@ def take_steps(
         if on_step is not None:
             on_step(t0 + (i + 1) * h if i + 1 < steps else t1, x)
     status = SolveStatus.OK if is_finite(x) else SolveStatus.NON_FINITE
-    return Solution(x, status, evaluations=steps * tableau.stages, steps_accepted=steps, steps_rejected=0)
+    return Solution(
+        x, status, evaluations=steps * tableau.stages, steps_accepted=steps, steps_rejected=0
+    )
 
 
 def evaluate_stages(
-    f: VectorField, t: float, x: Tensor, h: float, tableau: ButcherTableau, first: Tensor | None = None
+    f: VectorField,
+    t: float,
+    x: Tensor,
+    h: float,
+    tableau: ButcherTableau,
+    first: Tensor | None = None,
 ) -> tuple[list[Tensor], Tensor]:
     """Slopes k_1 .. k_s of one step, and the state at which the last was taken. first: k_1, where it is known already."""
     slopes = [f(t, x) if first is None else first]
@@ -153,16 +185,24 @@ def combine(x: Tensor, slopes: Sequence[Tensor], weights: Sequence[float], h: fl
     for slope, weight in zip(slopes, weights, strict=True):
         if weight:
             # In place is safe: autograd keeps neither operand of an addition.
-            total = torch.add(x, slope, alpha=h * weight) if total is None else total.add_(slope, alpha=h * weight)
+            total = (
+                torch.add(x, slope, alpha=h * weight)
+                if total is None
+                else total.add_(slope, alpha=h * weight)
+            )
     return x if total is None else total
 
 
 @torch.no_grad()
-def scaled_error(slopes: Sequence[Tensor], tableau: ButcherTableau, h_over_tolerance: float) -> Tensor:
+def scaled_error(
+    slopes: Sequence[Tensor], tableau: ButcherTableau, h_over_tolerance: float
+) -> Tensor:
     """(h / tolerance) sum_i e_i k_i. Not part of the graph: the step size is a number."""
     if tableau.error is None:
         raise ValueError("a method without an embedded one has no error estimate")
-    first, *rest = [(slope, weight) for slope, weight in zip(slopes, tableau.error, strict=True) if weight]
+    first, *rest = [
+        (slope, weight) for slope, weight in zip(slopes, tableau.error, strict=True) if weight
+    ]
     error = torch.mul(first[0], first[1] * h_over_tolerance)
     for slope, weight in rest:
         error.add_(slope, alpha=weight * h_over_tolerance)
@@ -189,7 +229,9 @@ def next_step(h: float, ratio: float, order: int) -> float:
 
 
 @torch.no_grad()
-def initial_step(f: VectorField, t0: float, x0: Tensor, slope: Tensor, order: int, tolerance: float) -> float:
+def initial_step(
+    f: VectorField, t0: float, x0: Tensor, slope: Tensor, order: int, tolerance: float
+) -> float:
     """First step size (Hairer, Norsett & Wanner I, section II.4, algorithm 4.14), as torchdiffeq has it: exponent 1/order. One evaluation of f."""
     scale = x0.abs().add_(1).mul_(tolerance)
     d0, d1 = torch.stack([rms(x0 / scale), rms(slope / scale)]).tolist()
@@ -198,7 +240,9 @@ def initial_step(f: VectorField, t0: float, x0: Tensor, slope: Tensor, order: in
         return math.nan
     slope_next = f(t0 + h0, torch.add(x0, slope, alpha=h0))
     d2 = rms((slope_next - slope) / scale).item() / h0
-    h1 = max(1e-6, h0 * 1e-3) if d1 <= 1e-15 and d2 <= 1e-15 else (0.01 / max(d1, d2)) ** (1 / order)
+    h1 = (
+        max(1e-6, h0 * 1e-3) if d1 <= 1e-15 and d2 <= 1e-15 else (0.01 / max(d1, d2)) ** (1 / order)
+    )
     return min(100 * h0, h1) if math.isfinite(d2) else math.nan
 
 

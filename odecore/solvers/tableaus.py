@@ -37,11 +37,23 @@ FIXED_STEP = {
     # Heun (1900), Z. Math. Phys. 45, 23-38: the explicit trapezoidal rule; torchdiffeq calls it heun2.
     "heun": ButcherTableau(order=2, c=(0, 1), a=((), (1,)), b=(1 / 2, 1 / 2)),
     # Heun (1900), the third-order method of the same paper.
-    "heun3": ButcherTableau(order=3, c=(0, 1 / 3, 2 / 3), a=((), (1 / 3,), (0, 2 / 3)), b=(1 / 4, 0, 3 / 4)),
+    "heun3": ButcherTableau(
+        order=3, c=(0, 1 / 3, 2 / 3), a=((), (1 / 3,), (0, 2 / 3)), b=(1 / 4, 0, 3 / 4)
+    ),
     # Kutta (1901), Z. Math. Phys. 46, 435-453: the classical method.
-    "rk4": ButcherTableau(order=4, c=(0, 1 / 2, 1 / 2, 1), a=((), (1 / 2,), (0, 1 / 2), (0, 0, 1)), b=(1 / 6, 1 / 3, 1 / 3, 1 / 6)),
+    "rk4": ButcherTableau(
+        order=4,
+        c=(0, 1 / 2, 1 / 2, 1),
+        a=((), (1 / 2,), (0, 1 / 2), (0, 0, 1)),
+        b=(1 / 6, 1 / 3, 1 / 3, 1 / 6),
+    ),
     # Kutta (1901), the 3/8 rule of the same paper; torchdiffeq calls it rk4.
-    "rk4_38": ButcherTableau(order=4, c=(0, 1 / 3, 2 / 3, 1), a=((), (1 / 3,), (-1 / 3, 1), (1, -1, 1)), b=(1 / 8, 3 / 8, 3 / 8, 1 / 8)),
+    "rk4_38": ButcherTableau(
+        order=4,
+        c=(0, 1 / 3, 2 / 3, 1),
+        a=((), (1 / 3,), (-1 / 3, 1), (1, -1, 1)),
+        b=(1 / 8, 3 / 8, 3 / 8, 1 / 8),
+    ),
 }
 
 # The last slope of an accepted step is the first of the next one in all three.

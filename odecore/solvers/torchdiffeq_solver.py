@@ -39,7 +39,14 @@ class TorchdiffeqSolver:
         """Order of convergence in the step size."""
         return (FIXED_STEP | EMBEDDED_PAIRS)[self.config.name].order
 
-    def __call__(self, f: VectorField, x0: Tensor, t0: float = 0.0, t1: float = 1.0, on_step: OnStep | None = None) -> Solution:
+    def __call__(
+        self,
+        f: VectorField,
+        x0: Tensor,
+        t0: float = 0.0,
+        t1: float = 1.0,
+        on_step: OnStep | None = None,
+    ) -> Solution:
         """Solve from t0 to t1; see `Solver`."""
         from torchdiffeq import odeint
 
@@ -47,7 +54,12 @@ class TorchdiffeqSolver:
 
 
 def solve_with_adjoint(
-    config: TestSolverConfig, f: VectorField, x0: Tensor, parameters: Iterable[nn.Parameter], tolerance: float | None, t1: float = 1.0
+    config: TestSolverConfig,
+    f: VectorField,
+    x0: Tensor,
+    parameters: Iterable[nn.Parameter],
+    tolerance: float | None,
+    t1: float = 1.0,
 ) -> Solution:
     """torchdiffeq.odeint_adjoint over [0, t1]; gradients go to x0 and to `parameters`.
 
@@ -55,19 +67,32 @@ def solve_with_adjoint(
     """
     from torchdiffeq import odeint_adjoint
 
-    call = functools.partial(odeint_adjoint, adjoint_params=tuple(parameters), adjoint_rtol=tolerance, adjoint_atol=tolerance)
+    call = functools.partial(
+        odeint_adjoint,
+        adjoint_params=tuple(parameters),
+        adjoint_rtol=tolerance,
+        adjoint_atol=tolerance,
+    )
     return _solve(call, config, f, x0, 0.0, t1, None)
 
 
 def method_name(config: TestSolverConfig) -> str:
     """The method's name in torchdiffeq. Raises ValueError when it has no such method."""
     if config.name not in METHODS:
-        raise ValueError(f"torchdiffeq has no {config.name!r} (its rk4 is our rk4_38); it has {', '.join(METHODS)}, or use backend odecore")
+        raise ValueError(
+            f"torchdiffeq has no {config.name!r} (its rk4 is our rk4_38); it has {', '.join(METHODS)}, or use backend odecore"
+        )
     return METHODS[config.name]
 
 
 def _solve(
-    odeint: Callable[..., Any], config: TestSolverConfig, f: VectorField, x0: Tensor, t0: float, t1: float, on_step: OnStep | None
+    odeint: Callable[..., Any],
+    config: TestSolverConfig,
+    f: VectorField,
+    x0: Tensor,
+    t0: float,
+    t1: float,
+    on_step: OnStep | None,
 ) -> Solution:
     watched = _Watched(f, config, on_step)
     times = torch.tensor([t0, t1], dtype=x0.dtype, device=x0.device)
@@ -79,7 +104,9 @@ def _solve(
     try:
         x1 = odeint(watched, x0, times, method=method_name(config), **accuracy)[-1]
     except SolveFailed as failure:
-        return watched.solution(watched.last_state if watched.last_state is not None else x0, failure.status)
+        return watched.solution(
+            watched.last_state if watched.last_state is not None else x0, failure.status
+        )
     if on_step is not None:
         on_step(t1, x1)
     finite = bool(torch.isfinite(x1.detach()).all())
@@ -89,7 +116,9 @@ def _solve(
 
 
 def _equal_steps(steps: int, _f: object, _x0: Tensor, times: Tensor) -> Tensor:
-    return torch.linspace(float(times[0]), float(times[-1]), steps + 1, dtype=times.dtype, device=times.device)
+    return torch.linspace(
+        float(times[0]), float(times[-1]), steps + 1, dtype=times.dtype, device=times.device
+    )
 
 
 class _Watched:
@@ -128,8 +157,13 @@ class _Watched:
         """From here on, calls belong to the backward solve, which has the same cap for itself."""
         self._evaluations = 0
 
-    def _check_step(self, t: Tensor, state: Tensor | tuple[Tensor, ...], h: Tensor, *, forward: bool) -> None:
-        if not all(bool(torch.isfinite(part).all()) for part in (state if isinstance(state, tuple) else (state,))):
+    def _check_step(
+        self, t: Tensor, state: Tensor | tuple[Tensor, ...], h: Tensor, *, forward: bool
+    ) -> None:
+        if not all(
+            bool(torch.isfinite(part).all())
+            for part in (state if isinstance(state, tuple) else (state,))
+        ):
             raise SolveFailed(SolveStatus.NON_FINITE)
         # torchdiffeq itself steps forward in -t on the way back.
         start = t if forward else -t

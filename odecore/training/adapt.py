@@ -28,7 +28,9 @@ def accuracy(logits: Tensor, labels: Tensor, divisor: int) -> float:
     return int((logits.argmax(1) == labels).sum()) / divisor
 
 
-def measure_on(model: nn.Module, logits: Callable[[], Tensor], labels: Tensor, divisor: int) -> Measure:
+def measure_on(
+    model: nn.Module, logits: Callable[[], Tensor], labels: Tensor, divisor: int
+) -> Measure:
     """Accuracy of the current batch under any solver, in train mode as the training's own, without gradient and without a trace in norms.
 
     logits: runs the model on the batch. Evaluations are counted in the blocks as any other.
@@ -37,7 +39,11 @@ def measure_on(model: nn.Module, logits: Callable[[], Tensor], labels: Tensor, d
     def measure(solver: Solver) -> Measured:
         before = count_evaluations(model)[0]
         try:
-            with torch.no_grad(), side_effects.handled_by(side_effects.withhold), _solved_by(model, solver):
+            with (
+                torch.no_grad(),
+                side_effects.handled_by(side_effects.withhold),
+                _solved_by(model, solver),
+            ):
                 found = accuracy(logits(), labels, divisor)
         except SolveFailed:
             found = float("nan")

@@ -69,12 +69,16 @@ def furthest(trial_folder: Path, ignored: Collection[str] = ()) -> dict[str, Any
 
 def furthest_iteration(trial_folder: Path, ignored: Collection[str] = ()) -> int:
     """How far the furthest checkpoint claims to be, by name alone; 0 without one. Cheap, for deciding whether an attempt made progress."""
-    return max((int(p.stem.partition("-")[0]) for p in _newest_first(trial_folder, ignored)), default=0)
+    return max(
+        (int(p.stem.partition("-")[0]) for p in _newest_first(trial_folder, ignored)), default=0
+    )
 
 
 def _newest_first(trial_folder: Path, ignored: Collection[str]) -> list[Path]:
     found = [path for path in trial_folder.glob("*/*.pt") if path.parent.name not in ignored]
-    return sorted(found, key=lambda path: (path.name.partition("-")[0], _written_at(path)), reverse=True)
+    return sorted(
+        found, key=lambda path: (path.name.partition("-")[0], _written_at(path)), reverse=True
+    )
 
 
 def _written_at(path: Path) -> float:

@@ -85,7 +85,9 @@ def score(
             inputs = _inputs(data, x, batch_size, noise)
             for labels in y.split(batch_size):
                 x_batch = next(inputs)
-                logits = model(x_batch.double()) if precision == "float64" else model(x_batch).float()
+                logits = (
+                    model(x_batch.double()) if precision == "float64" else model(x_batch).float()
+                )
                 correct += (logits.argmax(1) == labels).sum()
                 loss += functional.cross_entropy(logits, labels, reduction="sum").double()
                 batches += 1
@@ -140,7 +142,12 @@ def one_image_of_noise(x_batch: Tensor, mean: Tensor, deviation: Tensor, index: 
     return noisy
 
 
-def evaluate(model: nn.Module, data: Dataset, evaluation: Evaluation, on_batch: Callable[[], None] = lambda: None) -> Score:
+def evaluate(
+    model: nn.Module,
+    data: Dataset,
+    evaluation: Evaluation,
+    on_batch: Callable[[], None] = lambda: None,
+) -> Score:
     """One evaluation of the kept weights, under the evaluation's own solver, or with None under the one of the training as it ended."""
     with ExitStack() as stack:
         if evaluation.solver is not None:

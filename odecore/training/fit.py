@@ -16,7 +16,13 @@ from odecore.config import TrialSpec
 from odecore.config.train import AlsoTest
 from odecore.data import Dataset
 from odecore.models import build_model
-from odecore.models.ode_block import SolveFailed, count_evaluations, ode_blocks, repeat_side_effects, reset_evaluations
+from odecore.models.ode_block import (
+    SolveFailed,
+    count_evaluations,
+    ode_blocks,
+    repeat_side_effects,
+    reset_evaluations,
+)
 from odecore.solvers.adaptation import REMEMBERED_ITERATIONS, Measured
 from odecore.training import adapt
 from odecore.training.evaluate import Score, Split, failure_outcome, score
@@ -52,11 +58,19 @@ class Training:
         reset_peak_memory(device)
         self.spec, self.data, self.device = spec, data.to(device), device
         self.model = build_model(spec).to(device)
-        self.batches = batches_per_epoch(len(data.train_y), spec.train.batch_size, spec.train.drop_last)
+        self.batches = batches_per_epoch(
+            len(data.train_y), spec.train.batch_size, spec.train.drop_last
+        )
         if not self.batches:
-            raise ValueError(f"train.batch_size = {spec.train.batch_size} with drop_last leaves no batch of {len(data.train_y)} samples")
+            raise ValueError(
+                f"train.batch_size = {spec.train.batch_size} with drop_last leaves no batch of {len(data.train_y)} samples"
+            )
         self.updates = Updates(spec, self.model, self.batches)
-        self.iterations = spec.train.epochs * self.batches if spec.train.epochs is not None else spec.train.iterations or 0
+        self.iterations = (
+            spec.train.epochs * self.batches
+            if spec.train.epochs is not None
+            else spec.train.iterations or 0
+        )
         self.iteration = 0
         self.outcome: str | None = None
         self.detail: str | None = None
@@ -91,7 +105,11 @@ class Training:
     def state(self) -> dict[str, Any]:
         """All that a resume needs, as tensors and plain data."""
         state = {name: getattr(self, name) for name in _PLAIN_STATE}
-        return state | {"model": self.model.state_dict(), "optimizer": self.updates.state(), "sums": self._sums.state()}
+        return state | {
+            "model": self.model.state_dict(),
+            "optimizer": self.updates.state(),
+            "sums": self._sums.state(),
+        }
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Continue from `state`."""
@@ -104,10 +122,17 @@ class Training:
     def _batch(self) -> tuple[Tensor, Tensor]:
         epoch, index = divmod(self.iteration, self.batches)
         if self._order[0] != epoch:
-            order = torch.randperm(len(self.data.train_y), generator=generator(self.spec.seed, "order", epoch))
+            order = torch.randperm(
+                len(self.data.train_y), generator=generator(self.spec.seed, "order", epoch)
+            )
             self._order = (epoch, order.to(self.device))
-        chosen = self._order[1][index * self.spec.train.batch_size : (index + 1) * self.spec.train.batch_size]
-        x = self.data.training_inputs(self.data.train_x.index_select(0, chosen), generator(self.spec.seed, "augment", self.iteration))
+        chosen = self._order[1][
+            index * self.spec.train.batch_size : (index + 1) * self.spec.train.batch_size
+        ]
+        x = self.data.training_inputs(
+            self.data.train_x.index_select(0, chosen),
+            generator(self.spec.seed, "augment", self.iteration),
+        )
         return x, self.data.train_y[chosen]
 
     def step(self) -> None:
@@ -150,7 +175,11 @@ class Training:
         """STEER: one T ~ U(1 - b, 1 + b) for this iteration (Ghosh et al. 2020, section 3)."""
         for block in self._blocks:
             if block.steer is not None:
-                uniform = torch.rand((), generator=generator(self.spec.seed, "steer", self.iteration), dtype=torch.float64).item()
+                uniform = torch.rand(
+                    (),
+                    generator=generator(self.spec.seed, "steer", self.iteration),
+                    dtype=torch.float64,
+                ).item()
                 block.end_time = 1 + block.steer * (2 * uniform - 1)
 
     def _forward(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -172,7 +201,11 @@ class Training:
         if self.iteration == 0:
             self._note(0, solver.numbers())
         if adapt.is_due(self.iteration):
-            divisor = len(labels) if self.spec.fidelity.accuracy_divisor == "count" else self.spec.train.batch_size
+            divisor = (
+                len(labels)
+                if self.spec.fidelity.accuracy_divisor == "count"
+                else self.spec.train.batch_size
+            )
 
             def logits_again() -> Tensor:
                 with numerics(self.spec.precision, self.device):
@@ -204,8 +237,14 @@ class Training:
             self.outcome, self.detail = test.outcome, f"on the test split: {test.detail}"
         for also in self.spec.train.also_test:
             scored = self.score_split(also.split, on_batch, also)
-            numbers = {"accuracy": scored.accuracy, "loss": scored.loss, "evaluate_seconds": scored.seconds}
-            self._note(self.iteration, {f"{name}.{also.label}": number for name, number in numbers.items()})
+            numbers = {
+                "accuracy": scored.accuracy,
+                "loss": scored.loss,
+                "evaluate_seconds": scored.seconds,
+            }
+            self._note(
+                self.iteration, {f"{name}.{also.label}": number for name, number in numbers.items()}
+            )
         row = self._sums.row(self.spec.train.batch_size, self.spec.fidelity.accuracy_divisor)
         row |= {
             "iteration": self.iteration,
@@ -219,7 +258,12 @@ class Training:
         self.records.append(row | ({} if self.updates.biases else {"bias_gradient_norm_max": None}))
         self._sums = Sums(self.device)
 
-    def score_split(self, split: Split, on_batch: Callable[[], None] = lambda: None, also: AlsoTest | None = None) -> Score:
+    def score_split(
+        self,
+        split: Split,
+        on_batch: Callable[[], None] = lambda: None,
+        also: AlsoTest | None = None,
+    ) -> Score:
         """The split's score under the training solver, in the training batch size as the papers do, or as `also` has it."""
         scored = score(
             self.model,

@@ -22,13 +22,18 @@ def build(config: OptimizerConfig, model: nn.Module) -> torch.optim.Optimizer | 
         return None
     apart = norms.undecayed(model)
     decayed: dict[str, Any] = {"params": [p for p in parameters if p not in apart]}
-    undecayed: dict[str, Any] = {"params": [p for p in parameters if p in apart], "weight_decay": 0.0}
+    undecayed: dict[str, Any] = {
+        "params": [p for p in parameters if p in apart],
+        "weight_decay": 0.0,
+    }
     groups = [group for group in (decayed, undecayed) if group["params"]]
     match config:
         case Adam():
             return torch.optim.Adam(groups, lr=config.lr, weight_decay=config.weight_decay)
         case Sgd():
-            return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+            return torch.optim.SGD(
+                groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
+            )
         case AdamW():
             return torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay)
         case RmsProp():
@@ -42,10 +47,18 @@ class Updates:
     """
 
     def __init__(self, spec: TrialSpec, model: nn.Module, batches: int) -> None:
-        self.train, self.momentum_reset, self.batches = spec.train, spec.fidelity.momentum_reset, batches
+        self.train, self.momentum_reset, self.batches = (
+            spec.train,
+            spec.fidelity.momentum_reset,
+            batches,
+        )
         self.optimizer = build(spec.train.optimizer, model)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
-        self.biases = [layer.bias for layer in model.modules() if isinstance(layer, LAYERS) and layer.bias is not None]
+        self.biases = [
+            layer.bias
+            for layer in model.modules()
+            if isinstance(layer, LAYERS) and layer.bias is not None
+        ]
 
     @property
     def learning_rate(self) -> float | None:
@@ -63,7 +76,9 @@ class Updates:
         epoch, batch = divmod(iteration, self.batches)
         if self.momentum_reset and batch == 0:
             self.optimizer.state.clear()
-        rate = schedule.lr(self.train.schedule, self.train.optimizer.lr, epoch, iteration, self.train.epochs)
+        rate = schedule.lr(
+            self.train.schedule, self.train.optimizer.lr, epoch, iteration, self.train.epochs
+        )
         for group in self.optimizer.param_groups:
             # torch refuses a negative rate in constructors only.
             group["lr"] = rate

@@ -18,7 +18,9 @@ def numerics(precision: EvaluationPrecision, device: torch.device) -> Iterator[N
     float64 is the type of model and data, see `in_float64`, and changes nothing here but TF32.
     """
     if device.type == "cuda":
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = (
+            precision == "tf32"
+        )
     if precision == "bf16":
         with torch.autocast(device.type, dtype=torch.bfloat16):
             yield
@@ -30,7 +32,11 @@ def numerics(precision: EvaluationPrecision, device: torch.device) -> Iterator[N
 def in_float64(model: nn.Module) -> Iterator[None]:
     """Inside, parameters and buffers of `model` are float64; afterwards they are the very tensors that they were, changes made inside dropped."""
     parameters = [(parameter, parameter.data, parameter.grad) for parameter in model.parameters()]
-    buffers = [(module, name, buffer) for module in model.modules() for name, buffer in module.named_buffers(recurse=False)]
+    buffers = [
+        (module, name, buffer)
+        for module in model.modules()
+        for name, buffer in module.named_buffers(recurse=False)
+    ]
     for parameter, _, _ in parameters:
         parameter.grad = None
     model.double()

@@ -19,12 +19,16 @@ from odecore.training.optim import LAYERS
 Columns = dict[str, np.ndarray]
 
 
-def _only_block(model: nn.Module, data: Dataset, dimensions: tuple[int, ...], what: str) -> ODEBlock:
+def _only_block(
+    model: nn.Module, data: Dataset, dimensions: tuple[int, ...], what: str
+) -> ODEBlock:
     block = getattr(model, "block", None)
     shape = tuple(data.test_x[0].shape)
     if not isinstance(block, ODEBlock) or len(shape) != 1 or shape[0] not in dimensions:
         allowed = " or ".join(map(str, dimensions))
-        raise ValueError(f"{what} exist for points of dimension {allowed} and models of one ODE block on them, not for inputs of shape {shape}")
+        raise ValueError(
+            f"{what} exist for points of dimension {allowed} and models of one ODE block on them, not for inputs of shape {shape}"
+        )
     return block
 
 
@@ -48,7 +52,9 @@ def trajectory(model: nn.Module, data: Dataset, probe: Trajectory) -> Columns:
         "step": np.repeat(np.arange(steps, dtype=np.int32), points),
         "t": np.repeat(np.asarray(times, dtype=np.float64), points),
         "x1": x[:, :, 0].ravel(),
-        "x2": x[:, :, 1].ravel() if x.shape[2] == 2 else np.full(steps * points, np.nan, dtype=x.dtype),
+        "x2": x[:, :, 1].ravel()
+        if x.shape[2] == 2
+        else np.full(steps * points, np.nan, dtype=x.dtype),
     }
 
 
@@ -65,7 +71,11 @@ def decision_grid(model: nn.Module, data: Dataset, probe: DecisionGrid) -> Colum
         x1, x2 = torch.meshgrid(center[0] + side, center[1] + side, indexing="xy")
         grid_G2 = torch.stack((x1.ravel(), x2.ravel()), 1)
         p1 = head(grid_G2).softmax(1)[:, 1]
-    return {"x1": grid_G2[:, 0].cpu().numpy(), "x2": grid_G2[:, 1].cpu().numpy(), "p1": p1.cpu().numpy()}
+    return {
+        "x1": grid_G2[:, 0].cpu().numpy(),
+        "x2": grid_G2[:, 1].cpu().numpy(),
+        "p1": p1.cpu().numpy(),
+    }
 
 
 def layer_statistics(model: nn.Module, data: Dataset, probe: LayerStatistics) -> Columns:
@@ -77,15 +87,24 @@ def layer_statistics(model: nn.Module, data: Dataset, probe: LayerStatistics) ->
     was_training = model.training
     model.eval()
     try:
-        with torch.no_grad(), use_solver(model, probe.solver), suppress(SolveFailed), _watched(model, seen):
+        with (
+            torch.no_grad(),
+            use_solver(model, probe.solver),
+            suppress(SolveFailed),
+            _watched(model, seen),
+        ):
             model(data.inputs(data.test_x[: probe.samples]))
     finally:
         model.train(was_training)
     if not seen.rows:
-        raise ValueError(f"layer_statistics needs a model with layers in an ODE block, and {type(model).__name__} has none")
+        raise ValueError(
+            f"layer_statistics needs a model with layers in an ODE block, and {type(model).__name__} has none"
+        )
     counts = [len(mean) for _, _, mean, _ in seen.rows]
     return {
-        "layer": np.repeat(np.asarray([layer for layer, _, _, _ in seen.rows], dtype=np.int32), counts),
+        "layer": np.repeat(
+            np.asarray([layer for layer, _, _, _ in seen.rows], dtype=np.int32), counts
+        ),
         "channel": np.concatenate([np.arange(count, dtype=np.int32) for count in counts]),
         "t": np.repeat(np.asarray([t for _, t, _, _ in seen.rows], dtype=np.float64), counts),
         "mean": torch.cat([mean for _, _, mean, _ in seen.rows]).cpu().numpy(),
@@ -104,7 +123,9 @@ class _Statistics:
     def after(self, layer: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
         """Forward hook of a layer."""
         number = self._numbers.setdefault(layer, len(self._numbers))
-        variance, mean = torch.var_mean(output.double(), dim=[0, *range(2, output.dim())], correction=0)
+        variance, mean = torch.var_mean(
+            output.double(), dim=[0, *range(2, output.dim())], correction=0
+        )
         self.rows.append((number, self.t, mean, variance))
 
     def before(self, norm: nn.Module, inputs: tuple[Tensor, float]) -> None:
@@ -118,8 +139,14 @@ def _watched(model: nn.Module, seen: _Statistics) -> Iterator[None]:
     fields = [block.field for block in ode_blocks(model)]
     modules = [module for field in fields for module in field.modules()]
     normed = [module for module in modules if isinstance(module, Normed)]
-    bare = [module for module in modules if isinstance(module, LAYERS) and all(module is not one.layer for one in normed)]
-    hooks = [one.norm.register_forward_pre_hook(seen.before) for one in normed] + [layer.register_forward_hook(seen.after) for layer in bare]
+    bare = [
+        module
+        for module in modules
+        if isinstance(module, LAYERS) and all(module is not one.layer for one in normed)
+    ]
+    hooks = [one.norm.register_forward_pre_hook(seen.before) for one in normed] + [
+        layer.register_forward_hook(seen.after) for layer in bare
+    ]
 
     def with_time(bind: Callable[[], VectorField]) -> Callable[[], VectorField]:
         def bound() -> VectorField:
@@ -145,11 +172,17 @@ def _watched(model: nn.Module, seen: _Statistics) -> Iterator[None]:
             hook.remove()
 
 
-PROBES: dict[type, Callable[..., Columns]] = {Trajectory: trajectory, DecisionGrid: decision_grid, LayerStatistics: layer_statistics}
+PROBES: dict[type, Callable[..., Columns]] = {
+    Trajectory: trajectory,
+    DecisionGrid: decision_grid,
+    LayerStatistics: layer_statistics,
+}
 
 
 def compute(model: nn.Module, data: Dataset, probe: ProbeConfig) -> Columns:
     """The probe's table for this model, in tidy long form. Raises ValueError for `series`, which only the training itself has."""
     if type(probe) not in PROBES:
-        raise ValueError(f"probe {probe.name} is recorded by the training and cannot be computed from weights; train the trial again")
+        raise ValueError(
+            f"probe {probe.name} is recorded by the training and cannot be computed from weights; train the trial again"
+        )
     return PROBES[type(probe)](model, data, probe)

@@ -17,20 +17,34 @@ class Sums:
         self.samples = self.steps = self.evaluations_forward = self.evaluations_backward = 0
         self.train_seconds = 0.0
 
-    def add_batch(self, loss: Tensor, logits: Tensor, labels: Tensor, gradient_norm: Tensor, bias_gradient_norm: Tensor) -> None:
+    def add_batch(
+        self,
+        loss: Tensor,
+        logits: Tensor,
+        labels: Tensor,
+        gradient_norm: Tensor,
+        bias_gradient_norm: Tensor,
+    ) -> None:
         """One optimizer step: mean loss and logits of its batch, and the norms of its gradients before clipping."""
         tensors = self.tensors
         tensors["loss"] += loss.detach().double() * len(labels)
         tensors["correct"] += (logits.detach().argmax(1) == labels).sum()
-        for name, norm in (("gradient_norm_max", gradient_norm), ("bias_gradient_norm_max", bias_gradient_norm)):
+        for name, norm in (
+            ("gradient_norm_max", gradient_norm),
+            ("bias_gradient_norm_max", bias_gradient_norm),
+        ):
             tensors[name] = torch.maximum(tensors[name], norm.double())
         self.samples += len(labels)
         self.steps += 1
 
-    def row(self, batch_size: int, accuracy_divisor: Literal["count", "batch_size"]) -> dict[str, Any]:
+    def row(
+        self, batch_size: int, accuracy_divisor: Literal["count", "batch_size"]
+    ) -> dict[str, Any]:
         """The columns that come from training steps. Mean loss and accuracy are NaN when there was no step."""
         divisor = self.samples if accuracy_divisor == "count" else self.steps * batch_size
-        loss, correct, gradient_norm_max, bias_gradient_norm_max = torch.stack(list(self.tensors.values())).tolist()
+        loss, correct, gradient_norm_max, bias_gradient_norm_max = torch.stack(
+            list(self.tensors.values())
+        ).tolist()
         return {
             "loss_train": loss / self.samples if self.samples else float("nan"),
             "accuracy_train": correct / divisor if divisor else float("nan"),

@@ -3,7 +3,9 @@
 from odecore.config.train import GeometricSchedule, LinearSchedule, ScheduleConfig, StepSchedule
 
 
-def lr(config: ScheduleConfig | None, base: float, epoch: int, iteration: int, epochs: int | None) -> float:
+def lr(
+    config: ScheduleConfig | None, base: float, epoch: int, iteration: int, epochs: int | None
+) -> float:
     """Learning rate of step `iteration` in `epoch`, both counted from 0; formulas at the configs. base: the optimizer's own rate.
 
     epochs: of the whole training, for linear only. Caveat: linear with a `start` above `base` becomes negative, which is gradient ascent
@@ -18,4 +20,6 @@ def lr(config: ScheduleConfig | None, base: float, epoch: int, iteration: int, e
             assert epochs is not None
             return base - (base if config.start is None else config.start) * epoch / epochs
         case GeometricSchedule():
-            return base * config.factor ** ((epoch if config.unit == "epochs" else iteration) // config.every)
+            return base * config.factor ** (
+                (epoch if config.unit == "epochs" else iteration) // config.every
+            )

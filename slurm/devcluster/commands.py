@@ -13,7 +13,20 @@ import network
 from hosts import ENVIRONMENT, NODES, DevclusterError, Hosts, run, wait_until
 
 DEFAULT_FOLDER = Path("/run/odesweep-devcluster")
-NEEDED = ("slurmctld", "slurmd", "sbatch", "munged", "slurmdbd", "mariadbd", "mariadb-install-db", "ip", "unshare", "nsenter", "mount", "umount")
+NEEDED = (
+    "slurmctld",
+    "slurmd",
+    "sbatch",
+    "munged",
+    "slurmdbd",
+    "mariadbd",
+    "mariadb-install-db",
+    "ip",
+    "unshare",
+    "nsenter",
+    "mount",
+    "umount",
+)
 INSTALL = "apt-get install -y slurmctld slurmd slurm-client munge slurmdbd mariadb-server iproute2"
 FILE_SYSTEM = "devcluster"
 FOR_ANYBODY = ("env", "status")
@@ -37,7 +50,10 @@ def start(hosts: Hosts) -> None:
         if isinstance(error, DevclusterError | OSError):
             raise DevclusterError(f"{error}{logs}") from error
         raise  # Ctrl-C
-    print(f'{len(NODES)} nodes are idle after {time.monotonic() - begin:.0f} s; now: eval "$({sys.argv[0]} env)"', flush=True)
+    print(
+        f'{len(NODES)} nodes are idle after {time.monotonic() - begin:.0f} s; now: eval "$({sys.argv[0]} env)"',
+        flush=True,
+    )
 
 
 def _start(hosts: Hosts) -> None:
@@ -46,7 +62,16 @@ def _start(hosts: Hosts) -> None:
     hosts.folder.mkdir()
     # A file system of its own: /run often refuses to execute files, as batch scripts are, and so nothing reaches the disk.
     # Shared: the hosts see what is mounted below it later, such as a small disk to be filled.
-    run("mount", "-t", "tmpfs", "-o", "mode=755,size=2g", "--make-shared", FILE_SYSTEM, str(hosts.folder))
+    run(
+        "mount",
+        "-t",
+        "tmpfs",
+        "-o",
+        "mode=755,size=2g",
+        "--make-shared",
+        FILE_SYSTEM,
+        str(hosts.folder),
+    )
     hosts.start()
     network.connect(hosts, address)
     daemons.configure(hosts.folder, address)
@@ -72,13 +97,22 @@ def stop(hosts: Hosts) -> None:
 def _remains(hosts: Hosts) -> bool:
     # Whether there is anything to clean up. A folder of somebody else's is neither unmounted nor removed.
     folder = hosts.folder
-    if folder.exists() and not _mounted(folder) and (not folder.is_dir() or folder.is_mount() or any(folder.iterdir())):
-        raise DevclusterError(f"{folder} is not a devcluster's; name a folder that does not exist yet")
+    if (
+        folder.exists()
+        and not _mounted(folder)
+        and (not folder.is_dir() or folder.is_mount() or any(folder.iterdir()))
+    ):
+        raise DevclusterError(
+            f"{folder} is not a devcluster's; name a folder that does not exist yet"
+        )
     return bool(hosts.living()) or folder.exists()
 
 
 def _mounted(folder: Path) -> bool:
-    return any(line.split()[:3] == [FILE_SYSTEM, str(folder), "tmpfs"] for line in Path("/proc/mounts").read_text().splitlines())
+    return any(
+        line.split()[:3] == [FILE_SYSTEM, str(folder), "tmpfs"]
+        for line in Path("/proc/mounts").read_text().splitlines()
+    )
 
 
 def _tear_down(hosts: Hosts) -> None:
@@ -117,14 +151,32 @@ def heal(hosts: Hosts, node: str) -> None:
     daemons.report(hosts, node)
 
 
-WHOLE = {"start": start, "stop": stop, "status": status, "env": env, "restart-controller": daemons.restart_controller}
-NODE = {"cut": network.cut, "heal": heal, "kill-slurmd": daemons.kill_slurmd, "start-slurmd": daemons.start_slurmd}
+WHOLE = {
+    "start": start,
+    "stop": stop,
+    "status": status,
+    "env": env,
+    "restart-controller": daemons.restart_controller,
+}
+NODE = {
+    "cut": network.cut,
+    "heal": heal,
+    "kill-slurmd": daemons.kill_slurmd,
+    "start-slurmd": daemons.start_slurmd,
+}
 
 
 def main() -> int:
     """Runs one subcommand; an error is one line and exit code 1."""
-    parser = argparse.ArgumentParser(prog="devcluster", description="A real SLURM of four hosts (n1 ... n4) on this machine.")
-    parser.add_argument("--dir", type=Path, default=DEFAULT_FOLDER, help=f"where everything is kept while it runs ({DEFAULT_FOLDER})")
+    parser = argparse.ArgumentParser(
+        prog="devcluster", description="A real SLURM of four hosts (n1 ... n4) on this machine."
+    )
+    parser.add_argument(
+        "--dir",
+        type=Path,
+        default=DEFAULT_FOLDER,
+        help=f"where everything is kept while it runs ({DEFAULT_FOLDER})",
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, function in (WHOLE | NODE).items():
         sub = commands.add_parser(name, help=(function.__doc__ or "").partition("\n")[0])

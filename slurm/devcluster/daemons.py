@@ -44,19 +44,58 @@ def configure(folder: Path, address: dict[str, str]) -> None:
 def start_munge(hosts: Hosts) -> None:
     """One munged for all hosts and this machine: they share the file system and so its socket."""
     at = hosts.folder / "munge"
-    files = {"key-file": "key", "socket": "socket", "pid-file": "pid", "log-file": "munged.log", "seed-file": "seed"}
-    hosts.inside(CONTROLLER, "munged", "--num-threads=4", *(f"--{option}={at / name}" for option, name in files.items()))
+    files = {
+        "key-file": "key",
+        "socket": "socket",
+        "pid-file": "pid",
+        "log-file": "munged.log",
+        "seed-file": "seed",
+    }
+    hosts.inside(
+        CONTROLLER,
+        "munged",
+        "--num-threads=4",
+        *(f"--{option}={at / name}" for option, name in files.items()),
+    )
 
 
 def start_database(hosts: Hosts) -> None:
     """MariaDB with its data in the folder, seen by slurmdbd alone; then slurmdbd, and the accounts."""
     at, client = hosts.folder / "ctl", _client(hosts.folder)
     data = f"--datadir={at / 'database'}"
-    hosts.inside(CONTROLLER, "mariadb-install-db", "--no-defaults", "--user=root", data, "--skip-test-db", "--skip-name-resolve")
-    small = ("--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M", "--innodb-flush-log-at-trx-commit=0", "--performance-schema=OFF")
-    files = (data, f"--socket={at / 'mariadb.socket'}", f"--pid-file={at / 'mariadb.pid'}", f"--log-error={at / 'mariadb.log'}")
-    server = ("mariadbd", "--no-defaults", "--user=root", "--bind-address=127.0.0.1", f"--init-file={at / 'database.sql'}", *small, *files)
-    hosts.inside(CONTROLLER, "setsid", "--fork", "sh", "-c", 'exec "$@" >/dev/null 2>&1', "sh", *server)
+    hosts.inside(
+        CONTROLLER,
+        "mariadb-install-db",
+        "--no-defaults",
+        "--user=root",
+        data,
+        "--skip-test-db",
+        "--skip-name-resolve",
+    )
+    small = (
+        "--innodb-buffer-pool-size=64M",
+        "--innodb-log-file-size=16M",
+        "--innodb-flush-log-at-trx-commit=0",
+        "--performance-schema=OFF",
+    )
+    files = (
+        data,
+        f"--socket={at / 'mariadb.socket'}",
+        f"--pid-file={at / 'mariadb.pid'}",
+        f"--log-error={at / 'mariadb.log'}",
+    )
+    server = (
+        "mariadbd",
+        "--no-defaults",
+        "--user=root",
+        "--bind-address=127.0.0.1",
+        f"--init-file={at / 'database.sql'}",
+        *small,
+        *files,
+    )
+    hosts.inside(
+        CONTROLLER, "setsid", "--fork", "sh", "-c", 'exec "$@" >/dev/null 2>&1', "sh", *server
+    )
     wait_until((at / "mariadb.socket").exists, 30, "the database")
     hosts.inside(CONTROLLER, *client, "slurmdbd")
     wait_until(lambda: _works(*client, "sacctmgr", "-n", "list", "cluster"), 30, "slurmdbd")
@@ -79,7 +118,11 @@ def restart_controller(hosts: Hosts) -> None:
         wait_until(lambda: not _signal(hosts, CONTROLLER, "slurmctld", "0"), 30, "slurmctld to end")
     start_controller(hosts)
     # It recovers jobs at once; what the nodes are up to it learns within seconds, of one that is cut off when its time is over.
-    wait_until(lambda: "unknown" not in " ".join(node_states(hosts.folder).values()), 90, "the nodes to report")
+    wait_until(
+        lambda: "unknown" not in " ".join(node_states(hosts.folder).values()),
+        90,
+        "the nodes to report",
+    )
 
 
 def start_slurmd(hosts: Hosts, node: str) -> None:
@@ -117,7 +160,11 @@ def all_idle(folder: Path) -> bool:
 def last_words(folder: Path) -> str:
     """The last line of each of the three logs written to last, to be shown when a start failed."""
     logs = sorted(folder.glob("*/*.log"), key=lambda log: log.stat().st_mtime)[-3:]
-    return "".join(f"\n{log.name}: {line}" for log in logs for line in log.read_text(errors="replace").splitlines()[-1:])
+    return "".join(
+        f"\n{log.name}: {line}"
+        for log in logs
+        for line in log.read_text(errors="replace").splitlines()[-1:]
+    )
 
 
 def _client(folder: Path) -> tuple[str, str]:
@@ -126,14 +173,18 @@ def _client(folder: Path) -> tuple[str, str]:
 
 
 def _works(*command: str) -> bool:
-    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, check=False).returncode == 0
+    return (
+        subprocess.run(command, env=ENVIRONMENT, capture_output=True, check=False).returncode == 0
+    )
 
 
 def _signal(hosts: Hosts, host: str, daemon: str, signal: str) -> bool:
     # Whether the daemon runs and got it. What it leaves in its pid file may have become another process's number.
     try:
         pid = (hosts.folder / host / f"{daemon}.pid").read_text().strip()
-        hosts.inside(host, "sh", "-c", f'[ "$(cat /proc/{pid}/comm)" = {daemon} ] && kill -{signal} {pid}')
+        hosts.inside(
+            host, "sh", "-c", f'[ "$(cat /proc/{pid}/comm)" = {daemon} ] && kill -{signal} {pid}'
+        )
     except (OSError, DevclusterError):
         return False
     return True

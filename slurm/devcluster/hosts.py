@@ -14,8 +14,21 @@ NODES = ("n1", "n2", "n3", "n4")
 MARKER = "devcluster-host"
 # Bash as PID 1 collects orphans, which `sleep` alone would not.
 INIT = "while :; do sleep infinity & wait; done"
-NAMESPACES = ("--net", "--uts", "--pid", "--mount", "--propagation", "slave", "--fork", "--kill-child", "--mount-proc")
-ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+NAMESPACES = (
+    "--net",
+    "--uts",
+    "--pid",
+    "--mount",
+    "--propagation",
+    "slave",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+)
+ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LANG": "C.UTF-8",
+}
 
 
 class DevclusterError(Exception):
@@ -24,9 +37,13 @@ class DevclusterError(Exception):
 
 def run(*command: str, text: str | None = None) -> str:
     """Output of a command; its complaint as DevclusterError if it fails."""
-    done = subprocess.run(command, input=text, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    done = subprocess.run(
+        command, input=text, capture_output=True, text=True, env=ENVIRONMENT, check=False
+    )
     if done.returncode:
-        complaint = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode} of: {' '.join(command)}"]
+        complaint = (done.stderr or done.stdout).strip().splitlines() or [
+            f"exit code {done.returncode} of: {' '.join(command)}"
+        ]
         raise DevclusterError(complaint[-1])
     return done.stdout
 
@@ -54,7 +71,11 @@ class Hosts:
                 argv = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
                 if argv[0] != "bash" or argv[3:4] != [MARKER] or argv[5] != str(self.folder):
                     continue
-                ids = next(line.split()[1:] for line in (process / "status").read_text().splitlines() if line.startswith("NSpid:"))
+                ids = next(
+                    line.split()[1:]
+                    for line in (process / "status").read_text().splitlines()
+                    if line.startswith("NSpid:")
+                )
             except (FileNotFoundError, ProcessLookupError):
                 continue  # it has just ended
             if len(ids) > 1 and ids[-1] == "1":
@@ -80,8 +101,20 @@ class Hosts:
         quiet = subprocess.DEVNULL
         for host in (CONTROLLER, *NODES):
             command = ["unshare", *NAMESPACES, "bash", "-c", INIT, MARKER, host, str(self.folder)]
-            subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, cwd="/", env=ENVIRONMENT, start_new_session=True)
-        wait_until(self.all_alive, 10, "the namespaces of the hosts; inside a container, the container has to be privileged")
+            subprocess.Popen(
+                command,
+                stdin=quiet,
+                stdout=quiet,
+                stderr=quiet,
+                cwd="/",
+                env=ENVIRONMENT,
+                start_new_session=True,
+            )
+        wait_until(
+            self.all_alive,
+            10,
+            "the namespaces of the hosts; inside a container, the container has to be privileged",
+        )
         for host in (CONTROLLER, *NODES):
             self.inside(host, "hostname", host)
 

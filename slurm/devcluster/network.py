@@ -15,11 +15,17 @@ def free_addresses() -> dict[str, str]:
     .1 is this machine (`login`), .2 the controller, .11 to .14 the nodes. Raises DevclusterError if all are taken.
     """
     routes = json.loads(run("ip", "-j", "-4", "route", "show", "table", "all"))
-    taken = [ipaddress.IPv4Network(route["dst"], strict=False) for route in routes if route["dst"] != "default"]
+    taken = [
+        ipaddress.IPv4Network(route["dst"], strict=False)
+        for route in routes
+        if route["dst"] != "default"
+    ]
     for third in range(256):
         subnet = ipaddress.IPv4Network(f"10.213.{third}.0/24")
         if not any(subnet.overlaps(other) for other in taken):
-            numbers = {"login": 1, CONTROLLER: 2} | {node: 10 + i for i, node in enumerate(NODES, start=1)}
+            numbers = {"login": 1, CONTROLLER: 2} | {
+                node: 10 + i for i, node in enumerate(NODES, start=1)
+            }
             return {host: str(subnet[number]) for host, number in numbers.items()}
     raise DevclusterError("no free network among 10.213.0.0/24 ... 10.213.255.0/24")
 
@@ -27,17 +33,43 @@ def free_addresses() -> dict[str, str]:
 def connect(hosts: Hosts, address: dict[str, str]) -> None:
     """Lays the cables. The bridge is in the controller's network, so that this machine's firewall has no say in what passes it."""
     names = hosts.folder / "hosts"
-    names.write_text("127.0.0.1 localhost\n::1 localhost\n" + "".join(f"{ip} {host}\n" for host, ip in address.items()))
+    names.write_text(
+        "127.0.0.1 localhost\n::1 localhost\n"
+        + "".join(f"{ip} {host}\n" for host, ip in address.items())
+    )
     for host in (CONTROLLER, *NODES):
         # Seen by this host alone; the machine's own /etc/hosts stays as it is.
         hosts.inside(host, "mount", "--bind", str(names), "/etc/hosts")
         _ip(hosts, host, "link set lo up")
-    _ip(hosts, CONTROLLER, "link add br0 type bridge forward_delay 0", f"addr add {address[CONTROLLER]}/24 dev br0", "link set br0 up")
+    _ip(
+        hosts,
+        CONTROLLER,
+        "link add br0 type bridge forward_delay 0",
+        f"addr add {address[CONTROLLER]}/24 dev br0",
+        "link set br0 up",
+    )
     for node in NODES:
-        _ip(hosts, CONTROLLER, f"link add {node} type veth peer name eth0 netns {hosts.pid(node)}", f"link set {node} master br0 up")
+        _ip(
+            hosts,
+            CONTROLLER,
+            f"link add {node} type veth peer name eth0 netns {hosts.pid(node)}",
+            f"link set {node} master br0 up",
+        )
         _ip(hosts, node, f"addr add {address[node]}/24 dev eth0", "link set eth0 up")
     link = _login_link(hosts.folder)
-    run("ip", "link", "add", link, "type", "veth", "peer", "name", "login", "netns", str(hosts.pid(CONTROLLER)))
+    run(
+        "ip",
+        "link",
+        "add",
+        link,
+        "type",
+        "veth",
+        "peer",
+        "name",
+        "login",
+        "netns",
+        str(hosts.pid(CONTROLLER)),
+    )
     run("ip", "addr", "add", f"{address['login']}/24", "dev", link)
     run("ip", "link", "set", link, "up")
     _ip(hosts, CONTROLLER, "link set login master br0 up")
@@ -64,7 +96,10 @@ def heal(hosts: Hosts, node: str) -> None:
 
 def is_cut(hosts: Hosts, node: str) -> bool:
     """Whether the node's cable is pulled."""
-    return "UP" not in json.loads(hosts.inside(CONTROLLER, "ip", "-j", "link", "show", node))[0]["flags"]
+    return (
+        "UP"
+        not in json.loads(hosts.inside(CONTROLLER, "ip", "-j", "link", "show", node))[0]["flags"]
+    )
 
 
 def _login_link(folder: Path) -> str:
@@ -78,4 +113,14 @@ def _exists(link: str) -> bool:
 
 def _ip(hosts: Hosts, host: str, *commands: str) -> None:
     # Of the host's namespaces only the network, so that process ids mean what they mean here.
-    run("nsenter", "-t", str(hosts.pid(host)), "-n", "--", "ip", "-batch", "-", text="\n".join(commands) + "\n")
+    run(
+        "nsenter",
+        "-t",
+        str(hosts.pid(host)),
+        "-n",
+        "--",
+        "ip",
+        "-batch",
+        "-",
+        text="\n".join(commands) + "\n",
+    )

@@ -30,16 +30,32 @@ COMMANDS = {
 
 # Parameters that several commands share.
 StudyArgument = Annotated[
-    str, typer.Argument(metavar="STUDY", help="A study's name (`odesweep studies` lists them) or a file such as ./my_study.py.")
+    str,
+    typer.Argument(
+        metavar="STUDY",
+        help="A study's name (`odesweep studies` lists them) or a file such as ./my_study.py.",
+    ),
 ]
 OverridesArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]…", help="On an axis key=a,b restricts and +key=c extends; off an axis key=value sets. seed=0..4 is a range."),
+    typer.Argument(
+        metavar="[KEY=VALUE]…",
+        help="On an axis key=a,b restricts and +key=c extends; off an axis key=value sets. seed=0..4 is a range.",
+    ),
 ]
 ScaleOption = Annotated[
-    str | None, typer.Option("--scale", help="paper, small or smoke, as far as the study has them; its first scale if not given.")
+    str | None,
+    typer.Option(
+        "--scale",
+        help="paper, small or smoke, as far as the study has them; its first scale if not given.",
+    ),
 ]
-ResultsOption = Annotated[Path, typer.Option("--results", envvar="ODESWEEP_RESULTS", help="The results folder.", file_okay=False)]
+ResultsOption = Annotated[
+    Path,
+    typer.Option(
+        "--results", envvar="ODESWEEP_RESULTS", help="The results folder.", file_okay=False
+    ),
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 DEFAULT_RESULTS = Path("results")
@@ -55,7 +71,9 @@ class _LazyCommands(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         single = typer.Typer(add_completion=False)
-        single.command(cmd_name)(getattr(import_module(f"{__name__}.{COMMANDS[cmd_name]}"), cmd_name))
+        single.command(cmd_name)(
+            getattr(import_module(f"{__name__}.{COMMANDS[cmd_name]}"), cmd_name)
+        )
         return typer.main.get_command(single)
 
     def invoke(self, ctx: Any) -> Any:

@@ -9,7 +9,12 @@ if TYPE_CHECKING:
     from sweeps.status import Watch
 
 
-def cancel(study: StudyArgument, scale: ScaleOption = None, results: ResultsOption = DEFAULT_RESULTS, dry_run: DryRunOption = False) -> None:
+def cancel(
+    study: StudyArgument,
+    scale: ScaleOption = None,
+    results: ResultsOption = DEFAULT_RESULTS,
+    dry_run: DryRunOption = False,
+) -> None:
     """Cancel the submissions of a study that have not ended; their workers save a checkpoint and stop within a minute."""
     from sweeps.cli.plan import count
     from sweeps.cli.status import study_name
@@ -19,8 +24,14 @@ def cancel(study: StudyArgument, scale: ScaleOption = None, results: ResultsOpti
 
     watch = Watch(Results(results))
     name = study_name(study)
-    found = {one: about for one, about in list_submissions(watch.results).items() if about["study"] == name and scale in (None, about["scale"])}
-    if not found and not any(about["study"] == name for about in list_submissions(watch.results).values()):
+    found = {
+        one: about
+        for one, about in list_submissions(watch.results).items()
+        if about["study"] == name and scale in (None, about["scale"])
+    }
+    if not found and not any(
+        about["study"] == name for about in list_submissions(watch.results).values()
+    ):
         find(study)
     live = [one for one in found if not _over(watch, one)]
     jobs: list[str] = []
@@ -29,11 +40,15 @@ def cancel(study: StudyArgument, scale: ScaleOption = None, results: ResultsOpti
             cancel_submission(watch.results, one)
         jobs += _jobs(watch, one) if found[one]["executor"] == "slurm" else []
         about, words = found[one], "would cancel" if dry_run else "cancelled"
-        print(f"{words} {one[:12]}: {about['study']}@{about['scale']} on {about['executor']} since {about['created_at']}")
+        print(
+            f"{words} {one[:12]}: {about['study']}@{about['scale']} on {about['executor']} since {about['created_at']}"
+        )
     if jobs and not dry_run:
         _scancel(jobs)
     if not live:
-        print(f"nothing to cancel: {count(len(found), 'submission')} of {name}, none of which is still going on")
+        print(
+            f"nothing to cancel: {count(len(found), 'submission')} of {name}, none of which is still going on"
+        )
 
 
 def _jobs(watch: "Watch", submission: str) -> list[str]:
@@ -42,7 +57,9 @@ def _jobs(watch: "Watch", submission: str) -> list[str]:
 
     if sent := read_sent(watch.results, submission):
         return [sent.job_id] if sent.job_id else []
-    return sorted({task.job_id for task in watch.sky.queue.look() or () if task.comment == submission})
+    return sorted(
+        {task.job_id for task in watch.sky.queue.look() or () if task.comment == submission}
+    )
 
 
 def _scancel(jobs: list[str]) -> None:
@@ -51,7 +68,9 @@ def _scancel(jobs: list[str]) -> None:
     try:
         cancel(jobs)
     except NoAnswer as error:
-        raise InfrastructureError(f"marked as cancelled, but {error}; on a login node: scancel {' '.join(jobs)}") from None
+        raise InfrastructureError(
+            f"marked as cancelled, but {error}; on a login node: scancel {' '.join(jobs)}"
+        ) from None
 
 
 def _over(watch: "Watch", submission: str) -> bool:
@@ -67,7 +86,15 @@ def _over(watch: "Watch", submission: str) -> bool:
         if slurm[0] not in watch.sky.open():
             return True
         queued = watch.sky.queue.look()
-        return queued is not None and slurm[0].job_id is not None and not any(task.live for task in queued if task.comment == submission)
-    workers = {event["worker"] for event in watch.events if event["event"] == "worker_started" and event.get("submission_id") == submission}
+        return (
+            queued is not None
+            and slurm[0].job_id is not None
+            and not any(task.live for task in queued if task.comment == submission)
+        )
+    workers = {
+        event["worker"]
+        for event in watch.events
+        if event["event"] == "worker_started" and event.get("submission_id") == submission
+    }
     tasks = {row["shard"] for row in read_submission(watch.results, submission).rows()}
     return sum(watch.worker_ended(worker) for worker in workers) >= len(tasks)

@@ -12,17 +12,29 @@ if TYPE_CHECKING:
     from sweeps.store import Results
     from sweeps.store.compact import Compaction
 
-PruneOption = Annotated[bool, typer.Option("--prune", help="Also delete what was replaced over 24 hours ago; takes two looks, two minutes apart.")]
+PruneOption = Annotated[
+    bool,
+    typer.Option(
+        "--prune",
+        help="Also delete what was replaced over 24 hours ago; takes two looks, two minutes apart.",
+    ),
+]
 
 
-def compact(prune: PruneOption = False, results: ResultsOption = DEFAULT_RESULTS, dry_run: DryRunOption = False) -> None:
+def compact(
+    prune: PruneOption = False,
+    results: ResultsOption = DEFAULT_RESULTS,
+    dry_run: DryRunOption = False,
+) -> None:
     """Put all result files into one per table, which reads many times faster; safe while workers write."""
     from sweeps.store import Results
     from sweeps.store.compact import compact as compact_rows
 
     folder = Results(results)
     if not folder.path.is_dir():
-        raise UserError(f"no results folder {results}; give the one that odesweep run wrote to with --results")
+        raise UserError(
+            f"no results folder {results}; give the one that odesweep run wrote to with --results"
+        )
     for line in _lines(folder, compact_rows(folder, dry_run=dry_run), dry_run):
         print(line)
     if prune:
@@ -35,14 +47,29 @@ def _lines(folder: "Results", done: "Compaction", dry_run: bool) -> list[str]:
     lines = [f"left {count(done.damaged, 'damaged file')} where they are"] if done.damaged else []
     number = done.manifest.number
     if done.made:
-        rows = ", ".join(f"{sum(file.rows for file in files):,} {table}" for table, files in done.manifest.files.items() if files)
+        rows = ", ".join(
+            f"{sum(file.rows for file in files):,} {table}"
+            for table, files in done.manifest.files.items()
+            if files
+        )
         size = sum(file.size_bytes for files in done.manifest.files.values() for file in files)
-        return [f"generation {number} of {folder.path}: {rows} ({size / 1e6:,.1f} MB), {count(done.files, 'new file')} taken in", *lines]
+        return [
+            f"generation {number} of {folder.path}: {rows} ({size / 1e6:,.1f} MB), {count(done.files, 'new file')} taken in",
+            *lines,
+        ]
     if dry_run:
         return [f"would take in {count(done.files, 'new file')} after generation {number}", *lines]
     if done.files:
-        return [f"{done.manifest.by} made generation {number} meanwhile; this one was given up, nothing is lost", *lines]
-    return [f"nothing new since generation {number}" if number else f"nothing to compact in {folder.path}", *lines]
+        return [
+            f"{done.manifest.by} made generation {number} meanwhile; this one was given up, nothing is lost",
+            *lines,
+        ]
+    return [
+        f"nothing new since generation {number}"
+        if number
+        else f"nothing to compact in {folder.path}",
+        *lines,
+    ]
 
 
 def _prune(folder: "Results", dry_run: bool) -> None:
@@ -57,4 +84,6 @@ def _prune(folder: "Results", dry_run: bool) -> None:
 
     found = Counter(one.why for one in prune(folder, dry_run=dry_run, wait=wait))
     verb = "would delete" if dry_run else "deleted"
-    print("\n".join(f"{verb} {number:,} {why}" for why, number in found.items()) or "nothing to prune")
+    print(
+        "\n".join(f"{verb} {number:,} {why}" for why, number in found.items()) or "nothing to prune"
+    )

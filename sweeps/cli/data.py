@@ -16,10 +16,22 @@ if TYPE_CHECKING:
     from odecore.config.data import Images
     from odecore.config.spec import TrialSpec
 
-DataOption = Annotated[Path | None, typer.Option("--data-root", envvar="ODESWEEP_DATA", help="Folder with the data sets.", file_okay=False)]
-ActionArgument = Annotated[Literal["check", "fetch"], typer.Argument(help="check: are the files there? fetch: download those that are not.")]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-root", envvar="ODESWEEP_DATA", help="Folder with the data sets.", file_okay=False
+    ),
+]
+ActionArgument = Annotated[
+    Literal["check", "fetch"],
+    typer.Argument(help="check: are the files there? fetch: download those that are not."),
+]
 VerifyOption = Annotated[
-    bool, typer.Option("--verify", help="With check: read every data set and compare checksums, which takes seconds to minutes.")
+    bool,
+    typer.Option(
+        "--verify",
+        help="With check: read every data set and compare checksums, which takes seconds to minutes.",
+    ),
 ]
 
 
@@ -38,13 +50,19 @@ def data(
     from sweeps.studies import find
 
     if action == "fetch" and data_root is None:
-        raise UserError("no data folder is named: say with --data-root or ODESWEEP_DATA where downloads go")
+        raise UserError(
+            "no data folder is named: say with --data-root or ODESWEEP_DATA where downloads go"
+        )
     if action == "fetch" or verify:
         check_installed()
     groups = _groups(trial.spec for trial in select(find(study), scale, overrides or ()).selected)
     rows = []
     for name, configs in groups.items():
-        row = _fetched(name, configs, data_root, dry_run) if action == "fetch" and data_root else _checked(name, configs, data_root, study, verify)
+        row = (
+            _fetched(name, configs, data_root, dry_run)
+            if action == "fetch" and data_root
+            else _checked(name, configs, data_root, study, verify)
+        )
         rows.append(row)
         if not as_json:
             print(f"{name}: {'ok' if row['ok'] else 'not ok'}: {row['text']}", flush=True)
@@ -73,7 +91,9 @@ def _groups(specs: "Iterable[TrialSpec]") -> "dict[str, list[Images]]":
     return found
 
 
-def _checked(name: str, configs: "list[Images]", root: Path | None, study: str, verify: bool) -> dict[str, Any]:
+def _checked(
+    name: str, configs: "list[Images]", root: Path | None, study: str, verify: bool
+) -> dict[str, Any]:
     """One data set: presence, and with `verify` checksums and reading as every configuration does."""
     if not configs:
         return _row(name, "made when it is needed, has no files")
@@ -93,7 +113,11 @@ def _checked(name: str, configs: "list[Images]", root: Path | None, study: str, 
                 datasets.load(config, root)
         except datasets.DataMissing as error:
             return _row(name, str(error), ok=False)
-        text += f", read; {compared} checksums compared" if compared else ", read; no checksums are known"
+        text += (
+            f", read; {compared} checksums compared"
+            if compared
+            else ", read; no checksums are known"
+        )
     return _row(name, text)
 
 

@@ -13,12 +13,21 @@ if TYPE_CHECKING:
     from sweeps.doctor import Finding
 
 ProfileOption = Annotated[
-    str | None, typer.Option("--profile", help="Of executor slurm, a TOML file or a name: check what its tasks get, by a tiny job too.")
+    str | None,
+    typer.Option(
+        "--profile",
+        help="Of executor slurm, a TOML file or a name: check what its tasks get, by a tiny job too.",
+    ),
 ]
 COLOURS = {"ok": "green", "warning": "yellow", "error": "bold red"}
 
 
-def doctor(results: ResultsOption = DEFAULT_RESULTS, data_root: DataOption = None, profile: ProfileOption = None, as_json: JsonOption = False) -> int:
+def doctor(
+    results: ResultsOption = DEFAULT_RESULTS,
+    data_root: DataOption = None,
+    profile: ProfileOption = None,
+    as_json: JsonOption = False,
+) -> int:
     """Check versions, results folder, data, GPU, limits and cluster: one line each, with a remedy. Exit code 3 when something is an error."""
     from sweeps.doctor import Level, examine
     from sweeps.profiles import load
@@ -39,4 +48,10 @@ def _show(finding: "Finding") -> None:
     from sweeps.cli.plan import console
 
     remedy = f"; {finding.remedy}" if finding.remedy else ""
-    console().print(Text.assemble((f"{finding.level:8}", COLOURS[finding.level]), (f"{finding.name:18} ", "bold"), f"{finding.text}{remedy}"))
+    console().print(
+        Text.assemble(
+            (f"{finding.level:8}", COLOURS[finding.level]),
+            (f"{finding.name:18} ", "bold"),
+            f"{finding.text}{remedy}",
+        )
+    )

@@ -17,19 +17,28 @@ if TYPE_CHECKING:
 POLL_SECONDS = 2.0
 
 
-def follow(results: "Results", trials: list["Task"], written: list[str], watcher: Watcher) -> ShardReport:
+def follow(
+    results: "Results", trials: list["Task"], written: list[str], watcher: Watcher
+) -> ShardReport:
     """Wait for these trials, wherever in the queue they are; what is known of them then. written: submissions of a moment ago."""
     sky, reader = Sky(results, cancelled=True), EventReader(results)
     sky.know(written)
     told = _Teller({task.trial_id: task for task in trials}, results, watcher)
-    mine = {one.submission_id for one in sky.open() for shard in sky.trials(one.submission_id).values() if told.tasks.keys() & set(shard)}
+    mine = {
+        one.submission_id
+        for one in sky.open()
+        for shard in sky.trials(one.submission_id).values()
+        if told.tasks.keys() & set(shard)
+    }
     followed: set[str] = set()
     began_at, released_at, problem = time.time(), -1e9, None
     sky.told.add(reader.poll())
     while True:
         flight = sky.look()
         # Earlier submissions of the same trials that ended badly are over; what counts is what was alive meanwhile.
-        followed |= {task.comment for task in sky.queue.queued if task.live and task.comment in mine}
+        followed |= {
+            task.comment for task in sky.queue.queued if task.live and task.comment in mine
+        }
         if flight.problem and flight.problem != problem:
             watcher.note(f"{flight.problem}; waiting for what the tasks tell")
         problem = flight.problem
@@ -45,9 +54,18 @@ def follow(results: "Results", trials: list["Task"], written: list[str], watcher
         watcher.tick()
     report = ShardReport(evaluated=told.evaluated, stopped=_stopped(sky, followed))
     ids = [trial_id for trial_id in told.tasks if told.tasks[trial_id].train]
-    for row in read_table(results, "runs", ("trial_id", "outcome", "outcome_detail", "finished_at"), ids=ids).sort_by("finished_at").to_pylist():
+    for row in (
+        read_table(
+            results, "runs", ("trial_id", "outcome", "outcome_detail", "finished_at"), ids=ids
+        )
+        .sort_by("finished_at")
+        .to_pylist()
+    ):
         if row["outcome"] not in FINAL_OUTCOMES and row["finished_at"].timestamp() >= began_at:
-            report.outcomes[row["trial_id"]], report.details[row["trial_id"]] = row["outcome"], row["outcome_detail"] or ""
+            report.outcomes[row["trial_id"]], report.details[row["trial_id"]] = (
+                row["outcome"],
+                row["outcome_detail"] or "",
+            )
     return report
 
 
@@ -60,8 +78,16 @@ def _stopped(sky: Sky, submissions: set[str]) -> str | None:
             for ending in starts[max(starts)].endings.values():
                 if ending not in (None, "done"):
                     return ending
-    ended = Counter(task.state for task in sky.queue.look() or () if task.comment in submissions and not task.live and task.state != "COMPLETED")
-    return "SLURM ended " + ", ".join(f"{tasks(n)} as {state}" for state, n in ended.items()) if ended else None
+    ended = Counter(
+        task.state
+        for task in sky.queue.look() or ()
+        if task.comment in submissions and not task.live and task.state != "COMPLETED"
+    )
+    return (
+        "SLURM ended " + ", ".join(f"{tasks(n)} as {state}" for state, n in ended.items())
+        if ended
+        else None
+    )
 
 
 class _Teller:
@@ -85,10 +111,23 @@ class _Teller:
                     self.watcher.writes_to(self.results.logs / event["log"].rpartition("/")[2])
                 self.watcher.began(task, self._starts[task.trial_id])
             case "heartbeat" if event.get("iterations"):
-                numbers = (event["iteration"], event["iterations"], event["loss"] or float("nan"), event["seconds_per_iteration"] or 0.0)
+                numbers = (
+                    event["iteration"],
+                    event["iterations"],
+                    event["loss"] or float("nan"),
+                    event["seconds_per_iteration"] or 0.0,
+                )
                 self.watcher.progress(task, Progress(*numbers))
             case "finished" | "interrupted":
                 self.evaluated += event.get("outcome") == "evaluated"
-                self.watcher.ended(task, Ending(event.get("outcome") or "interrupted", event.get("cause") or event.get("fingerprint")))
+                self.watcher.ended(
+                    task,
+                    Ending(
+                        event.get("outcome") or "interrupted",
+                        event.get("cause") or event.get("fingerprint"),
+                    ),
+                )
             case "died":
-                self.watcher.note(f"{task.label}: its process died ({exit_words(event.get('exit_code'))}); it goes on from its last checkpoint")
+                self.watcher.note(
+                    f"{task.label}: its process died ({exit_words(event.get('exit_code'))}); it goes on from its last checkpoint"
+                )

@@ -12,7 +12,13 @@ if TYPE_CHECKING:
     from sweeps.status import Watch
     from sweeps.store import Results
 
-TrialArgument = Annotated[str, typer.Argument(metavar="TRIAL", help="At least 4 digits of a trial's id; `odesweep plan STUDY --json` lists them.")]
+TrialArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="TRIAL",
+        help="At least 4 digits of a trial's id; `odesweep plan STUDY --json` lists them.",
+    ),
+]
 
 
 def logs(trial: TrialArgument, results: ResultsOption = DEFAULT_RESULTS) -> None:
@@ -23,11 +29,15 @@ def logs(trial: TrialArgument, results: ResultsOption = DEFAULT_RESULTS) -> None
     watch = Watch(Results(results))
     trial_id = watch.find_trial(trial)
     if trial_id is None:
-        raise UserError(f"no trial begins with {trial!r} in {watch.results.path}; give at least 4 digits of its id")
+        raise UserError(
+            f"no trial begins with {trial!r} in {watch.results.path}; give at least 4 digits of its id"
+        )
     starts = [event for event in watch.events if event["event"] == "started" and event.get("log")]
     mine = [event for event in starts if event["trial_id"] == trial_id]
     if not mine and not _show_tasks(watch, trial_id):
-        raise UserError(f"trial {trial_id[:12]} has no log in {watch.results.logs}: it was never started")
+        raise UserError(
+            f"trial {trial_id[:12]} has no log in {watch.results.logs}: it was never started"
+        )
     for number, event in enumerate(mine, 1):
         at = datetime.fromtimestamp(event["at"], UTC).isoformat(timespec="seconds")
         print(f"== attempt {number}, {at}, {event['host']}, {event['log']}")
@@ -40,20 +50,30 @@ def _show_tasks(watch: "Watch", trial_id: str) -> bool:
 
     found, sky = False, Sky(watch.results, cancelled=True)
     for one in sorted(sky.sendings(), key=lambda one: one.created_at):
-        shards = [shard for shard, trials in sky.trials(one.submission_id).items() if trial_id in trials]
+        shards = [
+            shard for shard, trials in sky.trials(one.submission_id).items() if trial_id in trials
+        ]
         for index in {shard // one.slots for shard in shards}:
             name = f"{one.job_id}_{index}" if one.tasks > 1 else f"{one.job_id}"
             state = sky.look().trials.get(trial_id, "not queued any more")
             print(f"== task {name} of SLURM, {state}; this trial was never started in it")
             path = watch.results.state / "submitit" / one.submission_id / f"{name}_0_log.out"
-            print(path.read_text(errors="replace") if path.is_file() else f"(it has printed nothing: there is no {path})")
+            print(
+                path.read_text(errors="replace")
+                if path.is_file()
+                else f"(it has printed nothing: there is no {path})"
+            )
             found = True
     return found
 
 
 def _section(results: "Results", event: dict[str, Any], starts: list[dict[str, Any]]) -> str:
     """What the log got between this start and the next one in the same file."""
-    later = [other["log_offset"] for other in starts if other["log"] == event["log"] and other["at"] > event["at"]]
+    later = [
+        other["log_offset"]
+        for other in starts
+        if other["log"] == event["log"] and other["at"] > event["at"]
+    ]
     # A name from a file that anybody may have written must not lead out of the folder.
     path = results.logs / event["log"].rpartition("/")[2]
     if not path.is_file():

@@ -25,7 +25,18 @@ def _show(rows: list[dict[str, Any]]) -> None:
 
     from sweeps.cli.plan import console
 
-    table = Table("model", "paper", "data set", "printed", "here", "without norms", "note", box=None, pad_edge=False, header_style="bold")
+    table = Table(
+        "model",
+        "paper",
+        "data set",
+        "printed",
+        "here",
+        "without norms",
+        "note",
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+    )
     for column in table.columns[1:6]:
         column.no_wrap = True
     for column in table.columns[3:6]:
@@ -34,7 +45,15 @@ def _show(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         paper = row["paper"] if row["paper"] != previous else ""
         previous = row["paper"]
-        table.add_row(row["label"], paper, row["data"], _number(row["printed"]), _number(row["here"]), _number(row["without_norms"]), row["note"])
+        table.add_row(
+            row["label"],
+            paper,
+            row["data"],
+            _number(row["printed"]),
+            _number(row["here"]),
+            _number(row["without_norms"]),
+            row["note"],
+        )
     console().print(table)
 
 

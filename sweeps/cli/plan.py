@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweeps.cli import DEFAULT_RESULTS, JsonOption, OverridesArgument, ResultsOption, ScaleOption, StudyArgument
+from sweeps.cli import (
+    DEFAULT_RESULTS,
+    JsonOption,
+    OverridesArgument,
+    ResultsOption,
+    ScaleOption,
+    StudyArgument,
+)
 
 if TYPE_CHECKING:
     from sweeps.plan import Entry, Plan
@@ -15,7 +22,9 @@ def plan(
     study: StudyArgument,
     overrides: OverridesArgument = None,
     scale: ScaleOption = None,
-    save: Annotated[bool, typer.Option("--save", help="Write the plan file, as `run` does.")] = False,
+    save: Annotated[
+        bool, typer.Option("--save", help="Write the plan file, as `run` does.")
+    ] = False,
     results: ResultsOption = DEFAULT_RESULTS,
     as_json: JsonOption = False,
 ) -> None:
@@ -59,7 +68,9 @@ def summary(current: "Plan") -> dict[str, Any]:
         "missing_probes": sum(len(entry.missing_probes) for entry in current.entries),
         "predicted_core_seconds": current.seconds,
         "code_hashes": current.code_hashes,
-        "excluded": [{"reason": one.reason, "cells": list(one.cells)} for one in selection.excluded],
+        "excluded": [
+            {"reason": one.reason, "cells": list(one.cells)} for one in selection.excluded
+        ],
         "entries": [_entry(entry) for entry in current.entries],
     }
 
@@ -72,8 +83,13 @@ def _entry(entry: "Entry") -> dict[str, Any]:
         "seed": entry.trial.spec.seed,
         "state": entry.state,
         "outcome": entry.outcome,
-        "missing_evaluations": [one.axes | {"eval_id": one.eval_id} for one in entry.missing_evaluations],
-        "missing_probes": [one.axes | {"name": one.probe.name, "probe_id": one.probe_id} for one in entry.missing_probes],
+        "missing_evaluations": [
+            one.axes | {"eval_id": one.eval_id} for one in entry.missing_evaluations
+        ],
+        "missing_probes": [
+            one.axes | {"name": one.probe.name, "probe_id": one.probe_id}
+            for one in entry.missing_probes
+        ],
         "predicted_core_seconds": entry.seconds,
     }
 
@@ -82,22 +98,41 @@ def _show(current: "Plan") -> None:
     out = console()
     study, numbers = current.selection.study, summary(current)
     out.print(f"[bold]{current.selection.plan_name}[/bold]  {study.title}")
-    out.print(f"question: {study.question}\nexpected: {study.expected}\nscale:    {study.scales[current.selection.scale].label}", markup=False)
+    out.print(
+        f"question: {study.question}\nexpected: {study.expected}\nscale:    {study.scales[current.selection.scale].label}",
+        markup=False,
+    )
     if study.fidelity:
         out.print(f"fidelity: {study.fidelity}", markup=False)
     out.print(_table(current))
-    left_out = f" of the {numbers['declared_trials']} declared" if numbers["declared_trials"] > numbers["trials"] else ""
-    out.print(f"{count(numbers['trials'], 'trial')}{left_out} in {count(numbers['cells'], 'cell')}: {_states(numbers)}")
-    out.print(f"missing: {count(numbers['missing_evaluations'], 'evaluation')}, {count(numbers['missing_probes'], 'probe')}")
+    left_out = (
+        f" of the {numbers['declared_trials']} declared"
+        if numbers["declared_trials"] > numbers["trials"]
+        else ""
+    )
+    out.print(
+        f"{count(numbers['trials'], 'trial')}{left_out} in {count(numbers['cells'], 'cell')}: {_states(numbers)}"
+    )
+    out.print(
+        f"missing: {count(numbers['missing_evaluations'], 'evaluation')}, {count(numbers['missing_probes'], 'probe')}"
+    )
     submitted = [count(numbers["pending"], "trial") + " to train"] if numbers["pending"] else []
-    submitted += [count(numbers["evaluate_only"], "trained net") + " to evaluate"] if numbers["evaluate_only"] else []
+    submitted += (
+        [count(numbers["evaluate_only"], "trained net") + " to evaluate"]
+        if numbers["evaluate_only"]
+        else []
+    )
     cost = f": about {duration(current.seconds)} of one core" if submitted else ""
     out.print(f"`run` would submit {' and '.join(submitted) or 'nothing'}{cost}")
     if current.stale:
-        out.print(f"stale: {count(len(current.stale), 'accepted row')} from before a fix of a component they used; their trials are pending again")
+        out.print(
+            f"stale: {count(len(current.stale), 'accepted row')} from before a fix of a component they used; their trials are pending again"
+        )
     if len(current.code_hashes) > 1:
         shares = ", ".join(f"{n} from {code[:8]}" for code, n in current.code_hashes.items())
-        out.print(f"code: the {numbers['done']} accepted rows come from {len(current.code_hashes)} versions of the code ({shares})")
+        out.print(
+            f"code: the {numbers['done']} accepted rows come from {len(current.code_hashes)} versions of the code ({shares})"
+        )
     for one in current.selection.excluded:
         out.print(f"excluded: {count(len(one.cells), 'cell')}: {one.reason}", markup=False)
 
@@ -106,12 +141,21 @@ def _table(current: "Plan") -> Any:
     """Per value of every axis: trials, how they stand, what is missing, and the cost of the rest."""
     from rich.table import Table
 
-    table = Table("axis", "value", *(name for name, _ in _COLUMNS), box=None, pad_edge=False, header_style="bold")
+    table = Table(
+        "axis",
+        "value",
+        *(name for name, _ in _COLUMNS),
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+    )
     for column in table.columns[2:]:
         column.justify, column.no_wrap = "right", True
     for axis, values in by_axis(current).items():
         for index, (value, entries) in enumerate(values.items()):
-            table.add_row(axis if index == 0 else "", value, *(show(entries) for _, show in _COLUMNS))
+            table.add_row(
+                axis if index == 0 else "", value, *(show(entries) for _, show in _COLUMNS)
+            )
     return table
 
 
@@ -129,8 +173,14 @@ _COLUMNS = (
     ("done", lambda entries: str(sum(entry.state == "done" for entry in entries))),
     ("running", lambda entries: str(sum(entry.state == "in_flight" for entry in entries))),
     ("pending", lambda entries: str(sum(entry.state == "pending" for entry in entries))),
-    ("missing evaluations", lambda entries: str(sum(len(entry.missing_evaluations) for entry in entries))),
-    ("left, 1 core", lambda entries: duration(sum(entry.seconds for entry in entries if entry.submits))),
+    (
+        "missing evaluations",
+        lambda entries: str(sum(len(entry.missing_evaluations) for entry in entries)),
+    ),
+    (
+        "left, 1 core",
+        lambda entries: duration(sum(entry.seconds for entry in entries if entry.submits)),
+    ),
 )
 
 
@@ -156,4 +206,8 @@ def console() -> Any:
     from rich.console import Console
 
     found = Console(highlight=False, soft_wrap=True)
-    return found if found.is_terminal else Console(highlight=False, soft_wrap=True, width=max(found.width, 160))
+    return (
+        found
+        if found.is_terminal
+        else Console(highlight=False, soft_wrap=True, width=max(found.width, 160))
+    )

@@ -8,7 +8,15 @@ from typing import TextIO
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from sweeps.worker.messages import Ending
 from sweeps.worker.messages import Progress as Step
@@ -17,7 +25,13 @@ from sweeps.worker.tasks import Task
 
 # In a log a running trial is mentioned this often.
 PLAIN_SECONDS = 30.0
-COLORS = {"completed": "green", "diverged": "yellow", "solver_failed": "yellow", "evaluated": "green", "interrupted": "cyan"}
+COLORS = {
+    "completed": "green",
+    "diverged": "yellow",
+    "solver_failed": "yellow",
+    "evaluated": "green",
+    "interrupted": "cyan",
+}
 
 
 class RunDisplay(Watcher):
@@ -26,13 +40,27 @@ class RunDisplay(Watcher):
     follow: show what the worker prints, as it comes. bars: False leaves the terminal to a debugger.
     """
 
-    def __init__(self, total: int, *, follow: bool = False, bars: bool = True, stream: TextIO | None = None) -> None:
+    def __init__(
+        self, total: int, *, follow: bool = False, bars: bool = True, stream: TextIO | None = None
+    ) -> None:
         self.console = Console(file=stream or sys.stderr, highlight=False, soft_wrap=True)
         self.total, self.done = total, 0
         self.live = self.console.is_terminal and bars
         self.follow = follow
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
-        self.bars = Progress(*columns, TimeElapsedColumn(), console=self.console, transient=True, disable=not self.live)
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        self.bars = Progress(
+            *columns,
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.live,
+        )
         self._all = self.bars.add_task("trials", total=total, note="")
         self._running: dict[str, TaskID] = {}
         self._mentioned_at = time.monotonic()
@@ -42,7 +70,12 @@ class RunDisplay(Watcher):
         self.bars.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.tick()
         self.bars.stop()
 
@@ -55,7 +88,9 @@ class RunDisplay(Watcher):
         """See `Watcher.began`."""
         words = "train" if task.train else "evaluate"
         self._remove(task)
-        self._running[task.trial_id] = self.bars.add_task(f"{words} {escape(task.label)}", total=1, note="")
+        self._running[task.trial_id] = self.bars.add_task(
+            f"{words} {escape(task.label)}", total=1, note=""
+        )
         self._mentioned_at = time.monotonic()
         if attempts > 1:
             self.note(f"{task.label}: start number {attempts}")
@@ -65,10 +100,18 @@ class RunDisplay(Watcher):
         self.tick()
         note = f"loss {progress.loss:.4g}"
         if task.trial_id in self._running:
-            self.bars.update(self._running[task.trial_id], completed=progress.iteration, total=progress.iterations, note=note)
+            self.bars.update(
+                self._running[task.trial_id],
+                completed=progress.iteration,
+                total=progress.iterations,
+                note=note,
+            )
         if not self.live and time.monotonic() - self._mentioned_at >= PLAIN_SECONDS:
             self._mentioned_at = time.monotonic()
-            self.console.print(f"        {task.label}: iteration {progress.iteration}/{progress.iterations}, {note}", markup=False)
+            self.console.print(
+                f"        {task.label}: iteration {progress.iteration}/{progress.iterations}, {note}",
+                markup=False,
+            )
 
     def ended(self, task: Task, ending: Ending) -> None:
         """See `Watcher.ended`."""
@@ -79,9 +122,15 @@ class RunDisplay(Watcher):
         accuracy = ending.finished.get("accuracy_test")
         facts = f"accuracy_test {accuracy:.3f}" if accuracy is not None else (ending.detail or "")
         self.tick()
-        self.console.print(f"[{color}]{ending.outcome:>13}[/] {self.done:>4}/{self.total} {escape(task.label)}  {escape(facts)}")
+        self.console.print(
+            f"[{color}]{ending.outcome:>13}[/] {self.done:>4}/{self.total} {escape(task.label)}  {escape(facts)}"
+        )
         if ending.frames:
-            self.console.print(f"{ending.frames.rstrip()}\ntrial {task.trial_id}, all of it in {ending.log}", style="dim", markup=False)
+            self.console.print(
+                f"{ending.frames.rstrip()}\ntrial {task.trial_id}, all of it in {ending.log}",
+                style="dim",
+                markup=False,
+            )
 
     def note(self, text: str) -> None:
         """See `Watcher.note`."""

@@ -18,24 +18,38 @@ if TYPE_CHECKING:
 
 SqlArgument = Annotated[
     str,
-    typer.Argument(metavar="SQL", help="One SELECT over runs, attempts, epochs, evaluations, probe_NAME; `DESCRIBE runs` lists the columns of one."),
+    typer.Argument(
+        metavar="SQL",
+        help="One SELECT over runs, attempts, epochs, evaluations, probe_NAME; `DESCRIBE runs` lists the columns of one.",
+    ),
 ]
 CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 
 
-def query(sql: SqlArgument, results: ResultsOption = DEFAULT_RESULTS, as_json: JsonOption = False, as_csv: CsvOption = False) -> None:
+def query(
+    sql: SqlArgument,
+    results: ResultsOption = DEFAULT_RESULTS,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+) -> None:
     """Ask the results in SQL (DuckDB): runs are the accepted ones, epochs their curves, attempts every row there is."""
     from sweeps.store import Results
     from sweeps.store.query import query as ask
 
     folder = Results(results)
     if not folder.path.is_dir():
-        raise UserError(f"no results folder {results}; give the one that odesweep run wrote to with --results")
+        raise UserError(
+            f"no results folder {results}; give the one that odesweep run wrote to with --results"
+        )
     if as_json and as_csv:
         raise UserError("--json and --csv exclude each other; give one")
     table = ask(folder, sql)
     if as_json:
-        print(json.dumps([dict(zip(table.column_names, row, strict=True)) for row in _rows(table)], indent=1))
+        print(
+            json.dumps(
+                [dict(zip(table.column_names, row, strict=True)) for row in _rows(table)], indent=1
+            )
+        )
     elif as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(table.column_names)
@@ -47,7 +61,9 @@ def query(sql: SqlArgument, results: ResultsOption = DEFAULT_RESULTS, as_json: J
 def _rows(table: "pa.Table") -> "list[tuple[Any, ...]]":
     from sweeps.store.python import values
 
-    return list(zip(*([_plain(value) for value in values(column)] for column in table.columns), strict=True))
+    return list(
+        zip(*([_plain(value) for value in values(column)] for column in table.columns), strict=True)
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -75,6 +91,11 @@ def _show(table: "pa.Table") -> None:
         number = str(column.type) in ("double", "float") or "int" in str(column.type)
         shown.add_column(name, justify="right" if number else "left", no_wrap=True)
     for row in _rows(table):
-        shown.add_row(*("" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value) for value in row))
+        shown.add_row(
+            *(
+                "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+                for value in row
+            )
+        )
     console().print(shown, markup=False)
     console().print(count(table.num_rows, "row"), markup=False)

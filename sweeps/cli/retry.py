@@ -13,10 +13,16 @@ from sweeps.errors import UserError
 if TYPE_CHECKING:
     from sweeps.status import Watch
 
-TargetArgument = Annotated[str, typer.Argument(metavar="STUDY|TRIAL", help="A study, or at least 4 digits of a trial's id.")]
+TargetArgument = Annotated[
+    str,
+    typer.Argument(metavar="STUDY|TRIAL", help="A study, or at least 4 digits of a trial's id."),
+]
 OutcomeOption = Annotated[
     list[str] | None,
-    typer.Option("--outcome", help="Only trials that ended so; may be repeated. Final outcomes (completed, diverged, solver_failed) must be named."),
+    typer.Option(
+        "--outcome",
+        help="Only trials that ended so; may be repeated. Final outcomes (completed, diverged, solver_failed) must be named.",
+    ),
 ]
 
 
@@ -35,9 +41,18 @@ def retry(
         raise UserError(f"unknown outcome {unknown[0]!r}; choose from {', '.join(OUTCOMES)}")
     watch = Watch(Results(results))
     wanted = outcome or [name for name in OUTCOMES if name not in FINAL_OUTCOMES]
-    chosen = {trial: last for trial in _trials(watch, target, scale) if (last := _outcome(watch, trial)) in wanted}
+    chosen = {
+        trial: last
+        for trial in _trials(watch, target, scale)
+        if (last := _outcome(watch, trial)) in wanted
+    }
     # Every row of such a trial that could be accepted goes, or a duplicate would take its place.
-    attempts = [row.attempt_id for trial in chosen for row in watch.view.attempts[trial] if row.outcome in FINAL_OUTCOMES]
+    attempts = [
+        row.attempt_id
+        for trial in chosen
+        for row in watch.view.attempts[trial]
+        if row.outcome in FINAL_OUTCOMES
+    ]
     if not chosen:
         print(f"nothing to retry: no trial of {target} ended as {' or '.join(wanted)}")
         return
@@ -46,7 +61,13 @@ def retry(
         print(f"would make {len(chosen)} pending again: {words}")
         return
     command = shlex.join(["odesweep", *sys.argv[1:]])
-    write_retraction(watch.results, attempt_ids=attempts, trial_ids=chosen, reason=f"retry of {words}", command=command)
+    write_retraction(
+        watch.results,
+        attempt_ids=attempts,
+        trial_ids=chosen,
+        reason=f"retry of {words}",
+        command=command,
+    )
     print(f"{len(chosen)} pending again: {words}; `odesweep run` trains them")
 
 
@@ -57,14 +78,25 @@ def _trials(watch: "Watch", target: str, scale: str | None) -> list[str]:
     if trial := watch.find_trial(target):
         return [trial]
     plans = watch.find_plans(study_name(target), scale)
-    return list(dict.fromkeys(row["trial_id"] for plan in plans for row in read_plan(watch.results, plan).rows()))
+    return list(
+        dict.fromkeys(
+            row["trial_id"] for plan in plans for row in read_plan(watch.results, plan).rows()
+        )
+    )
 
 
 def _outcome(watch: "Watch", trial: str) -> str | None:
     """Of the accepted row, else of the last one that was not taken back or retried since."""
     if accepted := watch.view.accepted.get(trial):
         return accepted.outcome
-    rows = [row for row in watch.view.attempts.get(trial, []) if row.attempt_id not in watch.view.retractions.attempt_ids]
-    if not rows or watch.view.retractions.restarted_at.get(trial, 0.0) > rows[-1].finished_at.timestamp():
+    rows = [
+        row
+        for row in watch.view.attempts.get(trial, [])
+        if row.attempt_id not in watch.view.retractions.attempt_ids
+    ]
+    if (
+        not rows
+        or watch.view.retractions.restarted_at.get(trial, 0.0) > rows[-1].finished_at.timestamp()
+    ):
         return None
     return rows[-1].outcome

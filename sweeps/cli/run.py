@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweeps.cli import DEFAULT_RESULTS, DryRunOption, OverridesArgument, ResultsOption, ScaleOption, StudyArgument
+from sweeps.cli import (
+    DEFAULT_RESULTS,
+    DryRunOption,
+    OverridesArgument,
+    ResultsOption,
+    ScaleOption,
+    StudyArgument,
+)
 from sweeps.cli.data import DataOption, check
 from sweeps.cli.installed import check_installed
 from sweeps.errors import InfrastructureError, UserError
@@ -21,20 +28,58 @@ if TYPE_CHECKING:
     from sweeps.worker.report import ShardReport
 
 ExecutorOption = Annotated[
-    str, typer.Option("--executor", help="Where to run: inline (one slot here), ray (Ray Tune, here or on a cluster) or slurm (job arrays).")
+    str,
+    typer.Option(
+        "--executor",
+        help="Where to run: inline (one slot here), ray (Ray Tune, here or on a cluster) or slurm (job arrays).",
+    ),
 ]
-LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="Submit at most this many trials.")]
-ThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, help="Threads of one slot; else OMP_NUM_THREADS, else all CPUs.")]
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", min=1, help="Submit at most this many trials.")
+]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--threads", min=1, help="Threads of one slot; else OMP_NUM_THREADS, else all CPUs."
+    ),
+]
 ProfileOption = Annotated[
-    str | None, typer.Option("--profile", help="CPUs and GPUs of one slot, and options of sbatch: a TOML file or a name (executors ray, slurm).")
+    str | None,
+    typer.Option(
+        "--profile",
+        help="CPUs and GPUs of one slot, and options of sbatch: a TOML file or a name (executors ray, slurm).",
+    ),
 ]
-AddressOption = Annotated[str | None, typer.Option("--address", help="An existing Ray cluster, such as auto or host:6379 (executor ray).")]
-WaitOption = Annotated[bool, typer.Option("--wait", help="Stay until everything submitted has ended (executor slurm; the others always do).")]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--address", help="An existing Ray cluster, such as auto or host:6379 (executor ray)."
+    ),
+]
+WaitOption = Annotated[
+    bool,
+    typer.Option(
+        "--wait",
+        help="Stay until everything submitted has ended (executor slurm; the others always do).",
+    ),
+]
 ResubmitOption = Annotated[
-    bool, typer.Option("--resubmit", help="Submit trials again of which SLURM cannot say whether they are still queued (executor slurm).")
+    bool,
+    typer.Option(
+        "--resubmit",
+        help="Submit trials again of which SLURM cannot say whether they are still queued (executor slurm).",
+    ),
 ]
-VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Show what the worker prints.")]
-PdbOption = Annotated[bool, typer.Option("--pdb", help="Run in this very process and stop in the debugger at an exception (executor inline).")]
+VerboseOption = Annotated[
+    bool, typer.Option("-v", "--verbose", help="Show what the worker prints.")
+]
+PdbOption = Annotated[
+    bool,
+    typer.Option(
+        "--pdb",
+        help="Run in this very process and stop in the debugger at an exception (executor inline).",
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -78,7 +123,22 @@ def _command(help_text: str, *, train: bool) -> Callable[..., int]:
         pdb: PdbOption = False,
         dry_run: DryRunOption = False,
     ) -> int:
-        given = (study, overrides or [], executor, scale, limit, threads, data_root, profile, address, wait, resubmit, verbose, pdb, dry_run)
+        given = (
+            study,
+            overrides or [],
+            executor,
+            scale,
+            limit,
+            threads,
+            data_root,
+            profile,
+            address,
+            wait,
+            resubmit,
+            verbose,
+            pdb,
+            dry_run,
+        )
         return _run(results, Options(*given, train=train))
 
     command.__doc__ = help_text
@@ -86,9 +146,12 @@ def _command(help_text: str, *, train: bool) -> Callable[..., int]:
 
 
 run = _command(
-    "Train what is pending, evaluate what is not, publish every row. Run it again to resume, or to fill a grid that has grown.", train=True
+    "Train what is pending, evaluate what is not, publish every row. Run it again to resume, or to fill a grid that has grown.",
+    train=True,
 )
-evaluate = _command("Fill missing evaluations and probes from kept weights; never trains.", train=False)
+evaluate = _command(
+    "Fill missing evaluations and probes from kept weights; never trains.", train=False
+)
 
 
 def _run(folder: Path, options: Options) -> int:
@@ -107,19 +170,33 @@ def _run(folder: Path, options: Options) -> int:
     if not options.dry_run:
         save(results, selection, costs, options.study)
     _check_known(current, flight, options)
-    chosen = [one for one in current.entries if one.submits and (options.train or one.state == "done")]
+    chosen = [
+        one for one in current.entries if one.submits and (options.train or one.state == "done")
+    ]
     chosen = [one for one in chosen if one.trial.trial_id not in flight.trials][: options.limit]
-    flying = [one for one in current.entries if one.trial.trial_id in flight.trials and (one.state == "in_flight" or one.submits)]
+    flying = [
+        one
+        for one in current.entries
+        if one.trial.trial_id in flight.trials and (one.state == "in_flight" or one.submits)
+    ]
     untrained = 0 if options.train else len(current.of("pending"))
     if flying:
-        print(f"{selection.plan_name}: {len(flying)} in flight already ({_tasks(flight)})", file=sys.stderr)
+        print(
+            f"{selection.plan_name}: {len(flying)} in flight already ({_tasks(flight)})",
+            file=sys.stderr,
+        )
     if not chosen and not (options.wait and flying):
-        states = Counter(e.outcome or ("in flight" if e.state == "in_flight" else "not trained") for e in current.entries)
+        states = Counter(
+            e.outcome or ("in flight" if e.state == "in_flight" else "not trained")
+            for e in current.entries
+        )
         print(f"{selection.plan_name}: nothing to {'submit' if flying else 'do'}; {counts(states)}")
         return _untrained(untrained, options.study)
     words = f"{sum(e.state == 'pending' for e in chosen)} to train, {sum(e.state == 'done' for e in chosen)} to evaluate only"
     if options.dry_run:
-        print(f"{selection.plan_name}: would submit {words}, about {sum(e.seconds for e in chosen) / 60:.1f} core-minutes")
+        print(
+            f"{selection.plan_name}: would submit {words}, about {sum(e.seconds for e in chosen) / 60:.1f} core-minutes"
+        )
         if options.executor == "slurm":
             from sweeps.cli.submit import show_scripts
 
@@ -132,19 +209,28 @@ def _run(folder: Path, options: Options) -> int:
 
     done = submit(current, chosen, flying if options.wait else [], results, options, profile)
     if done.report is None:
-        print(f"{selection.plan_name}: {done.words}; odesweep status {options.study} --watch shows how it goes")
+        print(
+            f"{selection.plan_name}: {done.words}; odesweep status {options.study} --watch shows how it goes"
+        )
         return max(1 if done.left_out else 0, _untrained(untrained, options.study))
     watched = [*chosen, *(flying if options.wait else [])]
-    return max(_summary(done.report, watched, results, selection.plan_name), _untrained(untrained, options.study))
+    return max(
+        _summary(done.report, watched, results, selection.plan_name),
+        _untrained(untrained, options.study),
+    )
 
 
 def _check_options(options: Options) -> None:
     from sweeps.execute import EXECUTORS
 
     if options.executor not in EXECUTORS:
-        raise UserError(f"unknown executor {options.executor!r}; choose from {', '.join(EXECUTORS)}")
+        raise UserError(
+            f"unknown executor {options.executor!r}; choose from {', '.join(EXECUTORS)}"
+        )
     if options.pdb and options.executor != "inline":
-        raise UserError(f"--pdb needs the trial in this process; use --executor inline instead of {options.executor}")
+        raise UserError(
+            f"--pdb needs the trial in this process; use --executor inline instead of {options.executor}"
+        )
     if options.address and options.executor != "ray":
         raise UserError(f"--address is for executor ray, not {options.executor}")
     if options.profile and options.executor == "inline":
@@ -180,19 +266,35 @@ def _check_known(current: "Plan", flight: "InFlight", options: Options) -> None:
 def _tasks(flight: "InFlight") -> str:
     if flight.problem:
         return f"as events tell; {flight.problem}"
-    return counts(Counter({state.lower(): n for state, n in flight.tasks.items()})) + " tasks" if flight.tasks else "sent a moment ago"
+    return (
+        counts(Counter({state.lower(): n for state, n in flight.tasks.items()})) + " tasks"
+        if flight.tasks
+        else "sent a moment ago"
+    )
 
 
-def _summary(report: "ShardReport", chosen: list["Entry"], results: "Results", plan_name: str) -> int:
+def _summary(
+    report: "ShardReport", chosen: list["Entry"], results: "Results", plan_name: str
+) -> int:
     """Say what came out of the chosen trials; the exit code. Raises InfrastructureError when the machine was in the way."""
     from sweeps.store import FINAL_OUTCOMES, StoreView
 
     # What is accepted decides; a report only knows why the others are not.
     accepted = StoreView(results).accepted
     ids = [entry.trial.trial_id for entry in chosen]
-    outcomes = {one: accepted[one].outcome if one in accepted else report.outcomes.get(one, "not finished") for one in ids}
-    print(f"{plan_name}: {counts(Counter(outcomes.values()))}" + (f"; {report.evaluated} evaluated without training" if report.evaluated else ""))
-    unsettled = {trial_id: outcome for trial_id, outcome in outcomes.items() if outcome not in FINAL_OUTCOMES or trial_id in report.unevaluated}
+    outcomes = {
+        one: accepted[one].outcome if one in accepted else report.outcomes.get(one, "not finished")
+        for one in ids
+    }
+    print(
+        f"{plan_name}: {counts(Counter(outcomes.values()))}"
+        + (f"; {report.evaluated} evaluated without training" if report.evaluated else "")
+    )
+    unsettled = {
+        trial_id: outcome
+        for trial_id, outcome in outcomes.items()
+        if outcome not in FINAL_OUTCOMES or trial_id in report.unevaluated
+    }
     for trial_id, outcome in unsettled.items():
         if detail := report.unevaluated.get(trial_id) or report.details.get(trial_id):
             print(f"  {outcome} {trial_id[:12]}: {detail}; see odesweep logs {trial_id[:12]}")

@@ -18,10 +18,21 @@ REFRESH_SECONDS = 2.0
 
 def status(
     target: Annotated[
-        str | None, typer.Argument(metavar="[STUDY|TRIAL]", help="A study, or at least 4 digits of a trial's id; all if not given.")
+        str | None,
+        typer.Argument(
+            metavar="[STUDY|TRIAL]",
+            help="A study, or at least 4 digits of a trial's id; all if not given.",
+        ),
     ] = None,
-    scale: Annotated[str | None, typer.Option("--scale", help="Only the plan of this scale.")] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Stay and show what changes, until Ctrl-C or until nothing is pending.")] = False,
+    scale: Annotated[
+        str | None, typer.Option("--scale", help="Only the plan of this scale.")
+    ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch", help="Stay and show what changes, until Ctrl-C or until nothing is pending."
+        ),
+    ] = False,
     results: ResultsOption = DEFAULT_RESULTS,
     as_json: JsonOption = False,
 ) -> None:
@@ -95,7 +106,13 @@ def _watch(state: "Watch", plans: list[str]) -> None:
 def _view(studies: list["StudyStatus"], details: bool) -> Any:
     from rich.console import Group
 
-    return Group(*(part for study in studies for part in (_headline(study), *([_table(study)] if details else []))))
+    return Group(
+        *(
+            part
+            for study in studies
+            for part in (_headline(study), *([_table(study)] if details else []))
+        )
+    )
 
 
 def _headline(study: "StudyStatus") -> str:
@@ -103,15 +120,25 @@ def _headline(study: "StudyStatus") -> str:
 
     from sweeps.cli.plan import count, duration
 
-    parts = [f"{len(study.of('done'))} of {count(len(study.trials), 'trial')} done", *_words(study.outcomes("done"), "completed")]
+    parts = [
+        f"{len(study.of('done'))} of {count(len(study.trials), 'trial')} done",
+        *_words(study.outcomes("done"), "completed"),
+    ]
     for state in ("running", "failed", "pending"):
         if number := len(study.of(state)):
-            parts += [f"{number} {state}", *(_words(study.outcomes(state)) if state == "failed" else [])]
-    if missing := sum(trial.missing_evaluations + trial.missing_probes for trial in study.of("done")):
+            parts += [
+                f"{number} {state}",
+                *(_words(study.outcomes(state)) if state == "failed" else []),
+            ]
+    if missing := sum(
+        trial.missing_evaluations + trial.missing_probes for trial in study.of("done")
+    ):
         parts.append(f"{missing} evaluations or probes of trained nets missing")
     if study.eta_seconds is not None:
         parts.append(f"{count(study.workers, 'worker')}, about {duration(study.eta_seconds)} to go")
-    return "\n".join([f"[bold]{study.plan}[/bold]  " + ", ".join(parts), *(escape(note) for note in study.notes)])
+    return "\n".join(
+        [f"[bold]{study.plan}[/bold]  " + ", ".join(parts), *(escape(note) for note in study.notes)]
+    )
 
 
 def _words(outcomes: dict[str, int], usual: str = "") -> list[str]:
@@ -122,13 +149,31 @@ def _words(outcomes: dict[str, int], usual: str = "") -> list[str]:
 def _table(study: "StudyStatus") -> Any:
     from rich.table import Table
 
-    failures = sorted({trial.outcome or "" for trial in study.trials if trial.outcome not in (None, "completed")})
-    table = Table("axis", "value", "trials", "completed", *failures, "running", "pending", box=None, pad_edge=False, header_style="bold")
+    failures = sorted(
+        {trial.outcome or "" for trial in study.trials if trial.outcome not in (None, "completed")}
+    )
+    table = Table(
+        "axis",
+        "value",
+        "trials",
+        "completed",
+        *failures,
+        "running",
+        "pending",
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+    )
     for column in table.columns[2:]:
         column.justify, column.no_wrap = "right", True
     for axis, values in study.by_axis().items():
         for index, (value, trials) in enumerate(values.items()):
-            table.add_row(axis if index == 0 else "", value, str(len(trials)), *_counts(trials, ["completed", *failures]))
+            table.add_row(
+                axis if index == 0 else "",
+                value,
+                str(len(trials)),
+                *_counts(trials, ["completed", *failures]),
+            )
     return table
 
 

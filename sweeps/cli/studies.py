@@ -40,7 +40,19 @@ def _show(rows: list[dict[str, Any]]) -> None:
 
     from sweeps.cli.plan import console, duration
 
-    table = Table("study", "scale", "cells", "trials", "evaluations", "one core", "paper", "title", box=None, pad_edge=False, header_style="bold")
+    table = Table(
+        "study",
+        "scale",
+        "cells",
+        "trials",
+        "evaluations",
+        "one core",
+        "paper",
+        "title",
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+    )
     for column in table.columns[:6]:
         column.no_wrap = True
     for column in table.columns[2:6]:
@@ -51,5 +63,12 @@ def _show(rows: list[dict[str, Any]]) -> None:
         previous = row["study"]
         paper = "for testing" if row["testing"] else row["paper"]
         numbers = [f"{row[key]:,}" for key in ("cells", "trials", "evaluations")]
-        table.add_row(name, row["scale"], *numbers, duration(row["predicted_core_hours"] * 3600), paper if name else "", row["title"] if name else "")
+        table.add_row(
+            name,
+            row["scale"],
+            *numbers,
+            duration(row["predicted_core_hours"] * 3600),
+            paper if name else "",
+            row["title"] if name else "",
+        )
     console().print(table)

@@ -41,14 +41,27 @@ class Submitted:
     left_out: int = 0
 
 
-def submit(current: "Plan", chosen: list["Entry"], flying: list["Entry"], results: "Results", options: "Options", profile: "Profile") -> Submitted:
+def submit(
+    current: "Plan",
+    chosen: list["Entry"],
+    flying: list["Entry"],
+    results: "Results",
+    options: "Options",
+    profile: "Profile",
+) -> Submitted:
     """Write submissions and start them. flying: trials in flight already that are waited for as well."""
     tasks = [Task.from_entry(entry) for entry in chosen]
     execute = _executor(options.executor)
     if options.executor == "slurm":
-        return _queue(current, tasks, [Task.from_entry(entry) for entry in flying], results, options, profile)
+        return _queue(
+            current, tasks, [Task.from_entry(entry) for entry in flying], results, options, profile
+        )
     limits = Limits.from_environment()
-    slots = import_module("sweeps.execute.ray_tune").cluster_slots(options.address, profile) if options.address else None
+    slots = (
+        import_module("sweeps.execute.ray_tune").cluster_slots(options.address, profile)
+        if options.address
+        else None
+    )
     shards = balance(tasks, shard_count(len(tasks), options.executor, profile, slots))
     submission = write_submission(results, _rows(shards), _metadata(current, options))
     with RunDisplay(len(tasks), follow=options.verbose, bars=not options.pdb) as display:
@@ -78,18 +91,37 @@ def submit(current: "Plan", chosen: list["Entry"], flying: list["Entry"], result
             raise
 
 
-def _queue(current: "Plan", tasks: list[Task], flying: list[Task], results: "Results", options: "Options", profile: "Profile") -> Submitted:
+def _queue(
+    current: "Plan",
+    tasks: list[Task],
+    flying: list[Task],
+    results: "Results",
+    options: "Options",
+    profile: "Profile",
+) -> Submitted:
     """To SLURM: one submission for each array, as many as the cluster takes."""
     arrays, _ = divide(tasks, profile, _room(results, profile)) if tasks else ([], [])
     if tasks and not arrays:
-        raise InfrastructureError("SLURM takes no more jobs of yours now (MaxSubmitJobs); run it again when some have ended")
+        raise InfrastructureError(
+            "SLURM takes no more jobs of yours now (MaxSubmitJobs); run it again when some have ended"
+        )
     sent: list[str] = []
     problem = None
     with RunDisplay(len(tasks) + len(flying), follow=options.verbose) as display:
         for shards in arrays:
             given = _settings(shards, options, profile)
-            submission = write_submission(results, _rows(shards), _metadata(current, options), given)
-            job = Job(results, submission, "slurm", display, Limits.from_environment(), profile=profile, study_file=_study_file(options.study))
+            submission = write_submission(
+                results, _rows(shards), _metadata(current, options), given
+            )
+            job = Job(
+                results,
+                submission,
+                "slurm",
+                display,
+                Limits.from_environment(),
+                profile=profile,
+                study_file=_study_file(options.study),
+            )
             try:
                 slurm().execute(job)
             except UserError as error:
@@ -109,7 +141,13 @@ def _queue(current: "Plan", tasks: list[Task], flying: list[Task], results: "Res
         return Submitted(follow(results, labelled([*queued, *flying]), sent, display), words, left)
 
 
-def show_scripts(current: "Plan", chosen: list["Entry"], results: "Results", options: "Options", profile: "Profile") -> None:
+def show_scripts(
+    current: "Plan",
+    chosen: list["Entry"],
+    results: "Results",
+    options: "Options",
+    profile: "Profile",
+) -> None:
     """Print the batch script of the first array, and how many more there would be."""
     tasks = [Task.from_entry(entry) for entry in chosen]
     if not tasks:
@@ -117,14 +155,27 @@ def show_scripts(current: "Plan", chosen: list["Entry"], results: "Results", opt
     arrays, left_out = divide(tasks, profile, _room(results, profile))
     sizes = [-(-len(shards) // profile.slots_per_task) for shards in arrays]
     more = f", {len(left_out)} trials left for later (MaxSubmitJobs)" if left_out else ""
-    print(f"{len(arrays)} calls of sbatch, tasks: {', '.join(map(str, sizes))}{more}; the script of the first:\n")
+    print(
+        f"{len(arrays)} calls of sbatch, tasks: {', '.join(map(str, sizes))}{more}; the script of the first:\n"
+    )
     if sizes:
         # The submission's id is drawn when it is written.
-        print(slurm().script(results, "0" * 32, current.selection.study.name, profile, sizes[0], _study_file(options.study)))
+        print(
+            slurm().script(
+                results,
+                "0" * 32,
+                current.selection.study.name,
+                profile,
+                sizes[0],
+                _study_file(options.study),
+            )
+        )
 
 
 def _room(results: "Results", profile: "Profile") -> Room:
-    account, qos = (str(profile.sbatch[key]) if key in profile.sbatch else None for key in ("account", "qos"))
+    account, qos = (
+        str(profile.sbatch[key]) if key in profile.sbatch else None for key in ("account", "qos")
+    )
     limit = max_submit(account, qos)
     if limit is None:
         return Room(max_array_size())
@@ -137,7 +188,9 @@ def _settings(shards: Shards, options: "Options", profile: "Profile") -> dict[st
 
     collected = provenance.collect()
     code = {name: collected[name] for name in ("code_commit", "code_dirty")}
-    return settings(profile, len(shards), Limits.from_environment(), options.data_root, options.threads, code)
+    return settings(
+        profile, len(shards), Limits.from_environment(), options.data_root, options.threads, code
+    )
 
 
 def slurm() -> ModuleType:
@@ -151,7 +204,9 @@ def _executor(name: str) -> Any:
     try:
         return getattr(import_module(module), function)
     except ModuleNotFoundError as error:
-        raise UserError(f"executor {name} needs {error.name}, which is not installed: pip install 'odesweep[{name}]'") from None
+        raise UserError(
+            f"executor {name} needs {error.name}, which is not installed: pip install 'odesweep[{name}]'"
+        ) from None
 
 
 def _metadata(current: "Plan", options: "Options") -> dict[str, str]:
@@ -165,7 +220,11 @@ def _metadata(current: "Plan", options: "Options") -> dict[str, str]:
 
 
 def _rows(shards: Shards) -> list[dict[str, Any]]:
-    return [task.to_row(shard, index) for shard, members in enumerate(shards) for index, task in enumerate(members)]
+    return [
+        task.to_row(shard, index)
+        for shard, members in enumerate(shards)
+        for index, task in enumerate(members)
+    ]
 
 
 def _study_file(reference: str) -> Path | None:

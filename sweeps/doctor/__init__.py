@@ -32,7 +32,9 @@ CHECKS: tuple[Callable[[Situation], Iterable[Finding]], ...] = (
 )
 
 
-def examine(results: Path, data_root: Path | None, profile: Profile | None = None) -> Iterator[Finding]:
+def examine(
+    results: Path, data_root: Path | None, profile: Profile | None = None
+) -> Iterator[Finding]:
     """Every finding as soon as it is known, in the order of CHECKS; a check that cannot look is a finding too."""
     situation = Situation(results, data_root, profile)
     with closing(situation.torch) as torch:
@@ -41,4 +43,9 @@ def examine(results: Path, data_root: Path | None, profile: Profile | None = Non
             try:
                 yield from check(situation)
             except OSError as error:
-                yield Finding(Level.ERROR, check.__name__.replace("_", " "), f"cannot look: {error}", "make that readable, or give another folder")
+                yield Finding(
+                    Level.ERROR,
+                    check.__name__.replace("_", " "),
+                    f"cannot look: {error}",
+                    "make that readable, or give another folder",
+                )

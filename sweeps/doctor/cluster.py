@@ -24,12 +24,22 @@ def slurm(situation: Situation) -> Iterator[Finding]:
     wanted = situation.profile is not None and bool(situation.profile.sbatch)
     if not shutil.which("sbatch"):
         if wanted:
-            yield Finding(Level.ERROR, "slurm", "the profile is for SLURM, and there is no sbatch here", "run this on a login node of the cluster")
+            yield Finding(
+                Level.ERROR,
+                "slurm",
+                "the profile is for SLURM, and there is no sbatch here",
+                "run this on a login node of the cluster",
+            )
         else:
             yield Finding(Level.OK, "slurm", NO_SLURM)
         return
     if wanted and version("submitit") is None:
-        yield Finding(Level.ERROR, "slurm", "executor slurm needs submitit, which is not installed", "pip install 'odesweep[slurm]'")
+        yield Finding(
+            Level.ERROR,
+            "slurm",
+            "executor slurm needs submitit, which is not installed",
+            "pip install 'odesweep[slurm]'",
+        )
         return
     try:
         config = settings(scheduler.ask("scontrol", "show", "config"))
@@ -45,7 +55,12 @@ def slurm(situation: Situation) -> Iterator[Finding]:
         broken = broken or finding.level is Level.ERROR
         yield finding
     if wanted and broken:
-        yield Finding(Level.WARNING, "tiny job", "not sent, as it would not run", "repair what is an error above, then run doctor again")
+        yield Finding(
+            Level.WARNING,
+            "tiny job",
+            "not sent, as it would not run",
+            "repair what is an error above, then run doctor again",
+        )
     elif wanted:
         refused = partition.taken(profile)
         yield refused
@@ -53,15 +68,31 @@ def slurm(situation: Situation) -> Iterator[Finding]:
             yield from compute_node.sees(situation, profile)
 
 
-def _configuration(config: Mapping[str, str], partitions: Sequence[partition.Partition], profile: Profile, wanted: bool) -> Iterator[Finding]:
-    account, qos = (str(profile.sbatch[key]) if key in profile.sbatch else None for key in ("account", "qos"))
+def _configuration(
+    config: Mapping[str, str],
+    partitions: Sequence[partition.Partition],
+    profile: Profile,
+    wanted: bool,
+) -> Iterator[Finding]:
+    account, qos = (
+        str(profile.sbatch[key]) if key in profile.sbatch else None for key in ("account", "qos")
+    )
     more = "" if wanted else "; with --profile also what its tasks get and see"
-    yield Finding(Level.OK, "slurm", f"{config.get('SLURM_VERSION', 'of unknown version')}, cluster {config.get('ClusterName', 'unnamed')}{more}")
+    yield Finding(
+        Level.OK,
+        "slurm",
+        f"{config.get('SLURM_VERSION', 'of unknown version')}, cluster {config.get('ClusterName', 'unnamed')}{more}",
+    )
     yield arrays(config)
     yield queue_limit(scheduler.max_submit(account, qos))
     found = partition.chosen(profile, partitions)
     for one in found:
-        yield preemption(config, one, partitions, _preempting_qos(qos or "normal") if config.get("PreemptType") == "preempt/qos" else {})
+        yield preemption(
+            config,
+            one,
+            partitions,
+            _preempting_qos(qos or "normal") if config.get("PreemptType") == "preempt/qos" else {},
+        )
     yield accounting(config, _problem_of_sacct())
     if wanted:
         yield from partition.fits(profile, found, partitions, config)
@@ -70,74 +101,130 @@ def _configuration(config: Mapping[str, str], partitions: Sequence[partition.Par
 
 def settings(text: str) -> dict[str, str]:
     """`scontrol show config`: lines of "Key = value"; others are skipped."""
-    return {key: value.strip() for key, value in re.findall(r"^(\w+)(?:\[\d+\])?\s*= ?(.*)$", text, re.MULTILINE)}
+    return {
+        key: value.strip()
+        for key, value in re.findall(r"^(\w+)(?:\[\d+\])?\s*= ?(.*)$", text, re.MULTILINE)
+    }
 
 
 def arrays(config: Mapping[str, str]) -> Finding:
     """MaxArraySize, the largest index and one more."""
     text = config.get("MaxArraySize", "")
     if not text.isdigit():
-        return Finding(Level.OK, "arrays", f"MaxArraySize not told; sweeps are split into arrays of {scheduler.MAX_ARRAY_SIZE} tasks")
+        return Finding(
+            Level.OK,
+            "arrays",
+            f"MaxArraySize not told; sweeps are split into arrays of {scheduler.MAX_ARRAY_SIZE} tasks",
+        )
     if int(text) < 2:
         remedy = f"{ASK} for MaxArraySize = 1001; until then each task is a job of its own"
-        return Finding(Level.WARNING, "arrays", f"MaxArraySize = {text}: there are no arrays", remedy)
-    return Finding(Level.OK, "arrays", f"MaxArraySize = {text}: larger sweeps are split into several arrays")
+        return Finding(
+            Level.WARNING, "arrays", f"MaxArraySize = {text}: there are no arrays", remedy
+        )
+    return Finding(
+        Level.OK, "arrays", f"MaxArraySize = {text}: larger sweeps are split into several arrays"
+    )
 
 
 def queue_limit(most: int | None) -> Finding:
     """most: tasks of one's own queued or running at once."""
     if most is None:
-        return Finding(Level.OK, "queue limit", "no MaxSubmitJobs known of; all tasks of a sweep are queued at once")
+        return Finding(
+            Level.OK,
+            "queue limit",
+            "no MaxSubmitJobs known of; all tasks of a sweep are queued at once",
+        )
     if most < 1:
         return Finding(
-            Level.ERROR, "queue limit", "MaxSubmitJobs = 0: SLURM takes nothing from you", f"{ASK}, or give another account or qos in the profile"
+            Level.ERROR,
+            "queue limit",
+            "MaxSubmitJobs = 0: SLURM takes nothing from you",
+            f"{ASK}, or give another account or qos in the profile",
         )
-    return Finding(Level.OK, "queue limit", f"MaxSubmitJobs = {most}: run sends no more tasks than that at a time, with longer shards")
+    return Finding(
+        Level.OK,
+        "queue limit",
+        f"MaxSubmitJobs = {most}: run sends no more tasks than that at a time, with longer shards",
+    )
 
 
-def preemption(config: Mapping[str, str], one: partition.Partition, partitions: Sequence[partition.Partition], qos: Mapping[str, str]) -> Finding:
+def preemption(
+    config: Mapping[str, str],
+    one: partition.Partition,
+    partitions: Sequence[partition.Partition],
+    qos: Mapping[str, str],
+) -> Finding:
     """What becomes of a task that has to make room. qos: PreemptMode and GraceTime of the profile's, where SLURM preempts by them."""
     kind = config.get("PreemptType", "preempt/none")
     by_partition = kind == "preempt/partition_prio"
-    mode = (one.fields.get("PreemptMode", "") if by_partition else qos.get("PreemptMode", "").replace("cluster", "")) or config.get(
-        "PreemptMode", "OFF"
-    )
+    mode = (
+        one.fields.get("PreemptMode", "")
+        if by_partition
+        else qos.get("PreemptMode", "").replace("cluster", "")
+    ) or config.get("PreemptMode", "OFF")
     modes = set(mode.upper().split(",")) - {"GANG", "WITHIN", "PRIORITY"}
     where = f"partition {one.name}" if by_partition or not qos else f"qos {qos['Name']}"
     if kind == "preempt/none" or modes <= {"OFF"}:
         return Finding(Level.OK, "preemption", f"{where}: none")
     if by_partition and not any(other.tier > one.tier for other in partitions):
-        return Finding(Level.OK, "preemption", f"{where}: none, as no partition has a higher PriorityTier")
+        return Finding(
+            Level.OK, "preemption", f"{where}: none, as no partition has a higher PriorityTier"
+        )
     if "SUSPEND" in modes:
         stall = Limits.from_environment().stall_seconds
         remedy = "set ODESWEEP_STALL_SECONDS to more than a suspension lasts, or choose a partition or qos that requeues"
         text = f"{where}: SUSPEND: a task that sleeps for over {stall:.0f} s takes its trial for hung when it wakes, and keeps the GPU's memory"
         return Finding(Level.WARNING, "preemption", text, remedy)
-    grace, wait = seconds(one.fields.get("GraceTime") if by_partition else qos.get("GraceTime")) or 0, seconds(config.get("KillWait")) or 0
+    grace, wait = (
+        seconds(one.fields.get("GraceTime") if by_partition else qos.get("GraceTime")) or 0,
+        seconds(config.get("KillWait")) or 0,
+    )
     told = f"{grace + wait:.0f} s from SIGTERM to SIGKILL (GraceTime {grace:.0f} s + KillWait {wait:.0f} s)"
     if "CANCEL" in modes:
         remedy = "repeat the same `odesweep run` until all is done (checkpoints are used), or choose a partition or qos with PreemptMode=REQUEUE"
-        return Finding(Level.WARNING, "preemption", f"{where}: CANCEL: preempted tasks do not come back by themselves; {told}", remedy)
+        return Finding(
+            Level.WARNING,
+            "preemption",
+            f"{where}: CANCEL: preempted tasks do not come back by themselves; {told}",
+            remedy,
+        )
     if grace + wait < LEAST_GRACE_SECONDS and (by_partition or qos):
         apart = Limits.from_environment().checkpoint_seconds
         remedy = f"{ASK} for a GraceTime of 30 s, or accept that what came after the last checkpoint ({apart:.0f} s apart) is trained again"
-        return Finding(Level.WARNING, "preemption", f"{where}: requeued, but only {told}; a step and its checkpoint may take longer", remedy)
-    return Finding(Level.OK, "preemption", f"{where}: preempted tasks checkpoint and come back; {told}")
+        return Finding(
+            Level.WARNING,
+            "preemption",
+            f"{where}: requeued, but only {told}; a step and its checkpoint may take longer",
+            remedy,
+        )
+    return Finding(
+        Level.OK, "preemption", f"{where}: preempted tasks checkpoint and come back; {told}"
+    )
 
 
 def accounting(config: Mapping[str, str], problem: str | None) -> Finding:
     """problem: why sacct does not answer."""
     known = f"{seconds(config.get('MinJobAge')) or 0:.0f} s (MinJobAge)"
     if problem is None:
-        return Finding(Level.OK, "accounting", f"sacct answers; squeue shows ended tasks for another {known}")
+        return Finding(
+            Level.OK, "accounting", f"sacct answers; squeue shows ended tasks for another {known}"
+        )
     remedy = "sweeps run without it; ask the administrator for accounting (slurmdbd) to see later why tasks were killed"
-    why = "this cluster has no accounting" if config.get("AccountingStorageType", "").endswith("/none") else f"sacct does not answer: {problem}"
-    return Finding(Level.WARNING, "accounting", f"{why}; how a task ended is known for only {known}", remedy)
+    why = (
+        "this cluster has no accounting"
+        if config.get("AccountingStorageType", "").endswith("/none")
+        else f"sacct does not answer: {problem}"
+    )
+    return Finding(
+        Level.WARNING, "accounting", f"{why}; how a task ended is known for only {known}", remedy
+    )
 
 
 def _problem_of_sacct() -> str | None:
     try:
-        scheduler.ask("sacct", "-n", "-X", "-P", "-u", getpass.getuser(), "-S", "now-1hours", "-o", "JobID")
+        scheduler.ask(
+            "sacct", "-n", "-X", "-P", "-u", getpass.getuser(), "-S", "now-1hours", "-o", "JobID"
+        )
     except NoAnswer as error:
         return str(error)
     return None
@@ -145,7 +232,9 @@ def _problem_of_sacct() -> str | None:
 
 def _preempting_qos(name: str) -> dict[str, str]:
     try:
-        shown = scheduler.ask("sacctmgr", "-n", "-P", "show", "qos", f"name={name}", "format=PreemptMode,GraceTime")
+        shown = scheduler.ask(
+            "sacctmgr", "-n", "-P", "show", "qos", f"name={name}", "format=PreemptMode,GraceTime"
+        )
     except NoAnswer:
         return {}
     mode, _, grace = shown.strip().partition("|")

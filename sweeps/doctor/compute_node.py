@@ -30,7 +30,16 @@ QUEUE_SECONDS, RUN_SECONDS = 120.0, 300.0
 ASK_SECONDS, LOOK_SECONDS = 5.0, 0.2
 LIMIT_MINUTES = 10
 # Reasons to wait that do not pass while one waits.
-HOPELESS = ("BeginTime", "Partition", "JobHeld", "Dependency", "BadConstraints", "Reservation", "ReqNodeNotAvail", "Invalid")
+HOPELESS = (
+    "BeginTime",
+    "Partition",
+    "JobHeld",
+    "Dependency",
+    "BadConstraints",
+    "Reservation",
+    "ReqNodeNotAvail",
+    "Invalid",
+)
 _WAITING = ("PENDING", "CONFIGURING", "")
 
 # The folder may become visible on the node later than the job starts there; if it never does, only the exit code can say so.
@@ -80,7 +89,11 @@ class Course:
 def sees(situation: Situation, profile: Profile) -> Iterator[Finding]:
     """Send it, wait for what it says, judge that."""
     minutes = int(QUEUE_SECONDS // 60)
-    yield Finding(Level.OK, "tiny job", f"sending one with this profile's options; it may wait {minutes} minutes in the queue")
+    yield Finding(
+        Level.OK,
+        "tiny job",
+        f"sending one with this profile's options; it may wait {minutes} minutes in the queue",
+    )
     yield from try_there(situation, profile)
 
 
@@ -94,10 +107,24 @@ def try_there(situation: Situation, profile: Profile) -> list[Finding]:
             _lay_out(folder, situation, profile)
             course = _follow(scheduler.submit(folder / "job.sh", _arguments(name, profile)), folder)
         except NoAnswer as error:
-            return [Finding(Level.ERROR, "tiny job", f"not sent: {error}", "change the profile's options, or run doctor again if SLURM is busy")]
+            return [
+                Finding(
+                    Level.ERROR,
+                    "tiny job",
+                    f"not sent: {error}",
+                    "change the profile's options, or run doctor again if SLURM is busy",
+                )
+            ]
         except OSError as error:
             remedy = "free or repair that place, or give another with --results"
-            return [Finding(Level.ERROR, "tiny job", f"cannot write in {situation.existing}: {error.strerror}", remedy)]
+            return [
+                Finding(
+                    Level.ERROR,
+                    "tiny job",
+                    f"cannot write in {situation.existing}: {error.strerror}",
+                    remedy,
+                )
+            ]
         finally:
             left += _clean(name, folder)
     return [*node_report.judge(course, situation, profile), *left]
@@ -117,7 +144,14 @@ def _lay_out(folder: Path, situation: Situation, profile: Profile) -> None:
     data = situation.data_root and situation.data_root.absolute()
     names = sorted(path.name for path in data.iterdir()) if data and data.is_dir() else []
     # The last one, which the job waits for.
-    probe.publish(folder, "asked.json", {"module": "sweeps.execute.slurm_submitit", "data": data and {"folder": str(data), "names": names}})
+    probe.publish(
+        folder,
+        "asked.json",
+        {
+            "module": "sweeps.execute.slurm_submitit",
+            "data": data and {"folder": str(data), "names": names},
+        },
+    )
 
 
 def script(folder: Path, profile: Profile) -> str:
@@ -135,9 +169,23 @@ def script(folder: Path, profile: Profile) -> str:
 
 def _arguments(name: str, profile: Profile) -> list[str]:
     # Of the options, only a shorter time: it starts earlier, in a gap.
-    minutes = LIMIT_MINUTES if profile.limit_seconds is None else max(1, min(LIMIT_MINUTES, int(profile.limit_seconds // 60)))
-    given = {key: value for key, value in partition.options(profile).items() if key not in ("time", "time-min")}
-    ours = {"job-name": name, "time": minutes, "no-requeue": True, "output": "/dev/null", "error": "/dev/null"}
+    minutes = (
+        LIMIT_MINUTES
+        if profile.limit_seconds is None
+        else max(1, min(LIMIT_MINUTES, int(profile.limit_seconds // 60)))
+    )
+    given = {
+        key: value
+        for key, value in partition.options(profile).items()
+        if key not in ("time", "time-min")
+    }
+    ours = {
+        "job-name": name,
+        "time": minutes,
+        "no-requeue": True,
+        "output": "/dev/null",
+        "error": "/dev/null",
+    }
     return partition.arguments(given | ours)
 
 
@@ -180,7 +228,9 @@ def _clean(name: str, folder: Path) -> Iterator[Finding]:
     try:
         scheduler.ask("scancel", f"--name={name}", f"--user={getpass.getuser()}")
     except NoAnswer as error:
-        yield Finding(Level.WARNING, "tiny job", f"may still be queued: {error}", f"scancel --name={name}")
+        yield Finding(
+            Level.WARNING, "tiny job", f"may still be queued: {error}", f"scancel --name={name}"
+        )
     # A job that is just being ended may still write.
     deadline = time.monotonic() + 10.0
     while folder.exists():

@@ -50,7 +50,13 @@ class TorchProbe:
         """Begin, where torch is installed at all."""
         if version("torch") and self._process is None:
             command = [sys.executable, "-P", "-W", "ignore", probe.__file__, "torch"]
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
 
     def answer(self) -> tuple[dict[str, Any] | None, str]:
         """What torch sees (`probe.torch_report`) or None, and why not: the last line it said, empty when torch is not installed."""

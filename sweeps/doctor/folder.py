@@ -42,9 +42,18 @@ def file_system(situation: Situation) -> Iterator[Finding]:
     if not situation.folders.path.exists():
         text += ", not made yet"
     if kind in IN_MEMORY:
-        yield Finding(Level.WARNING, "results", f"{text}: in memory, gone when the machine restarts", "give a folder on a disk with --results")
+        yield Finding(
+            Level.WARNING,
+            "results",
+            f"{text}: in memory, gone when the machine restarts",
+            "give a folder on a disk with --results",
+        )
     elif kind in NETWORK:
-        yield Finding(Level.OK, "results", f"{text}: network file system; other machines see new files some seconds later")
+        yield Finding(
+            Level.OK,
+            "results",
+            f"{text}: network file system; other machines see new files some seconds later",
+        )
     else:
         yield Finding(Level.OK, "results", f"{text}: a disk of this machine")
 
@@ -70,7 +79,12 @@ def space(situation: Situation) -> Iterator[Finding]:
     text = f"{free / 1e9:,.1f} GB and {f'{inodes:,}' if counted else 'any number of'} files free"
     if free < LEAST_FREE_BYTES or (counted and inodes < LEAST_FREE_INODES):
         wanted = f"{LEAST_FREE_BYTES / 1e9:.0f} GB and {LEAST_FREE_INODES:,} files"
-        yield Finding(Level.WARNING, "disk", f"{text}; a large sweep wants {wanted}", "make room, or give a folder elsewhere with --results")
+        yield Finding(
+            Level.WARNING,
+            "disk",
+            f"{text}; a large sweep wants {wanted}",
+            "make room, or give a folder elsewhere with --results",
+        )
     else:
         yield Finding(Level.OK, "disk", text)
 
@@ -79,17 +93,31 @@ def same_file_system(situation: Situation) -> Iterator[Finding]:
     """Results and the state beside them."""
     results, state = situation.folders.path, situation.folders.state
     if state.exists() and not state.is_dir():
-        yield Finding(Level.ERROR, "state", f"{state} is not a folder, and checkpoints go there", "move it away, or give another --results")
+        yield Finding(
+            Level.ERROR,
+            "state",
+            f"{state} is not a folder, and checkpoints go there",
+            "move it away, or give another --results",
+        )
     elif nearest_existing(results).stat().st_dev == nearest_existing(state).stat().st_dev:
         yield Finding(Level.OK, "state", f"checkpoints in {state.name}, on the same file system")
     else:
-        remedy = "if the results folder is itself a mount point, give a folder inside it with --results"
-        yield Finding(Level.WARNING, "state", f"checkpoints in {state}, on another file system than the results", remedy)
+        remedy = (
+            "if the results folder is itself a mount point, give a folder inside it with --results"
+        )
+        yield Finding(
+            Level.WARNING,
+            "state",
+            f"checkpoints in {state}, on another file system than the results",
+            remedy,
+        )
 
 
 def leftovers(situation: Situation) -> Iterator[Finding]:
     """Files that killed writers left unfinished, in the folders where the store writes."""
-    old = sum(_count(folder, time.time() - LEFTOVER_SECONDS) for folder in _written(situation.folders))
+    old = sum(
+        _count(folder, time.time() - LEFTOVER_SECONDS) for folder in _written(situation.folders)
+    )
     if old:
         yield Finding(
             Level.WARNING,
@@ -102,8 +130,19 @@ def leftovers(situation: Situation) -> Iterator[Finding]:
 
 
 def _written(results: Results) -> list[Path]:
-    tables = [folder for table in TABLES for folder in (results.parts(table), results.merged(table), results.generations(table))]
-    return [*tables, results.manifests, results.weights, results.plans, results.submissions, results.retractions]
+    tables = [
+        folder
+        for table in TABLES
+        for folder in (results.parts(table), results.merged(table), results.generations(table))
+    ]
+    return [
+        *tables,
+        results.manifests,
+        results.weights,
+        results.plans,
+        results.submissions,
+        results.retractions,
+    ]
 
 
 def _count(folder: Path, before_seconds: float) -> int:

@@ -21,37 +21,83 @@ def gpu(situation: Situation) -> Iterator[Finding]:
     yield compare_gpus(driver_gpus(), seen, os.environ.get("CUDA_VISIBLE_DEVICES"))
 
 
-def compare_gpus(driver: list[str] | str | None, seen: Mapping[str, Any] | None, visible: str | None) -> Finding:
+def compare_gpus(
+    driver: list[str] | str | None, seen: Mapping[str, Any] | None, visible: str | None
+) -> Finding:
     """driver: see `probe.driver_gpus`. seen: see `probe.torch_report`, None without torch. visible: CUDA_VISIBLE_DEVICES."""
     devices, cuda = (seen["devices"], seen["cuda"]) if seen else ([], None)
     if seen and seen["trouble"]:
         text = f"torch sees {devices[0]} and cannot compute on it: {seen['trouble']}"
-        return Finding(Level.ERROR, "gpu", text, "install a torch that is built for this GPU; CUDA_VISIBLE_DEVICES= keeps trials on the CPU")
+        return Finding(
+            Level.ERROR,
+            "gpu",
+            text,
+            "install a torch that is built for this GPU; CUDA_VISIBLE_DEVICES= keeps trials on the CPU",
+        )
     if devices:
-        by = f", driver {driver[0].rpartition(', ')[2]}" if isinstance(driver, list) and driver else ""
-        return Finding(Level.OK, "gpu", f"torch sees {len(devices)}: {', '.join(sorted(set(devices)))}{by}")
+        by = (
+            f", driver {driver[0].rpartition(', ')[2]}"
+            if isinstance(driver, list) and driver
+            else ""
+        )
+        return Finding(
+            Level.OK, "gpu", f"torch sees {len(devices)}: {', '.join(sorted(set(devices)))}{by}"
+        )
     if isinstance(driver, str):
-        return Finding(Level.WARNING, "gpu", f"nvidia-smi fails: {driver}", "repair the driver; until then trials run on the CPU")
+        return Finding(
+            Level.WARNING,
+            "gpu",
+            f"nvidia-smi fails: {driver}",
+            "repair the driver; until then trials run on the CPU",
+        )
     if not driver:
         return Finding(Level.OK, "gpu", "no GPU here; trials run on the CPU")
     text = f"the driver sees {len(driver)} ({driver[0]}), torch none; "
     if seen and cuda and not seen["why"] and visible is not None:
-        return Finding(Level.WARNING, "gpu", f"{text}CUDA_VISIBLE_DEVICES is {visible!r}", "unset CUDA_VISIBLE_DEVICES")
-    built = f"torch is built for {'CUDA ' + cuda if cuda else 'no CUDA'}" if seen else "torch does not import"
+        return Finding(
+            Level.WARNING,
+            "gpu",
+            f"{text}CUDA_VISIBLE_DEVICES is {visible!r}",
+            "unset CUDA_VISIBLE_DEVICES",
+        )
+    built = (
+        f"torch is built for {'CUDA ' + cuda if cuda else 'no CUDA'}"
+        if seen
+        else "torch does not import"
+    )
     why = f"{built}: {seen['why']}" if seen and seen["why"] else built
-    return Finding(Level.WARNING, "gpu", f"{text}{why}", "install a torch whose CUDA the driver supports; until then trials run on the CPU")
+    return Finding(
+        Level.WARNING,
+        "gpu",
+        f"{text}{why}",
+        "install a torch whose CUDA the driver supports; until then trials run on the CPU",
+    )
 
 
 def threads(_situation: Situation) -> Iterator[Finding]:
     """CPUs against OMP_NUM_THREADS, which sets the threads of a slot of executor inline."""
     cpus, asked = len(os.sched_getaffinity(0)), os.environ.get("OMP_NUM_THREADS")
     if asked is None:
-        yield Finding(Level.OK, "cpus", f"{cpus}, OMP_NUM_THREADS not set: a slot of executor inline uses all of them")
+        yield Finding(
+            Level.OK,
+            "cpus",
+            f"{cpus}, OMP_NUM_THREADS not set: a slot of executor inline uses all of them",
+        )
     elif not asked.isdigit() or int(asked) < 1:
-        yield Finding(Level.ERROR, "cpus", f"OMP_NUM_THREADS = {asked!r} is not a number of threads", "unset it or set it to a number, such as 1")
+        yield Finding(
+            Level.ERROR,
+            "cpus",
+            f"OMP_NUM_THREADS = {asked!r} is not a number of threads",
+            "unset it or set it to a number, such as 1",
+        )
     elif int(asked) > cpus:
         remedy = f"set it to at most {cpus}, or unset it"
-        yield Finding(Level.WARNING, "cpus", f"OMP_NUM_THREADS = {asked} threads on {cpus} CPUs would wait for each other", remedy)
+        yield Finding(
+            Level.WARNING,
+            "cpus",
+            f"OMP_NUM_THREADS = {asked} threads on {cpus} CPUs would wait for each other",
+            remedy,
+        )
     else:
         yield Finding(Level.OK, "cpus", f"{cpus}, OMP_NUM_THREADS = {asked}")
 
@@ -60,10 +106,21 @@ def open_files(_situation: Situation) -> Iterator[Finding]:
     """The hard limit: Ray raises the soft one to it."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if hard != resource.RLIM_INFINITY and hard < LEAST_OPEN_FILES:
-        remedy = "raise it for your user (nofile in /etc/security/limits.conf; LimitNOFILE of slurmd)"
-        yield Finding(Level.WARNING, "open files", f"at most {hard} (ulimit -Hn); Ray wants {LEAST_OPEN_FILES}", remedy)
+        remedy = (
+            "raise it for your user (nofile in /etc/security/limits.conf; LimitNOFILE of slurmd)"
+        )
+        yield Finding(
+            Level.WARNING,
+            "open files",
+            f"at most {hard} (ulimit -Hn); Ray wants {LEAST_OPEN_FILES}",
+            remedy,
+        )
     else:
-        yield Finding(Level.OK, "open files", "no limit" if hard == resource.RLIM_INFINITY else f"at most {hard}")
+        yield Finding(
+            Level.OK,
+            "open files",
+            "no limit" if hard == resource.RLIM_INFINITY else f"at most {hard}",
+        )
 
 
 def shared_memory(_situation: Situation, path: Path = Path("/dev/shm")) -> Iterator[Finding]:
@@ -74,6 +131,11 @@ def shared_memory(_situation: Situation, path: Path = Path("/dev/shm")) -> Itera
     text = f"{free / 2**20:,.0f} MiB free in {path}"
     if free < LEAST_SHARED_MEMORY_BYTES:
         wanted = LEAST_SHARED_MEMORY_BYTES // 2**20
-        yield Finding(Level.WARNING, "shared memory", f"{text}; executor ray wants {wanted}", "in a container: docker run --shm-size=1g")
+        yield Finding(
+            Level.WARNING,
+            "shared memory",
+            f"{text}; executor ray wants {wanted}",
+            "in a container: docker run --shm-size=1g",
+        )
     else:
         yield Finding(Level.OK, "shared memory", text)

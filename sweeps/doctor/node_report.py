@@ -29,7 +29,11 @@ def judge(course: "Course", situation: Situation, profile: Profile) -> Iterator[
         yield without_report(course, situation)
         return
     report = course.report
-    yield Finding(Level.OK, "tiny job", f"{course.job_id} ran on {course.node} after {course.waited:.0f} s, for {course.took:.0f} s; it is removed")
+    yield Finding(
+        Level.OK,
+        "tiny job",
+        f"{course.job_id} ran on {course.node} after {course.waited:.0f} s, for {course.took:.0f} s; it is removed",
+    )
     yield files(course.node, report, situation)
     if report["answer"]:
         yield clock(report["began_at"], report["answer"]["at"], report["answered_at"])
@@ -47,33 +51,64 @@ def without_report(course: "Course", situation: Situation) -> Finding:
     reason = f" ({course.job['Reason']})" if course.job.get("Reason", "None") != "None" else ""
     code = course.job.get("ExitCode", "").partition(":")[0]
     if not course.over and course.state != "RUNNING":
-        text = (
-            f"{job} still queued after {course.waited:.0f} s: {course.state or 'SLURM does not say'}{reason}; cancelled, so nothing is known of nodes"
+        text = f"{job} still queued after {course.waited:.0f} s: {course.state or 'SLURM does not say'}{reason}; cancelled, so the nodes are unknown"
+        return Finding(
+            Level.WARNING,
+            "tiny job",
+            text,
+            "run doctor again when the cluster is less busy; `squeue --start` tells of other jobs",
         )
-        return Finding(Level.WARNING, "tiny job", text, "run doctor again when the cluster is less busy; `squeue --start` tells of other jobs")
     if code == str(EXITS["unseen"]):
-        return Finding(Level.ERROR, "node files", f"{node} does not see {situation.existing}: a file written here did not show up there", SHARED)
+        return Finding(
+            Level.ERROR,
+            "node files",
+            f"{node} does not see {situation.existing}: a file written here did not show up there",
+            SHARED,
+        )
     if code == str(EXITS["unwritable"]):
-        return Finding(Level.ERROR, "node files", f"{node} sees {situation.existing} and cannot write in it", SHARED)
+        return Finding(
+            Level.ERROR,
+            "node files",
+            f"{node} sees {situation.existing} and cannot write in it",
+            SHARED,
+        )
     if code == str(EXITS["no_python"]):
-        return Finding(Level.ERROR, "node python", f"there is no {sys.executable} on {node}", INSTALL)
+        return Finding(
+            Level.ERROR, "node python", f"there is no {sys.executable} on {node}", INSTALL
+        )
     if course.state == "COMPLETED":
-        return Finding(Level.ERROR, "node files", f"what {node} wrote in {situation.existing} did not show up here within a minute", SHARED)
+        return Finding(
+            Level.ERROR,
+            "node files",
+            f"what {node} wrote in {situation.existing} did not show up here within a minute",
+            SHARED,
+        )
     if course.state == "RUNNING":
         text = f"{job} on {node} has not reported after {course.took:.0f} s; cancelled"
         return Finding(
-            Level.ERROR, "tiny job", text, "look how long `python -c 'import torch'` takes in a job; a slow disk under the environment does that"
+            Level.ERROR,
+            "tiny job",
+            text,
+            "look how long `python -c 'import torch'` takes in a job; a slow disk under the environment does that",
         )
     how = f"{job} on {node}: {course.state or 'state unknown'}{reason}, exit code {course.job.get('ExitCode', 'unknown')}, after {course.took:.0f} s"
     return Finding(
-        Level.ERROR, "tiny job", f"{how}; it said last: {said or 'nothing'}", "look at `setup` in the profile; it is run before Python starts"
+        Level.ERROR,
+        "tiny job",
+        f"{how}; it said last: {said or 'nothing'}",
+        "look at `setup` in the profile; it is run before Python starts",
     )
 
 
 def files(node: str, report: Mapping[str, Any], situation: Situation) -> Finding:
     """How long it takes until what one side wrote is seen by the other, there and back."""
     if report["answer"] is None:
-        return Finding(Level.ERROR, "node files", f"{node} did not see within a minute what was written here in {situation.existing}", SHARED)
+        return Finding(
+            Level.ERROR,
+            "node files",
+            f"{node} did not see within a minute what was written here in {situation.existing}",
+            SHARED,
+        )
     lag = report["answered_at"] - report["began_at"]
     text = f"{node} sees files written here, and they are seen here from there: {lag:.1f} s there and back"
     if lag > MOST_LAG_SECONDS:
@@ -88,7 +123,10 @@ def clock(began_at: float, here: float, answered_at: float) -> Finding:
     if skew > MOST_SKEW_SECONDS:
         side = "ahead of" if began_at > here else "behind"
         return Finding(
-            Level.WARNING, "node clock", f"{skew:.0f} s {side} this machine's", "set both by NTP; until then a trial that runs may look given up"
+            Level.WARNING,
+            "node clock",
+            f"{skew:.0f} s {side} this machine's",
+            "set both by NTP; until then a trial that runs may look given up",
         )
     return Finding(Level.OK, "node clock", f"within {MOST_SKEW_SECONDS:.0f} s of this machine's")
 
@@ -97,10 +135,15 @@ def python(report: Mapping[str, Any]) -> Finding:
     """Whether a sweep's task could begin."""
     there, here = report["python"], platform.python_version()
     if report["imports"]:
-        return Finding(Level.ERROR, "node python", f"odesweep does not import: {report['imports']}", INSTALL)
+        return Finding(
+            Level.ERROR, "node python", f"odesweep does not import: {report['imports']}", INSTALL
+        )
     if there.rpartition(".")[0] != here.rpartition(".")[0]:
         return Finding(
-            Level.ERROR, "node python", f"{there}, and {here} here", "call odesweep by the Python that compute nodes have at the same place"
+            Level.ERROR,
+            "node python",
+            f"{there}, and {here} here",
+            "call odesweep by the Python that compute nodes have at the same place",
         )
     return Finding(Level.OK, "node python", f"{there}, odesweep imports")
 
@@ -108,9 +151,18 @@ def python(report: Mapping[str, Any]) -> Finding:
 def torch(seen: Mapping[str, Any]) -> Finding:
     """That it imports."""
     if "error" in seen:
-        return Finding(Level.ERROR, "node torch", f"torch, torchvision and torchdiffeq do not import together: {seen['error']}", INSTALL)
+        return Finding(
+            Level.ERROR,
+            "node torch",
+            f"torch, torchvision and torchdiffeq do not import together: {seen['error']}",
+            INSTALL,
+        )
     built = f"CUDA {seen['cuda']}" if seen["cuda"] else "no CUDA"
-    return Finding(Level.OK, "node torch", f"{seen['version']}, built for {built}; torchvision and torchdiffeq import with it")
+    return Finding(
+        Level.OK,
+        "node torch",
+        f"{seen['version']}, built for {built}; torchvision and torchdiffeq import with it",
+    )
 
 
 def gpu(report: Mapping[str, Any], asked: int) -> Finding:
@@ -120,15 +172,29 @@ def gpu(report: Mapping[str, Any], asked: int) -> Finding:
     devices = len(seen["devices"])
     if not asked and devices:
         text = f"the profile asks for none, and torch sees {devices} there: every task would use the first"
-        return replace(found, level=Level.WARNING, text=text, remedy="ask for one (gpus or gres in the profile), or for nodes without")
+        return replace(
+            found,
+            level=Level.WARNING,
+            text=text,
+            remedy="ask for one (gpus or gres in the profile), or for nodes without",
+        )
     if not asked:
         return Finding(Level.OK, "node gpu", "the profile asks for none; trials run on the CPU")
     if found.level is Level.WARNING or not devices:
-        text = found.text if found.level is Level.WARNING else f"the profile asks for {asked}, and neither nvidia-smi nor torch sees one there"
+        text = (
+            found.text
+            if found.level is Level.WARNING
+            else f"the profile asks for {asked}, and neither nvidia-smi nor torch sees one there"
+        )
         return replace(found, level=Level.ERROR, text=text, remedy=gpu_remedy(seen["cuda"], driver))
     if devices < asked:
         text = f"the profile asks for {asked}, torch sees {devices}"
-        return replace(found, level=Level.WARNING, text=text, remedy="ask the administrator what SLURM gives a job")
+        return replace(
+            found,
+            level=Level.WARNING,
+            text=text,
+            remedy="ask the administrator what SLURM gives a job",
+        )
     return found
 
 
@@ -144,6 +210,15 @@ def gpu_remedy(cuda: str | None, driver: list[str] | str | None) -> str:
 def data(missing: list[str] | None, situation: Situation) -> Finding:
     """missing: names in the folder with data sets that the node does not see, None if it does not see the folder."""
     if missing is None or missing:
-        text = f"{missing[0]} in {situation.data_root} is" if missing else f"{situation.data_root} is"
-        return Finding(Level.ERROR, "node data", f"{text} not there", "give a folder that compute nodes see with --data-root")
-    return Finding(Level.OK, "node data", f"{situation.data_root} is there, with all that it holds here")
+        text = (
+            f"{missing[0]} in {situation.data_root} is" if missing else f"{situation.data_root} is"
+        )
+        return Finding(
+            Level.ERROR,
+            "node data",
+            f"{text} not there",
+            "give a folder that compute nodes see with --data-root",
+        )
+    return Finding(
+        Level.OK, "node data", f"{situation.data_root} is there, with all that it holds here"
+    )

@@ -54,13 +54,21 @@ class Node:
 def parse(text: str) -> list[Partition]:
     """Lines of `scontrol -o show partition`."""
     found = [scheduler.parse_fields(line) for line in text.splitlines()]
-    return [Partition(fields["PartitionName"], fields) for fields in found if "PartitionName" in fields]
+    return [
+        Partition(fields["PartitionName"], fields) for fields in found if "PartitionName" in fields
+    ]
 
 
 def parse_nodes(text: str) -> list[Node]:
     """Lines of "name|state|gres|cpus", a node of several partitions once; others are skipped."""
     rows = [line.strip().split("|") for line in text.splitlines()]
-    return [*{row[0]: Node(row[0], row[1], parse_gres(row[2]), int(row[3])) for row in rows if len(row) == 4 and row[3].isdigit()}.values()]
+    return [
+        *{
+            row[0]: Node(row[0], row[1], parse_gres(row[2]), int(row[3]))
+            for row in rows
+            if len(row) == 4 and row[3].isdigit()
+        }.values()
+    ]
 
 
 def parse_gres(text: str) -> Counter[tuple[str, str]]:
@@ -87,20 +95,28 @@ def seconds(text: str | None) -> float | None:
 
 def names(profile: Profile) -> list[str]:
     """What the profile says; none for the cluster's default."""
-    return [name.strip() for name in str(profile.sbatch.get("partition", "")).split(",") if name.strip()]
+    return [
+        name.strip() for name in str(profile.sbatch.get("partition", "")).split(",") if name.strip()
+    ]
 
 
 def chosen(profile: Profile, partitions: Iterable[Partition]) -> list[Partition]:
     """The partitions that the profile's tasks may start in, as far as they are there."""
     wanted = names(profile)
-    return [one for one in partitions if (one.name in wanted if wanted else one.fields.get("Default") == "YES")]
+    return [
+        one
+        for one in partitions
+        if (one.name in wanted if wanted else one.fields.get("Default") == "YES")
+    ]
 
 
 def options(profile: Profile) -> dict[str, Any]:
     """Sbatch's options as executor slurm gives them, by their long names."""
     from sweeps.execute.slurm_submitit import sbatch_options
 
-    return {key.replace("_", "-"): value for key, value in sbatch_options(profile).items()} | {"ntasks": 1}
+    return {key.replace("_", "-"): value for key, value in sbatch_options(profile).items()} | {
+        "ntasks": 1
+    }
 
 
 def arguments(given: Mapping[str, Any]) -> list[str]:
@@ -108,33 +124,61 @@ def arguments(given: Mapping[str, Any]) -> list[str]:
     return [f"--{key}" if value is True else f"--{key}={value}" for key, value in given.items()]
 
 
-def fits(profile: Profile, found: Sequence[Partition], partitions: Sequence[Partition], config: Mapping[str, str]) -> Iterator[Finding]:
+def fits(
+    profile: Profile,
+    found: Sequence[Partition],
+    partitions: Sequence[Partition],
+    config: Mapping[str, str],
+) -> Iterator[Finding]:
     """Of the partition: that it is there and up, its time limit, and its nodes."""
     yield there(profile, found, partitions)
     if found:
         yield time_limit(profile, found, config)
         try:
-            shown = scheduler.ask("sinfo", "-h", "-N", "-p", ",".join(one.name for one in found), "-o", "%N|%T|%G|%c")
+            shown = scheduler.ask(
+                "sinfo", "-h", "-N", "-p", ",".join(one.name for one in found), "-o", "%N|%T|%G|%c"
+            )
         except NoAnswer as error:
-            yield Finding(Level.WARNING, "nodes", f"sinfo does not answer: {error}", "run doctor again in some minutes")
+            yield Finding(
+                Level.WARNING,
+                "nodes",
+                f"sinfo does not answer: {error}",
+                "run doctor again in some minutes",
+            )
         else:
             yield enough(options(profile), parse_nodes(shown))
 
 
 def there(profile: Profile, found: Sequence[Partition], partitions: Sequence[Partition]) -> Finding:
     """Every partition of the profile exists, and at least one starts tasks."""
-    every = f"partition in the profile is one of: {', '.join(sorted(one.name for one in partitions))}"
+    every = (
+        f"partition in the profile is one of: {', '.join(sorted(one.name for one in partitions))}"
+    )
     missing = [name for name in names(profile) if name not in {one.name for one in found}]
     if missing:
-        return Finding(Level.ERROR, "partition", f"there is no {' and no '.join(missing)} here", every)
+        return Finding(
+            Level.ERROR, "partition", f"there is no {' and no '.join(missing)} here", every
+        )
     if not found:
-        return Finding(Level.ERROR, "partition", "the profile names none, and the cluster has no default", every)
+        return Finding(
+            Level.ERROR,
+            "partition",
+            "the profile names none, and the cluster has no default",
+            every,
+        )
     stopped = [one for one in found if one.state != "UP"]
     text = ", ".join(f"{one.name} is {one.state}" for one in found)
     if stopped:
         level = Level.ERROR if len(stopped) == len(found) else Level.WARNING
-        what = "starts no tasks" if all(one.state == "DOWN" for one in stopped) else "takes no tasks"
-        return Finding(level, "partition", f"{text}: {what}", "wait (sinfo shows when it is up), or give another partition in the profile")
+        what = (
+            "starts no tasks" if all(one.state == "DOWN" for one in stopped) else "takes no tasks"
+        )
+        return Finding(
+            level,
+            "partition",
+            f"{text}: {what}",
+            "wait (sinfo shows when it is up), or give another partition in the profile",
+        )
     return Finding(Level.OK, "partition", text)
 
 
@@ -145,40 +189,95 @@ def time_limit(profile: Profile, found: Sequence[Partition], config: Mapping[str
     if limit is None:
         default = longest.fields.get("DefaultTime", "NONE")
         text = f"none in the profile: tasks get {most if default == 'NONE' else default}, and nobody knows which trials still fit"
-        return Finding(Level.WARNING, "time limit", text, f'give time = "…" in the profile, at most {most}')
+        return Finding(
+            Level.WARNING, "time limit", text, f'give time = "…" in the profile, at most {most}'
+        )
     given = str(profile.sbatch["time"])
-    text = f"{given}{' min' if given.isdigit() else ''}, of at most {most} in partition {longest.name}"
+    text = (
+        f"{given}{' min' if given.isdigit() else ''}, of at most {most} in partition {longest.name}"
+    )
     if limit > (seconds(most) or float("inf")):
-        refused = "tasks would wait forever" if config.get("EnforcePartLimits", "NO") == "NO" else "sbatch refuses"
-        return Finding(Level.ERROR, "time limit", f"{text}: {refused}", f"give at most {most} as time in the profile, or another partition")
+        refused = (
+            "tasks would wait forever"
+            if config.get("EnforcePartLimits", "NO") == "NO"
+            else "sbatch refuses"
+        )
+        return Finding(
+            Level.ERROR,
+            "time limit",
+            f"{text}: {refused}",
+            f"give at most {most} as time in the profile, or another partition",
+        )
     over = config.get("OverTimeLimit", "0")
     later = f", OverTimeLimit {over} later" if seconds(over) != 0 else ""
     kill = f"{seconds(config.get('KillWait')) or 0:.0f} s after it SIGKILL (KillWait)"
-    return Finding(Level.OK, "time limit", f"{text}; tasks are warned {profile.signal_seconds} s before, SIGTERM at the limit{later}, {kill}")
+    return Finding(
+        Level.OK,
+        "time limit",
+        f"{text}; tasks are warned {profile.signal_seconds} s before, SIGTERM at the limit{later}, {kill}",
+    )
 
 
 def enough(given: Mapping[str, Any], nodes: Sequence[Node]) -> Finding:
     """given: see `options`. Some node has the CPUs and gres that a task asks for, and is there."""
     gres, cpus = asked_gres(given), int(given.get("cpus-per-task", 1))
-    asks = " and ".join([f"{cpus} CPU{'' if cpus == 1 else 's'}", *(f"{n} {':'.join(filter(None, kind))}" for kind, n in gres.items())])
-    fitting = [node for node in nodes if cpus <= node.cpus and all(_has(node, kind, n) for kind, n in gres.items())]
+    asks = " and ".join(
+        [
+            f"{cpus} CPU{'' if cpus == 1 else 's'}",
+            *(f"{n} {':'.join(filter(None, kind))}" for kind, n in gres.items()),
+        ]
+    )
+    fitting = [
+        node
+        for node in nodes
+        if cpus <= node.cpus and all(_has(node, kind, n) for kind, n in gres.items())
+    ]
     here = [node for node in fitting if not node.away]
     if not fitting:
-        kinds = {(node.cpus, ",".join(f"{':'.join(filter(None, kind))}:{n}" for kind, n in node.gres.items()) or "no gres") for node in nodes}
+        kinds = {
+            (
+                node.cpus,
+                ",".join(f"{':'.join(filter(None, kind))}:{n}" for kind, n in node.gres.items())
+                or "no gres",
+            )
+            for node in nodes
+        }
         have = "; ".join(f"{n} CPUs and {what}" for n, what in sorted(kinds)) or "no nodes at all"
         remedy = "ask for less in the profile (cpus x slots, gpus x slots, gres), or give another partition"
-        return Finding(Level.ERROR, "nodes", f"a task asks for {asks}, and no node of the partition has that; they have {have}", remedy)
+        return Finding(
+            Level.ERROR,
+            "nodes",
+            f"a task asks for {asks}, and no node of the partition has that; they have {have}",
+            remedy,
+        )
     if not here:
         states = ", ".join(sorted({node.state for node in fitting}))
         remedy = "wait (sinfo -R says why), or give another partition in the profile"
-        return Finding(Level.ERROR, "nodes", f"all {len(fitting)} nodes that have {asks} are {states}", remedy)
-    return Finding(Level.OK, "nodes", f"a task asks for {asks}; {len(fitting)} of {len(nodes)} nodes have that, {len(here)} of them up")
+        return Finding(
+            Level.ERROR, "nodes", f"all {len(fitting)} nodes that have {asks} are {states}", remedy
+        )
+    return Finding(
+        Level.OK,
+        "nodes",
+        f"a task asks for {asks}; {len(fitting)} of {len(nodes)} nodes have that, {len(here)} of them up",
+    )
 
 
 def asked_gres(given: Mapping[str, Any]) -> Counter[tuple[str, str]]:
     """What a task asks for on its one node."""
-    per = [str(given[key]) for key in ("gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socket") if key in given]
-    return parse_gres(",".join([str(given.get("gres", "")), *(f"gpu:{item}" for text in per for item in text.split(","))]))
+    per = [
+        str(given[key])
+        for key in ("gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socket")
+        if key in given
+    ]
+    return parse_gres(
+        ",".join(
+            [
+                str(given.get("gres", "")),
+                *(f"gpu:{item}" for text in per for item in text.split(",")),
+            ]
+        )
+    )
 
 
 def asked_gpus(profile: Profile) -> int:
@@ -187,13 +286,28 @@ def asked_gpus(profile: Profile) -> int:
 
 
 def _has(node: Node, kind: tuple[str, str], count: int) -> bool:
-    return sum(n for (name, model), n in node.gres.items() if name == kind[0] and kind[1] in ("", model)) >= count
+    return (
+        sum(
+            n
+            for (name, model), n in node.gres.items()
+            if name == kind[0] and kind[1] in ("", model)
+        )
+        >= count
+    )
 
 
 def may_use(account: str | None, qos: str | None, config: Mapping[str, str]) -> Iterator[Finding]:
     """Account and qos of the profile, where accounting knows which ones the user has."""
     try:
-        shown = scheduler.ask("sacctmgr", "-n", "-P", "show", "assoc", f"user={getpass.getuser()}", "format=Account,QOS")
+        shown = scheduler.ask(
+            "sacctmgr",
+            "-n",
+            "-P",
+            "show",
+            "assoc",
+            f"user={getpass.getuser()}",
+            "format=Account,QOS",
+        )
     except NoAnswer:
         return
     rows = [line.split("|") for line in shown.splitlines() if line.count("|") == 1]
@@ -202,7 +316,9 @@ def may_use(account: str | None, qos: str | None, config: Mapping[str, str]) -> 
     if account:
         yield known("account", account, {row[0] for row in rows}, "associations" in enforced)
     if qos and mine:
-        yield known("qos", qos, {one for row in mine for one in row[1].split(",")}, "qos" in enforced)
+        yield known(
+            "qos", qos, {one for row in mine for one in row[1].split(",")}, "qos" in enforced
+        )
 
 
 def known(key: str, asked: str, mine: set[str], enforced: bool) -> Finding:

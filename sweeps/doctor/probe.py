@@ -50,10 +50,17 @@ def driver_gpus() -> list[str] | str | None:
     if command is None:
         return None
     try:
-        done = subprocess.run([command, "--query-gpu=name,driver_version", "--format=csv,noheader"], capture_output=True, text=True, timeout=30)
+        done = subprocess.run(
+            [command, "--query-gpu=name,driver_version", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
     except subprocess.TimeoutExpired:
         return "no answer within 30 s"
-    lines = (done.stdout if done.returncode == 0 else done.stdout + done.stderr).strip().splitlines()
+    lines = (
+        (done.stdout if done.returncode == 0 else done.stdout + done.stderr).strip().splitlines()
+    )
     return lines if done.returncode == 0 else (lines or [f"exit code {done.returncode}"])[-1]
 
 
@@ -71,15 +78,32 @@ def torch_report() -> dict[str, Any]:
         return {"error": said(error)}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        devices = [torch.cuda.get_device_name(device) for device in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+        devices = (
+            [torch.cuda.get_device_name(device) for device in range(torch.cuda.device_count())]
+            if torch.cuda.is_available()
+            else []
+        )
     trouble = None
     if devices:
         try:
             torch.ones(8, device="cuda").sum().item()
         except RuntimeError as error:
             trouble = said(error)
-    why = next((str(one.message).partition(" (Triggered")[0] for one in caught if "CUDA" in str(one.message)), "")
-    return {"version": torch.__version__, "cuda": torch.version.cuda, "devices": devices, "why": why, "trouble": trouble}
+    why = next(
+        (
+            str(one.message).partition(" (Triggered")[0]
+            for one in caught
+            if "CUDA" in str(one.message)
+        ),
+        "",
+    )
+    return {
+        "version": torch.__version__,
+        "cuda": torch.version.cuda,
+        "devices": devices,
+        "why": why,
+        "trouble": trouble,
+    }
 
 
 def said(error: Exception) -> str:
@@ -95,12 +119,21 @@ def talk(folder: Path) -> None:
     while answer is None and time.time() - began_at < LAG_SECONDS:
         time.sleep(POLL_SECONDS)
         answer = published(folder, "answer.json")
-    report = {"began_at": began_at, "answered_at": time.time(), "answer": answer, "python": platform.python_version()}
+    report = {
+        "began_at": began_at,
+        "answered_at": time.time(),
+        "answer": answer,
+        "python": platform.python_version(),
+    }
     asked = json.loads((folder / "asked.json").read_text())
     report["imports"] = imports(asked["module"])
     if asked["data"] is not None:
         report["data"] = unseen(Path(asked["data"]["folder"]), asked["data"]["names"])
-    report |= {"driver": driver_gpus(), "visible": os.environ.get("CUDA_VISIBLE_DEVICES"), "torch": torch_report()}
+    report |= {
+        "driver": driver_gpus(),
+        "visible": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        "torch": torch_report(),
+    }
     publish(folder, "report.json", report)
 
 

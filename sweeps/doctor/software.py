@@ -28,8 +28,18 @@ def versions(_situation: Situation) -> Iterator[Finding]:
 
 def _missing(package: str, extra: str, needed_for: str) -> Finding:
     if extra:
-        return Finding(Level.WARNING, package, f"not installed; needed for {needed_for}", f"pip install 'odesweep[{extra}]'")
-    return Finding(Level.ERROR, package, "not installed", "pip install odesweep, or pip install -e . in its folder")
+        return Finding(
+            Level.WARNING,
+            package,
+            f"not installed; needed for {needed_for}",
+            f"pip install 'odesweep[{extra}]'",
+        )
+    return Finding(
+        Level.ERROR,
+        package,
+        "not installed",
+        "pip install odesweep, or pip install -e . in its folder",
+    )
 
 
 def torch_imports(situation: Situation) -> Iterator[Finding]:

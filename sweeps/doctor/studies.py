@@ -29,5 +29,11 @@ def data_sets(situation: Situation) -> Iterator[Finding]:
         if not missing[name]:
             yield Finding(Level.OK, f"data {name}", f"complete in {situation.data_root}; {wanted}")
             continue
-        text = f"{missing[name][0]} is not in {situation.data_root}" if situation.data_root else "no data folder is named"
-        yield Finding(Level.WARNING, f"data {name}", f"{text}; {wanted}", how_to_get(name, next(iter(names))))
+        text = (
+            f"{missing[name][0]} is not in {situation.data_root}"
+            if situation.data_root
+            else "no data folder is named"
+        )
+        yield Finding(
+            Level.WARNING, f"data {name}", f"{text}; {wanted}", how_to_get(name, next(iter(names)))
+        )

@@ -29,13 +29,23 @@ def works(situation: Situation) -> Iterator[Finding]:
     """Does in a hidden folder what the store does, and removes it."""
     place = situation.existing
     if not place.is_dir():
-        yield Finding(Level.ERROR, "write", f"{place} is not a folder", "move it away, or give another --results")
+        yield Finding(
+            Level.ERROR,
+            "write",
+            f"{place} is not a folder",
+            "move it away, or give another --results",
+        )
         return
     probe = place / f".odesweep-doctor-{uuid4().hex[:8]}"
     try:
         probe.mkdir()
     except OSError as error:
-        yield Finding(Level.ERROR, "write", f"cannot write in {place}: {error.strerror}", "free or repair that place, or give another with --results")
+        yield Finding(
+            Level.ERROR,
+            "write",
+            f"cannot write in {place}: {error.strerror}",
+            "free or repair that place, or give another with --results",
+        )
         return
     try:
         for name, attempt in ATTEMPTS.items():
@@ -56,19 +66,40 @@ def _rename(probe: Path) -> Finding:
     start = time.perf_counter()
     publish_bytes(probe / "one", b"odesweep")
     milliseconds = (time.perf_counter() - start) * 1e3
-    done = subprocess.run([sys.executable, "-S", "-c", _SECOND, str(probe)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", _SECOND, str(probe)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     if done.returncode:
-        return Finding(Level.ERROR, "rename", f"fails in a second process: {done.stderr.strip().splitlines()[-1]}", ELSEWHERE)
+        return Finding(
+            Level.ERROR,
+            "rename",
+            f"fails in a second process: {done.stderr.strip().splitlines()[-1]}",
+            ELSEWHERE,
+        )
     here, there = sorted(path.name for path in probe.iterdir()), (probe / "two").read_text().split()
     if here != ["one", "two"] or there != ["one"]:
-        return Finding(Level.ERROR, "rename", f"two processes do not see the same files: {here} and {there}", ELSEWHERE)
-    return Finding(Level.OK, "rename", f"works, with fsync in {milliseconds:.1f} ms, and a second process sees it")
+        return Finding(
+            Level.ERROR,
+            "rename",
+            f"two processes do not see the same files: {here} and {there}",
+            ELSEWHERE,
+        )
+    return Finding(
+        Level.OK,
+        "rename",
+        f"works, with fsync in {milliseconds:.1f} ms, and a second process sees it",
+    )
 
 
 def _link(probe: Path) -> Finding:
     """`compact` publishes by linking, which must refuse a name that is taken."""
     (probe / "source").touch()
-    remedy = "run workers here if you like, but copy the results elsewhere before `odesweep compact`"
+    remedy = (
+        "run workers here if you like, but copy the results elsewhere before `odesweep compact`"
+    )
     try:
         (probe / "linked").hardlink_to(probe / "source")
     except OSError as error:
@@ -106,9 +137,23 @@ def compare_clocks(mtime_seconds: float, before_seconds: float, after_seconds: f
     skew = max(before_seconds - mtime_seconds, mtime_seconds - after_seconds, 0.0)
     if skew > MOST_SKEW_SECONDS:
         side = "ahead of" if mtime_seconds > after_seconds else "behind"
-        remedy = "set both clocks by NTP; until then old and new files may be mistaken for each other"
-        return Finding(Level.WARNING, "clock", f"the file system's clock is {skew:.0f} s {side} this machine's", remedy)
-    return Finding(Level.OK, "clock", f"file system and machine agree within {MOST_SKEW_SECONDS:.0f} s")
+        remedy = (
+            "set both clocks by NTP; until then old and new files may be mistaken for each other"
+        )
+        return Finding(
+            Level.WARNING,
+            "clock",
+            f"the file system's clock is {skew:.0f} s {side} this machine's",
+            remedy,
+        )
+    return Finding(
+        Level.OK, "clock", f"file system and machine agree within {MOST_SKEW_SECONDS:.0f} s"
+    )
 
 
-ATTEMPTS: dict[str, Callable[[Path], Finding]] = {"rename": _rename, "link": _link, "append": _append, "clock": _clock}
+ATTEMPTS: dict[str, Callable[[Path], Finding]] = {
+    "rename": _rename,
+    "link": _link,
+    "append": _append,
+    "clock": _clock,
+}

@@ -52,13 +52,27 @@ class Job:
         # Labelled among all, so that a shard of one trial is not nameless.
         rows = self.rows()
         mine = {row["trial_id"] for row in rows if row["shard"] == shard}
-        return [task for task in labelled([Task.from_row(row) for row in rows]) if task.trial_id in mine]
+        return [
+            task for task in labelled([Task.from_row(row) for row in rows]) if task.trial_id in mine
+        ]
 
     def context(self, worker_id: str) -> Context:
         """Where and how this worker's trials run."""
-        origin = {"executor": self.executor, "worker_id": worker_id, "submission_id": self.submission_id}
+        origin = {
+            "executor": self.executor,
+            "worker_id": worker_id,
+            "submission_id": self.submission_id,
+        }
         threads = self.threads or default_threads()
-        return Context(self.results.path, self.data_root, threads, self.limits, provenance.collect() | origin, self.device, self.exclusive)
+        return Context(
+            self.results.path,
+            self.data_root,
+            threads,
+            self.limits,
+            provenance.collect() | origin,
+            self.device,
+            self.exclusive,
+        )
 
 
 def default_threads(cpus: int | None = None) -> int:
@@ -73,7 +87,13 @@ def default_threads(cpus: int | None = None) -> int:
 
 def host_name() -> str:
     """This machine's name as part of a file's."""
-    return "".join(letter if letter.isalnum() or letter == "-" else "-" for letter in socket.gethostname().partition(".")[0]) or "host"
+    return (
+        "".join(
+            letter if letter.isalnum() or letter == "-" else "-"
+            for letter in socket.gethostname().partition(".")[0]
+        )
+        or "host"
+    )
 
 
 def new_worker_id() -> str:
@@ -102,7 +122,10 @@ class StopRequest:
 def stop_on_signals() -> Iterator[StopRequest]:
     """SIGINT, SIGTERM and SIGUSR2 ask for a stop at the next step instead of ending the process; restored afterwards."""
     request = StopRequest()
-    before = {number: signal.signal(number, request.handle) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)}
+    before = {
+        number: signal.signal(number, request.handle)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
+    }
     try:
         yield request
     finally:

@@ -31,7 +31,10 @@ os.environ |= {
 }
 
 # Ray 2.60 decides about its token before `init` could: a cluster with one refuses a driver that has it but was imported without this.
-if os.environ.get("RAY_AUTH_TOKEN") or Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser().is_file():
+if (
+    os.environ.get("RAY_AUTH_TOKEN")
+    or Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser().is_file()
+):
     os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 import ray
@@ -58,7 +61,11 @@ MAX_ACTOR_FAILURES = 5
 CONNECT_SECONDS = 10.0
 OBJECT_STORE_BYTES = 100 * 2**20
 # A dead actor is our business (an event, a note, a new attempt); Tune would print its traceback.
-QUIET: dict[str, Any] = {"logging_level": logging.CRITICAL, "log_to_driver": False, "namespace": "odesweep"}
+QUIET: dict[str, Any] = {
+    "logging_level": logging.CRITICAL,
+    "log_to_driver": False,
+    "namespace": "odesweep",
+}
 
 
 @ray.remote(num_cpus=0)
@@ -152,7 +159,16 @@ class ShardTrainable(tune.Trainable):
         results = Results(Path(config["results"]))
         data_root = Path(config["data_root"]) if config["data_root"] else None
         limits = Limits(**config["limits"])
-        job = Job(results, config["submission_id"], "ray", watcher, limits, data_root, config["threads"], exclusive=config["exclusive"])
+        job = Job(
+            results,
+            config["submission_id"],
+            "ray",
+            watcher,
+            limits,
+            data_root,
+            config["threads"],
+            exclusive=config["exclusive"],
+        )
         worker_id = new_worker_id()
         context = job.context(worker_id)
         if self.slot is None:
@@ -193,9 +209,13 @@ def execute(job: Job) -> ShardReport:
     except (ClusterLost, RayError, ConnectionError, RuntimeError, ValueError, SystemError) as error:
         # Raised inside Ray's compiled code, ClusterLost arrives as a SystemError.
         if lost.is_set():
-            raise InfrastructureError("Ray's processes, here or on its cluster, are gone; what was published is kept: run again to go on") from None
+            raise InfrastructureError(
+                "Ray's processes, here or on its cluster, are gone; what was published is kept: run again to go on"
+            ) from None
         line = " ".join(str(error).split())[:300]
-        raise InfrastructureError(f"Ray failed ({type(error).__name__}: {line}); what was published is kept: run again to go on") from None
+        raise InfrastructureError(
+            f"Ray failed ({type(error).__name__}: {line}); what was published is kept: run again to go on"
+        ) from None
     finally:
         ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
@@ -231,7 +251,9 @@ def _check_reachable(address: str) -> None:
         try:
             socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
         except OSError as error:
-            raise ConnectionError(f"no Ray cluster at {address}: {error.strerror or error}") from None
+            raise ConnectionError(
+                f"no Ray cluster at {address}: {error.strerror or error}"
+            ) from None
 
 
 def local_slots(profile: Profile) -> int:
@@ -246,11 +268,17 @@ def cluster_slots(address: str, profile: Profile) -> int:
         ray.init(address=address, **QUIET)
         resources = ray.cluster_resources()
     except (RayError, ConnectionError, RuntimeError, ValueError) as error:
-        raise InfrastructureError(f"Ray failed ({type(error).__name__}: {' '.join(str(error).split())[:300]}); nothing was begun") from None
+        raise InfrastructureError(
+            f"Ray failed ({type(error).__name__}: {' '.join(str(error).split())[:300]}); nothing was begun"
+        ) from None
     finally:
         ray.shutdown()
-    room = [resources.get("CPU", 0) / profile.cpus] + ([resources.get("GPU", 0) / profile.gpus] if profile.gpus else [])
-    return max(1, min([math.floor(slots) for slots in room] + ([profile.slots] if profile.slots else [])))
+    room = [resources.get("CPU", 0) / profile.cpus] + (
+        [resources.get("GPU", 0) / profile.gpus] if profile.gpus else []
+    )
+    return max(
+        1, min([math.floor(slots) for slots in room] + ([profile.slots] if profile.slots else []))
+    )
 
 
 def _run(job: Job, folder: Path, request: StopRequest, lost: threading.Event) -> ShardReport:
@@ -270,7 +298,11 @@ def _run(job: Job, folder: Path, request: StopRequest, lost: threading.Event) ->
     tuner = tune.Tuner(
         tune.with_resources(ShardTrainable, {"cpu": job.profile.cpus, "gpu": job.profile.gpus}),
         param_space=config,
-        tune_config=tune.TuneConfig(reuse_actors=True, max_concurrent_trials=job.profile.slots, trial_dirname_creator=lambda trial: trial.trial_id),
+        tune_config=tune.TuneConfig(
+            reuse_actors=True,
+            max_concurrent_trials=job.profile.slots,
+            trial_dirname_creator=lambda trial: trial.trial_id,
+        ),
         run_config=tune.RunConfig(
             name="shards",
             storage_path=str(folder / "tune"),
@@ -285,12 +317,21 @@ def _run(job: Job, folder: Path, request: StopRequest, lost: threading.Event) ->
     report = ShardReport.merged(reports)
     if grid.num_errors and report.infrastructure is None:
         first = str(grid.errors[0]).strip().splitlines()[-1]
-        report = replace(report, infrastructure=f"{grid.num_errors} of {len(shards)} shards failed under Ray ({first}); run again to go on")
+        report = replace(
+            report,
+            infrastructure=f"{grid.num_errors} of {len(shards)} shards failed under Ray ({first}); run again to go on",
+        )
     return report
 
 
 @contextlib.contextmanager
-def _relay(watcher: Watcher, desk: Any, request: StopRequest, reports: list[ShardReport], lost: threading.Event) -> Iterator[None]:
+def _relay(
+    watcher: Watcher,
+    desk: Any,
+    request: StopRequest,
+    reports: list[ShardReport],
+    lost: threading.Event,
+) -> Iterator[None]:
     """While Tune holds the main thread, another passes messages to the watcher and a stop request to the slots; sets `lost` when nobody answers."""
     over = threading.Event()
 

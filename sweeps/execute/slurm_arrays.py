@@ -39,7 +39,10 @@ def shard_count(seconds: Sequence[float], profile: Profile, room: Room) -> int:
         wanted = min(wanted, SHARDS_PER_SLOT * profile.throttle * slots)
     wanted = min(wanted, _array(room) * slots)
     if profile.limit_seconds:
-        wanted = max(wanted, math.ceil(total / (LIMIT_SHARE * (profile.limit_seconds - profile.signal_seconds))))
+        wanted = max(
+            wanted,
+            math.ceil(total / (LIMIT_SHARE * (profile.limit_seconds - profile.signal_seconds))),
+        )
     if room.total is not None:
         wanted = min(wanted, room.total * slots)
     return max(1, min(len(seconds), max(wanted, slots)))
@@ -56,7 +59,9 @@ def divide(tasks: Sequence[T], profile: Profile, room: Room) -> tuple[list[list[
     slots = profile.slots_per_task
     taken = shards if room.total is None else shards[: room.total * slots]
     size = _array(room) * slots
-    return [taken[start : start + size] for start in range(0, len(taken), size)], [task for shard in shards[len(taken) :] for task in shard]
+    return [taken[start : start + size] for start in range(0, len(taken), size)], [
+        task for shard in shards[len(taken) :] for task in shard
+    ]
 
 
 def _array(room: Room) -> int:
@@ -64,7 +69,13 @@ def _array(room: Room) -> int:
 
 
 def settings(
-    profile: Profile, shards: int, limits: Limits, data_root: Path | None, threads: int | None, code: dict[str, Any], device: str = "auto"
+    profile: Profile,
+    shards: int,
+    limits: Limits,
+    data_root: Path | None,
+    threads: int | None,
+    code: dict[str, Any],
+    device: str = "auto",
 ) -> dict[str, Any]:
     """How the trials of one array run, as plain values for its submission. code: provenance that only the login node knows."""
     slots = profile.slots_per_task

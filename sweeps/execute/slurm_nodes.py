@@ -17,7 +17,9 @@ MEMORY_SECONDS = 86400.0
 _FAILED_TASKS = frozenset(("FAILED", "NODE_FAIL", "BOOT_FAIL"))
 
 
-def bad_nodes(events: Iterable[Mapping[str, Any]], queued: Iterable[ArrayTask], now: float) -> list[str]:
+def bad_nodes(
+    events: Iterable[Mapping[str, Any]], queued: Iterable[ArrayTask], now: float
+) -> list[str]:
     """Hosts with at least FAILURES failed trials or tasks and nothing that went well, while something did elsewhere.
 
     events: of any executor; only those of tasks of SLURM count. queued: squeue's tasks of one's own, for those that failed before they could
@@ -34,8 +36,12 @@ def bad_nodes(events: Iterable[Mapping[str, Any]], queued: Iterable[ArrayTask], 
         elif event["event"] == "finished":
             # A trial that is given up after deaths elsewhere is nothing against the node that says so.
             good[event["host"]] += event.get("outcome") in FINAL_OUTCOMES
-            failed[event["host"]] += event.get("outcome") == "crashed" and event.get("fingerprint") not in ("killed", "hung")
-        elif event["event"] == "died" or (event["event"] == "interrupted" and event.get("cause") == "infrastructure"):
+            failed[event["host"]] += event.get("outcome") == "crashed" and event.get(
+                "fingerprint"
+            ) not in ("killed", "hung")
+        elif event["event"] == "died" or (
+            event["event"] == "interrupted" and event.get("cause") == "infrastructure"
+        ):
             failed[event["host"]] += 1
     for task in queued:
         failed[task.node] += task.state in _FAILED_TASKS and (task.comment, task.index) not in spoke
@@ -46,10 +52,18 @@ def bad_nodes(events: Iterable[Mapping[str, Any]], queued: Iterable[ArrayTask], 
 
 def leave(job_id: str, nodes: list[str]) -> None:
     """Keep the array's waiting tasks off these nodes. That it cannot is no reason to fail: it is only for their good."""
-    subprocess.run(["scontrol", "update", f"JobId={job_id}", f"ExcNodeList={','.join(nodes)}"], capture_output=True, stdin=subprocess.DEVNULL)
+    subprocess.run(
+        ["scontrol", "update", f"JobId={job_id}", f"ExcNodeList={','.join(nodes)}"],
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+    )
 
 
 def here_is_bad(events: Iterable[Mapping[str, Any]]) -> list[str]:
     """The bad nodes, if this is one of them."""
     nodes = bad_nodes(events, (), time.time())
-    return nodes if socket.gethostname().partition(".")[0] in {node.partition(".")[0] for node in nodes} else []
+    return (
+        nodes
+        if socket.gethostname().partition(".")[0] in {node.partition(".")[0] for node in nodes}
+        else []
+    )

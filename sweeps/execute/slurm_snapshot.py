@@ -15,7 +15,12 @@ ROOT = Path(__file__).parents[2]
 
 def code(study_file: Path | None = None) -> dict[str, bytes]:
     """The files of the imported packages, and the user's own study file, by their places in the copy."""
-    paths = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
+    paths = [
+        path
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
     files = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in paths}
     if study_file:
         try:

@@ -36,7 +36,10 @@ from sweeps.worker.report import ShardReport
 # An answer that was lost is asked for this often before the array is sent again, and it is sent this often.
 LOOKS, LOOK_SECONDS, SENDS = 4, 3.0, 3
 # What sbatch says when nobody knows whether the controller got its message; everything else is a refusal.
-_LOST = re.compile(r"timed out|unable to contact|connect|zero bytes|transmi|temporarily unable|standby|not responding", re.IGNORECASE)
+_LOST = re.compile(
+    r"timed out|unable to contact|connect|zero bytes|transmi|temporarily unable|standby|not responding",
+    re.IGNORECASE,
+)
 # SLURM signals every process of a task; until Python has its own handlers it had better not die of them.
 _DEAF = """bash -c 'trap "" TERM USR2; exec "$@"' odesweep"""
 
@@ -59,18 +62,30 @@ class ArrayExecutor(submitit.SlurmExecutor):
 def execute(job: Job) -> ShardReport:
     """Queue the submission as one array and return at once. Raises UserError when sbatch refuses, InfrastructureError when SLURM is silent."""
     if missing := [name for name in ("sbatch", "srun") if not shutil.which(name)]:
-        raise InfrastructureError(f"executor slurm: no {' and no '.join(missing)} on this machine; run it on a login node of the cluster")
+        raise InfrastructureError(
+            f"executor slurm: no {' and no '.join(missing)} on this machine; run it on a login node of the cluster"
+        )
     sent = read_submission(job.results, job.submission_id)
     tasks = task_count(sent.settings())
     code = slurm_snapshot.write(job.results, slurm_snapshot.code(job.study_file))
     nodes = bad_nodes(EventReader(job.results).poll(), _shown(), time.time())
     if nodes:
-        job.watcher.note(f"leaving out {', '.join(nodes)}: nothing but failures there in the last day")
-    made = executor(job.results, job.submission_id, sent.metadata["study"], job.profile, tasks, code, nodes)
+        job.watcher.note(
+            f"leaving out {', '.join(nodes)}: nothing but failures there in the last day"
+        )
+    made = executor(
+        job.results, job.submission_id, sent.metadata["study"], job.profile, tasks, code, nodes
+    )
     path = str(job.results.submissions / f"{job.submission_id}.parquet")
     name = job_name(sent.metadata["study"], job.submission_id)
     try:
-        job_id = _send(lambda: made.map_array(run_task, [path] * tasks, range(tasks))[0].job_id.partition("_")[0], job.submission_id, name)
+        job_id = _send(
+            lambda: made.map_array(run_task, [path] * tasks, range(tasks))[0].job_id.partition("_")[
+                0
+            ],
+            job.submission_id,
+            name,
+        )
     except UserError as error:
         if not isinstance(error, InfrastructureError):
             write_sent(job.results, job.submission_id, Sent(None, getpass.getuser()))
@@ -99,7 +114,9 @@ def _send(send: Callable[[], str], submission_id: str, name: str) -> str:
             raise UserError(f"sbatch refused: {said.replace('sbatch: error: ', '')}")
         if found := _look(submission_id, name):
             return found
-    raise InfrastructureError(f"SLURM does not answer ({said or 'sbatch died'}); squeue shows no such job: the same command tries again")
+    raise InfrastructureError(
+        f"SLURM does not answer ({said or 'sbatch died'}); squeue shows no such job: the same command tries again"
+    )
 
 
 def _look(submission_id: str, name: str) -> str | None:
@@ -114,7 +131,9 @@ def _look(submission_id: str, name: str) -> str | None:
         except scheduler.NoAnswer as error:
             problem = error
     if problem:
-        raise InfrastructureError(f"sbatch's reply was lost and squeue does not answer ({problem}); run it again in some minutes")
+        raise InfrastructureError(
+            f"sbatch's reply was lost and squeue does not answer ({problem}); run it again in some minutes"
+        )
     return None
 
 
@@ -132,10 +151,14 @@ def adopt(results: Results, submission_id: str, job_id: str) -> None:
     write_sent(results, submission_id, Sent(job_id, getpass.getuser()))
     tasks = task_count(read_submission(results, submission_id).settings())
     for index in range(tasks):
-        path = JobPaths(job_folder(results, submission_id), task_name(job_id, index, tasks)).submitted_pickle
+        path = JobPaths(
+            job_folder(results, submission_id), task_name(job_id, index, tasks)
+        ).submitted_pickle
         if not path.exists():
             beside = path.with_name(f".{uuid4().hex}.tmp")
-            DelayedSubmission(run_task, str(results.submissions / f"{submission_id}.parquet"), index).dump(beside)
+            DelayedSubmission(
+                run_task, str(results.submissions / f"{submission_id}.parquet"), index
+            ).dump(beside)
             beside.rename(path)
 
 
@@ -146,7 +169,10 @@ def adopt_lost(results: Results, sky: Sky) -> None:
             shown = [task.job_id for task in queued if task.comment == one.submission_id]
             if shown:
                 adopt(results, one.submission_id, shown[0])
-            elif time.time() - one.created_at >= SENDING_SECONDS and one.submission_id not in sky.told.starts:
+            elif (
+                time.time() - one.created_at >= SENDING_SECONDS
+                and one.submission_id not in sky.told.starts
+            ):
                 write_sent(results, one.submission_id, Sent(None, getpass.getuser()))
 
 
@@ -170,21 +196,38 @@ def job_name(study: str, submission_id: str) -> str:
     return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', study)}-{submission_id[:8]}"
 
 
-def script(results: Results, submission_id: str, study: str, profile: Profile, tasks: int, study_file: Path | None = None) -> str:
+def script(
+    results: Results,
+    submission_id: str,
+    study: str,
+    profile: Profile,
+    tasks: int,
+    study_file: Path | None = None,
+) -> str:
     """The batch script that `execute` would hand to sbatch."""
     code = slurm_snapshot.folder(results, slurm_snapshot.code(study_file))
     return executor(results, submission_id, study, profile, tasks, code).script(tasks)
 
 
 def executor(
-    results: Results, submission_id: str, study: str, profile: Profile, tasks: int, code: Path, exclude: Sequence[str] = ()
+    results: Results,
+    submission_id: str,
+    study: str,
+    profile: Profile,
+    tasks: int,
+    code: Path,
+    exclude: Sequence[str] = (),
 ) -> ArrayExecutor:
     """Submitit's executor for one array. code: the snapshot, first on PYTHONPATH. exclude: nodes to leave out, besides the profile's."""
     options = sbatch_options(profile)
     if exclude:
-        options["exclude"] = ",".join([*([str(options["exclude"])] if "exclude" in options else []), *exclude])
+        options["exclude"] = ",".join(
+            [*([str(options["exclude"])] if "exclude" in options else []), *exclude]
+        )
     # -P keeps the folder in which sbatch was called, perhaps the checkout itself, off the import path.
-    made = ArrayExecutor(job_folder(results, submission_id), python=f"{_DEAF} {shlex.quote(sys.executable)} -P")
+    made = ArrayExecutor(
+        job_folder(results, submission_id), python=f"{_DEAF} {shlex.quote(sys.executable)} -P"
+    )
     made.update_parameters(
         job_name=job_name(study, submission_id),
         comment=submission_id,
@@ -193,9 +236,20 @@ def executor(
         signal_delay_s=profile.signal_seconds,
         array_parallelism=profile.throttle or tasks,
         stderr_to_stdout=True,
-        setup=[*profile.setup, f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}"],
+        setup=[
+            *profile.setup,
+            f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}",
+        ],
         # Srun passes on neither the CPUs that sbatch gave (from Slurm 22.05 on) nor, after `export = "NONE"`, the variables set above.
-        srun_args=["--ntasks=1", "--export=ALL", *([f"--cpus-per-task={options['cpus_per_task']}"] if "cpus_per_task" in options else [])],
+        srun_args=[
+            "--ntasks=1",
+            "--export=ALL",
+            *(
+                [f"--cpus-per-task={options['cpus_per_task']}"]
+                if "cpus_per_task" in options
+                else []
+            ),
+        ],
         additional_parameters={"ntasks": 1, "requeue": True, **options},
     )
     return made
@@ -203,9 +257,14 @@ def executor(
 
 def sbatch_options(profile: Profile) -> dict[str, Any]:
     """The profile's options of sbatch, by submitit's names, with CPUs and GPUs for all slots of a task where it does not say."""
-    options = {key.replace("-", "_"): value for key, value in profile.sbatch.items() if key != "signal"}
+    options = {
+        key.replace("-", "_"): value for key, value in profile.sbatch.items() if key != "signal"
+    }
     if "cpus_per_gpu" not in options:
         options.setdefault("cpus_per_task", profile.cpus * profile.slots_per_task)
-    if profile.gpus and not {"gres", "gpus_per_node", "gpus_per_task", "gpus_per_socket"} & options.keys():
+    if (
+        profile.gpus
+        and not {"gres", "gpus_per_node", "gpus_per_task", "gpus_per_socket"} & options.keys()
+    ):
         options["gpus_per_node"] = math.ceil(profile.gpus * profile.slots_per_task)
     return options

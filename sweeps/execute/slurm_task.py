@@ -54,11 +54,24 @@ def run_task(submission: str, index: int) -> None:
     left = time_left(settings)
     with ThreadPoolExecutor(len(shards)) as pool:
         numbered = enumerate(shards)
-        reports = _results([pool.submit(_run_shard, results, submission_id, settings, place, *one, signals, left) for one in numbered])
-    if {signal.SIGUSR2.name, NO_TIME} & {report.stopped for report in reports} and may_requeue() and requeue(place.requeue_id, may_requeue):
+        reports = _results(
+            [
+                pool.submit(
+                    _run_shard, results, submission_id, settings, place, *one, signals, left
+                )
+                for one in numbered
+            ]
+        )
+    if (
+        {signal.SIGUSR2.name, NO_TIME} & {report.stopped for report in reports}
+        and may_requeue()
+        and requeue(place.requeue_id, may_requeue)
+    ):
         stay("asked SLURM for another turn")
     if signals.terminated:
-        stay("SIGTERM: everything is published; staying until SLURM ends this task, which it may then start anew")
+        stay(
+            "SIGTERM: everything is published; staying until SLURM ends this task, which it may then start anew"
+        )
     sys.exit(_exit_code(ShardReport.merged(reports)))
 
 
@@ -106,7 +119,9 @@ class Begun(Watcher):
         self.anything = True
 
 
-def forgive(results: Results, submission_id: str, place: Place, events: list[dict[str, Any]]) -> None:
+def forgive(
+    results: Results, submission_id: str, place: Place, events: list[dict[str, Any]]
+) -> None:
     """Close what earlier turns of this task left open: SLURM started it anew because of its node or of preemption, not of a trial."""
     mine: set[str] = set()
     unfinished: dict[str, str] = {}
@@ -217,12 +232,21 @@ def requeue(requeue_id: str, may_requeue: Callable[[], bool]) -> bool:
     """Ask SLURM for another turn of this task; a busy controller is asked again for a minute, unless the task is being ended meanwhile."""
     deadline = time.monotonic() + REQUEUE_SECONDS
     while may_requeue():
-        done = subprocess.run(["scontrol", "requeue", requeue_id], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            ["scontrol", "requeue", requeue_id],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
         if done.returncode == 0:
             return True
         print(f"scontrol requeue {requeue_id}: {done.stderr.strip()}", file=sys.stderr, flush=True)
         if time.monotonic() >= deadline:
-            print("SLURM gave no other turn; the next `odesweep run` goes on with what is left", file=sys.stderr, flush=True)
+            print(
+                "SLURM gave no other turn; the next `odesweep run` goes on with what is left",
+                file=sys.stderr,
+                flush=True,
+            )
             break
         time.sleep(5.0)
     return False

@@ -8,7 +8,15 @@ from sweeps.store.plans import Plan, list_plans, plan_path, read_plan, write_pla
 from sweeps.store.python import uncollected
 from sweeps.store.read import read_table
 from sweeps.store.retractions import Retractions, read_retractions, write_retraction
-from sweeps.store.schema import FINAL_OUTCOMES, OUTCOMES, SCHEMAS, TABLES, SchemaError, check_rows, spec_columns
+from sweeps.store.schema import (
+    FINAL_OUTCOMES,
+    OUTCOMES,
+    SCHEMAS,
+    TABLES,
+    SchemaError,
+    check_rows,
+    spec_columns,
+)
 from sweeps.store.submissions import (
     Sent,
     Submission,

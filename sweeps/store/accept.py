@@ -22,15 +22,26 @@ _Found = TypeVar("_Found")
 _ORDER = ("finished_at", "attempt_id")
 
 
-def accept_runs(runs: pa.Table, retracted: Collection[str], standing: Mapping[str, str] = MappingProxyType({})) -> pa.Table:
+def accept_runs(
+    runs: pa.Table, retracted: Collection[str], standing: Mapping[str, str] = MappingProxyType({})
+) -> pa.Table:
     """The accepted row of each trial, sorted by trial_id. runs: at least RUN_COLUMNS. retracted: attempt ids. standing: trial -> attempt."""
     rows = _final(runs, retracted)
     names = rows.column_names
-    stands = pc.is_in(_attempt_key(rows), value_set=pa.array([f"{trial}/{attempt}" for trial, attempt in standing.items()], pa.string()))
-    return smallest(rows.append_column("late", pc.invert(stands)), ("trial_id",), ("late", *_ORDER)).select(names)
+    stands = pc.is_in(
+        _attempt_key(rows),
+        value_set=pa.array(
+            [f"{trial}/{attempt}" for trial, attempt in standing.items()], pa.string()
+        ),
+    )
+    return smallest(
+        rows.append_column("late", pc.invert(stands)), ("trial_id",), ("late", *_ORDER)
+    ).select(names)
 
 
-def accept_derived(table: str, rows: pa.Table, accepted: pa.Table, retracted: Collection[str]) -> pa.Table:
+def accept_derived(
+    table: str, rows: pa.Table, accepted: pa.Table, retracted: Collection[str]
+) -> pa.Table:
     """Evaluations or probes of accepted weights, one per (trial_id, weights_sha256, eval_id or probe_id); of a probe its whole block.
 
     accepted: what `accept_runs` gave. rows: each once, with the table's keys and finished_at.
@@ -53,7 +64,9 @@ def deciding_columns(table: str) -> list[str]:
 
 
 def _final(rows: pa.Table, retracted: Collection[str]) -> pa.Table:
-    keep = pc.invert(pc.is_in(rows["attempt_id"], value_set=pa.array(sorted(retracted), pa.string())))
+    keep = pc.invert(
+        pc.is_in(rows["attempt_id"], value_set=pa.array(sorted(retracted), pa.string()))
+    )
     if "outcome" in rows.column_names:
         keep = pc.and_(keep, pc.is_in(rows["outcome"], value_set=pa.array(FINAL_OUTCOMES)))
     return rows.filter(keep)
@@ -76,8 +89,12 @@ def _block_key(rows: pa.Table, key: Sequence[str]) -> pa.Array:
 def accepted_runs(results: Results, columns: Sequence[str] | None = None) -> pa.Table:
     """The one accepted row of every trial that has one, sorted by trial_id. columns: all if None. Raises as `read_table`."""
     columns = schema_of("runs").names if columns is None else list(columns)
-    runs, standing = unchanged(results, lambda: read_table(results, "runs", list(dict.fromkeys([*columns, *RUN_COLUMNS]))))
-    return accept_runs(runs, read_retractions(results).attempt_ids, standing.accepted).select(columns)
+    runs, standing = unchanged(
+        results, lambda: read_table(results, "runs", list(dict.fromkeys([*columns, *RUN_COLUMNS])))
+    )
+    return accept_runs(runs, read_retractions(results).attempt_ids, standing.accepted).select(
+        columns
+    )
 
 
 def unchanged(results: Results, read: Callable[[], _Found]) -> tuple[_Found, Manifest]:
@@ -104,4 +121,6 @@ def _accepted(results: Results, table: str, columns: Sequence[str] | None) -> pa
     columns = schema_of(table).names if columns is None else list(columns)
     accepted = accepted_runs(results, RUN_COLUMNS)
     rows = read_table(results, table, list(dict.fromkeys([*columns, *deciding_columns(table)])))
-    return accept_derived(table, rows, accepted, read_retractions(results).attempt_ids).select(columns)
+    return accept_derived(table, rows, accepted, read_retractions(results).attempt_ids).select(
+        columns
+    )

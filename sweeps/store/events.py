@@ -32,8 +32,17 @@ class EventLog:
 
         Numbers that JSON has no word for (NaN, infinity) become null.
         """
-        fields = {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in fields.items()}
-        head = {"at": time.time(), "worker": self._worker_id, "host": socket.gethostname(), "pid": os.getpid(), "event": event}
+        fields = {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in fields.items()
+        }
+        head = {
+            "at": time.time(),
+            "worker": self._worker_id,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "event": event,
+        }
         line = json.dumps(fields | head, allow_nan=False).encode() + b"\n"
         try:
             if self._descriptor is None:
@@ -43,7 +52,9 @@ class EventLog:
             if sync:
                 os.fsync(self._descriptor)
         except OSError as error:
-            _LOG.warning("event %s of worker %s was not recorded: %s", event, self._worker_id, error)
+            _LOG.warning(
+                "event %s of worker %s was not recorded: %s", event, self._worker_id, error
+            )
             self._abandon()
             return False
         return True
@@ -58,13 +69,19 @@ class EventLog:
         # Never a file that exists: whoever wrote it may have died within a line.
         while True:
             try:
-                return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o666)
+                return os.open(
+                    self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o666
+                )
             except FileExistsError:
                 self._number += 1
 
     @property
     def _path(self) -> Path:
-        return self._folder / (f"{self._worker_id}.jsonl" if self._number == 1 else f"{self._worker_id}.{self._number}.jsonl")
+        return self._folder / (
+            f"{self._worker_id}.jsonl"
+            if self._number == 1
+            else f"{self._worker_id}.{self._number}.jsonl"
+        )
 
     def _abandon(self) -> None:
         """After a failed append: the line may be torn. A file in which nothing arrived is removed, else a full disk would collect them."""
@@ -107,14 +124,20 @@ class EventReader:
         first = self._lines.get(name, 0) + 1
         self._offsets[name] = offset + sum(len(line) + 1 for line in lines)
         self._lines[name] = first - 1 + len(lines)
-        return _parse_all(lines) or [event for number, line in enumerate(lines, first) if (event := _parse(path, number, line)) is not None]
+        return _parse_all(lines) or [
+            event
+            for number, line in enumerate(lines, first)
+            if (event := _parse(path, number, line)) is not None
+        ]
 
 
 def _parse_all(lines: list[bytes]) -> list[dict[str, Any]]:
     """All lines in one call, at less than half the cost of one each; empty if any is not an event."""
     try:
         events = json.loads(b"[" + b",".join(lines) + b"]")
-        whole = len(events) == len(lines) and all(isinstance(event["event"], str) and math.isfinite(event["at"]) for event in events)
+        whole = len(events) == len(lines) and all(
+            isinstance(event["event"], str) and math.isfinite(event["at"]) for event in events
+        )
     except (ValueError, TypeError, KeyError, IndexError, RecursionError):
         return []
     return events if whole else []

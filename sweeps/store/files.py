@@ -54,7 +54,9 @@ def publish_bytes(path: Path, data: bytes, *, replace: bool = False) -> None:
         if _holds(path, data):
             _sync_folder(path.parent)
             return
-        raise FileExistsError(errno.EEXIST, "another file of this name is there, with other content", str(path))
+        raise FileExistsError(
+            errno.EEXIST, "another file of this name is there, with other content", str(path)
+        )
     with _written_beside(path, lambda file: file.write(data)) as temporary:
         _rename(temporary, path, data)
 
@@ -119,14 +121,18 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def publish_table(path: Path, table: pa.Table, metadata: Mapping[str, str] | None = None, *, replace: bool = False) -> None:
+def publish_table(
+    path: Path, table: pa.Table, metadata: Mapping[str, str] | None = None, *, replace: bool = False
+) -> None:
     """Publish `table` as Parquet with `metadata` and the schema version in the file's key-value metadata. Raises as `publish_bytes`."""
     publish_bytes(path, encode_table(table, metadata), replace=replace)
 
 
 def encode_table(table: pa.Table, metadata: Mapping[str, str] | None = None) -> bytes:
     """The Parquet file's bytes. Pages carry checksums, so that a flipped bit is noticed when it is read."""
-    pairs = {key.encode(): value.encode() for key, value in (metadata or {}).items()} | {VERSION_KEY: str(VERSION).encode()}
+    pairs = {key.encode(): value.encode() for key, value in (metadata or {}).items()} | {
+        VERSION_KEY: str(VERSION).encode()
+    }
     # A table of few rows is nearly all per-column overhead: dictionaries, statistics and zstd made reading one row twice as slow (measured).
     small = table.num_rows < _FEW_ROWS
     sink = pa.BufferOutputStream()

@@ -85,9 +85,20 @@ class Results:
     def create(self) -> None:
         """Make every folder that is missing. Raises InfrastructureError in one line when that is impossible."""
         tables = [folder for table in TABLES for folder in (self.parts(table), self.merged(table))]
-        others = [self.weights, self.plans, self.events, self.submissions, self.retractions, self.logs, self.checkpoints]
+        others = [
+            self.weights,
+            self.plans,
+            self.events,
+            self.submissions,
+            self.retractions,
+            self.logs,
+            self.checkpoints,
+        ]
         for folder in (*tables, *others):
-            with one_line(f"cannot make the results folder {folder}", "free or repair that place, or give another with --results"):
+            with one_line(
+                f"cannot make the results folder {folder}",
+                "free or repair that place, or give another with --results",
+            ):
                 folder.mkdir(parents=True, exist_ok=True)
 
 
@@ -97,7 +108,10 @@ def file_stem(name: str) -> str:
     Raises UserError for a name that could leave its folder, hide in it or stand for two names.
     """
     parts = name.split("/")
-    if not all(_PART.fullmatch(part) and "--" not in part for part in parts) or len(name) > _LONGEST:
+    if (
+        not all(_PART.fullmatch(part) and "--" not in part for part in parts)
+        or len(name) > _LONGEST
+    ):
         raise UserError(
             f"not a usable name: {name[:_LONGEST]!r}; letters, digits and . _ + @ - in parts joined by /, no part empty or beginning with a dot, "
             f'no "--", at most {_LONGEST} characters'

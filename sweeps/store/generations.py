@@ -50,7 +50,9 @@ class Manifest:
         """The manifest's file."""
         values = {name: value for name, value in vars(self).items() if name != "files"}
         files = {table: [vars(file) for file in files] for table, files in self.files.items()}
-        return json.dumps({VERSION_KEY.decode(): VERSION, **values, "files": files}, separators=(",", ":")).encode()
+        return json.dumps(
+            {VERSION_KEY.decode(): VERSION, **values, "files": files}, separators=(",", ":")
+        ).encode()
 
 
 NONE = Manifest()
@@ -72,7 +74,9 @@ def read_newest(results: Results) -> Manifest:
 
 def manifest_numbers(results: Results) -> list[int]:
     """Numbers of the generations whose manifests exist, ascending."""
-    return sorted(int(match[1]) for name in list_folder(results.manifests) if (match := _NAME.fullmatch(name)))
+    return sorted(
+        int(match[1]) for name in list_folder(results.manifests) if (match := _NAME.fullmatch(name))
+    )
 
 
 def manifest_path(results: Results, number: int) -> Path:
@@ -96,12 +100,27 @@ def _read(path: Path, number: int, inode: int, modified: int) -> Manifest:  # no
             raise InfrastructureError(
                 f"{path} is of results schema version {data[VERSION_KEY.decode()]}, this odesweep reads up to {VERSION}; upgrade it"
             )
-        files = {table: tuple(DataFile(**file) for file in data["files"].get(table, ())) for table in TABLES}
-        if data["number"] != number or not all(_DATA_NAME.fullmatch(file.name) for group in files.values() for file in group):
+        files = {
+            table: tuple(DataFile(**file) for file in data["files"].get(table, ()))
+            for table in TABLES
+        }
+        if data["number"] != number or not all(
+            _DATA_NAME.fullmatch(file.name) for group in files.values() for file in group
+        ):
             raise ValueError("names that no compact gives")
-        return Manifest(number, data["base"], data["at"], data["by"], files, data["superseded"], data["accepted"])
+        return Manifest(
+            number,
+            data["base"],
+            data["at"],
+            data["by"],
+            files,
+            data["superseded"],
+            data["accepted"],
+        )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InfrastructureError(f"{path} is damaged ({type(error).__name__}); {remedy(path)}") from None
+        raise InfrastructureError(
+            f"{path} is damaged ({type(error).__name__}); {remedy(path)}"
+        ) from None
 
 
 def remedy(manifest: Path) -> str:

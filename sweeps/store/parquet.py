@@ -34,43 +34,73 @@ def load(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) ->
     try:
         with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as parquet:
             present = _present(path, parquet, schema, columns)
-            return _conform(parquet.read(columns=present, use_threads=False), _target(schema, columns))
+            return _conform(
+                parquet.read(columns=present, use_threads=False), _target(schema, columns)
+            )
     except (OSError, ValueError, pa.ArrowException) as error:
         _warn_unreadable(path, error)
         return None
 
 
-def load_large(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None, ids: Sequence[str] | None = None) -> pa.Table:
+def load_large(
+    path: Path,
+    schema: pa.Schema,
+    columns: Sequence[str] | None = None,
+    ids: Sequence[str] | None = None,
+) -> pa.Table:
     """As `load`, but reads only the bytes of `columns`, and with sorted `ids` only row groups that may hold one of these trials.
 
     Raises OSError with an errno if the file system fails, ValueError in one line if the file is damaged.
     """
     try:
-        with pa.OSFile(str(path)) as file, pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=True) as parquet:
-            groups = [group for group in range(parquet.num_row_groups) if ids is None or _may_hold(parquet.metadata.row_group(group), ids)]
-            return _conform(parquet.read_row_groups(groups, columns=_present(path, parquet, schema, columns)), _target(schema, columns))
+        with (
+            pa.OSFile(str(path)) as file,
+            pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=True) as parquet,
+        ):
+            groups = [
+                group
+                for group in range(parquet.num_row_groups)
+                if ids is None or _may_hold(parquet.metadata.row_group(group), ids)
+            ]
+            return _conform(
+                parquet.read_row_groups(groups, columns=_present(path, parquet, schema, columns)),
+                _target(schema, columns),
+            )
     except (OSError, ValueError, pa.ArrowException) as error:
         if isinstance(error, OSError) and error.errno:
             raise
         raise ValueError((str(error).splitlines() or [type(error).__name__])[0]) from None
 
 
-def _present(path: Path, parquet: pq.ParquetFile, schema: pa.Schema, columns: Sequence[str] | None) -> list[str]:
+def _present(
+    path: Path, parquet: pq.ParquetFile, schema: pa.Schema, columns: Sequence[str] | None
+) -> list[str]:
     """Which of `columns` the file has; refuses what `load` says."""
     _check_version(path, parquet.metadata.metadata)
     names = parquet.schema_arrow.names
     if columns is None and (unknown := sorted(set(names) - set(schema.names))):
-        raise InfrastructureError(f"{path} has columns that this odesweep does not know: {', '.join(unknown)}; upgrade odesweep")
+        raise InfrastructureError(
+            f"{path} has columns that this odesweep does not know: {', '.join(unknown)}; upgrade odesweep"
+        )
     wanted = set(schema.names if columns is None else columns)
     return [name for name in names if name in wanted]
 
 
 def _target(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
-    return pa.schema([schema.field(name) for name in (schema.names if columns is None else columns)])
+    return pa.schema(
+        [schema.field(name) for name in (schema.names if columns is None else columns)]
+    )
 
 
 def _may_hold(group: pq.RowGroupMetaData, ids: Sequence[str]) -> bool:
-    column = next((found for index in range(group.num_columns) if (found := group.column(index)).path_in_schema == "trial_id"), None)
+    column = next(
+        (
+            found
+            for index in range(group.num_columns)
+            if (found := group.column(index)).path_in_schema == "trial_id"
+        ),
+        None,
+    )
     if column is None or column.statistics is None or not column.statistics.has_min_max:
         return True
     position = bisect_left(ids, column.statistics.min)
@@ -84,7 +114,11 @@ def load_metadata(path: Path) -> dict[str, str] | None:
         with pq.ParquetFile(pa.BufferReader(data)) as parquet:
             pairs = parquet.metadata.metadata
             _check_version(path, pairs)
-            return {key.decode(): value.decode() for key, value in pairs.items() if key not in (VERSION_KEY, b"ARROW:schema")}
+            return {
+                key.decode(): value.decode()
+                for key, value in pairs.items()
+                if key not in (VERSION_KEY, b"ARROW:schema")
+            }
     except (OSError, ValueError, pa.ArrowException) as error:
         _warn_unreadable(path, error)
         return None
@@ -97,15 +131,22 @@ def load_required(path: Path, schema: pa.Schema, missing: str) -> tuple[pa.Table
     except FileNotFoundError:
         raise UserError(missing) from None
     except OSError as error:
-        raise InfrastructureError(f"cannot read {path}: {error.strerror}; check permissions and the disk") from None
+        raise InfrastructureError(
+            f"cannot read {path}: {error.strerror}; check permissions and the disk"
+        ) from None
     if table is None or metadata is None:
-        raise InfrastructureError(f"cannot read {path}: not a readable Parquet file of this store; remove it and make it again")
+        raise InfrastructureError(
+            f"cannot read {path}: not a readable Parquet file of this store; remove it and make it again"
+        )
     return table, metadata
 
 
 def _warn_unreadable(path: Path, error: Exception) -> None:
     reason = (str(error).splitlines() or [type(error).__name__])[0]
-    warn_once(str(path), f"skipped {path}: not a readable Parquet file of this store ({reason}); what it held counts as missing")
+    warn_once(
+        str(path),
+        f"skipped {path}: not a readable Parquet file of this store ({reason}); what it held counts as missing",
+    )
 
 
 def _check_version(path: Path, metadata: dict[bytes, bytes] | None) -> None:
@@ -122,5 +163,10 @@ def _conform(data: pa.Table, target: pa.Schema) -> pa.Table:
     if data.schema.equals(target):
         return data.replace_schema_metadata(None)
     lacking = set(target.names) - set(data.column_names)
-    arrays = [pa.nulls(data.num_rows, field.type) if field.name in lacking else data[field.name].cast(field.type) for field in target]
+    arrays = [
+        pa.nulls(data.num_rows, field.type)
+        if field.name in lacking
+        else data[field.name].cast(field.type)
+        for field in target
+    ]
     return pa.table(arrays, schema=target)

@@ -31,7 +31,9 @@ def plan_path(results: Results, name: str) -> Path:
     return results.plans / f"{file_stem(name)}.parquet"
 
 
-def write_plan(results: Results, name: str, rows: Sequence[Mapping[str, Any]], metadata: Mapping[str, str]) -> Path:
+def write_plan(
+    results: Results, name: str, rows: Sequence[Mapping[str, Any]], metadata: Mapping[str, str]
+) -> Path:
     """Save a plan under `<study>@<scale>[+<hash8>]`, in place of an earlier one of that name.
 
     Raises SchemaError for wrong columns or metadata, UserError for a bad name, InfrastructureError if it cannot be written.
@@ -40,7 +42,9 @@ def write_plan(results: Results, name: str, rows: Sequence[Mapping[str, Any]], m
     check_keys("metadata of a plan", metadata, METADATA)
     table = _to_table(rows)
     results.create()
-    with one_line(f"cannot write {path}", "free or repair that place, or give another with --results"):
+    with one_line(
+        f"cannot write {path}", "free or repair that place, or give another with --results"
+    ):
         publish_table(path, table, metadata, replace=True)
     return path
 
@@ -55,7 +59,11 @@ def read_plan(results: Results, name: str) -> Plan:
 def list_plans(results: Results) -> list[str]:
     """Names of the saved plans, as `read_plan` takes them."""
     with one_line(f"cannot read {results.plans}", "check permissions and the disk"):
-        stems = [name.removesuffix(".parquet") for name in list_folder(results.plans) if name.endswith(".parquet")]
+        stems = [
+            name.removesuffix(".parquet")
+            for name in list_folder(results.plans)
+            if name.endswith(".parquet")
+        ]
     return [stem.replace("--", "/") for stem in stems]
 
 
@@ -64,7 +72,11 @@ def _to_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
         check_keys("plan", row, PLAN.names)
         for name in ("evaluations", "probes"):
             for item in row[name]:
-                check_keys(f"plan, {name}", item, [field.name for field in PLAN.field(name).type.value_type])
+                check_keys(
+                    f"plan, {name}",
+                    item,
+                    [field.name for field in PLAN.field(name).type.value_type],
+                )
     return to_table(PLAN, [{name: _plain(value) for name, value in row.items()} for row in rows])
 
 

@@ -49,7 +49,10 @@ def prune(
             return sorted(first, key=lambda one: one.path)
         _check(results, newest(results))
         wait(look_seconds)
-        agreed = sorted(first & set(_candidates(results, kept_seconds, leftover_seconds)), key=lambda one: one.path)
+        agreed = sorted(
+            first & set(_candidates(results, kept_seconds, leftover_seconds)),
+            key=lambda one: one.path,
+        )
         for one in agreed:
             _delete(one.path)
         return agreed
@@ -73,7 +76,9 @@ def _check(results: Results, manifest: Manifest) -> None:
             path = results.generations(table) / file.name
             with path.open("rb") as opened:
                 if hashlib.file_digest(opened, "sha256").hexdigest() != file.sha256:
-                    raise InfrastructureError(f"{path} is damaged (sha256), nothing was deleted; {remedy(manifest_path(results, manifest.number))}")
+                    raise InfrastructureError(
+                        f"{path} is damaged (sha256), nothing was deleted; {remedy(manifest_path(results, manifest.number))}"
+                    )
 
 
 def _candidates(results: Results, kept_seconds: float, leftover_seconds: float) -> Iterator[Found]:
@@ -83,14 +88,29 @@ def _candidates(results: Results, kept_seconds: float, leftover_seconds: float) 
     before = now - leftover_seconds
     yield from _unnamed(results, manifest, before)
     for folder in _folders(results):
-        yield from (Found(path, "unfinished files") for path in _entries(folder) if _is_temporary(path) and _is_older(path, before))
+        yield from (
+            Found(path, "unfinished files")
+            for path in _entries(folder)
+            if _is_temporary(path) and _is_older(path, before)
+        )
     yield from _checkpoints(results, before)
 
 
 def _superseded(results: Results, manifest: Manifest, before: float) -> Iterator[Found]:
     """What the generation replaced, except the generation before it, to which one may have to go back."""
-    kept = {manifest_path(results, manifest.base), *_data(results, manifest.base)} if manifest.base else set()
-    for folder in [results.manifests, *(place(table) for table in TABLES for place in (results.parts, results.merged, results.generations))]:
+    kept = (
+        {manifest_path(results, manifest.base), *_data(results, manifest.base)}
+        if manifest.base
+        else set()
+    )
+    for folder in [
+        results.manifests,
+        *(
+            place(table)
+            for table in TABLES
+            for place in (results.parts, results.merged, results.generations)
+        ),
+    ]:
         since = manifest.superseded.get(relative(results, folder), {})
         for name in list_folder(folder):
             if name in since and since[name] < before and folder / name not in kept:
@@ -109,7 +129,9 @@ def _unnamed(results: Results, manifest: Manifest, before: float) -> Iterator[Fo
     """Data files of a compact that died or lost: no manifest names them."""
     for table in TABLES:
         folder = results.generations(table)
-        named = {path.name for path in (*manifest.paths(results, table), *_data(results, manifest.base))}
+        named = {
+            path.name for path in (*manifest.paths(results, table), *_data(results, manifest.base))
+        }
         named |= set(manifest.superseded.get(relative(results, folder), ()))
         for name in list_folder(folder):
             if name not in named and _is_older(folder / name, before):
@@ -118,8 +140,20 @@ def _unnamed(results: Results, manifest: Manifest, before: float) -> Iterator[Fo
 
 def _folders(results: Results) -> list[Path]:
     """Every folder in which files are written under a hidden name first."""
-    tables = [place(table) for table in TABLES for place in (results.parts, results.merged, results.generations)]
-    return [*tables, results.manifests, results.weights, results.plans, results.submissions, results.retractions, results.path]
+    tables = [
+        place(table)
+        for table in TABLES
+        for place in (results.parts, results.merged, results.generations)
+    ]
+    return [
+        *tables,
+        results.manifests,
+        results.weights,
+        results.plans,
+        results.submissions,
+        results.retractions,
+        results.path,
+    ]
 
 
 def _checkpoints(results: Results, before: float) -> Iterator[Found]:
@@ -127,7 +161,9 @@ def _checkpoints(results: Results, before: float) -> Iterator[Found]:
     done = set(accepted_runs(results, ["trial_id"])["trial_id"].to_pylist())
     for trial in done.intersection(list_folder(results.checkpoints)):
         for attempt in _entries(results.checkpoints / trial):
-            if attempt.is_dir() and all(_is_older(path, before) for path in (attempt, *_entries(attempt))):
+            if attempt.is_dir() and all(
+                _is_older(path, before) for path in (attempt, *_entries(attempt))
+            ):
                 yield Found(attempt, "checkpoints of accepted trials")
 
 

@@ -17,7 +17,11 @@ def values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
     kind: Any = column.type
     if pa.types.is_timestamp(kind) and kind.unit == "us":
         naive = column.cast(pa.timestamp("us")).to_numpy(zero_copy_only=False).tolist()
-        return [None if one is None else one.replace(tzinfo=UTC) for one in naive] if kind.tz else naive
+        return (
+            [None if one is None else one.replace(tzinfo=UTC) for one in naive]
+            if kind.tz
+            else naive
+        )
     if pa.types.is_string(kind):
         return column.to_numpy(zero_copy_only=False).tolist()
     if pa.types.is_struct(kind):
@@ -27,11 +31,15 @@ def values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
     if pa.types.is_map(kind):
         nested: Any = column
         pairs = list(zip(values(nested.keys), values(nested.items), strict=True))
-        return _with_nulls(column, [dict(pairs[start:end]) for start, end in pairwise(nested.offsets.tolist())])
+        return _with_nulls(
+            column, [dict(pairs[start:end]) for start, end in pairwise(nested.offsets.tolist())]
+        )
     if pa.types.is_list(kind):
         nested = column
         items = values(nested.values)
-        return _with_nulls(column, [items[start:end] for start, end in pairwise(nested.offsets.tolist())])
+        return _with_nulls(
+            column, [items[start:end] for start, end in pairwise(nested.offsets.tolist())]
+        )
     return column.to_pylist()
 
 
@@ -55,5 +63,8 @@ def uncollected() -> Iterator[None]:
 
 def _with_nulls(column: pa.Array, found: list[Any]) -> list[Any]:
     if column.null_count:
-        return [one if valid else None for one, valid in zip(found, column.is_valid().to_pylist(), strict=True)]
+        return [
+            one if valid else None
+            for one, valid in zip(found, column.is_valid().to_pylist(), strict=True)
+        ]
     return found

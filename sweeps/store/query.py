@@ -16,7 +16,15 @@ from sweeps.errors import UserError
 from sweeps.store.accept import RUN_COLUMNS, accept_derived, accepted_runs, deciding_columns
 from sweeps.store.folders import Results
 from sweeps.store.parquet import load
-from sweeps.store.read import empty, kept_rows, load_held, once_each, read_table, restarting, table_files
+from sweeps.store.read import (
+    empty,
+    kept_rows,
+    load_held,
+    once_each,
+    read_table,
+    restarting,
+    table_files,
+)
 from sweeps.store.retractions import read_retractions
 from sweeps.store.schema import KEYS, SCHEMAS, TABLES, spec_columns
 
@@ -44,7 +52,9 @@ def query(results: Results, sql: str) -> pa.Table:
     try:
         import duckdb
     except ModuleNotFoundError:
-        raise UserError("query needs duckdb, which is not installed: pip install 'odesweep[query]'") from None
+        raise UserError(
+            "query needs duckdb, which is not installed: pip install 'odesweep[query]'"
+        ) from None
     named = [view for view in VIEWS if re.search(rf"\b{view}\b", sql, re.IGNORECASE)]
     with duckdb.connect(config={"python_enable_replacements": "false"}) as connection:
         try:
@@ -52,7 +62,9 @@ def query(results: Results, sql: str) -> pa.Table:
             # Without a name, as in SHOW TABLES, all of them.
             scanned = _make_views(connection, results, named or list(VIEWS))
             # A file that may be read could be written as well; that there is nothing but a SELECT was checked above.
-            connection.execute(f"SET allowed_paths = [{', '.join(_quoted(path) for path in scanned)}]")
+            connection.execute(
+                f"SET allowed_paths = [{', '.join(_quoted(path) for path in scanned)}]"
+            )
             connection.execute("SET enable_external_access = false")
             return connection.sql(sql).to_arrow_table()
         except duckdb.Error as error:
@@ -61,7 +73,10 @@ def query(results: Results, sql: str) -> pa.Table:
 
 def _check(duckdb: Any, sql: str) -> None:
     kinds = [statement.type for statement in duckdb.extract_statements(sql)]
-    if len(kinds) != 1 or kinds[0] not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
+    if len(kinds) != 1 or kinds[0] not in (
+        duckdb.StatementType.SELECT,
+        duckdb.StatementType.EXPLAIN,
+    ):
         given = ", ".join(kind.name for kind in kinds) or "nothing"
         raise UserError(f"a query is one SELECT, this is {given}; views: {', '.join(VIEWS)}")
 
@@ -75,7 +90,9 @@ def _help(named: Sequence[str]) -> str:
     return "; ".join([f"views: {', '.join(VIEWS)}", *columns])
 
 
-def _make_views(connection: "DuckDBPyConnection", results: Results, views: Sequence[str]) -> list[Path]:
+def _make_views(
+    connection: "DuckDBPyConnection", results: Results, views: Sequence[str]
+) -> list[Path]:
     """The views, and which files they scan."""
     # Accepted rows first: what is read after them can only be more.
     accepted = accepted_runs(results, RUN_COLUMNS)
@@ -83,14 +100,26 @@ def _make_views(connection: "DuckDBPyConnection", results: Results, views: Seque
     runs = [view for view in views if view in ("runs", "attempts", "epochs")]
     if runs:
         connection.register("_accepted", accepted.select(["trial_id", "attempt_id"]))
-        scanned += _register(connection, results, "runs", SCHEMAS["runs"].names if "epochs" in runs else _RUN_COLUMNS)
+        scanned += _register(
+            connection, results, "runs", SCHEMAS["runs"].names if "epochs" in runs else _RUN_COLUMNS
+        )
         for view in runs:
             connection.execute(f"CREATE VIEW {view} AS {_RUN_VIEWS[view]}")
     for table in [view for view in views if view in _DERIVED]:
-        counting = accept_derived(table, read_table(results, table, deciding_columns(table)), accepted, read_retractions(results).attempt_ids)
-        connection.register(f"_counting_{table}", counting.select(KEYS[table]).group_by(list(KEYS[table])).aggregate([]))
+        counting = accept_derived(
+            table,
+            read_table(results, table, deciding_columns(table)),
+            accepted,
+            read_retractions(results).attempt_ids,
+        )
+        connection.register(
+            f"_counting_{table}",
+            counting.select(KEYS[table]).group_by(list(KEYS[table])).aggregate([]),
+        )
         scanned += _register(connection, results, table, SCHEMAS[table].names)
-        connection.execute(f"CREATE VIEW {table} AS FROM _all_{table} SEMI JOIN _counting_{table} USING ({', '.join(KEYS[table])})")
+        connection.execute(
+            f"CREATE VIEW {table} AS FROM _all_{table} SEMI JOIN _counting_{table} USING ({', '.join(KEYS[table])})"
+        )
     return scanned
 
 
@@ -107,7 +136,9 @@ _RUN_VIEWS = {
 }
 
 
-def _register(connection: "DuckDBPyConnection", results: Results, table: str, columns: Sequence[str]) -> list[Path]:
+def _register(
+    connection: "DuckDBPyConnection", results: Results, table: str, columns: Sequence[str]
+) -> list[Path]:
     """`_all_<table>`: every row once, as `read_table` gives them, without reading a generation's columns before they are asked for.
 
     Returns the files that the view scans.
@@ -133,7 +164,11 @@ def _quoted(path: Path) -> str:
 
 def _plain_time(column: str) -> str:
     # In UTC and without a zone: with one, DuckDB needs an extension for nearly everything, and shows the time of the machine that asks.
-    return f"make_timestamp(epoch_us({column})) AS {column}" if column in ("started_at", "finished_at") else f'"{column}"'
+    return (
+        f"make_timestamp(epoch_us({column})) AS {column}"
+        if column in ("started_at", "finished_at")
+        else f'"{column}"'
+    )
 
 
 def _sources(results: Results, table: str, columns: Sequence[str]) -> tuple[list[Path], pa.Table]:

@@ -26,7 +26,9 @@ def table_files(results: Results, table: str) -> tuple[list[Path], list[Path]]:
 
     Rows move from parts/ to merged/ to a generation, and are unlinked behind; listed in that order, none is missed.
     """
-    listed = [(folder, list_folder(folder)) for folder in (results.parts(table), results.merged(table))]
+    listed = [
+        (folder, list_folder(folder)) for folder in (results.parts(table), results.merged(table))
+    ]
     manifest = read_newest(results)
     found: list[Path] = []
     for folder, names in listed:
@@ -41,7 +43,11 @@ def newest(results: Results) -> Manifest:
 
 
 def read_new(
-    results: Results, table: str, columns: Sequence[str], skip: Collection[Path] = (), ids: Sequence[str] | None = None
+    results: Results,
+    table: str,
+    columns: Sequence[str],
+    skip: Collection[Path] = (),
+    ids: Sequence[str] | None = None,
 ) -> dict[Path, pa.Table]:
     """`columns` of every readable file of `table` that is not in `skip`; of generations only what may hold the sorted `ids`, if given.
 
@@ -62,7 +68,13 @@ def read_new(
     return restarting(results, look)
 
 
-def load_held(results: Results, path: Path, schema: pa.Schema, columns: Sequence[str] | None = None, ids: Sequence[str] | None = None) -> pa.Table:
+def load_held(
+    results: Results,
+    path: Path,
+    schema: pa.Schema,
+    columns: Sequence[str] | None = None,
+    ids: Sequence[str] | None = None,
+) -> pa.Table:
     """A generation's file as `load_large`; damaged, it is an InfrastructureError that says what to do."""
     try:
         return load_large(path, schema, columns, ids)
@@ -80,12 +92,21 @@ def restarting(results: Results, read: Callable[[], _Found]) -> _Found:
             return read()
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ESTALE):
-                raise InfrastructureError(f"cannot read {error.filename or results.path}: {error.strerror}; check permissions and the disk") from None
+                raise InfrastructureError(
+                    f"cannot read {error.filename or results.path}: {error.strerror}; check permissions and the disk"
+                ) from None
             gone = error.filename or error
-    raise InfrastructureError(f"{results.path} changes faster than it can be read (last gone: {gone}); try again when fewer workers are ending")
+    raise InfrastructureError(
+        f"{results.path} changes faster than it can be read (last gone: {gone}); try again when fewer workers are ending"
+    )
 
 
-def read_table(results: Results, table: str, columns: Sequence[str] | None = None, ids: Collection[str] | None = None) -> pa.Table:
+def read_table(
+    results: Results,
+    table: str,
+    columns: Sequence[str] | None = None,
+    ids: Collection[str] | None = None,
+) -> pa.Table:
     """Rows of `table` sorted by (trial_id, attempt_id), each once, accepted or not. columns: all if None. ids: of these trials only.
 
     Unreadable files are skipped with one warning each. Raises InfrastructureError for files of a newer version and when the folder cannot
@@ -94,12 +115,17 @@ def read_table(results: Results, table: str, columns: Sequence[str] | None = Non
     schema = schema_of(table)
     columns = schema.names if columns is None else list(columns)
     if unknown := [name for name in columns if name not in schema.names]:
-        raise SchemaError(f"table {table} has no column {', '.join(unknown)}; there are: {', '.join(schema.names)}")
+        raise SchemaError(
+            f"table {table} has no column {', '.join(unknown)}; there are: {', '.join(schema.names)}"
+        )
     needed = list(dict.fromkeys([*columns, *KEYS[table], "finished_at"]))
     wanted = None if ids is None else sorted(ids)
     pieces = [empty(schema, needed), *read_new(results, table, needed, ids=wanted).values()]
     if wanted is not None:
-        pieces = [piece.filter(pc.is_in(piece["trial_id"], value_set=pa.array(wanted, pa.string()))) for piece in pieces]
+        pieces = [
+            piece.filter(pc.is_in(piece["trial_id"], value_set=pa.array(wanted, pa.string())))
+            for piece in pieces
+        ]
     return once_each(table, pieces).select(columns)
 
 
@@ -116,9 +142,16 @@ def kept_rows(table: str, rows: pa.Table, lengths: Sequence[int]) -> pa.Array:
     """Indices of the rows that `once_each` keeps, in its order; `lengths` of the files that `rows` is made of."""
     if not table.startswith("probe_"):
         return _first_indices(rows, KEYS[table], ("finished_at",))
-    file = pa.chunked_array([pa.repeat(pa.scalar(index, pa.int32()), length) for index, length in enumerate(lengths)], pa.int32())
+    file = pa.chunked_array(
+        [pa.repeat(pa.scalar(index, pa.int32()), length) for index, length in enumerate(lengths)],
+        pa.int32(),
+    )
     keys = [*KEYS[table], "finished_at", "file"]
-    numbered = rows.select(keys[:-1]).append_column("file", file).append_column("row", pa.array(range(rows.num_rows), pa.int64()))
+    numbered = (
+        rows.select(keys[:-1])
+        .append_column("file", file)
+        .append_column("row", pa.array(range(rows.num_rows), pa.int64()))
+    )
     blocks = numbered.group_by(keys, use_threads=False).aggregate([("row", "list")])
     kept = smallest(blocks, KEYS[table], ("finished_at", "file"))
     return pc.list_flatten(kept["row_list"]).combine_chunks()
@@ -130,7 +163,9 @@ def smallest(rows: pa.Table, by: Sequence[str], order: Sequence[str]) -> pa.Tabl
 
 
 def _first_indices(rows: pa.Table, by: Sequence[str], order: Sequence[str]) -> pa.Array:
-    indices = pc.sort_indices(rows.select([*by, *order]), sort_keys=[(name, "ascending") for name in (*by, *order)])
+    indices = pc.sort_indices(
+        rows.select([*by, *order]), sort_keys=[(name, "ascending") for name in (*by, *order)]
+    )
     if rows.num_rows < 2:
         return indices
     changes = pa.array([False] * (rows.num_rows - 1))
@@ -143,4 +178,6 @@ def _first_indices(rows: pa.Table, by: Sequence[str], order: Sequence[str]) -> p
 def empty(schema: pa.Schema, columns: Sequence[str]) -> pa.Table:
     """No rows of these columns."""
     fields = [schema.field(name) for name in columns]
-    return pa.Table.from_arrays([pa.nulls(0, field.type) for field in fields], schema=pa.schema(fields))
+    return pa.Table.from_arrays(
+        [pa.nulls(0, field.type) for field in fields], schema=pa.schema(fields)
+    )

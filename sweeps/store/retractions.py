@@ -20,14 +20,27 @@ class Retractions:
     restarted_at: dict[str, float] = field(default_factory=dict)
 
 
-def write_retraction(results: Results, *, attempt_ids: Iterable[str], trial_ids: Iterable[str], reason: str, command: str) -> Path:
+def write_retraction(
+    results: Results,
+    *,
+    attempt_ids: Iterable[str],
+    trial_ids: Iterable[str],
+    reason: str,
+    command: str,
+) -> Path:
     """Publish one retraction. attempt_ids: rows no longer accepted. trial_ids: trials whose deaths count from now again.
 
     Raises InfrastructureError if it cannot be written.
     """
     results.create()
     path = results.retractions / f"{uuid4().hex}.json"
-    record = {"attempt_ids": sorted(attempt_ids), "trial_ids": sorted(trial_ids), "reason": reason, "command": command, "at": time.time()}
+    record = {
+        "attempt_ids": sorted(attempt_ids),
+        "trial_ids": sorted(trial_ids),
+        "reason": reason,
+        "command": command,
+        "at": time.time(),
+    }
     with one_line(f"cannot write {path}", "nothing was retracted"):
         publish_bytes(path, json.dumps(record, indent=1).encode())
     return path
@@ -38,11 +51,19 @@ def read_retractions(results: Results) -> Retractions:
     attempt_ids: set[str] = set()
     restarted_at: dict[str, float] = {}
     with one_line(f"cannot read {results.retractions}", "check permissions and the disk"):
-        paths = [results.retractions / name for name in list_folder(results.retractions) if name.endswith(".json")]
+        paths = [
+            results.retractions / name
+            for name in list_folder(results.retractions)
+            if name.endswith(".json")
+        ]
     for path in paths:
         try:
             record = json.loads(path.read_bytes())
-            attempts, trials, at = [str(one) for one in record["attempt_ids"]], [str(one) for one in record["trial_ids"]], float(record["at"])
+            attempts, trials, at = (
+                [str(one) for one in record["attempt_ids"]],
+                [str(one) for one in record["trial_ids"]],
+                float(record["at"]),
+            )
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             warn_once(str(path), f"skipped {path}: not a retraction ({error!r})")
             continue

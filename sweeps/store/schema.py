@@ -17,7 +17,14 @@ VERSION_KEY = b"odesweep_schema"
 FINAL_OUTCOMES = ("completed", "diverged", "solver_failed")
 OUTCOMES = (*FINAL_OUTCOMES, "crashed", "out_of_memory", "timed_out")
 
-_TEXT, _INT, _INT32, _FLOAT, _FLOAT32, _BOOL = pa.string(), pa.int64(), pa.int32(), pa.float64(), pa.float32(), pa.bool_()
+_TEXT, _INT, _INT32, _FLOAT, _FLOAT32, _BOOL = (
+    pa.string(),
+    pa.int64(),
+    pa.int32(),
+    pa.float64(),
+    pa.float32(),
+    pa.bool_(),
+)
 _TIME = pa.timestamp("us", tz="UTC")
 _AXES = pa.map_(_TEXT, _TEXT)
 
@@ -31,8 +38,17 @@ class SchemaError(ValueError):
 
 
 def _field(name: str, kind: pa.DataType) -> pa.Field:
-    unit = next((unit for ending, unit in _UNITS.items() if name.endswith(ending) or name == ending.lstrip("_")), None)
-    unit = unit or next((unit for beginning, unit in _COUNTS.items() if name.startswith(beginning)), None)
+    unit = next(
+        (
+            unit
+            for ending, unit in _UNITS.items()
+            if name.endswith(ending) or name == ending.lstrip("_")
+        ),
+        None,
+    )
+    unit = unit or next(
+        (unit for beginning, unit in _COUNTS.items() if name.startswith(beginning)), None
+    )
     return pa.field(name, kind, metadata={"unit": unit} if unit else None)
 
 
@@ -44,7 +60,10 @@ def _fields(*groups: tuple[pa.DataType, str]) -> list[pa.Field]:
 _NORM = "name groups grid_size interpolation momentum penalty"
 _SPEC = _fields(
     (_TEXT, "data_name"),
-    (_INT, "data_dimension data_train_size data_test_size data_draw data_train_limit data_test_limit"),
+    (
+        _INT,
+        "data_dimension data_train_size data_test_size data_draw data_train_limit data_test_limit",
+    ),
     (_TEXT, "data_source data_standardize data_augment model_name"),
     (_INT, "model_width"),
     (_TEXT, "model_kind"),
@@ -57,7 +76,9 @@ _SPEC = _fields(
     *(
         (kind, f"model_{slot}_{field}")
         for slot in ("norm", "stem_norm", "residual_norm", "ode_norm")
-        for kind, field in zip((_TEXT, _INT, _INT, _TEXT, _FLOAT, _FLOAT), _NORM.split(), strict=True)
+        for kind, field in zip(
+            (_TEXT, _INT, _INT, _TEXT, _FLOAT, _FLOAT), _NORM.split(), strict=True
+        )
     ),
     (_FLOAT, "model_enorm_c"),
     (_INT, "model_enorm_cycles"),
@@ -84,7 +105,10 @@ _SPEC = _fields(
 
 _EPOCH = _fields(
     (_INT, "iteration epoch"),
-    (_FLOAT, "loss_train accuracy_train loss_test accuracy_test learning_rate gradient_norm_max bias_gradient_norm_max"),
+    (
+        _FLOAT,
+        "loss_train accuracy_train loss_test accuracy_test learning_rate gradient_norm_max bias_gradient_norm_max",
+    ),
     (_INT, "evaluations_forward evaluations_backward"),
     (_FLOAT, "train_seconds evaluate_seconds"),
     (_INT, "peak_memory_bytes"),
@@ -141,10 +165,16 @@ _PROBE = _fields(
 SCHEMAS: dict[str, pa.Schema] = {
     "runs": pa.schema(_RUNS),
     "evaluations": pa.schema(_EVALUATIONS),
-    "probe_trajectory": pa.schema([*_PROBE, *_fields((_INT32, "point label step"), (_FLOAT, "t"), (_FLOAT32, "x1 x2"))]),
+    "probe_trajectory": pa.schema(
+        [*_PROBE, *_fields((_INT32, "point label step"), (_FLOAT, "t"), (_FLOAT32, "x1 x2"))]
+    ),
     "probe_decision_grid": pa.schema([*_PROBE, *_fields((_FLOAT32, "x1 x2 p1"))]),
-    "probe_layer_statistics": pa.schema([*_PROBE, *_fields((_INT32, "layer channel"), (_FLOAT, "t mean var"))]),
-    "probe_series": pa.schema([*_PROBE, *_fields((_INT, "iteration"), (_TEXT, "name"), (_FLOAT, "value"))]),
+    "probe_layer_statistics": pa.schema(
+        [*_PROBE, *_fields((_INT32, "layer channel"), (_FLOAT, "t mean var"))]
+    ),
+    "probe_series": pa.schema(
+        [*_PROBE, *_fields((_INT, "iteration"), (_TEXT, "name"), (_FLOAT, "value"))]
+    ),
 }
 TABLES = tuple(SCHEMAS)
 
@@ -152,7 +182,11 @@ TABLES = tuple(SCHEMAS)
 KEYS: dict[str, tuple[str, ...]] = {
     "runs": ("trial_id", "attempt_id"),
     "evaluations": ("trial_id", "attempt_id", "weights_sha256", "eval_id"),
-} | {table: ("trial_id", "attempt_id", "weights_sha256", "probe_id") for table in TABLES if table.startswith("probe_")}
+} | {
+    table: ("trial_id", "attempt_id", "weights_sha256", "probe_id")
+    for table in TABLES
+    if table.startswith("probe_")
+}
 
 _APPLIED_AXES = pa.field("axes", _AXES)
 PLAN = pa.schema(
@@ -161,7 +195,10 @@ PLAN = pa.schema(
         _APPLIED_AXES,
         *_fields((_INT, "seed"), (_FLOAT, "predicted_seconds"), (_TEXT, "command")),
         pa.field("evaluations", pa.list_(pa.struct([_field("eval_id", _TEXT), _APPLIED_AXES]))),
-        pa.field("probes", pa.list_(pa.struct([_field("probe_id", _TEXT), _field("name", _TEXT), _APPLIED_AXES]))),
+        pa.field(
+            "probes",
+            pa.list_(pa.struct([_field("probe_id", _TEXT), _field("name", _TEXT), _APPLIED_AXES])),
+        ),
     ]
 )
 SUBMISSION = pa.schema(
@@ -185,7 +222,9 @@ def spec_columns(flat: Mapping[str, Any]) -> dict[str, Any]:
     """All spec columns of `runs` for a flattened spec, None where its families lack a field; SchemaError for a field without a column."""
     names = [field.name for field in _SPEC]
     if extra := sorted(set(flat) - set(names)):
-        raise SchemaError(f"no column in table runs for {', '.join(extra)}; add it to sweeps/store/schema.py")
+        raise SchemaError(
+            f"no column in table runs for {', '.join(extra)}; add it to sweeps/store/schema.py"
+        )
     return {name: flat.get(name) for name in names}
 
 
@@ -199,7 +238,9 @@ def check_rows(table: str, rows: Iterable[Mapping[str, Any]]) -> None:
             if row[name] is None:
                 raise SchemaError(f"table {table}: {name} is empty")
         if "outcome" in row and row["outcome"] not in OUTCOMES:
-            raise SchemaError(f"table {table}: unknown outcome {row['outcome']!r}; there are: {', '.join(OUTCOMES)}")
+            raise SchemaError(
+                f"table {table}: unknown outcome {row['outcome']!r}; there are: {', '.join(OUTCOMES)}"
+            )
         for name in times:
             if isinstance(row[name], datetime) and row[name].tzinfo is None:
                 raise SchemaError(f"table {table}: {name} has no time zone; use datetime.now(UTC)")
@@ -216,7 +257,12 @@ def check_keys(where: str, row: Mapping[str, Any], names: Sequence[str]) -> None
     problems = [f"missing {', '.join(missing)}"] if missing else []
     if extra:
         near = [(name, difflib.get_close_matches(name, missing or names, n=1)) for name in extra]
-        problems.append("unknown " + ", ".join(f"{name} (did you mean {close[0]}?)" if close else name for name, close in near))
+        problems.append(
+            "unknown "
+            + ", ".join(
+                f"{name} (did you mean {close[0]}?)" if close else name for name, close in near
+            )
+        )
     raise SchemaError(f"{where}: {'; '.join(problems)}")
 
 

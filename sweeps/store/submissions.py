@@ -40,7 +40,10 @@ class Sent(NamedTuple):
 
 
 def write_submission(
-    results: Results, rows: Sequence[Mapping[str, Any]], metadata: Mapping[str, str], settings: Mapping[str, Any] | None = None
+    results: Results,
+    rows: Sequence[Mapping[str, Any]],
+    metadata: Mapping[str, str],
+    settings: Mapping[str, Any] | None = None,
 ) -> str:
     """Publish a submission and return its id. settings: plain values for whoever runs it on another machine.
 
@@ -63,14 +66,24 @@ def write_submission(
 def read_submission(results: Results, submission_id: str) -> Submission:
     """The submission of that id. Raises UserError if there is none, InfrastructureError if it is unreadable."""
     path = results.submissions / f"{check_name(submission_id)}.parquet"
-    return Submission(submission_id, *load_required(path, SUBMISSION, _missing(results, submission_id)))
+    return Submission(
+        submission_id, *load_required(path, SUBMISSION, _missing(results, submission_id))
+    )
 
 
 def list_submissions(results: Results, known: Collection[str] = ()) -> dict[str, dict[str, str]]:
     """submission_id -> metadata of every submission there is, less those `known`; one that cannot be read is skipped with a warning."""
     with one_line(f"cannot read {results.submissions}", "check permissions and the disk"):
-        ids = [name.removesuffix(".parquet") for name in list_folder(results.submissions) if name.endswith(".parquet")]
-        loaded = {one: load_metadata(results.submissions / f"{one}.parquet") for one in ids if one not in known}
+        ids = [
+            name.removesuffix(".parquet")
+            for name in list_folder(results.submissions)
+            if name.endswith(".parquet")
+        ]
+        loaded = {
+            one: load_metadata(results.submissions / f"{one}.parquet")
+            for one in ids
+            if one not in known
+        }
     return {one: metadata for one, metadata in loaded.items() if metadata is not None}
 
 
@@ -82,7 +95,9 @@ def settings_of(metadata: Mapping[str, str]) -> dict[str, Any]:
 def write_sent(results: Results, submission_id: str, sent: Sent) -> None:
     """Note which job a submission became. Raises InfrastructureError if it cannot be written."""
     path = results.submissions / f"{check_name(submission_id)}.jobs"
-    with one_line(f"cannot write {path}", "the job is queued and will be found again by its comment"):
+    with one_line(
+        f"cannot write {path}", "the job is queued and will be found again by its comment"
+    ):
         publish_bytes(path, json.dumps(sent._asdict()).encode(), replace=True)
 
 

@@ -7,7 +7,13 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from sweeps.store.accept import RUN_COLUMNS, accept_derived, accept_runs, deciding_columns, unchanged
+from sweeps.store.accept import (
+    RUN_COLUMNS,
+    accept_derived,
+    accept_runs,
+    deciding_columns,
+    unchanged,
+)
 from sweeps.store.folders import Results
 from sweeps.store.generations import NONE
 from sweeps.store.python import values
@@ -27,7 +33,10 @@ class Attempt(NamedTuple):
     fingerprint: str | None
 
 
-_COLUMNS = {table: (*RUN_COLUMNS, "fingerprint") if table == "runs" else deciding_columns(table) for table in TABLES}
+_COLUMNS = {
+    table: (*RUN_COLUMNS, "fingerprint") if table == "runs" else deciding_columns(table)
+    for table in TABLES
+}
 
 
 class StoreView:
@@ -56,7 +65,9 @@ class StoreView:
 
     def refresh(self) -> bool:
         """Take in what was published since; True if that was anything. Raises InfrastructureError as `read_table`."""
-        news, generation = unchanged(self.results, lambda: [self._read_new(table) for table in TABLES])
+        news, generation = unchanged(
+            self.results, lambda: [self._read_new(table) for table in TABLES]
+        )
         retractions = read_retractions(self.results)
         if not any(news) and retractions == self.retractions and generation == self._generation:
             return False
@@ -69,7 +80,9 @@ class StoreView:
         pieces = read_new(self.results, table, _COLUMNS[table], skip=self._seen[table])
         if pieces:
             self._seen[table].update(pieces)
-            rows = pa.concat_tables([self._rows[table], *(_short(table, piece) for piece in pieces.values())])
+            rows = pa.concat_tables(
+                [self._rows[table], *(_short(table, piece) for piece in pieces.values())]
+            )
             self._rows[table] = smallest(rows, KEYS[table], ("finished_at",))
         return bool(pieces)
 
@@ -77,13 +90,23 @@ class StoreView:
         runs = self._rows["runs"]
         accepted = accept_runs(runs, self.retractions.attempt_ids, self._generation.accepted)
         by_trial: dict[str, list[Attempt]] = defaultdict(list)
-        for attempt in _attempts(runs.sort_by([("finished_at", "ascending"), ("attempt_id", "ascending")])):
+        for attempt in _attempts(
+            runs.sort_by([("finished_at", "ascending"), ("attempt_id", "ascending")])
+        ):
             by_trial[attempt.trial_id].append(attempt)
         self.attempts = dict(by_trial)
         chosen = zip(values(accepted["trial_id"]), values(accepted["attempt_id"]), strict=True)
-        self.accepted = {trial: next(one for one in by_trial[trial] if one.attempt_id == attempt) for trial, attempt in chosen}
+        self.accepted = {
+            trial: next(one for one in by_trial[trial] if one.attempt_id == attempt)
+            for trial, attempt in chosen
+        }
         self.done_evaluations = self._done("evaluations", accepted)
-        self.done_probes = {key for table in TABLES if table.startswith("probe_") for key in self._done(table, accepted)}
+        self.done_probes = {
+            key
+            for table in TABLES
+            if table.startswith("probe_")
+            for key in self._done(table, accepted)
+        }
 
     def _done(self, table: str, accepted: pa.Table) -> set[tuple[str, str, str]]:
         rows = accept_derived(table, self._rows[table], accepted, self.retractions.attempt_ids)
@@ -93,8 +116,14 @@ class StoreView:
 
 def _short(table: str, rows: pa.Table) -> pa.Table:
     """Of a probe's block one row is enough here."""
-    return rows.group_by(rows.column_names, use_threads=False).aggregate([]) if table.startswith("probe_") else rows
+    return (
+        rows.group_by(rows.column_names, use_threads=False).aggregate([])
+        if table.startswith("probe_")
+        else rows
+    )
 
 
 def _attempts(runs: pa.Table) -> list[Attempt]:
-    return [Attempt(*row) for row in zip(*(values(runs[name]) for name in Attempt._fields), strict=True)]
+    return [
+        Attempt(*row) for row in zip(*(values(runs[name]) for name in Attempt._fields), strict=True)
+    ]

@@ -75,13 +75,20 @@ class Writer:
             try:
                 self._merge(table)
             except OSError as error:
-                _LOG.warning("left the parts of %s in %s unmerged (%s); nothing is lost", self._worker_id, self._results.parts(table), error)
+                _LOG.warning(
+                    "left the parts of %s in %s unmerged (%s); nothing is lost",
+                    self._worker_id,
+                    self._results.parts(table),
+                    error,
+                )
 
     def _check_whole(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         # Readers take a block of rows from one file only; the rest of a block that came in two calls could be taken for a second copy.
         blocks = {(table, *(row[name] for name in (*KEYS[table], "finished_at"))) for row in rows}
         if blocks & self._blocks:
-            raise SchemaError(f"table {table}: all rows of one probe have to come in one call of add")
+            raise SchemaError(
+                f"table {table}: all rows of one probe have to come in one call of add"
+            )
         self._blocks |= blocks
 
     def _new_name(self) -> str:
@@ -89,11 +96,19 @@ class Writer:
 
     def _own_parts(self, table: str) -> list[Path]:
         folder = self._results.parts(table)
-        return [folder / name for name in list_folder(folder) if name.endswith(".parquet") and name.rpartition("-")[0] == self._worker_id]
+        return [
+            folder / name
+            for name in list_folder(folder)
+            if name.endswith(".parquet") and name.rpartition("-")[0] == self._worker_id
+        ]
 
     def _merge(self, table: str) -> None:
         schema = SCHEMAS[table]
-        loaded = {path: rows for path in self._own_parts(table) if (rows := load(path, schema)) is not None}
+        loaded = {
+            path: rows
+            for path in self._own_parts(table)
+            if (rows := load(path, schema)) is not None
+        }
         if not loaded:
             return
         rows = once_each(table, list(loaded.values()))

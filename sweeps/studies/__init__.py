@@ -14,7 +14,9 @@ from sweeps.study import Study
 
 def studies() -> dict[str, Study]:
     """Every study that is shipped, by name, in the order of files and of their tuples; those for testing come last."""
-    modules = [import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
+    modules = [
+        import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)
+    ]
     found = [study for module in modules for study in _studies_of(module)]
     return {study.name: study for study in sorted(found, key=lambda study: study.testing)}
 
@@ -32,7 +34,9 @@ def _choose(found: dict[str, Study], name: str, what: str) -> Study:
         return found[name]
     close = difflib.get_close_matches(name, found, n=1, cutoff=0.4)
     nearest = f" (did you mean {close[0]}?)" if close else ""
-    raise UserError(f"no {what} {name!r}; choose from {', '.join(found)}{nearest}, or give a file such as ./my_study.py")
+    raise UserError(
+        f"no {what} {name!r}; choose from {', '.join(found)}{nearest}, or give a file such as ./my_study.py"
+    )
 
 
 def _from_file(path: Path, inside: str) -> Study:
@@ -44,7 +48,9 @@ def _from_file(path: Path, inside: str) -> Study:
     if inside:
         return _choose(found, inside, f"study in {path}")
     if len(found) > 1:
-        raise UserError(f"{path} has several studies; choose one: {', '.join(f'{path}:{name}' for name in found)}")
+        raise UserError(
+            f"{path} has several studies; choose one: {', '.join(f'{path}:{name}' for name in found)}"
+        )
     return next(iter(found.values()))
 
 
@@ -60,7 +66,9 @@ def _load(path: Path) -> ModuleType:
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"{path} cannot be loaded: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}") from error
+        raise UserError(
+            f"{path} cannot be loaded: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        ) from error
     return module
 
 

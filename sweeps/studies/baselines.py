@@ -29,13 +29,28 @@ def heavy_ball(data: str, dynamics: str) -> dict[str, Any]:
     """HBNODE and GHBNODE (Xia et al. 2021, code)."""
     sizes = {("MNIST", "hbnode"): (5, 50), ("MNIST", "ghbnode"): (6, 45)}
     channels, width = sizes.get((data, dynamics), (12, 51))
-    train: dict[str, Any] = {"optimizer": {"name": "adam", "lr": 1e-3}, "batch_size": 64, "gradient_clip": 10.0, "epochs": 40}
+    train: dict[str, Any] = {
+        "optimizer": {"name": "adam", "lr": 1e-3},
+        "batch_size": 64,
+        "gradient_clip": 10.0,
+        "epochs": 40,
+    }
     if data == "CIFAR-10":
         train |= {"batch_size": 256, "gradient_clip": 1.0}
-        train["schedule"] = {"name": "geometric", "factor": 0.95, "every": 1_000, "unit": "iterations"}
+        train["schedule"] = {
+            "name": "geometric",
+            "factor": 0.95,
+            "every": 1_000,
+            "unit": "iterations",
+        }
     return {
         "data": {"name": DATA[data]},
-        "model": {"name": "second_order_node", "dynamics": dynamics, "channels": channels, "width": width},
+        "model": {
+            "name": "second_order_node",
+            "dynamics": dynamics,
+            "channels": channels,
+            "width": width,
+        },
         "solver": _dopri5(1e-3),
         "train": train,
     }
@@ -46,7 +61,11 @@ def input_layer(data: str, order: int) -> dict[str, Any]:
     standardize = {"standardize": "widespread"} if data == "CIFAR-10" else {}
     return {
         "data": {"name": DATA[data], **standardize},
-        "model": {"name": "input_layer_node", "width": 32 if data == "MNIST" else 42, "order": order},
+        "model": {
+            "name": "input_layer_node",
+            "width": 32 if data == "MNIST" else 42,
+            "order": order,
+        },
         "solver": _dopri5(1e-4),
         "train": {
             "optimizer": {"name": "adamw", "lr": 1e-3, "weight_decay": 5e-4},
@@ -82,8 +101,14 @@ BASELINES = Study(
     seeds=range(5),
     scales={
         "paper": Scale(PAPER),
-        "small": small_images(5, axes={"baseline": tuple(cell for cell in CELLS if cell.endswith("CIFAR-10"))}),
-        "smoke": smoke_images({"data.source": "generated", "solver.tolerance": 0.1}, axes={"baseline": tuple(CELLS)[:12:1]}, images=8),
+        "small": small_images(
+            5, axes={"baseline": tuple(cell for cell in CELLS if cell.endswith("CIFAR-10"))}
+        ),
+        "smoke": smoke_images(
+            {"data.source": "generated", "solver.tolerance": 0.1},
+            axes={"baseline": tuple(CELLS)[:12:1]},
+            images=8,
+        ),
     },
 )
 STEER = Study(
@@ -95,7 +120,11 @@ STEER = Study(
     base={**augmented("CIFAR-10"), "gradient": {"name": "adjoint"}},
     grid={"model.steer": (0.5, 0.75, 0.99)},
     seeds=range(5),
-    scales={"paper": Scale(PAPER), "small": small_images(5), "smoke": smoke_images({"solver.tolerance": 0.1}, images=8)},
+    scales={
+        "paper": Scale(PAPER),
+        "small": small_images(5),
+        "smoke": smoke_images({"solver.tolerance": 0.1}, images=8),
+    },
 )
 
 STUDIES = (BASELINES, STEER)

@@ -31,7 +31,13 @@ TEST_GRID = (
 # The gap compares the same images in the same precision. A solve that reaches the cap is unresolved, not a gap of 0.
 REFERENCE_IMAGES = 2_000
 REFERENCE = (
-    EvaluationGrid("reference", ("dopri5",), tolerances=(1e-7,), max_evaluations=5_000, settings={"precision": "float64", "limit": REFERENCE_IMAGES}),
+    EvaluationGrid(
+        "reference",
+        ("dopri5",),
+        tolerances=(1e-7,),
+        max_evaluations=5_000,
+        settings={"precision": "float64", "limit": REFERENCE_IMAGES},
+    ),
     EvaluationGrid("as_trained", settings={"precision": "float64", "limit": REFERENCE_IMAGES}),
 )
 
@@ -61,17 +67,31 @@ NORM_SOLVER_DEPTH = Study(
         "paper": Scale("Paper scale: 128 epochs of CIFAR-10, 3 seeds."),
         "small": small_images(
             10,
-            axes={"norm": ("none", "batch", "layer", "ta_bn"), "solver": ("euler2", "euler8", "dopri5"), "model.backbone": ("cnn4", "cnn8")},
+            axes={
+                "norm": ("none", "batch", "layer", "ta_bn"),
+                "solver": ("euler2", "euler8", "dopri5"),
+                "model.backbone": ("cnn4", "cnn8"),
+            },
             evaluations=limited(500, *TEST_GRID, *REFERENCE),
         ),
         "smoke": smoke_images(
-            axes={"norm": ("none", "ta_bn"), "solver": ("euler2", "dopri5"), "model.backbone": ("cnn4", "cnn6", "unet18")},
+            axes={
+                "norm": ("none", "ta_bn"),
+                "solver": ("euler2", "dopri5"),
+                "model.backbone": ("cnn4", "cnn6", "unet18"),
+            },
             images=8,
             evaluations=limited(
                 8,
                 EvaluationGrid("test_grid", ("euler",), steps=(2, 4)),
                 EvaluationGrid("test_grid", ("rk4",), steps=(1,)),
-                EvaluationGrid("reference", ("dopri5",), tolerances=(1e-2,), max_evaluations=5_000, settings={"precision": "float64"}),
+                EvaluationGrid(
+                    "reference",
+                    ("dopri5",),
+                    tolerances=(1e-2,),
+                    max_evaluations=5_000,
+                    settings={"precision": "float64"},
+                ),
                 EvaluationGrid("as_trained", settings={"precision": "float64"}),
             ),
         ),

@@ -1,6 +1,13 @@
 """What `make demo` runs: the smallest study that shows the effect of Ott 2021, and one on real images."""
 
-from sweeps.studies.ott2021 import figure1, figure4, figures_1_and_2, limited, powers_of_two, sphere2_base
+from sweeps.studies.ott2021 import (
+    figure1,
+    figure4,
+    figures_1_and_2,
+    limited,
+    powers_of_two,
+    sphere2_base,
+)
 from sweeps.study import Scale, Study
 
 # Euler steps of the finely trained net. The paper's critical value lies between 64 and 128, so at 64 not every net is independent of its solver:
@@ -17,12 +24,17 @@ DEMO = Study(
     fidelity="64 Euler steps are just below the paper's critical value: of seeds 0 to 8, three nets still depend on them. Seeds 4, 5 and 6 do not.",
     base=sphere2_base(iterations=800, lr=1e-3, record_every=40),
     grid={"solver.name": ("euler",), "solver.steps": (2, FINE)},
-    include=({"solver.name": "rk4_38", "solver.steps": 1}, {"solver.name": "rk4_38", "solver.steps": 8}),
+    include=(
+        {"solver.name": "rk4_38", "solver.steps": 1},
+        {"solver.name": "rk4_38", "solver.steps": 8},
+    ),
     seeds=SEEDS,
     evaluations=(*figure4(), *figure1(FINE, powers_of_two(12))),
     probes=figures_1_and_2(FINE),
     scales={
-        "demo": Scale("Demo scale: 800 iterations at learning rate 1e-3, 3 seeds (of those whose K = 64 net holds: 6 of 9 do)."),
+        "demo": Scale(
+            "Demo scale: 800 iterations at learning rate 1e-3, 3 seeds (of those whose K = 64 net holds: 6 of 9 do)."
+        ),
         "smoke": Scale(
             "Smoke scale: 10 iterations, to see that everything runs; no result.",
             overrides={"train.iterations": 10, "train.record_every": 5},

@@ -65,12 +65,21 @@ REPORT = Study(
     ),
     base=BASE,
     grid={"method": METHODS, "model.layers": DEPTHS, "train.optimizer.lr": RATES},
-    exclude=(Exclude("the report trains each method and depth with one learning rate (ENorm 2019, Table 1)", when=_other_rate),),
+    exclude=(
+        Exclude(
+            "the report trains each method and depth with one learning rate (ENorm 2019, Table 1)",
+            when=_other_rate,
+        ),
+    ),
     seeds=range(5),
     scales={
         "paper": Scale("Paper scale: 60 epochs of CIFAR-10, 5 seeds."),
         "small": small_images(20, axes={"model.layers": (1, 5, 9, 13, 19)}),
-        "smoke": smoke_images({"model.width": 20}, axes={"method": tuple(METHODS), "train.optimizer.lr": RATES}, images=32),
+        "smoke": smoke_images(
+            {"model.width": 20},
+            axes={"method": tuple(METHODS), "train.optimizer.lr": RATES},
+            images=32,
+        ),
     },
 )
 
@@ -88,14 +97,21 @@ CONTROLS = Study(
         "control": {
             "c = 1, bias": {"model.enorm": {"c": 1.0}, "model.bias": True},
             "last layer left out": {"model.enorm": {"last_layer": False}},
-            "decay as in the code": {"model.enorm": {}, "model.norm": "batch", "train.schedule.start": 0.1},
+            "decay as in the code": {
+                "model.enorm": {},
+                "model.norm": "batch",
+                "train.schedule.start": 0.1,
+            },
             "softmax": {"model.enorm": {}, "model.bias": True, "model.output": "softmax"},
         },
         "model.layers": (5, 9, 11, 15, 19),
         "train.optimizer.lr": RATES[1:],
     },
     exclude=(
-        Exclude("a control has the learning rate of the report's net that it differs from in one thing", when=_other_rate_than_report),
+        Exclude(
+            "a control has the learning rate of the report's net that it differs from in one thing",
+            when=_other_rate_than_report,
+        ),
         Exclude(
             "the code's decay differs for the depths that start at 0.05 only",
             where={"control": "decay as in the code", "model.layers": (5, 9, 11)},
@@ -108,7 +124,12 @@ CONTROLS = Study(
         "smoke": smoke_images(
             {"model.width": 20},
             axes={
-                "control": ("c = 1, bias", "last layer left out", "decay as in the code", "softmax"),
+                "control": (
+                    "c = 1, bias",
+                    "last layer left out",
+                    "decay as in the code",
+                    "softmax",
+                ),
                 "model.layers": (5, 19),
             },
             images=32,

@@ -12,7 +12,8 @@ FAULTS = Study(
     title="Trials that die in every way a trial can",
     question="Does every fault end as one named outcome, while all other trials complete?",
     expected="Raise and allocate are named at once; segfault and kill_self are given up after two deaths; the wall guard ends hang; none completes.",
-    base=_BASE | {"model": {"name": "idle", "at_step": 3}, "train": {"batch_size": 16, "iterations": 5}},
+    base=_BASE
+    | {"model": {"name": "idle", "at_step": 3}, "train": {"batch_size": 16, "iterations": 5}},
     grid={"model.fault": ("none", "raise", "segfault", "kill_self", "hang", "allocate")},
     seeds=range(2),
     scales={"smoke": Scale("For testing.")},
@@ -24,7 +25,8 @@ IDLE = Study(
     title="Forty trials that only sleep",
     question="What does running a trial cost beyond its training?",
     expected="Every trial completes, once.",
-    base=_BASE | {"model": {"name": "idle", "seconds": 0.02}, "train": {"batch_size": 16, "iterations": 10}},
+    base=_BASE
+    | {"model": {"name": "idle", "seconds": 0.02}, "train": {"batch_size": 16, "iterations": 10}},
     grid={"data.draw": range(4)},
     seeds=range(10),
     scales={"smoke": Scale("For testing.")},

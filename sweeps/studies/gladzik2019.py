@@ -22,7 +22,13 @@ def drops(epochs: int) -> list[int]:
     return [round(share * epochs / 10) for share in (3, 6, 9)]
 
 
-def base(data: str, epochs: int, optimizer: dict[str, Any] | None = None, tolerance: float = 1e-3, constant: bool = False) -> dict[str, Any]:
+def base(
+    data: str,
+    epochs: int,
+    optimizer: dict[str, Any] | None = None,
+    tolerance: float = 1e-3,
+    constant: bool = False,
+) -> dict[str, Any]:
     """ODENet with one block (Gladzik 2019, sections 2 and 5)."""
     return {
         "data": {"name": data, "standardize": "channel", "augment": "resize32_crop28"},
@@ -59,7 +65,15 @@ def scales(epochs: int, data: str = "", schedule: bool = True) -> dict[str, Scal
     }
 
 
-def _study(name: str, title: str, question: str, expected: str, grid: dict[str, Any], based: dict[str, Any], **rest: Any) -> Study:
+def _study(
+    name: str,
+    title: str,
+    question: str,
+    expected: str,
+    grid: dict[str, Any],
+    based: dict[str, Any],
+    **rest: Any,
+) -> Study:
     return Study(
         name=f"gladzik2019/{name}",
         paper="Gladzik 2019",
@@ -118,7 +132,9 @@ D4 = _study(
     {**base("fashion_mnist", 50), "model.blocks": 2},
     scales=scales(50),
 )
-CIFAR_NETS = {name: NETS[name] for name in ("ODENet without adjoint", "ODENet adjoint", "ResNet4", "ResNet8")}
+CIFAR_NETS = {
+    name: NETS[name] for name in ("ODENet without adjoint", "ODENet adjoint", "ResNet4", "ResNet8")
+}
 D5 = _study(
     "d5",
     "CIFAR-10: ODENet against ResNet4 and 8",
@@ -126,7 +142,10 @@ D5 = _study(
     "Residual nets clearly better; ODENets converge to a limit (Gladzik 2019, section 5.4).",
     {"net": CIFAR_NETS},
     base("cifar10", 100),
-    scales={**scales(100), "smoke": smoke({"train.schedule.drops": [1]}, axes={"net": tuple(CIFAR_NETS)})},
+    scales={
+        **scales(100),
+        "smoke": smoke({"train.schedule.drops": [1]}, axes={"net": tuple(CIFAR_NETS)}),
+    },
 )
 D6 = _study(
     "d6",
@@ -134,7 +153,10 @@ D6 = _study(
     "Does a smaller tolerance make the ODENet more accurate?",
     "34 and 52 evaluations instead of 26, no gain (Gladzik 2019, section 5.4).",
     {"solver.tolerance": (1e-4, 1e-5)},
-    {**base("cifar10", 25, {"name": "adam", "lr": 1e-3}, constant=True), "gradient": {"name": "adjoint"}},
+    {
+        **base("cifar10", 25, {"name": "adam", "lr": 1e-3}, constant=True),
+        "gradient": {"name": "adjoint"},
+    },
     scales=scales(25, schedule=False),
     fidelity=f"{FIDELITY} The thesis does not say which gradient; the adjoint is used here.",
 )
@@ -156,7 +178,9 @@ D7 = _study(
     base("cifar100", 100),
     scales={
         **scales(100, "cifar100"),
-        "smoke": smoke({"data.source": "generated", "train.schedule.drops": [1]}, axes={"net": tuple(D7_NETS)}),
+        "smoke": smoke(
+            {"data.source": "generated", "train.schedule.drops": [1]}, axes={"net": tuple(D7_NETS)}
+        ),
     },
 )
 D7_ADAM = _study(
@@ -185,7 +209,12 @@ CROSSING = Study(
     question="Do the paths of z' = -2z from -1 and 1 cross, with one Euler step and with many?",
     expected="One Euler step exchanges the points, paths cross; with many steps they meet only at infinity (Gladzik 2019, Figure 5.10).",
     fidelity="Drawn anew from a field with the same property; the thesis copies the figure from Dupont et al. 2019.",
-    base={"data": {"name": "line"}, "model": {"name": "crossing"}, "solver.name": "euler", "train": {"iterations": 0}},
+    base={
+        "data": {"name": "line"},
+        "model": {"name": "crossing"},
+        "solver.name": "euler",
+        "train": {"iterations": 0},
+    },
     grid={"solver.steps": (1, 2, 64)},
     probes=(ProbeGrid("figure5.10", "trajectory", settings={"points": 2}),),
     scales={name: Scale("Nothing is trained: two points.") for name in ("paper", "small", "smoke")},

@@ -3,7 +3,10 @@
 from sweeps.studies.scales import limited, small_images, smoke_images
 from sweeps.study import EvaluationGrid, Scale, Study
 
-LATE, EARLY = [150, 300], [150, 250]  # epochs of the learning rate's drops: as printed, and in the code
+LATE, EARLY = (
+    [150, 300],
+    [150, 250],
+)  # epochs of the learning rate's drops: as printed, and in the code
 ODE_NORMS = ("batch", "layer", "weight", "spectral", "none")
 
 
@@ -33,7 +36,12 @@ def figure1(euler: tuple[int, ...]) -> tuple[EvaluationGrid, ...]:
 
 
 EVALUATIONS = (2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 156)
-REFERENCE = {"model.kind": "residual", "model.ode_norm": "none", "solver": None, "fidelity.anode_side_effects": False}
+REFERENCE = {
+    "model.kind": "residual",
+    "model.ode_norm": "none",
+    "solver": None,
+    "fidelity.anode_side_effects": False,
+}
 
 TABLE1 = Study(
     name="gusak2020/table1",
@@ -55,15 +63,30 @@ TABLE1 = Study(
             "NF": {"model.ode_norm": "none"},
             "LN": {"model.ode_norm": "layer"},
             "ResNet10": REFERENCE,
-            "LN, NF outside": {"model.ode_norm": "layer", "model.stem_norm": "none", "model.residual_norm": "none"},
-            "NF everywhere": {"model.ode_norm": "none", "model.stem_norm": "none", "model.residual_norm": "none"},
+            "LN, NF outside": {
+                "model.ode_norm": "layer",
+                "model.stem_norm": "none",
+                "model.residual_norm": "none",
+            },
+            "NF everywhere": {
+                "model.ode_norm": "none",
+                "model.stem_norm": "none",
+                "model.residual_norm": "none",
+            },
         }
     },
     seeds=range(3),
     scales={
         "paper": Scale("Paper scale: 350 epochs of CIFAR-10, width 64, 3 seeds."),
-        "small": small_images(10, {"model.width": 16, "train.batch_size": 128, "train.schedule.drops": [5, 8]}),
-        "smoke": smoke_images({"model.width": 4}, axes={"net": ("BN", "WN", "SN", "NF", "LN", "ResNet10", "LN, NF outside", "NF everywhere")}),
+        "small": small_images(
+            10, {"model.width": 16, "train.batch_size": 128, "train.schedule.drops": [5, 8]}
+        ),
+        "smoke": smoke_images(
+            {"model.width": 4},
+            axes={
+                "net": ("BN", "WN", "SN", "NF", "LN", "ResNet10", "LN, NF outside", "NF everywhere")
+            },
+        ),
     },
 )
 
@@ -81,7 +104,11 @@ FIGURE1 = Study(
         "stem norm batch or none times five ODE norms here; the figure shows the batch row."
     ),
     base=base(4, 16, EARLY),
-    grid={"model.stem_norm": ("batch", "none"), "model.ode_norm": ODE_NORMS, "solver.steps": (2, 8, 16, 32)},
+    grid={
+        "model.stem_norm": ("batch", "none"),
+        "model.ode_norm": ODE_NORMS,
+        "solver.steps": (2, 8, 16, 32),
+    },
     seeds=range(3),
     evaluations=figure1(EVALUATIONS),
     scales={
@@ -94,8 +121,16 @@ FIGURE1 = Study(
         ),
         "smoke": smoke_images(
             {"model.width": 4},
-            axes={"model.stem_norm": ("batch",), "model.ode_norm": ODE_NORMS, "solver.steps": (2, 16)},
-            evaluations=limited(16, EvaluationGrid("figure1", ("euler",), steps=(2, 16)), EvaluationGrid("figure1", ("rk4",), steps=(1, 4))),
+            axes={
+                "model.stem_norm": ("batch",),
+                "model.ode_norm": ODE_NORMS,
+                "solver.steps": (2, 16),
+            },
+            evaluations=limited(
+                16,
+                EvaluationGrid("figure1", ("euler",), steps=(2, 16)),
+                EvaluationGrid("figure1", ("rk4",), steps=(1, 4)),
+            ),
         ),
     },
 )
@@ -109,13 +144,20 @@ RECIPE = Study(
     base={**base(10, 64, LATE), "model.residual_norm": "batch"},
     grid={
         "model.ode_norm": ("batch", "layer"),
-        "drops": {"150, 300": {"train.schedule.drops": LATE}, "150, 250": {"train.schedule.drops": EARLY}},
+        "drops": {
+            "150, 300": {"train.schedule.drops": LATE},
+            "150, 250": {"train.schedule.drops": EARLY},
+        },
         "fidelity.momentum_reset": (True, False),
     },
     seeds=range(3),
     scales={
         "paper": Scale("Paper scale: 350 epochs of CIFAR-10, width 64, 3 seeds."),
-        "small": small_images(10, {"model.width": 16, "train.batch_size": 128, "train.schedule.drops": [5, 8]}, axes={"drops": ("150, 300",)}),
+        "small": small_images(
+            10,
+            {"model.width": 16, "train.batch_size": 128, "train.schedule.drops": [5, 8]},
+            axes={"drops": ("150, 300",)},
+        ),
         "smoke": smoke_images({"model.width": 4}),
     },
 )

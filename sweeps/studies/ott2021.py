@@ -24,7 +24,10 @@ def sphere2_base(iterations: int, lr: float, record_every: int) -> dict[str, Any
     }
 
 
-def figure4(factors: tuple[float, ...] = FACTORS, euler_tests: tuple[str, ...] = ("euler", "midpoint", "rk4_38")) -> tuple[EvaluationGrid, ...]:
+def figure4(
+    factors: tuple[float, ...] = FACTORS,
+    euler_tests: tuple[str, ...] = ("euler", "midpoint", "rk4_38"),
+) -> tuple[EvaluationGrid, ...]:
     """Figure 4a and b: nets trained with Euler under Euler and better solvers, nets trained with the 3/8 rule under itself."""
     return (
         EvaluationGrid("figure4", euler_tests, factors=factors, where={"solver.name": "euler"}),
@@ -34,16 +37,36 @@ def figure4(factors: tuple[float, ...] = FACTORS, euler_tests: tuple[str, ...] =
 
 def figure1(fine: int, steps: tuple[int, ...]) -> tuple[EvaluationGrid, ...]:
     """Figure 1c and d: the nets trained with `fine` and with 2 Euler steps, tested with `steps` Euler steps."""
-    return (EvaluationGrid("figure1", ("euler",), steps=steps, where={"solver.name": "euler", "solver.steps": (2, fine)}),)
+    return (
+        EvaluationGrid(
+            "figure1",
+            ("euler",),
+            steps=steps,
+            where={"solver.name": "euler", "solver.steps": (2, fine)},
+        ),
+    )
 
 
 def figures_1_and_2(fine: int, points: int = 100, resolution: int = 101) -> tuple[ProbeGrid, ...]:
     """Figure 1a and b: trajectories of both nets. Figure 2: where the K = 2 net takes the points, tested with 2 and with 4 steps."""
     coarse = {"solver.name": "euler", "solver.steps": 2}
     return (
-        ProbeGrid("figure1", "trajectory", where={"solver.name": "euler", "solver.steps": (2, fine)}, settings={"points": points}),
-        ProbeGrid("figure2", "trajectory", factors=(1, 2), where=coarse, settings={"points": points}),
-        ProbeGrid("figure2", "decision_grid", factors=(1, 2), where=coarse, settings={"resolution": resolution}),
+        ProbeGrid(
+            "figure1",
+            "trajectory",
+            where={"solver.name": "euler", "solver.steps": (2, fine)},
+            settings={"points": points},
+        ),
+        ProbeGrid(
+            "figure2", "trajectory", factors=(1, 2), where=coarse, settings={"points": points}
+        ),
+        ProbeGrid(
+            "figure2",
+            "decision_grid",
+            factors=(1, 2),
+            where=coarse,
+            settings={"resolution": resolution},
+        ),
     )
 
 
@@ -80,7 +103,11 @@ SPHERE2_FIXED = Study(
         "paper": Scale("Paper scale: 10,000 iterations at learning rate 1e-4, 5 seeds."),
         "small": Scale(
             "Small scale: 2,000 iterations at learning rate 1e-3, at most 64 steps, 3 seeds.",
-            overrides={"train.iterations": 2_000, "train.record_every": 100, "train.optimizer.lr": 1e-3},
+            overrides={
+                "train.iterations": 2_000,
+                "train.record_every": 100,
+                "train.optimizer.lr": 1e-3,
+            },
             axes={"solver.steps": powers_of_two(6)},
             seeds=range(3),
             evaluations=(*figure4(), *figure1(64, powers_of_two(10))),
@@ -101,12 +128,21 @@ DIMENSIONS = (3, 10, 900)
 SMOKE = "Smoke scale: 10 iterations, to see that everything runs; no result."
 FEW_STEPS: dict[str, Any] = {"train.iterations": 10, "train.record_every": 5}
 FEW_POINTS = {**FEW_STEPS, "train.batch_size": 16, "data.train_size": 200, "data.test_size": 100}
-FEW_IMAGES = {**FEW_STEPS, "data.train_limit": 64, "data.test_limit": 16, "train.batch_size": 16, "model.width": 8}
+FEW_IMAGES = {
+    **FEW_STEPS,
+    "data.train_limit": 64,
+    "data.test_limit": 16,
+    "train.batch_size": 16,
+    "model.width": 8,
+}
 
 
 def points(dimension: int) -> dict[str, Any]:
     """Spheres of any dimension, the paper's recipe."""
-    return {**sphere2_base(iterations=10_000, lr=1e-4, record_every=500), "data.dimension": dimension}
+    return {
+        **sphere2_base(iterations=10_000, lr=1e-4, record_every=500),
+        "data.dimension": dimension,
+    }
 
 
 def images(name: str) -> dict[str, Any]:
@@ -114,7 +150,13 @@ def images(name: str) -> dict[str, Any]:
     return {
         "data": {"name": name},
         "model": {"name": "flat_node", "width": 128},
-        "train": {"optimizer": {"name": "adam", "lr": 1e-4}, "batch_size": 256, "iterations": 7_800, "drop_last": True, "record_every": 195},
+        "train": {
+            "optimizer": {"name": "adam", "lr": 1e-4},
+            "batch_size": 256,
+            "iterations": 7_800,
+            "drop_last": True,
+            "record_every": 195,
+        },
     }
 
 
@@ -124,11 +166,16 @@ SETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "mnist": (images("mnist"), FEW_IMAGES),
     "cifar10": (images("cifar10"), FEW_IMAGES),
 }
-LABELS = {"mnist": "MNIST", "cifar10": "CIFAR-10"} | {f"sphere{dimension}": f"Sphere{dimension}" for dimension in (2, *DIMENSIONS)}
+LABELS = {"mnist": "MNIST", "cifar10": "CIFAR-10"} | {
+    f"sphere{dimension}": f"Sphere{dimension}" for dimension in (2, *DIMENSIONS)
+}
 
 
 def scales(
-    name: str, small_axes: Mapping[str, Sequence[Any]], smoke_axes: Mapping[str, Sequence[Any]], tests: Sequence[EvaluationGrid]
+    name: str,
+    small_axes: Mapping[str, Sequence[Any]],
+    smoke_axes: Mapping[str, Sequence[Any]],
+    tests: Sequence[EvaluationGrid],
 ) -> dict[str, Scale]:
     """Paper, small and smoke of a study on one data set. tests: of the smoke scale."""
     base, smoke = SETS[name]
@@ -136,7 +183,13 @@ def scales(
     if name in ("mnist", "cifar10"):
         small = Scale(
             "Small scale: 600 iterations on 5,000 images with 16 channels at learning rate 1e-3, 3 seeds.",
-            overrides={**rate, "train.iterations": 600, "data.train_limit": 5_000, "data.test_limit": 1_000, "model.width": 16},
+            overrides={
+                **rate,
+                "train.iterations": 600,
+                "data.train_limit": 5_000,
+                "data.test_limit": 1_000,
+                "model.width": 16,
+            },
             axes=small_axes,
             seeds=range(3),
         )

@@ -12,7 +12,9 @@ TOLERANCES = tuple(10.0**-exponent for exponent in range(1, 8))
 def adaptive_tests(factors: tuple[float, ...] = (0.1, 1, 10)) -> tuple[EvaluationGrid, ...]:
     """Figure 4c and d: nets trained with Fehlberg 2(1) under both solvers, nets trained with Dormand-Prince under itself."""
     return (
-        EvaluationGrid("figure4", ("fehlberg2", "dopri5"), factors=factors, where={"solver.name": "fehlberg2"}),
+        EvaluationGrid(
+            "figure4", ("fehlberg2", "dopri5"), factors=factors, where={"solver.name": "fehlberg2"}
+        ),
         EvaluationGrid("figure4", ("dopri5",), factors=factors, where={"solver.name": "dopri5"}),
     )
 
@@ -33,7 +35,12 @@ def adaptive(name: str) -> Study:
         grid={"solver.name": ("fehlberg2", "dopri5"), "solver.tolerance": TOLERANCES},
         seeds=range(5),
         evaluations=adaptive_tests(),
-        scales=scales(name, {"solver.tolerance": (1e-1, 1e-3, 1e-5)}, {"solver.tolerance": (1e-1, 1e-3)}, limited(16, *adaptive_tests((1, 0.1)))),
+        scales=scales(
+            name,
+            {"solver.tolerance": (1e-1, 1e-3, 1e-5)},
+            {"solver.tolerance": (1e-1, 1e-3)},
+            limited(16, *adaptive_tests((1, 0.1))),
+        ),
     )
 
 
@@ -46,7 +53,12 @@ ADJOINT = replace(
     base={**SETS["sphere2"][0], "gradient": {"name": "adjoint"}},
     evaluations=figure4(),
     probes=(),
-    scales=scales("sphere2", {"solver.steps": (2, 8, 32)}, {"solver.steps": (2, 64)}, limited(16, *figure4((1, 2), ("euler",)))),
+    scales=scales(
+        "sphere2",
+        {"solver.steps": (2, 8, 32)},
+        {"solver.steps": (2, 64)},
+        limited(16, *figure4((1, 2), ("euler",))),
+    ),
 )
 ADAPTED_SERIES = (ProbeGrid("figure5", "series"),)
 ADAPTATION = Study(
@@ -68,7 +80,9 @@ ADAPTATION = Study(
     seeds=range(5),
     probes=ADAPTED_SERIES,
     scales={
-        "paper": Scale("Paper scale: 10,000 iterations on spheres, 7,800 on images, learning rate 1e-4, 5 seeds."),
+        "paper": Scale(
+            "Paper scale: 10,000 iterations on spheres, 7,800 on images, learning rate 1e-4, 5 seeds."
+        ),
         "small": Scale(
             "Small scale: 2,000 iterations at learning rate 1e-3 on Sphere2, 3 seeds.",
             overrides={"train.iterations": 2_000, "train.optimizer.lr": 1e-3},
@@ -78,7 +92,10 @@ ADAPTATION = Study(
         "smoke": Scale(
             "Smoke scale: 60 iterations, one check of the step size; no result.",
             overrides={"train.iterations": 60, "train.record_every": 30, "train.batch_size": 16},
-            axes={"set": ("sphere2", "sphere10"), "pair": ("Euler, midpoint", "Euler, RK4", "midpoint, RK4")},
+            axes={
+                "set": ("sphere2", "sphere10"),
+                "pair": ("Euler, midpoint", "Euler, RK4", "midpoint, RK4"),
+            },
             thin=True,
         ),
     },
@@ -91,19 +108,33 @@ TOLERANCE_ADAPTATION = Study(
     expected="Accuracy as with the best fixed tolerance (Ott 2021, supplement).",
     fidelity="Evaluations of the current iteration decide; the authors' code reads them from an uninitialized array. Floor of the tolerance 1e-12.",
     base=points(2),
-    grid={"solver": {name: {"solver": {"name": f"adapted_{name}", "tolerance": 1e-6}} for name in ("fehlberg2", "dopri5")}},
+    grid={
+        "solver": {
+            name: {"solver": {"name": f"adapted_{name}", "tolerance": 1e-6}}
+            for name in ("fehlberg2", "dopri5")
+        }
+    },
     seeds=range(5),
     probes=ADAPTED_SERIES,
     scales={
         "paper": Scale("Paper scale: 10,000 iterations at learning rate 1e-4, 5 seeds."),
         "small": Scale(
             "Small scale: 1,000 iterations at learning rate 1e-3, 3 seeds.",
-            overrides={"train.iterations": 1_000, "train.record_every": 50, "train.optimizer.lr": 1e-3},
+            overrides={
+                "train.iterations": 1_000,
+                "train.record_every": 50,
+                "train.optimizer.lr": 1e-3,
+            },
             seeds=range(3),
         ),
         "smoke": Scale(
             "Smoke scale: 60 iterations, one check of the tolerance; no result.",
-            overrides={"train.iterations": 60, "train.record_every": 30, "train.batch_size": 16, "solver.tolerance": 1e-3},
+            overrides={
+                "train.iterations": 60,
+                "train.record_every": 30,
+                "train.batch_size": 16,
+                "solver.tolerance": 1e-3,
+            },
             thin=True,
         ),
     },
@@ -116,9 +147,17 @@ FAN = Study(
     expected="Separable with h = 10^-2.5, not with 10^-3.5 (Ott 2021, Figure 3a and b).",
     fidelity="The paper does not print the field's constants; these were found by a search for its statement.",
     base={"data": {"name": "fan"}, "model": {"name": "windermere_fan"}, "train": {"iterations": 0}},
-    grid={"solver": {"h = 10^-2.5": {"solver": {"name": "euler", "steps": 316}}, "h = 10^-3.5": {"solver": {"name": "euler", "steps": 3162}}}},
+    grid={
+        "solver": {
+            "h = 10^-2.5": {"solver": {"name": "euler", "steps": 316}},
+            "h = 10^-3.5": {"solver": {"name": "euler", "steps": 3162}},
+        }
+    },
     probes=(ProbeGrid("figure3", "trajectory", settings={"points": 4}),),
-    scales={name: Scale("Nothing is trained: four points, two step sizes.") for name in ("paper", "small", "smoke")},
+    scales={
+        name: Scale("Nothing is trained: four points, two step sizes.")
+        for name in ("paper", "small", "smoke")
+    },
 )
 
 STUDIES = (*(adaptive(name) for name in SETS), ADJOINT, ADAPTATION, TOLERANCE_ADAPTATION, FAN)

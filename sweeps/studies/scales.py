@@ -15,7 +15,12 @@ def smoke_images(
     images: int = 16,
 ) -> Scale:
     """Two epochs of a few images on a thinned grid; of every evaluation at most 16 images."""
-    few = {"data.train_limit": images, "data.test_limit": images, "train.batch_size": max(2, images // 2), "train.epochs": 2}
+    few = {
+        "data.train_limit": images,
+        "data.test_limit": images,
+        "train.batch_size": max(2, images // 2),
+        "train.epochs": 2,
+    }
     return Scale(
         f"Smoke scale: 2 epochs of {images} images on part of the grid, to see that everything runs; no result.",
         overrides=few | dict(overrides or {}),

@@ -11,7 +11,9 @@ DATA: dict[str, dict[str, Any]] = {
     "CIFAR-10": {"data": {"name": "cifar10", "standardize": "channel", "augment": "crop4_flip"}},
     "SVHN": {"data": {"name": "svhn", "standardize": "channel"}},
     "CIFAR-100": {"data": {"name": "cifar100", "standardize": "channel", "augment": "crop4_flip"}},
-    "Tiny-ImageNet": {"data": {"name": "tiny-imagenet", "standardize": "channel", "augment": "crop8_flip"}},
+    "Tiny-ImageNet": {
+        "data": {"name": "tiny-imagenet", "standardize": "channel", "augment": "crop8_flip"}
+    },
 }
 NORMS = ("none", "batch", "mini_batch", "ta_bn")
 BACKBONES = ("cnn4", "cnn6", "cnn8", "cnn10", "cnn12", "unet18")
@@ -49,7 +51,9 @@ def _study(name: str, title: str, question: str, expected: str, **rest: Any) -> 
 
 
 def _smoke(overrides: Mapping[str, Any] | None = None, **rest: Any) -> Scale:
-    return smoke_images({"solver.tolerance": 0.1, "train.batch_size": 4, **(overrides or {})}, images=8, **rest)
+    return smoke_images(
+        {"solver.tolerance": 0.1, "train.batch_size": 4, **(overrides or {})}, images=8, **rest
+    )
 
 
 def _not_in_the_table(cell: Mapping[str, Any]) -> bool:
@@ -57,7 +61,9 @@ def _not_in_the_table(cell: Mapping[str, Any]) -> bool:
     small = "cnn4" if cell["data"] in ("MNIST", "CIFAR-10") else "cnn6"
     large = "cnn6" if cell["data"] == "MNIST" else "unet18"
     others = "cnn4" if cell["data"] == "MNIST" else "unet18"
-    return cell["model.backbone"] not in ((small, large) if cell["model.norm"] == "ta_bn" else (others,))
+    return cell["model.backbone"] not in (
+        (small, large) if cell["model.norm"] == "ta_bn" else (others,)
+    )
 
 
 # How the statistics of the first layer change with time (Zheng 2024, Figure 3 right).
@@ -69,11 +75,23 @@ MAIN = _study(
     "On CIFAR-10, SVHN, CIFAR-100 and Tiny-ImageNet TA-BN above mini-batch above Pop-TI; on MNIST it does not help (Zheng 2024, main table).",
     fidelity=f"{FIDELITY} The printed sizes are labels of backbones taken from CIFAR-10: MNIST has CNN-4 (37k) and CNN-6 (220k).",
     grid={"data": DATA, "model.norm": NORMS, "model.backbone": ("cnn4", "cnn6", "unet18")},
-    exclude=(Exclude("the table has one net per data set and norm, and for TA-BN a small and a large one", when=_not_in_the_table),),
+    exclude=(
+        Exclude(
+            "the table has one net per data set and norm, and for TA-BN a small and a large one",
+            when=_not_in_the_table,
+        ),
+    ),
     scales={
         "paper": Scale(PAPER),
         "small": small_images(10, axes={"data": ("MNIST", "CIFAR-10")}),
-        "smoke": _smoke(GENERATED, axes={"data": ("MNIST", "Tiny-ImageNet"), "model.norm": NORMS, "model.backbone": ("cnn4", "cnn6", "unet18")}),
+        "smoke": _smoke(
+            GENERATED,
+            axes={
+                "data": ("MNIST", "Tiny-ImageNet"),
+                "model.norm": NORMS,
+                "model.backbone": ("cnn4", "cnn6", "unet18"),
+            },
+        ),
     },
 )
 DEPTH = _study(
@@ -100,12 +118,18 @@ CURVES = _study(
             "none": {"model.norm": "none"},
             "batch": {"model.norm": "batch"},
             # On the first 1,000 images: whole test sets in batches of two would cost more than the training.
-            "mini_batch": {"model.norm": "mini_batch", "train.also_test": [{"label": "batch_of_2", "batch_size": 2, "limit": 1_000}]},
+            "mini_batch": {
+                "model.norm": "mini_batch",
+                "train.also_test": [{"label": "batch_of_2", "batch_size": 2, "limit": 1_000}],
+            },
             "ta_bn": {"model.norm": "ta_bn"},
         },
     },
     base={"model.backbone": "unet18"},
-    probes=(ProbeGrid("figure3", "layer_statistics", solver=STATISTICS_SOLVER, where={"norm": "ta_bn"}), BATCH_OF_2),
+    probes=(
+        ProbeGrid("figure3", "layer_statistics", solver=STATISTICS_SOLVER, where={"norm": "ta_bn"}),
+        BATCH_OF_2,
+    ),
     scales={
         "paper": Scale(PAPER),
         "small": small_images(5, {"model.backbone": "cnn6"}, axes={"data": ("CIFAR-10",)}),
@@ -114,7 +138,11 @@ CURVES = _study(
             axes={"data": ("CIFAR-10", "Tiny-ImageNet"), "norm": NORMS},
             probes=(
                 ProbeGrid(
-                    "figure3", "layer_statistics", solver={"name": "dopri5", "tolerance": 0.1}, where={"norm": "ta_bn"}, settings={"samples": 8}
+                    "figure3",
+                    "layer_statistics",
+                    solver={"name": "dopri5", "tolerance": 0.1},
+                    where={"norm": "ta_bn"},
+                    settings={"samples": 8},
                 ),
                 BATCH_OF_2,
             ),
@@ -132,7 +160,9 @@ NOISE = _study(
     grid={"model.norm": ("mini_batch", "ta_bn")},
     base={"model.backbone": "cnn6", "train.also_test": NOISY},
     evaluations=(
-        EvaluationGrid("batch_size", settings={"batch_size": 1, "limit": 1_000}, where={"model.norm": "ta_bn"}),
+        EvaluationGrid(
+            "batch_size", settings={"batch_size": 1, "limit": 1_000}, where={"model.norm": "ta_bn"}
+        ),
         EvaluationGrid("batch_size", settings={"batch_size": 2, "limit": 1_000}),
         EvaluationGrid("batch_size", settings={"batch_size": 256, "limit": 1_000}),
         EvaluationGrid("noise", settings={"noise": "one_image"}),
@@ -143,7 +173,9 @@ NOISE = _study(
         "small": small_images(10),
         "smoke": _smoke(
             evaluations=limited(
-                8, EvaluationGrid("batch_size", settings={"batch_size": 2}), EvaluationGrid("noise", settings={"noise": "one_image"})
+                8,
+                EvaluationGrid("batch_size", settings={"batch_size": 2}),
+                EvaluationGrid("noise", settings={"noise": "one_image"}),
             ),
             probes=NOISY_CURVES,
         ),
@@ -158,8 +190,24 @@ TABLE2 = _study(
     grid={
         "family": {
             "Aug-NODE": {"model": {"name": "augmented_node", "backbone": "cnn6", "channels": 5}},
-            "HBNODE": {"model": {"name": "second_order_node", "backbone": "cnn6", "dynamics": "hbnode", "channels": 3, "start": "zeros"}},
-            "SONODE": {"model": {"name": "second_order_node", "backbone": "cnn6", "dynamics": "sonode", "channels": 3, "start": "zeros"}},
+            "HBNODE": {
+                "model": {
+                    "name": "second_order_node",
+                    "backbone": "cnn6",
+                    "dynamics": "hbnode",
+                    "channels": 3,
+                    "start": "zeros",
+                }
+            },
+            "SONODE": {
+                "model": {
+                    "name": "second_order_node",
+                    "backbone": "cnn6",
+                    "dynamics": "sonode",
+                    "channels": 3,
+                    "start": "zeros",
+                }
+            },
         },
         "model.norm": ("none", "ta_bn"),
     },
@@ -176,7 +224,10 @@ TABLE4 = _study(
     "Yes: .872 with Euler and .874 with dopri5 (Zheng 2024, Table 4).",
     fidelity=f"{FIDELITY} The number of Euler steps is not printed; 20 here.",
     grid={
-        "solver": {"euler": {"solver": {"name": "euler", "steps": 20}}, "dopri5": {"solver": DOPRI5}},
+        "solver": {
+            "euler": {"solver": {"name": "euler", "steps": 20}},
+            "dopri5": {"solver": DOPRI5},
+        },
         "model.norm": NORMS,
     },
     base={"model.backbone": "cnn8"},
@@ -193,7 +244,11 @@ TABLE5 = _study(
     "100 intervals are better than 10 and 50, 500 no better (Zheng 2024, Table 5).",
     grid={"model.norm.grid_size": (10, 50, 100, 500)},
     base={"model": {"name": "unmixed_node", "backbone": "cnn8", "norm": {"name": "ta_bn"}}},
-    scales={"paper": Scale(PAPER), "small": small_images(10), "smoke": _smoke(axes={"model.norm.grid_size": (10, 50, 100, 500)})},
+    scales={
+        "paper": Scale(PAPER),
+        "small": small_images(10),
+        "smoke": _smoke(axes={"model.norm.grid_size": (10, 50, 100, 500)}),
+    },
 )
 INTERPOLATIONS = ("linear", "cubic_spline", "kernel", "gaussian_process")
 
@@ -217,7 +272,8 @@ INTERPOLATION = _study(
     },
     exclude=(
         Exclude(
-            "the paper compares four interpolations on CIFAR-10, and linear with kernel on CIFAR-100 with 6 and 18 layers", when=_not_interpolated
+            "the paper compares four interpolations on CIFAR-10, and linear with kernel on CIFAR-100 with 6 and 18 layers",
+            when=_not_interpolated,
         ),
     ),
     base={"model": {"name": "unmixed_node", "norm": {"name": "ta_bn"}}},

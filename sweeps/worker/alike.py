@@ -18,13 +18,21 @@ def crashed_alike(history: History, submission: Submission, here: str) -> tuple[
     since = datetime.fromisoformat(submission.metadata["created_at"]).timestamp()
     for fingerprint, host_of in history.crashes(since).items():
         hosts = set(host_of.values())
-        if len(host_of) < SAME_CRASHES_ALLOWED or (len(hosts) == 1 and (hosts != {here} or history.went_well(since) - hosts)):
+        if len(host_of) < SAME_CRASHES_ALLOWED or (
+            len(hosts) == 1 and (hosts != {here} or history.went_well(since) - hosts)
+        ):
             continue
-        everybody = {row["trial_id"]: flatten(TrialSpec.model_validate_json(row["spec"])) for row in submission.rows()}
+        everybody = {
+            row["trial_id"]: flatten(TrialSpec.model_validate_json(row["spec"]))
+            for row in submission.rows()
+        }
         crashed = [everybody[trial] for trial in host_of if trial in everybody]
         if len(crashed) >= SAME_CRASHES_ALLOWED:
             words = shared_values(crashed, list(everybody.values()))
-            return fingerprint, f"stopped early: {len(crashed)} trials crashed alike ({fingerprint}); they share {words}"
+            return (
+                fingerprint,
+                f"stopped early: {len(crashed)} trials crashed alike ({fingerprint}); they share {words}",
+            )
     return None
 
 
@@ -33,6 +41,10 @@ def shared_values(crashed: list[dict[str, Any]], everybody: list[dict[str, Any]]
     shared = {
         name: value
         for name, value in crashed[0].items()
-        if all(flat.get(name) == value for flat in crashed) and not all(flat.get(name) == value for flat in everybody)
+        if all(flat.get(name) == value for flat in crashed)
+        and not all(flat.get(name) == value for flat in everybody)
     }
-    return ", ".join(f"{name}={value}" for name, value in shared.items()) or "nothing that the other trials lack"
+    return (
+        ", ".join(f"{name}={value}" for name, value in shared.items())
+        or "nothing that the other trials lack"
+    )

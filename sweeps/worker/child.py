@@ -26,7 +26,9 @@ def main(descriptor: int) -> None:
     # The parent decides what a signal means and tells us; schedulers and terminals send theirs to every process.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
+    )
     connection = Connection(descriptor)
     inbox: queue.SimpleQueue[tuple[Context, Assignment]] = queue.SimpleQueue()
     stop = threading.Event()
@@ -36,7 +38,9 @@ def main(descriptor: int) -> None:
             try:
                 received = connection.recv()
             except (EOFError, OSError):
-                os._exit(0)  # the parent is gone or done; whatever was running is resumed from its checkpoint
+                os._exit(
+                    0
+                )  # the parent is gone or done; whatever was running is resumed from its checkpoint
             if received == "stop":
                 stop.set()
             else:

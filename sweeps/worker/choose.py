@@ -36,7 +36,9 @@ class Verdict(NamedTuple):
 class Chooser:
     """The shard's tasks, and what the results folder says about them. settled: trials that left the list without being run here."""
 
-    def __init__(self, tasks: Sequence[Task], results: Results, worker_id: str, limits: Limits) -> None:
+    def __init__(
+        self, tasks: Sequence[Task], results: Results, worker_id: str, limits: Limits
+    ) -> None:
         longest_first = sorted(tasks, key=lambda task: task.predicted_seconds, reverse=True)
         self.tasks = {task.trial_id: task for task in longest_first}
         self.results, self.worker_id, self.limits = results, worker_id, limits
@@ -81,12 +83,16 @@ class Chooser:
 
     def _order(self) -> list[str]:
         """Alone, longest first packs best; in company everybody goes in an order of its own, so that two do not walk in step."""
-        if not any(self._others(trial_id) for trial_id in self.history.unfinished & self.tasks.keys()):
+        if not any(
+            self._others(trial_id) for trial_id in self.history.unfinished & self.tasks.keys()
+        ):
             return list(self.tasks)
         return self._random.sample(list(self.tasks), len(self.tasks))
 
     def _others(self, trial_id: str) -> bool:
-        running = self.history.running(trial_id, time.time(), self.limits.claim_seconds, process_alive)
+        running = self.history.running(
+            trial_id, time.time(), self.limits.claim_seconds, process_alive
+        )
         return any(attempt.worker != self.worker_id for attempt in running)
 
     def _left_of(self, task: Task) -> Task | None:
@@ -102,8 +108,16 @@ class Chooser:
         sha256 = accepted.weights_sha256
         if sha256 is None:
             return None
-        evaluations = tuple(e for e in task.evaluations if (task.trial_id, sha256, eval_id(e)) not in self._view.done_evaluations)
-        probes = tuple(p for p in task.probes if (task.trial_id, sha256, probe_id(p)) not in self._view.done_probes)
+        evaluations = tuple(
+            e
+            for e in task.evaluations
+            if (task.trial_id, sha256, eval_id(e)) not in self._view.done_evaluations
+        )
+        probes = tuple(
+            p
+            for p in task.probes
+            if (task.trial_id, sha256, probe_id(p)) not in self._view.done_probes
+        )
         return task.only_evaluating(evaluations, probes, sha256) if evaluations or probes else None
 
     def put_last(self, task: Task) -> None:
@@ -113,12 +127,24 @@ class Chooser:
 
     def verdict(self, task: Task) -> tuple[int, Verdict | None]:
         """How far the task's furthest checkpoint is, and why it must not be started again, if it must not."""
-        furthest = furthest_iteration(self.results.checkpoints / task.trial_id, self._view.retractions.attempt_ids)
+        furthest = furthest_iteration(
+            self.results.checkpoints / task.trial_id, self._view.retractions.attempt_ids
+        )
         since = self._retried_at.get(task.trial_id, 0.0)
         self.read_events()
-        deaths = self.history.deaths_without_progress(task.trial_id, furthest, time.time(), self.limits.claim_seconds, process_alive, since)
+        deaths = self.history.deaths_without_progress(
+            task.trial_id, furthest, time.time(), self.limits.claim_seconds, process_alive, since
+        )
         if deaths >= DEATHS_ALLOWED:
-            return furthest, Verdict("crashed", "killed", f"killed {'twice' if deaths == 2 else f'{deaths} times'}, cause unknown")
+            return furthest, Verdict(
+                "crashed",
+                "killed",
+                f"killed {'twice' if deaths == 2 else f'{deaths} times'}, cause unknown",
+            )
         if self.history.resumes_without_progress(task.trial_id, furthest, since) >= RESUMES_ALLOWED:
-            return furthest, Verdict("timed_out", "timed_out", f"resumed {RESUMES_ALLOWED} times without a newer checkpoint")
+            return furthest, Verdict(
+                "timed_out",
+                "timed_out",
+                f"resumed {RESUMES_ALLOWED} times without a newer checkpoint",
+            )
         return furthest, None

@@ -25,7 +25,10 @@ class Guard:
         """Silence allowed now."""
         if not self._started:
             return max(self.stall_seconds, START_SECONDS)
-        return max(self.stall_seconds, MEDIAN_STEPS_ALLOWED * (self.latest.seconds_per_step if self.latest else 0.0))
+        return max(
+            self.stall_seconds,
+            MEDIAN_STEPS_ALLOWED * (self.latest.seconds_per_step if self.latest else 0.0),
+        )
 
     def alive(self, progress: Progress | None = None) -> None:
         """Note a sign of life."""

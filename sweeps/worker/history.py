@@ -44,7 +44,9 @@ class History:
         for event in events:
             worker, at = event["worker"], event["at"]
             if event["event"] == "started":
-                attempt = Attempt(worker, event["host"], event["pid"], at, at, event.get("resume_iteration", 0))
+                attempt = Attempt(
+                    worker, event["host"], event["pid"], at, at, event.get("resume_iteration", 0)
+                )
                 self.attempts.setdefault(event["trial_id"], {})[event["attempt_id"]] = attempt
                 self._of_worker[worker] = (event["trial_id"], event["attempt_id"])
                 self.unfinished.add(event["trial_id"])
@@ -62,21 +64,43 @@ class History:
                 if event["event"] in ("finished", "interrupted", "died"):
                     attempt.ending = event.get("outcome") or event["event"]
                     attempt.fingerprint = event.get("fingerprint")
-            if attempt.ending != before and all(one.ending for one in self.attempts[trial].values()):
+            if attempt.ending != before and all(
+                one.ending for one in self.attempts[trial].values()
+            ):
                 self.unfinished.discard(trial)
 
-    def running(self, trial_id: str, now: float, claim_seconds: float, alive: Callable[[str, int], bool | None]) -> list[Attempt]:
+    def running(
+        self,
+        trial_id: str,
+        now: float,
+        claim_seconds: float,
+        alive: Callable[[str, int], bool | None],
+    ) -> list[Attempt]:
         """Attempts that somebody is working on: no end, a recent sign of life, and a process that is not known to be gone."""
         if trial_id not in self.unfinished:
             return []
-        return [a for a in self.attempts.get(trial_id, {}).values() if _is_live(a, now, claim_seconds, alive)]
+        return [
+            a
+            for a in self.attempts.get(trial_id, {}).values()
+            if _is_live(a, now, claim_seconds, alive)
+        ]
 
     def deaths_without_progress(
-        self, trial_id: str, furthest: int, now: float, claim_seconds: float, alive: Callable[[str, int], bool | None], since: float = 0.0
+        self,
+        trial_id: str,
+        furthest: int,
+        now: float,
+        claim_seconds: float,
+        alive: Callable[[str, int], bool | None],
+        since: float = 0.0,
     ) -> int:
         """Attempts that ended for no known reason and left no checkpoint newer than the one they started from."""
         return sum(
-            a.resume_iteration >= furthest and (a.ending == "died" or (a.ending is None and not _is_live(a, now, claim_seconds, alive)))
+            a.resume_iteration >= furthest
+            and (
+                a.ending == "died"
+                or (a.ending is None and not _is_live(a, now, claim_seconds, alive))
+            )
             for a in self.attempts.get(trial_id, {}).values()
             if a.started_at >= since
         )
@@ -84,12 +108,19 @@ class History:
     def resumes_without_progress(self, trial_id: str, furthest: int, since: float = 0.0) -> int:
         """Starts from the furthest checkpoint that ended in an interruption or a death, less the first."""
         unfinished = ("interrupted", "died", None)
-        starts = [a for a in self.attempts.get(trial_id, {}).values() if a.started_at >= since and a.resume_iteration >= furthest]
+        starts = [
+            a
+            for a in self.attempts.get(trial_id, {}).values()
+            if a.started_at >= since and a.resume_iteration >= furthest
+        ]
         return max(0, sum(a.ending in unfinished for a in starts) - 1)
 
     def given_up(self, trial_id: str, since: float = 0.0) -> bool:
         """Whether a row already says that this trial only dies, hangs or never gets on, and nobody has asked for a retry since."""
-        return any(a.fingerprint in GIVEN_UP and a.started_at >= since for a in self.attempts.get(trial_id, {}).values())
+        return any(
+            a.fingerprint in GIVEN_UP and a.started_at >= since
+            for a in self.attempts.get(trial_id, {}).values()
+        )
 
     def starts(self, trial_id: str) -> int:
         """How often the trial was started."""
@@ -105,17 +136,27 @@ class History:
             recent = [attempt for attempt in attempts.values() if attempt.started_at >= since]
             died = any(attempt.ending in ("died", None) for attempt in recent)
             for attempt in recent:
-                if attempt.ending == "crashed" and attempt.fingerprint and (died or attempt.fingerprint != "killed"):
+                if (
+                    attempt.ending == "crashed"
+                    and attempt.fingerprint
+                    and (died or attempt.fingerprint != "killed")
+                ):
                     found.setdefault(attempt.fingerprint, {})[trial] = attempt.host
         return found
 
     def went_well(self, since: float) -> set[str]:
         """Hosts where a trial came to a final outcome since then."""
         attempts = (attempt for of_trial in self.attempts.values() for attempt in of_trial.values())
-        return {attempt.host for attempt in attempts if attempt.ending in FINAL_OUTCOMES and attempt.started_at >= since}
+        return {
+            attempt.host
+            for attempt in attempts
+            if attempt.ending in FINAL_OUTCOMES and attempt.started_at >= since
+        }
 
 
-def _is_live(attempt: Attempt, now: float, claim_seconds: float, alive: Callable[[str, int], bool | None]) -> bool:
+def _is_live(
+    attempt: Attempt, now: float, claim_seconds: float, alive: Callable[[str, int], bool | None]
+) -> bool:
     if attempt.ending is not None or now - attempt.seen_at >= claim_seconds:
         return False
     # None: another host, nobody can tell; the recent sign of life decides.

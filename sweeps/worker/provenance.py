@@ -26,7 +26,13 @@ def code_hash() -> str:
 
 def _git(*arguments: str) -> str | None:
     try:
-        done = subprocess.run(("git", "-C", str(Path(__file__).parent), *arguments), capture_output=True, text=True, timeout=10, check=True)
+        done = subprocess.run(
+            ("git", "-C", str(Path(__file__).parent), *arguments),
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
     except (OSError, subprocess.SubprocessError):
         return None  # installed from a wheel, or no git here: the code hash still says which code it was
     return done.stdout.strip()

@@ -20,9 +20,21 @@ class Publisher:
     """The buffer of one worker's rows. stop_asked: waiting for a disk ends early when it says so. note: takes lines for the user."""
 
     def __init__(
-        self, results: Results, worker_id: str, limits: Limits, stop_asked: Callable[[], bool], note: Callable[[str], None], tick: Callable[[], None]
+        self,
+        results: Results,
+        worker_id: str,
+        limits: Limits,
+        stop_asked: Callable[[], bool],
+        note: Callable[[str], None],
+        tick: Callable[[], None],
     ) -> None:
-        self.results, self.limits, self.stop_asked, self.note, self.tick = results, limits, stop_asked, note, tick
+        self.results, self.limits, self.stop_asked, self.note, self.tick = (
+            results,
+            limits,
+            stop_asked,
+            note,
+            tick,
+        )
         self.writer = Writer(results, worker_id, slice_seconds=limits.publish_slice_seconds)
         self._finished: list[Path] = []
         self._published: list[tuple[float, Path]] = []
@@ -36,7 +48,11 @@ class Publisher:
         """Take finished rows; the checkpoints of final ones are removed some time after they are published."""
         self.writer.add(table, rows)
         if table == "runs":
-            self._finished += [self.results.checkpoints / r["trial_id"] / r["attempt_id"] for r in rows if r["outcome"] in FINAL_OUTCOMES]
+            self._finished += [
+                self.results.checkpoints / r["trial_id"] / r["attempt_id"]
+                for r in rows
+                if r["outcome"] in FINAL_OUTCOMES
+            ]
 
     def publish_if_due(self) -> None:
         """Publish when the slice is over, and drop checkpoints that are no longer needed. Raises CannotPublish."""
@@ -64,7 +80,9 @@ class Publisher:
                     line = f"cannot write results ({error}); their checkpoints are kept: make room in {self.results.path}, then run again"
                     raise CannotPublish(line) from None
                 if not told:
-                    self.note(f"cannot write results ({error}); trying again for {self.limits.publish_retry_seconds:.0f} s")
+                    self.note(
+                        f"cannot write results ({error}); trying again for {self.limits.publish_retry_seconds:.0f} s"
+                    )
                     told = True
                 self.tick()
                 time.sleep(min(PAUSE_SECONDS, max(0.05, deadline - time.monotonic())))

@@ -22,7 +22,13 @@ def _finite(value: float | None) -> float | None:
 
 
 def bare_row(
-    assignment: Assignment, context: Context, *, outcome: str, started_at: datetime, detail: str | None = None, fingerprint: str | None = None
+    assignment: Assignment,
+    context: Context,
+    *,
+    outcome: str,
+    started_at: datetime,
+    detail: str | None = None,
+    fingerprint: str | None = None,
 ) -> dict[str, Any]:
     """The row of an attempt that left nothing but its outcome; every column that needs a trained model is null."""
     spec = assignment.spec
@@ -45,7 +51,14 @@ def bare_row(
 
 
 def run_row(
-    assignment: Assignment, context: Context, training: "Training", *, outcome: str, started_at: datetime, resumed: bool, weights_sha256: str | None
+    assignment: Assignment,
+    context: Context,
+    training: "Training",
+    *,
+    outcome: str,
+    started_at: datetime,
+    resumed: bool,
+    weights_sha256: str | None,
 ) -> dict[str, Any]:
     """The row of an attempt that reached a final outcome."""
     from odecore.training.fit import peak_memory_bytes
@@ -55,10 +68,15 @@ def run_row(
     best = max(scored, key=lambda record: record["accuracy_test"], default={})
     last = records[-1] if records else {}
     seconds = training.train_seconds
-    return bare_row(assignment, context, outcome=outcome, started_at=started_at, detail=training.detail) | {
+    return bare_row(
+        assignment, context, outcome=outcome, started_at=started_at, detail=training.detail
+    ) | {
         "outcome_iteration": training.iteration,
         "outcome_epoch": training.epoch,
-        **{name: _finite(last.get(name)) for name in ("accuracy_test", "accuracy_train", "loss_test", "loss_train")},
+        **{
+            name: _finite(last.get(name))
+            for name in ("accuracy_test", "accuracy_train", "loss_test", "loss_train")
+        },
         "accuracy_test_best": best.get("accuracy_test"),
         "iteration_best": best.get("iteration"),
         "parameters": sum(p.numel() for p in training.model.parameters() if p.requires_grad),
@@ -69,13 +87,21 @@ def run_row(
         "evaluations_forward": training.evaluations_forward,
         "evaluations_backward": training.evaluations_backward,
         "peak_memory_bytes": peak_memory_bytes(training.device),
-        "samples_per_second": training.iteration * assignment.spec.train.batch_size / seconds if seconds else None,
+        "samples_per_second": training.iteration * assignment.spec.train.batch_size / seconds
+        if seconds
+        else None,
         "timing_valid": context.exclusive and not resumed,
         "numerics": "eager",
         "weights_sha256": weights_sha256,
         "device": device_name(training.device),
         "data_sha256": training.data.sha256,
-        "epochs": [{name: _finite(value) if isinstance(value, float) else value for name, value in record.items()} for record in records],
+        "epochs": [
+            {
+                name: _finite(value) if isinstance(value, float) else value
+                for name, value in record.items()
+            }
+            for record in records
+        ],
     }
 
 
@@ -101,7 +127,12 @@ def _attached(table: str, assignment: Assignment, weights_sha256: str) -> dict[s
 
 
 def evaluation_row(
-    assignment: Assignment, context: Context, evaluation: Evaluation, scored: "Score", weights_sha256: str, device: Any
+    assignment: Assignment,
+    context: Context,
+    evaluation: Evaluation,
+    scored: "Score",
+    weights_sha256: str,
+    device: Any,
 ) -> dict[str, Any]:
     """The row of one evaluation of kept weights."""
     good = scored.outcome == "completed"
@@ -123,33 +154,54 @@ def evaluation_row(
     }
 
 
-def probe_rows(assignment: Assignment, probe: ProbeConfig, columns: dict[str, Any], weights_sha256: str) -> list[dict[str, Any]]:
+def probe_rows(
+    assignment: Assignment, probe: ProbeConfig, columns: dict[str, Any], weights_sha256: str
+) -> list[dict[str, Any]]:
     """The rows of one probe, all with the same keys."""
     shared = _attached(f"probe_{probe.name}", assignment, weights_sha256) | {
         "probe_id": probe_id(probe),
         **_solver_columns(getattr(probe, "solver", None)),
     }
     names = list(columns)
-    return [shared | dict(zip(names, values, strict=True)) for values in zip(*(columns[name].tolist() for name in names), strict=True)]
+    return [
+        shared | dict(zip(names, values, strict=True))
+        for values in zip(*(columns[name].tolist() for name in names), strict=True)
+    ]
 
 
-def series_rows(assignment: Assignment, series: list[tuple[int, str, float]], weights_sha256: str | None) -> list[dict[str, Any]]:
+def series_rows(
+    assignment: Assignment, series: list[tuple[int, str, float]], weights_sha256: str | None
+) -> list[dict[str, Any]]:
     """What the training recorded by iteration. Its rows belong to the attempt; a run that failed has them too, without weights."""
-    shared = _attached("probe_series", assignment, weights_sha256 or "") | {"probe_id": probe_id(Series())}
-    return [shared | {"iteration": iteration, "name": name, "value": _finite(value)} for iteration, name, value in series]
+    shared = _attached("probe_series", assignment, weights_sha256 or "") | {
+        "probe_id": probe_id(Series())
+    }
+    return [
+        shared | {"iteration": iteration, "name": name, "value": _finite(value)}
+        for iteration, name, value in series
+    ]
 
 
 def _solver_columns(solver: Any) -> dict[str, Any]:
-    return {f"solver_{name}": getattr(solver, name, None) for name in ("name", "steps", "tolerance")}
+    return {
+        f"solver_{name}": getattr(solver, name, None) for name in ("name", "steps", "tolerance")
+    }
 
 
 def fingerprint_of(failure: BaseException) -> str:
     """What is the same in crashes with the same cause: the exception's type and the functions it passed through, not its numbers or line numbers."""
-    frames = [f"{frame.filename.rpartition('/')[2]}:{frame.name}" for frame in traceback.extract_tb(failure.__traceback__)]
+    frames = [
+        f"{frame.filename.rpartition('/')[2]}:{frame.name}"
+        for frame in traceback.extract_tb(failure.__traceback__)
+    ]
     return f"{type(failure).__name__}-{hashlib.sha256('|'.join(frames).encode()).hexdigest()[:12]}"
 
 
 def is_out_of_memory(failure: BaseException) -> bool:
     """True for what Python, torch's CPU allocator and CUDA raise when memory runs out."""
     text = str(failure)
-    return isinstance(failure, MemoryError) or type(failure).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in text
+    return (
+        isinstance(failure, MemoryError)
+        or type(failure).__name__ == "OutOfMemoryError"
+        or "DefaultCPUAllocator" in text
+    )

@@ -21,7 +21,17 @@ from odecore.training.fit import Training
 from sweeps.spec import trial_id
 from sweeps.store import Results, read_retractions
 from sweeps.worker import rows, weights
-from sweeps.worker.messages import Alive, Assignment, Checkpointed, Context, Emit, Ending, Progress, Rows, ShouldStop
+from sweeps.worker.messages import (
+    Alive,
+    Assignment,
+    Checkpointed,
+    Context,
+    Emit,
+    Ending,
+    Progress,
+    Rows,
+    ShouldStop,
+)
 
 LOG = logging.getLogger("odesweep")
 # Progress is for people and for the stall guard; more often than this only costs time.
@@ -37,7 +47,14 @@ class Infrastructure(Exception):
     """The machine is in the way; the trial itself is fine and can go on from its checkpoint."""
 
 
-def run_one(assignment: Assignment, context: Context, emit: Emit, should_stop: ShouldStop, *, debug: bool = False) -> Ending:
+def run_one(
+    assignment: Assignment,
+    context: Context,
+    emit: Emit,
+    should_stop: ShouldStop,
+    *,
+    debug: bool = False,
+) -> Ending:
     """Do what `assignment` asks; every finished row leaves through `emit`. Science failing is an outcome, a bug a `crashed` row.
 
     debug: let exceptions of the trial through, for a debugger.
@@ -51,15 +68,31 @@ def run_one(assignment: Assignment, context: Context, emit: Emit, should_stop: S
         return _Trial(assignment, context, emit, should_stop, started_at).run()
     except (DataMissing, Infrastructure, weights.WeightsMissing) as error:
         LOG.error("%s", error)
-        return Ending("infrastructure" if assignment.train or not isinstance(error, weights.WeightsMissing) else "weights_missing", str(error))
+        return Ending(
+            "infrastructure"
+            if assignment.train or not isinstance(error, weights.WeightsMissing)
+            else "weights_missing",
+            str(error),
+        )
     except Exception as failure:
         if debug:
             raise
         memory = rows.is_out_of_memory(failure)
-        outcome, fingerprint = ("out_of_memory", "out_of_memory") if memory else ("crashed", rows.fingerprint_of(failure))
+        outcome, fingerprint = (
+            ("out_of_memory", "out_of_memory")
+            if memory
+            else ("crashed", rows.fingerprint_of(failure))
+        )
         detail = f"{type(failure).__name__}: {failure}".splitlines()[0]
         LOG.exception("trial %s: %s", assignment.trial_id, outcome)
-        row = rows.bare_row(assignment, context, outcome=outcome, started_at=started_at, detail=detail, fingerprint=fingerprint)
+        row = rows.bare_row(
+            assignment,
+            context,
+            outcome=outcome,
+            started_at=started_at,
+            detail=detail,
+            fingerprint=fingerprint,
+        )
         lines = traceback.format_exception(failure)
         emit(Rows("runs", [row | {"traceback": "".join(lines)}]))
         return Ending(outcome, detail, fingerprint, frames="".join(lines[-FRAMES_SHOWN - 1 :]))
@@ -68,10 +101,27 @@ def run_one(assignment: Assignment, context: Context, emit: Emit, should_stop: S
 class _Trial:
     """The steps of `run_one` and what they share."""
 
-    def __init__(self, assignment: Assignment, context: Context, emit: Emit, should_stop: ShouldStop, started_at: datetime) -> None:
-        self.assignment, self.context, self.emit, self.should_stop, self.started_at = assignment, context, emit, should_stop, started_at
+    def __init__(
+        self,
+        assignment: Assignment,
+        context: Context,
+        emit: Emit,
+        should_stop: ShouldStop,
+        started_at: datetime,
+    ) -> None:
+        self.assignment, self.context, self.emit, self.should_stop, self.started_at = (
+            assignment,
+            context,
+            emit,
+            should_stop,
+            started_at,
+        )
         torch.set_num_threads(context.threads)
-        self.device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if context.device == "auto" else context.device)
+        self.device = torch.device(
+            ("cuda" if torch.cuda.is_available() else "cpu")
+            if context.device == "auto"
+            else context.device
+        )
         self.trial_folder = Results(context.results).checkpoints / assignment.trial_id
         self.folder = self.trial_folder / assignment.attempt_id
         self.data = _load_data(assignment.spec.data, context.data_root)
@@ -84,11 +134,18 @@ class _Trial:
         if not self.assignment.train:
             assert self.assignment.weights_sha256 is not None
             model = build_model(self.assignment.spec)
-            weights.load(self.context.results, self.assignment.trial_id, self.assignment.weights_sha256, model)
+            weights.load(
+                self.context.results,
+                self.assignment.trial_id,
+                self.assignment.weights_sha256,
+                model,
+            )
             self._after_training(model.to(self.device), self.assignment.weights_sha256)
             return Ending("evaluated")
         # What `retry` took back is trained again, not published again.
-        state = checkpointing.furthest(self.trial_folder, read_retractions(Results(self.context.results)).attempt_ids)
+        state = checkpointing.furthest(
+            self.trial_folder, read_retractions(Results(self.context.results)).attempt_ids
+        )
         training = Training(self.assignment.spec, self.data, self.device)
         if state and "finished" in state:
             return self._republish(training, state)
@@ -105,9 +162,18 @@ class _Trial:
         now = time.monotonic()
         if now - self._progress_at >= PROGRESS_SECONDS:
             self._progress_at = now
-            self.emit(Progress(training.iteration, training.iterations, training.last_loss, training.seconds_per_step))
+            self.emit(
+                Progress(
+                    training.iteration,
+                    training.iterations,
+                    training.last_loss,
+                    training.seconds_per_step,
+                )
+            )
         stop = self.should_stop()
-        pause = max(self.context.limits.checkpoint_seconds, self._checkpoint_cost_seconds / CHECKPOINT_SHARE)
+        pause = max(
+            self.context.limits.checkpoint_seconds, self._checkpoint_cost_seconds / CHECKPOINT_SHARE
+        )
         if stop or now - self._checkpoint_at >= pause:
             self._checkpoint(training.iteration, training.state())
         return stop
@@ -118,7 +184,9 @@ class _Trial:
             checkpointing.save(self.folder, iteration, state)
             self.emit(Checkpointed(iteration))
         except OSError as error:
-            LOG.warning("no checkpoint at iteration %d (%s); training goes on without", iteration, error)
+            LOG.warning(
+                "no checkpoint at iteration %d (%s); training goes on without", iteration, error
+            )
         self._checkpoint_at = time.monotonic()
         self._checkpoint_cost_seconds = self._checkpoint_at - start
 
@@ -134,9 +202,18 @@ class _Trial:
             weights_sha256=sha256,
         )
         # From here on a restart republishes this very row instead of training again.
-        finished = {"finished": json.dumps(row, default=str), "model": training.model.state_dict(), "series": training.series}
+        finished = {
+            "finished": json.dumps(row, default=str),
+            "model": training.model.state_dict(),
+            "series": training.series,
+        }
         self._checkpoint(training.iteration, finished)
-        LOG.info("%s at iteration %d; accuracy_test %s", outcome, training.iteration, row["accuracy_test"])
+        LOG.info(
+            "%s at iteration %d; accuracy_test %s",
+            outcome,
+            training.iteration,
+            row["accuracy_test"],
+        )
         return self._publish(row, training, sha256)
 
     def _republish(self, training: Training, state: dict[str, Any]) -> Ending:
@@ -152,10 +229,17 @@ class _Trial:
     def _publish(self, row: dict[str, Any], training: Training, sha256: str | None) -> Ending:
         self.emit(Rows("runs", [row]))
         if training.series:
-            self.emit(Rows("probe_series", rows.series_rows(self.assignment, training.series, sha256)))
+            self.emit(
+                Rows("probe_series", rows.series_rows(self.assignment, training.series, sha256))
+            )
         if sha256 is not None:
             self._after_training(training.model, sha256)
-        return Ending(row["outcome"], row["outcome_detail"], iteration=training.iteration, finished={"accuracy_test": row["accuracy_test"]})
+        return Ending(
+            row["outcome"],
+            row["outcome_detail"],
+            iteration=training.iteration,
+            finished={"accuracy_test": row["accuracy_test"]},
+        )
 
     def _keep_weights(self, model: torch.nn.Module) -> str:
         """Publish the weights, waiting for a disk that does not take them; they must be there before the row that names them."""
@@ -177,7 +261,16 @@ class _Trial:
             if self.should_stop():
                 return
             scored = evaluate(model, data, evaluation, self._alive_sometimes())
-            self.emit(Rows("evaluations", [rows.evaluation_row(self.assignment, self.context, evaluation, scored, sha256, self.device)]))
+            self.emit(
+                Rows(
+                    "evaluations",
+                    [
+                        rows.evaluation_row(
+                            self.assignment, self.context, evaluation, scored, sha256, self.device
+                        )
+                    ],
+                )
+            )
         model.eval()
         for probe in self.assignment.probes:
             if self.should_stop():
@@ -185,7 +278,11 @@ class _Trial:
             if isinstance(probe, Series):
                 continue  # recorded in training, published with the run
             columns = probes.compute(model, data, probe)
-            self.emit(Rows(f"probe_{probe.name}", rows.probe_rows(self.assignment, probe, columns, sha256)))
+            self.emit(
+                Rows(
+                    f"probe_{probe.name}", rows.probe_rows(self.assignment, probe, columns, sha256)
+                )
+            )
 
     def _alive_sometimes(self) -> Callable[[], None]:
         def alive() -> None:

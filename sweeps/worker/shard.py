@@ -14,7 +14,16 @@ from sweeps.store import EventLog, Results, Submission, is_cancelled, read_submi
 from sweeps.worker.alike import crashed_alike
 from sweeps.worker.choose import Chooser, Fits, Verdict, always
 from sweeps.worker.guard import Guard
-from sweeps.worker.messages import Alive, Assignment, Checkpointed, Context, Ending, Message, Progress, Rows
+from sweeps.worker.messages import (
+    Alive,
+    Assignment,
+    Checkpointed,
+    Context,
+    Ending,
+    Message,
+    Progress,
+    Rows,
+)
 from sweeps.worker.publisher import CannotPublish, Publisher
 from sweeps.worker.report import ShardReport, Watcher, exit_words
 from sweeps.worker.rows import bare_row
@@ -44,7 +53,9 @@ def run_shard(
     The slot stays the caller's, who closes it; log: where its process writes. stop_cause: asked all the time; a text ends the shard after a
     checkpoint. fits: whether there is time to begin a task.
     """
-    return _Shard(tasks, context, slot, submission_id, worker_id, log, stop_cause, watcher, fits).run()
+    return _Shard(
+        tasks, context, slot, submission_id, worker_id, log, stop_cause, watcher, fits
+    ).run()
 
 
 class _Shard:
@@ -62,12 +73,26 @@ class _Shard:
         watcher: Watcher,
         fits: Fits,
     ) -> None:
-        self.context, self.slot, self.log, self.stop_cause, self.watcher, self.fits = context, slot, log, stop_cause, watcher, fits
+        self.context, self.slot, self.log, self.stop_cause, self.watcher, self.fits = (
+            context,
+            slot,
+            log,
+            stop_cause,
+            watcher,
+            fits,
+        )
         self.submission_id = submission_id
         self.results = Results(context.results)
         self.chooser = Chooser(tasks, self.results, worker_id, context.limits)
         self.events = EventLog(self.results, worker_id)
-        self.publisher = Publisher(self.results, worker_id, context.limits, lambda: stop_cause() is not None, watcher.note, watcher.tick)
+        self.publisher = Publisher(
+            self.results,
+            worker_id,
+            context.limits,
+            lambda: stop_cause() is not None,
+            watcher.note,
+            watcher.tick,
+        )
         self.report = ShardReport()
         self.memory_retries: set[str] = set()
         self.cancelled = False
@@ -78,7 +103,11 @@ class _Shard:
         return read_submission(self.results, self.submission_id)
 
     def run(self) -> ShardReport:
-        self.events.append("worker_started", submission_id=self.submission_id, executor=self.context.provenance["executor"])
+        self.events.append(
+            "worker_started",
+            submission_id=self.submission_id,
+            executor=self.context.provenance["executor"],
+        )
         try:
             self._check_cancelled()
             self._stop_when_alike()
@@ -86,7 +115,11 @@ class _Shard:
                 self._run_task(task)
                 self.publisher.publish_if_due()
                 self._check_cancelled()
-            if self.report.stopped is None and self.report.infrastructure is None and self.chooser.tasks:
+            if (
+                self.report.stopped is None
+                and self.report.infrastructure is None
+                and self.chooser.tasks
+            ):
                 self.report.stopped = NO_TIME
         except CannotPublish as error:
             self.report.infrastructure = str(error)
@@ -102,7 +135,9 @@ class _Shard:
                 self.publisher.close()
             except CannotPublish as error:
                 self.report.infrastructure = str(error)
-        self.events.append("worker_ended", reason=self.report.infrastructure or self.report.stopped or "done")
+        self.events.append(
+            "worker_ended", reason=self.report.infrastructure or self.report.stopped or "done"
+        )
 
     def _check_cancelled(self) -> None:
         self.cancelled = self.cancelled or is_cancelled(self.results, self.submission_id)
@@ -119,11 +154,25 @@ class _Shard:
             return
         attempts = self.chooser.history.starts(task.trial_id) + 1
         assignment = Assignment(
-            task.trial_id, uuid4().hex, task.spec, task.train, task.evaluations, task.probes, attempts, weights_sha256=task.weights_sha256
+            task.trial_id,
+            uuid4().hex,
+            task.spec,
+            task.train,
+            task.evaluations,
+            task.probes,
+            attempts,
+            weights_sha256=task.weights_sha256,
         )
         offset = self.log.stat().st_size if self.log.exists() else 0
         where = {"log": self.log.name, "log_offset": offset}
-        self._event("started", task, attempt_id=assignment.attempt_id, resume_iteration=furthest, train=task.train, **where)
+        self._event(
+            "started",
+            task,
+            attempt_id=assignment.attempt_id,
+            resume_iteration=furthest,
+            train=task.train,
+            **where,
+        )
         self.watcher.began(task, attempts)
         guard, began = Guard(self.context.limits.stall_seconds), time.monotonic()
         try:
@@ -171,12 +220,16 @@ class _Shard:
             self._event("interrupted", task, cause=cause)
         else:
             self._event("died", task, cause="unknown", exit_code=death.exit_code)
-            self.watcher.note(f"{task.label}: its process died ({exit_words(death.exit_code)}); it goes on from its last checkpoint in a new one")
+            self.watcher.note(
+                f"{task.label}: its process died ({exit_words(death.exit_code)}); it goes on from its last checkpoint in a new one"
+            )
 
     def _give_up(self, task: Task, verdict: Verdict) -> None:
         """End a trial that is not started again, as an attempt of its own, so that all who read the events see the verdict."""
         attempts = self.chooser.history.starts(task.trial_id)
-        assignment = Assignment(task.trial_id, uuid4().hex, task.spec, train=True, attempts=attempts)
+        assignment = Assignment(
+            task.trial_id, uuid4().hex, task.spec, train=True, attempts=attempts
+        )
         self._event("started", task, attempt_id=assignment.attempt_id, resume_iteration=0)
         self._end_for_it(task, assignment, verdict)
 
@@ -197,7 +250,9 @@ class _Shard:
         done = True
         match ending.outcome:
             case "interrupted":
-                self._event("interrupted", task, cause=self.report.stopped, iteration=ending.iteration)
+                self._event(
+                    "interrupted", task, cause=self.report.stopped, iteration=ending.iteration
+                )
                 done = False
             case "infrastructure":
                 self._event("interrupted", task, cause="infrastructure")
@@ -208,7 +263,9 @@ class _Shard:
             case "out_of_memory" if task.trial_id not in self.memory_retries:
                 # Once more, after everything else: then nothing of ours shares the device with it.
                 self.memory_retries.add(task.trial_id)
-                self._event("finished", task, outcome=ending.outcome, fingerprint=ending.fingerprint)
+                self._event(
+                    "finished", task, outcome=ending.outcome, fingerprint=ending.fingerprint
+                )
                 self.chooser.put_last(task)
                 self.watcher.note(f"{task.label}: out of memory; once more at the end, alone")
                 done = False
@@ -216,8 +273,13 @@ class _Shard:
                 self._event("finished", task, outcome=ending.outcome)
                 self.report.evaluated += 1
             case _:
-                self._event("finished", task, outcome=ending.outcome, fingerprint=ending.fingerprint)
-                self.report.outcomes[task.trial_id], self.report.details[task.trial_id] = ending.outcome, ending.detail or ""
+                self._event(
+                    "finished", task, outcome=ending.outcome, fingerprint=ending.fingerprint
+                )
+                self.report.outcomes[task.trial_id], self.report.details[task.trial_id] = (
+                    ending.outcome,
+                    ending.detail or "",
+                )
         if done:
             self.chooser.tasks.pop(task.trial_id, None)
         self.watcher.ended(task, replace(ending, log=self.log))
@@ -228,9 +290,13 @@ class _Shard:
 
     def _stop_when_alike(self) -> None:
         self.chooser.read_events()
-        if self.chooser.history.crashes(0.0) and (alike := crashed_alike(self.chooser.history, self.submission, socket.gethostname())):
+        if self.chooser.history.crashes(0.0) and (
+            alike := crashed_alike(self.chooser.history, self.submission, socket.gethostname())
+        ):
             fingerprint, self.report.stopped = alike
-            self.events.append("stopped_early", fingerprint=fingerprint, message=self.report.stopped)
+            self.events.append(
+                "stopped_early", fingerprint=fingerprint, message=self.report.stopped
+            )
 
     def _event(self, event: str, task: Task, **facts: Any) -> None:
         self.events.append(event, trial_id=task.trial_id, **facts)

@@ -27,7 +27,9 @@ class SlotDied(Exception):
 class Slot(Protocol):
     """Runs one assignment at a time. `on_message` is called for every message, and with None at least every tick."""
 
-    def run(self, assignment: Assignment, on_message: OnMessage, should_stop: Callable[[], bool]) -> Ending:
+    def run(
+        self, assignment: Assignment, on_message: OnMessage, should_stop: Callable[[], bool]
+    ) -> Ending:
         """The assignment's ending. Raises SlotDied when the process is gone."""
         ...
 
@@ -53,22 +55,41 @@ class ChildSlot:
 
     def _start(self) -> Connection:
         ours, theirs = Pipe()
-        environment = os.environ | {"OMP_NUM_THREADS": str(self.context.threads), "MKL_NUM_THREADS": str(self.context.threads)}
+        environment = os.environ | {
+            "OMP_NUM_THREADS": str(self.context.threads),
+            "MKL_NUM_THREADS": str(self.context.threads),
+        }
         # -P keeps the current folder off the import path: it may hold a folder named like one of the packages.
-        command = [sys.executable, "-P", "-c", f"from sweeps.worker.child import main; main({theirs.fileno()})"]
+        command = [
+            sys.executable,
+            "-P",
+            "-c",
+            f"from sweeps.worker.child import main; main({theirs.fileno()})",
+        ]
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
+                command,
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment,
             )
         theirs.close()
         self._connection = ours
         return ours
 
-    def run(self, assignment: Assignment, on_message: OnMessage, should_stop: Callable[[], bool]) -> Ending:
+    def run(
+        self, assignment: Assignment, on_message: OnMessage, should_stop: Callable[[], bool]
+    ) -> Ending:
         """See `Slot.run`."""
         told_to_stop = False
         try:
-            connection = self._connection if self._connection and self._process and self._process.poll() is None else self._start()
+            connection = (
+                self._connection
+                if self._connection and self._process and self._process.poll() is None
+                else self._start()
+            )
             connection.send((self.context, assignment))
             while True:
                 if connection.poll(TICK_SECONDS):
@@ -83,7 +104,9 @@ class ChildSlot:
                     told_to_stop = True
         except (EOFError, OSError) as error:
             # OSErrors of our own disk also come through on_message; only a broken pipe means that the child is gone.
-            if isinstance(error, OSError) and not isinstance(error, (BrokenPipeError, ConnectionResetError)):
+            if isinstance(error, OSError) and not isinstance(
+                error, (BrokenPipeError, ConnectionResetError)
+            ):
                 raise
             raise SlotDied(self._reap()) from None
 
@@ -119,7 +142,9 @@ class InProcessSlot:
     def __init__(self, context: Context, *, debug: bool = False) -> None:
         self.context, self.debug = context, debug
 
-    def run(self, assignment: Assignment, on_message: OnMessage, should_stop: Callable[[], bool]) -> Ending:
+    def run(
+        self, assignment: Assignment, on_message: OnMessage, should_stop: Callable[[], bool]
+    ) -> Ending:
         """See `Slot.run`."""
         from sweeps.worker.run_one import run_one
 

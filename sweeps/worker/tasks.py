@@ -30,11 +30,30 @@ class Task:
         """What a plan's entry leaves to do."""
         evaluations = tuple(one.evaluation for one in entry.missing_evaluations)
         probes = tuple(one.probe for one in entry.missing_probes)
-        return cls(entry.trial.trial_id, entry.trial.spec, entry.state == "pending", evaluations, probes, entry.seconds)
+        return cls(
+            entry.trial.trial_id,
+            entry.trial.spec,
+            entry.state == "pending",
+            evaluations,
+            probes,
+            entry.seconds,
+        )
 
-    def only_evaluating(self, evaluations: tuple[Evaluation, ...], probes: tuple[ProbeConfig, ...], weights_sha256: str) -> "Task":
+    def only_evaluating(
+        self,
+        evaluations: tuple[Evaluation, ...],
+        probes: tuple[ProbeConfig, ...],
+        weights_sha256: str,
+    ) -> "Task":
         """What is left once the training is accepted."""
-        return replace(self, train=False, evaluations=evaluations, probes=probes, weights_sha256=weights_sha256, predicted_seconds=0.0)
+        return replace(
+            self,
+            train=False,
+            evaluations=evaluations,
+            probes=probes,
+            weights_sha256=weights_sha256,
+            predicted_seconds=0.0,
+        )
 
     def to_row(self, shard: int, index: int) -> dict[str, Any]:
         """As a row of a submission file."""
@@ -65,8 +84,18 @@ class Task:
 def labelled(tasks: Sequence[Task]) -> list[Task]:
     """The tasks with labels for people: the spec values in which they differ, such as "solver_steps=2 seed=0"."""
     flat = [flatten(task.spec) for task in tasks]
-    names = [name for name in dict.fromkeys(name for values in flat for name in values) if len({str(values.get(name)) for values in flat}) > 1]
+    names = [
+        name
+        for name in dict.fromkeys(name for values in flat for name in values)
+        if len({str(values.get(name)) for values in flat}) > 1
+    ]
     return [
-        replace(task, label=" ".join(f"{name}={values[name]}" for name in names if values.get(name) is not None) or task.trial_id[:12])
+        replace(
+            task,
+            label=" ".join(
+                f"{name}={values[name]}" for name in names if values.get(name) is not None
+            )
+            or task.trial_id[:12],
+        )
         for task, values in zip(tasks, flat, strict=True)
     ]

@@ -21,7 +21,9 @@ def publish(results: Path, trial_id: str, model: nn.Module) -> str:
     """Keep the model's parameters and buffers; returns their sha256. Safe to repeat: the name is the content. Raises OSError on a full disk."""
     from safetensors.torch import save
 
-    state: dict[str, Tensor] = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    state: dict[str, Tensor] = {
+        name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()
+    }
     data = save(state)
     sha256 = hashlib.sha256(data).hexdigest()
     path = path_of(results, trial_id, sha256)
@@ -42,5 +44,7 @@ def load(results: Path, trial_id: str, sha256: str, model: nn.Module) -> None:
             f"weights {path} are gone; `odesweep retry {trial_id[:12]} --outcome completed`, then run, trains the trial again"
         ) from None
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise WeightsMissing(f"weights {path} are damaged; delete the file, then `odesweep retry {trial_id[:12]} --outcome completed` and run")
+        raise WeightsMissing(
+            f"weights {path} are damaged; delete the file, then `odesweep retry {trial_id[:12]} --outcome completed` and run"
+        )
     model.load_state_dict(parse(data))

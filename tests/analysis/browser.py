@@ -10,9 +10,21 @@ from typing import Any
 import pytest
 
 FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *(
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+    ),
     # No name resolves: whatever the page wanted from a network would fail and show.
-    *("--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr"),
+    *(
+        "--disable-component-update",
+        "--disable-sync",
+        "--host-resolver-rules=MAP * ~NOTFOUND",
+        "--enable-logging=stderr",
+    ),
 )
 _COLLECT = """<script>
 window.complaints = [];
@@ -33,7 +45,14 @@ window.addEventListener("load", () => {
 
 def chromium() -> str:
     """The browser's path; skips the test where there is none."""
-    found = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+    found = next(
+        (
+            path
+            for name in ("chromium", "chromium-browser", "google-chrome")
+            if (path := shutil.which(name))
+        ),
+        None,
+    )
     if found is None:
         pytest.skip("no chromium on this machine")
     return found
@@ -45,7 +64,12 @@ def run_in_page(page: Path, script: str) -> dict[str, Any]:
     assert html.count("<head>") == html.count("</body>") == 1
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "page.html")
-        copy.write_text(html.replace("<head>", f"<head>{_COLLECT}").replace("</body>", f"{_RUN % script}</body>"), encoding="utf-8")
+        copy.write_text(
+            html.replace("<head>", f"<head>{_COLLECT}").replace(
+                "</body>", f"{_RUN % script}</body>"
+            ),
+            encoding="utf-8",
+        )
         done = _start(folder, "--virtual-time-budget=5000", "--dump-dom", copy.as_uri())
     dom = done.stdout
     _, found, rest = dom.partition('id="found">')
@@ -54,11 +78,20 @@ def run_in_page(page: Path, script: str) -> dict[str, Any]:
     return answer | {"console": [line for line in done.stderr.splitlines() if "CONSOLE" in line]}
 
 
-def screenshot(page: Path, image: Path, width: int = 1280, height: int = 1600, dark: bool = False) -> Path:
+def screenshot(
+    page: Path, image: Path, width: int = 1280, height: int = 1600, dark: bool = False
+) -> Path:
     """The page's first screen as PNG."""
     with tempfile.TemporaryDirectory() as folder:
         theme = ("--force-dark-mode", "--blink-settings=preferredColorScheme=0") if dark else ()
-        _start(folder, f"--screenshot={image}", f"--window-size={width},{height}", "--hide-scrollbars", *theme, page.as_uri())
+        _start(
+            folder,
+            f"--screenshot={image}",
+            f"--window-size={width},{height}",
+            "--hide-scrollbars",
+            *theme,
+            page.as_uri(),
+        )
     return image
 
 

@@ -29,14 +29,28 @@ class Folder:
     def plan(self, name: str, trials: Iterable[Trial], probes: bool = False) -> None:
         """Save a plan of these trials with the evaluations of `tests_of`; with probes: trajectories under K and 2K steps, and decision grids."""
         study, _, scale = name.partition("@")
-        metadata = {"study": study, "scale": scale.partition("+")[0], "overrides": "", "title": "A study", "question": "Why?"}
+        metadata = {
+            "study": study,
+            "scale": scale.partition("+")[0],
+            "overrides": "",
+            "title": "A study",
+            "question": "Why?",
+        }
         metadata |= {"scale_label": f"{scale.capitalize()} scale.", "created_at": START.isoformat()}
-        store.write_plan(self._results, name, [self._planned(study, scale, trial, probes) for trial in trials], metadata)
+        store.write_plan(
+            self._results,
+            name,
+            [self._planned(study, scale, trial, probes) for trial in trials],
+            metadata,
+        )
 
     def _planned(self, study: str, scale: str, trial: Trial, probes: bool) -> dict[str, Any]:
         solver, steps, seed = trial
         label = f"{solver} K={steps}"
-        evaluations = [{"eval_id": f"{test}-{count}", "axes": {"solver": test, "steps": str(count)}} for test, count in tests_of(solver, steps)]
+        evaluations = [
+            {"eval_id": f"{test}-{count}", "axes": {"solver": test, "steps": str(count)}}
+            for test, count in tests_of(solver, steps)
+        ]
         asked = [
             {"probe_id": f"{name}-{count}", "name": name, "axes": {"steps": str(count)}}
             for name in ("trajectory", "decision_grid")
@@ -58,18 +72,43 @@ class Folder:
         self._seconds += 1
         outcome, attempt = given.get("outcome", "completed"), given.get("attempt", "attempt")
         trial = f"{solver}-{steps}-{seed}"
-        key: dict[str, Any] = {"trial_id": trial, "attempt_id": f"{attempt}-{trial}", "weights_sha256": f"weights-{attempt}-{trial}"}
+        key: dict[str, Any] = {
+            "trial_id": trial,
+            "attempt_id": f"{attempt}-{trial}",
+            "weights_sha256": f"weights-{attempt}-{trial}",
+        }
         key["finished_at"] = START + timedelta(seconds=self._seconds)
-        net = {"data_name": "spheres", "data_dimension": 2, "solver_name": solver, "solver_steps": steps, "seed": seed}
-        about = net | {"outcome": outcome, "accuracy_train": given.get("accuracy_train", 0.99), "accuracy_test": 0.98, "executor": "inline"}
+        net = {
+            "data_name": "spheres",
+            "data_dimension": 2,
+            "solver_name": solver,
+            "solver_steps": steps,
+            "seed": seed,
+        }
+        about = net | {
+            "outcome": outcome,
+            "accuracy_train": given.get("accuracy_train", 0.99),
+            "accuracy_test": 0.98,
+            "executor": "inline",
+        }
         self._writer.add("runs", [_row("runs", key | about)])
         if outcome != "completed":
             return
         for test, count in tests_of(solver, steps):
             if f"{test}-{count}" in given.get("evaluated", [f"{test}-{count}"]):
-                accuracy = ACCURACY["same" if (test, count) == (solver, steps) or steps >= 64 else "other"]
-                tested = {"eval_id": f"{test}-{count}", "solver_name": test, "solver_steps": count, "split": "test", "outcome": "completed"}
-                self._writer.add("evaluations", [_row("evaluations", key | tested | {"accuracy": accuracy})])
+                accuracy = ACCURACY[
+                    "same" if (test, count) == (solver, steps) or steps >= 64 else "other"
+                ]
+                tested = {
+                    "eval_id": f"{test}-{count}",
+                    "solver_name": test,
+                    "solver_steps": count,
+                    "split": "test",
+                    "outcome": "completed",
+                }
+                self._writer.add(
+                    "evaluations", [_row("evaluations", key | tested | {"accuracy": accuracy})]
+                )
         if given.get("probed"):
             self._probes(key, solver, steps)
 
@@ -89,9 +128,17 @@ class Folder:
                 for point in range(6)
                 for step in range(count + 1)
             ]
-            square = [{"probe_id": f"decision_grid-{count}", "x1": x1 / 4, "x2": x2 / 4, "p1": x1 / 4} for x1 in range(5) for x2 in range(5)]
-            self._writer.add("probe_trajectory", [_row("probe_trajectory", at | one) for one in states])
-            self._writer.add("probe_decision_grid", [_row("probe_decision_grid", at | one) for one in square])
+            square = [
+                {"probe_id": f"decision_grid-{count}", "x1": x1 / 4, "x2": x2 / 4, "p1": x1 / 4}
+                for x1 in range(5)
+                for x2 in range(5)
+            ]
+            self._writer.add(
+                "probe_trajectory", [_row("probe_trajectory", at | one) for one in states]
+            )
+            self._writer.add(
+                "probe_decision_grid", [_row("probe_decision_grid", at | one) for one in square]
+            )
 
     def close(self) -> None:
         """Publish every row."""

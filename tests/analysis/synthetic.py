@@ -48,18 +48,28 @@ def write(
     writers = [store.Writer(folder, f"{worker}-{stem}") for worker in workers]
     trials = list(enumerate(selection.declared))
     for number, trial in reversed(trials) if shuffled else trials:
-        cell = Cell(study.name, trial.axes, trial.spec.seed, store.spec_columns(flatten(trial.spec)))
+        cell = Cell(
+            study.name, trial.axes, trial.spec.seed, store.spec_columns(flatten(trial.spec))
+        )
         write_trial(writers[number % len(writers)], cell, trial, world or World(), number)
     for writer in writers:
         writer.close()
     return selection.plan_name
 
 
-def data_of(results: Path, study: str | Sequence[str], world: World | None = None, scale: str = "smoke", overrides: Sequence[str] = ()) -> Data:
+def data_of(
+    results: Path,
+    study: str | Sequence[str],
+    world: World | None = None,
+    scale: str = "smoke",
+    overrides: Sequence[str] = (),
+) -> Data:
     """`write` for one study or several, then what a figure of them gets."""
     studies = [study] if isinstance(study, str) else list(study)
     names = [write(results, one, world, scale, overrides) for one in studies]
-    return load(results, study, plan=names[0] if overrides else None, scale=None if overrides else scale)
+    return load(
+        results, study, plan=names[0] if overrides else None, scale=None if overrides else scale
+    )
 
 
 def verdict_on(name: str, results: Path, world: World, scale: str = "paper") -> Verdict:

@@ -20,10 +20,17 @@ STUDY = Study(
     title="T",
     question="Q?",
     expected="E",
-    base={"data": {"name": "spheres", "dimension": 2}, "model": {"name": "flat_node", "width": 4}, "train": {"iterations": 4}},
+    base={
+        "data": {"name": "spheres", "dimension": 2},
+        "model": {"name": "flat_node", "width": 4},
+        "train": {"iterations": 4},
+    },
     grid={
         "norm": {"good": {"model.width": 5}, "bad": {"model.width": 6}},
-        "solver": {"a": {"solver": {"name": "euler", "steps": 2}}, "b": {"solver": {"name": "rk4", "steps": 1}}},
+        "solver": {
+            "a": {"solver": {"name": "euler", "steps": 2}},
+            "b": {"solver": {"name": "rk4", "steps": 1}},
+        },
     },
     seeds=range(4),
     evaluations=(EvaluationGrid("fine", ("euler",), steps=(8,)), EvaluationGrid("own")),
@@ -59,7 +66,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
 
 
 def test_cells_of_runs_against_the_truth(data: Data) -> None:
-    numbers = cells(planned_rows(data, "runs", "accuracy_test"), ["axis.norm", "axis.solver"], "accuracy_test")
+    numbers = cells(
+        planned_rows(data, "runs", "accuracy_test"), ["axis.norm", "axis.solver"], "accuracy_test"
+    )
     assert list(zip(numbers["axis.norm"], numbers["axis.solver"], strict=True)) == list(TRUTH)
     for row in numbers.to_dict("records"):
         truth = TRUTH[row["axis.norm"], row["axis.solver"]]
@@ -76,19 +85,30 @@ def test_cells_of_runs_against_the_truth(data: Data) -> None:
 
 def test_an_evaluation_of_a_failed_run_counts_as_failed(data: Data) -> None:
     rows = planned_rows(data, "evaluations:fine", "accuracy", "run.accuracy_test")
-    numbers = cells(rows, ["axis.norm", "axis.solver"], "accuracy").set_index(["axis.norm", "axis.solver"])
-    assert numbers.loc[("good", "b"), ["planned", "n", "failed", "missing"]].tolist() == [4, 2, 1, 1]
+    numbers = cells(rows, ["axis.norm", "axis.solver"], "accuracy").set_index(
+        ["axis.norm", "axis.solver"]
+    )
+    assert numbers.loc[("good", "b"), ["planned", "n", "failed", "missing"]].tolist() == [
+        4,
+        2,
+        1,
+        1,
+    ]
     assert numbers.loc[("bad", "b"), ["planned", "n", "failed", "missing"]].tolist() == [4, 0, 3, 1]
     assert numbers.loc[("good", "a"), "mean"] == pytest.approx((0.90 + 0.87 + 0.84 + 0.81) / 4)
     done = rows.loc[rows["outcome"] == "completed"]
-    assert (done["run.accuracy_test"] - done["accuracy"]).to_numpy() == pytest.approx(0.05 * done["seed"].to_numpy())
+    assert (done["run.accuracy_test"] - done["accuracy"]).to_numpy() == pytest.approx(
+        0.05 * done["seed"].to_numpy()
+    )
 
 
 def test_a_forgotten_axis_is_refused(data: Data) -> None:
     with pytest.raises(ReportError, match=r"axis\.norm=good: this would average over axis\.solver"):
         cells(planned_rows(data, "runs", "accuracy_test"), ["axis.norm"], "accuracy_test")
     with pytest.raises(ReportError, match=r"would average over .*test\.grid"):
-        cells(planned_rows(data, "evaluations", "accuracy"), ["axis.norm", "axis.solver"], "accuracy")
+        cells(
+            planned_rows(data, "evaluations", "accuracy"), ["axis.norm", "axis.solver"], "accuracy"
+        )
 
 
 def test_differences_are_paired_by_seed_and_shared_axes(data: Data) -> None:
@@ -97,13 +117,21 @@ def test_differences_are_paired_by_seed_and_shared_axes(data: Data) -> None:
     gaps = difference(good, bad, "accuracy_test", ["axis.norm"])
     assert "axis.norm" not in gaps
     assert len(gaps) == 8
-    found = {(row["axis.solver"], row["seed"]): (row["outcome"], row["accuracy_test"]) for row in gaps.to_dict("records")}
+    found = {
+        (row["axis.solver"], row["seed"]): (row["outcome"], row["accuracy_test"])
+        for row in gaps.to_dict("records")
+    }
     for seed in range(4):
         outcome, value = found["a", seed]
         assert outcome == "completed"
         assert value == pytest.approx(TRUTH["good", "a"][seed] - TRUTH["bad", "a"][seed])
     # Missing on either side is missing; else failed on either side is failed.
-    assert [found["b", seed][0] for seed in range(4)] == ["diverged", "missing", "diverged", "missing"]
+    assert [found["b", seed][0] for seed in range(4)] == [
+        "diverged",
+        "missing",
+        "diverged",
+        "missing",
+    ]
     numbers = cells(gaps, ["axis.solver"], "accuracy_test")
     assert numbers["n"].tolist() == [4, 0]
 
@@ -120,7 +148,11 @@ def known() -> pd.DataFrame:
 
 
 def test_published_values_stand_beside_ours(data: Data) -> None:
-    one = cells(planned_rows(data.where({"solver": "a"}), "runs", "accuracy_test"), ["axis.norm"], "accuracy_test")
+    one = cells(
+        planned_rows(data.where({"solver": "a"}), "runs", "accuracy_test"),
+        ["axis.norm"],
+        "accuracy_test",
+    )
     numbers = published.compare(one, known(), {"axis.norm": "norm"})
     assert numbers["axis.norm"].tolist() == ["good", "bad", "other"]
     assert numbers["difference"].iloc[:2].tolist() == pytest.approx([0.93 - 0.9, 0.725 - 0.5])
@@ -153,7 +185,13 @@ def test_no_rows_make_cells_that_are_all_missing(tmp_path: Path) -> None:
     data = data_of(tmp_path, "gusak2020/figure1", Empty())
     numbers = cells(
         planned_rows(data, "evaluations:figure1", "accuracy"),
-        ["axis.model.ode_norm", "axis.model.stem_norm", "axis.solver.steps", "test.solver", "test.steps"],
+        [
+            "axis.model.ode_norm",
+            "axis.model.stem_norm",
+            "axis.solver.steps",
+            "test.solver",
+            "test.steps",
+        ],
         "accuracy",
     )
     assert len(numbers)

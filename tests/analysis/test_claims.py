@@ -16,7 +16,17 @@ from analysis.claims import Claim, Estimate, Region, above, below, within
 from analysis.data import Data
 from analysis.make import Reader
 from analysis.stats import t_interval
-from analysis.verdicts import CONTRADICTED, INCONCLUSIVE, NOT_ENOUGH, REPRODUCED, Judgement, Verdict, judge_one, row, weigh
+from analysis.verdicts import (
+    CONTRADICTED,
+    INCONCLUSIVE,
+    NOT_ENOUGH,
+    REPRODUCED,
+    Judgement,
+    Verdict,
+    judge_one,
+    row,
+    weigh,
+)
 from sweeps.study import Scale, Study
 
 STUDY = Study(
@@ -30,9 +40,16 @@ STUDY = Study(
         "train": {"epochs": 8},
         "solver": {"name": "euler", "steps": 2},
     },
-    grid={"norm": {name: {"model.width": width} for width, name in enumerate(("none", "batch", "layer"), 4)}},
+    grid={
+        "norm": {
+            name: {"model.width": width} for width, name in enumerate(("none", "batch", "layer"), 4)
+        }
+    },
     seeds=range(4),
-    scales={"paper": Scale("Paper scale."), "small": Scale("Small scale.", overrides={"train.epochs": 2})},
+    scales={
+        "paper": Scale("Paper scale."),
+        "small": Scale("Small scale.", overrides={"train.epochs": 2}),
+    },
 )
 
 
@@ -44,16 +61,32 @@ class Means(World):
 
     def run(self, cell: Cell) -> Run | None:
         mean = self.means[cell["norm"]]
-        return None if mean is None else Run(outcome=mean) if isinstance(mean, str) else Run(mean + self.noise * (-1) ** cell.seed * (1 + cell.seed))
+        return (
+            None
+            if mean is None
+            else Run(outcome=mean)
+            if isinstance(mean, str)
+            else Run(mean + self.noise * (-1) ** cell.seed * (1 + cell.seed))
+        )
 
 
 def advantage(data: Data) -> Estimate:
     rows = planned_rows(data, "runs", "accuracy_test")
-    return effects.paired(effects.at(rows, {"norm": "layer"}), effects.at(rows, {"norm": "batch"}), "accuracy_test", ["norm"])
+    return effects.paired(
+        effects.at(rows, {"norm": "layer"}),
+        effects.at(rows, {"norm": "batch"}),
+        "accuracy_test",
+        ["norm"],
+    )
 
 
 def whole_order(data: Data) -> dict[str, Estimate]:
-    return effects.order(planned_rows(data, "runs", "accuracy_test"), "accuracy_test", "norm", ["layer", "batch", "none"])
+    return effects.order(
+        planned_rows(data, "runs", "accuracy_test"),
+        "accuracy_test",
+        "norm",
+        ["layer", "batch", "none"],
+    )
 
 
 def claim(**given: Any) -> Claim:
@@ -64,7 +97,16 @@ def claim(**given: Any) -> Claim:
         "source": "Table 1",
         "measure": "difference of accuracy",
     }
-    return Claim(**{**about, "study": STUDY.name, "statistic": advantage, "holds": above(0.02), "seeds": 4, **given})
+    return Claim(
+        **{
+            **about,
+            "study": STUDY.name,
+            "statistic": advantage,
+            "holds": above(0.02),
+            "seeds": 4,
+            **given,
+        }
+    )
 
 
 ORDER = claim(key="order", statistic=whole_order, holds=above(0.0))
@@ -77,16 +119,26 @@ class Uneven(Means):
         return super().run(cell) if cell["norm"] == "layer" else Means(0.0, **self.means).run(cell)
 
 
-def verdict(results: Path, world: World, one: Claim, scale: str = "paper", **reader: Any) -> Verdict:
+def verdict(
+    results: Path, world: World, one: Claim, scale: str = "paper", **reader: Any
+) -> Verdict:
     write(results, STUDY, world, scale)
     return weigh(one, Reader(results, **reader))
 
 
 @pytest.mark.parametrize(
     ("layer", "noise", "expected"),
-    [(0.90, 0.001, REPRODUCED), (0.81, 0.001, CONTRADICTED), (0.82, 0.02, INCONCLUSIVE), (None, 0.0, NOT_ENOUGH), ("diverged", 0.0, NOT_ENOUGH)],
+    [
+        (0.90, 0.001, REPRODUCED),
+        (0.81, 0.001, CONTRADICTED),
+        (0.82, 0.02, INCONCLUSIVE),
+        (None, 0.0, NOT_ENOUGH),
+        ("diverged", 0.0, NOT_ENOUGH),
+    ],
 )
-def test_every_verdict_of_one_number(tmp_path: Path, layer: Any, noise: float, expected: str) -> None:
+def test_every_verdict_of_one_number(
+    tmp_path: Path, layer: Any, noise: float, expected: str
+) -> None:
     found = verdict(tmp_path, Uneven(noise, none=0.5, batch=0.8, layer=layer), claim())
     assert found.full.verdict == expected
     assert found.reduced is None
@@ -107,9 +159,13 @@ def test_failed_runs_are_counted_not_missing(tmp_path: Path) -> None:
 
 
 def test_missing_cells_and_the_command_that_fills_them(tmp_path: Path) -> None:
-    found = verdict(tmp_path, Means(none=None, batch=0.8, layer=None), claim(where={"norm": ("batch", "layer")}))
+    found = verdict(
+        tmp_path, Means(none=None, batch=0.8, layer=None), claim(where={"norm": ("batch", "layer")})
+    )
     assert found.missing == [f"trial: norm=layer seed={seed}" for seed in range(4)]
-    assert found.commands == [f"odesweep run paper/claims --scale paper norm=layer --results {tmp_path}"]
+    assert found.commands == [
+        f"odesweep run paper/claims --scale paper norm=layer --results {tmp_path}"
+    ]
 
 
 def test_without_a_plan_the_command_makes_everything(tmp_path: Path) -> None:
@@ -117,7 +173,9 @@ def test_without_a_plan_the_command_makes_everything(tmp_path: Path) -> None:
     found = weigh(one, Reader(tmp_path))
     assert (found.full.verdict, found.reduced) == (NOT_ENOUGH, None)
     assert found.missing == ["no plan of paper/claims at scale paper"]
-    assert found.commands == [f"odesweep run paper/claims --scale paper norm=batch,layer --results {tmp_path}"]
+    assert found.commands == [
+        f"odesweep run paper/claims --scale paper norm=batch,layer --results {tmp_path}"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +189,9 @@ def test_without_a_plan_the_command_makes_everything(tmp_path: Path) -> None:
         ({"none": None, "batch": 0.95, "layer": 0.5}, CONTRADICTED),  # one part is enough
     ],
 )
-def test_of_several_numbers_every_one_has_to_hold(tmp_path: Path, means: dict[str, Any], expected: str) -> None:
+def test_of_several_numbers_every_one_has_to_hold(
+    tmp_path: Path, means: dict[str, Any], expected: str
+) -> None:
     found = verdict(tmp_path, Uneven(0.005, **means), ORDER)
     assert list(found.full.parts) == ["layer - batch", "batch - none"]
     assert found.full.verdict == expected
@@ -212,8 +272,12 @@ def report(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     return int(stopped.value.code or 0)
 
 
-def test_command_prints_and_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(claims, "all_claims", lambda: [claim(where={"norm": ("layer", "batch")}), ORDER])
+def test_command_prints_and_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        claims, "all_claims", lambda: [claim(where={"norm": ("layer", "batch")}), ORDER]
+    )
     write(tmp_path / "r", STUDY, Means(none=None, batch=0.7, layer=0.9), "paper")
     common = ("--results", tmp_path / "r", "--out", tmp_path / "out")
     assert report(monkeypatch, "claims", "paper/layer-above-batch", *common) == 0
@@ -225,9 +289,14 @@ def test_command_prints_and_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     written = pd.read_csv(tmp_path / "out" / "claims.csv").set_index("key")
     assert written["verdict"].to_dict() == {"layer-above-batch": REPRODUCED, "order": NOT_ENOUGH}
     assert written.loc["layer-above-batch", "value"] == pytest.approx(0.2)
-    assert "| paper/order | Layer beats batch. | Table 1 | not enough data |" in (tmp_path / "out" / "claims.md").read_text()
+    assert (
+        "| paper/order | Layer beats batch. | Table 1 | not enough data |"
+        in (tmp_path / "out" / "claims.md").read_text()
+    )
     assert report(monkeypatch, "claims", "paper", "--json", *common) == 1
     plain = json.loads(capsys.readouterr().out)
     assert [one["verdict"] for one in plain] == [REPRODUCED, NOT_ENOUGH]
     assert report(monkeypatch, "claims", "paper/none", *common) == 2
-    assert capsys.readouterr().err.startswith("odereport: no claim 'paper/none'; choose from paper, paper/layer-above-batch, paper/order")
+    assert capsys.readouterr().err.startswith(
+        "odereport: no claim 'paper/none'; choose from paper, paper/layer-above-batch, paper/order"
+    )

@@ -40,13 +40,19 @@ def by_width(monkeypatch: pytest.MonkeyPatch) -> None:
         return [name for name in modules if target in (None, name)]
 
     about = {"NEEDS": ("runs",), "table": table}
-    modules = {"paper/wide": types.SimpleNamespace(STUDY=FIXED, **about), "paper/absent": types.SimpleNamespace(STUDY="paper/absent", **about)}
+    modules = {
+        "paper/wide": types.SimpleNamespace(STUDY=FIXED, **about),
+        "paper/absent": types.SimpleNamespace(STUDY="paper/absent", **about),
+    }
     monkeypatch.setattr(make, "table_module", modules.__getitem__)
     monkeypatch.setattr(make, "select", choose)
 
 
 def test_scales_in_one_folder_make_files_of_their_own(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     common = ("--results", folder, "--out", tmp_path)
     assert report(monkeypatch, "figures", "ott2021/figure4", "--scale", "smoke", *common) == 0
@@ -60,7 +66,9 @@ def test_scales_in_one_folder_make_files_of_their_own(
     assert not (tmp_path / "ott2021_figure4.png").exists()
 
 
-def test_an_axis_that_the_plan_lacks_leaves_a_table_out(folder: Path, by_width: None, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_an_axis_that_the_plan_lacks_leaves_a_table_out(
+    folder: Path, by_width: None, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     assert make.tables("paper/wide", make.Reader(folder), tmp_path) == 1
     assert capsys.readouterr().out == f"paper/wide: left out, {FIXED}@small has no width axis\n"
 

@@ -17,7 +17,10 @@ from sweeps.studies.cross import NORM_SOLVER_DEPTH, REFERENCE
 from sweeps.study import EvaluationGrid
 
 # Of the 15 test solvers those that the worlds below tell apart, as rows take their time to write.
-FEW_TESTS = replace(NORM_SOLVER_DEPTH, evaluations=(EvaluationGrid("test_grid", ("euler",), steps=(2, 32, 64)), *REFERENCE))
+FEW_TESTS = replace(
+    NORM_SOLVER_DEPTH,
+    evaluations=(EvaluationGrid("test_grid", ("euler",), steps=(2, 32, 64)), *REFERENCE),
+)
 
 
 class Holds(World):
@@ -43,7 +46,9 @@ class Holds(World):
     def shift(self, solver: str) -> float:
         return 0.0
 
-    def test(self, cell: Cell, run: Run, test: Mapping[str, str], evaluation: Mapping[str, Any]) -> float | str | None:
+    def test(
+        self, cell: Cell, run: Run, test: Mapping[str, str], evaluation: Mapping[str, Any]
+    ) -> float | str | None:
         loss = self.losses.get(cell["solver"], 0.05)
         if test["grid"] == "reference":
             return self.reference(cell, run.accuracy - loss)
@@ -64,7 +69,9 @@ class Fails(Holds):
     losses: Mapping[str, float] = {"euler2": 0.0, "euler32": 0.2}
 
     def fails(self, norm: str, solver: str, depth: int) -> bool:
-        return (norm == "none" and solver == "dopri5" and depth <= 10) or (norm == "ta_bn" and solver == "rk4_4")
+        return (norm == "none" and solver == "dopri5" and depth <= 10) or (
+            norm == "ta_bn" and solver == "rk4_4"
+        )
 
     def shift(self, solver: str) -> float:
         return 0.05 if solver == "euler2" else 0.0
@@ -97,14 +104,23 @@ def test_each_claim_is_reproduced_where_it_holds_and_contradicted_where_it_fails
     assert failing[claim.key].verdict == "contradicted", failing[claim.key].parts
 
 
-def test_statistics_are_the_worlds_numbers(holding: dict[str, Judgement], failing: dict[str, Judgement]) -> None:
+def test_statistics_are_the_worlds_numbers(
+    holding: dict[str, Judgement], failing: dict[str, Judgement]
+) -> None:
     assert holding["ta-bn-gains-with-depth"].parts["rk4_4"].value == pytest.approx(14 * 0.004)
-    assert holding["ta-bn-gains-at-each-depth"].parts["unet18 - cnn12"].value == pytest.approx(6 * 0.004)
+    assert holding["ta-bn-gains-at-each-depth"].parts["unet18 - cnn12"].value == pytest.approx(
+        6 * 0.004
+    )
     assert holding["coarse-nets-depend-on-their-solver"].parts["group"].value == pytest.approx(-0.2)
     assert holding["gap-shrinks-with-steps"].parts["batch"].value == pytest.approx(0.19)
     assert holding["two-steps-never-smooth"].parts["spectral"].value == pytest.approx(0.2)
-    assert holding["pop-ti-below-at-test"].parts["euler8: mini_batch - batch"].value == pytest.approx(0.3)
-    assert (holding["no-norm-fails-deep"].parts[""].value, holding["no-norm-fails-deep"].parts[""].n) == (1.0, 6)
+    assert holding["pop-ti-below-at-test"].parts[
+        "euler8: mini_batch - batch"
+    ].value == pytest.approx(0.3)
+    assert (
+        holding["no-norm-fails-deep"].parts[""].value,
+        holding["no-norm-fails-deep"].parts[""].n,
+    ) == (1.0, 6)
     assert holding["dopri5-nets-are-resolved"].parts[""].n == 8 * 6 * 3 - 6
     assert failing["ta-bn-always-trains"].parts[""].value == pytest.approx(18 / 90)
     assert failing["own-accuracy-independent-of-step"].parts["ta_bn"].value == pytest.approx(0.05)

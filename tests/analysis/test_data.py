@@ -20,12 +20,31 @@ BASE: dict[str, Any] = {
     "train": {"iterations": 20, "record_every": 5},
     "solver": {"name": "euler", "steps": 2},
 }
-SCALES = {"paper": Scale("Paper scale."), "smoke": Scale("Smoke scale.", overrides={"train.iterations": 2})}
+SCALES = {
+    "paper": Scale("Paper scale."),
+    "smoke": Scale("Smoke scale.", overrides={"train.iterations": 2}),
+}
 
 
 def study(name: str, **given: Any) -> Study:
-    about = {"name": name, "title": "T", "question": "Q?", "expected": "E", "base": BASE, "scales": SCALES}
-    return Study(**{**about, "grid": {"width": {"thin": {"model.width": 4}, "wide, very": {"model.width": 8}}, "solver.steps": (2, 4)}, **given})
+    about = {
+        "name": name,
+        "title": "T",
+        "question": "Q?",
+        "expected": "E",
+        "base": BASE,
+        "scales": SCALES,
+    }
+    return Study(
+        **{
+            **about,
+            "grid": {
+                "width": {"thin": {"model.width": 4}, "wide, very": {"model.width": 8}},
+                "solver.steps": (2, 4),
+            },
+            **given,
+        }
+    )
 
 
 MAIN = study(
@@ -35,10 +54,15 @@ MAIN = study(
         EvaluationGrid("near", ("euler",), factors=(0.5, 0.75, 1), where={"solver.steps": 2}),
         EvaluationGrid("far", ("euler", "midpoint"), steps=(2, 64)),
     ),
-    probes=(ProbeGrid("track", "trajectory", where={"width": "thin", "solver.steps": 2}), ProbeGrid("log", "series")),
+    probes=(
+        ProbeGrid("track", "trajectory", where={"width": "thin", "solver.steps": 2}),
+        ProbeGrid("log", "series"),
+    ),
 )
 # Shares its thin, two-step trials with MAIN.
-OTHER = study("paper/other", grid={"net": {"small": {"model.width": 4}}, "kind": {"a": {}}}, seeds=(0, 1, 2))
+OTHER = study(
+    "paper/other", grid={"net": {"small": {"model.width": 4}}, "kind": {"a": {}}}, seeds=(0, 1, 2)
+)
 
 
 class Partly(World):
@@ -47,7 +71,11 @@ class Partly(World):
     def run(self, cell: Cell) -> Run | None:
         if cell["width"].startswith("wide") and cell.seed == 1:
             return Run(0.3, "diverged", curve=(0.2, 0.3))
-        return None if cell["width"].startswith("wide") and cell["solver.steps"] == "4" else Run(0.9, curve=(0.5, 0.7, 0.8, 0.9))
+        return (
+            None
+            if cell["width"].startswith("wide") and cell["solver.steps"] == "4"
+            else Run(0.9, curve=(0.5, 0.7, 0.8, 0.9))
+        )
 
     def test(self, cell: Cell, run: Run, test: Any, evaluation: Any) -> float | str | None:
         if test["solver"] == "midpoint":
@@ -68,7 +96,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
 def test_axes_are_text_columns_of_every_frame(data: Data) -> None:
     assert data.order("width") == ["thin", "wide, very"]
     assert data.order("solver.steps") == ["2", "4"]
-    for rows in (data.trials, data.runs, data.epochs, data.evaluations, data.probe("trajectory"), data.series("steps")):
+    for rows in (
+        data.trials,
+        data.runs,
+        data.epochs,
+        data.evaluations,
+        data.probe("trajectory"),
+        data.series("steps"),
+    ):
         assert {"study", "trial_id", "seed", "axis.width", "axis.solver.steps"} <= set(rows.columns)
         assert set(rows["axis.solver.steps"]) <= {"2", "4"}
         assert len(rows.columns) == len(set(rows.columns))
@@ -77,8 +112,12 @@ def test_axes_are_text_columns_of_every_frame(data: Data) -> None:
 def test_epochs_are_unnested_with_the_failed_ones(data: Data) -> None:
     rows = data.epochs.sort_values(["trial_id", "iteration"])
     good = rows.loc[rows["run.outcome"] == "completed"]
-    assert good.groupby("trial_id")["accuracy_test"].apply(list).map(tuple).unique().tolist() == [(0.5, 0.7, 0.8, 0.9)]
-    assert good.groupby("trial_id")["iteration"].apply(list).map(tuple).unique().tolist() == [(5, 10, 15, 20)]
+    assert good.groupby("trial_id")["accuracy_test"].apply(list).map(tuple).unique().tolist() == [
+        (0.5, 0.7, 0.8, 0.9)
+    ]
+    assert good.groupby("trial_id")["iteration"].apply(list).map(tuple).unique().tolist() == [
+        (5, 10, 15, 20)
+    ]
     failed = rows.loc[rows["run.outcome"] == "diverged"]
     assert failed.groupby("trial_id").size().tolist() == [2, 2]
     assert set(failed["axis.width"]) == {"wide, very"}
@@ -88,14 +127,27 @@ def test_evaluations_carry_their_axes_and_their_run(data: Data) -> None:
     rows = data.evaluations
     near = data.evaluations_of("near")
     # Factors .5, .75 and 1 of 2 steps are 1, 2 and 2 steps; the far grid tests 2 steps as well.
-    assert sorted(set(zip(near["test.steps"], near["test.factor"], strict=True))) == [("1", "0.5"), ("2", "0.75,1")]
+    assert sorted(set(zip(near["test.steps"], near["test.factor"], strict=True))) == [
+        ("1", "0.5"),
+        ("2", "0.75,1"),
+    ]
     assert set(near["test.grid"]) == {"near"}
-    shared = rows.loc[(rows["test.steps"] == "2") & (rows["axis.solver.steps"] == "2") & (rows["test.solver"] == "euler")]
+    shared = rows.loc[
+        (rows["test.steps"] == "2")
+        & (rows["axis.solver.steps"] == "2")
+        & (rows["test.solver"] == "euler")
+    ]
     assert set(shared["test.grid"]) == {"near,far"}
     assert sorted(split(near, "test.factor")["test.factor"].unique()) == ["0.5", "0.75", "1"]
     assert rows["run.solver_steps"].astype(str).tolist() == rows["axis.solver.steps"].tolist()
     assert set(rows["run.model_width"]) == {4, 8}
-    assert {"run.accuracy_test", "run.outcome", "run.data_name", "run.train_iterations", "run.parameters"} <= set(rows.columns)
+    assert {
+        "run.accuracy_test",
+        "run.outcome",
+        "run.data_name",
+        "run.train_iterations",
+        "run.parameters",
+    } <= set(rows.columns)
 
 
 def test_missing_and_failures_by_need(data: Data) -> None:
@@ -108,15 +160,29 @@ def test_missing_and_failures_by_need(data: Data) -> None:
     assert kinds == ["trial"] + ["evaluations:far"] * 5
     assert data.missing(("evaluations:near",))["kind"].tolist() == []
     assert data.failures(("evaluations:far",)) == {"diverged": 2, "evaluations solver_failed": 10}
-    assert missing_text(data, ("evaluations:far",)) == "Missing: 1 of 8 trials, 5 of 32 evaluations (far)."
-    assert failures_text(data, ("evaluations:far",)) == "Not averaged: 2 diverged, 10 evaluations solver_failed."
+    assert (
+        missing_text(data, ("evaluations:far",))
+        == "Missing: 1 of 8 trials, 5 of 32 evaluations (far)."
+    )
+    assert (
+        failures_text(data, ("evaluations:far",))
+        == "Not averaged: 2 diverged, 10 evaluations solver_failed."
+    )
     assert len(data.missing(("probe_trajectory:track",))) == 0
     assert data.planned_trials(("probe_trajectory:track",))["seed"].tolist() == [0, 1]
 
 
 def test_kinds_of_needs(data: Data) -> None:
     tests = {"evaluations", "evaluations:near", "evaluations:far"}
-    assert data.kinds() == {"runs", "epochs", *tests, "probe_trajectory", "probe_trajectory:track", "probe_series", "probe_series:log"}
+    assert data.kinds() == {
+        "runs",
+        "epochs",
+        *tests,
+        "probe_trajectory",
+        "probe_trajectory:track",
+        "probe_series",
+        "probe_series:log",
+    }
 
 
 def test_series_have_only_their_name(data: Data) -> None:
@@ -138,13 +204,17 @@ def test_where_restricts_rows_plans_and_missing(data: Data) -> None:
 def test_filling_command_restricts_axes_but_not_to_labels_with_commas(data: Data) -> None:
     finding = examine(data, ("runs",))
     assert finding.cells == ["trial: width=wide, very solver.steps=4 seed=0"]
-    assert finding.commands == [f"odesweep run paper/main --scale paper solver.steps=4 seed=0 --results {data.results}"]
+    assert finding.commands == [
+        f"odesweep run paper/main --scale paper solver.steps=4 seed=0 --results {data.results}"
+    ]
 
 
 def test_two_studies_that_share_trials_show_exactly_their_own_cells(tmp_path: Path) -> None:
     write(tmp_path, MAIN, scale="paper")
     write(tmp_path, OTHER, scale="paper")
-    main, other, both = (load(tmp_path, names) for names in (MAIN.name, OTHER.name, (MAIN.name, OTHER.name)))
+    main, other, both = (
+        load(tmp_path, names) for names in (MAIN.name, OTHER.name, (MAIN.name, OTHER.name))
+    )
     assert (len(main.runs), len(other.runs), len(both.runs)) == (8, 3, 11)
     shared = set(main.runs["trial_id"]) & set(other.runs["trial_id"])
     assert len(shared) == 2
@@ -156,7 +226,10 @@ def test_two_studies_that_share_trials_show_exactly_their_own_cells(tmp_path: Pa
     assert len(both.evaluations) == len(main.evaluations)
     assert len(both.missing(("runs", "evaluations"))) == 0
     assert len(both.where({"study": "paper/other"}).runs) == 3
-    assert scale_text(both) == "Plan paper/main@paper: Paper scale. Plan paper/other@paper: Paper scale."
+    assert (
+        scale_text(both)
+        == "Plan paper/main@paper: Paper scale. Plan paper/other@paper: Paper scale."
+    )
 
 
 def test_several_scales_and_an_override_in_one_folder_stay_apart(tmp_path: Path) -> None:
@@ -178,7 +251,10 @@ def test_several_scales_and_an_override_in_one_folder_stay_apart(tmp_path: Path)
     both = load(folder, (MAIN.name, OTHER.name))
     assert both.names == "paper/main@paper"
     assert scale_text(both).endswith("Not planned here: paper/other.")
-    assert load(folder, (MAIN.name, OTHER.name), scale="smoke").names == "paper/main@smoke, paper/other@smoke"
+    assert (
+        load(folder, (MAIN.name, OTHER.name), scale="smoke").names
+        == "paper/main@smoke, paper/other@smoke"
+    )
     with pytest.raises(ReportError, match="no plan of paper/main at scale small"):
         load(folder, MAIN.name, scale="small")
 
@@ -187,7 +263,10 @@ def test_every_study_is_read_at_its_best_scale(tmp_path: Path) -> None:
     write(tmp_path, MAIN, scale="smoke")
     write(tmp_path, MAIN, scale="paper")
     write(tmp_path, OTHER, scale="smoke")
-    assert sorted(plan.name for plan in load(tmp_path, "*").plans) == ["paper/main@paper", "paper/other@smoke"]
+    assert sorted(plan.name for plan in load(tmp_path, "*").plans) == [
+        "paper/main@paper",
+        "paper/other@smoke",
+    ]
 
 
 def test_attempts_that_are_no_results(tmp_path: Path) -> None:
@@ -202,12 +281,28 @@ def test_attempts_that_are_no_results(tmp_path: Path) -> None:
     assert set(data.unfinished["axis.net"]) == {"small"}
 
 
-@pytest.mark.parametrize(("value", "text"), [(4.0, "4"), (4, "4"), (1e-5, "1e-05"), (0.5, "0.5"), (True, "true"), (None, "null"), ("a b", "a b")])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (4.0, "4"),
+        (4, "4"),
+        (1e-5, "1e-05"),
+        (0.5, "0.5"),
+        (True, "true"),
+        (None, "null"),
+        ("a b", "a b"),
+    ],
+)
 def test_labels_are_written_as_plans_write_them(value: Any, text: str) -> None:
     assert label(value) == text
 
 
 def test_caption_says_everything(data: Data) -> None:
     text = compose("A figure.", data, ("runs",), pd.Series([3, 4]))
-    assert text.startswith("A figure. Mean and 95 % Student t interval over seeds, n = 3 to 4 per point")
-    assert "Plan paper/main@paper: Paper scale. Not averaged: 2 diverged. Missing: 1 of 8 trials." in text
+    assert text.startswith(
+        "A figure. Mean and 95 % Student t interval over seeds, n = 3 to 4 per point"
+    )
+    assert (
+        "Plan paper/main@paper: Paper scale. Not averaged: 2 diverged. Missing: 1 of 8 trials."
+        in text
+    )

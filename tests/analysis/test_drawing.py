@@ -35,7 +35,14 @@ STUDY = Study(
         "solver": {"name": "euler", "steps": 2},
         "train": {"epochs": 4, "batch_size": 16},
     },
-    grid={"norm": {"none": {"model.width": 4}, "batch": {"model.width": 5}, "layer": {"model.width": 6}}, "solver.steps": (2, 4)},
+    grid={
+        "norm": {
+            "none": {"model.width": 4},
+            "batch": {"model.width": 5},
+            "layer": {"model.width": 6},
+        },
+        "solver.steps": (2, 4),
+    },
     seeds=range(3),
     scales={"paper": Scale("Paper scale.")},
 )
@@ -51,7 +58,9 @@ class Failing(World):
             return Run(0.1, "solver_failed", curve=(0.1,))
         if (cell["norm"], cell["solver.steps"]) == ("layer", "4"):
             return None
-        return Run(0.8 + 0.01 * cell.seed, curve=[0.2 + 0.1 * k + 0.01 * cell.seed for k in range(4)])
+        return Run(
+            0.8 + 0.01 * cell.seed, curve=[0.2 + 0.1 * k + 0.01 * cell.seed for k in range(4)]
+        )
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +101,10 @@ def test_curves_refuse_to_average_over_an_axis(data: Data) -> None:
 def test_curves_are_drawn_solid_dashed_and_crossed(data: Data, ax: Any) -> None:
     numbers = over_epochs(data.where({"solver.steps": 2}), ["axis.norm"])
     draw_curves(ax, numbers, ["axis.norm"], lambda group: norm_look(group["axis.norm"]))
-    lines = {(line.get_label(), line.get_linestyle(), line.get_marker(), len(line.get_xdata())) for line in ax.lines}
+    lines = {
+        (line.get_label(), line.get_linestyle(), line.get_marker(), len(line.get_xdata()))
+        for line in ax.lines
+    }
     assert ("none", "-", "None", 4) in lines
     assert ("batch (Pop-TI)", "-", "None", 4) in lines
     dashed = [line for line in ax.lines if line.get_linestyle() == "--"]
@@ -104,26 +116,47 @@ def test_curves_are_drawn_solid_dashed_and_crossed(data: Data, ax: Any) -> None:
 
 
 def test_heat_map_tells_failed_missing_and_means_apart(data: Data, ax: Any) -> None:
-    numbers = cells(planned_rows(data, "runs", "accuracy_test"), ["axis.norm", "axis.solver.steps"], "accuracy_test")
+    numbers = cells(
+        planned_rows(data, "runs", "accuracy_test"),
+        ["axis.norm", "axis.solver.steps"],
+        "accuracy_test",
+    )
     draw_heat(ax, numbers, "axis.norm", "axis.solver.steps", labels={"batch": "BN"}, bar=False)
-    texts = {(round(text.get_position()[0] - 0.5), round(text.get_position()[1] - 0.5)): text.get_text() for text in ax.texts}
+    texts = {
+        (round(text.get_position()[0] - 0.5), round(text.get_position()[1] - 0.5)): text.get_text()
+        for text in ax.texts
+    }
     assert texts[0, 0] == "0.80\nn = 1\n2 failed"
     assert texts[0, 1] == "0.81\nn = 3"
     assert texts[1, 1] == "3 failed"
     assert texts[1, 2] == "missing"
-    colours = {(round(patch.get_x()), round(patch.get_y())): to_hex(patch.get_facecolor()) for patch in ax.patches}
+    colours = {
+        (round(patch.get_x()), round(patch.get_y())): to_hex(patch.get_facecolor())
+        for patch in ax.patches
+    }
     assert colours == {(1, 1): FAILED_COLOUR.lower(), (1, 2): MISSING_COLOUR.lower()}
     assert [text.get_text() for text in ax.get_yticklabels()] == ["none", "BN", "layer"]
     assert shared_limits(numbers) == pytest.approx((0.8, 0.81))
-    assert ordered(numbers, "axis.norm", ["layer", "none"])["axis.norm"].tolist() == ["layer"] * 2 + ["none"] * 2 + ["batch"] * 2
+    assert (
+        ordered(numbers, "axis.norm", ["layer", "none"])["axis.norm"].tolist()
+        == ["layer"] * 2 + ["none"] * 2 + ["batch"] * 2
+    )
 
 
 def test_bars_stand_where_the_means_are(data: Data, ax: Any) -> None:
-    numbers = cells(planned_rows(data, "runs", "accuracy_test"), ["axis.norm", "axis.solver.steps"], "accuracy_test").assign(published=0.5)
+    numbers = cells(
+        planned_rows(data, "runs", "accuracy_test"),
+        ["axis.norm", "axis.solver.steps"],
+        "accuracy_test",
+    ).assign(published=0.5)
     draw_bars(ax, numbers, "axis.norm", "axis.solver.steps", published="published")
     heights = [round(float(patch.get_height()), 3) for patch in ax.patches]
     assert heights == [0.8, 0.81, 0.81, 0.8, 0.0, 0.0]
-    marks = [line.get_marker() for line in ax.lines if len(line.get_xdata()) == 1 and line.get_marker() in ("x", "_")]
+    marks = [
+        line.get_marker()
+        for line in ax.lines
+        if len(line.get_xdata()) == 1 and line.get_marker() in ("x", "_")
+    ]
     assert marks == ["x", "_"]
     assert "published" in ax.get_legend_handles_labels()[1]
 
@@ -141,11 +174,18 @@ def test_points_have_bars_from_three_seeds_on(ax: Any) -> None:
         }
     )
     draw_points(ax, rows, "x", label="ours")
-    places = sorted((float(x), float(y)) for line in ax.lines for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True))
+    places = sorted(
+        (float(x), float(y))
+        for line in ax.lines
+        for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)
+    )
     assert places == [(1.0, 0.5), (2.0, 0.58), (2.0, 0.62)]
     assert len(ax.collections) == 1
 
 
 def test_legends_say_norms_and_solvers_once() -> None:
-    assert [one.get_label() for one in norm_handles(["ta_bn", "none", "ta_bn"])] == ["TA-BN", "none"]
+    assert [one.get_label() for one in norm_handles(["ta_bn", "none", "ta_bn"])] == [
+        "TA-BN",
+        "none",
+    ]
     assert [one.get_marker() for one in solver_handles(["euler", "dopri5"])] == ["o", "D"]

@@ -10,8 +10,22 @@ from analysis.verdicts import CONTRADICTED, INCONCLUSIVE, REPRODUCED, Judgement,
 
 STUDIES = ("enorm2019/report", "enorm2019/controls")
 CLAIMS = select("enorm2019")
-AS_REPORTED = {"Baseline": 0.50, "BN": 0.54, "ENorm": 0.55, "ENorm + BN": 0.57, "Baseline, bias": 0.51, "ENorm, bias": 0.56}
-OTHERWISE = {"Baseline": 0.57, "BN": 0.56, "ENorm": 0.55, "ENorm + BN": 0.54, "Baseline, bias": 0.55, "ENorm, bias": 0.53}
+AS_REPORTED = {
+    "Baseline": 0.50,
+    "BN": 0.54,
+    "ENorm": 0.55,
+    "ENorm + BN": 0.57,
+    "Baseline, bias": 0.51,
+    "ENorm, bias": 0.56,
+}
+OTHERWISE = {
+    "Baseline": 0.57,
+    "BN": 0.56,
+    "ENorm": 0.55,
+    "ENorm + BN": 0.54,
+    "Baseline, bias": 0.55,
+    "ENorm, bias": 0.53,
+}
 
 
 class Reported(World):
@@ -50,8 +64,16 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> Verdicts:
     """World and claim -> what its paper-scale rows say."""
     root = tmp_path_factory.mktemp("enorm")
     worlds = {"reported": Reported(), "otherwise": Otherwise()}
-    data = {(name, study): data_of(root / name, study, world, "paper") for name, world in worlds.items() for study in STUDIES}
-    return {(name, claim.key): judge(claim, data[name, str(claim.study)]) for name in worlds for claim in CLAIMS}
+    data = {
+        (name, study): data_of(root / name, study, world, "paper")
+        for name, world in worlds.items()
+        for study in STUDIES
+    }
+    return {
+        (name, claim.key): judge(claim, data[name, str(claim.study)])
+        for name in worlds
+        for claim in CLAIMS
+    }
 
 
 @pytest.mark.parametrize("key", [claim.key for claim in CLAIMS])
@@ -79,7 +101,11 @@ def test_the_numbers_behind_the_verdicts(verdicts: Verdicts) -> None:
 def test_nan_in_a_later_epoch_is_not_within_the_first(tmp_path: Path) -> None:
     class Later(World):
         def run(self, cell: Cell) -> Run | None:
-            return Run(0.1, "diverged", curve=[], columns={"outcome_epoch": 3}) if cell["method"] == "ENorm, bias" else None
+            return (
+                Run(0.1, "diverged", curve=[], columns={"outcome_epoch": 3})
+                if cell["method"] == "ENorm, bias"
+                else None
+            )
 
     data = data_of(tmp_path / "r", "enorm2019/report", Later(), "paper")
     found = {claim.key: judge(claim, data) for claim in CLAIMS if claim.key.startswith("bias-nan")}

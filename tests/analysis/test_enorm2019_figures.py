@@ -23,14 +23,22 @@ ACCURACIES: dict[str, Sequence[float | None]] = {
     "ENorm + BN": (0.56, 0.58, 0.57),
     "ENorm, bias": (None, None, None),
 }
-CONTROLS = {"c = 1, bias": (0.45, 0.46, 0.50), "last layer left out": (0.51, 0.60, 0.52), "decay as in the code": (0.50, 0.55, 0.49)}
+CONTROLS = {
+    "c = 1, bias": (0.45, 0.46, 0.50),
+    "last layer left out": (0.51, 0.60, 0.52),
+    "decay as in the code": (0.50, 0.55, 0.49),
+}
 
 
 class Nets(World):
     def run(self, cell: Cell) -> Run | None:
         if cell["method"] == "BN":
             return None
-        known = CONTROLS.get(cell["control"]) if cell.study == STUDIES[0] else ACCURACIES.get(cell["method"])
+        known = (
+            CONTROLS.get(cell["control"])
+            if cell.study == STUDIES[0]
+            else ACCURACIES.get(cell["method"])
+        )
         accuracy = (known or (0.3, 0.3, 0.3))[cell.seed]
         return Run(0.2, "diverged", curve=[0.2] * cell.seed) if accuracy is None else Run(accuracy)
 
@@ -47,20 +55,28 @@ def report(both: Data) -> Data:
 
 def row(numbers: pd.DataFrame, **wanted: Any) -> dict[Any, Any]:
     for column, value in wanted.items():
-        name = {"method": "axis.method", "control": "axis.control", "p": "axis.model.layers"}.get(column, column)
+        name = {"method": "axis.method", "control": "axis.control", "p": "axis.model.layers"}.get(
+            column, column
+        )
         numbers = numbers.loc[numbers[name] == value]
     assert len(numbers) == 1
     return numbers.to_dict("records")[0]
 
 
-def test_figure2_leaves_nan_out_as_in_the_report_and_counts_it_as_chance_beside(report: Data) -> None:
+def test_figure2_leaves_nan_out_as_in_the_report_and_counts_it_as_chance_beside(
+    report: Data,
+) -> None:
     numbers = figure2.table(report)
     assert list(dict.fromkeys(numbers["axis.method"])) == ["Baseline", "BN", "ENorm", "ENorm + BN"]
     assert list(dict.fromkeys(numbers["axis.model.layers"])) == ["1", "5", "9", "13", "19"]
     left_out = row(numbers, selection="as in report", method="ENorm", p="9")
     assert (left_out["n"], left_out["failed"], left_out["mean"]) == (2, 1, pytest.approx(0.52))
     everyone = row(numbers, selection="all runs", method="ENorm", p="9")
-    assert (everyone["n"], everyone["failed"], everyone["mean"]) == (3, 1, pytest.approx((0.50 + 0.10 + 0.54) / 3))
+    assert (everyone["n"], everyone["failed"], everyone["mean"]) == (
+        3,
+        1,
+        pytest.approx((0.50 + 0.10 + 0.54) / 3),
+    )
     assert math.isnan(everyone["low"])
     for selection in ("as in report", "all runs"):
         baseline = row(numbers, selection=selection, method="Baseline", p="9")
@@ -78,11 +94,17 @@ def test_figure3_has_nets_with_bias_beside_those_without(report: Data) -> None:
     assert set(numbers["axis.method"]) == {"Baseline", "ENorm", "Baseline, bias", "ENorm, bias"}
     failed = row(numbers, selection="as in report", method="ENorm, bias", p="13")
     assert (failed["n"], failed["failed"]) == (0, 3)
-    assert row(numbers, selection="all runs", method="ENorm, bias", p="13")["mean"] == pytest.approx(0.1)
-    assert row(numbers, selection="as in report", method="Baseline, bias", p="13")["mean"] == pytest.approx(0.3)
+    assert row(numbers, selection="all runs", method="ENorm, bias", p="13")[
+        "mean"
+    ] == pytest.approx(0.1)
+    assert row(numbers, selection="as in report", method="Baseline, bias", p="13")[
+        "mean"
+    ] == pytest.approx(0.3)
 
 
-def test_table1_shows_the_rates_of_the_rows_and_what_differs_from_the_report(tmp_path: Path) -> None:
+def test_table1_shows_the_rates_of_the_rows_and_what_differs_from_the_report(
+    tmp_path: Path,
+) -> None:
     class Rates(World):
         def run(self, cell: Cell) -> Run | None:
             if cell["method"] == "ENorm":
@@ -113,11 +135,19 @@ def test_the_study_uses_the_published_rates_at_every_depth(tmp_path: Path) -> No
 def test_controls_are_paired_with_the_net_that_differs_in_one_thing(both: Data) -> None:
     numbers = controls.table(both)
     last = row(numbers, control="last layer left out", p="5")
-    assert (last["counterpart"], last["counterpart_mean"], last["counterpart_failed"]) == ("ENorm", pytest.approx(0.52), 1)
+    assert (last["counterpart"], last["counterpart_mean"], last["counterpart_failed"]) == (
+        "ENorm",
+        pytest.approx(0.52),
+        1,
+    )
     # Seeds 0 and 2 only: seed 1 of the counterpart ended in NaN.
     assert (last["difference_n"], last["difference_mean"]) == (2, pytest.approx((0.01 - 0.02) / 2))
     with_bias = row(numbers, control="c = 1, bias", p="5")
-    assert (with_bias["mean"], with_bias["counterpart_n"], with_bias["difference_n"]) == (pytest.approx(0.47), 0, 0)
+    assert (with_bias["mean"], with_bias["counterpart_n"], with_bias["difference_n"]) == (
+        pytest.approx(0.47),
+        0,
+        0,
+    )
     shown = controls.readable(numbers).set_index(["control", "p"])
     assert shown.loc[("last layer left out", "5"), "difference (n)"] == "-0.020, 0.010 (2)"
     assert shown.loc[("c = 1, bias", "5"), "its accuracy (n)"] == "3 failed"
@@ -137,12 +167,17 @@ def test_controls_differ_from_their_counterparts_in_one_field() -> None:
         "softmax": {"model_output"},
     }
     controls_of, report_of = (select(find(study), "paper").declared for study in STUDIES)
-    specs = {(one.axes["method"], one.axes["model.layers"], one.spec.seed): flatten(one.spec) for one in report_of}
+    specs = {
+        (one.axes["method"], one.axes["model.layers"], one.spec.seed): flatten(one.spec)
+        for one in report_of
+    }
     for one in controls_of:
         control = one.axes["control"]
         other = specs[controls.COUNTERPARTS[control], one.axes["model.layers"], one.spec.seed]
         own = flatten(one.spec)
-        assert {name for name in own.keys() | other.keys() if own.get(name) != other.get(name)} == fields[control], one.axes
+        assert {
+            name for name in own.keys() | other.keys() if own.get(name) != other.get(name)
+        } == fields[control], one.axes
 
 
 class Scaled:
@@ -165,7 +200,9 @@ def test_bias_gradients_are_geometric_means_and_failed_runs_stand_alone(both: Da
     scaled: Any = Scaled(both.source, seeds)
     numbers = bias_gradients.table(replace(both, source=scaled))
     assert bias_gradients.panels(numbers) == (1, 2)
-    means = numbers.loc[(numbers["net"] == "c = 1, bias") & (numbers["axis.model.layers"] == "5")].sort_values("epoch")
+    means = numbers.loc[
+        (numbers["net"] == "c = 1, bias") & (numbers["axis.model.layers"] == "5")
+    ].sort_values("epoch")
     # The synthetic rows have 0.5, 1.5, ...; factors 1, 100 and 10,000 have the geometric mean 100.
     assert list(means["mean"].iloc[:3]) == pytest.approx([50.0, 150.0, 250.0])
     assert (means["minimum"].iloc[0], means["maximum"].iloc[0]) == pytest.approx((0.5, 5000.0))
@@ -173,10 +210,15 @@ def test_bias_gradients_are_geometric_means_and_failed_runs_stand_alone(both: Da
     assert (means["low"].iloc[0], means["high"].iloc[0]) == pytest.approx((10**low, 10**high))
     failed = numbers.loc[(numbers["net"] == "ENorm, bias") & (numbers["axis.model.layers"] == "5")]
     assert set(failed["line"]) == {"failed"}
-    heights = {seed: [None if math.isnan(one) else round(one, 6) for one in rows["mean"]] for seed, rows in failed.groupby("seed")}
+    heights = {
+        seed: [None if math.isnan(one) else round(one, 6) for one in rows["mean"]]
+        for seed, rows in failed.groupby("seed")
+    }
     # Finished no epoch; one; two. The last value stands twice, for the cross.
     assert heights == {0: [None], 1: [50.0, 50.0], 2: [5000.0, 15000.0, 15000.0]}
-    assert controls.table(replace(both, source=scaled)).loc[0, "counterpart_bias_gradient"] == pytest.approx(15000.0)
+    assert controls.table(replace(both, source=scaled)).loc[
+        0, "counterpart_bias_gradient"
+    ] == pytest.approx(15000.0)
 
 
 def test_controls_stand_without_the_reports_plan(tmp_path: Path) -> None:
@@ -187,6 +229,8 @@ def test_controls_stand_without_the_reports_plan(tmp_path: Path) -> None:
 
 def test_published_values_are_the_reports() -> None:
     rates = published.load("enorm2019", "table1")["rates"]
-    assert {name: len(given) for name, given in rates.items()} == dict.fromkeys(["Baseline", "BN", "ENorm", "ENorm + BN"], 10)
+    assert {name: len(given) for name, given in rates.items()} == dict.fromkeys(
+        ["Baseline", "BN", "ENorm", "ENorm + BN"], 10
+    )
     (known,) = published.values("enorm2019", "figure2").to_dict("records")
     assert (known["method"], known["layers"], known["value"]) == ("ENorm + BN", 19, 0.5328)

@@ -34,7 +34,9 @@ class Plausible(World):
     def run(self, cell: Cell) -> Run | None:
         place = sum(map(ord, "".join(cell.axes.values()))) % 40 / 100
         evaluations = 1000 + 10 * int(cell.spec["solver_steps"] or 7)
-        return Run(self.low + place + jitter(cell.seed), columns={"evaluations_forward": evaluations})
+        return Run(
+            self.low + place + jitter(cell.seed), columns={"evaluations_forward": evaluations}
+        )
 
     def test(self, cell: Cell, run: Run, test: Any, evaluation: Any) -> float | str | None:
         return run.accuracy - 0.1 / (1 + (evaluation.get("solver_steps") or 4))
@@ -82,19 +84,34 @@ def closed() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_every_panel_has_a_mark_and_no_text_is_cut(name: str, worlds: dict[str, Numbers], closed: None) -> None:
+def test_every_panel_has_a_mark_and_no_text_is_cut(
+    name: str, worlds: dict[str, Numbers], closed: None
+) -> None:
     data, numbers = worlds["rows"](name)
     module = figure_module(name)
     assert len(numbers), "no numbers from complete rows"
     figure = compose_figure(module, numbers, module.caption(data, numbers))
     panels = [ax for ax in figure.axes if ax.axison]
     empty = [number for number, ax in enumerate(panels) if not _marks(ax)]
-    assert not empty or name in EMPTY_PANELS, f"panels {empty} of {len(panels)} are empty; give the module panels(numbers)"
+    assert not empty or name in EMPTY_PANELS, (
+        f"panels {empty} of {len(panels)} are empty; give the module panels(numbers)"
+    )
     figure.canvas.draw()
     width, height = figure.bbox.width, figure.bbox.height
-    texts = [text for ax in panels for text in (ax.title, ax.xaxis.label, ax.yaxis.label, *_titles(ax), *ax.texts)]
-    texts += [text for legend in [*figure.legends, *(ax.get_legend() for ax in panels)] if legend for text in legend.get_texts()]
-    texts += [text for part in figure.subfigs for legend in part.legends for text in legend.get_texts()]
+    texts = [
+        text
+        for ax in panels
+        for text in (ax.title, ax.xaxis.label, ax.yaxis.label, *_titles(ax), *ax.texts)
+    ]
+    texts += [
+        text
+        for legend in [*figure.legends, *(ax.get_legend() for ax in panels)]
+        if legend
+        for text in legend.get_texts()
+    ]
+    texts += [
+        text for part in figure.subfigs for legend in part.legends for text in legend.get_texts()
+    ]
     for text in texts:
         box = text.get_window_extent()
         if text.get_text() and text.get_visible():
@@ -103,7 +120,11 @@ def test_every_panel_has_a_mark_and_no_text_is_cut(name: str, worlds: dict[str, 
 
 
 def _marks(ax: Any) -> bool:
-    lines = [line for line in ax.lines if pd.notna(pd.Series(line.get_ydata(orig=True), dtype=object)).any()]
+    lines = [
+        line
+        for line in ax.lines
+        if pd.notna(pd.Series(line.get_ydata(orig=True), dtype=object)).any()
+    ]
     return bool(lines or ax.collections or ax.patches or ax.images)
 
 
@@ -135,7 +156,9 @@ def test_permuted_part_files_change_nothing(name: str, worlds: dict[str, Numbers
 
 
 @pytest.mark.parametrize("name", [*FIGURES, *TABLES])
-def test_another_world_moves_our_numbers_and_no_published_one(name: str, worlds: dict[str, Numbers]) -> None:
+def test_another_world_moves_our_numbers_and_no_published_one(
+    name: str, worlds: dict[str, Numbers]
+) -> None:
     _, numbers = worlds["rows"](name)
     _, other = worlds["other"](name)
     published = [column for column in numbers.columns if column.startswith("published")]
@@ -163,9 +186,18 @@ def test_every_claim_is_judged_with_and_without_rows(name: str, worlds: dict[str
         assert found.commands or not found.missing
     axes = {axis for study in STUDIES if study.name in claim.studies for axis in study.grid}
     assert set(claim.where) <= {*axes, "study"}, "no such axis"
-    values = {axis: (wanted if isinstance(wanted, tuple) else (wanted,)) for axis, wanted in claim.where.items() if axis != "study"}
+    values = {
+        axis: (wanted if isinstance(wanted, tuple) else (wanted,))
+        for axis, wanted in claim.where.items()
+        if axis != "study"
+    }
     for axis, wanted in values.items():
-        there = {value for study in STUDIES if study.name in claim.studies for value in study.grid.get(axis, ())}
+        there = {
+            value
+            for study in STUDIES
+            if study.name in claim.studies
+            for value in study.grid.get(axis, ())
+        }
         assert set(wanted) <= there | set(map(str, there)), f"{axis} has no {set(wanted) - there}"
 
 

@@ -37,9 +37,23 @@ THRESHOLDS = {
 class Thesis(World):
     """As the thesis says. Seconds, memory and evaluations a little different by seed, so that every statistic has an interval."""
 
-    ODENET: ClassVar[dict[str, float]] = {"d1": 0.99, "d2": 0.995, "d3": 0.93, "d4": 0.932, "d5": 0.8, "d6": 0.8, "d7": 0.5}
+    ODENET: ClassVar[dict[str, float]] = {
+        "d1": 0.99,
+        "d2": 0.995,
+        "d3": 0.93,
+        "d4": 0.932,
+        "d5": 0.8,
+        "d6": 0.8,
+        "d7": 0.5,
+    }
     RESNET: ClassVar[dict[str, float]] = {"ResNet2": 0.97, "ResNet4": 0.95, "ResNet8": 0.95}
-    SECONDS: ClassVar[dict[str, float]] = {"direct": 5.5, "adjoint": 7.0, "ResNet2": 1.0, "ResNet4": 1.05, "ResNet8": 1.5}
+    SECONDS: ClassVar[dict[str, float]] = {
+        "direct": 5.5,
+        "adjoint": 7.0,
+        "ResNet2": 1.0,
+        "ResNet4": 1.05,
+        "ResNet8": 1.5,
+    }
     TWO_BLOCKS: ClassVar[dict[str, float]] = {"direct": 11.0, "adjoint": 8.5}
     MEMORY: ClassVar[dict[str, float]] = {"direct": 7.4, "adjoint": 5.8}
     EVALUATIONS: ClassVar[dict[str, float]] = {"d4": 20, "1e-04": 34, "1e-05": 52}
@@ -47,7 +61,13 @@ class Thesis(World):
 
     def kind(self, cell: Cell) -> str:
         net = cell["net"]
-        return net if net.startswith("ResNet") else "direct" if "without adjoint" in f"{net} {cell['gradient']}" else "adjoint"
+        return (
+            net
+            if net.startswith("ResNet")
+            else "direct"
+            if "without adjoint" in f"{net} {cell['gradient']}"
+            else "adjoint"
+        )
 
     def accuracy(self, cell: Cell, kind: str) -> float:
         study = cell.study.rpartition("/")[2]
@@ -60,7 +80,9 @@ class Thesis(World):
         tolerance = f"{float(cell['solver.tolerance']):.0e}" if study == "d6" else ""
         evaluations = self.EVALUATIONS.get(tolerance or study, 26)
         epochs = int(cell.spec["train_epochs"])
-        iterations = epochs * (391 if str(cell.spec["data_name"]).startswith("cifar") else 469)  # batches of 128 in 50,000 or 60,000 images
+        iterations = epochs * (
+            391 if str(cell.spec["data_name"]).startswith("cifar") else 469
+        )  # batches of 128 in 50,000 or 60,000 images
         numbers = {
             "train_seconds": 0.8 * seconds * epochs * (100 + cell.seed),
             "evaluate_seconds": 0.2 * seconds * epochs * (100 + cell.seed),
@@ -76,15 +98,32 @@ class Thesis(World):
         end = run.accuracy
         # Ten records; the one at 0.9 of the training stands one gain below the end.
         scores = [end * k / 12 for k in range(9)] + [end - self.GAIN_AT_LAST, end]
-        return {"accuracy.train_images": scores, "evaluate_seconds.train_images": [run.columns["evaluate_seconds"]]}
+        return {
+            "accuracy.train_images": scores,
+            "evaluate_seconds.train_images": [run.columns["evaluate_seconds"]],
+        }
 
 
 class Opposite(Thesis):
     """ODENets fail on easy images and win on hard ones, the adjoint is faster, larger and worse, a second block and a smaller tolerance help."""
 
-    ODENET: ClassVar[dict[str, float]] = {"d1": 0.9, "d2": 0.9, "d3": 0.85, "d4": 0.93, "d5": 0.9, "d6": 0.8, "d7": 0.7}
+    ODENET: ClassVar[dict[str, float]] = {
+        "d1": 0.9,
+        "d2": 0.9,
+        "d3": 0.85,
+        "d4": 0.93,
+        "d5": 0.9,
+        "d6": 0.8,
+        "d7": 0.7,
+    }
     RESNET: ClassVar[dict[str, float]] = {"ResNet2": 0.6, "ResNet4": 0.65, "ResNet8": 0.65}
-    SECONDS: ClassVar[dict[str, float]] = {"direct": 3.0, "adjoint": 2.0, "ResNet2": 1.0, "ResNet4": 1.05, "ResNet8": 1.5}
+    SECONDS: ClassVar[dict[str, float]] = {
+        "direct": 3.0,
+        "adjoint": 2.0,
+        "ResNet2": 1.0,
+        "ResNet4": 1.05,
+        "ResNet8": 1.5,
+    }
     TWO_BLOCKS: ClassVar[dict[str, float]] = {"direct": 5.0, "adjoint": 8.5}
     MEMORY: ClassVar[dict[str, float]] = {"direct": 5.8, "adjoint": 7.4}
     EVALUATIONS: ClassVar[dict[str, float]] = {"d4": 32, "1e-04": 26, "1e-05": 20}
@@ -92,7 +131,11 @@ class Opposite(Thesis):
 
     def accuracy(self, cell: Cell, kind: str) -> float:
         better = 0.1 if cell["solver.tolerance"] and float(cell["solver.tolerance"]) < 5e-5 else 0.0
-        return super().accuracy(cell, kind) + better - (0.03 if kind == "adjoint" and cell.study.endswith(("d1", "d2", "d3")) else 0.0)
+        return (
+            super().accuracy(cell, kind)
+            + better
+            - (0.03 if kind == "adjoint" and cell.study.endswith(("d1", "d2", "d3")) else 0.0)
+        )
 
 
 def folder(path: Path, world: World) -> Reader:
@@ -134,7 +177,9 @@ def test_parts_are_the_ratios_and_differences_of_the_world(thesis: Reader) -> No
     assert parts["ODENet adjoint / ResNet4"].value == pytest.approx(7 / 1.05)
     parts = verdict("tolerance-evaluations", thesis).full.parts
     assert [part.value for part in parts.values()] == pytest.approx([34 - 26, 52 - 34], abs=1e-3)
-    assert verdict("odenets-converge", thesis).full.parts["CIFAR-10, ODENet adjoint"].value == pytest.approx(0.001)
+    assert verdict("odenets-converge", thesis).full.parts[
+        "CIFAR-10, ODENet adjoint"
+    ].value == pytest.approx(0.001)
 
 
 def test_seconds_of_shared_devices_decide_nothing(tmp_path: Path) -> None:

@@ -13,7 +13,18 @@ from synthetic import Cell, Run, World, data_of
 
 from analysis import published
 from analysis.data import Data
-from analysis.gladzik2019 import d3, d4, d6, d7, figure5_1, figure5_3, figure5_4, figure5_5, figure5_8, figure5_10
+from analysis.gladzik2019 import (
+    d3,
+    d4,
+    d6,
+    d7,
+    figure5_1,
+    figure5_3,
+    figure5_4,
+    figure5_5,
+    figure5_8,
+    figure5_10,
+)
 
 DIRECT, ADJOINT = "ODENet without adjoint", "ODENet adjoint"
 TRAIN, EVALUATE = {DIRECT: 20.0, ADJOINT: 30.0, "ResNet2": 4.0, "ResNet4": 5.0, "ResNet8": 6.0}, 2.0
@@ -34,7 +45,8 @@ class Measured(World):
             "train_epochs": 2,
             "outcome_iteration": 100,
             "n_blocks": blocks,
-            "evaluations_forward": (26 if blocks == 1 else 20) * blocks * 100 + cell.seed * 100 * blocks,
+            "evaluations_forward": (26 if blocks == 1 else 20) * blocks * 100
+            + cell.seed * 100 * blocks,
             "timing_valid": not (net == "ResNet2" and cell.seed == 1),
             "device": "NVIDIA H200",
             "peak_memory_bytes": 10**9 * (3 if "without" in net else 2),
@@ -43,7 +55,10 @@ class Measured(World):
 
     def series(self, cell: Cell, run: Run) -> Mapping[str, Sequence[float]]:
         seconds = 2 * EVALUATE * (1 + cell.seed)
-        return {"accuracy.train_images": [0.1, 0.4 + 0.1 * cell.seed, 0.9], "evaluate_seconds.train_images": [0.25 * seconds, 0.75 * seconds]}
+        return {
+            "accuracy.train_images": [0.1, 0.4 + 0.1 * cell.seed, 0.9],
+            "evaluate_seconds.train_images": [0.25 * seconds, 0.75 * seconds],
+        }
 
 
 def cell(numbers: pd.DataFrame, quantity: str, net: str) -> dict[Any, Any]:
@@ -54,7 +69,12 @@ def cell(numbers: pd.DataFrame, quantity: str, net: str) -> dict[Any, Any]:
 
 @pytest.fixture(scope="module")
 def fashion(tmp_path_factory: pytest.TempPathFactory) -> Data:
-    return data_of(tmp_path_factory.mktemp("fashion") / "r", ("gladzik2019/d3", "gladzik2019/d4"), Measured(), "paper")
+    return data_of(
+        tmp_path_factory.mktemp("fashion") / "r",
+        ("gladzik2019/d3", "gladzik2019/d4"),
+        Measured(),
+        "paper",
+    )
 
 
 def test_table_d3_number_by_number(fashion: Data) -> None:
@@ -73,17 +93,32 @@ def test_table_d3_number_by_number(fashion: Data) -> None:
     # Seconds of a shared device do not count; those of seeds 0 and 2 do.
     shared = cell(numbers, "epoch", "ResNet2")
     assert (shared["n"], shared["mean"]) == (2, pytest.approx((6 + 18) / 2))
-    assert (cell(numbers, "epoch", "ResNet8")["n"], cell(numbers, "epoch", "ResNet8")["failed"]) == (2, 1)
+    assert (
+        cell(numbers, "epoch", "ResNet8")["n"],
+        cell(numbers, "epoch", "ResNet8")["failed"],
+    ) == (2, 1)
     # What everything is divided by needs no row.
     assert DIRECT not in set(numbers.loc[numbers["quantity"] == "ratio", "net"])
 
 
 def test_table_d3_as_printed(fashion: Data) -> None:
     shown = d3.readable(d3.table(fashion.where({"study": "gladzik2019/d3"})))
-    assert shown.columns.tolist() == ["quantity", "net", "ours ± 95 % interval (n)", "published", "difference"]
+    assert shown.columns.tolist() == [
+        "quantity",
+        "net",
+        "ours ± 95 % interval (n)",
+        "published",
+        "difference",
+    ]
     epoch = shown.loc[(shown["quantity"] == "epoch [s]") & (shown["net"] == "ResNet2")].iloc[0]
     assert epoch.tolist()[2:] == ["6.0, 18.0 (2)", "320.0", "-308.0"]
-    assert shown.loc[shown["quantity"] == "parameters", "published"].tolist() == ["208266", "208266", "280842", "428810", "724746"]
+    assert shown.loc[shown["quantity"] == "parameters", "published"].tolist() == [
+        "208266",
+        "208266",
+        "280842",
+        "428810",
+        "724746",
+    ]
 
 
 def test_table_d4_sets_two_blocks_beside_one(fashion: Data) -> None:
@@ -97,7 +132,9 @@ def test_table_d4_sets_two_blocks_beside_one(fashion: Data) -> None:
     # 20 evaluations a block (and seed), both blocks together twice as many.
     assert cell(numbers, "hidden_layers", "2 blocks, adjoint")["mean"] == pytest.approx(21)
     assert cell(numbers, "hidden_layers", "2 blocks, adjoint")["published"] == 20
-    assert cell(numbers, "ratio", "2 blocks, without adjoint")["published"] == pytest.approx(3677 / 1887)
+    assert cell(numbers, "ratio", "2 blocks, without adjoint")["published"] == pytest.approx(
+        3677 / 1887
+    )
 
 
 def test_memory_of_a_cpu_is_left_out(tmp_path: Path) -> None:
@@ -108,7 +145,9 @@ def test_memory_of_a_cpu_is_left_out(tmp_path: Path) -> None:
 
 
 def test_table_d7_tells_optimizers_apart(tmp_path: Path) -> None:
-    numbers = d7.table(data_of(tmp_path / "r", ("gladzik2019/d7", "gladzik2019/d7-adam"), Measured()))
+    numbers = d7.table(
+        data_of(tmp_path / "r", ("gladzik2019/d7", "gladzik2019/d7-adam"), Measured())
+    )
     assert len(set(numbers["net"])) == 8
     assert cell(numbers, "epoch", f"{ADJOINT}, SGD")["published"] == 1793
     assert pd.isna(cell(numbers, "epoch", f"{ADJOINT}, Adam 1e-3")["published"])
@@ -117,7 +156,9 @@ def test_table_d7_tells_optimizers_apart(tmp_path: Path) -> None:
 def test_no_rows_make_an_empty_table(fashion: Data) -> None:
     columns = fashion.source.runs().iloc[:0]
     probes = {"series": fashion.source.probe("series").iloc[:0]}
-    nothing = replace(fashion, source=Frames(columns, fashion.source.evaluations().iloc[:0], probes))
+    nothing = replace(
+        fashion, source=Frames(columns, fashion.source.evaluations().iloc[:0], probes)
+    )
     assert d4.table(nothing).empty
 
 
@@ -152,12 +193,18 @@ def test_figures_of_several_nets(fashion: Data) -> None:
         "2 blocks, without adjoint",
         "2 blocks, adjoint",
     ]
-    assert list(dict.fromkeys(figure5_5.table(fashion.where({"study": "gladzik2019/d3"}))["net"])) == [ADJOINT, "ResNet2"]
+    assert list(
+        dict.fromkeys(figure5_5.table(fashion.where({"study": "gladzik2019/d3"}))["net"])
+    ) == [ADJOINT, "ResNet2"]
 
 
 def test_figure5_8_has_adam_at_both_rates(tmp_path: Path) -> None:
-    numbers = figure5_8.table(data_of(tmp_path / "r", ("gladzik2019/d7", "gladzik2019/d7-adam"), Measured()))
-    assert {f"{ADJOINT}, SGD", f"{ADJOINT}, Adam", f"{ADJOINT}, Adam 1e-3", "ResNet4"} < set(numbers["net"])
+    numbers = figure5_8.table(
+        data_of(tmp_path / "r", ("gladzik2019/d7", "gladzik2019/d7-adam"), Measured())
+    )
+    assert {f"{ADJOINT}, SGD", f"{ADJOINT}, Adam", f"{ADJOINT}, Adam 1e-3", "ResNet4"} < set(
+        numbers["net"]
+    )
 
 
 def test_figure5_1_draws_what_the_text_says(tmp_path: Path) -> None:
@@ -174,7 +221,11 @@ def test_figure5_1_draws_what_the_text_says(tmp_path: Path) -> None:
 
 def test_figure5_10_has_every_path(tmp_path: Path) -> None:
     numbers = figure5_10.table(data_of(tmp_path / "r", "gladzik2019/crossing"))
-    assert {steps: max(rows["step"]) for steps, rows in numbers.groupby("steps")} == {1: 1, 2: 2, 64: 64}
+    assert {steps: max(rows["step"]) for steps, rows in numbers.groupby("steps")} == {
+        1: 1,
+        2: 2,
+        64: 64,
+    }
     assert figure5_10.panels(numbers) == (1, 3)
     assert set(numbers["point"]) == {0, 1}
 
@@ -186,4 +237,7 @@ def test_published_numbers_have_a_source_and_their_sums_agree() -> None:
         wide = known.pivot(index="net", columns="quantity", values="value")
         if "training" in wide:
             # The thesis rounds each: training and validation add up to the epoch within two seconds.
-            assert all(abs(row["training"] + row["validation"] - row["epoch"]) <= 2 for row in wide.to_dict("records"))
+            assert all(
+                abs(row["training"] + row["validation"] - row["epoch"]) <= 2
+                for row in wide.to_dict("records")
+            )

@@ -11,8 +11,26 @@ from analysis.verdicts import CONTRADICTED, NOT_ENOUGH, REPRODUCED, Judgement, j
 
 STUDIES = ("gusak2020/table1", "gusak2020/figure1")
 CLAIMS = select("gusak2020")
-AS_PUBLISHED = {"BN": 0.762, "WN": 0.925, "SN": 0.926, "NF": 0.927, "LN": 0.930, "ResNet10": 0.931, "LN, NF outside": 0.912, "NF everywhere": 0.92}
-OTHERWISE = {"BN": 0.95, "WN": 0.93, "SN": 0.92, "NF": 0.91, "LN": 0.90, "ResNet10": 0.97, "LN, NF outside": 0.99, "NF everywhere": 0.98}
+AS_PUBLISHED = {
+    "BN": 0.762,
+    "WN": 0.925,
+    "SN": 0.926,
+    "NF": 0.927,
+    "LN": 0.930,
+    "ResNet10": 0.931,
+    "LN, NF outside": 0.912,
+    "NF everywhere": 0.92,
+}
+OTHERWISE = {
+    "BN": 0.95,
+    "WN": 0.93,
+    "SN": 0.92,
+    "NF": 0.91,
+    "LN": 0.90,
+    "ResNet10": 0.97,
+    "LN, NF outside": 0.99,
+    "NF everywhere": 0.98,
+}
 SMOOTH = {("layer", 16), ("layer", 32), ("weight", 32), ("spectral", 32), ("none", 32)}
 EVALUATIONS = {"euler": 1, "midpoint": 2, "rk4": 4}
 
@@ -26,7 +44,11 @@ class Published(World):
         if cell.study == "gusak2020/table1":
             best = self.nets[cell["net"]] + jitter(cell.seed, 0.0001)
             return Run(best - 0.01, columns={"accuracy_test_best": best})
-        claimed = cell["model.stem_norm"] == "batch" and cell["model.ode_norm"] != "batch" and cell["solver.steps"] != "8"
+        claimed = (
+            cell["model.stem_norm"] == "batch"
+            and cell["model.ode_norm"] != "batch"
+            and cell["solver.steps"] != "8"
+        )
         return Run(0.65 + jitter(cell.seed, 0.001)) if claimed else None
 
     def smooth(self, norm: str, steps: int) -> bool:
@@ -36,7 +58,11 @@ class Published(World):
         steps = int(cell["solver.steps"])
         if int(test["steps"]) * EVALUATIONS[test["solver"]] <= steps:
             return run.accuracy
-        return run.accuracy + (0.002 if self.smooth(cell["model.ode_norm"], steps) else -0.2) + jitter(cell.seed, 0.0002)
+        return (
+            run.accuracy
+            + (0.002 if self.smooth(cell["model.ode_norm"], steps) else -0.2)
+            + jitter(cell.seed, 0.0002)
+        )
 
 
 class Opposite(Published):
@@ -56,12 +82,22 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> Verdicts:
     """World and claim -> what its paper-scale rows say."""
     root = tmp_path_factory.mktemp("gusak")
     worlds = {"published": Published(), "opposite": Opposite()}
-    data = {(name, study): data_of(root / name, study, world, "paper") for name, world in worlds.items() for study in STUDIES}
-    return {(name, claim.key): judge(claim, data[name, str(claim.study)]) for name in worlds for claim in CLAIMS}
+    data = {
+        (name, study): data_of(root / name, study, world, "paper")
+        for name, world in worlds.items()
+        for study in STUDIES
+    }
+    return {
+        (name, claim.key): judge(claim, data[name, str(claim.study)])
+        for name in worlds
+        for claim in CLAIMS
+    }
 
 
 @pytest.mark.parametrize("key", [claim.key for claim in CLAIMS])
-def test_holds_where_the_paper_is_right_and_fails_where_the_opposite_is(key: str, verdicts: Verdicts) -> None:
+def test_holds_where_the_paper_is_right_and_fails_where_the_opposite_is(
+    key: str, verdicts: Verdicts
+) -> None:
     assert verdicts["published", key].verdict == REPRODUCED
     assert verdicts["opposite", key].verdict == CONTRADICTED
 
@@ -70,10 +106,22 @@ def test_the_numbers_behind_the_verdicts(verdicts: Verdicts) -> None:
     def numbers(key: str) -> dict[str, float]:
         return {name: round(one.value, 4) for name, one in verdicts["published", key].parts.items()}
 
-    assert numbers("order") == {"LN - NF": 0.003, "NF - SN": 0.001, "SN - WN": 0.001, "WN - BN": 0.163}
-    assert numbers("without-batch-outside") == {"LN - LN, NF outside": 0.018, "NF everywhere - LN, NF outside": 0.008}
+    assert numbers("order") == {
+        "LN - NF": 0.003,
+        "NF - SN": 0.001,
+        "SN - WN": 0.001,
+        "WN - BN": 0.163,
+    }
+    assert numbers("without-batch-outside") == {
+        "LN - LN, NF outside": 0.018,
+        "NF everywhere - LN, NF outside": 0.008,
+    }
     # Tolerance 0.03: a drop of 0.2 is 0.17 beyond, a gain of 0.002 leaves 0.032.
-    margins = {"weight, 2 steps, not smooth": 0.17, "weight, 16 steps, not smooth": 0.17, "weight, 32 steps, smooth": 0.032}
+    margins = {
+        "weight, 2 steps, not smooth": 0.17,
+        "weight, 16 steps, not smooth": 0.17,
+        "weight, 32 steps, smooth": 0.032,
+    }
     assert numbers("weight-smooth-from-32") == margins
     assert list(numbers("weight-smooth-literally").values()) == [0.2, 0.2, 0.002]
     assert numbers("accuracy-says-little") == {"": 0.202}
@@ -91,7 +139,11 @@ def test_literal_criterion_differs_from_the_tolerance_for_a_small_drop(tmp_path:
             return accuracy - 0.012 if accuracy > run.accuracy else accuracy
 
     data = data_of(tmp_path / "r", "gusak2020/figure1", Slight(), "paper")
-    by_tolerance, literally = (judge(claim, data) for claim in CLAIMS if claim.key in ("layer-smooth-from-16", "layer-smooth-literally"))
+    by_tolerance, literally = (
+        judge(claim, data)
+        for claim in CLAIMS
+        if claim.key in ("layer-smooth-from-16", "layer-smooth-literally")
+    )
     assert by_tolerance.verdict == REPRODUCED
     assert literally.verdict == CONTRADICTED
 
@@ -105,7 +157,9 @@ def test_smaller_runs_are_judged_apart(tmp_path: Path) -> None:
 
 
 def test_thresholds_and_evidence_stay_as_fixed() -> None:
-    fixed = {claim.key: (str(claim.holds), claim.scale, claim.seeds, claim.epochs) for claim in CLAIMS}
+    fixed = {
+        claim.key: (str(claim.holds), claim.scale, claim.seeds, claim.epochs) for claim in CLAIMS
+    }
     assert fixed == {
         "layer-best": ("> 0", "paper", 3, 350),
         "layer-like-resnet10": ("-0.005 to 0.005", "paper", 3, 350),

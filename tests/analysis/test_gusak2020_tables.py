@@ -17,15 +17,22 @@ from analysis.stats import t_interval
 
 def row(numbers: pd.DataFrame, **wanted: Any) -> dict[Any, Any]:
     for column, value in wanted.items():
-        name = {"norm": "axis.model.ode_norm", "steps": "axis.solver.steps", "stem": "axis.model.stem_norm", "solver": "test.solver"}.get(
-            column, column
-        )
+        name = {
+            "norm": "axis.model.ode_norm",
+            "steps": "axis.solver.steps",
+            "stem": "axis.model.stem_norm",
+            "solver": "test.solver",
+        }.get(column, column)
         numbers = numbers.loc[numbers[name] == value]
     assert len(numbers) == 1
     return numbers.to_dict("records")[0]
 
 
-BEST: dict[str, list[Any]] = {"LN": [0.90, 0.92, 0.97], "BN": [0.70, "diverged", 0.74], "ResNet10": [None, None, None]}
+BEST: dict[str, list[Any]] = {
+    "LN": [0.90, 0.92, 0.97],
+    "BN": [0.70, "diverged", 0.74],
+    "ResNet10": [None, None, None],
+}
 
 
 class Nets(World):
@@ -35,20 +42,42 @@ class Nets(World):
         best = BEST.get(cell["net"], [0.8] * 3)[cell.seed]
         if best is None:
             return None
-        return Run(0.1, outcome=best) if isinstance(best, str) else Run(best - 0.01, columns={"accuracy_test_best": best})
+        return (
+            Run(0.1, outcome=best)
+            if isinstance(best, str)
+            else Run(best - 0.01, columns={"accuracy_test_best": best})
+        )
 
 
 def test_table1_compares_the_best_epoch_and_shows_the_last(tmp_path: Path) -> None:
     data = data_of(tmp_path / "r", "gusak2020/table1", Nets(), scale="small")
     numbers = table1.table(data)
-    assert list(numbers["axis.net"]) == ["BN", "WN", "SN", "NF", "LN", "ResNet10", "LN, NF outside", "NF everywhere"]
+    assert list(numbers["axis.net"]) == [
+        "BN",
+        "WN",
+        "SN",
+        "NF",
+        "LN",
+        "ResNet10",
+        "LN, NF outside",
+        "NF everywhere",
+    ]
     assert list(numbers["published"]) == [0.762, 0.925, 0.926, 0.927, 0.930, 0.931, 0.912, 0.92]
     layer = row(numbers, **{"axis.net": "LN"})
-    assert (layer["n"], layer["mean"], layer["difference"]) == (3, pytest.approx(0.93), pytest.approx(0.0))
+    assert (layer["n"], layer["mean"], layer["difference"]) == (
+        3,
+        pytest.approx(0.93),
+        pytest.approx(0.0),
+    )
     assert (layer["low"], layer["high"]) == pytest.approx(t_interval([0.90, 0.92, 0.97]))
     assert layer["last_mean"] == pytest.approx(0.92)
     batch = row(numbers, **{"axis.net": "BN"})
-    assert (batch["n"], batch["failed"], batch["mean"], batch["difference"]) == (2, 1, pytest.approx(0.72), pytest.approx(-0.042))
+    assert (batch["n"], batch["failed"], batch["mean"], batch["difference"]) == (
+        2,
+        1,
+        pytest.approx(0.72),
+        pytest.approx(-0.042),
+    )
     assert row(numbers, **{"axis.net": "ResNet10"})["missing"] == 3
     shown = table1.readable(numbers).set_index("net")
     ours, last = "ours, best ± 95 % interval (n)", "ours, last epoch"
@@ -72,10 +101,14 @@ def test_recipe_effects_are_paired_with_the_recipe_of_table_1(tmp_path: Path) ->
     numbers = recipe.table(data)
     kept = row(numbers, norm="layer", **{"axis.fidelity.momentum_reset": "false"})
     assert kept["effect_mean"] == pytest.approx(-0.03)
-    assert (kept["effect_low"], kept["effect_high"]) == pytest.approx(t_interval([-0.01, -0.02, -0.06]))
+    assert (kept["effect_low"], kept["effect_high"]) == pytest.approx(
+        t_interval([-0.01, -0.02, -0.06])
+    )
     assert kept["published"] == 0.930
     assert kept["mean"] == pytest.approx((0.89 + 0.90 + 0.88) / 3)
-    assert row(numbers, norm="batch", **{"axis.fidelity.momentum_reset": "false"})["effect_mean"] == pytest.approx(0.0)
+    assert row(numbers, norm="batch", **{"axis.fidelity.momentum_reset": "false"})[
+        "effect_mean"
+    ] == pytest.approx(0.0)
     shown = recipe.readable(numbers)
     assert list(shown["effect on the best"]) == [
         "0 (our Table 1)",
@@ -104,7 +137,9 @@ class Curves(World):
     """Accuracy 0.6 as trained. Layer norm, 2 steps: tests as given by hand; 16 steps: one not finite. Weight norm: one missing, two nets failed."""
 
     def run(self, cell: Cell) -> Run:
-        failed = cell["model.ode_norm"] == "weight" and cell["solver.steps"] == "2" and cell.seed < 2
+        failed = (
+            cell["model.ode_norm"] == "weight" and cell["solver.steps"] == "2" and cell.seed < 2
+        )
         return Run(0.6, outcome="diverged" if failed else "completed")
 
     def test(self, cell: Cell, run: Run, test: Any, evaluation: Any) -> float | str | None:
@@ -123,7 +158,9 @@ class Curves(World):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
-    return data_of(tmp_path_factory.mktemp("curves") / "r", "gusak2020/figure1", Curves(), scale="small")
+    return data_of(
+        tmp_path_factory.mktemp("curves") / "r", "gusak2020/figure1", Curves(), scale="small"
+    )
 
 
 def test_drop_is_to_the_worst_of_all_solvers_with_more_evaluations(data: Data) -> None:
@@ -147,14 +184,21 @@ def test_criterion_by_tolerance_and_literally_beside_accuracy_and_paper(data: Da
         pytest.approx(0.05),
     )
     assert layer["published"] == pytest.approx(0.66 - 0.11)
-    assert [row(numbers, norm=norm, steps="2")[name] for norm in ("layer", "batch", "none") for name in ("smooth", "literal", "paper")] == [
+    assert [
+        row(numbers, norm=norm, steps="2")[name]
+        for norm in ("layer", "batch", "none")
+        for name in ("smooth", "literal", "paper")
+    ] == [
         *("not smooth", "not smooth", "not smooth"),
         *("smooth", "smooth", ""),
         *("smooth", "not smooth", ""),
     ]
     weight = row(numbers, norm="weight", steps="2")
     assert (weight["n"], weight["failed"]) == (1, 2)
-    assert (row(numbers, norm="weight", steps="16")["n"], row(numbers, norm="weight", steps="16")["missing"]) == (2, 1)
+    assert (
+        row(numbers, norm="weight", steps="16")["n"],
+        row(numbers, norm="weight", steps="16")["missing"],
+    ) == (2, 1)
     # Trained with 32 steps at no smaller scale: the paper's row stays, without numbers of ours.
     assert row(numbers, norm="weight", steps="32")["published"] == pytest.approx(0.02)
     shown = criterion.readable(numbers).set_index("net")
@@ -176,17 +220,25 @@ def test_criterion_by_tolerance_and_literally_beside_accuracy_and_paper(data: Da
     ],
 )
 @pytest.mark.parametrize("n", [2, 3])
-def test_answers(drops: tuple[float, float, float], by_tolerance: str, literally: str, n: int) -> None:
+def test_answers(
+    drops: tuple[float, float, float], by_tolerance: str, literally: str, n: int
+) -> None:
     low, _, high = drops
     # With three seeds the interval decides, with two the seeds.
-    ends = {"low": low, "high": high, "minimum": -9.0, "maximum": 9.0} if n == 3 else {"low": -9.0, "high": 9.0, "minimum": low, "maximum": high}
+    ends = (
+        {"low": low, "high": high, "minimum": -9.0, "maximum": 9.0}
+        if n == 3
+        else {"low": -9.0, "high": 9.0, "minimum": low, "maximum": high}
+    )
     assert criterion.answer({"n": n, **ends}, 0.03) == by_tolerance
     assert criterion.answer({"n": n, **ends}, 0.0) == literally
 
 
 def test_figure1_counts_evaluations_of_the_right_hand_side(data: Data) -> None:
     numbers = figure1.table(data)
-    own = numbers.loc[(numbers["axis.model.ode_norm"] == "layer") & (numbers["axis.solver.steps"] == "2")]
+    own = numbers.loc[
+        (numbers["axis.model.ode_norm"] == "layer") & (numbers["axis.solver.steps"] == "2")
+    ]
     for solver, curve in LAYER.items():
         ours = own.loc[own["test.solver"] == solver].sort_values("evaluations")
         assert list(ours["evaluations"]) == sorted(curve)
@@ -212,6 +264,12 @@ def test_published_points_of_figure1_are_at_the_training_n_and_at_150() -> None:
     known = published.values("gusak2020", "figure1")
     assert len(known) == 30
     assert set(known["evaluations"].where(known["evaluations"] != known["steps"], 0)) == {0, 150}
-    smooth = {(one["ode_norm"], one["steps"]): one["value"] <= 0.03 + 1e-9 for one in criterion.published_drops().to_dict("records")}
-    stated = {(one["ode_norm"], one["steps"]): one["smooth"] for one in published.load("gusak2020", "criterion")["values"]}
+    smooth = {
+        (one["ode_norm"], one["steps"]): one["value"] <= 0.03 + 1e-9
+        for one in criterion.published_drops().to_dict("records")
+    }
+    stated = {
+        (one["ode_norm"], one["steps"]): one["smooth"]
+        for one in published.load("gusak2020", "criterion")["values"]
+    }
     assert stated == {key: smooth[key] for key in stated}

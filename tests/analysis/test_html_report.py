@@ -26,8 +26,20 @@ class Mixed(World):
 
     def run(self, cell: Cell) -> Run | None:
         if cell["solver.name"] == "rk4_38":
-            return Run(0.5, "diverged", columns={"outcome_detail": "the training loss is nan", "timing_valid": False})
-        return Run(0.9 + jitter(cell.seed), columns={"train_seconds": 3600.0, "evaluate_seconds": 0.0, "evaluations_forward": 1000, "cpu_threads": 2})
+            return Run(
+                0.5,
+                "diverged",
+                columns={"outcome_detail": "the training loss is nan", "timing_valid": False},
+            )
+        return Run(
+            0.9 + jitter(cell.seed),
+            columns={
+                "train_seconds": 3600.0,
+                "evaluate_seconds": 0.0,
+                "evaluations_forward": 1000,
+                "cpu_threads": 2,
+            },
+        )
 
 
 def mean(data: Data) -> claims.Estimate:
@@ -39,15 +51,30 @@ def failed(data: Data) -> claims.Estimate:
 
 
 def claim(key: str, **given: Any) -> Claim:
-    about = {"paper": "ott2021", "statement": f"A <b>claim</b> on {key}", "source": "Figure 4", "measure": "share of failed runs", "study": FIXED}
-    return Claim(**{**about, "key": key, "seeds": 1, "scale": "smoke", "statistic": failed, **given})
+    about = {
+        "paper": "ott2021",
+        "statement": f"A <b>claim</b> on {key}",
+        "source": "Figure 4",
+        "measure": "share of failed runs",
+        "study": FIXED,
+    }
+    return Claim(
+        **{**about, "key": key, "seeds": 1, "scale": "smoke", "statistic": failed, **given}
+    )
 
 
 CLAIMS = [
     claim("all-fail", holds=above(0.3), where={"solver.name": "rk4_38"}, seeds=3),
     claim("some-fail", holds=above(0.2)),
     claim("many-fail", holds=below(0.99)),
-    claim("accurate", holds=above(0.8), measure="accuracy", statistic=mean, seeds=3, where={"solver.name": "euler"}),
+    claim(
+        "accurate",
+        holds=above(0.8),
+        measure="accuracy",
+        statistic=mean,
+        seeds=3,
+        where={"solver.name": "euler"},
+    ),
 ]
 
 
@@ -58,7 +85,18 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(folder / "results", "ott2021/fan", save_only=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(claims, "all_claims", lambda: CLAIMS)
-        patch.setattr(sys, "argv", ["odereport", "report", "--results", str(folder / "results"), "--out", str(folder / "out")])
+        patch.setattr(
+            sys,
+            "argv",
+            [
+                "odereport",
+                "report",
+                "--results",
+                str(folder / "results"),
+                "--out",
+                str(folder / "out"),
+            ],
+        )
         with pytest.raises(SystemExit) as stopped:
             cli.main()
         assert stopped.value.code == 1
@@ -73,7 +111,12 @@ def test_the_page_needs_nothing_but_itself(page: Path) -> None:
     assert "url(" not in html
     # What comes from data is escaped.
     assert "A &lt;b&gt;claim&lt;/b&gt; on all-fail" in html
-    assert html.index('id="verdicts"') < html.index('id="ott2021"') < html.index('id="running"') < html.index('id="absent"')
+    assert (
+        html.index('id="verdicts"')
+        < html.index('id="ott2021"')
+        < html.index('id="running"')
+        < html.index('id="absent"')
+    )
 
 
 def test_figures_without_data_are_listed_with_their_command(page: Path) -> None:
@@ -154,14 +197,26 @@ def test_in_a_browser_it_navigates_sorts_and_filters(page: Path) -> None:
 
 
 def test_light_and_dark_differ_and_it_prints(page: Path, tmp_path: Path) -> None:
-    light, dark = (imread(screenshot(page, tmp_path / f"{name}.png", 900, 700, dark=name == "dark"))[..., :3] for name in ("light", "dark"))
+    light, dark = (
+        imread(screenshot(page, tmp_path / f"{name}.png", 900, 700, dark=name == "dark"))[..., :3]
+        for name in ("light", "dark")
+    )
     assert light[5, 5].mean() > 0.95
     assert dark[5, 5].mean() < 0.2
     assert print_to_pdf(page, tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_an_empty_report_says_so() -> None:
-    html = render(verdicts=[], words=VERDICTS, counts=dict.fromkeys(VERDICTS, 0), rule="", sections=[], absent=[], plans=(), results="r")
+    html = render(
+        verdicts=[],
+        words=VERDICTS,
+        counts=dict.fromkeys(VERDICTS, 0),
+        rule="",
+        sections=[],
+        absent=[],
+        plans=(),
+        results="r",
+    )
     assert "Everything is drawn." in html
 
 
@@ -169,7 +224,9 @@ def test_cost_counts_hours_and_times_only_undisturbed_runs(tmp_path: Path) -> No
     data = data_of(tmp_path, FIXED, Mixed())
     numbers = cost.table(data).set_index("study").loc[cost.TOTAL]
     # Two Euler nets of one hour on two threads, two failed ones of 12 s on one; each evaluation takes 0.1 s on one thread.
-    assert numbers["core_hours"] == pytest.approx((2 * 3600 * 2 + 2 * 12 + 0.1 * len(data.evaluations)) / 3600)
+    assert numbers["core_hours"] == pytest.approx(
+        (2 * 3600 * 2 + 2 * 12 + 0.1 * len(data.evaluations)) / 3600
+    )
     assert numbers["gpu_hours"] == 0
     assert numbers["evaluations_forward"] == 2 * 1000 + 2 * 1000
     assert numbers["n"] == 2

@@ -37,12 +37,20 @@ class Known(World):
         if cell.study == "ott2021/adaptation":
             if (cell["set"], cell["pair"], cell.seed) == ("sphere2", "Euler, RK4", 1):
                 return Run(0.3, "diverged", curve=[0.2, 0.3])
-            return Run(0.98, columns={"evaluations_forward": (100 + cell.seed) * 10_000, "outcome_iteration": 10_000})
+            return Run(
+                0.98,
+                columns={
+                    "evaluations_forward": (100 + cell.seed) * 10_000,
+                    "outcome_iteration": 10_000,
+                },
+            )
         if cell.spec["solver_steps"] == 128 and cell.seed == 2:
             return Run(0.5)  # did not train successfully
         return Run(0.96 + 0.01 * cell.seed)
 
-    def test(self, cell: Cell, run: Run, test: Mapping[str, str], evaluation: Mapping[str, Any]) -> float | str | None:
+    def test(
+        self, cell: Cell, run: Run, test: Mapping[str, str], evaluation: Mapping[str, Any]
+    ) -> float | str | None:
         own = evaluation["solver_name"] == cell.spec["solver_name"]
         if evaluation.get("solver_tolerance"):
             return run.accuracy if own else 0.5
@@ -51,7 +59,10 @@ class Known(World):
     def series(self, cell: Cell, run: Run) -> Mapping[str, Sequence[float]]:
         if cell.spec["solver_name"] == "adapted_fehlberg2":
             return {"tolerance": [1e-6 * 10**cell.seed, 1e-4]}
-        batch = {f"batch_accuracy.{solver}_solver": [0.1, 0.2, 0.3 + shift, 0.4, 0.5] for solver, shift in (("train", 0.0), ("test", 0.05))}
+        batch = {
+            f"batch_accuracy.{solver}_solver": [0.1, 0.2, 0.3 + shift, 0.4, 0.5]
+            for solver, shift in (("train", 0.0), ("test", 0.05))
+        }
         return {"steps": [one + cell.seed for one in STEPS], **batch}
 
 
@@ -67,7 +78,17 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(folder, few("ott2021/sphere2-fixed", grid=euler, evaluations=figure4()), Known(), "paper")
     adaptation = find("ott2021/adaptation")
     sets = {name: dict(SETS[name][0]) for name in ("sphere2", "cifar10")}
-    write(folder, few("ott2021/adaptation", grid={**adaptation.grid, "set": sets}, seeds=range(3), probes=adaptation.probes), Known(), "paper")
+    write(
+        folder,
+        few(
+            "ott2021/adaptation",
+            grid={**adaptation.grid, "set": sets},
+            seeds=range(3),
+            probes=adaptation.probes,
+        ),
+        Known(),
+        "paper",
+    )
     return folder
 
 
@@ -82,12 +103,20 @@ def test_table1_number_by_number(results: Path) -> None:
     sphere = {quantity: ours["Sphere2", quantity] for quantity in table1.WORDS}
     assert [sphere["first failing"]["mean"], sphere["first passing"]["mean"]] == [64, 128]
     # Of the seeds 0 to 3 of K = 128, seed 2 did not train successfully.
-    assert (sphere["grid accuracy"]["n"], sphere["grid accuracy"]["mean"]) == (3, pytest.approx((0.96 + 0.97 + 0.99) / 3))
-    assert (sphere["adaptation evaluations"]["n"], sphere["adaptation evaluations"]["mean"]) == (3, pytest.approx(101))
+    assert (sphere["grid accuracy"]["n"], sphere["grid accuracy"]["mean"]) == (
+        3,
+        pytest.approx((0.96 + 0.97 + 0.99) / 3),
+    )
+    assert (sphere["adaptation evaluations"]["n"], sphere["adaptation evaluations"]["mean"]) == (
+        3,
+        pytest.approx(101),
+    )
     assert sphere["adaptation accuracy"]["mean"] == pytest.approx(0.98)
     assert sphere["adaptation evaluations"]["difference"] == pytest.approx(101 - 100.5)
     assert ours["CIFAR-10", "grid accuracy"]["n"] == 0
-    printed = {(row["data"], row["quantity"]): row["published"] for row in numbers.to_dict("records")}
+    printed = {
+        (row["data"], row["quantity"]): row["published"] for row in numbers.to_dict("records")
+    }
     assert list(printed.values()) == [65, 129, 0.987, 100.5, 0.989, 17, 33, 0.547, 21.9, 0.550]
     shown = table1.readable(numbers).iloc[:, 2].tolist()
     assert shown[:2] == ["64 (3)", "128 (3)"]
@@ -103,15 +132,24 @@ def test_table1_of_another_study_says_so(tmp_path: Path) -> None:
 def test_figure5_shows_every_seed_and_one_run_with_its_checks(adapted: Data) -> None:
     numbers = figure5.table(adapted)
     assert set(numbers["set"]) == {"cifar10"}
-    steps = numbers.loc[numbers["panel"] == "b"].pivot(index="iteration", columns="seed", values="value")
+    steps = numbers.loc[numbers["panel"] == "b"].pivot(
+        index="iteration", columns="seed", values="value"
+    )
     assert steps.index.tolist() == [0, 1950, 3900, 5850, 7800]
     assert steps.to_numpy().tolist() == [[one, one + 1, one + 2] for one in STEPS]
     marks = numbers.loc[(numbers["panel"] == "c") & numbers["time"].notna()]
     assert set(marks["seed"]) == {0}
-    found = {(row["time"], row["name"].partition(".")[2]): (row["iteration"], row["value"]) for row in marks.to_dict("records")}
+    found = {
+        (row["time"], row["name"].partition(".")[2]): (row["iteration"], row["value"])
+        for row in marks.to_dict("records")
+    }
     assert found[1.0, "train_solver"] == (3900, 0.3)
     assert found[1.0, "test_solver"] == (3900, pytest.approx(0.35))
-    assert numbers.loc[(numbers["panel"] == "d") & numbers["time"].notna(), "value"].tolist() == [16, 12, 11]
+    assert numbers.loc[(numbers["panel"] == "d") & numbers["time"].notna(), "value"].tolist() == [
+        16,
+        12,
+        11,
+    ]
     assert "instead of" not in figure5.caption(adapted, numbers)
 
 
@@ -120,7 +158,9 @@ def test_figure5_without_cifar10_says_what_it_shows(tmp_path: Path) -> None:
     assert "on Sphere2 instead of CIFAR-10" in figure5.caption(data, figure5.table(data))
 
 
-def test_supplement_of_adaptation_averages_completed_runs_and_carries_the_failed_one(adapted: Data) -> None:
+def test_supplement_of_adaptation_averages_completed_runs_and_carries_the_failed_one(
+    adapted: Data,
+) -> None:
     numbers = supplement_adaptation.table(adapted)
     assert supplement_adaptation.panels(numbers) == (2, 2)
     assert list(dict.fromkeys(numbers["axis.set"])) == ["sphere2", "cifar10"]
@@ -136,8 +176,12 @@ def test_supplement_of_adaptation_averages_completed_runs_and_carries_the_failed
 
 
 def test_tolerances_are_averaged_as_logarithms(tmp_path: Path) -> None:
-    numbers = tolerance_adaptation.table(data_of(tmp_path / "r", "ott2021/tolerance-adaptation", Known(), "paper"))
-    first = numbers.loc[(numbers["quantity"] == "tolerance") & (numbers["axis.solver"] == "fehlberg2")]
+    numbers = tolerance_adaptation.table(
+        data_of(tmp_path / "r", "ott2021/tolerance-adaptation", Known(), "paper")
+    )
+    first = numbers.loc[
+        (numbers["quantity"] == "tolerance") & (numbers["axis.solver"] == "fehlberg2")
+    ]
     # Seeds 0 to 4 start at 1e-6 to 1e-2.
     assert first["mean"].to_numpy() == pytest.approx([-4.0, -4.0])
 
@@ -145,10 +189,14 @@ def test_tolerances_are_averaged_as_logarithms(tmp_path: Path) -> None:
 def test_figure4_of_adaptive_solvers(tmp_path: Path) -> None:
     data = data_of(tmp_path / "r", "ott2021/cifar10-adaptive", Known())
     numbers = figure4_adaptive.table(data)
-    every = numbers.loc[numbers["seeds"] == "all"].set_index(["train_solver", "train_tolerance", "test_solver", "test_tolerance"])
+    every = numbers.loc[numbers["seeds"] == "all"].set_index(
+        ["train_solver", "train_tolerance", "test_solver", "test_tolerance"]
+    )
     assert every["mean"].loc["fehlberg2", 0.1, "fehlberg2", 0.1] == pytest.approx(0.96)
     assert every["mean"].loc["fehlberg2", 0.1, "dopri5", 0.01] == 0.5
-    assert set(every.loc[every["own"]].index) == {(solver, tol, solver, tol) for solver in ("fehlberg2", "dopri5") for tol in (0.1, 0.001)}
+    assert set(every.loc[every["own"]].index) == {
+        (solver, tol, solver, tol) for solver in ("fehlberg2", "dopri5") for tol in (0.1, 0.001)
+    }
     assert set(numbers["panel"]) == {"c", "d"}
     assert "final train accuracy > 0.3): 4 of 4" in figure4_adaptive.caption(data, numbers)
 
@@ -180,9 +228,19 @@ def test_places_of_tolerances_are_their_inverse() -> None:
     import matplotlib.pyplot as plt
 
     _, ax = plt.subplots()
-    row = {"train_solver": "dopri5", "train_tolerance": 0.1, "test_solver": "dopri5", "test_tolerance": 0.01, "own": False}
-    rows = pd.DataFrame([row | {"n": 1, "mean": 0.5, "low": np.nan, "high": np.nan, "minimum": 0.5, "maximum": 0.5}])
+    row = {
+        "train_solver": "dopri5",
+        "train_tolerance": 0.1,
+        "test_solver": "dopri5",
+        "test_tolerance": 0.01,
+        "own": False,
+    }
+    rows = pd.DataFrame(
+        [row | {"n": 1, "mean": 0.5, "low": np.nan, "high": np.nan, "minimum": 0.5, "maximum": 0.5}]
+    )
     solver_panels.draw_panel(ax, rows, solver_panels.colours([0.1]), "tolerance", "CIFAR-10")
-    assert [float(x) for line in ax.lines for x in np.asarray(line.get_xdata())] == pytest.approx([100.0, 100.0])
+    assert [float(x) for line in ax.lines for x in np.asarray(line.get_xdata())] == pytest.approx(
+        [100.0, 100.0]
+    )
     assert ax.get_ylim() == (0, 0.7)
     plt.close("all")

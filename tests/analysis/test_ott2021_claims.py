@@ -19,7 +19,11 @@ from sweeps.studies.ott2021_adaptive import adaptive_tests
 
 # Claims about trajectories are tested with trajectories.
 ABOUT_TRAJECTORIES = {"coarse-crosses", "fine-does-not-cross", "fan"}
-KEYS = [claim.key for claim in all_claims() if claim.paper == "ott2021" and claim.key not in ABOUT_TRAJECTORIES]
+KEYS = [
+    claim.key
+    for claim in all_claims()
+    if claim.paper == "ott2021" and claim.key not in ABOUT_TRAJECTORIES
+]
 # Fixed before any row existed.
 THRESHOLDS = {
     "own-accuracy": (-0.1, 0.1),
@@ -43,7 +47,13 @@ class Published(World):
     def run(self, cell: Cell) -> Run | None:
         accuracy = 0.55 if cell.spec["data_name"] == "cifar10" else 0.97
         evaluations = {"sphere2": 100, "cifar10": 22}.get(cell["set"], 0)
-        return Run(accuracy + jitter(cell.seed, 0.002), columns={"evaluations_forward": evaluations * 1000 + cell.seed, "outcome_iteration": 1000})
+        return Run(
+            accuracy + jitter(cell.seed, 0.002),
+            columns={
+                "evaluations_forward": evaluations * 1000 + cell.seed,
+                "outcome_iteration": 1000,
+            },
+        )
 
     def critical(self, cell: Cell) -> bool:
         """Whether the net depends on its solver."""
@@ -51,8 +61,12 @@ class Published(World):
             return float(cell.spec["solver_tolerance"]) >= 0.1
         return int(cell.spec["solver_steps"]) <= (16 if cell.spec["data_name"] == "cifar10" else 64)
 
-    def test(self, cell: Cell, run: Run, test: Mapping[str, str], evaluation: Mapping[str, Any]) -> float | str | None:
-        own = evaluation["solver_name"] == cell.spec["solver_name"] and "1" in test["factor"].split(",")
+    def test(
+        self, cell: Cell, run: Run, test: Mapping[str, str], evaluation: Mapping[str, Any]
+    ) -> float | str | None:
+        own = evaluation["solver_name"] == cell.spec["solver_name"] and "1" in test["factor"].split(
+            ","
+        )
         return run.accuracy - (0.3 + jitter(cell.seed) if self.critical(cell) and not own else 0.0)
 
     def series(self, cell: Cell, run: Run) -> Mapping[str, Sequence[float]]:
@@ -68,7 +82,10 @@ class Opposite(Published):
         steps = cell.spec["solver_steps"]
         fine = 0.06 * {2: 0, 64: 1, 128: 2, 256: 3}.get(int(steps), 0) if steps else 0.0
         # Nets that trained successfully stay so: the accuracy on the training batches is the paper's.
-        worse = Run(run.accuracy - fine - (0.2 if cell["set"] else 0.0), columns={**run.columns, "accuracy_train": run.accuracy})
+        worse = Run(
+            run.accuracy - fine - (0.2 if cell["set"] else 0.0),
+            columns={**run.columns, "accuracy_train": run.accuracy},
+        )
         return replace(worse, columns={**worse.columns, "evaluations_forward": 300_000 + cell.seed})
 
     def critical(self, cell: Cell) -> bool:
@@ -82,10 +99,22 @@ def folder(path: Path, world: World) -> Reader:
     """Rows of the cells that the claims are about, 3 seeds, at paper scale."""
     steps = {"sphere2": (2, 64, 128, 256), "cifar10": (16, 32, 64)}
     for name, values in steps.items():
-        study = replace(find(f"ott2021/{name}-fixed"), grid={"solver.name": ("euler",), "solver.steps": values}, seeds=range(3), probes=())
+        study = replace(
+            find(f"ott2021/{name}-fixed"),
+            grid={"solver.name": ("euler",), "solver.steps": values},
+            seeds=range(3),
+            probes=(),
+        )
         write(path, replace(study, evaluations=figure4()), world, "paper")
-    adaptive = replace(find("ott2021/cifar10-adaptive"), seeds=range(3), evaluations=adaptive_tests())
-    write(path, replace(adaptive, grid={**adaptive.grid, "solver.tolerance": (0.1, 1e-7)}), world, "paper")
+    adaptive = replace(
+        find("ott2021/cifar10-adaptive"), seeds=range(3), evaluations=adaptive_tests()
+    )
+    write(
+        path,
+        replace(adaptive, grid={**adaptive.grid, "solver.tolerance": (0.1, 1e-7)}),
+        world,
+        "paper",
+    )
     adaptation = find("ott2021/adaptation")
     grid = {**adaptation.grid, "set": {name: dict(SETS[name][0]) for name in steps}}
     write(path, replace(adaptation, seeds=range(3), grid=grid), world, "paper")
@@ -121,13 +150,17 @@ def test_a_bracket_says_which_net_is_on_the_wrong_side(opposite: Reader) -> None
     parts = weigh(claim, opposite).full.parts
     # K = 64 loses nothing: 0 - 0.1. K = 128 loses .3 (with jitter -.02, 0, .02 of seeds 0 to 2: -.02, 0, .02): 0.1 - .3.
     assert parts["K = 64 fails"].value == pytest.approx(-0.1)
-    assert parts["K = 128 passes"].value == pytest.approx(0.1 - 0.3 - sum(jitter(seed) for seed in range(3)) / 3)
+    assert parts["K = 128 passes"].value == pytest.approx(
+        0.1 - 0.3 - sum(jitter(seed) for seed in range(3)) / 3
+    )
 
 
 def test_change_with_steps_is_that_of_the_fitted_line(opposite: Reader) -> None:
     (claim,) = select("ott2021/own-accuracy")
     # Accuracies 0, -.06, -.12, -.18 at log2 K = 1, 6, 7, 8: slope = sum (x - 5.5)(y + .09) / sum (x - 5.5)^2.
-    slope = (-4.5 * 0.09 + 0.5 * 0.03 - 1.5 * 0.03 - 2.5 * 0.09) / (4.5**2 + 0.5**2 + 1.5**2 + 2.5**2)
+    slope = (-4.5 * 0.09 + 0.5 * 0.03 - 1.5 * 0.03 - 2.5 * 0.09) / (
+        4.5**2 + 0.5**2 + 1.5**2 + 2.5**2
+    )
     assert weigh(claim, opposite).full.parts["euler"].value == pytest.approx(8 * slope)
 
 
@@ -137,6 +170,9 @@ def test_thresholds_are_as_they_were() -> None:
     assert set(THRESHOLDS) == set(KEYS)
 
 
-@pytest.mark.parametrize(("steps", "expected"), [([1, 2, 3], 0), ([1, 2, 2, 1], 1), ([1, 2, 1, 2], 2), ([5], 0), ([2, 2], 0)])
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [([1, 2, 3], 0), ([1, 2, 2, 1], 1), ([1, 2, 1, 2], 2), ([5], 0), ([2, 2], 0)],
+)
 def test_reversals(steps: list[int], expected: int) -> None:
     assert reversals(pd.Series(steps)) == expected

@@ -12,7 +12,15 @@ from conftest import Frames, net, trajectories
 from analysis import published
 from analysis.data import Data
 from analysis.errors import ReportError
-from analysis.ott2021 import critical_step_size, dependence, figure1, figure2, figure4, solver_panels, two_nets
+from analysis.ott2021 import (
+    critical_step_size,
+    dependence,
+    figure1,
+    figure2,
+    figure4,
+    solver_panels,
+    two_nets,
+)
 from analysis.stats import t_interval
 
 Make = Callable[..., Data]
@@ -27,12 +35,20 @@ def row(numbers: pd.DataFrame, **wanted: Any) -> dict[Any, Any]:
 
 def test_figure4_averages_successful_seeds_and_keeps_all_in_the_numbers(make: Make) -> None:
     data = make(
-        [net("euler", 2, seed, {("euler", 2): accuracy, ("midpoint", 2): 0.5}) for seed, accuracy in enumerate([0.90, 0.95, 1.00])]
+        [
+            net("euler", 2, seed, {("euler", 2): accuracy, ("midpoint", 2): 0.5})
+            for seed, accuracy in enumerate([0.90, 0.95, 1.00])
+        ]
         + [net("euler", 2, 3, {("euler", 2): 0.40}, accuracy_train=0.6)]
     )
     numbers = figure4.table(data)
     own = row(numbers, test_solver="euler", seeds="successful")
-    assert (own["n"], own["mean"], own["panel"], own["data"]) == (3, pytest.approx(0.95), "a", "Sphere2")
+    assert (own["n"], own["mean"], own["panel"], own["data"]) == (
+        3,
+        pytest.approx(0.95),
+        "a",
+        "Sphere2",
+    )
     assert (own["low"], own["high"]) == pytest.approx(t_interval([0.90, 0.95, 1.00]))
     everyone = row(numbers, test_solver="euler", seeds="all")
     assert (everyone["n"], everyone["mean"]) == (4, pytest.approx(3.25 / 4))
@@ -58,7 +74,9 @@ def test_figure4_never_averages_failed_or_missing_runs(make: Make) -> None:
 
 
 def test_figure4_shows_the_papers_factors_only(make: Make) -> None:
-    tests: dict[tuple[str, int], float] = {("euler", steps): 0.9 for steps in (1, 2, 3, 4, 6, 8, 16, 4096)}
+    tests: dict[tuple[str, int], float] = {
+        ("euler", steps): 0.9 for steps in (1, 2, 3, 4, 6, 8, 16, 4096)
+    }
     numbers = figure4.table(make([net("euler", 4, 0, tests)]))
     assert sorted(set(numbers["test_steps"])) == [2, 3, 4, 6, 8]
 
@@ -68,22 +86,34 @@ def test_figure4_of_short_training_shows_all_seeds_and_says_so(make: Make) -> No
     numbers = figure4.table(data)
     assert set(dependence.drawn(numbers)["seeds"]) == {"all"}
     text = figure4.caption(data, numbers)
-    assert "None of 2 nets trained successfully (final train accuracy > 0.9), so all are shown." in text
+    assert (
+        "None of 2 nets trained successfully (final train accuracy > 0.9), so all are shown."
+        in text
+    )
     assert "n = 2 per point: single seeds are shown, no interval." in text
 
 
 def test_threshold_of_success_depends_on_the_data(make: Make) -> None:
     nets = [net("euler", 2, 0, {("euler", 2): 0.5}, accuracy_train=0.5)]
-    assert dependence.accuracies(make(nets, data_name="cifar10", dimension=None))["successful"].to_list() == [True]
+    assert dependence.accuracies(make(nets, data_name="cifar10", dimension=None))[
+        "successful"
+    ].to_list() == [True]
     assert dependence.accuracies(make(nets))["successful"].to_list() == [False]
 
 
 def test_two_trials_of_one_cell_are_refused(make: Make) -> None:
     data = make([net("euler", 2, 0, {("euler", 2): 0.5})])
     frames = {name: getattr(data, name) for name in ("trials", "tests")}
-    twice = {name: pd.concat([rows, rows.assign(trial_id="another")], ignore_index=True) for name, rows in frames.items()}
+    twice = {
+        name: pd.concat([rows, rows.assign(trial_id="another")], ignore_index=True)
+        for name, rows in frames.items()
+    }
     run, evaluation = data.source.runs(), data.source.evaluations()
-    rows = Frames(pd.concat([run, run.assign(trial_id="another")]), pd.concat([evaluation, evaluation.assign(trial_id="another")]), {})
+    rows = Frames(
+        pd.concat([run, run.assign(trial_id="another")]),
+        pd.concat([evaluation, evaluation.assign(trial_id="another")]),
+        {},
+    )
     doubled = replace(data, **twice, source=rows)
     with pytest.raises(ReportError, match="several trials with solver euler, 2 steps, seed 0"):
         figure4.table(doubled)
@@ -106,7 +136,13 @@ def test_every_second_of_many_training_steps_is_drawn(paper_like: Data) -> None:
 
 @pytest.mark.parametrize(
     ("train", "test", "expected"),
-    [("euler", "euler", "o"), ("rk4_38", "rk4_38", "o"), ("euler", "midpoint", "x"), ("euler", "rk4", "^"), ("rk4_38", "euler", "s")],
+    [
+        ("euler", "euler", "o"),
+        ("rk4_38", "rk4_38", "o"),
+        ("euler", "midpoint", "x"),
+        ("euler", "rk4", "^"),
+        ("rk4_38", "euler", "s"),
+    ],
 )
 def test_markers_say_which_solver(train: str, test: str, expected: str) -> None:
     assert solver_panels.marker(train, test) == expected
@@ -114,14 +150,23 @@ def test_markers_say_which_solver(train: str, test: str, expected: str) -> None:
 
 def gaps(make: Make, gap_of: dict[int, float]) -> pd.DataFrame:
     nets = [
-        net("euler", steps, seed, {("euler", steps): 0.95, ("midpoint", steps): 0.95 - gap}) for steps, gap in gap_of.items() for seed in range(3)
+        net("euler", steps, seed, {("euler", steps): 0.95, ("midpoint", steps): 0.95 - gap})
+        for steps, gap in gap_of.items()
+        for seed in range(3)
     ]
     return critical_step_size.table(make(nets))
 
 
 def test_critical_step_size_brackets_the_first_failure_from_the_finest(make: Make) -> None:
     numbers = gaps(make, {1: 0.0, 16: 0.4, 32: 0.05, 64: 0.2, 128: 0.02, 256: 0.0})
-    assert numbers.loc[numbers["seeds"] == "all", "dependent"].to_list() == [False, True, False, True, False, False]
+    assert numbers.loc[numbers["seeds"] == "all", "dependent"].to_list() == [
+        False,
+        True,
+        False,
+        True,
+        False,
+        False,
+    ]
     assert set(numbers["first_failing"]) == {64}
     assert set(numbers["first_passing"]) == {128}
     assert set(numbers["published_failing"]) == {64}
@@ -140,12 +185,19 @@ def test_critical_step_size_without_failure_or_without_success(make: Make) -> No
 def test_gap_is_the_mean_of_absolute_differences_and_the_signed_one_is_paired(make: Make) -> None:
     others = [0.85, 1.0, 0.95]
     numbers = critical_step_size.table(
-        make([net("euler", 8, seed, {("euler", 8): 0.95, ("midpoint", 8): other}) for seed, other in enumerate(others)])
+        make(
+            [
+                net("euler", 8, seed, {("euler", 8): 0.95, ("midpoint", 8): other})
+                for seed, other in enumerate(others)
+            ]
+        )
     )
     found = row(numbers, seeds="successful")
     assert found["gap"] == pytest.approx((0.10 + 0.05 + 0.0) / 3)
     assert found["difference"] == pytest.approx((0.10 - 0.05 + 0.0) / 3)
-    assert (found["difference_low"], found["difference_high"]) == pytest.approx(t_interval([0.10, -0.05, 0.0]))
+    assert (found["difference_low"], found["difference_high"]) == pytest.approx(
+        t_interval([0.10, -0.05, 0.0])
+    )
     assert not found["dependent"]
 
 
@@ -158,7 +210,10 @@ def test_rk4_is_compared_with_twice_its_steps(make: Make) -> None:
 
 
 def test_readable_table_shows_single_values_below_three_seeds(make: Make) -> None:
-    nets = [net("euler", 8, seed, {("euler", 8): 0.9, ("midpoint", 8): other}) for seed, other in enumerate([0.5, 0.6])]
+    nets = [
+        net("euler", 8, seed, {("euler", 8): 0.9, ("midpoint", 8): other})
+        for seed, other in enumerate([0.5, 0.6])
+    ]
     shown = critical_step_size.readable(critical_step_size.table(make(nets)))
     assert shown["95 % interval"].to_list() == ["single: 0.300, 0.400"]
     assert shown["critical K, ours"].to_list() == ["8 / none"]
@@ -168,13 +223,19 @@ def test_readable_table_shows_single_values_below_three_seeds(make: Make) -> Non
 def test_figure1_takes_the_finest_and_the_papers_coarse_net(paper_like: Data) -> None:
     assert two_nets.train_steps(paper_like) == {"fine": 256, "coarse": 2}
     numbers = figure1.table(paper_like)
-    lengths = numbers.loc[numbers["panel"].isin(["a", "b"])].groupby(["panel", "point"])["step"].max()
+    lengths = (
+        numbers.loc[numbers["panel"].isin(["a", "b"])].groupby(["panel", "point"])["step"].max()
+    )
     assert set(lengths["a"]) == {256}
     assert set(lengths["b"]) == {2}
     curve = numbers.loc[(numbers["panel"] == "d") & (numbers["seeds"] == "all")]
     assert sorted(curve["test_steps"]) == [1, 2, 3, 4, *(2**k for k in range(3, 13))]
     # Long trajectories are thinned, and what is kept is exact.
-    states = two_nets.probe(paper_like, "trajectory").query("train_steps == 256 and point == 0 and step % 4 == 0").sort_values("step")
+    states = (
+        two_nets.probe(paper_like, "trajectory")
+        .query("train_steps == 256 and point == 0 and step % 4 == 0")
+        .sort_values("step")
+    )
     drawn = numbers.loc[(numbers["panel"] == "a") & (numbers["point"] == 0)].sort_values("step")
     assert drawn["x1"].to_list() == states["x1"].to_list()
 
@@ -182,9 +243,13 @@ def test_figure1_takes_the_finest_and_the_papers_coarse_net(paper_like: Data) ->
 def test_one_net_is_the_smallest_successful_seed() -> None:
     import numpy as np
 
-    rows = trajectories(np.random.default_rng(0), 2, 8, points=2).assign(train_solver="euler", train_accuracy=0.995)
+    rows = trajectories(np.random.default_rng(0), 2, 8, points=2).assign(
+        train_solver="euler", train_accuracy=0.995
+    )
     rows = rows.assign(train_steps=rows["trial_id"].str.split("-").str[1].astype(int))
-    seeds = pd.concat([rows.assign(seed=0, train_accuracy=0.6), rows.assign(seed=3), rows.assign(seed=1)])
+    seeds = pd.concat(
+        [rows.assign(seed=0, train_accuracy=0.6), rows.assign(seed=3), rows.assign(seed=1)]
+    )
     assert set(two_nets.one_seed(seeds, 2)["seed"]) == {1}
     failed = seeds.assign(train_accuracy=0.6)
     assert set(two_nets.one_seed(failed, 2)["seed"]) == {0}
@@ -195,7 +260,9 @@ def test_figure2_takes_end_points_and_grids_of_both_tests(paper_like: Data) -> N
     states = two_nets.probe(paper_like, "trajectory").query("train_steps == 2")
     for panel, steps in (("a", 2), ("b", 4)):
         points = numbers.loc[(numbers["panel"] == panel) & (numbers["kind"] == "point")]
-        ends = states.loc[(states["solver_steps"] == steps) & (states["step"] == steps)].sort_values("point")
+        ends = states.loc[
+            (states["solver_steps"] == steps) & (states["step"] == steps)
+        ].sort_values("point")
         assert points["x1"].to_list() == ends["x1"].to_list()
         assert len(numbers.loc[(numbers["panel"] == panel) & (numbers["kind"] == "grid")]) == 41**2
 
@@ -207,4 +274,6 @@ def test_every_published_number_has_a_source() -> None:
     fine = published.load("ott2021", "figure1")["fine"]
     assert len(fine["test_steps"]) == len(fine["accuracy"])
     # 1000 points in batches of 128, each divided by 128.
-    assert published.load("ott2021", "figure1")["bias"]["maximum_attainable"] == pytest.approx((7 + (1000 - 7 * 128) / 128) / 8)
+    assert published.load("ott2021", "figure1")["bias"]["maximum_attainable"] == pytest.approx(
+        (7 + (1000 - 7 * 128) / 128) / 8
+    )

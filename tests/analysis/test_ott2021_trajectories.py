@@ -19,7 +19,10 @@ from analysis.ott2021.intersections import crossing_fractions, crossing_pairs
 from analysis.verdicts import judge
 
 Make = Callable[..., Data]
-CORNERS, CLASSES = np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]]), np.array([0, 0, 1, 1])
+CORNERS, CLASSES = (
+    np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]]),
+    np.array([0, 0, 1, 1]),
+)
 
 
 def test_margin_of_points_that_a_line_parts_and_of_the_corners_of_a_square() -> None:
@@ -47,7 +50,10 @@ def test_crossing_pairs_are_those_of_the_slow_search(seed: int) -> None:
     for i in range(7):
         for j in range(7):
             pieces = [(k, m) for k in range(4) for m in range(4)]
-            expected[i, j] = i != j and any(crosses(paths[i, k], paths[i, k + 1], paths[j, m], paths[j, m + 1]) for k, m in pieces)
+            expected[i, j] = i != j and any(
+                crosses(paths[i, k], paths[i, k + 1], paths[j, m], paths[j, m + 1])
+                for k, m in pieces
+            )
     assert 0 < expected.sum() < 42
     assert crossing_pairs(paths).tolist() == expected.tolist()
 
@@ -71,25 +77,50 @@ def paths_of(trial: str, steps: int, crossed: bool) -> pd.DataFrame:
     parts = []
     for point, side in enumerate((1.0, -1.0)):
         x2 = side * (1 - 2 * t) if crossed else np.full(steps + 1, side)
-        parts.append(pd.DataFrame({"point": point, "label": point, "step": np.arange(steps + 1), "t": t, "x1": t * (1 + 0.5 * point), "x2": x2}))
-    return pd.concat(parts).assign(trial_id=trial, probe_id=f"euler-{steps}", solver_name="euler", solver_steps=steps)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "point": point,
+                    "label": point,
+                    "step": np.arange(steps + 1),
+                    "t": t,
+                    "x1": t * (1 + 0.5 * point),
+                    "x2": x2,
+                }
+            )
+        )
+    return pd.concat(parts).assign(
+        trial_id=trial, probe_id=f"euler-{steps}", solver_name="euler", solver_steps=steps
+    )
 
 
 def trained(make: Make, crossed: dict[int, list[bool]]) -> Data:
-    nets = [net("euler", steps, seed, {("euler", steps): 0.95}) for steps, seeds in crossed.items() for seed in range(len(seeds))]
-    rows = [paths_of(f"euler-{steps}-{seed}", steps, one) for steps, seeds in crossed.items() for seed, one in enumerate(seeds)]
+    nets = [
+        net("euler", steps, seed, {("euler", steps): 0.95})
+        for steps, seeds in crossed.items()
+        for seed in range(len(seeds))
+    ]
+    rows = [
+        paths_of(f"euler-{steps}-{seed}", steps, one)
+        for steps, seeds in crossed.items()
+        for seed, one in enumerate(seeds)
+    ]
     return make(nets, probes={"trajectory": pd.concat(rows, ignore_index=True)})
 
 
 def test_crossing_table(make: Make) -> None:
     numbers = crossing.table(trained(make, {2: [True, True, False], 256: [False] * 3}))
-    different = numbers.loc[(numbers["pairs"] == "different class") & (numbers["seeds"] == "successful")].set_index("train_steps")
+    different = numbers.loc[
+        (numbers["pairs"] == "different class") & (numbers["seeds"] == "successful")
+    ].set_index("train_steps")
     assert different["mean"].to_dict() == {2: pytest.approx(2 / 3), 256: 0.0}
     assert different["n"].tolist() == [3, 3]
     assert crossing.readable(numbers)["fraction that cross"].tolist()[0] == "0.6667"
 
 
-@pytest.mark.parametrize(("coarse", "fine", "expected"), [(True, False, "reproduced"), (False, True, "contradicted")])
+@pytest.mark.parametrize(
+    ("coarse", "fine", "expected"), [(True, False, "reproduced"), (False, True, "contradicted")]
+)
 def test_claims_about_crossing(make: Make, coarse: bool, fine: bool, expected: str) -> None:
     data = trained(make, {2: [coarse] * 3, 256: [fine] * 3})
     for key in ("coarse-crosses", "fine-does-not-cross"):
@@ -105,9 +136,27 @@ def fan_with(folder: Path, states: dict[str, Any]) -> Data:
     for row in planned.to_dict("records"):
         x = states[row["axis.solver"]]
         step, point = np.indices(x.shape[:2])
-        about = {"trial_id": row["trial_id"], "probe_id": row["probe_id"], "point": point.ravel(), "step": step.ravel()}
-        parts.append(pd.DataFrame({**about, "label": CLASSES[point.ravel()], "x1": x[..., 0].ravel(), "x2": x[..., 1].ravel()}))
-    source = Frames(data.source.runs(), data.source.evaluations(), {"trajectory": pd.concat(parts, ignore_index=True)})
+        about = {
+            "trial_id": row["trial_id"],
+            "probe_id": row["probe_id"],
+            "point": point.ravel(),
+            "step": step.ravel(),
+        }
+        parts.append(
+            pd.DataFrame(
+                {
+                    **about,
+                    "label": CLASSES[point.ravel()],
+                    "x1": x[..., 0].ravel(),
+                    "x2": x[..., 1].ravel(),
+                }
+            )
+        )
+    source = Frames(
+        data.source.runs(),
+        data.source.evaluations(),
+        {"trajectory": pd.concat(parts, ignore_index=True)},
+    )
     return replace(data, source=source)
 
 
@@ -125,14 +174,24 @@ def euler(steps: int) -> Any:
 
 @pytest.fixture(scope="module")
 def fan(tmp_path_factory: pytest.TempPathFactory) -> Data:
-    return fan_with(tmp_path_factory.mktemp("fan") / "r", {"h = 10^-2.5": euler(316), "h = 10^-3.5": euler(3162)})
+    return fan_with(
+        tmp_path_factory.mktemp("fan") / "r",
+        {"h = 10^-2.5": euler(316), "h = 10^-3.5": euler(3162)},
+    )
 
 
 def test_figure3_has_the_ends_and_their_margins(fan: Data) -> None:
     numbers = figure3.table(fan)
     assert figure3.panels(numbers) == (1, 2)
-    fine = numbers.loc[(numbers["panel"] == "b") & numbers["last"].astype(bool)].sort_values("point")
-    assert fine[["x1", "x2"]].to_numpy(float).round(2).tolist() == [[0, 0], [2.12, -3.21], [0.17, 2.15], [2.09, -5.89]]
+    fine = numbers.loc[(numbers["panel"] == "b") & numbers["last"].astype(bool)].sort_values(
+        "point"
+    )
+    assert fine[["x1", "x2"]].to_numpy(float).round(2).tolist() == [
+        [0, 0],
+        [2.12, -3.21],
+        [0.17, 2.15],
+        [2.09, -5.89],
+    ]
     assert numbers.drop_duplicates("panel")["margin"].round(2).tolist() == [0.66, -0.22]
     # Two thirds of the states are left out of the drawing, never the last.
     assert set(numbers.loc[numbers["panel"] == "b", "step"]) == {*range(0, 3162, 3), 3162}

@@ -23,11 +23,18 @@ def test_rows_are_joined_to_the_plan(folder: Folder) -> None:
     data = load(folder.path, "ott2021/sphere2-fixed", "demo")
     assert sorted(data.runs["trial_id"]) == ["euler-2-0", "euler-64-0"]
     assert data.runs["axes"].to_list() == ["training=euler K=2", "training=euler K=64"]
-    evaluation = data.evaluations.loc[data.evaluations["eval_id"] == "midpoint-2"].to_dict("records")[0]
-    assert [evaluation[name] for name in ("run.solver_name", "run.solver_steps", "seed", "run.accuracy_train")] == ["euler", 2, 0, 0.99]
+    evaluation = data.evaluations.loc[data.evaluations["eval_id"] == "midpoint-2"].to_dict(
+        "records"
+    )[0]
+    assert [
+        evaluation[name]
+        for name in ("run.solver_name", "run.solver_steps", "seed", "run.accuracy_train")
+    ] == ["euler", 2, 0, 0.99]
     assert evaluation["axes"] == "solver=midpoint steps=2"
     missing = data.missing(("evaluations",)).to_dict("records")
-    assert [(cell["kind"], cell["axes"], cell["seed"]) for cell in missing] == [("trial", "training=euler K=64", 1)]
+    assert [(cell["kind"], cell["axes"], cell["seed"]) for cell in missing] == [
+        ("trial", "training=euler K=64", 1)
+    ]
     assert data.failures(("evaluations",)) == {"diverged": 1}
     assert data.plans[0].scale_label == "Demo scale."
 
@@ -39,9 +46,9 @@ def test_only_evaluations_of_the_accepted_weights_count(folder: Folder) -> None:
     folder.close()
     data = load(folder.path, "demo")
     assert data.evaluations["eval_id"].to_list() == ["euler-2", "euler-4"]
-    assert [(cell["kind"], cell["what"]) for cell in data.missing(("evaluations",)).to_dict("records")] == [
-        ("evaluations", "solver=midpoint steps=2")
-    ]
+    assert [
+        (cell["kind"], cell["what"]) for cell in data.missing(("evaluations",)).to_dict("records")
+    ] == [("evaluations", "solver=midpoint steps=2")]
 
 
 def test_probe_rows_and_missing_probes(folder: Folder) -> None:
@@ -53,7 +60,9 @@ def test_probe_rows_and_missing_probes(folder: Folder) -> None:
     rows = data.probe("trajectory")
     assert set(rows["seed"]) == {0}
     rows = data.with_run(rows, "solver_name", "solver_steps")
-    assert rows[["run.solver_name", "run.solver_steps"]].drop_duplicates().to_numpy().tolist() == [["euler", 2]]
+    assert rows[["run.solver_name", "run.solver_steps"]].drop_duplicates().to_numpy().tolist() == [
+        ["euler", 2]
+    ]
     missing = data.missing(("probe_trajectory",))
     assert missing["trial_id"].to_list() == ["euler-2-1"] * 2
     assert data.planned_trials(("probe_trajectory",))["seed"].to_list() == [0, 1]
@@ -73,7 +82,9 @@ def test_probe_rows_and_missing_probes(folder: Folder) -> None:
         (["s/t@paper", "s/t@smoke"], "s/t@smoke", "s/t@smoke"),
     ],
 )
-def test_which_plan_is_read(folder: Folder, there: list[str], wanted: str | None, expected: str) -> None:
+def test_which_plan_is_read(
+    folder: Folder, there: list[str], wanted: str | None, expected: str
+) -> None:
     for name in there:
         folder.plan(name, [("euler", 2, 0)])
     assert load(folder.path, "s/t", wanted).names == expected

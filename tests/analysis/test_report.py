@@ -9,8 +9,16 @@ from results_folder import Folder
 
 from analysis import PAPERS, cli
 
-NETS = [(solver, steps, seed) for solver, steps in (("euler", 2), ("euler", 64), ("rk4_38", 1)) for seed in range(3)]
-FILES = [f"ott2021_{name}-demo{suffix}" for name in ("figure1", "figure2", "figure4") for suffix in (".csv", ".pdf", ".png", ".txt")]
+NETS = [
+    (solver, steps, seed)
+    for solver, steps in (("euler", 2), ("euler", 64), ("rk4_38", 1))
+    for seed in range(3)
+]
+FILES = [
+    f"ott2021_{name}-demo{suffix}"
+    for name in ("figure1", "figure2", "figure4")
+    for suffix in (".csv", ".pdf", ".png", ".txt")
+]
 
 
 @pytest.fixture(scope="module")
@@ -31,25 +39,74 @@ def report(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     return int(stopped.value.code or 0)
 
 
-def test_figures_of_a_complete_plan(complete: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert report(monkeypatch, "figures", "ott2021", "--plan", "demo", "--results", complete, "--out", tmp_path) == 0
+def test_figures_of_a_complete_plan(
+    complete: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert (
+        report(
+            monkeypatch,
+            "figures",
+            "ott2021",
+            "--plan",
+            "demo",
+            "--results",
+            complete,
+            "--out",
+            tmp_path,
+        )
+        == 0
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == FILES
     assert "ott2021/figure4: " in capsys.readouterr().out
     caption = (tmp_path / "ott2021_figure4-demo.txt").read_text()
-    assert "Mean and 95 % Student t interval over seeds, n = 3 per point. Plan demo@demo: Demo scale." in caption
+    assert (
+        "Mean and 95 % Student t interval over seeds, n = 3 per point. Plan demo@demo: Demo scale."
+        in caption
+    )
 
 
-def test_table_is_written_and_printed(complete: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert report(monkeypatch, "tables", "ott2021/critical_step_size", "--plan", "demo@demo", "--results", complete, "--out", tmp_path) == 0
-    assert {path.name for path in tmp_path.iterdir()} == {"ott2021_critical_step_size-demo.csv", "ott2021_critical_step_size-demo.md"}
-    assert "| Euler | 2 | 3 | 0.430 |" in (tmp_path / "ott2021_critical_step_size-demo.md").read_text()
+def test_table_is_written_and_printed(
+    complete: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert (
+        report(
+            monkeypatch,
+            "tables",
+            "ott2021/critical_step_size",
+            "--plan",
+            "demo@demo",
+            "--results",
+            complete,
+            "--out",
+            tmp_path,
+        )
+        == 0
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "ott2021_critical_step_size-demo.csv",
+        "ott2021_critical_step_size-demo.md",
+    }
+    assert (
+        "| Euler | 2 | 3 | 0.430 |" in (tmp_path / "ott2021_critical_step_size-demo.md").read_text()
+    )
     assert "64 / 128" in capsys.readouterr().out
 
 
-def test_check_of_a_complete_plan(complete: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_of_a_complete_plan(
+    complete: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert report(monkeypatch, "check", "ott2021", "--plan", "demo", "--results", complete) == 0
     lines = capsys.readouterr().out.splitlines()
-    drawn = [f"ott2021/{name}: complete, 9 trials." for name in ("figure1", "figure2", "figure4", "critical_step_size")]
+    drawn = [
+        f"ott2021/{name}: complete, 9 trials."
+        for name in ("figure1", "figure2", "figure4", "critical_step_size")
+    ]
     assert [line for line in lines if "complete" in line] == drawn
     assert all("left out" in line for line in lines if line not in drawn)
 
@@ -70,7 +127,10 @@ def test_check_lists_exactly_the_missing_cell_and_its_command(
     for net in NETS[:-1]:
         folder.run(*net)
     folder.close()
-    assert report(monkeypatch, "check", "ott2021/figure4", "--plan", "demo", "--results", folder.path) == 1
+    assert (
+        report(monkeypatch, "check", "ott2021/figure4", "--plan", "demo", "--results", folder.path)
+        == 1
+    )
     assert capsys.readouterr().out.splitlines() == [
         "ott2021/figure4: Missing: 1 of 9 trials.",
         "  trial: training=rk4_38 K=1 seed=2",
@@ -78,18 +138,36 @@ def test_check_lists_exactly_the_missing_cell_and_its_command(
     ]
     # What is there is drawn all the same, and the caption says what is not.
     out = tmp_path / "figures"
-    assert report(monkeypatch, "figures", "ott2021/figure4", "--plan", "demo", "--results", folder.path, "--out", out) == 0
+    assert (
+        report(
+            monkeypatch,
+            "figures",
+            "ott2021/figure4",
+            "--plan",
+            "demo",
+            "--results",
+            folder.path,
+            "--out",
+            out,
+        )
+        == 0
+    )
     assert "n = 2 to 3 per point" in (caption := (out / "ott2021_figure4-demo.txt").read_text())
     assert "Missing: 1 of 9 trials." in caption
 
 
-def test_missing_evaluations_need_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_evaluations_need_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = Folder(tmp_path / "results")
     folder.plan("demo@demo", NETS[:2])
     for net in NETS[:2]:
         folder.run(*net, evaluated=["euler-2", "midpoint-2"])
     folder.close()
-    assert report(monkeypatch, "check", "ott2021/figure4", "--plan", "demo", "--results", folder.path) == 1
+    assert (
+        report(monkeypatch, "check", "ott2021/figure4", "--plan", "demo", "--results", folder.path)
+        == 1
+    )
     assert capsys.readouterr().out.splitlines() == [
         "ott2021/figure4: Missing: 2 of 6 evaluations.",
         "  evaluations: training=euler K=2 seed=0, solver=euler steps=4",
@@ -98,10 +176,25 @@ def test_missing_evaluations_need_no_training(tmp_path: Path, monkeypatch: pytes
     ]
 
 
-def test_nothing_to_draw_is_exit_code_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_to_draw_is_exit_code_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = Folder(tmp_path / "results")
     folder.plan("demo@demo", NETS)
-    assert report(monkeypatch, "figures", "ott2021/figure4", "--plan", "demo", "--results", folder.path, "--out", tmp_path / "out") == 1
+    assert (
+        report(
+            monkeypatch,
+            "figures",
+            "ott2021/figure4",
+            "--plan",
+            "demo",
+            "--results",
+            folder.path,
+            "--out",
+            tmp_path / "out",
+        )
+        == 1
+    )
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "ott2021/figure4: nothing to show. Missing: 9 of 9 trials."
     assert lines[-1] == f"  fill with: odesweep run demo --scale demo --results {folder.path}"
@@ -109,12 +202,18 @@ def test_nothing_to_draw_is_exit_code_1(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_what_a_plan_never_asks_for_is_left_out(
-    complete: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    complete: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     common = ("--plan", "images", "--results", complete, "--out", tmp_path)
     assert report(monkeypatch, "figures", "ott2021", *common) == 0
     assert {path.stem for path in tmp_path.iterdir()} == {"ott2021_figure4-images-smoke"}
-    assert "ott2021/figure2: left out, images@smoke does not plan probe_decision_grid, probe_trajectory" in capsys.readouterr().out
+    assert (
+        "ott2021/figure2: left out, images@smoke does not plan probe_decision_grid, probe_trajectory"
+        in capsys.readouterr().out
+    )
     assert report(monkeypatch, "figures", "ott2021/figure2", *common) == 1
 
 
@@ -123,19 +222,38 @@ def test_what_a_plan_never_asks_for_is_left_out(
     [
         (["figures", "ott2021/figure9"], "no figure 'ott2021/figure9'; choose from "),
         (["tables", "gusak"], "no table 'gusak'; choose from "),
-        (["figures", "ott2021", "--plan", "demo", "--results", "nowhere"], "no results folder nowhere"),
+        (
+            ["figures", "ott2021", "--plan", "demo", "--results", "nowhere"],
+            "no results folder nowhere",
+        ),
         (["figures", "ott2021", "--results", "{complete}"], "no plan of ott2021/sphere2-fixed in"),
-        (["check", "ott2021", "--plan", "demo@paper", "--results", "{complete}"], "no plan of demo@paper in"),
-        (["figures", "--plan", "demo", "--results", "{complete}"], "nothing is drawn from plan demo by itself; name the paper"),
-        (["figures", "ott2021", "--plan", "demo@demo", "--scale", "smoke"], "--plan demo@demo says its scale already"),
-        (["check", "ott2021/figure4", "--scale", "small", "--results", "{complete}"], "no plan of ott2021/sphere2-fixed at scale small in"),
+        (
+            ["check", "ott2021", "--plan", "demo@paper", "--results", "{complete}"],
+            "no plan of demo@paper in",
+        ),
+        (
+            ["figures", "--plan", "demo", "--results", "{complete}"],
+            "nothing is drawn from plan demo by itself; name the paper",
+        ),
+        (
+            ["figures", "ott2021", "--plan", "demo@demo", "--scale", "smoke"],
+            "--plan demo@demo says its scale already",
+        ),
+        (
+            ["check", "ott2021/figure4", "--scale", "small", "--results", "{complete}"],
+            "no plan of ott2021/sphere2-fixed at scale small in",
+        ),
         ([], "Missing command. (odereport --help)"),
         (["draw"], "No such command 'draw'. (odereport --help)"),
         (["figures", "--colour", "red"], "No such option: --colour"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(
-    arguments: list[str], message: str, complete: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    message: str,
+    complete: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert report(monkeypatch, *(text.format(complete=complete) for text in arguments)) == 2
     error = capsys.readouterr().err
@@ -144,19 +262,41 @@ def test_mistakes_are_one_line_and_exit_code_2(
 
 
 def test_a_folder_that_cannot_be_written_is_exit_code_3(
-    complete: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    complete: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
-    assert report(monkeypatch, "figures", "ott2021/figure4", "--plan", "demo", "--results", complete, "--out", blocked) == 3
+    assert (
+        report(
+            monkeypatch,
+            "figures",
+            "ott2021/figure4",
+            "--plan",
+            "demo",
+            "--results",
+            complete,
+            "--out",
+            blocked,
+        )
+        == 3
+    )
     assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_a_corrupt_part_is_skipped_with_a_warning(
-    complete: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    complete: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     (complete / "parts" / "evaluations" / "torn.parquet").write_bytes(b"PAR1 and then nothing")
-    assert report(monkeypatch, "check", "ott2021/figure4", "--plan", "demo", "--results", complete) == 0
+    assert (
+        report(monkeypatch, "check", "ott2021/figure4", "--plan", "demo", "--results", complete)
+        == 0
+    )
     assert "torn.parquet" in caplog.text
 
 
@@ -166,9 +306,14 @@ def test_every_module_of_a_paper_is_listed() -> None:
 
     for paper in PAPERS:
         package = importlib.import_module(f"analysis.{paper}")
-        modules = {found.name: importlib.import_module(f"analysis.{paper}.{found.name}") for found in pkgutil.iter_modules(package.__path__)}
+        modules = {
+            found.name: importlib.import_module(f"analysis.{paper}.{found.name}")
+            for found in pkgutil.iter_modules(package.__path__)
+        }
         with_numbers = sorted(name for name, module in modules.items() if hasattr(module, "NAME"))
-        assert with_numbers == sorted([*package.FIGURES, *package.TABLES]), f"list the file in analysis/{paper}/__init__.py"
+        assert with_numbers == sorted([*package.FIGURES, *package.TABLES]), (
+            f"list the file in analysis/{paper}/__init__.py"
+        )
         with_ink = sorted(name for name in with_numbers if hasattr(modules[name], "draw"))
         assert with_ink == sorted(package.FIGURES)
         for name in with_numbers:
@@ -176,18 +321,38 @@ def test_every_module_of_a_paper_is_listed() -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ["import analysis", "import analysis.cli", "import sys; sys.argv = ['odereport', '--help']; import analysis.cli; analysis.cli.main()"]
+    "code",
+    [
+        "import analysis",
+        "import analysis.cli",
+        "import sys; sys.argv = ['odereport', '--help']; import analysis.cli; analysis.cli.main()",
+    ],
 )
 def test_start_up_loads_nothing_heavy(code: str) -> None:
-    heavy = {"torch", "ray", "odecore", "pydantic", "pyarrow", "pandas", "numpy", "scipy", "seaborn", "matplotlib"}
+    heavy = {
+        "torch",
+        "ray",
+        "odecore",
+        "pydantic",
+        "pyarrow",
+        "pandas",
+        "numpy",
+        "scipy",
+        "seaborn",
+        "matplotlib",
+    }
     script = f"import atexit, sys\natexit.register(lambda: print('LOADED', *sorted({{name.partition('.')[0] for name in sys.modules}})))\n{code}"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert not heavy & set(done.stdout.rpartition("LOADED")[2].split())
 
 
 def test_drawing_needs_neither_torch_nor_pydantic() -> None:
     script = "import sys, analysis.make, analysis.ott2021.figure1, analysis.ott2021.figure2, analysis.ott2021.figure4; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert {"pandas", "pyarrow"} <= loaded
     assert not loaded & {"torch", "ray", "odecore", "pydantic"}

@@ -26,16 +26,22 @@ def assert_same(csv: Path, numbers: pd.DataFrame) -> None:
     texts = pd.read_csv(csv, dtype=str, keep_default_na=False)
     assert list(texts.columns) == list(numbers.columns)
     for column in numbers.columns:
-        if pd.api.types.is_numeric_dtype(numbers[column]) and not pd.api.types.is_bool_dtype(numbers[column]):
+        if pd.api.types.is_numeric_dtype(numbers[column]) and not pd.api.types.is_bool_dtype(
+            numbers[column]
+        ):
             # Python's float reads back exactly what was printed.
             values = [float(text or "nan") for text in texts[column]]
             np.testing.assert_array_equal(values, numbers[column].to_numpy(float))
         else:
-            assert list(texts[column]) == ["" if value != value else str(value) for value in numbers[column]]
+            assert list(texts[column]) == [
+                "" if value != value else str(value) for value in numbers[column]
+            ]
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_figure_is_saved_with_numbers_and_caption(name: str, paper_like: Data, tmp_path: Path) -> None:
+def test_figure_is_saved_with_numbers_and_caption(
+    name: str, paper_like: Data, tmp_path: Path
+) -> None:
     figure = module(name)
     numbers = figure.table(paper_like)
     caption = figure.caption(paper_like, numbers)
@@ -71,7 +77,10 @@ def test_same_numbers_make_the_same_bytes(tmp_path: Path) -> None:
     data = realistic((2,), seeds=1)
     figure = module("figure4")
     numbers = figure.table(data)
-    first, second = (save_figure(figure, numbers, figure.caption(data, numbers), tmp_path / name) for name in ("one", "two"))
+    first, second = (
+        save_figure(figure, numbers, figure.caption(data, numbers), tmp_path / name)
+        for name in ("one", "two")
+    )
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
 
 
@@ -90,7 +99,11 @@ def axes_of(figure: Figure, numbers: pd.DataFrame) -> list[Any]:
 def test_accuracy_axis_fits_the_data(make: Callable[..., Data], data_name: str, top: float) -> None:
     import matplotlib.pyplot as plt
 
-    data = make([net("euler", 2, 0, {("euler", 2): 0.5})], data_name=data_name, dimension=2 if data_name == "spheres" else None)
+    data = make(
+        [net("euler", 2, 0, {("euler", 2): 0.5})],
+        data_name=data_name,
+        dimension=2 if data_name == "spheres" else None,
+    )
     figure = module("figure4")
     axes = axes_of(figure, figure.table(data))
     assert [ax.get_ylim() for ax in axes] == [(0, top), (0, top)]
@@ -105,7 +118,10 @@ def test_two_seeds_are_drawn_as_two_points_and_three_with_a_bar(make: Callable[.
     for n in (2, 3):
         data = make([net("euler", 2, seed, {("euler", 2): 0.8 + 0.05 * seed}) for seed in range(n)])
         left = axes_of(figure, figure.table(data))[0]
-        drawn[n] = (sorted(float(y) for line in left.lines for y in line.get_ydata()), len(left.collections))
+        drawn[n] = (
+            sorted(float(y) for line in left.lines for y in line.get_ydata()),
+            len(left.collections),
+        )
     plt.close("all")
     assert drawn[2] == (pytest.approx([0.8, 0.85]), 0)
     assert drawn[3] == (pytest.approx([0.85]), 1)
@@ -116,4 +132,7 @@ def test_table_is_saved_as_csv_and_markdown(tmp_path: Path) -> None:
     shown = numbers.map(lambda value: f"{value:.2f}")
     csv, markdown = save_table(numbers, shown, "A caption.", tmp_path / "t")
     assert_same(csv, numbers)
-    assert markdown.read_text() == "| K | gap |\n| --- | --- |\n| 2.00 | 0.30 |\n| 64.00 | 0.00 |\n\nA caption.\n"
+    assert (
+        markdown.read_text()
+        == "| K | gap |\n| --- | --- |\n| 2.00 | 0.30 |\n| 64.00 | 0.00 |\n\nA caption.\n"
+    )

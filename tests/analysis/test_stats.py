@@ -4,13 +4,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.stats import bootstrap_interval, clopper_pearson, paired_difference, summarise, t_interval
+from analysis.stats import (
+    bootstrap_interval,
+    clopper_pearson,
+    paired_difference,
+    summarise,
+    t_interval,
+)
 
 
 def test_t_interval_of_three_values_by_hand() -> None:
     # t quantile 0.975 with 2 degrees of freedom is 4.302653 (any table); the standard deviation of 1, 2, 3 is 1.
     low, high = t_interval([1.0, 2.0, 3.0])
-    assert (low, high) == pytest.approx((2 - 4.302653 / math.sqrt(3), 2 + 4.302653 / math.sqrt(3)), abs=1e-6)
+    assert (low, high) == pytest.approx(
+        (2 - 4.302653 / math.sqrt(3), 2 + 4.302653 / math.sqrt(3)), abs=1e-6
+    )
 
 
 @pytest.mark.parametrize("values", [[], [0.5], [0.1, 0.9]])
@@ -30,26 +38,38 @@ def test_clopper_pearson_covers_at_least_its_level() -> None:
     # Exact coverage at p: the probability of the counts whose interval holds p.
     for n, p in ((3, 0.5), (5, 0.1), (10, 0.7)):
         intervals = [clopper_pearson(count, n) for count in range(n + 1)]
-        covered = sum(math.comb(n, k) * p**k * (1 - p) ** (n - k) for k, (low, high) in enumerate(intervals) if low <= p <= high)
+        covered = sum(
+            math.comb(n, k) * p**k * (1 - p) ** (n - k)
+            for k, (low, high) in enumerate(intervals)
+            if low <= p <= high
+        )
         assert covered >= 0.95
     assert clopper_pearson(0, 4) == pytest.approx((0.0, 1 - 0.025**0.25))
 
 
 def test_summarise_gives_the_interval_of_every_group() -> None:
     rng = np.random.default_rng(1)
-    frame = pd.DataFrame({"group": np.repeat(range(6), 5), "seed": np.tile(range(5), 6), "accuracy": rng.random(30)})
+    frame = pd.DataFrame(
+        {"group": np.repeat(range(6), 5), "seed": np.tile(range(5), 6), "accuracy": rng.random(30)}
+    )
     frame = frame.loc[(frame["group"] != 5) | (frame["seed"] < 2)]
     for row in summarise(frame, ["group"], "accuracy").to_dict("records"):
         values = frame.loc[frame["group"] == row["group"], "accuracy"]
         assert (row["low"], row["high"]) == pytest.approx(t_interval(values), nan_ok=True)
-        assert (row["n"], row["minimum"], row["maximum"]) == (len(values), values.min(), values.max())
+        assert (row["n"], row["minimum"], row["maximum"]) == (
+            len(values),
+            values.min(),
+            values.max(),
+        )
 
 
 def test_pairing_removes_what_seeds_share() -> None:
     seeds = np.array([0.0, 5.0, 10.0])
     mean, low, high = paired_difference(seeds + np.array([1.0, 1.1, 0.9]), seeds)
     assert mean == pytest.approx(1.0)
-    assert (low, high) == pytest.approx((1 - 4.302653 * 0.1 / math.sqrt(3), 1 + 4.302653 * 0.1 / math.sqrt(3)), abs=1e-6)
+    assert (low, high) == pytest.approx(
+        (1 - 4.302653 * 0.1 / math.sqrt(3), 1 + 4.302653 * 0.1 / math.sqrt(3)), abs=1e-6
+    )
 
 
 def test_bootstrap_only_where_it_covers() -> None:
@@ -65,17 +85,35 @@ def test_bootstrap_only_where_it_covers() -> None:
 
 def test_summarise_counts_seeds_and_skips_missing_values() -> None:
     frame = pd.DataFrame(
-        [("x", 0, 0.2), ("x", 1, 0.4), ("x", 2, 0.9), ("y", 0, 0.5), ("y", 1, math.nan), ("z", 0, 0.1), ("z", 1, 0.3)],
+        [
+            ("x", 0, 0.2),
+            ("x", 1, 0.4),
+            ("x", 2, 0.9),
+            ("y", 0, 0.5),
+            ("y", 1, math.nan),
+            ("z", 0, 0.1),
+            ("z", 1, 0.3),
+        ],
         columns=["group", "seed", "accuracy"],
     )
     numbers = summarise(frame, ["group"], "accuracy").set_index("group")
     assert numbers["n"].to_dict() == {"x": 3, "y": 1, "z": 2}
     assert numbers["mean"].to_dict() == pytest.approx({"x": 0.5, "y": 0.5, "z": 0.2})
-    assert (numbers.loc["x", "low"], numbers.loc["x", "high"]) == pytest.approx(t_interval([0.2, 0.4, 0.9]))
+    assert (numbers.loc["x", "low"], numbers.loc["x", "high"]) == pytest.approx(
+        t_interval([0.2, 0.4, 0.9])
+    )
     assert numbers.loc[["y", "z"], ["low", "high"]].isna().all(axis=None)
     assert numbers.loc["z", ["minimum", "maximum"]].to_list() == [0.1, 0.3]
 
 
 def test_summarise_of_nothing_has_the_columns() -> None:
     empty = pd.DataFrame(columns=["group", "seed", "accuracy"])
-    assert list(summarise(empty, ["group"], "accuracy").columns) == ["group", "n", "mean", "low", "high", "minimum", "maximum"]
+    assert list(summarise(empty, ["group"], "accuracy").columns) == [
+        "group",
+        "n",
+        "mean",
+        "low",
+        "high",
+        "minimum",
+        "maximum",
+    ]

@@ -10,7 +10,10 @@ from analysis.make import Reader
 from analysis.save import save_table
 
 STORED = Path(__file__).with_name("stored")
-EXPECTED = {path.name.removesuffix("-smoke.csv"): path for path in sorted((STORED / "expected").glob("*.csv"))}
+EXPECTED = {
+    path.name.removesuffix("-smoke.csv"): path
+    for path in sorted((STORED / "expected").glob("*.csv"))
+}
 
 
 @pytest.fixture(scope="module")

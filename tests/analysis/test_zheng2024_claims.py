@@ -60,13 +60,20 @@ class GivenStatistics:
 
     def probe(self, name: str) -> pd.DataFrame:
         rows = self.source.probe(name)
-        nets = rows.drop_duplicates(["trial_id", "probe_id"]).drop(columns=list(self.given.columns), errors="ignore")
+        nets = rows.drop_duplicates(["trial_id", "probe_id"]).drop(
+            columns=list(self.given.columns), errors="ignore"
+        )
         return rows if name != "layer_statistics" else nets.merge(self.given, how="cross")
 
 
 def given_statistics(data: Data, *rows: tuple[int, int, float, float, float]) -> Data:
     """`data` with these layer statistics."""
-    return replace(data, source=GivenStatistics(data.source, pd.DataFrame(rows, columns=["layer", "channel", "t", "mean", "var"])))
+    return replace(
+        data,
+        source=GivenStatistics(
+            data.source, pd.DataFrame(rows, columns=["layer", "channel", "t", "mean", "var"])
+        ),
+    )
 
 
 @pytest.mark.parametrize("key", BY_KEY)
@@ -84,17 +91,36 @@ def test_deep_nets_with_ta_bn_that_fail_contradict(tmp_path: Path) -> None:
         failing = (("ta_bn", "cnn12"), ("ta_bn", "unet18"))
 
     verdict = verdict_on(f"zheng2024/{DEEP}", tmp_path, Deep())
-    assert (verdict.full.verdict, verdict.full.parts[""].value, verdict.full.parts[""].n) == ("contradicted", 1.0, 10)
+    assert (verdict.full.verdict, verdict.full.parts[""].value, verdict.full.parts[""].n) == (
+        "contradicted",
+        1.0,
+        10,
+    )
 
 
 def test_statistics_that_stand_still_contradict(tmp_path: Path) -> None:
     data = data_of(tmp_path, "zheng2024/curves", Holds(), "paper", ["data=CIFAR-10"])
-    assert judge(BY_KEY[LAYERS], given_statistics(data, (0, 0, 0.0, 0.1, 0.2), (0, 0, 1.0, 0.1, 0.2))).verdict == "contradicted"
+    assert (
+        judge(
+            BY_KEY[LAYERS], given_statistics(data, (0, 0, 0.0, 0.1, 0.2), (0, 0, 1.0, 0.1, 0.2))
+        ).verdict
+        == "contradicted"
+    )
     # Channel 0: mean 0 to 2, variance 4. Channel 1: mean constant, variance 1 to 3. The second layer must not count.
-    rows = [(0, 0, 0.0, 0.0, 4.0), (0, 0, 1.0, 2.0, 4.0), (0, 1, 0.0, 5.0, 1.0), (0, 1, 1.0, 5.0, 3.0), (1, 0, 0.0, 0.0, 1.0), (1, 0, 1.0, 99.0, 9.0)]
+    rows = [
+        (0, 0, 0.0, 0.0, 4.0),
+        (0, 0, 1.0, 2.0, 4.0),
+        (0, 1, 0.0, 5.0, 1.0),
+        (0, 1, 1.0, 5.0, 3.0),
+        (1, 0, 0.0, 0.0, 1.0),
+        (1, 0, 1.0, 99.0, 9.0),
+    ]
     found = judge(BY_KEY[LAYERS], given_statistics(data, *rows)).parts
     # Mean: (2 / sqrt 4 + 0) / 2. Variance: (0 + 2 / 2) / 2.
-    assert {name: one.value for name, one in found.items()} == {"mean": pytest.approx(0.5), "variance": pytest.approx(0.5)}
+    assert {name: one.value for name, one in found.items()} == {
+        "mean": pytest.approx(0.5),
+        "variance": pytest.approx(0.5),
+    }
 
 
 def test_statistics_are_the_worlds_numbers(holding: dict[str, Judgement]) -> None:
@@ -149,9 +175,15 @@ def test_thresholds_and_evidence_are_fixed(claim: Claim) -> None:
         "linear-as-good-as-kernel": "> -0.02",
     }
     assert str(claim.holds) == fixed.get(claim.key, "> 0")
-    assert (claim.scale, claim.seeds, claim.epochs) == ("paper", 3, None if claim.key == "ta-bn-above-other-families" else 128)
+    assert (claim.scale, claim.seeds, claim.epochs) == (
+        "paper",
+        3,
+        None if claim.key == "ta-bn-above-other-families" else 128,
+    )
 
 
 def test_an_interval_behind_a_verdict_is_students(holding: dict[str, Judgement]) -> None:
     one = holding["ta-bn-reaches-91-percent"].parts[""]
-    assert (one.low, one.high) == pytest.approx(t_interval([0.92 + 0.0005 * step for step in (-2, 0, 2, -1, 1)]))
+    assert (one.low, one.high) == pytest.approx(
+        t_interval([0.92 + 0.0005 * step for step in (-2, 0, 2, -1, 1)])
+    )

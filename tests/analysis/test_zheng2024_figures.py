@@ -12,7 +12,16 @@ from worlds import Cell, Run, World
 
 from analysis.read import load
 from analysis.save import save_figure
-from analysis.zheng2024 import figure1, figure3, figure4, figure5, figure6, figure7, figure8_9, figure10
+from analysis.zheng2024 import (
+    figure1,
+    figure3,
+    figure4,
+    figure5,
+    figure6,
+    figure7,
+    figure8_9,
+    figure10,
+)
 
 FIGURES = [figure1, figure3, figure4, figure5, figure6, figure7, figure8_9, figure10]
 
@@ -25,8 +34,14 @@ class Curves(World):
     def run(self, cell: Cell) -> Run | None:
         norm = str(cell.spec["model_norm_name"] or "none")
         more = dict(self.by_norm).get(norm, 0.0)
-        seconds = {"linear": 100.0, "kernel": 150.0}.get(str(cell.spec["model_norm_interpolation"]), 200.0)
-        columns = {"parameters": 1000 * len(str(cell.spec["model_backbone"])), "train_seconds": seconds, "outcome_iteration": 50}
+        seconds = {"linear": 100.0, "kernel": 150.0}.get(
+            str(cell.spec["model_norm_interpolation"]), 200.0
+        )
+        columns = {
+            "parameters": 1000 * len(str(cell.spec["model_backbone"])),
+            "train_seconds": seconds,
+            "outcome_iteration": 50,
+        }
         if (norm, cell.spec["model_backbone"]) == ("none", "cnn12"):
             return Run(0.3, "diverged", curve=[0.3], columns=columns)
         return Run(0.5 + more, curve=[0.3 + more, 0.5 + more], columns=columns)
@@ -34,13 +49,19 @@ class Curves(World):
     def series(self, cell: Cell, run: Run) -> Mapping[str, Sequence[float]]:
         assert run.curve is not None
         # At iterations 0 (before the training, no epoch), half-way and at the end, as the rows.
-        return {name: [0.0, *(value - 0.1 for value in run.curve)] for name in super().series(cell, run)}
+        return {
+            name: [0.0, *(value - 0.1 for value in run.curve)] for name in super().series(cell, run)
+        }
 
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("smoke") / "r"
-    for study in dict.fromkeys(one for figure in FIGURES for one in ([figure.STUDY] if isinstance(figure.STUDY, str) else figure.STUDY)):
+    for study in dict.fromkeys(
+        one
+        for figure in FIGURES
+        for one in ([figure.STUDY] if isinstance(figure.STUDY, str) else figure.STUDY)
+    ):
         write(folder, study, Curves())
     return folder
 
@@ -53,7 +74,10 @@ def line(numbers: pd.DataFrame, **wanted: Any) -> list[tuple[float, Any]]:
     """Epochs and means of one line."""
     for column, value in wanted.items():
         numbers = numbers.loc[numbers[column] == value]
-    return [(float(epoch), pytest.approx(mean)) for epoch, mean in zip(numbers["epoch"], numbers["mean"], strict=True)]
+    return [
+        (float(epoch), pytest.approx(mean))
+        for epoch, mean in zip(numbers["epoch"], numbers["mean"], strict=True)
+    ]
 
 
 def test_figure1_takes_its_nets_from_two_studies(smoke: Path) -> None:
@@ -75,7 +99,9 @@ def test_figure1_draws_what_there_is_of_one_study(tmp_path: Path) -> None:
     numbers = figure1.table(load(tmp_path, figure1.STUDY, scale="smoke"))
     assert set(numbers["norm"]) == {"ta_bn", "none"}
     assert data.plans[0].study == "zheng2024/depth"
-    assert "Not planned here: zheng2024/curves." in figure1.caption(load(tmp_path, figure1.STUDY, scale="smoke"), numbers)
+    assert "Not planned here: zheng2024/curves." in figure1.caption(
+        load(tmp_path, figure1.STUDY, scale="smoke"), numbers
+    )
 
 
 def test_figure3_left_and_middle_join_series_to_epochs(smoke: Path) -> None:
@@ -112,7 +138,17 @@ def test_figure4_has_every_model_once_with_its_parameters(smoke: Path) -> None:
     assert own["ta_bn", "unet18"] == (6000, pytest.approx(0.53))
     assert own["mini_batch", "cnn6"] == (4000, pytest.approx(0.52))
     assert own["STEER", ""] == (5000, pytest.approx(0.5))
-    assert {model for model, _ in own} == {"none", "ta_bn", "batch", "mini_batch", "IL-NODE", "2nd-Ord", "HBNODE", "Aug-NODE", "STEER"}
+    assert {model for model, _ in own} == {
+        "none",
+        "ta_bn",
+        "batch",
+        "mini_batch",
+        "IL-NODE",
+        "2nd-Ord",
+        "HBNODE",
+        "Aug-NODE",
+        "STEER",
+    }
     failed = numbers.loc[(numbers["model"] == "none") & (numbers["backbone"] == "cnn12")]
     assert failed.filter(["n", "failed", "parameters"]).to_numpy().tolist() == [[0, 1, 5000]]
 
@@ -132,7 +168,9 @@ def test_figure6_has_six_depths_of_both(smoke: Path) -> None:
     assert set(numbers["backbone"]) == {"cnn4", "cnn6", "cnn8", "cnn10", "cnn12", "unet18"}
     assert line(numbers, norm="none", backbone="cnn10") == [(1, 0.3), (2, 0.5)]
     assert line(numbers, norm="ta_bn", backbone="cnn12") == [(1, 0.33), (2, 0.53)]
-    assert set(numbers.loc[(numbers["norm"] == "none") & (numbers["backbone"] == "cnn12"), "line"]) == {"failed"}
+    assert set(
+        numbers.loc[(numbers["norm"] == "none") & (numbers["backbone"] == "cnn12"), "line"]
+    ) == {"failed"}
     assert figure6.panels(numbers) == (1, 3)
     assert figure6.panels(numbers.loc[numbers["backbone"] == "cnn8"]) == (1, 2)
 
@@ -145,7 +183,12 @@ def test_figure7_and_10_compare_interpolations(smoke: Path) -> None:
     assert line(ten, panel="c", **{axis: "linear"}) == [(1, 0.33), (2, 0.53)]
     assert set(ten.loc[ten["panel"].isin(["a", "c"]), axis]) == {"linear", "kernel"}
     times = ten.loc[(ten["panel"] == "d") & (ten["axis.data"] == "CIFAR-10")]
-    assert dict(zip(times[axis], times["mean"], strict=True)) == {"linear": 2.0, "cubic_spline": 4.0, "kernel": 3.0, "gaussian_process": 4.0}
+    assert dict(zip(times[axis], times["mean"], strict=True)) == {
+        "linear": 2.0,
+        "cubic_spline": 4.0,
+        "kernel": 3.0,
+        "gaussian_process": 4.0,
+    }
     boxes = ten.loc[ten["panel"] == "b"]
     assert len(boxes) == 8
     assert set(boxes["mean"]) == {0.53}
@@ -156,19 +199,37 @@ def test_times_of_disturbed_runs_do_not_count(tmp_path: Path) -> None:
         def run(self, cell: Cell) -> Run | None:
             run = super().run(cell)
             assert run is not None
-            return Run(run.accuracy, curve=run.curve, columns={**run.columns, "timing_valid": cell["model.norm.interpolation"] != "kernel"})
+            return Run(
+                run.accuracy,
+                curve=run.curve,
+                columns={
+                    **run.columns,
+                    "timing_valid": cell["model.norm.interpolation"] != "kernel",
+                },
+            )
 
     data = data_of(tmp_path, figure10.STUDY, Disturbed())
-    times = figure10.table(data).query("panel == 'd'").set_index(["axis.data", "axis.model.backbone", "axis.model.norm.interpolation"])
+    times = (
+        figure10.table(data)
+        .query("panel == 'd'")
+        .set_index(["axis.data", "axis.model.backbone", "axis.model.norm.interpolation"])
+    )
     assert times.loc[("CIFAR-10", "cnn6", "kernel"), ["n", "failed"]].to_list() == [0, 0]
     assert times.loc[("CIFAR-10", "cnn6", "linear"), "mean"] == 2.0
 
 
 @pytest.mark.parametrize("module", [figure3, figure10], ids=lambda module: module.NAME)
 def test_parts_of_a_figure_are_drawn_when_the_rest_has_no_plan(module: Any, tmp_path: Path) -> None:
-    study, scale = (module.STUDY, "small") if isinstance(module.STUDY, str) else (module.STUDY[1], "smoke")
+    study, scale = (
+        (module.STUDY, "small") if isinstance(module.STUDY, str) else (module.STUDY[1], "smoke")
+    )
     write(tmp_path / "r", study, Curves(), scale)
     data = load(tmp_path / "r", module.STUDY, scale=scale)
     numbers = module.table(data)
     assert set(numbers["panel"]) == ({"b", "d"} if module is figure10 else {"b"})
-    assert save_figure(module, numbers, module.caption(data, numbers), tmp_path / "out")[0].stat().st_size > 0
+    assert (
+        save_figure(module, numbers, module.caption(data, numbers), tmp_path / "out")[0]
+        .stat()
+        .st_size
+        > 0
+    )

@@ -20,7 +20,9 @@ OFFSETS = (-0.01, 0.0, 0.01)
 class Labelled(World):
     """Accuracy by the labels of the cell's axes, seeds 0, 1, 2 apart by .01; best epoch .02 higher; 1,234 parameters."""
 
-    def __init__(self, by: Mapping[tuple[str, ...], float | str | None], otherwise: float = 0.5) -> None:
+    def __init__(
+        self, by: Mapping[tuple[str, ...], float | str | None], otherwise: float = 0.5
+    ) -> None:
         self.by, self.otherwise = by, otherwise
 
     def run(self, cell: Cell) -> Run | None:
@@ -52,30 +54,58 @@ def test_table1_puts_own_rows_beside_published_and_quoted_ones(tmp_path: Path) -
     data = data_of(tmp_path, table1.STUDY, Labelled(by), "small")
     numbers = table1.table(data)
     large = row(numbers, data="CIFAR-10", model="ta_bn, large")
-    assert (large["n"], large["mean"], large["best_epoch"], large["parameters"]) == (3, pytest.approx(0.90), pytest.approx(0.92), 1234)
+    assert (large["n"], large["mean"], large["best_epoch"], large["parameters"]) == (
+        3,
+        pytest.approx(0.90),
+        pytest.approx(0.92),
+        1234,
+    )
     assert (large["low"], large["high"]) == pytest.approx(t_interval([0.89, 0.90, 0.91]))
-    assert (large["published"], large["published_plus_minus"], large["difference"]) == (0.91, 0.01, pytest.approx(-0.01))
+    assert (large["published"], large["published_plus_minus"], large["difference"]) == (
+        0.91,
+        0.01,
+        pytest.approx(-0.01),
+    )
     assert (large["quoted"], large["size"]) == (False, "2.2M")
     assert row(numbers, data="CIFAR-10", model="ta_bn, small")["mean"] == pytest.approx(0.70)
     assert row(numbers, data="MNIST", model="ta_bn, large")["mean"] == pytest.approx(0.98)
     steered = row(numbers, data="CIFAR-10", model="STEER")
-    assert (steered["mean"], steered["published"], steered["quoted"]) == (pytest.approx(0.60), 0.621, True)
-    failed, missing = row(numbers, data="CIFAR-10", model="none"), row(numbers, data="MNIST", model="none")
+    assert (steered["mean"], steered["published"], steered["quoted"]) == (
+        pytest.approx(0.60),
+        0.621,
+        True,
+    )
+    failed, missing = (
+        row(numbers, data="CIFAR-10", model="none"),
+        row(numbers, data="MNIST", model="none"),
+    )
     assert (failed["n"], failed["failed"], failed["published"]) == (0, 3, 0.517)
     assert (missing["n"], missing["missing"], missing["published"]) == (0, 3, 0.989)
 
     shown = table1.readable(numbers)
     steered = row(shown, data="CIFAR-10", model="STEER")
     assert steered["ours ± 95 % interval (n)"] == "0.600 ± 0.025 (3)"
-    assert (steered["published"], steered["difference"], steered["best epoch, ours"]) == ("0.621 (quoted)", "-0.021", "0.620")
+    assert (steered["published"], steered["difference"], steered["best epoch, ours"]) == (
+        "0.621 (quoted)",
+        "-0.021",
+        "0.620",
+    )
     large = row(shown, data="CIFAR-10", model="TA-BN, large")
-    assert (large["published"], large["parameters, ours"], large["parameters, published"]) == ("0.910 ± 0.010", "1,234", "2.2M")
+    assert (large["published"], large["parameters, ours"], large["parameters, published"]) == (
+        "0.910 ± 0.010",
+        "1,234",
+        "2.2M",
+    )
     assert row(shown, data="CIFAR-10", model="none")["ours ± 95 % interval (n)"] == "3 failed"
-    assert row(shown, data="Tiny-ImageNet", model="none")["published"] == "failed in the first epoch"
+    assert (
+        row(shown, data="Tiny-ImageNet", model="none")["published"] == "failed in the first epoch"
+    )
     assert row(shown, data="CIFAR-100", model="STEER")["published"] == "N/A"
     # Data sets and models in the paper's order.
     assert list(shown["data"].unique()) == list(table1.DATA)
-    assert shown.loc[shown["data"] == "CIFAR-10", "model"].to_list() == [table1.LABELS.get(name, name) for name in table1.MODELS]
+    assert shown.loc[shown["data"] == "CIFAR-10", "model"].to_list() == [
+        table1.LABELS.get(name, name) for name in table1.MODELS
+    ]
 
 
 def test_table1_has_every_published_number(tmp_path: Path) -> None:
@@ -86,15 +116,35 @@ def test_table1_has_every_published_number(tmp_path: Path) -> None:
 
 
 def test_table2_and_table4_and_table5_compare_cell_by_cell(tmp_path: Path) -> None:
-    two = table2.table(data_of(tmp_path / "2", table2.STUDY, Labelled({("SONODE", "ta_bn"): 0.85}), "small"))
+    two = table2.table(
+        data_of(tmp_path / "2", table2.STUDY, Labelled({("SONODE", "ta_bn"): 0.85}), "small")
+    )
     sonode = row(two, **{"axis.family": "SONODE", "axis.model.norm": "ta_bn"})
-    assert (len(two), sonode["mean"], sonode["published"], sonode["difference"]) == (6, pytest.approx(0.85), 0.853, pytest.approx(-0.003))
+    assert (len(two), sonode["mean"], sonode["published"], sonode["difference"]) == (
+        6,
+        pytest.approx(0.85),
+        0.853,
+        pytest.approx(-0.003),
+    )
     assert row(two, **{"axis.family": "SONODE", "axis.model.norm": "none"})["published"] == 0.302
 
-    data = data_of(tmp_path / "4", table4.STUDY, Labelled({("euler", "batch"): 0.6, ("dopri5", "batch"): 0.4}), "small")
+    data = data_of(
+        tmp_path / "4",
+        table4.STUDY,
+        Labelled({("euler", "batch"): 0.6, ("dopri5", "batch"): 0.4}),
+        "small",
+    )
     four = table4.table(data)
-    euler, dopri5 = (row(four, **{"axis.solver": solver, "axis.model.norm": "batch"}) for solver in ("euler", "dopri5"))
-    assert (len(four), euler["mean"], euler["published"], euler["published_plus_minus"]) == (8, pytest.approx(0.6), 0.631, 0.203)
+    euler, dopri5 = (
+        row(four, **{"axis.solver": solver, "axis.model.norm": "batch"})
+        for solver in ("euler", "dopri5")
+    )
+    assert (len(four), euler["mean"], euler["published"], euler["published_plus_minus"]) == (
+        8,
+        pytest.approx(0.6),
+        0.631,
+        0.203,
+    )
     assert (dopri5["mean"], dopri5["published"]) == (pytest.approx(0.4), 0.332)
     assert "ours takes 20." in table4.caption(data, four)
 
@@ -106,14 +156,22 @@ def test_table2_and_table4_and_table5_compare_cell_by_cell(tmp_path: Path) -> No
 
 def test_batches_keep_sizes_images_and_noise_apart(tmp_path: Path) -> None:
     class Tested(Labelled):
-        def test(self, cell: Cell, run: Run, test: Mapping[str, str], evaluation: Mapping[str, Any]) -> float | str | None:
+        def test(
+            self, cell: Cell, run: Run, test: Mapping[str, str], evaluation: Mapping[str, Any]
+        ) -> float | str | None:
             if evaluation["noise"] == "one_image":
                 return run.accuracy - 0.2
-            return {1: run.accuracy + 0.001, 2: run.accuracy - 0.1, 256: run.accuracy}[evaluation["batch_size"]]
+            return {1: run.accuracy + 0.001, 2: run.accuracy - 0.1, 256: run.accuracy}[
+                evaluation["batch_size"]
+            ]
 
     numbers = batches.table(data_of(tmp_path, batches.STUDY, Tested({}), "small"))
     keys = ["axis.model.norm", "noise", "images", "batch_size"]
-    means = {key: mean for *key, mean in numbers.filter([*keys, "mean"]).itertuples(index=False, name=None) for key in [tuple(key)]}
+    means = {
+        key: mean
+        for *key, mean in numbers.filter([*keys, "mean"]).itertuples(index=False, name=None)
+        for key in [tuple(key)]
+    }
     expected = {(norm, "none", "1000", 2): 0.4 for norm in ("mini_batch", "ta_bn")}
     expected |= {(norm, "none", "1000", 256): 0.5 for norm in ("mini_batch", "ta_bn")}
     expected |= {(norm, "none", "all", 256): 0.5 for norm in ("mini_batch", "ta_bn")}
@@ -134,7 +192,9 @@ def test_steer_by_half_width(tmp_path: Path) -> None:
     assert "0.621" in steer.caption(data, numbers)
 
 
-@pytest.mark.parametrize("module", [table1, table2, table4, table5, batches, steer], ids=lambda module: module.NAME)
+@pytest.mark.parametrize(
+    "module", [table1, table2, table4, table5, batches, steer], ids=lambda module: module.NAME
+)
 def test_a_plan_without_rows_has_no_numbers(module: Any, tmp_path: Path) -> None:
     for study in [module.STUDY] if isinstance(module.STUDY, str) else module.STUDY:
         write(tmp_path, study, save_only=True)
@@ -148,6 +208,12 @@ def test_published_values_have_sources_and_feed_the_curves() -> None:
         assert rows["source"].str.startswith(("Table ", "authors' slides")).all()
     assert known.by_data()["SVHN", "mini_batch"] == 0.906
     assert not [data for data, _ in known.by_data() if data == "MNIST"]
-    expected = {("ta_bn", "unet18"): 0.910, ("none", "unet18"): 0.517, ("ta_bn", "cnn4"): 0.748, ("none", "cnn8"): 0.843, ("ta_bn", "cnn8"): 0.874}
+    expected = {
+        ("ta_bn", "unet18"): 0.910,
+        ("none", "unet18"): 0.517,
+        ("ta_bn", "cnn4"): 0.748,
+        ("none", "cnn8"): 0.843,
+        ("ta_bn", "cnn8"): 0.874,
+    }
     assert {net: known.cifar10()[net] for net in expected} == expected
     assert (known.size("37k"), known.size("2.2M")) == (37_000, 2_200_000)

@@ -38,16 +38,26 @@ class World:
         """None: no row, the trial is missing."""
         return Run(0.8 + jitter(cell.seed))
 
-    def test(self, cell: Cell, run: Run, test: Mapping[str, str], evaluation: Mapping[str, Any]) -> float | str | None:
+    def test(
+        self, cell: Cell, run: Run, test: Mapping[str, str], evaluation: Mapping[str, Any]
+    ) -> float | str | None:
         """Accuracy of one evaluation, the name of an outcome if it failed, None if it is missing. test: axes. evaluation: the table's columns."""
         return run.accuracy
 
     def series(self, cell: Cell, run: Run) -> Mapping[str, Sequence[float]]:
         """Numbers by iteration, at equal distances over the training; names as the training records them."""
         labels = [one["label"] for one in json.loads(cell.spec["train_also_test"] or "[]")]
-        names = [f"{kind}.{label}" for label in labels for kind in ("accuracy", "loss", "evaluate_seconds")]
+        names = [
+            f"{kind}.{label}"
+            for label in labels
+            for kind in ("accuracy", "loss", "evaluate_seconds")
+        ]
         if (solver := str(cell.spec["solver_name"])).startswith("adapted"):
-            names += ["tolerance"] if solver in ("adapted_fehlberg2", "adapted_dopri5") else ["step_size", "steps"]
+            names += (
+                ["tolerance"]
+                if solver in ("adapted_fehlberg2", "adapted_dopri5")
+                else ["step_size", "steps"]
+            )
         return {name: list(np.linspace(0.2, run.accuracy, 6)) for name in names}
 
 

@@ -5,7 +5,20 @@ from typing import Any, ClassVar
 
 from worlds import Cell, Run, World, jitter
 
-STUDIES = tuple(f"zheng2024/{name}" for name in ("main", "depth", "curves", "noise", "table2", "table4", "table5", "interpolation", "baselines"))
+STUDIES = tuple(
+    f"zheng2024/{name}"
+    for name in (
+        "main",
+        "depth",
+        "curves",
+        "noise",
+        "table2",
+        "table4",
+        "table5",
+        "interpolation",
+        "baselines",
+    )
+)
 DEPTHS = ("cnn4", "cnn6", "cnn8", "cnn10", "cnn12", "unet18")
 RECORDED = 12  # rows of a run
 
@@ -23,14 +36,38 @@ def erratic(value: float) -> list[float]:
 class Holds(World):
     """As the paper has it."""
 
-    on_mnist: ClassVar[Mapping[str, float]] = {"none": 0.989, "batch": 0.973, "mini_batch": 0.962, "ta_bn": 0.985}
-    by_norm: ClassVar[Mapping[str, float]] = {"none": -0.05, "batch": -0.4, "mini_batch": -0.02, "ta_bn": 0.0}
+    on_mnist: ClassVar[Mapping[str, float]] = {
+        "none": 0.989,
+        "batch": 0.973,
+        "mini_batch": 0.962,
+        "ta_bn": 0.985,
+    }
+    by_norm: ClassVar[Mapping[str, float]] = {
+        "none": -0.05,
+        "batch": -0.4,
+        "mini_batch": -0.02,
+        "ta_bn": 0.0,
+    }
     by_depth: ClassVar[Sequence[float]] = (0.75, 0.80, 0.87, 0.88, 0.89, 0.92)
-    families: ClassVar[Mapping[str, tuple[float, float]]] = {"hbnode": (0.851, 0.867), "sonode": (0.302, 0.853), "": (0.848, 0.862)}
+    families: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "hbnode": (0.851, 0.867),
+        "sonode": (0.302, 0.853),
+        "": (0.848, 0.862),
+    }
     baselines = 0.65
     by_grid: ClassVar[Mapping[int, float]] = {10: -0.02, 50: -0.02, 100: 0.0, 500: -0.002}
-    by_interpolation: ClassVar[Mapping[str, float]] = {"linear": 0.0, "kernel": 0.002, "cubic_spline": 0.001, "gaussian_process": 0.0}
-    seconds: ClassVar[Mapping[str, float]] = {"linear": 100.0, "kernel": 110.0, "cubic_spline": 130.0, "gaussian_process": 200.0}
+    by_interpolation: ClassVar[Mapping[str, float]] = {
+        "linear": 0.0,
+        "kernel": 0.002,
+        "cubic_spline": 0.001,
+        "gaussian_process": 0.0,
+    }
+    seconds: ClassVar[Mapping[str, float]] = {
+        "linear": 100.0,
+        "kernel": 110.0,
+        "cubic_spline": 130.0,
+        "gaussian_process": 200.0,
+    }
     failing: ClassVar[Sequence[tuple[str, str]]] = (("none", "cnn12"), ("none", "unet18"))
     in_batches_of_2: ClassVar[Mapping[str, float]] = {"mini_batch": -0.1, "ta_bn": 0.001}
     with_noise: ClassVar[Mapping[str, float]] = {"mini_batch": -0.15, "ta_bn": -0.004}
@@ -60,30 +97,64 @@ class Holds(World):
             return self.families[str(spec["model_dynamics"] or "")][norm == "ta_bn"]
         value = self.by_depth[DEPTHS.index(backbone)] + self.by_norm[norm]
         if norm == "ta_bn":
-            value += self.by_grid[spec["model_norm_grid_size"]] + self.by_interpolation[spec["model_norm_interpolation"]]
+            value += (
+                self.by_grid[spec["model_norm_grid_size"]]
+                + self.by_interpolation[spec["model_norm_interpolation"]]
+            )
         return value
 
-    def test(self, cell: Cell, run: Run, test: Mapping[str, str], evaluation: Mapping[str, Any]) -> float | str | None:
+    def test(
+        self, cell: Cell, run: Run, test: Mapping[str, str], evaluation: Mapping[str, Any]
+    ) -> float | str | None:
         norm = str(cell.spec["model_norm_name"])
         if evaluation["noise"] == "one_image":
             return run.accuracy + self.with_noise[norm]
-        return run.accuracy + (self.in_batches_of_2[norm] if evaluation["batch_size"] < 256 else 0.0)
+        return run.accuracy + (
+            self.in_batches_of_2[norm] if evaluation["batch_size"] < 256 else 0.0
+        )
 
     def series(self, cell: Cell, run: Run) -> Mapping[str, Sequence[float]]:
-        return {name: [run.accuracy + self.in_batches_of_2["mini_batch"]] * 2 for name in super().series(cell, run)}
+        return {
+            name: [run.accuracy + self.in_batches_of_2["mini_batch"]] * 2
+            for name in super().series(cell, run)
+        }
 
 
 class Fails(Holds):
     """The opposite: TA-BN worst, depth harmful, test batches that matter to TA-BN alone, linear slow."""
 
-    on_mnist: ClassVar[Mapping[str, float]] = {"none": 0.9, "batch": 0.95, "mini_batch": 0.96, "ta_bn": 0.985}
-    by_norm: ClassVar[Mapping[str, float]] = {"none": 0.05, "batch": 0.04, "mini_batch": 0.02, "ta_bn": 0.0}
+    on_mnist: ClassVar[Mapping[str, float]] = {
+        "none": 0.9,
+        "batch": 0.95,
+        "mini_batch": 0.96,
+        "ta_bn": 0.985,
+    }
+    by_norm: ClassVar[Mapping[str, float]] = {
+        "none": 0.05,
+        "batch": 0.04,
+        "mini_batch": 0.02,
+        "ta_bn": 0.0,
+    }
     by_depth = (0.92, 0.89, 0.88, 0.87, 0.80, 0.75)
-    families: ClassVar[Mapping[str, tuple[float, float]]] = {"hbnode": (0.867, 0.851), "sonode": (0.853, 0.302), "": (0.862, 0.848)}
+    families: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "hbnode": (0.867, 0.851),
+        "sonode": (0.853, 0.302),
+        "": (0.862, 0.848),
+    }
     baselines = 0.95
     by_grid: ClassVar[Mapping[int, float]] = {10: 0.02, 50: 0.02, 100: 0.0, 500: 0.02}
-    by_interpolation: ClassVar[Mapping[str, float]] = {"linear": 0.0, "kernel": 0.05, "cubic_spline": 0.05, "gaussian_process": 0.05}
-    seconds: ClassVar[Mapping[str, float]] = {"linear": 300.0, "kernel": 110.0, "cubic_spline": 130.0, "gaussian_process": 200.0}
+    by_interpolation: ClassVar[Mapping[str, float]] = {
+        "linear": 0.0,
+        "kernel": 0.05,
+        "cubic_spline": 0.05,
+        "gaussian_process": 0.05,
+    }
+    seconds: ClassVar[Mapping[str, float]] = {
+        "linear": 300.0,
+        "kernel": 110.0,
+        "cubic_spline": 130.0,
+        "gaussian_process": 200.0,
+    }
     failing = (("none", "cnn4"), ("none", "cnn6"), ("none", "cnn8"), ("none", "cnn10"))
     in_batches_of_2: ClassVar[Mapping[str, float]] = {"mini_batch": 0.001, "ta_bn": -0.1}
     with_noise: ClassVar[Mapping[str, float]] = {"mini_batch": -0.004, "ta_bn": -0.15}

@@ -26,13 +26,28 @@ def md5(path: Path) -> str:
 def arrays(name: str, train: int, test: int, classes: int) -> Arrays:
     random = np.random.default_rng(0)
     sizes = {"train": train, "test": test}
-    x = {f"{split}_x": random.integers(0, 256, (n, *IMAGE_SETS[name].shape), dtype=np.uint8) for split, n in sizes.items()}
+    x = {
+        f"{split}_x": random.integers(0, 256, (n, *IMAGE_SETS[name].shape), dtype=np.uint8)
+        for split, n in sizes.items()
+    }
     return x | {f"{split}_y": np.arange(n) % classes for split, n in sizes.items()}
 
 
-def write(name: str, root: Path, monkeypatch: pytest.MonkeyPatch, *, train: int = 40, test: int = 20, classes: int = 10) -> Arrays:
+def write(
+    name: str,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    train: int = 40,
+    test: int = 20,
+    classes: int = 10,
+) -> Arrays:
     """Write the set below `root`; the arrays that reading it must give."""
-    monkeypatch.setitem(IMAGE_SETS, name, IMAGE_SETS[name]._replace(train_size=train, test_size=test, classes=classes))
+    monkeypatch.setitem(
+        IMAGE_SETS,
+        name,
+        IMAGE_SETS[name]._replace(train_size=train, test_size=test, classes=classes),
+    )
     return WRITERS[name](root, arrays(name, train, test, classes), monkeypatch)
 
 
@@ -48,7 +63,9 @@ def mnist(name: str, folder: str) -> Callable[..., Arrays]:
             idx(root / folder / "raw" / f"{prefix}-images-idx3-ubyte", found[f"{split}_x"][:, 0], 8)
             idx(root / folder / "raw" / f"{prefix}-labels-idx1-ubyte", found[f"{split}_y"], 8)
         known = {file: md5(root / file) for file in IMAGE_SETS[name].files}
-        monkeypatch.setitem(readers.READERS, name, readers.READERS[name]._replace(md5=lambda: known))
+        monkeypatch.setitem(
+            readers.READERS, name, readers.READERS[name]._replace(md5=lambda: known)
+        )
         return found
 
     return writer
@@ -58,7 +75,11 @@ def qmnist(root: Path, found: Arrays, _monkeypatch: pytest.MonkeyPatch) -> Array
     for split in ("train", "test"):
         labels = np.random.default_rng(1).integers(0, 1000, (len(found[f"{split}_y"]), 8))
         labels[:, 0] = found[f"{split}_y"]
-        idx(root / "QMNIST" / "raw" / f"qmnist-{split}-images-idx3-ubyte", found[f"{split}_x"][:, 0], 8)
+        idx(
+            root / "QMNIST" / "raw" / f"qmnist-{split}-images-idx3-ubyte",
+            found[f"{split}_x"][:, 0],
+            8,
+        )
         idx(root / "QMNIST" / "raw" / f"qmnist-{split}-labels-idx2-int", labels, 12)
     return found
 
@@ -68,7 +89,9 @@ def svhn(root: Path, found: Arrays, monkeypatch: pytest.MonkeyPatch) -> Arrays:
     root.mkdir(parents=True, exist_ok=True)
     listed: dict[str, Any] = {}
     for split in ("train", "test"):
-        labels = np.where(found[f"{split}_y"] == 0, 10, found[f"{split}_y"]).astype(np.uint8)[:, None]
+        labels = np.where(found[f"{split}_y"] == 0, 10, found[f"{split}_y"]).astype(np.uint8)[
+            :, None
+        ]
         file = f"{split}_32x32.mat"
         savemat(root / file, {"X": found[f"{split}_x"].transpose(2, 3, 1, 0), "y": labels})
         listed[split] = [datasets.SVHN.split_list[split][0], file, md5(root / file)]
@@ -87,7 +110,10 @@ def cifar(dataset: type[datasets.CIFAR10], labels: str) -> Callable[..., Arrays]
             files = [file for file, _ in getattr(dataset, part)]
             for index, file in enumerate(files):
                 chosen = np.array_split(np.arange(len(found[f"{split}_y"])), len(files))[index]
-                batch = {"data": found[f"{split}_x"][chosen].reshape(len(chosen), -1), labels: found[f"{split}_y"][chosen].tolist()}
+                batch = {
+                    "data": found[f"{split}_x"][chosen].reshape(len(chosen), -1),
+                    labels: found[f"{split}_y"][chosen].tolist(),
+                }
                 (folder / file).write_bytes(pickle.dumps(batch))
                 listed.append([file, md5(folder / file)])
             monkeypatch.setattr(dataset, part, listed)
@@ -105,8 +131,13 @@ def image_folders(name: str, ending: str) -> Callable[..., Arrays]:
     def writer(root: Path, found: Arrays, _monkeypatch: pytest.MonkeyPatch) -> Arrays:
         for split, folder in zip(("train", "test"), IMAGE_SETS[name].files, strict=True):
             order = np.argsort(found[f"{split}_y"], kind="stable")
-            found |= {f"{split}_x": found[f"{split}_x"][order], f"{split}_y": found[f"{split}_y"][order]}
-            for index, (x, y) in enumerate(zip(found[f"{split}_x"], found[f"{split}_y"], strict=True)):
+            found |= {
+                f"{split}_x": found[f"{split}_x"][order],
+                f"{split}_y": found[f"{split}_y"][order],
+            }
+            for index, (x, y) in enumerate(
+                zip(found[f"{split}_x"], found[f"{split}_y"], strict=True)
+            ):
                 save(x, root / folder / f"class{y:02d}" / f"{index:04d}.{ending}")
         return decoded(found, ending)
 
@@ -123,7 +154,9 @@ def tiny_imagenet(root: Path, found: Arrays, _monkeypatch: pytest.MonkeyPatch) -
         save(x, folder / "train" / wnids[y] / "images" / f"{wnids[y]}_{index:03d}.JPEG")
     for index, x in enumerate(found["test_x"]):
         save(x, folder / "val" / "images" / f"val_{index}.JPEG")
-    lines = [f"val_{index}.JPEG\t{wnids[y]}\t0\t0\t63\t63\n" for index, y in enumerate(found["test_y"])]
+    lines = [
+        f"val_{index}.JPEG\t{wnids[y]}\t0\t0\t63\t63\n" for index, y in enumerate(found["test_y"])
+    ]
     (folder / "val" / "val_annotations.txt").write_text("".join(lines))
     (folder / "wnids.txt").write_text("".join(f"{wnid}\n" for wnid in wnids))
     return decoded(found, "JPEG")
@@ -136,7 +169,11 @@ def save(x: np.ndarray, path: Path) -> None:
 
 def decoded(found: Arrays, ending: str) -> Arrays:
     """JPEG of noise loses much: what is compared then are labels and, roughly, means."""
-    return found if ending == "png" else {name: array for name, array in found.items() if name.endswith("_y")}
+    return (
+        found
+        if ending == "png"
+        else {name: array for name, array in found.items() if name.endswith("_y")}
+    )
 
 
 WRITERS: dict[str, Callable[..., Arrays]] = {

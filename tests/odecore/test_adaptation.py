@@ -11,7 +11,14 @@ from torch import Tensor
 
 from odecore import solvers
 from odecore.config.solver import AdaptedStep, AdaptedTolerance, Adaptive, FixedStep
-from odecore.solvers.adaptation import AdaptedStepSolver, AdaptedToleranceSolver, Measured, StepSizeRungeKutta, first_step_size, step_sizes
+from odecore.solvers.adaptation import (
+    AdaptedStepSolver,
+    AdaptedToleranceSolver,
+    Measured,
+    StepSizeRungeKutta,
+    first_step_size,
+    step_sizes,
+)
 from odecore.solvers.base import Solver
 from odecore.solvers.explicit_rk import AdaptiveRungeKutta
 
@@ -54,7 +61,10 @@ def test_a_scripted_sequence_of_steps() -> None:
     assert check_step(solver, 0.9, 0.7) == [("midpoint", pytest.approx(0.044721359549995794))]
     assert solver.value == 0.05
     # 2. They differ by 0.05, and 0.055 still agrees with the test solver: kept.
-    assert check_step(solver, 0.75, 0.7, 0.79) == [("midpoint", pytest.approx(math.sqrt(0.001))), ("euler", pytest.approx(0.055))]
+    assert check_step(solver, 0.75, 0.7, 0.79) == [
+        ("midpoint", pytest.approx(math.sqrt(0.001))),
+        ("euler", pytest.approx(0.055)),
+    ]
     assert solver.value == pytest.approx(0.055)
     # 3. They agree, the enlarged step of 0.0605 does not: the step stays. It is compared with the test solver, not with the training one.
     check_step(solver, 0.65, 0.7, 0.55)
@@ -116,7 +126,9 @@ def test_a_failed_solve_agrees_with_nothing() -> None:
     assert solver.value == 0.05
 
 
-def tolerance_solver(name: Any = "adapted_fehlberg2", tolerance: float = 1e-6) -> AdaptedToleranceSolver:
+def tolerance_solver(
+    name: Any = "adapted_fehlberg2", tolerance: float = 1e-6
+) -> AdaptedToleranceSolver:
     return AdaptedToleranceSolver(AdaptedTolerance(name=name, tolerance=tolerance))
 
 
@@ -126,7 +138,9 @@ def test_a_scripted_sequence_of_tolerances() -> None:
     # 1. The test solver takes 20 and 26 evaluations, no more than the 26 of the training: a tenth each time. Then they disagree: halved.
     script = Script([(0.9, 20), (0.9, 26), (0.5, 32)])
     assert solver.adapt(Measured(0.9, 26), earlier, script)["evaluations"] == 26
-    assert script.asked == [("dopri5", pytest.approx(tolerance)) for tolerance in (2e-7, 2e-8, 2e-9)]
+    assert script.asked == [
+        ("dopri5", pytest.approx(tolerance)) for tolerance in (2e-7, 2e-8, 2e-9)
+    ]
     assert solver.value == 5e-7
     # 2. They agree; enlarged, it takes 26 evaluations, as four of the five iterations before but not all.
     script = Script([(0.9, 32), (0.85, 26)])
@@ -154,7 +168,9 @@ def test_the_search_for_a_test_tolerance_ends() -> None:
     # After ten tenths, and at 1e-12; the paper's code would go on.
     script = Script([(0.1, 2)] * 50)
     tolerance_solver(tolerance=5.0).adapt(Measured(0.9, 26), [], script)
-    assert [tolerance for _, tolerance in script.asked] == pytest.approx([10.0**-k for k in range(11)])
+    assert [tolerance for _, tolerance in script.asked] == pytest.approx(
+        [10.0**-k for k in range(11)]
+    )
     solver, script = tolerance_solver(tolerance=1.5e-12), Script([(0.1, 2)] * 50)
     solver.adapt(Measured(0.9, 26), [], script)
     assert script.asked == [("dopri5", 1e-12)]
@@ -184,7 +200,9 @@ def test_the_first_step_is_hairers(order: int, shape: tuple[int, ...], kind: str
         "time": lambda t, x: x + 1e4 * t,
     }
     x0 = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    assert first_step_size(fields[kind], 0.0, x0, order) == pytest.approx(literal_first_step(fields[kind], x0.numpy(), order))
+    assert first_step_size(fields[kind], 0.0, x0, order) == pytest.approx(
+        literal_first_step(fields[kind], x0.numpy(), order)
+    )
 
 
 @pytest.mark.parametrize("name", ["adapted_euler", "adapted_midpoint"])
@@ -200,7 +218,9 @@ def test_the_first_solve_sets_the_step_for_all(name: Any) -> None:
 
     solution = solver(counted, x0)
     value = solver.value
-    assert value == pytest.approx(literal_first_step(lambda t, x: t - 3 * x, x0.numpy(), solver.order))
+    assert value == pytest.approx(
+        literal_first_step(lambda t, x: t - 3 * x, x0.numpy(), solver.order)
+    )
     assert solution.evaluations == calls == 2 + len(step_sizes(1.0, value)) * solver.order
     solver(counted, 10 * x0)
     assert solver.value == value
@@ -222,7 +242,9 @@ def test_the_last_step_is_shortened() -> None:
     # Whole numbers of steps are the fixed-step solver's, bit for bit.
     x0 = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
     ours, times = step_solver(0.25)(lambda t, x: x.sin() + t, x0), []
-    fixed = solvers.build(FixedStep(name="euler", steps=4))(lambda t, x: x.sin() + t, x0, on_step=lambda t, _x: times.append(t))
+    fixed = solvers.build(FixedStep(name="euler", steps=4))(
+        lambda t, x: x.sin() + t, x0, on_step=lambda t, _x: times.append(t)
+    )
     assert torch.equal(ours.x1, fixed.x1)
     assert times == [0.25, 0.5, 0.75, 1.0]
 
@@ -234,8 +256,16 @@ def test_steps_of_one_size_are_torchdiffeqs() -> None:
     for name, theirs in (("euler", "euler"), ("midpoint", "midpoint"), ("rk4_38", "rk4")):
         for h in (0.3, 0.17, 0.021):
             solver = StepSizeRungeKutta(AdaptedStep(name="adapted_euler"), name, h)
-            expected = odeint(lambda t, x: x.sin() + t, x0, torch.tensor([0.0, 1.0], dtype=torch.float64), method=theirs, options={"step_size": h})
-            torch.testing.assert_close(solver(lambda t, x: x.sin() + t, x0).x1, expected[-1], rtol=1e-10, atol=1e-12)
+            expected = odeint(
+                lambda t, x: x.sin() + t,
+                x0,
+                torch.tensor([0.0, 1.0], dtype=torch.float64),
+                method=theirs,
+                options={"step_size": h},
+            )
+            torch.testing.assert_close(
+                solver(lambda t, x: x.sin() + t, x0).x1, expected[-1], rtol=1e-10, atol=1e-12
+            )
 
 
 def test_a_field_that_is_not_finite_ends_the_first_solve() -> None:
@@ -246,4 +276,7 @@ def test_a_field_that_is_not_finite_ends_the_first_solve() -> None:
 def test_adapted_tolerance_solves_as_its_pair() -> None:
     x0 = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
     ours = tolerance_solver("adapted_dopri5", 1e-4)(lambda t, x: x.sin() + t, x0)
-    assert torch.equal(ours.x1, solvers.build(Adaptive(name="dopri5", tolerance=1e-4))(lambda t, x: x.sin() + t, x0).x1)
+    assert torch.equal(
+        ours.x1,
+        solvers.build(Adaptive(name="dopri5", tolerance=1e-4))(lambda t, x: x.sin() + t, x0).x1,
+    )

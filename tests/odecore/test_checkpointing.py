@@ -11,7 +11,11 @@ from odecore.training import checkpointing
 
 
 def state(iteration: int) -> dict[str, Any]:
-    return {"iteration": iteration, "model": {"w": torch.full((3,), float(iteration))}, "records": [{"loss": 0.5}]}
+    return {
+        "iteration": iteration,
+        "model": {"w": torch.full((3,), float(iteration))},
+        "records": [{"loss": 0.5}],
+    }
 
 
 def test_two_are_kept_and_the_furthest_of_all_attempts_is_read(tmp_path: Path) -> None:
@@ -27,12 +31,16 @@ def test_two_are_kept_and_the_furthest_of_all_attempts_is_read(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])
-def test_a_damaged_one_falls_back_and_says_so(tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_one_falls_back_and_says_so(
+    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
     checkpointing.save(tmp_path / "a", 1, state(1))
     newest = checkpointing.save(tmp_path / "a", 2, state(2))
     data = bytearray(newest.read_bytes())
     data[len(data) // 2] ^= 1
-    newest.write_bytes({"truncated": bytes(data[:-20]), "flipped": bytes(data), "empty": b""}[damage])
+    newest.write_bytes(
+        {"truncated": bytes(data[:-20]), "flipped": bytes(data), "empty": b""}[damage]
+    )
     found = checkpointing.furthest(tmp_path)
     assert found is not None
     assert found["iteration"] == 1
@@ -44,7 +52,9 @@ def test_no_checkpoint_is_none(tmp_path: Path) -> None:
     assert checkpointing.furthest_iteration(tmp_path / "missing") == 0
 
 
-def test_a_disk_that_fails_leaves_the_older_ones_and_no_rubbish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fails_leaves_the_older_ones_and_no_rubbish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     checkpointing.save(tmp_path / "a", 1, state(1))
 
     def full(_: int) -> None:
@@ -56,7 +66,9 @@ def test_a_disk_that_fails_leaves_the_older_ones_and_no_rubbish(tmp_path: Path, 
     assert [p.name.partition("-")[0] for p in (tmp_path / "a").iterdir()] == ["000000000001"]
 
 
-def test_nothing_but_tensors_and_plain_data_is_unpickled(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_but_tensors_and_plain_data_is_unpickled(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     class Payload:
         def __reduce__(self) -> tuple[Any, ...]:
             return (print, ("owned",))

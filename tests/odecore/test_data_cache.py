@@ -69,7 +69,9 @@ def test_writing_to_what_was_loaded_changes_nothing_for_others(root: Path) -> No
 
 def test_the_hash_is_of_the_tensors_themselves(root: Path) -> None:
     stored = data.load(Images(name=NAME), root)
-    assert stored.sha256 == dataset.sha256([stored.train_x, stored.train_y, stored.test_x, stored.test_y])
+    assert stored.sha256 == dataset.sha256(
+        [stored.train_x, stored.train_y, stored.test_x, stored.test_y]
+    )
 
 
 def test_changed_files_are_read_again(root: Path, reads: list[str]) -> None:
@@ -96,7 +98,11 @@ def test_a_key_changes_with_name_size_time_and_folder(tmp_path: Path) -> None:
     keys.append(cache.key(tmp_path, ("file",)))
     (tmp_path / "other").mkdir()
     (tmp_path / "file").rename(tmp_path / "other" / "file")
-    keys += [cache.key(tmp_path / "other", ("file",)), cache.key(tmp_path, ("other/file",)), cache.key(tmp_path, ("other",))]
+    keys += [
+        cache.key(tmp_path / "other", ("file",)),
+        cache.key(tmp_path, ("other/file",)),
+        cache.key(tmp_path, ("other",)),
+    ]
     assert len(set(keys)) == len(keys)
 
 
@@ -124,7 +130,9 @@ def damaged(path: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["cut", "gone", "pickle", "objects", "floats", "label", "facts"])
-def test_a_damaged_entry_is_made_anew(how: str, root: Path, reads: list[str], tmp_path: Path) -> None:
+def test_a_damaged_entry_is_made_anew(
+    how: str, root: Path, reads: list[str], tmp_path: Path
+) -> None:
     before = data.load(Images(name=NAME), root).train_x.clone()
     damaged(entry(tmp_path), how)
     assert np.array_equal(before, data.load(Images(name=NAME), root).train_x)
@@ -144,7 +152,9 @@ def files_at_most(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_is_one_warning_and_no_entry(root: Path, reads: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_disk_is_one_warning_and_no_entry(
+    root: Path, reads: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with files_at_most(10_000):
         first, second = data.load(Images(name=NAME), root), data.load(Images(name=NAME), root)
     assert first.sha256 == second.sha256
@@ -154,19 +164,27 @@ def test_a_full_disk_is_one_warning_and_no_entry(root: Path, reads: list[str], t
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
 
 
-def test_a_folder_that_cannot_be_made_is_one_warning(root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_folder_that_cannot_be_made_is_one_warning(
+    root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     file = root / "file"
     file.write_text("")
     monkeypatch.setenv("ODESWEEP_CACHE", str(file / "below"))
     for _ in range(2):
         assert len(data.load(Images(name=NAME), root).train_x) == 40
-    assert [record.getMessage().partition(" (")[0] for record in caplog.records] == ["no cache of decoded images"]
+    assert [record.getMessage().partition(" (")[0] for record in caplog.records] == [
+        "no cache of decoded images"
+    ]
     assert "ODESWEEP_CACHE" in caplog.text
 
 
 @pytest.mark.parametrize("how", ["open to others", "a link"])
 def test_a_folder_that_may_be_another_users_is_not_believed(
-    how: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    how: str,
+    root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.delenv("ODESWEEP_CACHE")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -182,11 +200,16 @@ def test_a_folder_that_may_be_another_users_is_not_believed(
     assert list(folder.iterdir()) == []
 
 
-def test_the_folder_below_the_temporary_one_is_the_users_own(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_below_the_temporary_one_is_the_users_own(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("ODESWEEP_CACHE")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     data.load(Images(name=NAME), root)
     folder = tmp_path / f"odesweep-cache-{os.getuid()}"
     assert folder.stat().st_mode & 0o777 == 0o700
     [found] = [path for path in folder.iterdir() if path.is_dir()]
-    assert json.loads((found / "facts.json").read_text())["sha256"] == data.load(Images(name=NAME), root).sha256
+    assert (
+        json.loads((found / "facts.json").read_text())["sha256"]
+        == data.load(Images(name=NAME), root).sha256
+    )

@@ -22,7 +22,10 @@ def stored(value: int) -> Stored:
 
 def simultaneous(read: Any, count: int = 6) -> list[Stored]:
     found: list[Stored] = []
-    threads = [threading.Thread(target=lambda: found.append(cache.load("set", read, lambda _arrays: None))) for _ in range(count)]
+    threads = [
+        threading.Thread(target=lambda: found.append(cache.load("set", read, lambda _arrays: None)))
+        for _ in range(count)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -45,7 +48,9 @@ def test_one_makes_it_while_others_wait(tmp_path: Path, monkeypatch: pytest.Monk
     assert sorted(path.name for path in tmp_path.iterdir()) == ["set", "set.lock"]
 
 
-def test_without_locks_whoever_is_second_takes_the_firsts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_locks_whoever_is_second_takes_the_firsts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def no_locks(*_: object) -> None:
         raise OSError("no locks available")
 
@@ -60,7 +65,10 @@ def test_without_locks_whoever_is_second_takes_the_firsts(tmp_path: Path, monkey
 
     found = simultaneous(read)
     assert len(made) > 1, "nobody could wait"
-    assert all(isinstance(one.arrays["train_x"], np.memmap) and one.facts == {"sha256": "7"} for one in found)
+    assert all(
+        isinstance(one.arrays["train_x"], np.memmap) and one.facts == {"sha256": "7"}
+        for one in found
+    )
     assert not caplog.records
     assert sorted(path.name for path in tmp_path.iterdir()) == ["set", "set.lock"]
 
@@ -82,12 +90,17 @@ print(data.load(Images(name="cifar100-subset"), pathlib.Path(sys.argv[1])).sha25
 
 
 @pytest.mark.slow
-def test_processes_that_start_at_once_read_the_files_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_that_start_at_once_read_the_files_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ODESWEEP_CACHE", str(tmp_path / "cache"))
     write("cifar100-subset", tmp_path / "data", monkeypatch)
     log = tmp_path / "log"
     command = [sys.executable, "-c", PROCESS, str(tmp_path / "data"), str(log)]
-    processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    processes = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
     for process in processes:
         assert process.stdin
         process.stdin.write("go\n")

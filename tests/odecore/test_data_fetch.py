@@ -35,7 +35,9 @@ class Server(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, str, list[str]]]:
+def served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Path, str, list[str]]]:
     """A folder that is served, its address, and the paths asked for so far."""
     for proxy in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(proxy, raising=False)
@@ -43,7 +45,9 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Pa
     folder = tmp_path / "served"
     folder.mkdir()
     handler = type("Handler", (Server,), {"asked": []})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder))) as server:
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(handler, directory=str(folder))
+    ) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield folder, f"http://127.0.0.1:{server.server_address[1]}/", handler.asked
@@ -77,7 +81,10 @@ def serve_qmnist(files: Path, served: Path, url: str, monkeypatch: pytest.Monkey
 def serve_svhn(files: Path, served: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for file in IMAGE_SETS["svhn"].files:
         shutil.copy(files / file, served)
-    listed = {split: [url + file, file, known] for split, (_, file, known) in datasets.SVHN.split_list.items()}
+    listed = {
+        split: [url + file, file, known]
+        for split, (_, file, known) in datasets.SVHN.split_list.items()
+    }
     monkeypatch.setattr(datasets.SVHN, "split_list", listed)
 
 
@@ -91,7 +98,9 @@ def serve_cifar(dataset: type[datasets.CIFAR10]) -> Callable[..., None]:
     return serve
 
 
-def serve_tiny_imagenet(files: Path, served: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def serve_tiny_imagenet(
+    files: Path, served: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     packed = served / "tiny-imagenet-200.zip"
     with zipfile.ZipFile(packed, "w") as archive:
         for path in (files / "tiny-imagenet-200").rglob("*"):
@@ -117,7 +126,11 @@ def test_every_set_that_can_be_downloaded_is_tested() -> None:
 
 @pytest.mark.parametrize("name", list(SERVE))
 def test_what_is_downloaded_can_be_loaded_and_is_downloaded_once(
-    name: Any, tmp_path: Path, served: tuple[Path, str, list[str]], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    name: Any,
+    tmp_path: Path,
+    served: tuple[Path, str, list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     folder, url, asked = served
     write(name, tmp_path / "files", monkeypatch)
@@ -126,14 +139,19 @@ def test_what_is_downloaded_can_be_loaded_and_is_downloaded_once(
     out, err = capfd.readouterr()
     assert out == ""
     assert "100" in err, "a progress bar, or percents where tqdm is not installed"
-    loaded, original = (data.load(Images(name=name), root) for root in (tmp_path / "new" / "root", tmp_path / "files"))
+    loaded, original = (
+        data.load(Images(name=name), root)
+        for root in (tmp_path / "new" / "root", tmp_path / "files")
+    )
     assert loaded.sha256 == original.sha256
     before = list(asked)
     assert not fetch.fetch(name, tmp_path / "new" / "root")
     assert asked == before
 
 
-def test_an_archive_that_is_not_the_original_is_refused(tmp_path: Path, served: tuple[Path, str, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_archive_that_is_not_the_original_is_refused(
+    tmp_path: Path, served: tuple[Path, str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder, url, _ = served
     write("tiny-imagenet", tmp_path / "files", monkeypatch)
     serve_tiny_imagenet(tmp_path / "files", folder, url, monkeypatch)
@@ -143,32 +161,47 @@ def test_an_archive_that_is_not_the_original_is_refused(tmp_path: Path, served: 
     assert not (tmp_path / "root" / "tiny-imagenet-200").exists()
 
 
-def test_what_was_downloaded_is_compared_once_more(tmp_path: Path, served: tuple[Path, str, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_downloaded_is_compared_once_more(
+    tmp_path: Path, served: tuple[Path, str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder, url, _ = served
     write("mnist", tmp_path / "files", monkeypatch)
     SERVE["mnist"](tmp_path / "files", folder, url, monkeypatch)
     known = dict.fromkeys(IMAGE_SETS["mnist"].files, "0" * 32)
-    monkeypatch.setitem(readers.READERS, "mnist", readers.READERS["mnist"]._replace(md5=lambda: known))
+    monkeypatch.setitem(
+        readers.READERS, "mnist", readers.READERS["mnist"]._replace(md5=lambda: known)
+    )
     with pytest.raises(DataMissing, match="differs from the original"):
         fetch.fetch("mnist", tmp_path / "root")
 
 
-def test_files_that_are_there_but_damaged_are_named(tmp_path: Path, served: tuple[Path, str, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_are_there_but_damaged_are_named(
+    tmp_path: Path, served: tuple[Path, str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     write("mnist", tmp_path, monkeypatch)
     damaged = tmp_path / IMAGE_SETS["mnist"].files[1]
     damaged.write_bytes(b"cut")
-    with pytest.raises(DataMissing, match=f"{damaged} differs from the original .*delete it, then get it with `odesweep data fetch"):
+    with pytest.raises(
+        DataMissing,
+        match=f"{damaged} differs from the original .*delete it, then get it with `odesweep data fetch",
+    ):
         fetch.fetch("mnist", tmp_path)
 
 
-def test_without_a_network_one_line_says_what_and_from_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_network_one_line_says_what_and_from_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
-        monkeypatch.setattr(datasets.MNIST, "mirrors", [f"http://127.0.0.1:{nobody.getsockname()[1]}/"])
+        monkeypatch.setattr(
+            datasets.MNIST, "mirrors", [f"http://127.0.0.1:{nobody.getsockname()[1]}/"]
+        )
         with pytest.raises(DataMissing) as raised:
             fetch.fetch("mnist", tmp_path)
     message = str(raised.value)
-    assert message.startswith(f"data set mnist: cannot download {fetch.url('mnist')} into {tmp_path} (")
+    assert message.startswith(
+        f"data set mnist: cannot download {fetch.url('mnist')} into {tmp_path} ("
+    )
     assert "Connection refused" in message
     assert "copy the files there" in message
     assert "\n" not in message

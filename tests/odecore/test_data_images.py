@@ -44,27 +44,37 @@ def test_generated_images(name: Any) -> None:
     counts = limited.train_y.bincount(minlength=known.classes)
     assert counts.max() - counts.min() <= 1
     assert limited.sha256 != loaded.sha256
-    assert data.load(Images(name=name, source="generated", train_limit=37, test_limit=25), None).sha256 == limited.sha256
+    assert (
+        data.load(Images(name=name, source="generated", train_limit=37, test_limit=25), None).sha256
+        == limited.sha256
+    )
 
 
 @pytest.mark.parametrize("name", ["mnist", "svhn", "cifar100-subset"])
 def test_generated_classes_can_be_told_apart(name: Any) -> None:
     loaded = data.load(Images(name=name, source="generated"), None)
     flat, test = loaded.inputs(loaded.train_x).flatten(1), loaded.inputs(loaded.test_x).flatten(1)
-    means = torch.stack([flat[loaded.train_y == label].mean(dim=0) for label in range(IMAGE_SETS[name].classes)])
+    means = torch.stack(
+        [flat[loaded.train_y == label].mean(dim=0) for label in range(IMAGE_SETS[name].classes)]
+    )
     accuracy = (torch.cdist(test, means).argmin(dim=1) == loaded.test_y).float().mean()
     assert accuracy > 0.9
 
 
 def test_augmentation_changes_what_a_model_sees_and_not_what_is_stored() -> None:
     config = Images(name="cifar10", source="generated", train_limit=20, test_limit=20)
-    plain, resized = data.load(config, None), data.load(config.model_copy(update={"augment": "resize32_crop28"}), None)
+    plain, resized = (
+        data.load(config, None),
+        data.load(config.model_copy(update={"augment": "resize32_crop28"}), None),
+    )
     assert plain.sha256 == resized.sha256
     assert resized.inputs(resized.test_x).shape == (20, 3, 28, 28)
 
 
 def test_inputs_of_images_are_between_0_and_1() -> None:
-    loaded = data.load(Images(name="mnist", source="generated", train_limit=20, test_limit=20), None)
+    loaded = data.load(
+        Images(name="mnist", source="generated", train_limit=20, test_limit=20), None
+    )
     inputs = loaded.inputs(loaded.train_x)
     torch.testing.assert_close(inputs, loaded.train_x.to(torch.float64).div(255).float())
     assert loaded.train_x.dtype == torch.uint8
@@ -84,13 +94,18 @@ def test_a_subset_has_as_many_of_each_class(size: int) -> None:
 def test_a_subset_larger_than_the_data_says_which_class_is_short() -> None:
     labels = torch.arange(40) % 10
     assert len(stratified(labels, 40, 10)) == 40
-    with pytest.raises(DataMissing, match="train_limit = 50 needs 5 images of class 0, there are 4"):
+    with pytest.raises(
+        DataMissing, match="train_limit = 50 needs 5 images of class 0, there are 4"
+    ):
         stratified(labels, 50, 10, "mnist train_limit")
 
 
 @NAMES
 def test_without_a_folder_it_says_how_to_name_one(name: Any) -> None:
-    with pytest.raises(DataMissing, match=rf"data set {name}: no data folder is named; .*--data-root or ODESWEEP_DATA"):
+    with pytest.raises(
+        DataMissing,
+        match=rf"data set {name}: no data folder is named; .*--data-root or ODESWEEP_DATA",
+    ):
         data.load(Images(name=name), None)
 
 
@@ -114,7 +129,9 @@ def test_a_subset_is_drawn_from_the_files(tmp_path: Path, monkeypatch: pytest.Mo
     assert limited.sha256 != loaded.sha256
     chosen = stratified(loaded.train_y, 20, 10)
     assert torch.equal(limited.train_x, torch.from_numpy(images)[chosen])
-    with pytest.raises(DataMissing, match="mnist train_limit = 50 needs 5 images of class 0, there are 4"):
+    with pytest.raises(
+        DataMissing, match="mnist train_limit = 50 needs 5 images of class 0, there are 4"
+    ):
         data.load(Images(name="mnist", train_limit=50), tmp_path)
 
 
@@ -136,10 +153,16 @@ def test_the_real_files(name: Any, test_counts: list[int], data_root: Path) -> N
     assert (loaded.train_x.dtype, loaded.train_y.dtype) == (torch.uint8, torch.int64)
     assert loaded.test_y.bincount().tolist() == test_counts
     if name != "mnist":
-        assert loaded.train_y.bincount().tolist() == [known.train_size // known.classes] * known.classes
+        assert (
+            loaded.train_y.bincount().tolist()
+            == [known.train_size // known.classes] * known.classes
+        )
     assert loaded.sha256 == SHA256.get(name, loaded.sha256)
     if name in LIMITED_SHA256:
-        assert data.load(Images(name=name, train_limit=1000, test_limit=100), data_root).sha256 == LIMITED_SHA256[name]
+        assert (
+            data.load(Images(name=name, train_limit=1000, test_limit=100), data_root).sha256
+            == LIMITED_SHA256[name]
+        )
 
 
 def test_real_classes_are_in_the_order_of_their_names(data_root: Path) -> None:

@@ -28,7 +28,9 @@ def test_every_image_set_is_tested() -> None:
 
 
 @NAMES
-def test_images_and_labels_are_those_in_the_files(name: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_and_labels_are_those_in_the_files(
+    name: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     expected = write(name, tmp_path / "data", monkeypatch)
     loaded = data.load(Images(name=name), tmp_path / "data")
     assert loaded.train_x.shape == (40, *IMAGE_SETS[name].shape)
@@ -39,9 +41,14 @@ def test_images_and_labels_are_those_in_the_files(name: Any, tmp_path: Path, mon
 
 
 @pytest.mark.parametrize("name", ["tiny-imagenet", "tiny-imagenet-20"])
-def test_jpegs_keep_their_order_and_grey_ones_become_rgb(name: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jpegs_keep_their_order_and_grey_ones_become_rgb(
+    name: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(name, tmp_path, monkeypatch)
-    paths = sorted((tmp_path / IMAGE_SETS[name].files[1 if name == "tiny-imagenet" else 0]).rglob("*.JPEG"), key=lambda path: path.name)
+    paths = sorted(
+        (tmp_path / IMAGE_SETS[name].files[1 if name == "tiny-imagenet" else 0]).rglob("*.JPEG"),
+        key=lambda path: path.name,
+    )
     for index, path in enumerate(paths):
         Image.new("L", (64, 64), 5 * index).save(path)
     loaded = data.load(Images(name=name), tmp_path)
@@ -54,20 +61,33 @@ def test_jpegs_keep_their_order_and_grey_ones_become_rgb(name: Any, tmp_path: Pa
     assert torch.equal(loaded.train_x[:, 0], loaded.train_x[:, 2])
 
 
-def test_validation_images_of_tiny_imagenet_have_the_labels_of_its_annotations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_validation_images_of_tiny_imagenet_have_the_labels_of_its_annotations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write("tiny-imagenet", tmp_path, monkeypatch)
     folder = tmp_path / "tiny-imagenet-200"
     lines = (folder / "val" / "val_annotations.txt").read_text().splitlines()
     (folder / "val" / "val_annotations.txt").write_text("\n".join(reversed(lines)))
     for index in range(20):
-        Image.new("RGB", (64, 64), (index, 0, 0)).save(folder / "val" / "images" / f"val_{index}.JPEG")
+        Image.new("RGB", (64, 64), (index, 0, 0)).save(
+            folder / "val" / "images" / f"val_{index}.JPEG"
+        )
     loaded = data.load(Images(name="tiny-imagenet"), tmp_path)
     assert loaded.test_y.tolist() == [index % 10 for index in reversed(range(20))]
     assert loaded.test_x[0].float().mean() > loaded.test_x[-1].float().mean()
 
 
-@pytest.mark.parametrize("name", [name for name in WRITERS if name not in ("qmnist", "cifar100-subset", "tiny-imagenet", "tiny-imagenet-20")])
-def test_a_file_with_another_checksum_is_named(name: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name in WRITERS
+        if name not in ("qmnist", "cifar100-subset", "tiny-imagenet", "tiny-imagenet-20")
+    ],
+)
+def test_a_file_with_another_checksum_is_named(
+    name: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(name, tmp_path, monkeypatch)
     assert images.verify(name, tmp_path) == len(IMAGE_SETS[name].files)
     for file in IMAGE_SETS[name].files:
@@ -76,7 +96,9 @@ def test_a_file_with_another_checksum_is_named(name: Any, tmp_path: Path, monkey
         path.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
         with pytest.raises(DataMissing) as raised:
             data.load(Images(name=name), tmp_path)
-        assert f"data set {name}: {path} differs from the original (md5); delete it" in str(raised.value)
+        assert f"data set {name}: {path} differs from the original (md5); delete it" in str(
+            raised.value
+        )
         path.write_bytes(before)
     data.load(Images(name=name), tmp_path)
 
@@ -86,7 +108,9 @@ class Planted:
         return (pytest.fail, ("a file with another checksum was unpickled",))
 
 
-def test_a_pickle_that_is_not_the_original_is_never_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pickle_that_is_not_the_original_is_never_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write("cifar10", tmp_path, monkeypatch)
     (tmp_path / "cifar-10-batches-py" / "data_batch_3").write_bytes(pickle.dumps(Planted()))
     with pytest.raises(DataMissing, match="data_batch_3 differs"):
@@ -96,7 +120,9 @@ def test_a_pickle_that_is_not_the_original_is_never_opened(tmp_path: Path, monke
 
 
 @NAMES
-def test_every_file_that_is_missing_is_named(name: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_file_that_is_missing_is_named(
+    name: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(name, tmp_path, monkeypatch)
     for file in IMAGE_SETS[name].files:
         (tmp_path / file).rename(tmp_path / "away")
@@ -108,15 +134,21 @@ def test_every_file_that_is_missing_is_named(name: Any, tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize("name", ["qmnist", "cifar100-subset", "tiny-imagenet", "tiny-imagenet-20"])
-def test_an_incomplete_set_says_how_many_images_there_are(name: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_set_says_how_many_images_there_are(
+    name: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(name, tmp_path, monkeypatch)
     monkeypatch.setitem(IMAGE_SETS, name, IMAGE_SETS[name]._replace(train_size=41))
-    with pytest.raises(DataMissing, match=r"its train split has 40 images and 40 labels, not 41") as raised:
+    with pytest.raises(
+        DataMissing, match=r"its train split has 40 images and 40 labels, not 41"
+    ) as raised:
         data.load(Images(name=name), tmp_path)
     assert "\n" not in str(raised.value)
 
 
-def test_images_that_are_damaged_or_of_another_size_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_that_are_damaged_or_of_another_size_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write("cifar100-subset", tmp_path, monkeypatch)
     path = next((tmp_path / "cifar100-subset" / "train").rglob("*.png"))
     whole = path.read_bytes()
@@ -138,9 +170,14 @@ def test_only_sets_that_can_be_downloaded_say_so(tmp_path: Path) -> None:
         assert ("lay it out as" in str(raised.value)) == (not readers.READERS[name].url)
 
 
-def test_torchvisions_own_class_gives_the_same_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torchvisions_own_class_gives_the_same_mnist(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write("mnist", tmp_path, monkeypatch)
-    loaded, theirs = data.load(Images(name="mnist"), tmp_path), datasets.MNIST(tmp_path, train=False)
+    loaded, theirs = (
+        data.load(Images(name="mnist"), tmp_path),
+        datasets.MNIST(tmp_path, train=False),
+    )
     assert torch.equal(loaded.test_x[:, 0], theirs.data)
     assert torch.equal(loaded.test_y, theirs.targets)
     qmnist = write("qmnist", tmp_path, monkeypatch)

@@ -10,7 +10,10 @@ from odecore.config.data import Spheres
 @pytest.mark.parametrize("dimension", [1, 2, 3, 10, 900])
 def test_shells_classes_and_shares(dimension: int) -> None:
     loaded = data.load(Spheres(dimension=dimension), None)
-    for x, y, size in ((loaded.train_x, loaded.train_y, 2000), (loaded.test_x, loaded.test_y, 1000)):
+    for x, y, size in (
+        (loaded.train_x, loaded.train_y, 2000),
+        (loaded.test_x, loaded.test_y, 1000),
+    ):
         assert (x.shape, x.dtype, y.dtype) == ((size, dimension), torch.float32, torch.int64)
         radius = x.double().norm(dim=1)
         rounding = 1e-6
@@ -31,17 +34,24 @@ def test_every_size_is_met(size: int) -> None:
 def test_radius_and_direction_follow_the_papers_law(dimension: int) -> None:
     loaded = data.load(Spheres(dimension=dimension, train_size=40_000), None)
     radius = loaded.train_x.norm(dim=1)
-    uniform = ((radius[loaded.train_y == 1] - 0.25) / 0.05).clamp(0, 1) ** dimension  # U of r = r_min + (r_max - r_min) U^(1/d)
+    uniform = ((radius[loaded.train_y == 1] - 0.25) / 0.05).clamp(
+        0, 1
+    ) ** dimension  # U of r = r_min + (r_max - r_min) U^(1/d)
     grid = torch.linspace(0.1, 0.9, 9)
     cumulative = torch.stack([(uniform < level).float().mean() for level in grid])
     assert (cumulative - grid).abs().max() < 0.02
     direction = loaded.train_x / radius.unsqueeze(1)
     assert direction.mean(dim=0).abs().max() < 0.02
-    assert (direction.T @ direction / len(direction) - torch.eye(dimension) / dimension).abs().max() < 0.02
+    assert (
+        direction.T @ direction / len(direction) - torch.eye(dimension) / dimension
+    ).abs().max() < 0.02
 
 
 def test_the_hash_stays_what_it_was() -> None:
-    assert data.load(Spheres(), None).sha256 == "be13ac3f58d5f09b3b9688b2ae3109a6324f19885351cf2497a6b3236aeaf178"
+    assert (
+        data.load(Spheres(), None).sha256
+        == "be13ac3f58d5f09b3b9688b2ae3109a6324f19885351cf2497a6b3236aeaf178"
+    )
 
 
 def test_draws_and_splits_are_streams_of_their_own() -> None:

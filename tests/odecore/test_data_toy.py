@@ -9,7 +9,10 @@ from odecore.config.data import Fan, Line
 def test_the_fans_classes_cannot_be_separated_by_a_line() -> None:
     fan = data.load(Fan(), None)
     assert fan.train_x.shape == (4, *Fan().shape)
-    assert {tuple(point): label for point, label in zip(fan.test_x.tolist(), fan.test_y.tolist(), strict=True)} == {
+    assert {
+        tuple(point): label
+        for point, label in zip(fan.test_x.tolist(), fan.test_y.tolist(), strict=True)
+    } == {
         (0.0, 0.0): 0,
         (1.0, 1.0): 0,
         (0.0, 1.0): 1,

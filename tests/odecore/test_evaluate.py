@@ -25,7 +25,11 @@ def evaluation(**values: Any) -> Evaluation:
 @pytest.fixture
 def trained() -> Training:
     """After 6 of 20 steps, tested there."""
-    training = make({"iterations": 20, "batch_size": 8, "record_every": 6}, data=IMAGES | {"test_limit": 11}, model=STACKED)
+    training = make(
+        {"iterations": 20, "batch_size": 8, "record_every": 6},
+        data=IMAGES | {"test_limit": 11},
+        model=STACKED,
+    )
     training.run(lambda training: training.iteration == 6)
     return training
 
@@ -45,7 +49,9 @@ def test_no_solver_is_an_adapted_one_as_it_ended() -> None:
     training = run(make({"iterations": 50, "record_every": 50}, solver={"name": "adapted_euler"}))
     steps = [value for _, name, value in training.series if name == "steps"]
     assert steps[-1] != steps[0]
-    assert evaluate(training.model, training.data, evaluation(batch_size=50)).evaluations == steps[-1]
+    assert (
+        evaluate(training.model, training.data, evaluation(batch_size=50)).evaluations == steps[-1]
+    )
 
 
 def test_a_model_without_ode_is_evaluated_without_solver() -> None:
@@ -54,19 +60,25 @@ def test_a_model_without_ode_is_evaluated_without_solver() -> None:
     with torch.no_grad():
         logits = training.model.eval()(training.data.inputs(training.data.train_x[:5]))
     assert found.correct == int((logits.argmax(1) == training.data.train_y[:5]).sum())
-    assert found.loss == pytest.approx(functional.cross_entropy(logits, training.data.train_y[:5]).item())
+    assert found.loss == pytest.approx(
+        functional.cross_entropy(logits, training.data.train_y[:5]).item()
+    )
     assert (found.samples, found.evaluations) == (5, 0)
 
 
 def test_float64_is_computed_in_float64_and_undone_exactly(trained: Training) -> None:
     model, data = trained.model, trained.data
     trained.step()
-    before = {name: (value, value.clone()) for name, value in model.state_dict(keep_vars=True).items()}
+    before = {
+        name: (value, value.clone()) for name, value in model.state_dict(keep_vars=True).items()
+    }
     gradients = [p.grad for p in model.parameters()]
     assert all(gradient is not None for gradient in gradients)
     storage = [p.data_ptr() for p in model.parameters()]
     seen: list[torch.dtype] = []
-    hook = ode_blocks(model)[0].register_forward_hook(lambda _block, _inputs, output: seen.append(output.dtype))
+    hook = ode_blocks(model)[0].register_forward_hook(
+        lambda _block, _inputs, output: seen.append(output.dtype)
+    )
     found = evaluate(model, data, evaluation(solver=FINE, precision="float64"))
     hook.remove()
     assert set(seen) == {torch.float64}
@@ -75,10 +87,16 @@ def test_float64_is_computed_in_float64_and_undone_exactly(trained: Training) ->
         assert after[name] is value, name
         assert value.dtype == copy.dtype
         assert torch.equal(value, copy), name
-    assert all(p.grad is gradient for p, gradient in zip(model.parameters(), gradients, strict=True))
+    assert all(
+        p.grad is gradient for p, gradient in zip(model.parameters(), gradients, strict=True)
+    )
     assert [p.data_ptr() for p in model.parameters()] == storage
     # The training goes on as if nothing had been.
-    twin = make({"iterations": 20, "batch_size": 8, "record_every": 6}, data=IMAGES | {"test_limit": 11}, model=STACKED)
+    twin = make(
+        {"iterations": 20, "batch_size": 8, "record_every": 6},
+        data=IMAGES | {"test_limit": 11},
+        model=STACKED,
+    )
     while twin.iteration < 8:
         twin.step()
     trained.step()
@@ -94,14 +112,18 @@ def test_float64_has_more_digits(trained: Training) -> None:
     found = evaluate(model, data, evaluation(precision="float64"))
     with torch.no_grad():
         model.eval().double()
-        exact = functional.cross_entropy(model(data.inputs(data.test_x).double()), data.test_y).item()
+        exact = functional.cross_entropy(
+            model(data.inputs(data.test_x).double()), data.test_y
+        ).item()
     assert found.loss == pytest.approx(exact, rel=1e-13)
 
 
 @pytest.mark.parametrize("precision", ["float32", "tf32", "bf16"])
 def test_precisions_agree_roughly(trained: Training, precision: str) -> None:
     exact = evaluate(trained.model, trained.data, evaluation(precision="float64")).loss
-    assert evaluate(trained.model, trained.data, evaluation(precision=precision)).loss == pytest.approx(exact, rel=0.03)
+    assert evaluate(
+        trained.model, trained.data, evaluation(precision=precision)
+    ).loss == pytest.approx(exact, rel=0.03)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 11, 256])
@@ -136,7 +158,9 @@ def test_one_image_of_each_batch_is_uniform_noise(trained: Training) -> None:
         assert (noise - mean).abs().max() <= math.sqrt(3) * 10 * deviation * 1.0001
     assert len(set(places)) > 6
     assert torch.equal(x, trained.data.inputs(trained.data.test_x))
-    assert torch.equal(one_image_of_noise(x, mean, deviation, 3), one_image_of_noise(x, mean, deviation, 3))
+    assert torch.equal(
+        one_image_of_noise(x, mean, deviation, 3), one_image_of_noise(x, mean, deviation, 3)
+    )
 
 
 def test_a_noisy_score_is_that_of_the_noisy_batches(trained: Training) -> None:
@@ -144,12 +168,18 @@ def test_a_noisy_score_is_that_of_the_noisy_batches(trained: Training) -> None:
     x = trained.data.inputs(trained.data.test_x)
     loss = 0.0
     with torch.no_grad():
-        for index, (part, labels) in enumerate(zip(x.split(4), trained.data.test_y.split(4), strict=True)):
+        for index, (part, labels) in enumerate(
+            zip(x.split(4), trained.data.test_y.split(4), strict=True)
+        ):
             stream = generator(0, "noise", index)
             place = int(torch.randint(len(part), (), generator=stream))
             part = part.clone()
-            part[place] = x.mean() + 10 * x.std(correction=0) * math.sqrt(3) * (2 * torch.rand(part.shape[1:], generator=stream) - 1)
-            loss += functional.cross_entropy(trained.model.eval()(part), labels, reduction="sum").item()
+            part[place] = x.mean() + 10 * x.std(correction=0) * math.sqrt(3) * (
+                2 * torch.rand(part.shape[1:], generator=stream) - 1
+            )
+            loss += functional.cross_entropy(
+                trained.model.eval()(part), labels, reduction="sum"
+            ).item()
     assert found.loss == pytest.approx(loss / 11, rel=1e-4)
     assert found.loss != evaluate(trained.model, trained.data, evaluation(batch_size=4)).loss
 
@@ -170,7 +200,10 @@ def test_the_cap_of_evaluations_is_a_failure_not_an_exception(trained: Training)
     assert found.outcome == "solver_failed"
     assert "max_evaluations" in (found.detail or "")
     # And the model has its own solver again.
-    assert evaluate(trained.model, trained.data, evaluation(batch_size=8)).loss == trained.records[-1]["loss_test"]
+    assert (
+        evaluate(trained.model, trained.data, evaluation(batch_size=8)).loss
+        == trained.records[-1]["loss_test"]
+    )
 
 
 def test_an_infinite_loss_is_diverged() -> None:

@@ -22,7 +22,11 @@ METHODS = {
     "adjoint": Adjoint(),
 }
 EVERY_METHOD = pytest.mark.parametrize("gradient", METHODS.values(), ids=METHODS.keys())
-SOLVERS = {"euler": FixedStep(name="euler", steps=6), "rk4_38": FixedStep(name="rk4_38", steps=3), "dopri5": Adaptive(name="dopri5", tolerance=1e-4)}
+SOLVERS = {
+    "euler": FixedStep(name="euler", steps=6),
+    "rk4_38": FixedStep(name="rk4_38", steps=3),
+    "dopri5": Adaptive(name="dopri5", tolerance=1e-4),
+}
 EVERY_SOLVER = pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS.keys())
 
 
@@ -37,7 +41,9 @@ class Growth(FieldModule):
         return lambda _t, x: self.a * x
 
 
-def growth_derivatives(config: SolverConfig, gradient: GradientConfig, a: float, t1: float = 1.0) -> tuple[float, float, float]:
+def growth_derivatives(
+    config: SolverConfig, gradient: GradientConfig, a: float, t1: float = 1.0
+) -> tuple[float, float, float]:
     """(x1, dx1/da, dx1/dx0) for x0 = 2 over [0, t1]."""
     field, x0 = Growth(a), torch.tensor([2.0], dtype=torch.float64, requires_grad=True)
     solution = gradients.build(gradient)(field, x0, solvers.build(config), t1)
@@ -49,18 +55,28 @@ def growth_derivatives(config: SolverConfig, gradient: GradientConfig, a: float,
 
 
 @EVERY_METHOD
-@pytest.mark.parametrize("config", [Adaptive(name="dopri5", tolerance=1e-10), FixedStep(name="rk4_38", steps=100)], ids=["dopri5", "rk4_38"])
+@pytest.mark.parametrize(
+    "config",
+    [Adaptive(name="dopri5", tolerance=1e-10), FixedStep(name="rk4_38", steps=100)],
+    ids=["dopri5", "rk4_38"],
+)
 def test_gradient_of_exponential_growth(gradient: GradientConfig, config: SolverConfig) -> None:
     expected = (2 * math.exp(-0.5), 2 * math.exp(-0.5), math.exp(-0.5))
     assert growth_derivatives(config, gradient, a=-0.5) == pytest.approx(expected, rel=1e-8)
 
 
 @EVERY_METHOD
-@pytest.mark.parametrize("config", [Adaptive(name="dopri5", tolerance=1e-10), FixedStep(name="rk4_38", steps=100)], ids=["dopri5", "rk4_38"])
+@pytest.mark.parametrize(
+    "config",
+    [Adaptive(name="dopri5", tolerance=1e-10), FixedStep(name="rk4_38", steps=100)],
+    ids=["dopri5", "rk4_38"],
+)
 def test_the_end_time_is_any(gradient: GradientConfig, config: SolverConfig) -> None:
     for t1 in (0.4, 1.3):
         growth = math.exp(-0.5 * t1)
-        assert growth_derivatives(config, gradient, a=-0.5, t1=t1) == pytest.approx((2 * growth, 2 * t1 * growth, growth), rel=1e-8)
+        assert growth_derivatives(config, gradient, a=-0.5, t1=t1) == pytest.approx(
+            (2 * growth, 2 * t1 * growth, growth), rel=1e-8
+        )
 
 
 @pytest.mark.parametrize("name", ["backprop", "checkpoint_block", "checkpoint_step"])
@@ -68,7 +84,9 @@ def test_these_gradients_are_those_of_the_discrete_solve(name: str) -> None:
     # Euler: x1 = x0 (1 + a/K)^K, far from the exponential at K = 4.
     base = 1 - 0.5 / 4
     expected = (2 * base**4, 2 * base**3, base**4)
-    assert growth_derivatives(FixedStep(name="euler", steps=4), METHODS[name], a=-0.5) == pytest.approx(expected, rel=1e-14)
+    assert growth_derivatives(
+        FixedStep(name="euler", steps=4), METHODS[name], a=-0.5
+    ) == pytest.approx(expected, rel=1e-14)
 
 
 class Smooth(FieldModule):
@@ -83,7 +101,9 @@ class Smooth(FieldModule):
 
 
 def block_gradients(
-    config: SolverConfig, gradient: GradientConfig, make_field: Callable[[], FieldModule] = lambda: ConvField1d(2, 8)
+    config: SolverConfig,
+    gradient: GradientConfig,
+    make_field: Callable[[], FieldModule] = lambda: ConvField1d(2, 8),
 ) -> tuple[Tensor, tuple[int, int]]:
     """All gradients of a small net's block in one vector, and its evaluations (forward, backward)."""
     torch.manual_seed(0)
@@ -92,7 +112,10 @@ def block_gradients(
     block = ODEBlock(field, solvers.build(config), gradients.build(gradient))
     block(x0).square().sum().backward()
     parts = [x0.grad, *(parameter.grad for parameter in field.parameters())]
-    return torch.cat([part.flatten() for part in parts if part is not None]), (block.evaluations_forward, block.evaluations_backward)
+    return torch.cat([part.flatten() for part in parts if part is not None]), (
+        block.evaluations_forward,
+        block.evaluations_backward,
+    )
 
 
 @EVERY_SOLVER
@@ -105,7 +128,9 @@ def test_recomputation_changes_no_bit(name: str, solver: Any) -> None:
 
 
 def adjoint_difference(config: SolverConfig) -> float:
-    plain, adjoint = (block_gradients(config, gradient, Smooth)[0] for gradient in (Backprop(), Adjoint()))
+    plain, adjoint = (
+        block_gradients(config, gradient, Smooth)[0] for gradient in (Backprop(), Adjoint())
+    )
     return ((adjoint - plain).norm() / plain.norm()).item()
 
 
@@ -120,8 +145,13 @@ def test_adjoint_differs_by_the_solver_error_only() -> None:
     ("solver", "stages"),
     [("euler", 1), ("midpoint", 2), ("heun", 2), ("heun3", 3), ("rk4_38", 4)],
 )
-@pytest.mark.parametrize(("gradient", "backward_factor"), [("backprop", 0), ("checkpoint_block", 1), ("checkpoint_step", 1), ("adjoint", 1)])
-def test_evaluations_of_fixed_step_solvers(solver: Any, stages: int, gradient: str, backward_factor: int) -> None:
+@pytest.mark.parametrize(
+    ("gradient", "backward_factor"),
+    [("backprop", 0), ("checkpoint_block", 1), ("checkpoint_step", 1), ("adjoint", 1)],
+)
+def test_evaluations_of_fixed_step_solvers(
+    solver: Any, stages: int, gradient: str, backward_factor: int
+) -> None:
     _, counts = block_gradients(FixedStep(name=solver, steps=5), METHODS[gradient])
     assert counts == (5 * stages, 5 * stages * backward_factor)
 
@@ -137,19 +167,26 @@ def test_evaluations_of_adaptive_solvers(name: Any, stages: int) -> None:
     assert solution.evaluations == forward
     assert block_gradients(config, Backprop())[1] == (forward, 0)
     assert block_gradients(config, METHODS["checkpoint_block"])[1] == (forward, forward)
-    assert block_gradients(config, METHODS["checkpoint_step"])[1] == (forward, (stages - 1) * solution.steps_accepted)
+    assert block_gradients(config, METHODS["checkpoint_step"])[1] == (
+        forward,
+        (stages - 1) * solution.steps_accepted,
+    )
 
 
 def test_evaluations_of_the_adjoint_follow_its_tolerance() -> None:
     config = Adaptive(name="dopri5", tolerance=1e-4)
-    tight, same, loose = (block_gradients(config, Adjoint(tolerance=tolerance))[1] for tolerance in (1e-6, None, 1e-1))
+    tight, same, loose = (
+        block_gradients(config, Adjoint(tolerance=tolerance))[1] for tolerance in (1e-6, None, 1e-1)
+    )
     assert tight[0] == same[0] == loose[0]
     assert tight[1] > same[1] > loose[1] > 0
 
 
 @EVERY_METHOD
 @EVERY_SOLVER
-def test_nothing_is_recomputed_or_kept_without_gradients(gradient: GradientConfig, solver: Any) -> None:
+def test_nothing_is_recomputed_or_kept_without_gradients(
+    gradient: GradientConfig, solver: Any
+) -> None:
     block = ODEBlock(ConvField1d(2, 8), solvers.build(solver), gradients.build(gradient))
     with torch.no_grad():
         x1 = block(torch.randn(5, 2))
@@ -177,7 +214,11 @@ def test_recomputing_stores_less() -> None:
 
     def stored(gradient: GradientConfig) -> int:
         torch.manual_seed(0)
-        block = ODEBlock(ConvField1d(2, 32), solvers.build(FixedStep(name="euler", steps=16)), gradients.build(gradient))
+        block = ODEBlock(
+            ConvField1d(2, 32),
+            solvers.build(FixedStep(name="euler", steps=16)),
+            gradients.build(gradient),
+        )
         return stored_bytes(lambda: block(x0))
 
     by_method = {name: stored(gradient) for name, gradient in METHODS.items()}
@@ -189,14 +230,20 @@ def test_recomputing_stores_less() -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_a_failed_solve_keeps_its_status(name: str) -> None:
     config = Adaptive(name="dopri5", tolerance=1e-8, max_evaluations=10)
-    solution = gradients.build(METHODS[name])(Growth(50.0), torch.tensor([2.0], dtype=torch.float64, requires_grad=True), solvers.build(config))
+    solution = gradients.build(METHODS[name])(
+        Growth(50.0),
+        torch.tensor([2.0], dtype=torch.float64, requires_grad=True),
+        solvers.build(config),
+    )
     assert solution.status is SolveStatus.MAX_EVALUATIONS
 
 
 def test_a_failure_on_the_way_back_is_a_failed_solve() -> None:
     # The forward solve fits the cap, the much tighter backward one does not.
     config = Adaptive(name="dopri5", tolerance=1e-3, max_evaluations=40)
-    solution = gradients.build(Adjoint(tolerance=1e-12))(Growth(1.0), torch.tensor([2.0], dtype=torch.float64), solvers.build(config))
+    solution = gradients.build(Adjoint(tolerance=1e-12))(
+        Growth(1.0), torch.tensor([2.0], dtype=torch.float64), solvers.build(config)
+    )
     assert solution.status is SolveStatus.OK
     with pytest.raises(SolveFailed) as raised:
         solution.x1.sum().backward()
@@ -205,7 +252,9 @@ def test_a_failure_on_the_way_back_is_a_failed_solve() -> None:
 
 def test_an_underflow_on_the_way_back_is_a_failed_solve() -> None:
     solution = gradients.build(Adjoint())(
-        Growth(1.0), torch.tensor([2.0], dtype=torch.float64), solvers.build(Adaptive(name="dopri5", tolerance=1e-3))
+        Growth(1.0),
+        torch.tensor([2.0], dtype=torch.float64),
+        solvers.build(Adaptive(name="dopri5", tolerance=1e-3)),
     )
     with pytest.raises(SolveFailed) as raised:
         (solution.x1 * math.nan).sum().backward()
@@ -219,5 +268,7 @@ def test_combinations_that_cannot_work_say_what_would() -> None:
         gradients.build(Checkpoint(every="step"))(Growth(1.0), x0, reference)
     with pytest.raises(ValueError, match="torchdiffeq has no 'rk4'"):
         gradients.build(Adjoint())(Growth(1.0), x0, solvers.build(FixedStep(name="rk4", steps=4)))
-    with pytest.raises(ValueError, match="tolerance has no meaning for the fixed-step solver 'euler'"):
+    with pytest.raises(
+        ValueError, match="tolerance has no meaning for the fixed-step solver 'euler'"
+    ):
         gradients.build(Adjoint(tolerance=1e-3))(Growth(1.0), x0, reference)

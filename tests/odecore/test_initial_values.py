@@ -51,7 +51,9 @@ def test_torch_scheme_is_what_torchs_constructors_do(layer: str) -> None:
     make, fan_in = LAYERS[layer]
     torch.manual_seed(0)
     theirs = make()
-    for mine, other in zip(drawn("torch", make()), (theirs.weight.detach(), theirs.bias.detach()), strict=True):
+    for mine, other in zip(
+        drawn("torch", make()), (theirs.weight.detach(), theirs.bias.detach()), strict=True
+    ):
         assert_uniform(mine, 1 / math.sqrt(fan_in))
         assert_uniform(other, 1 / math.sqrt(fan_in))
         assert not torch.equal(mine, other)
@@ -88,7 +90,15 @@ def stacked(seed: int = 0, **model: Any) -> nn.Module:
     config = {"name": "stacked_odenet", "layers": 10, "width": 4, **model}
     solver = {"name": "euler", "steps": 1}
     return build_model(
-        TrialSpec.model_validate({"data": {"name": "cifar10"}, "model": config, "solver": solver, "train": {"epochs": 1}, "seed": seed})
+        TrialSpec.model_validate(
+            {
+                "data": {"name": "cifar10"},
+                "model": config,
+                "solver": solver,
+                "train": {"epochs": 1},
+                "seed": seed,
+            }
+        )
     )
 
 
@@ -112,9 +122,13 @@ def test_a_norm_changes_no_other_initial_value(norm: str) -> None:
         match norm:
             case "weight":
                 torch.testing.assert_close(getattr(layer, "weight"), expected, rtol=1e-6, atol=1e-7)  # noqa: B009 - not a parameter any more
-                assert torch.equal(layer.get_parameter("parametrizations.weight.original1"), expected)
+                assert torch.equal(
+                    layer.get_parameter("parametrizations.weight.original1"), expected
+                )
             case "spectral":
-                assert torch.equal(layer.get_parameter("parametrizations.weight.original"), expected)
+                assert torch.equal(
+                    layer.get_parameter("parametrizations.weight.original"), expected
+                )
             case _:
                 assert torch.equal(layer.get_parameter("weight"), expected)
 
@@ -142,7 +156,13 @@ class Scalars(nn.Module):
 
 @pytest.mark.parametrize("scheme", ["kaiming_normal", "kaiming_uniform", "torch"])
 def test_what_belongs_to_no_layer_stays_as_it_was_made(scheme: Scheme) -> None:
-    model = Model(scheme, scalars=Scalars(), group=nn.GroupNorm(2, 4), batch=nn.BatchNorm2d(4), conv=nn.Conv2d(4, 4, 3))
+    model = Model(
+        scheme,
+        scalars=Scalars(),
+        group=nn.GroupNorm(2, 4),
+        batch=nn.BatchNorm2d(4),
+        conv=nn.Conv2d(4, 4, 3),
+    )
     before = state(model)
     draw(model, 0)
     changed = {name for name, value in state(model).items() if not torch.equal(value, before[name])}

@@ -18,7 +18,13 @@ STEPS = 4
 
 
 def model(**config: Any) -> AugmentedNode:
-    built = build(Config.model_validate(config), SHAPE, 3, solvers.build(FixedStep(name="euler", steps=STEPS)), gradients.build(Backprop()))
+    built = build(
+        Config.model_validate(config),
+        SHAPE,
+        3,
+        solvers.build(FixedStep(name="euler", steps=STEPS)),
+        gradients.build(Backprop()),
+    )
     initial_values.draw(built, seed=0)
     return built.double()
 
@@ -46,7 +52,9 @@ def test_outputs_and_gradients_are_those_of_the_equations(appended: int, time: b
     ours, expected = net(x), by_hand(net, x, appended, time)
     torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-12)
     parameters = list(net.parameters())
-    mine, theirs = (torch.autograd.grad(logits.square().sum(), parameters) for logits in (ours, expected))
+    mine, theirs = (
+        torch.autograd.grad(logits.square().sum(), parameters) for logits in (ours, expected)
+    )
     for one, other in zip(mine, theirs, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
@@ -63,14 +71,22 @@ def test_steer_is_for_training_and_evaluation_ends_at_one() -> None:
     torch.testing.assert_close(net(x), by_hand(net, x, 5, True, end=1.6), rtol=1e-12, atol=1e-12)
 
 
-def test_a_convolution_stack_as_right_hand_side_sees_the_appended_channels_and_gets_the_norm() -> None:
+def test_a_convolution_stack_as_right_hand_side_sees_the_appended_channels_and_gets_the_norm() -> (
+    None
+):
     net = model(backbone="cnn6", norm="ta_bn", channels=5)
     assert (net.depth_layers, net.blocks) == (7, 1)
     assert sum(hasattr(module, "gamma") for module in net.modules()) == 5
     x = torch.randn(3, *SHAPE, dtype=torch.float64)
     assert net(x).shape == (3, 3)
-    convolutions = [module for module in net.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)]
-    assert (convolutions[0].in_channels, convolutions[-1].out_channels, net.head.in_features) == (8, 7, 7 * 30)
+    convolutions = [
+        module for module in net.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
+    ]
+    assert (convolutions[0].in_channels, convolutions[-1].out_channels, net.head.in_features) == (
+        8,
+        7,
+        7 * 30,
+    )
 
 
 def test_depth_counts_the_field_and_the_head() -> None:

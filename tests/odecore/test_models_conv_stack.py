@@ -49,7 +49,9 @@ class Arrows(nn.Module):
             outputs = channels if arrow[0] == "c" else int(arrow.strip("ud"))
             into = inputs + time + (SKIPPED.get(number, 0) if name == "unet18" else 0)
             kind = nn.ConvTranspose2d if arrow.endswith("u") else nn.Conv2d
-            self.convolutions.append(kind(into, outputs, 3, stride=2 if arrow[-1] in "ud" else 1, padding=1))
+            self.convolutions.append(
+                kind(into, outputs, 3, stride=2 if arrow[-1] in "ud" else 1, padding=1)
+            )
             if number < len(arrows) - 1:
                 self.norms.append(nn.BatchNorm2d(outputs) if batch_norm else nn.Identity())
             inputs = outputs
@@ -85,7 +87,13 @@ class Arrows(nn.Module):
         return self.layer(17, t, self.layer(16, t, self.layer(15, t, up)))
 
 
-def stack(name: Stack, norm: NormConfig = NONE, size: tuple[int, int] = (14, 12), channels: int = 2, time: bool = True) -> ConvStack:
+def stack(
+    name: Stack,
+    norm: NormConfig = NONE,
+    size: tuple[int, int] = (14, 12),
+    channels: int = 2,
+    time: bool = True,
+) -> ConvStack:
     torch.manual_seed(0)
     return ConvStack(STACKS[name], channels, channels, size, norm, time=time).double()
 
@@ -129,7 +137,10 @@ def test_gradients_are_those_of_the_arrows(name: Stack) -> None:
     ours = stack(name)
     theirs = copied(ours, Arrows(name, 2, batch_norm=False))
     x = torch.randn(2, 2, 14, 12, dtype=torch.float64)
-    mine, expected = derivatives(lambda x: ours(0.3, x), x, ours), derivatives(lambda x: theirs(0.3, x), x, theirs)
+    mine, expected = (
+        derivatives(lambda x: ours(0.3, x), x, ours),
+        derivatives(lambda x: theirs(0.3, x), x, theirs),
+    )
     for one, other in zip(mine, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
 
@@ -164,8 +175,12 @@ def test_the_state_has_its_size_again(name: Stack, size: int) -> None:
         assert field(0.5, torch.randn(1, 1, size, size)).shape == (1, 1, size, size)
 
 
-@pytest.mark.parametrize("config", [norm_config.Weight(), norm_config.Spectral()], ids=["weight", "spectral"])
-def test_weight_norms_count_output_channels_also_of_transposed_convolutions(config: NormConfig) -> None:
+@pytest.mark.parametrize(
+    "config", [norm_config.Weight(), norm_config.Spectral()], ids=["weight", "spectral"]
+)
+def test_weight_norms_count_output_channels_also_of_transposed_convolutions(
+    config: NormConfig,
+) -> None:
     field = stack("cnn4", config)
     *normed, last = convolutions(field)
     for layer in normed:
@@ -189,7 +204,10 @@ def test_spectral_norm_iterates_once_per_evaluation_not_per_solve() -> None:
     up = convolutions(field)[2]
     spectral = up.parametrizations.weight[0]
     assert isinstance(spectral, SpectralNorm)
-    u, matrix = spectral.u.clone(), up.parametrizations.weight.original.detach().transpose(0, 1).flatten(1)
+    u, matrix = (
+        spectral.u.clone(),
+        up.parametrizations.weight.original.detach().transpose(0, 1).flatten(1),
+    )
     f = field.bind()
     assert torch.equal(spectral.u, u)
     x = torch.randn(2, 2, 14, 12, dtype=torch.float64)
@@ -205,13 +223,19 @@ def gradients_of(norm: NormConfig, gradient: GradientConfig) -> list[Tensor]:
     for module in field.modules():
         if isinstance(module, SpectralNorm):
             module.draw_initial_state(generator)
-    block = ODEBlock(field, solvers.build(FixedStep(name="midpoint", steps=3)), gradients.build(gradient))
+    block = ODEBlock(
+        field, solvers.build(FixedStep(name="midpoint", steps=3)), gradients.build(gradient)
+    )
     x = torch.randn(4, 2, 8, 8, generator=generator)
     return derivatives(block, x, block)
 
 
 @pytest.mark.parametrize("every", ["block", "step"])
-@pytest.mark.parametrize("norm", [NONE, BATCH, norm_config.Weight(), norm_config.Spectral(), norm_config.TemporalBatch()], ids=lambda norm: norm.name)
+@pytest.mark.parametrize(
+    "norm",
+    [NONE, BATCH, norm_config.Weight(), norm_config.Spectral(), norm_config.TemporalBatch()],
+    ids=lambda norm: norm.name,
+)
 def test_checkpoint_gives_the_bits_of_backprop(norm: NormConfig, every: Any) -> None:
     plain, recomputed = gradients_of(norm, Backprop()), gradients_of(norm, Checkpoint(every=every))
     assert all(torch.equal(one, other) for one, other in zip(plain, recomputed, strict=True))
@@ -231,7 +255,9 @@ def test_adjoint_goes_through_what_was_computed_once_per_solve() -> None:
     theirs = ArrowField(copied(ours, Arrows("cnn4", 2, batch_norm=False)))
     solver, adjoint = solvers.build(FixedStep(name="heun", steps=3)), gradients.build(Adjoint())
     x = torch.randn(2, 2, 14, 12, dtype=torch.float64)
-    mine, expected = (derivatives(ODEBlock(field, solver, adjoint), x, field) for field in (ours, theirs))
+    mine, expected = (
+        derivatives(ODEBlock(field, solver, adjoint), x, field) for field in (ours, theirs)
+    )
     for one, other in zip(mine, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
 

@@ -18,9 +18,15 @@ def build(data: str, has_ode: bool, **model: Any) -> nn.Module:
     solver = {"name": "euler", "steps": 1} if has_ode else None
     values = {"data": {"name": data}, "model": model, "solver": solver, "train": {"epochs": 1}}
     spec = TrialSpec.model_validate(values)
-    parts = (solvers.build(spec.solver), gradients.build(spec.gradient)) if spec.solver else (None, None)
+    parts = (
+        (solvers.build(spec.solver), gradients.build(spec.gradient))
+        if spec.solver
+        else (None, None)
+    )
     with torch.device("meta"):
-        return lookup.MODELS[spec.model.name].load()(spec.model, spec.data.shape, spec.data.classes, *parts)
+        return lookup.MODELS[spec.model.name].load()(
+            spec.model, spec.data.shape, spec.data.classes, *parts
+        )
 
 
 # Layers, norm of the ODE blocks, parameters with widths 16 and 64. The first layer has batch norm, and so have residual blocks.
@@ -41,14 +47,24 @@ GUSAK = [
 @pytest.mark.parametrize(("layers", "norm", "narrow", "wide"), GUSAK)
 def test_gusak_odenets(layers: int, norm: str, narrow: int, wide: int) -> None:
     slots = {"ode_norm": norm} | ({"residual_norm": "batch"} if layers == 10 else {})
-    counts = [parameter_count(build("cifar10", True, name="stacked_odenet", layers=layers, width=width, **slots)) for width in (16, 64)]
+    counts = [
+        parameter_count(
+            build("cifar10", True, name="stacked_odenet", layers=layers, width=width, **slots)
+        )
+        for width in (16, 64)
+    ]
     assert counts == [narrow, wide]
 
 
 @pytest.mark.parametrize(("layers", "narrow", "wide"), [(4, 5_306, 76_490), (10, 43_226, 676_682)])
 def test_gusak_resnets_equal_odenets_with_batch_norm(layers: int, narrow: int, wide: int) -> None:
     slots = {"kind": "residual", "residual_norm": "batch"}
-    counts = [parameter_count(build("cifar10", False, name="stacked_odenet", layers=layers, width=width, **slots)) for width in (16, 64)]
+    counts = [
+        parameter_count(
+            build("cifar10", False, name="stacked_odenet", layers=layers, width=width, **slots)
+        )
+        for width in (16, 64)
+    ]
     assert counts == [narrow, wide]
 
 
@@ -58,7 +74,11 @@ def gladzik(data: str, kind: str, blocks: int) -> GroupnormOdenet:
     return model
 
 
-GREY, CIFAR10, CIFAR100 = ("mnist", "qmnist", "fashion_mnist"), ("cifar10",), ("cifar100", "cifar100-subset")
+GREY, CIFAR10, CIFAR100 = (
+    ("mnist", "qmnist", "fashion_mnist"),
+    ("cifar10",),
+    ("cifar100", "cifar100-subset"),
+)
 GLADZIK = [
     ("ode", 1, {GREY: 208_266, CIFAR10: 209_418, CIFAR100: 215_268}),
     ("ode", 2, {GREY: 283_658, CIFAR10: 284_810, CIFAR100: 290_660}),
@@ -66,7 +86,12 @@ GLADZIK = [
     ("residual", 4, {GREY: 428_810, CIFAR10: 429_962, CIFAR100: 435_812}),
     ("residual", 8, {GREY: 724_746, CIFAR10: 725_898, CIFAR100: 731_748}),
 ]
-GLADZIK_CASES = [(kind, blocks, name, count) for kind, blocks, by_data in GLADZIK for names, count in by_data.items() for name in names]
+GLADZIK_CASES = [
+    (kind, blocks, name, count)
+    for kind, blocks, by_data in GLADZIK
+    for names, count in by_data.items()
+    for name in names
+]
 
 
 @pytest.mark.parametrize(("kind", "blocks", "data", "parameters"), GLADZIK_CASES)
@@ -74,7 +99,10 @@ def test_gladzik_nets(kind: str, blocks: int, data: str, parameters: int) -> Non
     assert parameter_count(gladzik(data, kind, blocks)) == parameters
 
 
-@pytest.mark.parametrize(("data", "downsampling", "head"), [("mnist", 132_096, 778), ("cifar10", 133_248, 778), ("cifar100", 133_248, 6_628)])
+@pytest.mark.parametrize(
+    ("data", "downsampling", "head"),
+    [("mnist", 132_096, 778), ("cifar10", 133_248, 778), ("cifar100", 133_248, 6_628)],
+)
 def test_parts_of_gladzik_nets(data: str, downsampling: int, head: int) -> None:
     ode, residual = gladzik(data, "ode", 1), gladzik(data, "residual", 2)
     for model in (ode, residual):

@@ -21,9 +21,16 @@ MNIST, CIFAR10 = ((1, 28, 28), 10), ((3, 32, 32), 10)
 def counts(data: tuple[tuple[int, ...], int], config: dict[str, Any]) -> tuple[int, int]:
     """All trainable parameters, and those of norms among them. Built without memory for them."""
     with torch.device("meta"):
-        solver, gradient = solvers.build(FixedStep(name="euler", steps=1)), gradients.build(Backprop())
-        model = lookup.MODELS[config["name"]].load()(MODEL.validate_python(config), *data, solver, gradient)
-    return parameter_count(model), sum(parameter_count(module) for module in model.modules() if isinstance(module, Norm))
+        solver, gradient = (
+            solvers.build(FixedStep(name="euler", steps=1)),
+            gradients.build(Backprop()),
+        )
+        model = lookup.MODELS[config["name"]].load()(
+            MODEL.validate_python(config), *data, solver, gradient
+        )
+    return parameter_count(model), sum(
+        parameter_count(module) for module in model.modules() if isinstance(module, Norm)
+    )
 
 
 # Zheng 2024: 70k, 220k and 2.2M of the main table, without norms; normalised channels, for 202 more parameters each with M = 100.
@@ -41,8 +48,14 @@ UNMIXED = [
 ]
 
 
-@pytest.mark.parametrize(("data", "backbone", "weights", "channels"), UNMIXED, ids=lambda value: value if isinstance(value, str) else None)
-def test_unmixed_nets_without_and_with_norms(data: Any, backbone: str, weights: int, channels: int) -> None:
+@pytest.mark.parametrize(
+    ("data", "backbone", "weights", "channels"),
+    UNMIXED,
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_unmixed_nets_without_and_with_norms(
+    data: Any, backbone: str, weights: int, channels: int
+) -> None:
     config = {"name": "unmixed_node", "backbone": backbone}
     assert counts(data, config) == (weights, 0)
     assert counts(data, config | {"norm": "batch"}) == (weights + 2 * channels, 2 * channels)
@@ -50,13 +63,23 @@ def test_unmixed_nets_without_and_with_norms(data: Any, backbone: str, weights: 
 
 
 def test_temporal_norms_of_the_papers_sizes() -> None:
-    small, large = ({"name": "unmixed_node", "backbone": backbone, "norm": "ta_bn"} for backbone in ("cnn6", "unet18"))
+    small, large = (
+        {"name": "unmixed_node", "backbone": backbone, "norm": "ta_bn"}
+        for backbone in ("cnn6", "unet18")
+    )
     assert counts(CIFAR10, small)[1] == 64_640
     assert counts(CIFAR10, large)[1] == 329_664
 
 
 def test_without_the_time_channel_the_stacks_have_the_counts_of_plain_convolutions() -> None:
-    plain = {"cnn4": 69_453, "cnn6": 217_101, "cnn8": 807_309, "cnn10": 1_987_469, "cnn12": 3_167_629, "unet18": 2_172_205}
+    plain = {
+        "cnn4": 69_453,
+        "cnn6": 217_101,
+        "cnn8": 807_309,
+        "cnn10": 1_987_469,
+        "cnn12": 3_167_629,
+        "unet18": 2_172_205,
+    }
     for backbone, weights in plain.items():
         config = {"name": "augmented_node", "channels": 0, "backbone": backbone, "time": False}
         assert counts(CIFAR10, config) == (weights, 0), backbone
@@ -89,8 +112,13 @@ SECOND_ORDER: list[tuple[Any, str, int, int, int]] = [
 
 
 @pytest.mark.parametrize(("data", "dynamics", "channels", "width", "printed"), SECOND_ORDER)
-def test_second_order_nets(data: Any, dynamics: str, channels: int, width: int, printed: int) -> None:
-    assert counts(data, {"name": "second_order_node", "dynamics": dynamics, "channels": channels, "width": width}) == (printed, 0)
+def test_second_order_nets(
+    data: Any, dynamics: str, channels: int, width: int, printed: int
+) -> None:
+    assert counts(
+        data,
+        {"name": "second_order_node", "dynamics": dynamics, "channels": channels, "width": width},
+    ) == (printed, 0)
 
 
 INPUT_LAYER: list[tuple[Any, dict[str, Any], int]] = [

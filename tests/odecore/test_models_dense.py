@@ -33,11 +33,15 @@ def disturb(model: nn.Module) -> None:
     """Away from biases 0, scales 1 and shifts 0, so that none can be left out unseen."""
     generator = torch.Generator().manual_seed(1)
     for parameter in model.parameters():
-        parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+        parameter.data += 0.1 * torch.randn(
+            parameter.shape, generator=generator, dtype=torch.float64
+        )
 
 
 def images(count: int = 5) -> Tensor:
-    return torch.randn(count, 3, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    return torch.randn(
+        count, 3, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(2)
+    )
 
 
 def plain_layers(model: Dense, layers: int, bias: bool, batch_norm: bool) -> nn.Sequential:
@@ -54,7 +58,10 @@ def plain_layers(model: Dense, layers: int, bias: bool, batch_norm: bool) -> nn.
         parts.append(linear(WIDTH if i else 3072, WIDTH, f"hidden.{i}.layer"))
         if batch_norm:
             norm = nn.BatchNorm1d(WIDTH, dtype=torch.float64)
-            norm.load_state_dict({name: state[f"hidden.{i}.norm.{name}"] for name, _ in norm.named_parameters()}, strict=False)
+            norm.load_state_dict(
+                {name: state[f"hidden.{i}.norm.{name}"] for name, _ in norm.named_parameters()},
+                strict=False,
+            )
             parts.append(norm)
         parts.append(nn.ReLU())
     return nn.Sequential(*parts, linear(WIDTH, 10, "head"))
@@ -83,7 +90,9 @@ def test_it_is_the_plain_stack_of_layers(layers: int, bias: bool, norm: str) -> 
 def test_other_norms_follow_every_linear_layer_but_the_last(norm: str) -> None:
     model = build(layers=2, norm=norm)
     plain = build(layers=2)
-    changed = {name.partition(".weight")[0] for name in model.state_dict()} ^ {name.partition(".weight")[0] for name in plain.state_dict()}
+    changed = {name.partition(".weight")[0] for name in model.state_dict()} ^ {
+        name.partition(".weight")[0] for name in plain.state_dict()
+    }
     assert {name[: len("hidden.0")] for name in changed} == {"hidden.0", "hidden.1", "hidden.2"}
     assert model(images()).shape == (5, 10)
 
@@ -102,7 +111,13 @@ def test_without_enorm_there_is_nothing_to_balance() -> None:
 
 
 def frobenius(model: Dense) -> Tensor:
-    return torch.stack([module.weight.detach().norm() for module in model.modules() if isinstance(module, nn.Linear)])
+    return torch.stack(
+        [
+            module.weight.detach().norm()
+            for module in model.modules()
+            if isinstance(module, nn.Linear)
+        ]
+    )
 
 
 @pytest.mark.parametrize("bias", [False, True], ids=["no_bias", "bias"])
@@ -117,8 +132,12 @@ def test_balancing_keeps_the_function_and_tends_to_the_ratio_c(bias: bool) -> No
         assert model.balance() == 0
     assert_exact(model(x), logits)
     after = frobenius(model)
-    torch.testing.assert_close(after[1:] / after[:-1], torch.full((5,), 1.2, dtype=torch.float64), rtol=1e-9, atol=0)
-    assert not torch.allclose(before[1:] / before[:-1], torch.full((5,), 1.2, dtype=torch.float64), rtol=0.05)
+    torch.testing.assert_close(
+        after[1:] / after[:-1], torch.full((5,), 1.2, dtype=torch.float64), rtol=1e-9, atol=0
+    )
+    assert not torch.allclose(
+        before[1:] / before[:-1], torch.full((5,), 1.2, dtype=torch.float64), rtol=0.05
+    )
 
 
 @pytest.mark.parametrize("last_layer", [True, False])

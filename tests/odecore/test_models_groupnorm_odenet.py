@@ -21,7 +21,10 @@ assert_exact = partial(torch.testing.assert_close, rtol=1e-12, atol=1e-12)
 
 def build(kind: str, blocks: int, data: str = "mnist", **solver: Any) -> GroupnormOdenet:
     """In float64, with scales and shifts of norms away from 1 and 0."""
-    values = {"data": {"name": data, "augment": "resize32_crop28"}, "model": {"name": "groupnorm_odenet", "kind": kind, "blocks": blocks}}
+    values = {
+        "data": {"name": data, "augment": "resize32_crop28"},
+        "model": {"name": "groupnorm_odenet", "kind": kind, "blocks": blocks},
+    }
     if kind == "ode":
         values["solver"] = solver or {"name": "euler", "steps": 1}
     model = build_model(TrialSpec.model_validate(values | {"train": {"epochs": 1}}))
@@ -31,12 +34,16 @@ def build(kind: str, blocks: int, data: str = "mnist", **solver: Any) -> Groupno
     for module in model.modules():
         if isinstance(module, torch.nn.GroupNorm):
             for parameter in module.parameters():
-                parameter.data += 0.3 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+                parameter.data += 0.3 * torch.randn(
+                    parameter.shape, generator=generator, dtype=torch.float64
+                )
     return model
 
 
 def images(channels: int = 1) -> Tensor:
-    return torch.randn(2, channels, 28, 28, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    return torch.randn(
+        2, channels, 28, 28, dtype=torch.float64, generator=torch.Generator().manual_seed(2)
+    )
 
 
 def norm(state: State, at: str, x: Tensor) -> Tensor:
@@ -71,11 +78,17 @@ def downsampled(state: State, x: Tensor) -> Tensor:
 
 
 def head(state: State, x: Tensor) -> Tensor:
-    return F.linear(F.adaptive_avg_pool2d(F.relu(norm(state, "norm", x)), 1).flatten(1), state["head.weight"], state["head.bias"])
+    return F.linear(
+        F.adaptive_avg_pool2d(F.relu(norm(state, "norm", x)), 1).flatten(1),
+        state["head.weight"],
+        state["head.bias"],
+    )
 
 
 def copied(model: GroupnormOdenet) -> State:
-    return {name: value.detach().clone().requires_grad_() for name, value in model.named_parameters()}
+    return {
+        name: value.detach().clone().requires_grad_() for name, value in model.named_parameters()
+    }
 
 
 def assert_same(model: GroupnormOdenet, ours: Tensor, state: State, theirs: Tensor) -> None:
@@ -89,7 +102,9 @@ def assert_same(model: GroupnormOdenet, ours: Tensor, state: State, theirs: Tens
 
 @pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
 @pytest.mark.parametrize(("data", "channels", "blocks"), [("mnist", 1, 2), ("cifar10", 3, 4)])
-def test_resnet_is_the_structure_of_the_thesis(data: str, channels: int, blocks: int, training: bool) -> None:
+def test_resnet_is_the_structure_of_the_thesis(
+    data: str, channels: int, blocks: int, training: bool
+) -> None:
     model = build("residual", blocks, data).train(training)
     state, x = copied(model), images(channels)
     y = downsampled(state, x)
@@ -101,7 +116,9 @@ def test_resnet_is_the_structure_of_the_thesis(data: str, channels: int, blocks:
 
 @pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
 @pytest.mark.parametrize(("steps", "blocks"), [(1, 1), (4, 1), (2, 2)])
-def test_odenet_is_euler_steps_of_each_blocks_own_field(steps: int, blocks: int, training: bool) -> None:
+def test_odenet_is_euler_steps_of_each_blocks_own_field(
+    steps: int, blocks: int, training: bool
+) -> None:
     model = build("ode", blocks, name="euler", steps=steps).train(training)
     state, x = copied(model), images()
     z = downsampled(state, x)
@@ -115,19 +132,34 @@ def test_odenet_with_the_solver_of_the_thesis() -> None:
     model = build("ode", 1, name="dopri5", tolerance=1e-6)
     state, x = copied(model), images()
     z = downsampled(state, x)
-    solution = odeint(lambda t, z: f(state, "stages.0.field", t, z), z, torch.tensor([0.0, 1.0], dtype=torch.float64), rtol=1e-6, atol=1e-6)
+    solution = odeint(
+        lambda t, z: f(state, "stages.0.field", t, z),
+        z,
+        torch.tensor([0.0, 1.0], dtype=torch.float64),
+        rtol=1e-6,
+        atol=1e-6,
+    )
     assert isinstance(solution, Tensor)
     torch.testing.assert_close(model(x), head(state, solution[-1]), rtol=0, atol=1e-5)
     assert count_evaluations(model)[0] > 20
 
 
-@pytest.mark.parametrize(("kind", "blocks", "depth"), [("ode", 1, 6), ("ode", 2, 8), ("residual", 2, 8), ("residual", 8, 20)])
+@pytest.mark.parametrize(
+    ("kind", "blocks", "depth"),
+    [("ode", 1, 6), ("ode", 2, 8), ("residual", 2, 8), ("residual", 8, 20)],
+)
 def test_numbers_of_layers_and_blocks(kind: str, blocks: int, depth: int) -> None:
     model = build(kind, blocks)
     found = ode_blocks(model)
-    assert (model.depth_layers, model.blocks, len(found)) == (depth, blocks if kind == "ode" else 0, blocks if kind == "ode" else 0)
+    assert (model.depth_layers, model.blocks, len(found)) == (
+        depth,
+        blocks if kind == "ode" else 0,
+        blocks if kind == "ode" else 0,
+    )
     # Weight layers from input to output are all there are: no path around them.
-    assert depth == sum(isinstance(module, torch.nn.Conv2d | torch.nn.Linear) for module in model.modules())
+    assert depth == sum(
+        isinstance(module, torch.nn.Conv2d | torch.nn.Linear) for module in model.modules()
+    )
     assert len({id(block.field) for block in found}) == len(found)
 
 
@@ -138,7 +170,9 @@ def test_initial_values_are_those_of_torchs_constructors() -> None:
             for value, tolerance in ((layer.weight, 0.1), (layer.bias, 0.4)):
                 assert value is not None
                 assert value.abs().max() <= bound * (1 + 1e-6), name
-                assert value.std().item() == pytest.approx(bound / math.sqrt(3), rel=tolerance), name
+                assert value.std().item() == pytest.approx(bound / math.sqrt(3), rel=tolerance), (
+                    name
+                )
 
 
 def test_there_are_at_most_32_groups() -> None:

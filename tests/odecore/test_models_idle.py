@@ -15,7 +15,12 @@ from odecore.models.idle import Idle, show
 
 
 def build(**fields: Any) -> Idle:
-    values = {"data": {"name": "spheres"}, "model": {"name": "idle", **fields}, "solver": {"name": "euler", "steps": 1}, "train": {"iterations": 1}}
+    values = {
+        "data": {"name": "spheres"},
+        "model": {"name": "idle", **fields},
+        "solver": {"name": "euler", "steps": 1},
+        "train": {"iterations": 1},
+    }
     model = build_model(TrialSpec.model_validate(values))
     assert isinstance(model, Idle)
     return model
@@ -56,7 +61,9 @@ def test_it_sleeps_in_training_only() -> None:
     assert time.perf_counter() - start < 0.05
 
 
-@pytest.mark.parametrize(("fault", "died_of"), [("segfault", signal.SIGSEGV), ("kill_self", signal.SIGKILL)])
+@pytest.mark.parametrize(
+    ("fault", "died_of"), [("segfault", signal.SIGSEGV), ("kill_self", signal.SIGKILL)]
+)
 def test_deadly_faults(fault: str, died_of: int) -> None:
     child = multiprocessing.get_context("spawn").Process(target=show, args=(fault,))
     child.start()

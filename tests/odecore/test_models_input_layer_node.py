@@ -19,7 +19,13 @@ STEPS = 3
 
 
 def model(**config: Any) -> InputLayerNode:
-    built = build(Config.model_validate(config), SHAPE, 5, solvers.build(FixedStep(name="euler", steps=STEPS)), gradients.build(Backprop()))
+    built = build(
+        Config.model_validate(config),
+        SHAPE,
+        5,
+        solvers.build(FixedStep(name="euler", steps=STEPS)),
+        gradients.build(Backprop()),
+    )
     initial_values.draw(built, seed=0)
     return built.double()
 
@@ -33,8 +39,12 @@ def normalized(z: Tensor, norm: nn.GroupNorm) -> Tensor:
 
 def slope(net: InputLayerNode, z: Tensor) -> Tensor:
     """Massaroli et al. 2020, code: GroupNorm - conv - Softplus - conv - Softplus - GroupNorm - conv 1x1."""
-    norm_in, norm_out = (module for module in net.block.field.modules() if isinstance(module, nn.GroupNorm))
-    first, second, third = (module for module in net.block.field.modules() if isinstance(module, nn.Conv2d))
+    norm_in, norm_out = (
+        module for module in net.block.field.modules() if isinstance(module, nn.GroupNorm)
+    )
+    first, second, third = (
+        module for module in net.block.field.modules() if isinstance(module, nn.Conv2d)
+    )
     hidden = F.softplus(F.conv2d(normalized(z, norm_in), first.weight, None, padding=1))
     hidden = F.softplus(F.conv2d(hidden, second.weight, None, padding=1))
     return F.conv2d(normalized(hidden, norm_out), third.weight, third.bias)
@@ -61,7 +71,11 @@ def by_hand(net: InputLayerNode, x: Tensor, width: int, order: int, stem: str) -
             acceleration = slope(net, torch.cat([position, velocity], 1))
             position, velocity = position + h * velocity, velocity + h * acceleration
         return logits(net, torch.cat([position, velocity], 1))
-    z = stemmed(net, x) if stem == "convolution" else torch.cat([x, torch.zeros(len(x), width - 3, *SHAPE[1:], dtype=x.dtype)], 1)
+    z = (
+        stemmed(net, x)
+        if stem == "convolution"
+        else torch.cat([x, torch.zeros(len(x), width - 3, *SHAPE[1:], dtype=x.dtype)], 1)
+    )
     for _ in range(STEPS):
         z = z + h * slope(net, z)
     return logits(net, z)
@@ -77,7 +91,9 @@ def test_outputs_and_gradients_are_those_of_the_equations(order: Any, stem: Any)
     ours, expected = net(x), by_hand(net, x, 8, order, stem)
     torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-12)
     parameters = list(net.parameters())
-    mine, theirs = (torch.autograd.grad(found.square().sum(), parameters) for found in (ours, expected))
+    mine, theirs = (
+        torch.autograd.grad(found.square().sum(), parameters) for found in (ours, expected)
+    )
     for one, other in zip(mine, theirs, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12)
 

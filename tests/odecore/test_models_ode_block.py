@@ -8,7 +8,13 @@ from odecore import gradients, solvers
 from odecore.config.gradient import Adjoint, Backprop, Checkpoint, GradientConfig
 from odecore.config.solver import Adaptive, FixedStep
 from odecore.models.fields import ConvField1d, FieldModule
-from odecore.models.ode_block import ODEBlock, SolveFailed, count_evaluations, reset_evaluations, use_solver
+from odecore.models.ode_block import (
+    ODEBlock,
+    SolveFailed,
+    count_evaluations,
+    reset_evaluations,
+    use_solver,
+)
 from odecore.solvers.base import SolveStatus, VectorField
 
 EULER = FixedStep(name="euler", steps=3)
@@ -16,7 +22,12 @@ EULER = FixedStep(name="euler", steps=3)
 
 def two_blocks(gradient: GradientConfig = Backprop()) -> nn.Sequential:  # noqa: B008 - configs are immutable
     torch.manual_seed(0)
-    return nn.Sequential(*(ODEBlock(ConvField1d(2, 4), solvers.build(EULER), gradients.build(gradient)) for _ in range(2)))
+    return nn.Sequential(
+        *(
+            ODEBlock(ConvField1d(2, 4), solvers.build(EULER), gradients.build(gradient))
+            for _ in range(2)
+        )
+    )
 
 
 def test_counts_are_summed_over_blocks_until_reset() -> None:
@@ -45,7 +56,10 @@ def test_another_solver_for_a_while() -> None:
 def test_the_solver_comes_back_after_an_error() -> None:
     model = two_blocks()
     kept = [(block.solver, block.gradient) for block in model]
-    with pytest.raises(RuntimeError, match="stop"), use_solver(model, Adaptive(name="dopri5", tolerance=1e-3)):
+    with (
+        pytest.raises(RuntimeError, match="stop"),
+        use_solver(model, Adaptive(name="dopri5", tolerance=1e-3)),
+    ):
         raise RuntimeError("stop")
     assert [(block.solver, block.gradient) for block in model] == kept
 
@@ -57,7 +71,9 @@ class Clock(FieldModule):
         return lambda _t, x: torch.ones_like(x)
 
 
-@pytest.mark.parametrize("gradient", [Backprop(), Checkpoint(), Checkpoint(every="step"), Adjoint()])
+@pytest.mark.parametrize(
+    "gradient", [Backprop(), Checkpoint(), Checkpoint(every="step"), Adjoint()]
+)
 def test_the_end_time_of_a_block(gradient: GradientConfig) -> None:
     block = ODEBlock(Clock(), solvers.build(EULER), gradients.build(gradient))
     x = torch.zeros(2, 1, requires_grad=True)
@@ -75,7 +91,11 @@ class Explosion(FieldModule):
 
 
 def test_a_failed_solve_raises_its_status_and_still_counts() -> None:
-    block = ODEBlock(Explosion(), solvers.build(Adaptive(name="dopri5", tolerance=1e-3, max_evaluations=20)), gradients.build(Backprop()))
+    block = ODEBlock(
+        Explosion(),
+        solvers.build(Adaptive(name="dopri5", tolerance=1e-3, max_evaluations=20)),
+        gradients.build(Backprop()),
+    )
     with pytest.raises(SolveFailed) as raised:
         block(torch.tensor([[100.0, 1.0]]))
     assert raised.value.status is SolveStatus.MAX_EVALUATIONS
@@ -85,7 +105,9 @@ def test_a_failed_solve_raises_its_status_and_still_counts() -> None:
     assert raised.value.status is SolveStatus.NON_FINITE
 
 
-@pytest.mark.parametrize("gradient", [Backprop(), Checkpoint(), Checkpoint(every="step"), Adjoint()])
+@pytest.mark.parametrize(
+    "gradient", [Backprop(), Checkpoint(), Checkpoint(every="step"), Adjoint()]
+)
 def test_training_steps_can_follow_each_other(gradient: GradientConfig) -> None:
     model = two_blocks(gradient)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05)

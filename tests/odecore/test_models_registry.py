@@ -15,7 +15,13 @@ SHARED = {
     "norms": {"base", "equinorm", "interpolation", "side_effects"},
     "data": {"augment", "cache", "dataset", "fetch", "readers"},
 }
-REGISTRIES = {"solvers": lookup.SOLVERS, "gradients": lookup.GRADIENTS, "models": lookup.MODELS, "norms": lookup.NORMS, "data": lookup.DATA}
+REGISTRIES = {
+    "solvers": lookup.SOLVERS,
+    "gradients": lookup.GRADIENTS,
+    "models": lookup.MODELS,
+    "norms": lookup.NORMS,
+    "data": lookup.DATA,
+}
 
 
 @pytest.mark.parametrize("family", REGISTRIES)
@@ -24,10 +30,14 @@ def test_every_module_is_registered_or_shared(family: str) -> None:
     present = {module.name for module in pkgutil.iter_modules(package.__path__)}
     builders = {entry.builder.partition(":")[0] for entry in REGISTRIES[family].values()}
     registered = {module.rpartition(".")[2] for module in builders} - {family}
-    assert present == registered | SHARED[family], f"list the new file in odecore/config/lookup.py, or here as shared by {family}"
+    assert present == registered | SHARED[family], (
+        f"list the new file in odecore/config/lookup.py, or here as shared by {family}"
+    )
 
 
-@pytest.mark.parametrize(("family", "name"), [(family, name) for family, table in REGISTRIES.items() for name in table])
+@pytest.mark.parametrize(
+    ("family", "name"), [(family, name) for family, table in REGISTRIES.items() for name in table]
+)
 def test_every_builder_loads(family: str, name: str) -> None:
     assert callable(REGISTRIES[family][name].load())
 
@@ -35,4 +45,6 @@ def test_every_builder_loads(family: str, name: str) -> None:
 def test_every_tableau_is_a_solver() -> None:
     from odecore.solvers.tableaus import EMBEDDED_PAIRS, FIXED_STEP
 
-    assert {*FIXED_STEP, *EMBEDDED_PAIRS} == {name for name in lookup.SOLVERS if not name.startswith("adapted_")}
+    assert {*FIXED_STEP, *EMBEDDED_PAIRS} == {
+        name for name in lookup.SOLVERS if not name.startswith("adapted_")
+    }

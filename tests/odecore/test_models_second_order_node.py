@@ -20,7 +20,13 @@ CHANNELS = 3
 
 def model(**config: Any) -> SecondOrderNode:
     config = {"channels": CHANNELS, **config}
-    built = build(Config.model_validate(config), SHAPE, 4, solvers.build(FixedStep(name="euler", steps=STEPS)), gradients.build(Backprop()))
+    built = build(
+        Config.model_validate(config),
+        SHAPE,
+        4,
+        solvers.build(FixedStep(name="euler", steps=STEPS)),
+        gradients.build(Backprop()),
+    )
     initial_values.draw(built, seed=0)
     return built.double()
 
@@ -42,12 +48,16 @@ def start(net: SecondOrderNode, x: Tensor, kind: str) -> tuple[Tensor, Tensor]:
 
 def force(net: SecondOrderNode, t: float, x: Tensor) -> Tensor:
     """conv1x1 - ReLU - conv3x3 - ReLU - conv1x1, t concatenated before each."""
-    for number, layer in enumerate(module for module in net.block.field.modules() if isinstance(module, nn.Conv2d)):
+    for number, layer in enumerate(
+        module for module in net.block.field.modules() if isinstance(module, nn.Conv2d)
+    ):
         x = layer(torch.cat([torch.full_like(x[:, :1], t), x if number == 0 else torch.relu(x)], 1))
     return x
 
 
-def slopes(net: SecondOrderNode, dynamics: str, t: float, h: Tensor, m: Tensor) -> tuple[Tensor, Tensor]:
+def slopes(
+    net: SecondOrderNode, dynamics: str, t: float, h: Tensor, m: Tensor
+) -> tuple[Tensor, Tensor]:
     if dynamics == "sonode":
         return m, force(net, t, torch.cat([h, m], 1))
     field = net.block.field
@@ -72,7 +82,9 @@ def test_outputs_and_gradients_are_those_of_the_equations(dynamics: str, kind: s
     ours = net(x)
     torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-12)
     parameters = list(net.parameters())
-    mine, theirs = (torch.autograd.grad(logits.square().sum(), parameters) for logits in (ours, expected))
+    mine, theirs = (
+        torch.autograd.grad(logits.square().sum(), parameters) for logits in (ours, expected)
+    )
     for one, other in zip(mine, theirs, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
@@ -80,7 +92,11 @@ def test_outputs_and_gradients_are_those_of_the_equations(dynamics: str, kind: s
 def test_scalars_are_trained_from_the_authors_values() -> None:
     def scalars(dynamics: str) -> dict[str, float]:
         field = model(dynamics=dynamics, width=8).block.field
-        return {name: parameter.item() for name, parameter in field.named_parameters() if parameter.dim() == 0}
+        return {
+            name: parameter.item()
+            for name, parameter in field.named_parameters()
+            if parameter.dim() == 0
+        }
 
     assert scalars("sonode") == {}
     assert scalars("hbnode") == {"g": -3.0}
@@ -93,8 +109,13 @@ def test_a_convolution_stack_as_right_hand_side(dynamics: str) -> None:
     assert (net.depth_layers, net.blocks) == (7, 1)
     assert net.start is None
     assert sum(hasattr(module, "gamma") for module in net.modules()) == 5
-    convolutions = [module for module in net.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)]
-    assert (convolutions[0].in_channels, convolutions[-1].out_channels) == (1 + (4 if dynamics == "sonode" else 2), 2)
+    convolutions = [
+        module for module in net.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
+    ]
+    assert (convolutions[0].in_channels, convolutions[-1].out_channels) == (
+        1 + (4 if dynamics == "sonode" else 2),
+        2,
+    )
     assert net(torch.randn(3, *SHAPE, dtype=torch.float64)).shape == (3, 4)
 
 
@@ -106,7 +127,11 @@ def test_depth_counts_start_field_and_head(kind: str, layers: int) -> None:
 
 
 def test_what_cannot_be_built_says_what_to_change() -> None:
-    with pytest.raises(ValueError, match=r"model\.channels = 1 is less than the image's 2 channels"):
+    with pytest.raises(
+        ValueError, match=r"model\.channels = 1 is less than the image's 2 channels"
+    ):
         model(channels=1, width=8)
-    with pytest.raises(ValueError, match=r"model\.backbone = cnn4 has not; use model\.start = zeros"):
+    with pytest.raises(
+        ValueError, match=r"model\.backbone = cnn4 has not; use model\.start = zeros"
+    ):
         model(backbone="cnn4")

@@ -18,18 +18,24 @@ CORNERS = torch.tensor([[1.0, 1.0], [0.0, 1.0], [1.0, 0.0]], dtype=torch.float64
 
 
 def spec(model: dict[str, Any], points: str, **solver: Any) -> TrialSpec:
-    return TrialSpec.model_validate({"data": {"name": points}, "model": model, "solver": solver, "train": {"iterations": 0}})
+    return TrialSpec.model_validate(
+        {"data": {"name": points}, "model": model, "solver": solver, "train": {"iterations": 0}}
+    )
 
 
 def fan(steps: int, **constants: float) -> nn.Module:
-    return build_model(spec({"name": "windermere_fan", **constants}, "fan", name="euler", steps=steps))
+    return build_model(
+        spec({"name": "windermere_fan", **constants}, "fan", name="euler", steps=steps)
+    )
 
 
 def crossing(**solver: Any) -> nn.Module:
     return build_model(spec({"name": "crossing"}, "line", **solver))
 
 
-def euler_by_hand(z: tuple[float, float], steps: int, alpha: float, beta: float, gamma: float, delta: float) -> tuple[float, float]:
+def euler_by_hand(
+    z: tuple[float, float], steps: int, alpha: float, beta: float, gamma: float, delta: float
+) -> tuple[float, float]:
     """z' = A(z) z, one point in Python's own numbers."""
     z1, z2 = z
     for _ in range(steps):
@@ -42,7 +48,9 @@ def euler_by_hand(z: tuple[float, float], steps: int, alpha: float, beta: float,
 def test_fan_is_the_formula(constants: tuple[float, float, float, float]) -> None:
     model = fan(316, **dict(zip(("alpha", "beta", "gamma", "delta"), constants, strict=True)))
     expected = [euler_by_hand((z1, z2), 316, *constants) for z1, z2 in CORNERS.tolist()]
-    torch.testing.assert_close(model(CORNERS), torch.tensor(expected, dtype=torch.float64), rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(
+        model(CORNERS), torch.tensor(expected, dtype=torch.float64), rtol=1e-10, atol=1e-10
+    )
     assert torch.equal(model(torch.zeros(1, 2)), torch.zeros(1, 2))
 
 
@@ -74,7 +82,9 @@ def test_end_points_of_the_fan(steps: int, h: float, ends: list[tuple[float, flo
     """Recorded when the constants were searched for, by a script of its own, whose steps are 10^-2.5 and 10^-3.5 and so end just before t = 1."""
     model = fan(steps)
     ode_blocks(model)[0].end_time = steps * h
-    torch.testing.assert_close(model(CORNERS), torch.tensor(ends, dtype=torch.float64), rtol=0, atol=0.0051)
+    torch.testing.assert_close(
+        model(CORNERS), torch.tensor(ends, dtype=torch.float64), rtol=0, atol=0.0051
+    )
 
 
 def test_one_euler_step_exchanges_the_points_of_the_line_and_the_solution_does_not() -> None:
@@ -83,14 +93,22 @@ def test_one_euler_step_exchanges_the_points_of_the_line_and_the_solution_does_n
     assert isinstance(coarse, Crossing)
     assert isinstance(fine, Crossing)
     assert torch.equal(coarse.block(points.test_x), -points.test_x)
-    torch.testing.assert_close(fine.block(points.test_x), points.test_x * math.exp(-2), rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        fine.block(points.test_x), points.test_x * math.exp(-2), rtol=0, atol=1e-5
+    )
     # The logits call a point by where the exchange would have sent it.
     assert torch.equal(coarse(points.test_x).argmax(1), points.test_y)
     assert not (fine(points.test_x).argmax(1) == points.test_y).any()
 
 
-@pytest.mark.parametrize(("model", "kind"), [(fan(1), WindermereFan), (crossing(name="euler", steps=1), Crossing)], ids=["fan", "crossing"])
-def test_there_is_nothing_to_train_and_one_block_to_follow(model: nn.Module, kind: type[nn.Module]) -> None:
+@pytest.mark.parametrize(
+    ("model", "kind"),
+    [(fan(1), WindermereFan), (crossing(name="euler", steps=1), Crossing)],
+    ids=["fan", "crossing"],
+)
+def test_there_is_nothing_to_train_and_one_block_to_follow(
+    model: nn.Module, kind: type[nn.Module]
+) -> None:
     assert isinstance(model, kind)
     assert parameter_count(model) == 0
     assert not model.state_dict()

@@ -17,7 +17,13 @@ SHAPE = (2, 14, 10)
 
 
 def model(shape: tuple[int, ...] = SHAPE, steps: int = 3, **config: Any) -> UnmixedNode:
-    built = build(Config.model_validate(config), shape, 5, solvers.build(FixedStep(name="euler", steps=steps)), gradients.build(Backprop()))
+    built = build(
+        Config.model_validate(config),
+        shape,
+        5,
+        solvers.build(FixedStep(name="euler", steps=steps)),
+        gradients.build(Backprop()),
+    )
     initial_values.draw(built, seed=0)
     return built.double()
 
@@ -35,11 +41,28 @@ def test_model_is_euler_steps_and_a_linear_layer(backbone: str, norm: str, steps
     assert net.block.evaluations_forward == steps
 
 
-@pytest.mark.parametrize(("backbone", "layers"), [("cnn4", 5), ("cnn6", 7), ("cnn8", 9), ("cnn10", 11), ("cnn12", 13), ("unet18", 19), ("mlp", 3)])
+@pytest.mark.parametrize(
+    ("backbone", "layers"),
+    [
+        ("cnn4", 5),
+        ("cnn6", 7),
+        ("cnn8", 9),
+        ("cnn10", 11),
+        ("cnn12", 13),
+        ("unet18", 19),
+        ("mlp", 3),
+    ],
+)
 def test_depth_counts_the_field_and_the_head(backbone: str, layers: int) -> None:
     net = model(backbone=backbone)
     assert (net.depth_layers, net.blocks) == (layers, 1)
-    assert sum(isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear) for module in net.modules()) == layers
+    assert (
+        sum(
+            isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
+            for module in net.modules()
+        )
+        == layers
+    )
 
 
 def test_mlp_is_two_linear_layers_that_see_the_time_as_a_first_feature() -> None:
@@ -59,7 +82,11 @@ def test_mlp_is_two_linear_layers_that_see_the_time_as_a_first_feature() -> None
 @pytest.mark.parametrize("backbone", ["cnn6", "mlp"])
 def test_norms_follow_all_layers_but_the_last_and_get_the_time(backbone: str) -> None:
     net = model(backbone=backbone, norm="ta_bn")
-    temporal = [module for module in net.modules() if isinstance(module, norms.Norm) and list(module.parameters())]
+    temporal = [
+        module
+        for module in net.modules()
+        if isinstance(module, norms.Norm) and list(module.parameters())
+    ]
     assert len(temporal) == net.depth_layers - 2
     times: dict[nn.Module, list[float]] = {norm: [] for norm in temporal}
     for norm in temporal:

@@ -17,9 +17,14 @@ class PlainField(nn.Module):
 
     def __init__(self, norm: str) -> None:
         super().__init__()
-        self.first, self.last = nn.Conv2d(2, 3, 3, padding=1), nn.ConvTranspose2d(3, 2, 3, padding=1)
+        self.first, self.last = (
+            nn.Conv2d(2, 3, 3, padding=1),
+            nn.ConvTranspose2d(3, 2, 3, padding=1),
+        )
         batch = norm == "batch"
-        self.first_norm, self.last_norm = (nn.BatchNorm2d(3), nn.BatchNorm2d(2)) if batch else (nn.Identity(), nn.Identity())
+        self.first_norm, self.last_norm = (
+            (nn.BatchNorm2d(3), nn.BatchNorm2d(2)) if batch else (nn.Identity(), nn.Identity())
+        )
         if norm == "spectral":
             for layer in (self.first, self.last):
                 torch.nn.utils.spectral_norm(layer)
@@ -75,7 +80,9 @@ class AnodeNet(nn.Module):
 
 def states(model: nn.Module, *names: str) -> list[Tensor]:
     """The buffers of these names, in order of the modules."""
-    return [buffer.clone() for name, buffer in model.named_buffers() if name.rpartition(".")[2] in names]
+    return [
+        buffer.clone() for name, buffer in model.named_buffers() if name.rpartition(".")[2] in names
+    ]
 
 
 @pytest.mark.parametrize("gradient", [Backprop(), Checkpoint()], ids=["backprop", "checkpoint"])
@@ -86,9 +93,21 @@ def test_batch_statistics_as_anode_leaves_them(gradient: GradientConfig) -> None
         for net in (model, reference, once):
             trained(net, steps=1, lr=1e-3)
         expected = states(reference, "running_mean", "running_var")
-        torch.testing.assert_close(states(model, "running_mean", "running_var"), expected, rtol=1e-12, atol=1e-12)
-        assert not any(torch.allclose(*pair, rtol=1e-3) for pair in zip(states(once, "running_var"), states(reference, "running_var"), strict=True))
-    torch.testing.assert_close(sum(map(torch.norm, model.parameters())), sum(map(torch.norm, reference.parameters())), rtol=1e-12, atol=0)
+        torch.testing.assert_close(
+            states(model, "running_mean", "running_var"), expected, rtol=1e-12, atol=1e-12
+        )
+        assert not any(
+            torch.allclose(*pair, rtol=1e-3)
+            for pair in zip(
+                states(once, "running_var"), states(reference, "running_var"), strict=True
+            )
+        )
+    torch.testing.assert_close(
+        sum(map(torch.norm, model.parameters())),
+        sum(map(torch.norm, reference.parameters())),
+        rtol=1e-12,
+        atol=0,
+    )
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -101,4 +120,6 @@ def test_spectral_vectors_as_anode_leaves_them(gradient: GradientConfig) -> None
     for _ in range(steps):
         for net in (model, reference):
             trained(net, steps=1, lr=1e-3)
-        torch.testing.assert_close(states(model, "u"), states(reference, "weight_u"), rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(
+            states(model, "u"), states(reference, "weight_u"), rtol=1e-10, atol=1e-10
+        )

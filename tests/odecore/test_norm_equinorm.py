@@ -13,11 +13,18 @@ from odecore.config.norm import EquiNorm
 from odecore.norms.equinorm import balance
 
 
-def net(sizes: list[int], seed: int = 0, bias: bool = False) -> tuple[list[Tensor], list[Tensor] | None]:
+def net(
+    sizes: list[int], seed: int = 0, bias: bool = False
+) -> tuple[list[Tensor], list[Tensor] | None]:
     """He-initialized weights (out, in) in float64, and random biases."""
     generator = torch.Generator().manual_seed(seed)
-    weights = [torch.randn(outputs, inputs, generator=generator, dtype=torch.float64) * (2 / inputs) ** 0.5 for inputs, outputs in pairwise(sizes)]
-    biases = [torch.randn(len(weight), generator=generator, dtype=torch.float64) for weight in weights]
+    weights = [
+        torch.randn(outputs, inputs, generator=generator, dtype=torch.float64) * (2 / inputs) ** 0.5
+        for inputs, outputs in pairwise(sizes)
+    ]
+    biases = [
+        torch.randn(len(weight), generator=generator, dtype=torch.float64) for weight in weights
+    ]
     return weights, biases if bias else None
 
 
@@ -45,20 +52,31 @@ def literal(weights: list[Tensor], biases: list[Tensor] | None, config: EquiNorm
 
 
 SIZES = st.lists(st.integers(1, 7), min_size=3, max_size=6)
-CONFIGS = st.builds(EquiNorm, c=st.sampled_from([0.5, 1.0, 1.2]), cycles=st.integers(1, 3), last_layer=st.booleans())
+CONFIGS = st.builds(
+    EquiNorm, c=st.sampled_from([0.5, 1.0, 1.2]), cycles=st.integers(1, 3), last_layer=st.booleans()
+)
 
 
 @settings(max_examples=20, deadline=None)
 @given(sizes=SIZES, seed=st.integers(0, 99), bias=st.booleans(), config=CONFIGS)
-def test_balanced_as_in_the_report_and_the_function_stays(sizes: list[int], seed: int, bias: bool, config: EquiNorm) -> None:
+def test_balanced_as_in_the_report_and_the_function_stays(
+    sizes: list[int], seed: int, bias: bool, config: EquiNorm
+) -> None:
     weights, biases = net(sizes, seed, bias)
     expected, expected_biases = net(sizes, seed, bias)
     x = torch.randn(8, sizes[0], generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     before = forward(weights, biases, x)
     assert balance(weights, biases, config) == 0
     literal(expected, expected_biases, config)
-    torch.testing.assert_close([*weights, *(biases or [])], [*expected, *(expected_biases or [])], rtol=1e-12, atol=1e-12)
-    torch.testing.assert_close(forward(weights, biases, x), before, rtol=1e-12, atol=1e-12 * (1 + before.abs().max().item()))
+    torch.testing.assert_close(
+        [*weights, *(biases or [])], [*expected, *(expected_biases or [])], rtol=1e-12, atol=1e-12
+    )
+    torch.testing.assert_close(
+        forward(weights, biases, x),
+        before,
+        rtol=1e-12,
+        atol=1e-12 * (1 + before.abs().max().item()),
+    )
 
 
 def test_frobenius_norms_of_the_report() -> None:
@@ -67,7 +85,9 @@ def test_frobenius_norms_of_the_report() -> None:
     before = [weight.norm().item() for weight in weights]
     balance(weights, None, EquiNorm(cycles=60))
     chain = [weight.norm().item() for weight in weights]
-    assert chain == pytest.approx([13.755, 16.506, 19.807, 23.768, 28.522, 34.226, 41.071], rel=0.02)
+    assert chain == pytest.approx(
+        [13.755, 16.506, 19.807, 23.768, 28.522, 34.226, 41.071], rel=0.02
+    )
     ratios = [later / earlier for earlier, later in pairwise(chain)]
     assert ratios == pytest.approx([1.2] * 6, rel=1e-4)
     assert abs(before[-1] / before[-2] - 1.2) > 0.5

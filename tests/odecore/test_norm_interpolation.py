@@ -67,20 +67,30 @@ def literal_spline(t: float, values: Sequence[float]) -> float:
         second[i] = (right[i] - second[i + 1]) / diagonal[i]
     i = min(int(t * n), n - 1)
     a, b = (i + 1) - t * n, t * n - i
-    return a * values[i] + b * values[i + 1] + ((a**3 - a) * second[i] + (b**3 - b) * second[i + 1]) * h**2 / 6
+    return (
+        a * values[i]
+        + b * values[i + 1]
+        + ((a**3 - a) * second[i] + (b**3 - b) * second[i + 1]) * h**2 / 6
+    )
 
 
 @settings(max_examples=20, deadline=None)
 @given(t=TIMES, values=st.lists(st.floats(-3, 3), min_size=2, max_size=25))
 def test_the_spline_solves_its_tridiagonal_system(t: float, values: list[float]) -> None:
-    assert interpolated("cubic_spline", t, values) == pytest.approx(literal_spline(t, values), abs=1e-9)
+    assert interpolated("cubic_spline", t, values) == pytest.approx(
+        literal_spline(t, values), abs=1e-9
+    )
 
 
 @settings(max_examples=20, deadline=None)
 @given(t=TIMES, values=st.lists(st.floats(-3, 3), min_size=2, max_size=25))
 def test_the_kernel_average_by_loops(t: float, values: list[float]) -> None:
-    weights = [math.exp(-0.5 * (t - m / (len(values) - 1)) ** 2 / 0.1**2) for m in range(len(values))]
-    expected = sum(weight * value for weight, value in zip(weights, values, strict=True)) / sum(weights)
+    weights = [
+        math.exp(-0.5 * (t - m / (len(values) - 1)) ** 2 / 0.1**2) for m in range(len(values))
+    ]
+    expected = sum(weight * value for weight, value in zip(weights, values, strict=True)) / sum(
+        weights
+    )
     assert interpolated("kernel", t, values) == pytest.approx(expected, abs=1e-10)
 
 
@@ -95,14 +105,24 @@ def test_the_gaussian_process_solves_the_kriging_system(t: float, intervals: int
     for i, s in enumerate(grid):
         right[i] = math.exp(-((t - s) ** 2) / (2 * LENGTH_SCALE**2))
         for j, r in enumerate(grid):
-            system[i, j] = math.exp(-((r - s) ** 2) / (2 * LENGTH_SCALE**2)) + (NOISE_VARIANCE if i == j else 0)
-    np.testing.assert_allclose(dense("gaussian_process", t, intervals), np.linalg.solve(system, right)[:-1], atol=1e-8)
+            system[i, j] = math.exp(-((r - s) ** 2) / (2 * LENGTH_SCALE**2)) + (
+                NOISE_VARIANCE if i == j else 0
+            )
+    np.testing.assert_allclose(
+        dense("gaussian_process", t, intervals), np.linalg.solve(system, right)[:-1], atol=1e-8
+    )
 
 
-@pytest.mark.parametrize(("name", "error"), [("linear", 4e-3), ("cubic_spline", 5e-4), ("gaussian_process", 5e-3), ("kernel", 0.4)])
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [("linear", 4e-3), ("cubic_spline", 5e-4), ("gaussian_process", 5e-3), ("kernel", 0.4)],
+)
 def test_a_smooth_function_is_followed(name: str, error: float) -> None:
     values = [math.sin(5 * m / 50) for m in range(51)]
-    worst = max(abs(interpolated(name, t, values) - math.sin(5 * t)) for t in np.linspace(0, 1, 173).tolist())
+    worst = max(
+        abs(interpolated(name, t, values) - math.sin(5 * t))
+        for t in np.linspace(0, 1, 173).tolist()
+    )
     assert error / 100 < worst < error
 
 

@@ -31,18 +31,27 @@ TOLERANCE = {torch.float64: 1e-12, torch.float32: 2e-5, torch.bfloat16: 1.6e-2}
 DTYPES = st.sampled_from(list(TOLERANCE))
 
 
-def made(norm_config: NormConfig, channels: int = CHANNELS, dtype: torch.dtype = torch.float64) -> Norm:
+def made(
+    norm_config: NormConfig, channels: int = CHANNELS, dtype: torch.dtype = torch.float64
+) -> Norm:
     """The norm after a convolution, its scales and shifts moved away from 1 and 0, with float32 parameters for bfloat16 input."""
     _, norm = norms.apply(norm_config, nn.Conv2d(1, channels, 1))
     norm.to(torch.float32 if dtype is torch.bfloat16 else dtype)
     with torch.no_grad():
         for parameter in norm.parameters():
-            parameter.add_(torch.linspace(-0.4, 0.4, parameter.numel(), dtype=parameter.dtype).view(parameter.shape))
+            parameter.add_(
+                torch.linspace(-0.4, 0.4, parameter.numel(), dtype=parameter.dtype).view(
+                    parameter.shape
+                )
+            )
     return norm
 
 
 def features(shape: tuple[int, ...], dtype: torch.dtype = torch.float64, seed: int = 0) -> Tensor:
-    return (2 * torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + 1).to(dtype)
+    return (
+        2 * torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        + 1
+    ).to(dtype)
 
 
 def standardized(x: Tensor, dims: tuple[int, ...]) -> Tensor:
@@ -66,27 +75,39 @@ def scaled(x: Tensor, norm: Any) -> Tensor:
     dtype=DTYPES,
     t=st.floats(-1, 2),
 )
-def test_every_norm_by_its_formula(batch: int, groups: int, of_each: int, space: tuple[int, ...], dtype: torch.dtype, t: float) -> None:
+def test_every_norm_by_its_formula(
+    batch: int, groups: int, of_each: int, space: tuple[int, ...], dtype: torch.dtype, t: float
+) -> None:
     channels = groups * of_each
     x = features((batch, channels, *space), dtype)
     within = tuple(range(1, x.dim()))
     over_batch = (0, *range(2, x.dim()))
-    grouped = standardized(x.view(batch, groups, of_each, *space), tuple(range(2, x.dim() + 1))).view(x.shape)
+    grouped = standardized(
+        x.view(batch, groups, of_each, *space), tuple(range(2, x.dim() + 1))
+    ).view(x.shape)
     expected = {
         "none": x.double(),
         "batch": standardized(x, over_batch),
         "mini_batch": standardized(x, over_batch),
         "layer": standardized(x, within),
         "group": grouped,
-        "instance": standardized(x, within[1:]) if space else torch.zeros(x.shape, dtype=torch.float64),
+        "instance": standardized(x, within[1:])
+        if space
+        else torch.zeros(x.shape, dtype=torch.float64),
     }
     for name, standard in expected.items():
-        norm = made(config.Group(groups=groups) if name == "group" else CONFIGS[name], channels, dtype)
+        norm = made(
+            config.Group(groups=groups) if name == "group" else CONFIGS[name], channels, dtype
+        )
         result = norm(x, t)
         assert (result.shape, result.dtype) == (x.shape, dtype)
         literal = standard if name == "none" else scaled(standard, norm)
         torch.testing.assert_close(
-            result.double(), literal, rtol=TOLERANCE[dtype], atol=4 * TOLERANCE[dtype], msg=lambda text, name=name: f"{name}: {text}"
+            result.double(),
+            literal,
+            rtol=TOLERANCE[dtype],
+            atol=4 * TOLERANCE[dtype],
+            msg=lambda text, name=name: f"{name}: {text}",
         )
 
 
@@ -106,7 +127,9 @@ def test_every_norm_follows_every_layer(name: str, kind: Any, dtype: torch.dtype
     assert result.dtype == dtype
     assert result.shape[:2] == (3, CHANNELS)
     result.square().sum().backward()
-    assert all(parameter.grad is not None for module in (layer, norm) for parameter in module.parameters())
+    assert all(
+        parameter.grad is not None for module in (layer, norm) for parameter in module.parameters()
+    )
 
 
 def test_no_norm_is_the_input_itself() -> None:
@@ -124,7 +147,9 @@ def test_groups_as_torch_has_them(name: str, groups: int) -> None:
 
 @pytest.mark.parametrize("space", [(), (4, 5)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_batch_is_torch_batch_norm_over_several_updates(space: tuple[int, ...], dtype: torch.dtype) -> None:
+def test_batch_is_torch_batch_norm_over_several_updates(
+    space: tuple[int, ...], dtype: torch.dtype
+) -> None:
     norm: Any = made(CONFIGS["batch"], dtype=dtype)
     reference = (nn.BatchNorm2d if space else nn.BatchNorm1d)(CHANNELS).to(dtype)
     reference.load_state_dict(norm.state_dict() | {"num_batches_tracked": torch.tensor(0)})
@@ -134,7 +159,9 @@ def test_batch_is_torch_batch_norm_over_several_updates(space: tuple[int, ...], 
         torch.testing.assert_close(here, there, rtol=0, atol=0)
         here.pow(3).sum().backward()
         there.pow(3).sum().backward()
-        assert torch.equal(x.grad if x.grad is not None else here, y.grad if y.grad is not None else there)
+        assert torch.equal(
+            x.grad if x.grad is not None else here, y.grad if y.grad is not None else there
+        )
     assert norm.running_mean.norm() > 0.5
     torch.testing.assert_close(norm.running_mean, reference.running_mean)
     torch.testing.assert_close(norm.running_var, reference.running_var)
@@ -162,13 +189,17 @@ def test_eval_changes_no_statistics() -> None:
 def test_one_value_per_channel_has_no_batch_statistics(name: str) -> None:
     norm = made(CONFIGS[name])
     for shape in ((1, CHANNELS), (1, CHANNELS, 1, 1)):
-        with pytest.raises(ValueError, match="batch statistics need more than one value per channel"):
+        with pytest.raises(
+            ValueError, match="batch statistics need more than one value per channel"
+        ):
             norm(features(shape), 0.0)
     assert torch.isfinite(norm(features((1, CHANNELS, 2, 1)), 0.0)).all()
 
 
 def test_groups_that_cannot_work_say_what_would() -> None:
-    with pytest.raises(ValueError, match="4 groups do not divide 6 channels; choose groups from 1, 2, 3, 6"):
+    with pytest.raises(
+        ValueError, match="4 groups do not divide 6 channels; choose groups from 1, 2, 3, 6"
+    ):
         norms.apply(config.Group(groups=4), nn.Conv2d(1, 6, 1))
     for erased in (config.Instance(), config.Group(groups=6)):
         with pytest.raises(ValueError, match="one value in each of 6 groups"):

@@ -25,16 +25,26 @@ NORMS: dict[str, NormConfig] = {
 }
 STATELESS = ("mini_batch", "layer", "weight")
 EVERY_NORM = pytest.mark.parametrize("norm", NORMS.values(), ids=NORMS.keys())
-CHECKPOINTS = pytest.mark.parametrize("gradient", [Checkpoint(), Checkpoint(every="step")], ids=["block", "step"])
-SOLVERS = {"euler": EULER, "rk4": FixedStep(name="rk4", steps=2), "dopri5": Adaptive(name="dopri5", tolerance=1e-3)}
+CHECKPOINTS = pytest.mark.parametrize(
+    "gradient", [Checkpoint(), Checkpoint(every="step")], ids=["block", "step"]
+)
+SOLVERS = {
+    "euler": EULER,
+    "rk4": FixedStep(name="rk4", steps=2),
+    "dopri5": Adaptive(name="dopri5", tolerance=1e-3),
+}
 
 
 @EVERY_NORM
 @pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS.keys())
-def test_recomputation_gives_the_same_bits_and_changes_nothing_more(norm: NormConfig, solver: Any) -> None:
+def test_recomputation_gives_the_same_bits_and_changes_nothing_more(
+    norm: NormConfig, solver: Any
+) -> None:
     plain, plain_state = trained(two_blocks(norm, solver), lr=1e-3)
     for every in ("block", "step"):
-        recomputed, recomputed_state = trained(two_blocks(norm, solver, Checkpoint(every=every)), lr=1e-3)
+        recomputed, recomputed_state = trained(
+            two_blocks(norm, solver, Checkpoint(every=every)), lr=1e-3
+        )
         assert torch.equal(recomputed, plain)
         assert torch.equal(recomputed_state, plain_state)
     assert plain.norm() > 0.1
@@ -49,12 +59,18 @@ def test_recomputation_in_another_thread(gradient: Checkpoint) -> None:
         thread.join()
 
     for norm in (Spectral(), Batch()):
-        there, here = trained(two_blocks(norm, EULER, gradient), backward=backward_there), trained(two_blocks(norm))
+        there, here = (
+            trained(two_blocks(norm, EULER, gradient), backward=backward_there),
+            trained(two_blocks(norm)),
+        )
         assert all(torch.equal(*pair) for pair in zip(there, here, strict=True))
 
 
 def test_two_backward_passes_through_one_recomputed_graph() -> None:
-    model, x = two_blocks(Spectral(), EULER, Checkpoint()), torch.randn(3, 2, 4, 4, dtype=torch.float64, requires_grad=True)
+    model, x = (
+        two_blocks(Spectral(), EULER, Checkpoint()),
+        torch.randn(3, 2, 4, 4, dtype=torch.float64, requires_grad=True),
+    )
     loss = model(x).square().sum()
     first, second = (torch.autograd.grad(loss, x, retain_graph=True)[0] for _ in range(2))
     assert torch.equal(first, second)
@@ -75,7 +91,9 @@ def test_the_adjoint_goes_to_the_plain_gradient(name: str) -> None:
     def difference(tolerance: float) -> float:
         found = []
         for gradient in (Backprop(), Adjoint()):
-            model = two_blocks(NORMS[name], Adaptive(name="dopri5", tolerance=tolerance), gradient)[:1]
+            model = two_blocks(NORMS[name], Adaptive(name="dopri5", tolerance=tolerance), gradient)[
+                :1
+            ]
             if name == "spectral":
                 # In training each evaluation is another function, and no equation has that gradient: freeze vectors that have settled.
                 trained(model)

@@ -20,7 +20,9 @@ from odecore.solvers.base import VectorField
 EPS = 1e-5
 
 
-def made(channels: int, config: TemporalBatch, dtype: torch.dtype = torch.float64) -> TemporalBatchNorm:
+def made(
+    channels: int, config: TemporalBatch, dtype: torch.dtype = torch.float64
+) -> TemporalBatchNorm:
     norm = TemporalBatchNorm(channels, config).to(dtype)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -63,11 +65,15 @@ class Literal:
                 for m, w in ((lower, w1), (upper, w2)):
                     eta = self.momentum * w
                     self.mean[m][channel] = (1 - eta) * self.mean[m][channel] + eta * mean
-                    self.variance[m][channel] = (1 - eta) * self.variance[m][channel] + eta * squares / (len(values) - 1)
+                    self.variance[m][channel] = (1 - eta) * self.variance[m][
+                        channel
+                    ] + eta * squares / (len(values) - 1)
             else:
                 mean = w1 * self.mean[lower][channel] + w2 * self.mean[upper][channel]
                 variance = w1 * self.variance[lower][channel] + w2 * self.variance[upper][channel]
-            result.append([(value - mean) / (variance + EPS) ** 0.5 * gamma + alpha for value in values])
+            result.append(
+                [(value - mean) / (variance + EPS) ** 0.5 * gamma + alpha for value in values]
+            )
         return result
 
 
@@ -86,7 +92,13 @@ TIMES = st.one_of(st.floats(0, 1.4), st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0,
     dtype=st.sampled_from([torch.float64, torch.float32]),
 )
 def test_algorithm_1(
-    times: list[float], batch: int, channels: int, space: tuple[int, ...], intervals: int, momentum: float, dtype: torch.dtype
+    times: list[float],
+    batch: int,
+    channels: int,
+    space: tuple[int, ...],
+    intervals: int,
+    momentum: float,
+    dtype: torch.dtype,
 ) -> None:
     norm = made(channels, TemporalBatch(grid_size=intervals, momentum=momentum), dtype)
     literal = Literal(norm, intervals, momentum)
@@ -95,13 +107,30 @@ def test_algorithm_1(
     for training in (True, False):
         norm.train(training)
         for call, t in enumerate(times):
-            x = 1 + 2 * torch.randn((batch, channels, *space), generator=torch.Generator().manual_seed(call), dtype=torch.float64)
+            x = 1 + 2 * torch.randn(
+                (batch, channels, *space),
+                generator=torch.Generator().manual_seed(call),
+                dtype=torch.float64,
+            )
             x = x.to(dtype)
             expected = literal(x, t, training)
             found = norm(x, t).transpose(0, 1).flatten(1)
-            torch.testing.assert_close(found.double(), torch.tensor(expected, dtype=torch.float64), rtol=tolerance, atol=tolerance)
-            for buffer, grid in ((norm.running_mean, literal.mean), (norm.running_var, literal.variance)):
-                torch.testing.assert_close(buffer.double(), torch.tensor(grid, dtype=torch.float64), rtol=tolerance, atol=tolerance)
+            torch.testing.assert_close(
+                found.double(),
+                torch.tensor(expected, dtype=torch.float64),
+                rtol=tolerance,
+                atol=tolerance,
+            )
+            for buffer, grid in (
+                (norm.running_mean, literal.mean),
+                (norm.running_var, literal.variance),
+            ):
+                torch.testing.assert_close(
+                    buffer.double(),
+                    torch.tensor(grid, dtype=torch.float64),
+                    rtol=tolerance,
+                    atol=tolerance,
+                )
 
 
 @pytest.mark.parametrize("interpolation", ["linear", "cubic_spline", "kernel", "gaussian_process"])
@@ -120,11 +149,17 @@ def test_every_interpolation_in_training_and_eval(interpolation: Any) -> None:
     norm.eval()
     mean, variance = (weights * norm.running_mean).sum(0), (weights * norm.running_var).sum(0)
     assert (variance > 0).all()
-    torch.testing.assert_close(norm(x, t), nn.functional.batch_norm(x, mean, variance, scale, shift))
+    torch.testing.assert_close(
+        norm(x, t), nn.functional.batch_norm(x, mean, variance, scale, shift)
+    )
 
 
 def test_a_negative_variance_counts_as_zero() -> None:
-    norm = TemporalBatchNorm(1, TemporalBatch(grid_size=10, interpolation="cubic_spline")).double().eval()
+    norm = (
+        TemporalBatchNorm(1, TemporalBatch(grid_size=10, interpolation="cubic_spline"))
+        .double()
+        .eval()
+    )
     norm.running_var[::2] = 100
     norm.running_var[3] = 0
     times = [t / 200 for t in range(201)]
@@ -165,7 +200,11 @@ def worst_difference(config: NormConfig) -> float:
     """Between logits of test batches of 1, 2 and 256 after some training."""
     torch.manual_seed(0)
     solver = solvers.build(FixedStep(name="rk4_38", steps=4))
-    model = nn.Sequential(ODEBlock(Field(config), solver, gradients.build(Backprop())), nn.Flatten(), nn.Linear(32, 10))
+    model = nn.Sequential(
+        ODEBlock(Field(config), solver, gradients.build(Backprop())),
+        nn.Flatten(),
+        nn.Linear(32, 10),
+    )
     for _ in range(3):
         model(torch.randn(16, 2, 4, 4))
     model.eval()
@@ -174,7 +213,9 @@ def worst_difference(config: NormConfig) -> float:
         together = model(x)
         pairs = torch.cat([model(part) for part in x[:32].split(2)])
         alone = torch.cat([model(part) for part in x[:8].split(1)])
-    return max((pairs - together[:32]).abs().max().item(), (alone - together[:8]).abs().max().item())
+    return max(
+        (pairs - together[:32]).abs().max().item(), (alone - together[:8]).abs().max().item()
+    )
 
 
 def test_logits_do_not_depend_on_the_test_batch() -> None:
@@ -184,8 +225,14 @@ def test_logits_do_not_depend_on_the_test_batch() -> None:
 
 
 def test_penalty_and_what_weight_decay_leaves_alone() -> None:
-    configs = (TemporalBatch(grid_size=3, penalty=0.5), TemporalBatch(grid_size=2, penalty=0.0), Batch())
-    (_, penalized), (_, free), _ = pairs = [norms.apply(config, nn.Linear(2, 4)) for config in configs]
+    configs = (
+        TemporalBatch(grid_size=3, penalty=0.5),
+        TemporalBatch(grid_size=2, penalty=0.0),
+        Batch(),
+    )
+    (_, penalized), (_, free), _ = pairs = [
+        norms.apply(config, nn.Linear(2, 4)) for config in configs
+    ]
     model = nn.ModuleList(norm for _, norm in pairs)
     assert isinstance(penalized, TemporalBatchNorm)
     assert isinstance(free, TemporalBatchNorm)

@@ -48,8 +48,15 @@ def literal_power_iteration(matrix: Tensor, u: Tensor) -> tuple[Tensor, Tensor, 
 
 
 @settings(max_examples=15, deadline=None)
-@given(kind=st.sampled_from(list(LAYERS)), inputs=st.integers(1, 5), outputs=st.integers(1, 6), dtype=st.sampled_from([torch.float32, torch.float64]))
-def test_weight_norm_by_its_formula(kind: str, inputs: int, outputs: int, dtype: torch.dtype) -> None:
+@given(
+    kind=st.sampled_from(list(LAYERS)),
+    inputs=st.integers(1, 5),
+    outputs=st.integers(1, 6),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+)
+def test_weight_norm_by_its_formula(
+    kind: str, inputs: int, outputs: int, dtype: torch.dtype
+) -> None:
     layer = layer_of(kind, inputs, outputs).to(dtype)
     before = layer.weight.detach().clone()
     norms.apply(Weight(), layer)
@@ -61,12 +68,21 @@ def test_weight_norm_by_its_formula(kind: str, inputs: int, outputs: int, dtype:
         v.mul_(-7)
     # The length of v does not matter, and its sign does.
     torch.testing.assert_close(layer.weight, -2.5 * before)
-    torch.testing.assert_close(as_matrix(kind, layer.weight).norm(dim=1), 2.5 * as_matrix(kind, before).norm(dim=1))
+    torch.testing.assert_close(
+        as_matrix(kind, layer.weight).norm(dim=1), 2.5 * as_matrix(kind, before).norm(dim=1)
+    )
 
 
 @settings(max_examples=15, deadline=None)
-@given(kind=st.sampled_from(list(LAYERS)), inputs=st.integers(1, 5), outputs=st.integers(1, 6), dtype=st.sampled_from([torch.float32, torch.float64]))
-def test_spectral_norm_by_its_formula(kind: str, inputs: int, outputs: int, dtype: torch.dtype) -> None:
+@given(
+    kind=st.sampled_from(list(LAYERS)),
+    inputs=st.integers(1, 5),
+    outputs=st.integers(1, 6),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+)
+def test_spectral_norm_by_its_formula(
+    kind: str, inputs: int, outputs: int, dtype: torch.dtype
+) -> None:
     layer = layer_of(kind, inputs, outputs).to(dtype)
     matrix = as_matrix(kind, layer.weight.detach().clone())
     norms.apply(Spectral(), layer)
@@ -83,7 +99,9 @@ def test_spectral_norm_by_its_formula(kind: str, inputs: int, outputs: int, dtyp
     layer.train()
     for _ in range(200):
         _ = layer.weight
-    assert torch.linalg.matrix_norm(as_matrix(kind, layer.weight), ord=2).item() == pytest.approx(1, rel=1e-3)
+    assert torch.linalg.matrix_norm(as_matrix(kind, layer.weight), ord=2).item() == pytest.approx(
+        1, rel=1e-3
+    )
 
 
 @EVERY_LAYER
@@ -101,7 +119,12 @@ def test_spectral_norm_is_torch_first_one(kind: str) -> None:
         torch.testing.assert_close(here, there, rtol=1e-13, atol=1e-13)
         here.pow(2).sum().backward()
         there.pow(2).sum().backward()
-        torch.testing.assert_close(ours.parametrizations.weight.original.grad, theirs.weight_orig.grad, rtol=1e-11, atol=1e-11)
+        torch.testing.assert_close(
+            ours.parametrizations.weight.original.grad,
+            theirs.weight_orig.grad,
+            rtol=1e-11,
+            atol=1e-11,
+        )
     torch.testing.assert_close(ours.eval()(x), theirs.eval()(x), rtol=1e-13, atol=1e-13)
 
 
@@ -112,7 +135,10 @@ def test_the_weight_can_be_set_and_kept(kind: str, norm: Any) -> None:
     for made in (layer, other):
         norms.apply(norm, made)
         made.double()
-    values = torch.randn(layer.parametrizations.weight[0](*list(layer.parametrizations.weight.parameters())).shape, dtype=torch.float64)
+    values = torch.randn(
+        layer.parametrizations.weight[0](*list(layer.parametrizations.weight.parameters())).shape,
+        dtype=torch.float64,
+    )
     with torch.no_grad():
         layer.weight = values
     layer.eval()

@@ -6,13 +6,22 @@ import pytest
 import torch
 from trainings import IMAGES, make, run
 
-TA_BN = {"name": "stacked_odenet", "layers": 4, "width": 4, "ode_norm": {"name": "ta_bn", "grid_size": 2}}
+TA_BN = {
+    "name": "stacked_odenet",
+    "layers": 4,
+    "width": 4,
+    "ode_norm": {"name": "ta_bn", "grid_size": 2},
+}
 
 
 def test_adamw_decays_weights_and_leaves_ta_bns_scale_and_shift() -> None:
     # The penalty off, so that with a gradient of zero only decay could move anything.
     norm = {"name": "ta_bn", "grid_size": 2, "penalty": 0.0}
-    training = make({"optimizer": {"name": "adamw", "lr": 0.1, "weight_decay": 0.5}, "batch_size": 8}, data=IMAGES, model=TA_BN | {"ode_norm": norm})
+    training = make(
+        {"optimizer": {"name": "adamw", "lr": 0.1, "weight_decay": 0.5}, "batch_size": 8},
+        data=IMAGES,
+        model=TA_BN | {"ode_norm": norm},
+    )
     with torch.no_grad():
         for name, value in training.model.named_parameters():
             if name.endswith("alpha"):
@@ -49,7 +58,9 @@ def written_out(name: str, lr: float, decay: float, value: float, gradients: lis
 
 @pytest.mark.parametrize("name", ["adam", "sgd", "adamw", "rmsprop"])
 def test_updates_are_the_textbooks(name: str) -> None:
-    config: dict[str, Any] = {"name": name, "lr": 0.1, "weight_decay": 0.01} | ({"momentum": 0.9} if name == "sgd" else {})
+    config: dict[str, Any] = {"name": name, "lr": 0.1, "weight_decay": 0.01} | (
+        {"momentum": 0.9} if name == "sgd" else {}
+    )
     training = make({"optimizer": config})
     value = next(p for name, p in training.model.named_parameters() if name == "head.bias")
     with torch.no_grad():
@@ -59,7 +70,12 @@ def test_updates_are_the_textbooks(name: str) -> None:
         for parameter in training.model.parameters():
             parameter.grad = torch.full_like(parameter, gradient)
         training.updates.step(step)
-    torch.testing.assert_close(value, torch.full_like(value, written_out(name, 0.1, 0.01, 0.7, gradients)), rtol=1e-5, atol=0)
+    torch.testing.assert_close(
+        value,
+        torch.full_like(value, written_out(name, 0.1, 0.01, 0.7, gradients)),
+        rtol=1e-5,
+        atol=0,
+    )
 
 
 def test_clipping_scales_the_whole_gradient_and_norms_are_those_before() -> None:
@@ -68,7 +84,9 @@ def test_clipping_scales_the_whole_gradient_and_norms_are_those_before() -> None
     generator = torch.Generator().manual_seed(0)
     for value in training.model.parameters():
         value.grad = torch.randn(value.shape, generator=generator)
-    gradients = [value.grad.clone() for value in training.model.parameters() if value.grad is not None]
+    gradients = [
+        value.grad.clone() for value in training.model.parameters() if value.grad is not None
+    ]
     norm = sum(g.square().sum() for g in gradients) ** 0.5
     biases = max(g.norm() for g in gradients if g.dim() == 1)
     found, bias_found = training.updates.step(0)
@@ -76,7 +94,9 @@ def test_clipping_scales_the_whole_gradient_and_norms_are_those_before() -> None
     torch.testing.assert_close(bias_found, biases)
     assert norm > 0.5
     for value, start, gradient in zip(training.model.parameters(), before, gradients, strict=True):
-        torch.testing.assert_close(value.detach(), start - gradient * (0.5 / norm), rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(
+            value.detach(), start - gradient * (0.5 / norm), rtol=1e-4, atol=1e-6
+        )
 
 
 def test_a_small_gradient_is_not_clipped() -> None:
@@ -85,7 +105,14 @@ def test_a_small_gradient_is_not_clipped() -> None:
 
 
 def test_a_negative_rate_ascends() -> None:
-    training = make({"optimizer": {"name": "sgd", "lr": 0.05}, "schedule": {"name": "linear", "start": 0.2}, "iterations": None, "epochs": 4})
+    training = make(
+        {
+            "optimizer": {"name": "sgd", "lr": 0.05},
+            "schedule": {"name": "linear", "start": 0.2},
+            "iterations": None,
+            "epochs": 4,
+        }
+    )
     before = training.model.head.bias.detach().clone()  # pyright: ignore
     for parameter in training.model.parameters():
         parameter.grad = torch.ones_like(parameter)

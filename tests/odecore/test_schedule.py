@@ -15,7 +15,10 @@ PARSE = TypeAdapter(ScheduleConfig).validate_python
 def rates(config: dict[str, Any] | None, base: float, epochs: int, batches: int = 1) -> list[float]:
     """Of every iteration of a training."""
     parsed = None if config is None else PARSE(config)
-    return [schedule.lr(parsed, base, iteration // batches, iteration, epochs) for iteration in range(epochs * batches)]
+    return [
+        schedule.lr(parsed, base, iteration // batches, iteration, epochs)
+        for iteration in range(epochs * batches)
+    ]
 
 
 def test_no_schedule_is_constant() -> None:
@@ -31,7 +34,9 @@ def test_gusaks_drops() -> None:
 
 
 def test_linear_is_enorms_formula() -> None:
-    assert rates({"name": "linear"}, 0.05, 60) == pytest.approx([0.05 * (1 - e / 60) for e in range(60)])
+    assert rates({"name": "linear"}, 0.05, 60) == pytest.approx(
+        [0.05 * (1 - e / 60) for e in range(60)]
+    )
 
 
 def test_linear_with_the_reports_start_becomes_negative() -> None:
@@ -53,4 +58,6 @@ def test_geometric_is_torchs_steplr(unit: str) -> None:
         optimizer.step()
         if unit == "iterations" or iteration % batches == batches - 1:
             theirs.step()
-    assert rates({"name": "geometric", "factor": 0.5, "every": 4, "unit": unit}, 0.2, 10, batches) == pytest.approx(expected)
+    assert rates(
+        {"name": "geometric", "factor": 0.5, "every": 4, "unit": unit}, 0.2, 10, batches
+    ) == pytest.approx(expected)

@@ -29,13 +29,17 @@ def nonlinear(t: float, x: Tensor) -> Tensor:
 
 
 @METHODS
-def test_error_falls_with_the_order_of_the_method(name: Any, linear_system: tuple[Tensor, Tensor, Tensor]) -> None:
+def test_error_falls_with_the_order_of_the_method(
+    name: Any, linear_system: tuple[Tensor, Tensor, Tensor]
+) -> None:
     matrix, x0, exact = linear_system
     # Fine enough to be asymptotic, coarse enough to stay above rounding.
     steps = 2 ** np.arange(6, 10) if FIXED_STEP[name].order < 4 else 2 ** np.arange(5, 9)
     errors = []
     for count in steps:
-        solution = solvers.build(FixedStep(name=name, steps=int(count)))(lambda _t, x: x @ matrix.T, x0)
+        solution = solvers.build(FixedStep(name=name, steps=int(count)))(
+            lambda _t, x: x @ matrix.T, x0
+        )
         errors.append((solution.x1 - exact).norm().item())
     slope = -np.polyfit(np.log(steps), np.log(errors), 1)[0]
     assert abs(slope - FIXED_STEP[name].order) < 0.1
@@ -46,16 +50,23 @@ def test_error_falls_with_the_order_of_the_method(name: Any, linear_system: tupl
 def test_order_holds_when_f_depends_on_t(name: Any) -> None:
     x0 = torch.tensor([0.3, -0.7], dtype=torch.float64)
     exact = solvers.build(FixedStep(name="rk4", steps=4096))(nonlinear, x0).x1
-    coarse, fine = ((solvers.build(FixedStep(name=name, steps=k))(nonlinear, x0).x1 - exact).norm() for k in (64, 128))
+    coarse, fine = (
+        (solvers.build(FixedStep(name=name, steps=k))(nonlinear, x0).x1 - exact).norm()
+        for k in (64, 128)
+    )
     assert abs(torch.log2(coarse / fine).item() - FIXED_STEP[name].order) < 0.1
 
 
 @PAIRS
-def test_error_falls_with_the_tolerance(name: Any, linear_system: tuple[Tensor, Tensor, Tensor]) -> None:
+def test_error_falls_with_the_tolerance(
+    name: Any, linear_system: tuple[Tensor, Tensor, Tensor]
+) -> None:
     matrix, x0, exact = linear_system
     errors = []
     for tolerance in (1e-3, 1e-5, 1e-7):
-        solution = solvers.build(Adaptive(name=name, tolerance=tolerance))(lambda _t, x: x @ matrix.T, x0)
+        solution = solvers.build(Adaptive(name=name, tolerance=tolerance))(
+            lambda _t, x: x @ matrix.T, x0
+        )
         errors.append((solution.x1 - exact).abs().max().item())
     assert errors[0] > 10 * errors[1] > 100 * errors[2]
     assert errors[2] < 1e-3
@@ -91,7 +102,9 @@ def test_classical_rk4_is_the_sum_in_the_textbook() -> None:
 def test_every_step_is_reported_and_the_last_ends_on_t1(name: Any) -> None:
     seen: list[tuple[float, Tensor]] = []
     x0 = torch.tensor([0.3, -0.7], dtype=torch.float64)
-    solution = solvers.build(FixedStep(name=name, steps=7))(nonlinear, x0, 0.5, 1.5, on_step=lambda t, x: seen.append((t, x)))
+    solution = solvers.build(FixedStep(name=name, steps=7))(
+        nonlinear, x0, 0.5, 1.5, on_step=lambda t, x: seen.append((t, x))
+    )
     assert [t for t, _ in seen] == pytest.approx([0.5 + i / 7 for i in range(1, 8)])
     assert seen[-1][0] == 1.5
     assert torch.equal(seen[-1][1], solution.x1)

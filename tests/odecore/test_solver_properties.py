@@ -26,11 +26,19 @@ def configs() -> dict[str, dict[str, Any]]:
     for name in lookup.SOLVERS:
         if name.startswith("adapted_"):
             extra = (
-                {"test": "rk4_38"} if name == "adapted_midpoint" else {"tolerance": 1e-5} if name in ("adapted_fehlberg2", "adapted_dopri5") else {}
+                {"test": "rk4_38"}
+                if name == "adapted_midpoint"
+                else {"tolerance": 1e-5}
+                if name in ("adapted_fehlberg2", "adapted_dopri5")
+                else {}
             )
             found[name] = {"name": name, **extra}
             continue
-        accuracy = {"steps": 16} if lookup.SOLVERS[name].builder.endswith("fixed_step") else {"tolerance": 1e-5}
+        accuracy = (
+            {"steps": 16}
+            if lookup.SOLVERS[name].builder.endswith("fixed_step")
+            else {"tolerance": 1e-5}
+        )
         for backend in ("odecore", "torchdiffeq"):
             if (name, backend) != ("rk4", "torchdiffeq"):
                 found[f"{name}-{backend}"] = {"name": name, "backend": backend, **accuracy}
@@ -39,7 +47,11 @@ def configs() -> dict[str, dict[str, Any]]:
 
 CONFIGS = configs()
 EVERY = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
-OWN = pytest.mark.parametrize("config", [c for c in CONFIGS.values() if c.get("backend") != "torchdiffeq"], ids=lambda c: c["name"])
+OWN = pytest.mark.parametrize(
+    "config",
+    [c for c in CONFIGS.values() if c.get("backend") != "torchdiffeq"],
+    ids=lambda c: c["name"],
+)
 
 
 def build(config: dict[str, Any]) -> Solver:
@@ -66,13 +78,17 @@ def systems(draw: st.DrawFn) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
     size, batch = draw(st.integers(1, 5)), draw(st.integers(1, 4))
     matrix = torch.randn(size, size, dtype=torch.float64, generator=generator)
-    return matrix / (2 * torch.linalg.matrix_norm(matrix, 2)), torch.randn(batch, size, dtype=torch.float64, generator=generator)
+    return matrix / (2 * torch.linalg.matrix_norm(matrix, 2)), torch.randn(
+        batch, size, dtype=torch.float64, generator=generator
+    )
 
 
 @EVERY
 @MANY
 @given(system=systems(), end=st.floats(0.2, 1.5))
-def test_linear_systems_end_near_the_matrix_exponential(config: dict[str, Any], system: tuple[Tensor, Tensor], end: float) -> None:
+def test_linear_systems_end_near_the_matrix_exponential(
+    config: dict[str, Any], system: tuple[Tensor, Tensor], end: float
+) -> None:
     matrix, x0 = system
     solver = build(config)
     solution = solver(lambda _t, x: x @ matrix.T, x0, 0.0, end)
@@ -89,7 +105,9 @@ def test_linear_systems_end_near_the_matrix_exponential(config: dict[str, Any], 
     start=st.floats(-1, 1),
     length=st.floats(0.1, 1.5),
 )
-def test_shapes_types_and_times(config: dict[str, Any], shape: list[int], dtype: torch.dtype, start: float, length: float) -> None:
+def test_shapes_types_and_times(
+    config: dict[str, Any], shape: list[int], dtype: torch.dtype, start: float, length: float
+) -> None:
     x0 = torch.linspace(-1, 1, torch.Size(shape).numel(), dtype=dtype).reshape(shape)
     seen: list[tuple[float, Tensor]] = []
     calls: list[float] = []
@@ -101,9 +119,15 @@ def test_shapes_types_and_times(config: dict[str, Any], shape: list[int], dtype:
         return torch.cos(x) * t
 
     before = x0.clone()
-    solution = build(config)(f, x0, start, start + length, on_step=lambda t, x: seen.append((t, x.clone())))
+    solution = build(config)(
+        f, x0, start, start + length, on_step=lambda t, x: seen.append((t, x.clone()))
+    )
     assert torch.equal(x0, before)
-    assert (solution.x1.shape, solution.x1.dtype, solution.status) == (x0.shape, dtype, SolveStatus.OK)
+    assert (solution.x1.shape, solution.x1.dtype, solution.status) == (
+        x0.shape,
+        dtype,
+        SolveStatus.OK,
+    )
     assert solution.evaluations == len(calls)
     times = [t for t, _ in seen]
     assert len(times) == solution.steps_accepted
@@ -130,16 +154,28 @@ def test_only_the_time_that_f_sees_decides(config: dict[str, Any], start: float)
     assert (cube - 1).abs().max() < 0.15
 
 
-@pytest.mark.parametrize("config", [c for c in CONFIGS.values() if "steps" in c or ("adapted" in c["name"] and "tolerance" not in c)], ids=str)
+@pytest.mark.parametrize(
+    "config",
+    [
+        c
+        for c in CONFIGS.values()
+        if "steps" in c or ("adapted" in c["name"] and "tolerance" not in c)
+    ],
+    ids=str,
+)
 @MANY
 @given(system=systems(), factor=st.floats(-10, 10))
-def test_fixed_steps_treat_every_sample_alone_and_are_linear(config: dict[str, Any], system: tuple[Tensor, Tensor], factor: float) -> None:
+def test_fixed_steps_treat_every_sample_alone_and_are_linear(
+    config: dict[str, Any], system: tuple[Tensor, Tensor], factor: float
+) -> None:
     matrix, x0 = system
     solver = build(config)
     whole = solver(lambda _t, x: x @ matrix.T, x0).x1
     one_by_one = torch.cat([solver(lambda _t, x: x @ matrix.T, row).x1 for row in x0.split(1)])
     torch.testing.assert_close(whole, one_by_one, rtol=1e-10, atol=1e-12)
-    torch.testing.assert_close(solver(lambda _t, x: x @ matrix.T, factor * x0).x1, factor * whole, rtol=1e-9, atol=1e-10)
+    torch.testing.assert_close(
+        solver(lambda _t, x: x @ matrix.T, factor * x0).x1, factor * whole, rtol=1e-9, atol=1e-10
+    )
 
 
 @OWN
@@ -150,8 +186,17 @@ def test_an_empty_batch_stays_empty(config: dict[str, Any]) -> None:
 
 def combinations() -> dict[str, dict[str, Any]]:
     """Every solver with every gradient that a spec allows, as sections of a spec."""
-    gradients = ({"name": "backprop"}, {"name": "checkpoint"}, {"name": "checkpoint", "every": "step"}, {"name": "adjoint"})
-    shared = {"data": {"name": "spheres"}, "model": {"name": "flat_node"}, "train": {"iterations": 1}}
+    gradients = (
+        {"name": "backprop"},
+        {"name": "checkpoint"},
+        {"name": "checkpoint", "every": "step"},
+        {"name": "adjoint"},
+    )
+    shared = {
+        "data": {"name": "spheres"},
+        "model": {"name": "flat_node"},
+        "train": {"iterations": 1},
+    }
     found: dict[str, dict[str, Any]] = {}
     for (label, solver), gradient in itertools.product(CONFIGS.items(), gradients):
         sections = {"solver": solver, "gradient": gradient}
@@ -187,6 +232,8 @@ def test_each_solver_trains_with_each_gradient(sections: dict[str, Any]) -> None
     if sections["gradient"]["name"] == "adjoint":
         # The gradient of the solution, not of the steps; Euler's 16 are the coarsest.
         scale = max(gradient.norm() for gradient in plain)
-        assert all((one - other).norm() < 0.15 * scale for one, other in zip(found, plain, strict=True))
+        assert all(
+            (one - other).norm() < 0.15 * scale for one, other in zip(found, plain, strict=True)
+        )
     else:
         assert all(torch.equal(one, other) for one, other in zip(found, plain, strict=True))

@@ -29,7 +29,9 @@ TWO = torch.tensor([2.0], dtype=torch.float64)
 @PAIRS
 def test_a_solution_that_blows_up_ends_the_solve(name: Any, backend: Any) -> None:
     times: list[float] = []
-    solution = solvers.build(Adaptive(name=name, tolerance=1e-4, backend=backend))(blow_up, TWO, on_step=lambda t, _x: times.append(t))
+    solution = solvers.build(Adaptive(name=name, tolerance=1e-4, backend=backend))(
+        blow_up, TWO, on_step=lambda t, _x: times.append(t)
+    )
     assert solution.status in (SolveStatus.NON_FINITE, SolveStatus.STEP_UNDERFLOW)
     assert times[-1] == pytest.approx(0.5, abs=0.01)
     assert solution.evaluations < 10_000
@@ -45,7 +47,9 @@ def test_fixed_steps_over_a_blow_up_are_non_finite(name: Any, backend: Any) -> N
 
 @PAIRS
 def test_a_jump_too_high_for_any_step_is_an_underflow(name: Any) -> None:
-    solution = solvers.build(Adaptive(name=name, tolerance=1e-6))(lambda t, x: torch.full_like(x, 0.0 if t < 0.5 else 1e25), TWO)
+    solution = solvers.build(Adaptive(name=name, tolerance=1e-6))(
+        lambda t, x: torch.full_like(x, 0.0 if t < 0.5 else 1e25), TWO
+    )
     assert solution.status is SolveStatus.STEP_UNDERFLOW
     assert solution.x1 == TWO
 
@@ -62,14 +66,18 @@ def test_the_cap_is_never_exceeded(name: Any, backend: Any, cap: int) -> None:
         return 100 * torch.stack([x[1], -x[0]])
 
     x0 = torch.tensor([1.0, 0.0], dtype=torch.float64)
-    solution = solvers.build(Adaptive(name=name, tolerance=1e-8, max_evaluations=cap, backend=backend))(oscillating, x0)
+    solution = solvers.build(
+        Adaptive(name=name, tolerance=1e-8, max_evaluations=cap, backend=backend)
+    )(oscillating, x0)
     assert solution.status is SolveStatus.MAX_EVALUATIONS
     assert calls == solution.evaluations <= cap
     assert solution.x1.isfinite().all()
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-@pytest.mark.parametrize("config", [FixedStep(name="euler", steps=2), Adaptive(name="dopri5", tolerance=1e-3)])
+@pytest.mark.parametrize(
+    "config", [FixedStep(name="euler", steps=2), Adaptive(name="dopri5", tolerance=1e-3)]
+)
 def test_a_bad_input_or_field_is_non_finite(config: SolverConfig, bad: float) -> None:
     solver = solvers.build(config)
     assert solver(lambda _t, x: x, torch.tensor([1.0, bad])).status is SolveStatus.NON_FINITE
@@ -78,7 +86,9 @@ def test_a_bad_input_or_field_is_non_finite(config: SolverConfig, bad: float) ->
 
 @PAIRS
 def test_a_field_of_zero_is_solved_in_few_steps(name: Any) -> None:
-    solution = solvers.build(Adaptive(name=name, tolerance=1e-3))(lambda _t, x: torch.zeros_like(x), TWO)
+    solution = solvers.build(Adaptive(name=name, tolerance=1e-3))(
+        lambda _t, x: torch.zeros_like(x), TWO
+    )
     assert solution.status is SolveStatus.OK
     assert solution.x1 == TWO
     assert solution.steps_accepted < 10
@@ -87,7 +97,9 @@ def test_a_field_of_zero_is_solved_in_few_steps(name: Any) -> None:
 def test_next_step_is_bounded() -> None:
     assert next_step(0.1, 0.0, 5) == pytest.approx(1.0)
     assert next_step(0.1, 1e-30, 5) == pytest.approx(1.0)
-    assert next_step(0.1, 0.9999, 5) == pytest.approx(0.1)  # accepted: not smaller, though 0.9 / ratio^(1/5) is
+    assert next_step(0.1, 0.9999, 5) == pytest.approx(
+        0.1
+    )  # accepted: not smaller, though 0.9 / ratio^(1/5) is
     assert next_step(0.1, 1.0, 5) == pytest.approx(0.09)
     assert next_step(0.1, 32.0, 5) == pytest.approx(0.045)
     assert next_step(0.1, math.inf, 5) == pytest.approx(0.02)
@@ -96,7 +108,9 @@ def test_next_step_is_bounded() -> None:
 def test_initial_step_is_the_textbooks() -> None:
     # f = -x at x0 = 1 with tolerance 1: scale 2, d0 = d1 = 1/2, h0 = 0.01, f(x0 + h0 f) - f = 0.01, d2 = 0.01 / 2 / 0.01 = 1/2.
     x0 = torch.ones(4, dtype=torch.float64)
-    assert initial_step(lambda _t, x: -x, 0.0, x0, -x0, order=3, tolerance=1.0) == pytest.approx((0.01 / 0.5) ** (1 / 3))
+    assert initial_step(lambda _t, x: -x, 0.0, x0, -x0, order=3, tolerance=1.0) == pytest.approx(
+        (0.01 / 0.5) ** (1 / 3)
+    )
 
 
 @pytest.mark.parametrize("status", SolveStatus)

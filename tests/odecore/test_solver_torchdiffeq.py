@@ -12,7 +12,13 @@ from odecore.config.solver import Adaptive, FixedStep, SolverConfig
 from odecore.models.fields import ConvField1d
 from odecore.solvers.base import SolveStatus, VectorField
 
-SHARED_FIXED = {"euler": "euler", "midpoint": "midpoint", "heun": "heun2", "heun3": "heun3", "rk4_38": "rk4"}
+SHARED_FIXED = {
+    "euler": "euler",
+    "midpoint": "midpoint",
+    "heun": "heun2",
+    "heun3": "heun3",
+    "rk4_38": "rk4",
+}
 PAIRS = ("bosh3", "fehlberg2", "dopri5")
 
 
@@ -57,11 +63,15 @@ def sphere_field() -> ConvField1d:
 
 @pytest.mark.parametrize(("ours", "theirs"), SHARED_FIXED.items())
 @pytest.mark.parametrize("steps", [1, 7, 49])
-def test_fixed_step_result_is_torchdiffeqs(ours: Any, theirs: str, steps: int, sphere_field: ConvField1d) -> None:
+def test_fixed_step_result_is_torchdiffeqs(
+    ours: Any, theirs: str, steps: int, sphere_field: ConvField1d
+) -> None:
     x0 = torch.randn(16, 2, generator=torch.Generator().manual_seed(1))
     # Their own grid from step_size has a step too many at 49: the number of steps is given as times instead.
     times = torch.linspace(0, 1, steps + 1)
-    expected = torchdiffeq.odeint(lambda t, x: sphere_field(float(t), x), x0, times, method=theirs)[-1]
+    expected = torchdiffeq.odeint(lambda t, x: sphere_field(float(t), x), x0, times, method=theirs)[
+        -1
+    ]
     solution = solvers.build(FixedStep(name=ours, steps=steps))(sphere_field.bind(), x0)
     torch.testing.assert_close(solution.x1, expected, rtol=1e-6, atol=1e-6)
     assert solution.status is SolveStatus.OK
@@ -79,13 +89,21 @@ def test_adaptive_steps_are_torchdiffeqs_in_float32(name: Any, sphere_field: Con
     assert_same_steps(name, 1e-4, sphere_field, x0, within=1e-4)
 
 
-def assert_same_steps(name: Any, tolerance: float, f: VectorField, x0: Tensor, within: float) -> None:
+def assert_same_steps(
+    name: Any, tolerance: float, f: VectorField, x0: Tensor, within: float
+) -> None:
     recorded = Recorded(f)
     times = torch.tensor([0.0, 1.0], dtype=x0.dtype)
-    onto_end = {"step_t": torch.tensor([1.0], dtype=torch.float64)}  # so that it ends on t = 1 too, instead of passing it and interpolating
-    expected = torchdiffeq.odeint(recorded, x0, times, rtol=tolerance, atol=tolerance, method=name, options=onto_end)[-1]
+    onto_end = {
+        "step_t": torch.tensor([1.0], dtype=torch.float64)
+    }  # so that it ends on t = 1 too, instead of passing it and interpolating
+    expected = torchdiffeq.odeint(
+        recorded, x0, times, rtol=tolerance, atol=tolerance, method=name, options=onto_end
+    )[-1]
     accepted: list[float] = []
-    solution = solvers.build(Adaptive(name=name, tolerance=tolerance))(f, x0, on_step=lambda t, _x: accepted.append(t))
+    solution = solvers.build(Adaptive(name=name, tolerance=tolerance))(
+        f, x0, on_step=lambda t, _x: accepted.append(t)
+    )
     assert accepted == pytest.approx(recorded.accepted, abs=within)
     assert accepted[-1] == 1.0
     counts = (solution.evaluations, solution.steps_accepted, solution.steps_rejected)
@@ -94,7 +112,10 @@ def assert_same_steps(name: Any, tolerance: float, f: VectorField, x0: Tensor, w
 
 
 def test_these_problems_do_reject_steps() -> None:
-    assert all(solvers.build(Adaptive(name=name, tolerance=1e-3))(van_der_pol, START).steps_rejected > 3 for name in PAIRS)
+    assert all(
+        solvers.build(Adaptive(name=name, tolerance=1e-3))(van_der_pol, START).steps_rejected > 3
+        for name in PAIRS
+    )
 
 
 @pytest.mark.parametrize("ours", SHARED_FIXED)
@@ -102,7 +123,9 @@ def test_these_problems_do_reject_steps() -> None:
 def test_backend_takes_exactly_the_steps_asked_for(ours: Any, steps: int) -> None:
     config = FixedStep(name=ours, steps=steps)
     mine = solvers.build(config)(van_der_pol, START)
-    reference = solvers.build(config.model_copy(update={"backend": "torchdiffeq"}))(van_der_pol, START)
+    reference = solvers.build(config.model_copy(update={"backend": "torchdiffeq"}))(
+        van_der_pol, START
+    )
     assert (reference.evaluations, reference.steps_accepted) == (mine.evaluations, steps)
     torch.testing.assert_close(reference.x1, mine.x1, rtol=1e-9, atol=1e-9, equal_nan=True)
     assert reference.status is mine.status
@@ -111,16 +134,29 @@ def test_backend_takes_exactly_the_steps_asked_for(ours: Any, steps: int) -> Non
 @pytest.mark.parametrize("name", PAIRS)
 def test_adaptive_backend_agrees_within_the_tolerance(name: Any) -> None:
     mine, reference = (
-        solvers.build(Adaptive(name=name, tolerance=1e-6, backend=backend))(van_der_pol, START) for backend in ("odecore", "torchdiffeq")
+        solvers.build(Adaptive(name=name, tolerance=1e-6, backend=backend))(van_der_pol, START)
+        for backend in ("odecore", "torchdiffeq")
     )
     torch.testing.assert_close(reference.x1, mine.x1, rtol=1e-3, atol=1e-3)
     # The last step may differ: they pass t1 where we stop on it.
-    assert abs(reference.steps_accepted + reference.steps_rejected - mine.steps_accepted - mine.steps_rejected) <= 2
+    assert (
+        abs(
+            reference.steps_accepted
+            + reference.steps_rejected
+            - mine.steps_accepted
+            - mine.steps_rejected
+        )
+        <= 2
+    )
     assert reference.status is SolveStatus.OK
 
 
 @pytest.mark.parametrize(
-    "config", [FixedStep(name="heun", steps=5, backend="torchdiffeq"), Adaptive(name="dopri5", tolerance=1e-3, backend="torchdiffeq")]
+    "config",
+    [
+        FixedStep(name="heun", steps=5, backend="torchdiffeq"),
+        Adaptive(name="dopri5", tolerance=1e-3, backend="torchdiffeq"),
+    ],
 )
 def test_backend_reports_the_end_of_every_step(config: SolverConfig) -> None:
     seen: list[tuple[float, Tensor]] = []

@@ -48,15 +48,35 @@ def test_the_adapted_value_is_part_of_the_weights() -> None:
 
 
 def test_blocks_share_one_step_size() -> None:
-    training = run(make({"iterations": 2, "batch_size": 8}, data=IMAGES, model=TWO_BLOCKS, solver={"name": "adapted_euler"}))
-    values = [value.item() for name, value in training.model.state_dict().items() if name.endswith("adaptation")]
+    training = run(
+        make(
+            {"iterations": 2, "batch_size": 8},
+            data=IMAGES,
+            model=TWO_BLOCKS,
+            solver={"name": "adapted_euler"},
+        )
+    )
+    values = [
+        value.item()
+        for name, value in training.model.state_dict().items()
+        if name.endswith("adaptation")
+    ]
     assert len(values) == 2
     assert len({*values, training.series[0][2]}) == 1
 
 
-@pytest.mark.parametrize("solver", [{"name": "adapted_euler"}, {"name": "adapted_dopri5", "tolerance": 1e-2}], ids=lambda solver: solver["name"])
-def test_a_check_comes_every_50_steps_and_all_its_evaluations_are_counted(solver: dict[str, Any]) -> None:
-    training = make({"iterations": 101, "record_every": 101, "optimizer": {"name": "adam", "lr": 0.01}}, solver=solver)
+@pytest.mark.parametrize(
+    "solver",
+    [{"name": "adapted_euler"}, {"name": "adapted_dopri5", "tolerance": 1e-2}],
+    ids=lambda solver: solver["name"],
+)
+def test_a_check_comes_every_50_steps_and_all_its_evaluations_are_counted(
+    solver: dict[str, Any],
+) -> None:
+    training = make(
+        {"iterations": 101, "record_every": 101, "optimizer": {"name": "adam", "lr": 0.01}},
+        solver=solver,
+    )
     field = ode_blocks(training.model)[0].field
     calls, bind = 0, field.bind
 
@@ -86,12 +106,21 @@ def test_a_check_comes_every_50_steps_and_all_its_evaluations_are_counted(solver
 @pytest.mark.parametrize("checked", [True, False])
 def test_a_check_leaves_no_trace_but_the_step_size(checked: bool) -> None:
     model = {"name": "stacked_odenet", "layers": 4, "width": 4, "ode_norm": "batch"}
-    training = make({"batch_size": 12, "optimizer": {"name": "sgd"}, "iterations": 200}, data=IMAGES, model=model, solver={"name": "adapted_euler"})
+    training = make(
+        {"batch_size": 12, "optimizer": {"name": "sgd"}, "iterations": 200},
+        data=IMAGES,
+        model=model,
+        solver={"name": "adapted_euler"},
+    )
     solver = adapted(training)
     solver.value = 0.25
     training.iteration = 49 if checked else 48
     differentiated: list[bool] = []
-    norm = next(module for module in ode_blocks(training.model)[0].field.modules() if isinstance(module, Norm))
+    norm = next(
+        module
+        for module in ode_blocks(training.model)[0].field.modules()
+        if isinstance(module, Norm)
+    )
     norm.register_forward_pre_hook(lambda *_: differentiated.append(torch.is_grad_enabled()))
     # Both steps on the same batch.
     training._batch = lambda: (training.data.inputs(training.data.train_x), training.data.train_y)  # pyright: ignore[reportPrivateUsage]
@@ -109,7 +138,11 @@ def test_a_check_leaves_no_trace_but_the_step_size(checked: bool) -> None:
     torch.optim.SGD(reference.parameters(), lr=0.1).step()
     found = training.model.state_dict()
     assert (found.pop("stages.0.adaptation").item() != 0.25) is checked
-    expected = {name: value for name, value in reference.state_dict().items() if not name.endswith("adaptation")}
+    expected = {
+        name: value
+        for name, value in reference.state_dict().items()
+        if not name.endswith("adaptation")
+    }
     assert expected.keys() == found.keys()
     for name, value in expected.items():
         assert torch.equal(value, found[name]), name

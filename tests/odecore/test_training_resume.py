@@ -22,24 +22,63 @@ RECIPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "sgd, dopri5": ({"optimizer": SGD}, {"solver": DOPRI5}),
     "rmsprop": ({"optimizer": {"name": "rmsprop"}, "gradient_clip": 0.1}, {}),
     "momentum reset": ({"optimizer": SGD}, {"fidelity": {"momentum_reset": True}}),
-    "geometric by iterations": ({"schedule": {"name": "geometric", "factor": 0.7, "every": 3, "unit": "iterations"}}, {}),
-    "linear": ({"iterations": None, "epochs": 3, "schedule": {"name": "linear", "start": 0.03}}, {}),
-    "ta_bn": (ON_IMAGES | {"optimizer": {"name": "adamw"}}, {"data": IMAGES, "model": STACKED | {"ode_norm": "ta_bn"}}),
+    "geometric by iterations": (
+        {"schedule": {"name": "geometric", "factor": 0.7, "every": 3, "unit": "iterations"}},
+        {},
+    ),
+    "linear": (
+        {"iterations": None, "epochs": 3, "schedule": {"name": "linear", "start": 0.03}},
+        {},
+    ),
+    "ta_bn": (
+        ON_IMAGES | {"optimizer": {"name": "adamw"}},
+        {"data": IMAGES, "model": STACKED | {"ode_norm": "ta_bn"}},
+    ),
     "spectral, side effects": (
         ON_IMAGES,
-        {"data": IMAGES, "model": STACKED | {"ode_norm": "spectral"}, "fidelity": {"anode_side_effects": True}},
+        {
+            "data": IMAGES,
+            "model": STACKED | {"ode_norm": "spectral"},
+            "fidelity": {"anode_side_effects": True},
+        },
     ),
-    "spectral, checkpoint": (ON_IMAGES, {"data": IMAGES, "model": STACKED | {"ode_norm": "spectral"}, "gradient": {"name": "checkpoint"}}),
-    "steer, augmented": (ON_IMAGES, {"data": IMAGES | {"augment": "crop4_flip"}, "model": CONV3 | {"steer": 0.5}}),
+    "spectral, checkpoint": (
+        ON_IMAGES,
+        {
+            "data": IMAGES,
+            "model": STACKED | {"ode_norm": "spectral"},
+            "gradient": {"name": "checkpoint"},
+        },
+    ),
+    "steer, augmented": (
+        ON_IMAGES,
+        {"data": IMAGES | {"augment": "crop4_flip"}, "model": CONV3 | {"steer": 0.5}},
+    ),
     "enorm": (ON_IMAGES | {"optimizer": SGD}, {"data": IMAGES, "model": DENSE, "solver": None}),
-    "also_test": ({"also_test": ({"label": "train", "split": "train"}, {"label": "noisy", "batch_size": 10, "noise": "one_image"})}, {}),
-    "adapted step": ({"iterations": 103, "record_every": 40}, {"solver": {"name": "adapted_euler"}}),
-    "adapted tolerance": ({"iterations": 103, "record_every": 40}, {"solver": {"name": "adapted_fehlberg2", "tolerance": 1e-2}}),
+    "also_test": (
+        {
+            "also_test": (
+                {"label": "train", "split": "train"},
+                {"label": "noisy", "batch_size": 10, "noise": "one_image"},
+            )
+        },
+        {},
+    ),
+    "adapted step": (
+        {"iterations": 103, "record_every": 40},
+        {"solver": {"name": "adapted_euler"}},
+    ),
+    "adapted tolerance": (
+        {"iterations": 103, "record_every": 40},
+        {"solver": {"name": "adapted_fehlberg2", "tolerance": 1e-2}},
+    ),
 }
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_run_cut_after_any_step_ends_bit_for_bit_like_one_never_cut(tmp_path: Path, recipe: str) -> None:
+def test_a_run_cut_after_any_step_ends_bit_for_bit_like_one_never_cut(
+    tmp_path: Path, recipe: str
+) -> None:
     train, sections = RECIPES[recipe]
     whole = run(make(train, **sections))
     assert whole.outcome == "completed"

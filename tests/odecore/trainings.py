@@ -21,7 +21,13 @@ def make(train: dict[str, Any] | None = None, **sections: Any) -> Training:
         "data": POINTS,
         "model": {"name": "flat_node", "width": 4},
         "solver": EULER,
-        "train": {"optimizer": {"name": "adam", "lr": 1e-2}, "batch_size": 32, "iterations": 11, "record_every": 4} | (train or {}),
+        "train": {
+            "optimizer": {"name": "adam", "lr": 1e-2},
+            "batch_size": 32,
+            "iterations": 11,
+            "record_every": 4,
+        }
+        | (train or {}),
     }
     spec = TrialSpec.model_validate(values | sections)
     return Training(spec, datasets.load(spec.data, None), CPU)
@@ -33,12 +39,19 @@ def run(training: Training) -> Training:
 
 
 def without_times(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{name: value for name, value in record.items() if name not in TIMES} for record in records]
+    return [
+        {name: value for name, value in record.items() if name not in TIMES} for record in records
+    ]
 
 
 def results(training: Training) -> tuple[Any, ...]:
     """Everything that a cut must not change; compare with ==, no value of it being NaN in the tests."""
-    counts = training.iteration, training.outcome, training.evaluations_forward, training.evaluations_backward
+    counts = (
+        training.iteration,
+        training.outcome,
+        training.evaluations_forward,
+        training.evaluations_backward,
+    )
     weights = {name: value.tolist() for name, value in training.model.state_dict().items()}
     series = [row for row in training.series if row[1].partition(".")[0] not in TIMES]
     return counts, weights, without_times(training.records), series

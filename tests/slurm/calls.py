@@ -29,7 +29,9 @@ def slurm_arguments(folder: Path, profile: str) -> tuple[str, ...]:
 def submitted(results: Path) -> list[list[str]]:
     """The trials of each submission, in the order in which they were sent."""
     folder = Results(results)
-    sent = sorted(list_submissions(folder), key=lambda one: int((read_sent(folder, one) or (0,))[0] or 0))
+    sent = sorted(
+        list_submissions(folder), key=lambda one: int((read_sent(folder, one) or (0,))[0] or 0)
+    )
     return [[row["trial_id"] for row in read_submission(folder, one).rows()] for one in sent]
 
 
@@ -41,9 +43,15 @@ class Calls:
         self.bin.mkdir()
         self.log.touch()
         for name in COUNTED:
-            real = next(path for path in map(Path, (f"/usr/bin/{name}", f"/usr/local/bin/{name}")) if path.exists())
+            real = next(
+                path
+                for path in map(Path, (f"/usr/bin/{name}", f"/usr/local/bin/{name}"))
+                if path.exists()
+            )
             script = (instead or {}).get(name, f'exec {real} "$@"')
-            (self.bin / name).write_text(f'#!/bin/bash\necho "$(date +%s) {name} $*" >> {self.log}\n{script}\n')
+            (self.bin / name).write_text(
+                f'#!/bin/bash\necho "$(date +%s) {name} $*" >> {self.log}\n{script}\n'
+            )
             (self.bin / name).chmod(0o755)
 
     @property
@@ -67,7 +75,10 @@ def slurm(*command: str) -> str:
 
 def states(comment: str | None = None) -> dict[str, str]:
     """Task -> state of what squeue shows; only of one submission if asked."""
-    lines = [line.split("|") for line in slurm("squeue", "-r", "-h", "-t", "all", "-o", "%i|%T|%k").splitlines()]
+    lines = [
+        line.split("|")
+        for line in slurm("squeue", "-r", "-h", "-t", "all", "-o", "%i|%T|%k").splitlines()
+    ]
     return {task: state for task, state, note in lines if comment in (None, note)}
 
 
@@ -75,7 +86,11 @@ def local_pid(host: str, pid: int) -> int:
     """The process that is number `pid` on the devcluster's `host`, by its number here."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            numbers = next(line.split()[1:] for line in (folder / "status").read_text().splitlines() if line.startswith("NSpid:"))
+            numbers = next(
+                line.split()[1:]
+                for line in (folder / "status").read_text().splitlines()
+                if line.startswith("NSpid:")
+            )
             if len(numbers) > 1 and numbers[-1] == str(pid) and _host(int(folder.name)) == host:
                 return int(folder.name)
         except OSError:
@@ -114,7 +129,12 @@ def cancel_all(folder: Path) -> None:
     """End the jobs of every results folder below `folder`, of nobody else, and wait until they are gone."""
     mine = {path.stem for path in folder.rglob("submissions/*.parquet")}
     deadline = time.monotonic() + 60
-    while jobs := {task.partition("_")[0] for one in mine for task, state in states(one).items() if state in LIVE}:
+    while jobs := {
+        task.partition("_")[0]
+        for one in mine
+        for task, state in states(one).items()
+        if state in LIVE
+    }:
         assert time.monotonic() < deadline, f"jobs {jobs} do not end"
         subprocess.run(["scancel", *jobs], check=False)
         time.sleep(0.5)

@@ -20,7 +20,10 @@ from small_disk import fill
 
 from sweeps.inflight import place_of
 
-STUDIES = SLEEPING, REAL = [f"{Path(__file__).with_name('slurm_studies.py')}:{name}" for name in ("chaos-sleeping", "chaos-real")]
+STUDIES = SLEEPING, REAL = [
+    f"{Path(__file__).with_name('slurm_studies.py')}:{name}"
+    for name in ("chaos-sleeping", "chaos-real")
+]
 PROFILE = 'partition = "low"\ntime = 10\nsignal = "USR2@60"\ntrials_per_shard = 4\nthrottle = 4\n'
 LOST = '/usr/bin/sbatch "$@" > /dev/null; echo "sbatch: error: Socket timed out on send/recv operation" >&2; exit 1'
 # What SLURM takes to find out that a node is gone (12 s here) and to give its task to another, with room to spare.
@@ -62,14 +65,23 @@ class Chaos:
         self.random = random.Random(self.seed)
         self.results = self.disk / "results"
         self.profile = slurm_arguments(self.folder, PROFILE)
-        self.environment = {"ODESWEEP_CHECKPOINT_SECONDS": "0.1", "ODESWEEP_TEST_LATE_ENTRIES_SECONDS": str(self.random.choice((0, 2)))}
+        self.environment = {
+            "ODESWEEP_CHECKPOINT_SECONDS": "0.1",
+            "ODESWEEP_TEST_LATE_ENTRIES_SECONDS": str(self.random.choice((0, 2))),
+        }
         self.lossy = Calls(self.folder, {"sbatch": LOST}).environment
 
     def submit(self, *, lost: bool = False) -> None:
         """The user's command for both studies: what is not done and not in flight is queued."""
         for study in STUDIES:
             code, _, err = odesweep(
-                "run", study, *self.extra, *self.profile, results=self.results, **self.environment, **(self.lossy if lost else {})
+                "run",
+                study,
+                *self.extra,
+                *self.profile,
+                results=self.results,
+                **self.environment,
+                **(self.lossy if lost else {}),
             )
             assert code in (0, 1), err
 
@@ -80,13 +92,21 @@ class Chaos:
         """
         deck: list[str] = []
         end, submit_at = time.monotonic() + seconds, 0.0
-        while time.monotonic() < end or (time.monotonic() < end + seconds and (len(self.hits()) < ENOUGH or not self.resumed())):
+        while time.monotonic() < end or (
+            time.monotonic() < end + seconds and (len(self.hits()) < ENOUGH or not self.resumed())
+        ):
             self._repair(time.monotonic())
             if time.monotonic() >= submit_at and not (self.disk / "filler").exists():
                 self.submit(lost=self.random.random() < 0.3)
                 submit_at = time.monotonic() + 15.0
-            if not any(task for task, state in states().items() if state in ("RUNNING", "PENDING", "COMPLETING", "REQUEUED")):
-                if all(code == 0 for code, _, _ in (self._plan_is_done(study) for study in STUDIES)):
+            if not any(
+                task
+                for task, state in states().items()
+                if state in ("RUNNING", "PENDING", "COMPLETING", "REQUEUED")
+            ):
+                if all(
+                    code == 0 for code, _, _ in (self._plan_is_done(study) for study in STUDIES)
+                ):
                     break
                 submit_at = 0.0
             elif victim := self._victim():
@@ -103,7 +123,15 @@ class Chaos:
             for study in STUDIES:
                 for outcome in ("crashed", "timed_out"):
                     odesweep("retry", study, "--outcome", outcome, results=self.results)
-                code, out, err = odesweep("run", study, *self.extra, *self.profile, "--wait", results=self.results, **self.environment)
+                code, out, err = odesweep(
+                    "run",
+                    study,
+                    *self.extra,
+                    *self.profile,
+                    "--wait",
+                    results=self.results,
+                    **self.environment,
+                )
                 codes.append(code)
                 said.append(f"{study}: {code}\n{out}{err}")
             if not any(codes):
@@ -123,11 +151,21 @@ class Chaos:
         """Starts from a checkpoint, of trials that were hit before."""
         hit = {entry["trial_id"]: entry["at"] for entry in reversed(self.log)}
         started = events(self.results, "started")
-        return [one for one in started if one["resume_iteration"] and one["at"] > hit.get(one["trial_id"], float("inf"))]
+        return [
+            one
+            for one in started
+            if one["resume_iteration"] and one["at"] > hit.get(one["trial_id"], float("inf"))
+        ]
 
     def story(self) -> str:
         """The log, for whoever has to find out what went wrong."""
-        return "\n".join([f"seed {self.seed}, {self.environment}", *map(json.dumps, self.log), f"hits {self.hits()}, resumed {len(self.resumed())}"])
+        return "\n".join(
+            [
+                f"seed {self.seed}, {self.environment}",
+                *map(json.dumps, self.log),
+                f"hits {self.hits()}, resumed {len(self.resumed())}",
+            ]
+        )
 
     def _plan_is_done(self, study: str) -> tuple[int, str, str]:
         code, out, err = odesweep("plan", study, *self.extra, "--json", results=self.results)
@@ -144,7 +182,11 @@ class Chaos:
         """Something that runs; rather a trial that has a checkpoint."""
         alive = self._running()
         better = [one for one in alive if one.iteration]
-        return self.random.choice(sorted(better or alive, key=lambda one: one.worker)) if alive else None
+        return (
+            self.random.choice(sorted(better or alive, key=lambda one: one.worker))
+            if alive
+            else None
+        )
 
     def _running(self) -> list[Victim]:
         running = {task for task, state in states().items() if state == "RUNNING"}
@@ -152,18 +194,32 @@ class Chaos:
         for event in events(self.results):
             worker = event["worker"]
             if event["event"] == "started" and place_of(worker):
-                found[worker] = Victim(worker, event["host"], event["pid"], event["trial_id"], event["attempt_id"], event["resume_iteration"])
+                found[worker] = Victim(
+                    worker,
+                    event["host"],
+                    event["pid"],
+                    event["trial_id"],
+                    event["attempt_id"],
+                    event["resume_iteration"],
+                )
             elif event["event"] == "checkpoint" and worker in found:
                 found[worker].iteration = event["iteration"]
             elif event["event"] in ENDS:
                 found.pop(worker, None)
-        return [one for one in found.values() if one.task in running and one.host not in self.cluster.cut_off]
+        return [
+            one
+            for one in found.values()
+            if one.task in running and one.host not in self.cluster.cut_off
+        ]
 
     def _strike(self, way: str, victim: Victim) -> None:
         try:
             WAYS[way](self, victim)
         except (AssertionError, OSError, IndexError, subprocess.SubprocessError) as missed:
-            self.log.append({"at": time.time(), "missed": way, "why": str(missed)} | {"way": way, "attempt_id": "", "trial_id": ""})
+            self.log.append(
+                {"at": time.time(), "missed": way, "why": str(missed)}
+                | {"way": way, "attempt_id": "", "trial_id": ""}
+            )
             return
         self.log.append({"at": time.time(), "way": way} | asdict(victim))
 
@@ -182,7 +238,19 @@ ENDS = ("finished", "interrupted", "died", "worker_ended")
 
 def preempt(chaos: Chaos, victim: Victim) -> None:
     """A job of the partition above takes the whole node."""
-    job = slurm("sbatch", "--parsable", "-p", "high", "-w", victim.host, "--exclusive", "-o", "/dev/null", "--wrap", "sleep 2").strip()
+    job = slurm(
+        "sbatch",
+        "--parsable",
+        "-p",
+        "high",
+        "-w",
+        victim.host,
+        "--exclusive",
+        "-o",
+        "/dev/null",
+        "--wrap",
+        "sleep 2",
+    ).strip()
     chaos.repairs.append((time.monotonic() + 20, lambda: chaos.cluster.try_slurm("scancel", job)))
 
 
@@ -205,18 +273,24 @@ def cut(chaos: Chaos, victim: Victim) -> None:
 def kill_slurmd(chaos: Chaos, victim: Victim) -> None:
     """The daemon of its node."""
     chaos.cluster.kill_slurmd(victim.host)
-    chaos.repairs.append((time.monotonic() + SHORT_SECONDS, lambda: chaos.cluster.start_slurmd(victim.host)))
+    chaos.repairs.append(
+        (time.monotonic() + SHORT_SECONDS, lambda: chaos.cluster.start_slurmd(victim.host))
+    )
 
 
 def full_disk(chaos: Chaos, _victim: Victim) -> None:
     """No room for anything, for some seconds."""
     fill(chaos.disk / "filler")
-    chaos.repairs.append((time.monotonic() + SHORT_SECONDS, lambda: (chaos.disk / "filler").unlink(missing_ok=True)))
+    chaos.repairs.append(
+        (time.monotonic() + SHORT_SECONDS, lambda: (chaos.disk / "filler").unlink(missing_ok=True))
+    )
 
 
 def _tell(*command: str) -> Callable[[Chaos, Victim], None]:
     # A task that is just ending is asked again and again, for a minute and a half: it is none that runs.
-    return lambda _chaos, victim: subprocess.run([*command, victim.task], check=True, capture_output=True, timeout=8) and None
+    return lambda _chaos, victim: (
+        subprocess.run([*command, victim.task], check=True, capture_output=True, timeout=8) and None
+    )
 
 
 WAYS: dict[str, Callable[[Chaos, Victim], None]] = {

@@ -15,7 +15,13 @@ NODES = ("n1", "n2", "n3", "n4")
 
 def devcluster(*arguments: str) -> tuple[int, str, str]:
     """Exit code, standard output and standard error of one of its commands."""
-    done = subprocess.run([DEVCLUSTER, "--dir", FOLDER, *arguments], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [DEVCLUSTER, "--dir", FOLDER, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     return done.returncode, done.stdout, done.stderr
 
 
@@ -47,11 +53,15 @@ class Cluster:
 
     def try_slurm(self, *command: str) -> subprocess.CompletedProcess[str]:
         """A SLURM command that may fail."""
-        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=100, check=False)
+        return subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, timeout=100, check=False
+        )
 
     def sbatch(self, script: str, *options: str) -> str:
         """Submits a shell script, its output to nowhere unless `options` say where; gives the job's id."""
-        done = self.slurm("sbatch", "--parsable", "--output=/dev/null", *options, f"--wrap={script}")
+        done = self.slurm(
+            "sbatch", "--parsable", "--output=/dev/null", *options, f"--wrap={script}"
+        )
         self.jobs.append(job := done.strip())
         return job
 
@@ -62,7 +72,9 @@ class Cluster:
 
     def wait_for(self, job: str, state: str, seconds: float = 60.0) -> None:
         """Until the job, or all tasks of its array, are in a state."""
-        wait_for(lambda: set(self.states(job).values()) == {state}, seconds, lambda: self.states(job))
+        wait_for(
+            lambda: set(self.states(job).values()) == {state}, seconds, lambda: self.states(job)
+        )
 
     def node_of(self, job: str) -> str:
         """Where it runs."""
@@ -71,7 +83,9 @@ class Cluster:
     def restarts(self, job: str) -> int:
         """How often it was requeued."""
         fields = self.slurm("scontrol", "-o", "show", "job", job).split()
-        return int(next(field.partition("=")[2] for field in fields if field.startswith("Restarts=")))
+        return int(
+            next(field.partition("=")[2] for field in fields if field.startswith("Restarts="))
+        )
 
     def node_state(self, node: str) -> str:
         """Such as "idle", "mixed", "allocated", "down*"."""
@@ -83,7 +97,9 @@ class Cluster:
 
     def sacct(self, job: str, *fields: str) -> list[dict[str, str]]:
         """What accounting knows of each allocation of the job, earlier attempts too."""
-        lines = self.slurm("sacct", "-X", "-n", "-P", "-D", "-j", job, "-o", ",".join(fields)).splitlines()
+        lines = self.slurm(
+            "sacct", "-X", "-n", "-P", "-D", "-j", job, "-o", ",".join(fields)
+        ).splitlines()
         return [dict(zip(fields, line.split("|"), strict=True)) for line in lines]
 
     def cut(self, node: str) -> None:
@@ -124,7 +140,11 @@ class Cluster:
             self.start_slurmd(node)
         if self.jobs:
             self.try_slurm("scancel", *self.jobs)
-            wait_for(lambda: not self.slurm("squeue", "-h", "-j", ",".join(self.jobs)).strip(), 60, lambda: self.slurm("squeue"))
+            wait_for(
+                lambda: not self.slurm("squeue", "-h", "-j", ",".join(self.jobs)).strip(),
+                60,
+                lambda: self.slurm("squeue"),
+            )
             self.jobs.clear()
         self.resume_drained()
         for node in NODES:

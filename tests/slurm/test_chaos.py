@@ -23,7 +23,10 @@ LONGER = ("+seed=10..14",)
 def uncut(folder: Path, *extra: str) -> dict[str, tuple[Any, ...]]:
     """The same trials, never cut, by processes that share them."""
     results = folder / "uncut" / "results"
-    drivers = [start("run", study, *extra, "--threads", "1", results=results) for study in (SLEEPING, SLEEPING, SLEEPING, REAL, REAL)]
+    drivers = [
+        start("run", study, *extra, "--threads", "1", results=results)
+        for study in (SLEEPING, SLEEPING, SLEEPING, REAL, REAL)
+    ]
     for driver in drivers:
         _, err = driver.communicate(timeout=400)
         assert driver.returncode == 0, err
@@ -54,11 +57,16 @@ def check(chaos: Chaos, expected: dict[str, tuple[Any, ...]]) -> None:
 
 @pytest.mark.parametrize(
     ("seed", "seconds", "extra"),
-    [(0, 110.0, ()), *(pytest.param(seed, 240.0, LONGER, marks=pytest.mark.slow) for seed in range(1, 6))],
+    [
+        (0, 110.0, ()),
+        *(pytest.param(seed, 240.0, LONGER, marks=pytest.mark.slow) for seed in range(1, 6)),
+    ],
     ids=[f"seed {seed}" for seed in range(6)],
 )
 @pytest.mark.timeout(1800)
-def test_chaos(cluster: Any, disk: Path, tmp_path: Path, seed: int, seconds: float, extra: tuple[str, ...]) -> None:
+def test_chaos(
+    cluster: Any, disk: Path, tmp_path: Path, seed: int, seconds: float, extra: tuple[str, ...]
+) -> None:
     expected = uncut(tmp_path, *extra)
     chaos = Chaos(cluster, disk, tmp_path, seed, extra)
     try:

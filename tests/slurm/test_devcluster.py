@@ -13,14 +13,18 @@ def lines(file: Path) -> list[str]:
     return file.read_text().splitlines() if file.exists() else []
 
 
-def test_an_array_runs_on_four_hosts_with_names_addresses_and_processes_of_their_own(cluster: Cluster, tmp_path: Path) -> None:
+def test_an_array_runs_on_four_hosts_with_names_addresses_and_processes_of_their_own(
+    cluster: Cluster, tmp_path: Path
+) -> None:
     # Each task holds a whole node and waits until all four run, so that no two can share one.
     script = f"""
     echo "$(hostname) $(ip -4 -o addr show eth0 | awk '{{print $4}}') $(readlink /proc/self/ns/pid)" > {tmp_path}/$SLURM_ARRAY_TASK_ID
     while [ $(ls {tmp_path} | wc -l) -lt 4 ]; do sleep 0.2; done"""
     job = cluster.sbatch(script, "--array=0-3", "--cpus-per-task=4")
     cluster.wait_for(job, "COMPLETED")
-    hosts, addresses, process_ids = zip(*(file.read_text().split() for file in tmp_path.iterdir()), strict=True)
+    hosts, addresses, process_ids = zip(
+        *(file.read_text().split() for file in tmp_path.iterdir()), strict=True
+    )
     assert sorted(hosts) == sorted(NODES)
     assert len(set(addresses)) == 4
     assert len({*process_ids, str(Path("/proc/self/ns/pid").readlink())}) == 5
@@ -28,9 +32,15 @@ def test_an_array_runs_on_four_hosts_with_names_addresses_and_processes_of_their
 
 def test_hosts_reach_each_other_by_name_and_by_address(cluster: Cluster) -> None:
     connect = "import socket, sys; [socket.create_connection((host, 6818), 5).close() for host in sys.argv[1:]]; print('reached')"
-    addresses = [field.partition("=")[2] for field in cluster.slurm("scontrol", "-o", "show", "node").split() if field.startswith("NodeAddr=")]
+    addresses = [
+        field.partition("=")[2]
+        for field in cluster.slurm("scontrol", "-o", "show", "node").split()
+        if field.startswith("NodeAddr=")
+    ]
     assert len(set(addresses)) == 4
-    out = cluster.slurm("srun", "-N4", "--ntasks-per-node=1", "python3", "-c", connect, *NODES, *addresses)
+    out = cluster.slurm(
+        "srun", "-N4", "--ntasks-per-node=1", "python3", "-c", connect, *NODES, *addresses
+    )
     assert out.split() == ["reached"] * 4
 
 
@@ -41,13 +51,17 @@ def test_two_tasks_on_a_node_get_different_gpus(cluster: Cluster, tmp_path: Path
     assert sorted(file.read_text().strip() for file in tmp_path.iterdir()) == ["0", "1"]
 
 
-def test_a_job_of_high_requeues_one_of_low_which_gets_sigterm_and_its_grace_time_first(cluster: Cluster, tmp_path: Path) -> None:
+def test_a_job_of_high_requeues_one_of_low_which_gets_sigterm_and_its_grace_time_first(
+    cluster: Cluster, tmp_path: Path
+) -> None:
     log = tmp_path / "log"
     step = tmp_path / "step.sh"
     step.write_text(
         f"trap 'echo TERM $(date +%s) >> {log}' TERM\necho START >> {log}\nwhile :; do sleep 0.1; echo $(date +%s) > {tmp_path}/alive; done\n"
     )
-    low = cluster.sbatch(f"srun bash {step}", "--partition=low", "--nodelist=n3", "--cpus-per-task=4")
+    low = cluster.sbatch(
+        f"srun bash {step}", "--partition=low", "--nodelist=n3", "--cpus-per-task=4"
+    )
     wait_for(lambda: lines(log), 30, lambda: cluster.states(low))
     high = cluster.sbatch("true", "--partition=high", "--nodelist=n3", "--cpus-per-task=4")
     wait_for(lambda: len(lines(log)) > 1, 30, lambda: lines(log))
@@ -72,9 +86,15 @@ def test_requeue_of_one_task_leaves_the_others_alone(cluster: Cluster, tmp_path:
     assert set(cluster.states(job).values()) == {"RUNNING"}
 
 
-def test_a_node_that_is_cut_off_is_down_its_job_runs_elsewhere_and_it_comes_back(cluster: Cluster, tmp_path: Path) -> None:
-    job = cluster.sbatch(f"while :; do date +%s > {tmp_path}/$(hostname); sleep 0.2; done", "--exclude=n1,n2")
-    first = wait_for(lambda: [file.name for file in tmp_path.iterdir()], 30, lambda: cluster.states(job))[0]
+def test_a_node_that_is_cut_off_is_down_its_job_runs_elsewhere_and_it_comes_back(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    job = cluster.sbatch(
+        f"while :; do date +%s > {tmp_path}/$(hostname); sleep 0.2; done", "--exclude=n1,n2"
+    )
+    first = wait_for(
+        lambda: [file.name for file in tmp_path.iterdir()], 30, lambda: cluster.states(job)
+    )[0]
     cluster.cut(first)
     cluster.wait_for_node(first, "down*", "down")
     cluster.wait_for(job, "RUNNING")
@@ -85,19 +105,30 @@ def test_a_node_that_is_cut_off_is_down_its_job_runs_elsewhere_and_it_comes_back
     assert time.time() - int((tmp_path / first).read_text()) < 5
     cluster.heal(first)
     cluster.wait_for_node(first, "idle")
-    wait_for(lambda: time.time() - int((tmp_path / first).read_text()) > 3, 30, lambda: "the first attempt still running")
+    wait_for(
+        lambda: time.time() - int((tmp_path / first).read_text()) > 3,
+        30,
+        lambda: "the first attempt still running",
+    )
     assert cluster.states(job) == {job: "RUNNING"}
     assert cluster.restarts(job) == 1
     assert "NODE_FAIL" in {row["State"] for row in cluster.sacct(job, "State")}
 
 
-def test_jobs_survive_the_controller_and_a_daemon_that_dies(cluster: Cluster, tmp_path: Path) -> None:
+def test_jobs_survive_the_controller_and_a_daemon_that_dies(
+    cluster: Cluster, tmp_path: Path
+) -> None:
     go = tmp_path / "go"
-    running = cluster.sbatch(f"until [ -e {go} ]; do sleep 0.2; done", "--nodelist=n4", "--cpus-per-task=4")
+    running = cluster.sbatch(
+        f"until [ -e {go} ]; do sleep 0.2; done", "--nodelist=n4", "--cpus-per-task=4"
+    )
     cluster.wait_for(running, "RUNNING")
     waiting = cluster.sbatch("true", f"--dependency=afterok:{running}")
     cluster.restart_controller()
-    assert cluster.states(running) | cluster.states(waiting) == {running: "RUNNING", waiting: "PENDING"}
+    assert cluster.states(running) | cluster.states(waiting) == {
+        running: "RUNNING",
+        waiting: "PENDING",
+    }
     cluster.kill_slurmd("n4")
     go.touch()
     cluster.start_slurmd("n4")
@@ -111,14 +142,26 @@ def test_accounting_knows_how_jobs_ended_and_their_comment(cluster: Cluster) -> 
     bad = cluster.sbatch("exit 3")
     cluster.wait_for(good, "COMPLETED")
     cluster.wait_for(bad, "FAILED")
-    wait_for(lambda: cluster.sacct(good, "State", "Comment") == [{"State": "COMPLETED", "Comment": "5f0c"}], 20, lambda: cluster.sacct(good, "State"))
-    wait_for(lambda: cluster.sacct(bad, "State", "ExitCode") == [{"State": "FAILED", "ExitCode": "3:0"}], 20, lambda: cluster.sacct(bad, "State"))
+    wait_for(
+        lambda: (
+            cluster.sacct(good, "State", "Comment") == [{"State": "COMPLETED", "Comment": "5f0c"}]
+        ),
+        20,
+        lambda: cluster.sacct(good, "State"),
+    )
+    wait_for(
+        lambda: cluster.sacct(bad, "State", "ExitCode") == [{"State": "FAILED", "ExitCode": "3:0"}],
+        20,
+        lambda: cluster.sacct(bad, "State"),
+    )
 
 
 def test_array_indices_end_below_max_array_size(cluster: Cluster) -> None:
     assert "MaxArraySize            = 101" in cluster.slurm("scontrol", "show", "config")
     cluster.sbatch("true", "--array=0-100", "--hold")
-    refused = cluster.try_slurm("sbatch", "--array=0-101", "--hold", "--output=/dev/null", "--wrap=true")
+    refused = cluster.try_slurm(
+        "sbatch", "--array=0-101", "--hold", "--output=/dev/null", "--wrap=true"
+    )
     assert refused.returncode != 0
     assert "Invalid job array specification" in refused.stderr
 
@@ -126,7 +169,9 @@ def test_array_indices_end_below_max_array_size(cluster: Cluster) -> None:
 def test_a_limit_on_submitted_jobs_is_enforced(cluster: Cluster) -> None:
     cluster.slurm("sacctmgr", "-i", "-Q", "modify", "user", "root", "set", "MaxSubmitJobs=3")
     try:
-        refused = cluster.try_slurm("sbatch", "--array=0-3", "--hold", "--output=/dev/null", "--wrap=true")
+        refused = cluster.try_slurm(
+            "sbatch", "--array=0-3", "--hold", "--output=/dev/null", "--wrap=true"
+        )
     finally:
         cluster.slurm("sacctmgr", "-i", "-Q", "modify", "user", "root", "set", "MaxSubmitJobs=-1")
     assert "AssocMaxSubmitJobLimit" in refused.stderr

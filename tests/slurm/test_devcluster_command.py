@@ -25,19 +25,29 @@ def of_processes(file: str, read: Callable[[Path], str]) -> dict[int, str]:
 
 def naming(folder: Path) -> dict[int, str]:
     """Processes that name the folder on their command line, with it."""
-    return {pid: line for pid, line in of_processes("cmdline", Path.read_text).items() if str(folder) in line and pid != os.getpid()}
+    return {
+        pid: line
+        for pid, line in of_processes("cmdline", Path.read_text).items()
+        if str(folder) in line and pid != os.getpid()
+    }
 
 
 def traces(folder: Path) -> dict[str, object]:
     """What a cluster of that folder may leave on a machine where another one may run meanwhile."""
     return {
         "processes": naming(folder),
-        "mounts": [line for line in Path("/proc/mounts").read_text().splitlines() if str(folder) in line],
+        "mounts": [
+            line for line in Path("/proc/mounts").read_text().splitlines() if str(folder) in line
+        ],
         "network devices": sorted(link.name for link in Path("/sys/class/net").iterdir()),
-        "routes": subprocess.run(["ip", "route"], capture_output=True, text=True, check=True).stdout,
+        "routes": subprocess.run(
+            ["ip", "route"], capture_output=True, text=True, check=True
+        ).stdout,
         "networks": set(of_processes("ns/net", lambda link: str(link.readlink())).values()),
         "host names": set(of_processes("ns/uts", lambda link: str(link.readlink())).values()),
-        "device nodes": sorted(str(node) for node in Path("/dev").rglob("*") if "pts" not in node.parts),
+        "device nodes": sorted(
+            str(node) for node in Path("/dev").rglob("*") if "pts" not in node.parts
+        ),
         "folder": folder.exists(),
         "shipped files": sorted(file.name for file in DEVCLUSTER.parent.rglob("*")),
     }
@@ -53,7 +63,10 @@ def test_start_after_a_crash_and_stop_leave_nothing_behind() -> None:
         code, out, complaint = devcluster(here, "start")
         assert code == 0, complaint
         assert "4 nodes are idle" in out
-        assert devcluster(here, "start")[::2] == (1, "devcluster: it runs already; see: devcluster status\n")
+        assert devcluster(here, "start")[::2] == (
+            1,
+            "devcluster: it runs already; see: devcluster status\n",
+        )
         exports = devcluster(here, "env")[1].strip().partition("=")[2]
         job = subprocess.run(
             ["sbatch", "--parsable", "-N4", "--output=/dev/null", "--wrap=srun sleep 100"],
@@ -81,7 +94,10 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     for command in ("start", "stop"):
         code, _, complaint = devcluster(f"--dir={tmp_path}", command)
         assert code == 1
-        assert complaint == f"devcluster: {tmp_path} is not a devcluster's; name a folder that does not exist yet\n"
+        assert (
+            complaint
+            == f"devcluster: {tmp_path} is not a devcluster's; name a folder that does not exist yet\n"
+        )
     assert (tmp_path / "thesis.tex").exists()
 
 
@@ -91,7 +107,10 @@ def test_a_user_who_is_not_root_gets_one_line(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if "unshare" in done.stderr:
         pytest.skip(f"no user namespaces: {done.stderr.strip()}")
-    assert (done.returncode, done.stderr) == (1, f"devcluster: needs root: sudo {DEVCLUSTER} start\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"devcluster: needs root: sudo {DEVCLUSTER} start\n",
+    )
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -102,4 +121,6 @@ def test_missing_packages_get_one_line_that_installs_them(tmp_path: Path) -> Non
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("devcluster: slurmctld, slurmd, ")
-    assert done.stderr.endswith("not found; as root: apt-get install -y slurmctld slurmd slurm-client munge slurmdbd mariadb-server iproute2\n")
+    assert done.stderr.endswith(
+        "not found; as root: apt-get install -y slurmctld slurmd slurm-client munge slurmdbd mariadb-server iproute2\n"
+    )

@@ -24,7 +24,10 @@ def find(folder: Path, profile: str, data_root: Path | None = None) -> dict[str,
     path = folder / "profile.toml"
     path.write_text(profile)
     before = sorted(folder.iterdir())
-    found = {finding.name: finding for finding in cluster.slurm(Situation(folder / "results", data_root, load(str(path))))}
+    found = {
+        finding.name: finding
+        for finding in cluster.slurm(Situation(folder / "results", data_root, load(str(path))))
+    }
     assert sorted(folder.iterdir()) == before
     wait_for(lambda: not queued())
     return found
@@ -32,7 +35,11 @@ def find(folder: Path, profile: str, data_root: Path | None = None) -> dict[str,
 
 def queued() -> list[str]:
     """Doctor's jobs that wait or run."""
-    return [line for line in slurm("squeue", "-h", "-o", "%j %T").splitlines() if line.startswith("odesweep-doctor-")]
+    return [
+        line
+        for line in slurm("squeue", "-h", "-o", "%j %T").splitlines()
+        if line.startswith("odesweep-doctor-")
+    ]
 
 
 def errors(found: dict[str, Finding]) -> dict[str, str]:
@@ -52,14 +59,37 @@ def on_node(node: str, command: str, path: Path) -> Iterator[None]:
 
 def test_the_shipped_profile_is_well_and_the_command_says_so(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    arguments = ("doctor", "--profile", "devcluster", "--json", "--data-root", str(tmp_path / "data"))
+    arguments = (
+        "doctor",
+        "--profile",
+        "devcluster",
+        "--json",
+        "--data-root",
+        str(tmp_path / "data"),
+    )
     code, out, err = odesweep(*arguments, results=tmp_path / "results")
     assert code == 0, out + err
     found = {one["name"]: one for one in json.loads(out)}
-    ours = ("slurm", "arrays", "queue limit", "preemption", "accounting", "partition", "time limit", "nodes", "sbatch", "tiny job")
+    ours = (
+        "slurm",
+        "arrays",
+        "queue limit",
+        "preemption",
+        "accounting",
+        "partition",
+        "time limit",
+        "nodes",
+        "sbatch",
+        "tiny job",
+    )
     there = ("node files", "node clock", "node python", "node torch", "node gpu", "node data")
-    assert {name: found[name]["level"] for name in (*ours, *there)} == dict.fromkeys((*ours, *there), "ok")
-    assert "16 s from SIGTERM to SIGKILL (GraceTime 10 s + KillWait 6 s)" in found["preemption"]["text"]
+    assert {name: found[name]["level"] for name in (*ours, *there)} == dict.fromkeys(
+        (*ours, *there), "ok"
+    )
+    assert (
+        "16 s from SIGTERM to SIGKILL (GraceTime 10 s + KillWait 6 s)"
+        in found["preemption"]["text"]
+    )
     assert "MaxArraySize = 101" in found["arrays"]["text"]
     assert "4 of 4 nodes" in found["nodes"]["text"]
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
@@ -69,9 +99,17 @@ def test_the_shipped_profile_is_well_and_the_command_says_so(tmp_path: Path) -> 
     ("profile", "name", "words"),
     [
         ('partition = "nowhere"\ntime = 10\n', "partition", "there is no nowhere here"),
-        (TASK + 'gres = "gpu:a100:1"\n', "nodes", "asks for 1 CPU and 1 gpu:a100, and no node of the partition has that; they have 4 CPUs and gpu:2"),
+        (
+            TASK + 'gres = "gpu:a100:1"\n',
+            "nodes",
+            "asks for 1 CPU and 1 gpu:a100, and no node of the partition has that; they have 4 CPUs and gpu:2",
+        ),
         (TASK + "slots = 8\n", "nodes", "asks for 8 CPUs, and no node"),
-        (TASK.replace("10", '"2-00:00:00"'), "time limit", "of at most 1-00:00:00 in partition low: tasks would wait forever"),
+        (
+            TASK.replace("10", '"2-00:00:00"'),
+            "time limit",
+            "of at most 1-00:00:00 in partition low: tasks would wait forever",
+        ),
         (TASK + 'account = "nobodys"\n', "account", "nobodys is not among yours: SLURM refuses it"),
         (TASK + 'constraint = "moon"\n', "sbatch", "refuses a task of this profile"),
     ],
@@ -83,8 +121,12 @@ def test_what_would_not_run_is_an_error_and_nothing_is_sent(
     monkeypatch.setenv("PATH", calls.environment["PATH"])
     found = find(tmp_path, profile)
     assert words in errors(found)[name]
-    assert found.keys() & {"node files", "tiny job"} == ({"tiny job"} if name != "sbatch" else set())
-    assert all("--test-only" in line for line in calls.log.read_text().splitlines() if " sbatch " in line)
+    assert found.keys() & {"node files", "tiny job"} == (
+        {"tiny job"} if name != "sbatch" else set()
+    )
+    assert all(
+        "--test-only" in line for line in calls.log.read_text().splitlines() if " sbatch " in line
+    )
 
 
 def test_a_partition_that_is_down(tmp_path: Path) -> None:
@@ -121,7 +163,9 @@ def test_setup_that_fails_is_quoted(tmp_path: Path) -> None:
 
 def test_setup_is_run_before_python(tmp_path: Path) -> None:
     (tmp_path / "modules").mkdir()
-    (tmp_path / "modules" / "torchdiffeq.py").write_text("raise ImportError('made for another torch')")
+    (tmp_path / "modules" / "torchdiffeq.py").write_text(
+        "raise ImportError('made for another torch')"
+    )
     found = find(tmp_path, TASK + f'setup = ["export PYTHONPATH={tmp_path / "modules"}"]\n')
     assert set(errors(found)) == {"node torch"}
     assert "do not import together: ImportError: made for another torch" in found["node torch"].text
@@ -130,12 +174,20 @@ def test_setup_is_run_before_python(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mount", "words"),
     [
-        ('mount -t tmpfs none "$1"', "n3 does not see {}: a file written here did not show up there"),
-        ('mount --bind "$1" "$1" && mount -o remount,bind,ro "$1"', "n3 sees {} and cannot write in it"),
+        (
+            'mount -t tmpfs none "$1"',
+            "n3 does not see {}: a file written here did not show up there",
+        ),
+        (
+            'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1"',
+            "n3 sees {} and cannot write in it",
+        ),
     ],
     ids=["other-disk", "read-only"],
 )
-def test_a_results_folder_that_the_node_has_not(mount: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_results_folder_that_the_node_has_not(
+    mount: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(probe, "LAG_SECONDS", 2.0)
     with on_node("n3", mount, tmp_path):
         found = find(tmp_path, TASK + 'nodelist = "n3"\n')
@@ -152,7 +204,9 @@ def test_data_that_the_node_has_not(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("hopeless", [compute_node.HOPELESS, ()], ids=["at-once", "in-the-end"])
-def test_a_job_that_does_not_start_is_a_warning_and_gone(hopeless: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_does_not_start_is_a_warning_and_gone(
+    hopeless: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(compute_node, "HOPELESS", hopeless)
     monkeypatch.setattr(compute_node, "QUEUE_SECONDS", 120.0 if hopeless else 6.0)
     found = find(tmp_path, TASK + 'begin = "now+1hour"\n')
@@ -162,11 +216,17 @@ def test_a_job_that_does_not_start_is_a_warning_and_gone(hopeless: tuple[str, ..
     assert "node files" not in found
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"])
-def test_an_interrupted_doctor_leaves_nothing(number: signal.Signals, code: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]
+)
+def test_an_interrupted_doctor_leaves_nothing(
+    number: signal.Signals, code: int, tmp_path: Path
+) -> None:
     path = tmp_path / "profile.toml"
     path.write_text(TASK + 'setup = ["sleep 300"]\n')
-    process = start("doctor", "--profile", str(path), results=tmp_path / "results", ODESWEEP_DATA="")
+    process = start(
+        "doctor", "--profile", str(path), results=tmp_path / "results", ODESWEEP_DATA=""
+    )
     wait_for(queued)
     process.send_signal(number)
     process.communicate(timeout=60)

@@ -5,7 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calls import DEVCLUSTER, HELD, SOON, Calls, local_pid, slurm, slurm_arguments, states, submitted
+from calls import (
+    DEVCLUSTER,
+    HELD,
+    SOON,
+    Calls,
+    local_pid,
+    slurm,
+    slurm_arguments,
+    states,
+    submitted,
+)
 from command import LONG, TINY, events, odesweep, runs, science, start, trial_process, wait_for
 from executor_contract import OFTEN, ExecutorContract, accepted_once, uncut
 
@@ -43,7 +53,9 @@ class TestSlurm(ExecutorContract):
         assert accepted_once(results)
 
 
-def test_a_thousand_trials_are_ten_calls_of_sbatch_and_a_second_run_makes_none(tmp_path: Path) -> None:
+def test_a_thousand_trials_are_ten_calls_of_sbatch_and_a_second_run_makes_none(
+    tmp_path: Path,
+) -> None:
     results, calls = tmp_path / "results", Calls(tmp_path)
     run = ("run", STUDY, *slurm_arguments(tmp_path, HELD + "trials_per_shard = 1\n"))
     code, out, err = odesweep(*run, results=results, **calls.environment)
@@ -72,7 +84,14 @@ def test_a_thousand_trials_are_ten_calls_of_sbatch_and_a_second_run_makes_none(t
 @pytest.mark.timeout(7200)
 def test_a_thousand_trials_of_a_second_in_a_task_each_all_come_home(tmp_path: Path) -> None:
     results, calls = tmp_path / "results", Calls(tmp_path)
-    driver = start("run", STUDY, *slurm_arguments(tmp_path, SOON + "trials_per_shard = 1\n"), "--wait", results=results, **calls.environment)
+    driver = start(
+        "run",
+        STUDY,
+        *slurm_arguments(tmp_path, SOON + "trials_per_shard = 1\n"),
+        "--wait",
+        results=results,
+        **calls.environment,
+    )
     out, err = driver.communicate()
     assert driver.returncode == 0, err
     assert "1000 completed" in out
@@ -86,7 +105,12 @@ def test_a_thousand_trials_of_a_second_in_a_task_each_all_come_home(tmp_path: Pa
 
 def test_with_default_shards_a_thousand_trials_are_one_call(tmp_path: Path) -> None:
     results, calls = tmp_path / "results", Calls(tmp_path)
-    assert odesweep("run", STUDY, *slurm_arguments(tmp_path, HELD), results=results, **calls.environment)[0] == 0
+    assert (
+        odesweep(
+            "run", STUDY, *slurm_arguments(tmp_path, HELD), results=results, **calls.environment
+        )[0]
+        == 0
+    )
     assert calls.count()["sbatch"] == 1
     [trials] = submitted(results)
     assert len(set(trials)) == 1000
@@ -111,9 +135,13 @@ def test_an_axis_grown_while_an_array_is_queued_sends_only_the_new_trials(tmp_pa
 def test_walk_away_then_watch_asks_slurm_at_most_six_times_a_minute(tmp_path: Path) -> None:
     results, calls = tmp_path / "results", Calls(tmp_path)
     held = slurm_arguments(tmp_path, SOON + 'begin = "now+45"\ntrials_per_shard = 2\n')
-    code, _, err = odesweep("run", "ott2021/sphere2-fixed", "--scale", "smoke", *held, results=results)
+    code, _, err = odesweep(
+        "run", "ott2021/sphere2-fixed", "--scale", "smoke", *held, results=results
+    )
     assert code == 0, err
-    watch = start("status", "ott2021/sphere2-fixed", "--watch", results=results, **calls.environment)
+    watch = start(
+        "status", "ott2021/sphere2-fixed", "--watch", results=results, **calls.environment
+    )
     out, err = watch.communicate(timeout=150)
     assert watch.returncode == 0, err
     assert "4 of 4 trials done" in out
@@ -125,7 +153,9 @@ def test_walk_away_then_watch_asks_slurm_at_most_six_times_a_minute(tmp_path: Pa
 
 def test_what_sbatch_refuses_is_its_own_line_and_leaves_nothing_in_flight(tmp_path: Path) -> None:
     results = tmp_path / "results"
-    code, _, err = odesweep("run", TINY, *slurm_arguments(tmp_path, 'partition = "nowhere"\n'), results=results)
+    code, _, err = odesweep(
+        "run", TINY, *slurm_arguments(tmp_path, 'partition = "nowhere"\n'), results=results
+    )
     assert code == 2
     assert err.strip().splitlines()[-1].startswith("odesweep: sbatch refused: ")
     assert "invalid partition" in err.lower()
@@ -135,12 +165,21 @@ def test_what_sbatch_refuses_is_its_own_line_and_leaves_nothing_in_flight(tmp_pa
 
 
 def test_when_squeue_does_not_answer_nothing_is_sent_twice_by_accident(tmp_path: Path) -> None:
-    results, calls = tmp_path / "results", Calls(tmp_path, {"squeue": "echo 'squeue: error: Unable to contact slurm controller' >&2; exit 1"})
+    results, calls = (
+        tmp_path / "results",
+        Calls(
+            tmp_path,
+            {"squeue": "echo 'squeue: error: Unable to contact slurm controller' >&2; exit 1"},
+        ),
+    )
     run = ("run", TINY, *slurm_arguments(tmp_path, HELD))
     assert odesweep(*run, results=results)[0] == 0
     code, _, err = odesweep(*run, results=results, **calls.environment)
     assert code == 3
-    assert "cannot tell whether 4 trials are still queued: squeue: error: Unable to contact slurm controller" in err
+    assert (
+        "cannot tell whether 4 trials are still queued: squeue: error: Unable to contact slurm controller"
+        in err
+    )
     assert "--resubmit" in err
     assert calls.count()["sbatch"] == 0
     code, out, err = odesweep("status", TINY, results=results, **calls.environment)
@@ -181,7 +220,9 @@ def test_logs_and_status_of_a_trial_that_never_started_show_its_task(tmp_path: P
 def test_several_trials_share_a_task_and_its_gpu(tmp_path: Path) -> None:
     results = tmp_path / "results"
     shared = SOON + "slots = 2\ngpus = 0.5\n"
-    code, _, err = odesweep("run", TINY, *slurm_arguments(tmp_path, shared), "--wait", results=results)
+    code, _, err = odesweep(
+        "run", TINY, *slurm_arguments(tmp_path, shared), "--wait", results=results
+    )
     assert code == 0, err
     assert len({row["worker_id"] for row in runs(results)}) == 2
     assert not any(row["timing_valid"] for row in runs(results))

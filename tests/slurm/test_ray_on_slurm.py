@@ -26,7 +26,9 @@ class RayJobs:
     def __init__(self, cluster: Cluster, folder: Path) -> None:
         self.cluster, self.folder = cluster, folder
 
-    def start(self, *arguments: str, results: Path, options: tuple[str, ...] = (), **environment: str) -> str:
+    def start(
+        self, *arguments: str, results: Path, options: tuple[str, ...] = (), **environment: str
+    ) -> str:
         """The job's id."""
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         given = {"PATH": path, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | environment
@@ -34,7 +36,9 @@ class RayJobs:
         self.cluster.environment = before | given
         try:
             options = ("--cpus-per-task=1", f"--output={self.folder}/%j.log", *options)
-            job = self.cluster.slurm("sbatch", "--parsable", *options, str(SCRIPT), *arguments, "--results", str(results)).strip()
+            job = self.cluster.slurm(
+                "sbatch", "--parsable", *options, str(SCRIPT), *arguments, "--results", str(results)
+            ).strip()
         finally:
             self.cluster.environment = before
         self.cluster.jobs.append(job)
@@ -47,7 +51,13 @@ class RayJobs:
 
     def wait(self, job: str, state: str = "COMPLETED", seconds: float = 150.0) -> None:
         """Until it has ended; it must have ended so."""
-        wait_for(lambda: not set(self.cluster.states(job).values()) & {"PENDING", "RUNNING", "COMPLETING", "CONFIGURING"}, seconds)
+        wait_for(
+            lambda: (
+                not set(self.cluster.states(job).values())
+                & {"PENDING", "RUNNING", "COMPLETING", "CONFIGURING"}
+            ),
+            seconds,
+        )
         assert set(self.cluster.states(job).values()) == {state}, self.log(job)
 
     def nothing_left(self, job: str) -> None:
@@ -69,7 +79,10 @@ def processes(job: str) -> dict[int, str]:
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            environment, line = (folder / "environ").read_text(errors="replace"), (folder / "cmdline").read_text().replace("\0", " ")
+            environment, line = (
+                (folder / "environ").read_text(errors="replace"),
+                (folder / "cmdline").read_text().replace("\0", " "),
+            )
         except OSError:
             continue
         # Another cluster on this machine may have a job of the same number.
@@ -103,7 +116,9 @@ def command_lines() -> str:
     return "\n".join(lines)
 
 
-def test_two_hosts_give_the_rows_of_one_process_and_leave_nothing(jobs: RayJobs, tmp_path: Path) -> None:
+def test_two_hosts_give_the_rows_of_one_process_and_leave_nothing(
+    jobs: RayJobs, tmp_path: Path
+) -> None:
     results, inline = tmp_path / "results", tmp_path / "inline"
     job = jobs.start(*STUDY, results=results, options=("--gres=gpu:1",))
     secret = wait_for(lambda: token(job))
@@ -171,7 +186,9 @@ def test_two_jobs_on_the_same_hosts_do_not_touch_each_other(jobs: RayJobs, tmp_p
     assert {row["attempts"] for row in runs(tmp_path / "second")} == {1}
 
 
-def test_a_cancelled_job_leaves_no_process_and_the_next_goes_on(jobs: RayJobs, tmp_path: Path, uncut: Path) -> None:
+def test_a_cancelled_job_leaves_no_process_and_the_next_goes_on(
+    jobs: RayJobs, tmp_path: Path, uncut: Path
+) -> None:
     results = tmp_path / "results"
     job = jobs.start(LONG, results=results, options=(), **OFTEN)
     wait_for(lambda: events(results, "checkpoint"))
@@ -185,7 +202,9 @@ def test_a_cancelled_job_leaves_no_process_and_the_next_goes_on(jobs: RayJobs, t
 
 
 @pytest.mark.parametrize("how", ["warned", "preempted"])
-def test_a_job_told_in_time_saves_its_trials_and_comes_back(jobs: RayJobs, tmp_path: Path, uncut: Path, how: str) -> None:
+def test_a_job_told_in_time_saves_its_trials_and_comes_back(
+    jobs: RayJobs, tmp_path: Path, uncut: Path, how: str
+) -> None:
     results = tmp_path / "results"
     job = jobs.start(LONG, results=results, options=(), **OFTEN)
     wait_for(lambda: len({event["trial_id"] for event in events(results, "checkpoint")}) == 2)
@@ -193,9 +212,13 @@ def test_a_job_told_in_time_saves_its_trials_and_comes_back(jobs: RayJobs, tmp_p
         # What SLURM does two minutes before the time limit (--signal=B:USR2@120).
         jobs.cluster.slurm("scancel", "--batch", "--signal=USR2", job)
     else:
-        jobs.cluster.sbatch("sleep 1", "--partition=high", "--nodes=4", "--ntasks=4", "--cpus-per-task=4")
+        jobs.cluster.sbatch(
+            "sleep 1", "--partition=high", "--nodes=4", "--ntasks=4", "--cpus-per-task=4"
+        )
     interrupted = wait_for(lambda: events(results, "interrupted"), 20)
-    assert {event["cause"] for event in interrupted} == {{"warned": "SIGUSR2", "preempted": "SIGTERM"}[how]}
+    assert {event["cause"] for event in interrupted} == {
+        {"warned": "SIGUSR2", "preempted": "SIGTERM"}[how]
+    }
     wait_for(lambda: jobs.cluster.restarts(job) == 1)
     jobs.wait(job)
     assert jobs.cluster.restarts(job) == 1
@@ -203,11 +226,15 @@ def test_a_job_told_in_time_saves_its_trials_and_comes_back(jobs: RayJobs, tmp_p
     assert science(results) == science(uncut)
     assert accepted_once(results)
     for event in interrupted:
-        resumed = [one for one in events(results, "started") if one["trial_id"] == event["trial_id"]][-1]
+        resumed = [
+            one for one in events(results, "started") if one["trial_id"] == event["trial_id"]
+        ][-1]
         assert resumed["resume_iteration"] == event["iteration"]
 
 
-def test_the_drivers_exit_code_is_the_jobs_and_mistakes_are_one_line(jobs: RayJobs, tmp_path: Path) -> None:
+def test_the_drivers_exit_code_is_the_jobs_and_mistakes_are_one_line(
+    jobs: RayJobs, tmp_path: Path
+) -> None:
     job = jobs.start("no/such-study", results=tmp_path / "results", options=("--nodes=1",))
     jobs.wait(job, "FAILED")
     assert "ExitCode=2:0" in jobs.cluster.slurm("scontrol", "show", "job", job)

@@ -35,7 +35,9 @@ def check_the_end(results: Path, uncut: Path, *arguments: str) -> None:
     assert not left_running(results)
 
 
-def test_the_daemon_of_a_node_killed_and_started_again_costs_nothing(tmp_path: Path, uncut: Path, cluster: Any) -> None:
+def test_the_daemon_of_a_node_killed_and_started_again_costs_nothing(
+    tmp_path: Path, uncut: Path, cluster: Any
+) -> None:
     results = tmp_path / "results"
     began = submit(results, *DEVCLUSTER)
     cluster.kill_slurmd(began["host"])
@@ -54,9 +56,14 @@ def test_the_controller_restarted_costs_nothing(tmp_path: Path, uncut: Path, clu
     assert [row["attempts"] for row in runs(results)] == [1, 1]
 
 
-def test_a_task_that_slurm_holds_after_a_failed_launch_is_released(tmp_path: Path, uncut: Path, cluster: Any) -> None:
+def test_a_task_that_slurm_holds_after_a_failed_launch_is_released(
+    tmp_path: Path, uncut: Path, cluster: Any
+) -> None:
     """On n3 no batch script can be written: SLURM drains the node, puts the task back and holds it, which is for good unless somebody acts."""
-    results, two_nodes = tmp_path / "results", slurm_arguments(tmp_path, SOON + 'exclude = "n1,n2"\ntrials_per_shard = 2\n')
+    results, two_nodes = (
+        tmp_path / "results",
+        slurm_arguments(tmp_path, SOON + 'exclude = "n1,n2"\ntrials_per_shard = 2\n'),
+    )
     busy = cluster.sbatch("sleep 30", "--nodelist=n4", "--exclusive")
     cluster.wait_for(busy, "RUNNING")
     spool = cluster.folder / "n3" / "spool"
@@ -66,21 +73,32 @@ def test_a_task_that_slurm_holds_after_a_failed_launch_is_released(tmp_path: Pat
         wait_for(lambda: "launch failed requeued held" in slurm("squeue", "-h", "-o", "%r"))
     finally:
         subprocess.run(["umount", "--lazy", str(spool)], check=True)
-    assert "launch failed requeued held" in " ".join(odesweep("status", LONG, results=results)[1].split())
+    assert "launch failed requeued held" in " ".join(
+        odesweep("status", LONG, results=results)[1].split()
+    )
     cluster.resume_drained()
     check_the_end(results, uncut, *two_nodes)
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["the first", "the last"])
-def test_a_task_that_an_administrator_requeues_goes_on_and_the_other_does_not_notice(tmp_path: Path, uncut: Path, which: int) -> None:
+def test_a_task_that_an_administrator_requeues_goes_on_and_the_other_does_not_notice(
+    tmp_path: Path, uncut: Path, which: int
+) -> None:
     results, two = tmp_path / "results", slurm_arguments(tmp_path, SOON + "trials_per_shard = 1\n")
     submit(results, *two)
     [submission] = list_submissions(Results(results))
     [task] = [task for task in states(submission) if task.endswith(f"_{which}")]
-    wait_for(lambda: [event for event in events(results, "checkpoint") if f"-{task}.0-" in event["worker"]])
+    wait_for(
+        lambda: [
+            event for event in events(results, "checkpoint") if f"-{task}.0-" in event["worker"]
+        ]
+    )
     slurm("scontrol", "requeue", task)
     check_the_end(results, uncut, *two)
-    turns = sorted(event["worker"].rpartition("-")[0].partition("-")[2] for event in events(results, "worker_started"))
+    turns = sorted(
+        event["worker"].rpartition("-")[0].partition("-")[2]
+        for event in events(results, "worker_started")
+    )
     job = task.partition("_")[0]
     assert turns == sorted([f"{job}_0.0", f"{job}_1.0", f"{task}.1"])
     [again] = [event for event in events(results, "started") if f"-{task}.1-" in event["worker"]]

@@ -6,7 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calls import DEVCLUSTER, HELD, SHORT, SOON, Calls, left_running, local_pid, slurm, slurm_arguments, states
+from calls import (
+    DEVCLUSTER,
+    HELD,
+    SHORT,
+    SOON,
+    Calls,
+    left_running,
+    local_pid,
+    slurm,
+    slurm_arguments,
+    states,
+)
 from command import LONG, TINY, events, odesweep, runs, science, wait_for
 from executor_contract import OFTEN, accepted_once, uncut
 
@@ -26,7 +37,9 @@ def test_sigusr2_means_another_turn_of_this_task_only(tmp_path: Path, uncut: Pat
     assert odesweep("run", LONG, *two, results=results, **OFTEN)[0] == 0
     [submission] = list_submissions(Results(results))
     [last] = [task for task in states(submission) if task.endswith("_1")]
-    wait_for(lambda: [event for event in events(results, "checkpoint") if f"{last}." in event["worker"]])
+    wait_for(
+        lambda: [event for event in events(results, "checkpoint") if f"{last}." in event["worker"]]
+    )
     slurm("scancel", "--signal=USR2", last)
     code, _, err = odesweep("run", LONG, *two, "--wait", results=results)
     assert code == 0, err
@@ -47,7 +60,19 @@ def test_preemption_brings_the_task_back_and_it_goes_on(tmp_path: Path, uncut: P
     code, _, err = odesweep("run", LONG, *DEVCLUSTER, results=results, **OFTEN)
     assert code == 0, err
     began = wait_for(lambda: events(results, "checkpoint"))[0]
-    job = slurm("sbatch", "--parsable", "-p", "high", "-w", began["host"], "--exclusive", "-o", "/dev/null", "--wrap", "sleep 20").strip()
+    job = slurm(
+        "sbatch",
+        "--parsable",
+        "-p",
+        "high",
+        "-w",
+        began["host"],
+        "--exclusive",
+        "-o",
+        "/dev/null",
+        "--wrap",
+        "sleep 20",
+    ).strip()
     try:
         interrupted = wait_for(lambda: events(results, "interrupted"))[0]
         assert interrupted["cause"] == "SIGTERM"
@@ -62,7 +87,9 @@ def test_preemption_brings_the_task_back_and_it_goes_on(tmp_path: Path, uncut: P
     assert {event["cause"] for event in events(results, "interrupted")} == {"SIGTERM"}
 
 
-def test_a_killed_task_is_not_in_flight_and_the_next_run_goes_on(tmp_path: Path, uncut: Path) -> None:
+def test_a_killed_task_is_not_in_flight_and_the_next_run_goes_on(
+    tmp_path: Path, uncut: Path
+) -> None:
     results = tmp_path / "results"
     assert odesweep("run", LONG, *DEVCLUSTER, results=results, **OFTEN)[0] == 0
     began = wait_for(lambda: events(results, "checkpoint"))[0]
@@ -83,7 +110,9 @@ LOST = 'echo "sbatch: error: Batch job submission failed: Socket timed out on se
 
 
 @pytest.mark.parametrize("sent", [True, False], ids=["the job was queued", "it was not"])
-def test_a_lost_reply_is_looked_up_before_anything_is_sent_again(tmp_path: Path, sent: bool) -> None:
+def test_a_lost_reply_is_looked_up_before_anything_is_sent_again(
+    tmp_path: Path, sent: bool
+) -> None:
     results, marker = tmp_path / "results", tmp_path / "first"
     real = '/usr/bin/sbatch "$@"'
     script = f"if mkdir {marker} 2>/dev/null; then {f'{real} >/dev/null;' if sent else ''} {LOST}; fi; exec {real}"
@@ -103,9 +132,15 @@ def test_a_checkout_edited_while_an_array_is_queued_changes_nothing(tmp_path: Pa
 
     root, results = tmp_path / "checkout", tmp_path / "results"
     for package in ("odecore", "sweeps", "analysis"):
-        shutil.copytree(Path(__file__).parents[2] / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            Path(__file__).parents[2] / package,
+            root / package,
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
     soon = slurm_arguments(tmp_path, SOON + 'begin = "now+8"\n')
-    code, _, err = odesweep("run", TINY, *soon, results=results, PYTHONPATH=str(root), PYTHONSAFEPATH="1")
+    code, _, err = odesweep(
+        "run", TINY, *soon, results=results, PYTHONPATH=str(root), PYTHONSAFEPATH="1"
+    )
     assert code == 0, err
     for path in root.rglob("*.py"):
         path.write_text("raise RuntimeError('edited while queued')\n")
@@ -115,7 +150,9 @@ def test_a_checkout_edited_while_an_array_is_queued_changes_nothing(tmp_path: Pa
     assert len(list_submissions(Results(results))) == 1
 
 
-@pytest.mark.parametrize("fault", ["exit 1", "ulimit -v 600000"], ids=["before Python starts", "in every trial"])
+@pytest.mark.parametrize(
+    "fault", ["exit 1", "ulimit -v 600000"], ids=["before Python starts", "in every trial"]
+)
 def test_a_node_that_fails_everything_is_left_out(tmp_path: Path, fault: str) -> None:
     results = tmp_path / "results"
     bad = f"""setup = ['[ "$(hostname)" != n3 ] || {fault}']\ntrials_per_shard = 1\nthrottle = 4\ncpus-per-task = 4\n"""
@@ -132,28 +169,52 @@ def test_a_node_that_fails_everything_is_left_out(tmp_path: Path, fault: str) ->
     completed = [row for row in runs(results) if row["outcome"] == "completed"]
     assert len({row["trial_id"] for row in completed}) == 10
     assert "n3" not in {row["host"] for row in completed}
-    code, _, err = odesweep("run", "idle", "data.draw=1", *slurm_arguments(tmp_path, bad + HELD), results=results)
+    code, _, err = odesweep(
+        "run", "idle", "data.draw=1", *slurm_arguments(tmp_path, bad + HELD), results=results
+    )
     assert code == 0, err
-    [job] = {task.partition("_")[0] for one in list_submissions(Results(results)) for task, state in states(one).items() if state == "PENDING"}
+    [job] = {
+        task.partition("_")[0]
+        for one in list_submissions(Results(results))
+        for task, state in states(one).items()
+        if state == "PENDING"
+    }
     assert "ExcNodeList=n3" in slurm("scontrol", "show", "job", job)
 
 
 @pytest.mark.slow
 def test_without_time_for_another_trial_a_task_takes_another_turn(tmp_path: Path) -> None:
     """Two trials of 70 s in turns of three minutes, of which SLURM's warning takes the last one or one and a half: the second would be cut."""
-    results, profile = tmp_path / "results", SHORT.replace("time = 2", "time = 3") + "trials_per_shard = 2\n"
-    code, _, err = odesweep("run", SLEEPERS, "model.seconds=7", *slurm_arguments(tmp_path, profile), "--wait", results=results)
+    results, profile = (
+        tmp_path / "results",
+        SHORT.replace("time = 2", "time = 3") + "trials_per_shard = 2\n",
+    )
+    code, _, err = odesweep(
+        "run",
+        SLEEPERS,
+        "model.seconds=7",
+        *slurm_arguments(tmp_path, profile),
+        "--wait",
+        results=results,
+    )
     assert code == 0, err
     assert len(runs(results)) == 2
-    assert [event["reason"] for event in events(results, "worker_ended")] == ["no time left for another trial", "done"]
+    assert [event["reason"] for event in events(results, "worker_ended")] == [
+        "no time left for another trial",
+        "done",
+    ]
     assert not events(results, "interrupted")
 
 
-def test_a_node_that_is_cut_off_loses_its_task_and_a_late_row_changes_nothing(tmp_path: Path, cluster: Any) -> None:
+def test_a_node_that_is_cut_off_loses_its_task_and_a_late_row_changes_nothing(
+    tmp_path: Path, cluster: Any
+) -> None:
     results, cut = tmp_path / "results", (SLEEPERS, "seed=0", "model.seconds=8")
     code, _, err = odesweep("run", *cut, *DEVCLUSTER, results=results, **OFTEN)
     assert code == 0, err
-    cut_at = wait_for(lambda: [event for event in events(results, "checkpoint") if event["iteration"] >= 2])[0]
+    cut_at = wait_for(
+        lambda: [event for event in events(results, "checkpoint") if event["iteration"] >= 2]
+    )[0]
     cluster.cut(cut_at["host"])
     # The disk is shared here even with a node that is cut off, as with one that only SLURM cannot reach: both turns finish the trial.
     code, _, err = odesweep("run", *cut, *DEVCLUSTER, "--wait", results=results)
@@ -162,17 +223,28 @@ def test_a_node_that_is_cut_off_loses_its_task_and_a_late_row_changes_nothing(tm
     assert len(list_submissions(Results(results))) == 1
     assert accepted_once(results)
     assert not left_running(results)
-    turns = {event["worker"].split("-")[-2].partition(".")[2]: event["host"] for event in events(results, "worker_started")}
+    turns = {
+        event["worker"].split("-")[-2].partition(".")[2]: event["host"]
+        for event in events(results, "worker_started")
+    }
     assert turns.keys() == {"0", "1"}
     assert turns["1"] != cut_at["host"]
-    forgiven = [event for event in events(results, "interrupted") if event["cause"] == "started anew by SLURM"]
+    forgiven = [
+        event
+        for event in events(results, "interrupted")
+        if event["cause"] == "started anew by SLURM"
+    ]
     assert [event["worker"] for event in forgiven] == [cut_at["worker"]]
 
 
 def test_a_sender_killed_before_it_could_note_its_job_loses_nothing(tmp_path: Path) -> None:
     results = tmp_path / "results"
     calls = Calls(tmp_path, {"sbatch": '/usr/bin/sbatch "$@" && kill -KILL $PPID'})
-    run = ("run", TINY, *slurm_arguments(tmp_path, SOON + 'begin = "now+6"\ntrials_per_shard = 2\n'))
+    run = (
+        "run",
+        TINY,
+        *slurm_arguments(tmp_path, SOON + 'begin = "now+6"\ntrials_per_shard = 2\n'),
+    )
     assert odesweep(*run, results=results, **calls.environment)[0] == -signal.SIGKILL
     [submission] = list_submissions(Results(results))
     assert len(states(submission)) == 2
@@ -195,7 +267,9 @@ def test_a_solver_that_would_not_end_is_a_result_by_the_cap_on_evaluations(tmp_p
 def test_the_warning_before_the_time_limit_means_another_turn(tmp_path: Path) -> None:
     """SLURM's own SIGUSR2, a minute before the end of two, into a trial of a minute and a half."""
     results, long = tmp_path / "results", (SLEEPERS, "seed=0", "model.seconds=9")
-    code, _, err = odesweep("run", *long, *slurm_arguments(tmp_path, SHORT), "--wait", results=results, **OFTEN)
+    code, _, err = odesweep(
+        "run", *long, *slurm_arguments(tmp_path, SHORT), "--wait", results=results, **OFTEN
+    )
     assert code == 0, err
     assert accepted_once(results)
     assert len(list_submissions(Results(results))) == 1
@@ -207,7 +281,9 @@ def test_the_warning_before_the_time_limit_means_another_turn(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_a_step_longer_than_the_warning_ends_in_timeout_and_the_next_run_goes_on(tmp_path: Path) -> None:
+def test_a_step_longer_than_the_warning_ends_in_timeout_and_the_next_run_goes_on(
+    tmp_path: Path,
+) -> None:
     results, long = tmp_path / "results", (SLEEPERS, "seed=0", "model.seconds=300")
     assert odesweep("run", *long, *slurm_arguments(tmp_path, SHORT), results=results)[0] == 0
     [submission] = list_submissions(Results(results))

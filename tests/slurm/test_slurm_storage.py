@@ -33,7 +33,9 @@ def disk(cluster: Any) -> Iterator[Path]:
 def test_a_results_folder_that_is_full(disk: Path, uncut: Path, patience: str) -> None:
     """With room again in time the tasks go on as if nothing had been; else they fail, and the same command goes on from their checkpoints."""
     results = disk / "results"
-    code, _, err = odesweep("run", LONG, *DEVCLUSTER, results=results, ODESWEEP_PUBLISH_RETRY_SECONDS=patience, **OFTEN)
+    code, _, err = odesweep(
+        "run", LONG, *DEVCLUSTER, results=results, ODESWEEP_PUBLISH_RETRY_SECONDS=patience, **OFTEN
+    )
     assert code == 0, err
     wait_for(lambda: events(results, "checkpoint"))
     fill(disk / "filler")
@@ -73,11 +75,15 @@ def test_entries_that_show_late_cost_at_most_a_second_training(tmp_path: Path, u
     assert len(runs(results)) <= 4
 
 
-def test_a_value_that_crashes_every_trial_ends_the_array_and_status_names_it(tmp_path: Path) -> None:
+def test_a_value_that_crashes_every_trial_ends_the_array_and_status_names_it(
+    tmp_path: Path,
+) -> None:
     """Each trial a task of its own: those that begin after three have crashed alike begin nothing."""
     results = tmp_path / "results"
     single = slurm_arguments(tmp_path, SOON + "trials_per_shard = 1\nthrottle = 2\n")
-    code, _, err = odesweep("run", "faults", "model.fault=none,raise", "+seed=2..11", *single, "--wait", results=results)
+    code, _, err = odesweep(
+        "run", "faults", "model.fault=none,raise", "+seed=2..11", *single, "--wait", results=results
+    )
     assert code == 1, err
     assert "trials crashed alike" in err
     crashed = [row for row in runs(results) if row["outcome"] == "crashed"]

@@ -46,13 +46,19 @@ def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
 
 def events(results: Path, name: str | None = None) -> list[dict[str, Any]]:
     """All events so far, or those of one name."""
-    return [event for event in EventReader(Results(results)).poll() if name in (None, event["event"])]
+    return [
+        event for event in EventReader(Results(results)).poll() if name in (None, event["event"])
+    ]
 
 
 def children(pid: int) -> list[int]:
     """Processes that `pid` started."""
     try:
-        return [int(child) for thread in Path(f"/proc/{pid}/task").iterdir() for child in (thread / "children").read_text().split()]
+        return [
+            int(child)
+            for thread in Path(f"/proc/{pid}/task").iterdir()
+            for child in (thread / "children").read_text().split()
+        ]
     except (FileNotFoundError, ProcessLookupError):
         return []
 
@@ -61,7 +67,11 @@ def trial_process(worker: int) -> int:
     """The process in which `worker` trains, once torch is loaded there (before that there is nothing to cut)."""
 
     def found() -> list[int]:
-        return [child for child in children(worker) if _has(child, "cmdline", "sweeps.worker.child") and _has(child, "maps", "libtorch_cpu")]
+        return [
+            child
+            for child in children(worker)
+            if _has(child, "cmdline", "sweeps.worker.child") and _has(child, "maps", "libtorch_cpu")
+        ]
 
     return wait_for(found)[0]
 
@@ -97,7 +107,9 @@ def science(results: Path) -> dict[str, tuple[Any, ...]]:
             row["loss_train"],
             row["evaluations_forward"],
             row["evaluations_backward"],
-            tuple(tuple((k, v) for k, v in epoch.items() if k not in TIMES) for epoch in row["epochs"]),
+            tuple(
+                tuple((k, v) for k, v in epoch.items() if k not in TIMES) for epoch in row["epochs"]
+            ),
         )
         for row in accepted_runs(Results(results)).to_pylist()
     }

@@ -8,7 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import LONG, TINY, events, odesweep, running, runs, science, start, trial_process, wait_for
+from command import (
+    LONG,
+    TINY,
+    events,
+    odesweep,
+    running,
+    runs,
+    science,
+    start,
+    trial_process,
+    wait_for,
+)
 
 from sweeps.store import Results, accepted_evaluations, accepted_runs, list_submissions
 
@@ -75,7 +86,10 @@ class ExecutorContract:
         code, out, err = self.run("faults", "seed=0", results=results, ODESWEEP_STALL_SECONDS="8")
         assert code == 1, err
         assert "Traceback" not in err + out
-        ended = {row["model_fault"]: (row["outcome"], row["fingerprint"], row["outcome_detail"]) for row in runs(results)}
+        ended = {
+            row["model_fault"]: (row["outcome"], row["fingerprint"], row["outcome_detail"])
+            for row in runs(results)
+        }
         assert ended.keys() == {"none", "raise", "segfault", "kill_self", "hang", "allocate"}
         assert ended["none"][0] == "completed"
         assert ended["raise"][0] == "crashed"
@@ -101,7 +115,9 @@ class ExecutorContract:
         [row] = [row for row in runs(results) if row["trial_id"] == checkpoint["trial_id"]]
         assert row["attempts"] == 2
         assert not row["timing_valid"]
-        resumed = [e for e in events(results, "started") if e["trial_id"] == checkpoint["trial_id"]][-1]
+        resumed = [
+            e for e in events(results, "started") if e["trial_id"] == checkpoint["trial_id"]
+        ][-1]
         assert resumed["resume_iteration"] >= checkpoint["iteration"]
 
     def test_sigterm_means_checkpoint_publish_and_stop(self, tmp_path: Path, uncut: Path) -> None:
@@ -122,7 +138,9 @@ class ExecutorContract:
         assert {e["cause"] for e in interrupted} == {number.name}
         assert self.run(LONG, results=results)[0] == 0
         for one in interrupted:
-            resumed = [e for e in events(results, "started") if e["trial_id"] == one["trial_id"]][-1]
+            resumed = [e for e in events(results, "started") if e["trial_id"] == one["trial_id"]][
+                -1
+            ]
             assert resumed["resume_iteration"] == one["iteration"]
         assert science(results) == science(uncut)
         assert accepted_once(results)

@@ -23,8 +23,17 @@ def shrunk(spec: TrialSpec) -> TrialSpec:
         data |= {"source": "generated", "train_limit": 8, "test_limit": 4}
     train = values["train"]
     if train["iterations"] != 0:
-        train |= {"batch_size": 4, "drop_last": False, "record_every": 2, "also_test": [{**one, "limit": 2} for one in train["also_test"]]}
-        train |= {"epochs": 2, "iterations": None} if train["epochs"] else {"iterations": 3, "epochs": None}
+        train |= {
+            "batch_size": 4,
+            "drop_last": False,
+            "record_every": 2,
+            "also_test": [{**one, "limit": 2} for one in train["also_test"]],
+        }
+        train |= (
+            {"epochs": 2, "iterations": None}
+            if train["epochs"]
+            else {"iterations": 3, "epochs": None}
+        )
     if values["solver"] and "tolerance" in values["solver"]:
         values["solver"]["tolerance"] = max(values["solver"]["tolerance"], 1e-2)
     return parse(values)

@@ -13,11 +13,17 @@ def mounted(folder: Path, options: str) -> Iterator[Path]:
     """A file system in memory at `folder`, which is made; skips where tests may not mount. options: such as "size=16m"."""
     folder.mkdir()
     try:
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, text=True)
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)],
+            capture_output=True,
+            text=True,
+        )
     except FileNotFoundError:
         pytest.skip("there is no mount command here")
     if done.returncode:
-        pytest.skip(f"this machine does not let tests mount a small file system ({done.stderr.strip()})")
+        pytest.skip(
+            f"this machine does not let tests mount a small file system ({done.stderr.strip()})"
+        )
     try:
         yield folder
     finally:

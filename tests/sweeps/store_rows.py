@@ -45,15 +45,39 @@ def make(table: str, **given: Any) -> dict[str, Any]:
 
 
 def run(trial: str, attempt: str, seconds: float = 0.0, **given: Any) -> dict[str, Any]:
-    return make("runs", trial_id=trial, attempt_id=attempt, finished_at=at(seconds), weights_sha256=f"weights-{attempt}", **given)
+    return make(
+        "runs",
+        trial_id=trial,
+        attempt_id=attempt,
+        finished_at=at(seconds),
+        weights_sha256=f"weights-{attempt}",
+        **given,
+    )
 
 
-def evaluation(trial: str, attempt: str, evaluation_id: str, seconds: float = 0.0, **given: Any) -> dict[str, Any]:
+def evaluation(
+    trial: str, attempt: str, evaluation_id: str, seconds: float = 0.0, **given: Any
+) -> dict[str, Any]:
     given = {"weights_sha256": f"weights-{attempt}"} | given
-    return make("evaluations", trial_id=trial, attempt_id=attempt, eval_id=evaluation_id, finished_at=at(seconds), **given)
+    return make(
+        "evaluations",
+        trial_id=trial,
+        attempt_id=attempt,
+        eval_id=evaluation_id,
+        finished_at=at(seconds),
+        **given,
+    )
 
 
-def trajectory(trial: str, attempt: str, seconds: float = 0.0, points: int = 3, **given: Any) -> list[dict[str, Any]]:
+def trajectory(
+    trial: str, attempt: str, seconds: float = 0.0, points: int = 3, **given: Any
+) -> list[dict[str, Any]]:
     given = {"weights_sha256": f"weights-{attempt}", "probe_id": "probe"} | given
-    block = make("probe_trajectory", trial_id=trial, attempt_id=attempt, finished_at=at(seconds), **given)
-    return [block | {"point": point, "step": step, "x1": float(seconds)} for point in range(points) for step in range(2)]
+    block = make(
+        "probe_trajectory", trial_id=trial, attempt_id=attempt, finished_at=at(seconds), **given
+    )
+    return [
+        block | {"point": point, "step": step, "x1": float(seconds)}
+        for point in range(points)
+        for step in range(2)
+    ]

@@ -16,17 +16,25 @@ TRIALS = select(STUDY, "paper").declared
 
 
 def submission() -> Submission:
-    rows = [Task(one.trial_id, one.spec, True, (), (), 1.0).to_row(0, n) for n, one in enumerate(TRIALS)]
+    rows = [
+        Task(one.trial_id, one.spec, True, (), (), 1.0).to_row(0, n) for n, one in enumerate(TRIALS)
+    ]
     return Submission("0" * 32, to_table(SUBMISSION, rows), {"created_at": CREATED})
 
 
 def crash(trial: str, host: str, at: float = 200.0) -> tuple[dict[str, Any], ...]:
     where: dict[str, Any] = {"trial": trial, "host": host, "worker": f"w-{trial}"}
-    return started(at, f"a-{trial}", **where), event("finished", at + 1, outcome="crashed", fingerprint="F", **where)
+    return started(at, f"a-{trial}", **where), event(
+        "finished", at + 1, outcome="crashed", fingerprint="F", **where
+    )
 
 
 def crashes(hosts: str, at: float = 200.0) -> list[dict[str, Any]]:
-    return [one for trial, host in zip(TRIALS, hosts, strict=False) for one in crash(trial.trial_id, host, at)]
+    return [
+        one
+        for trial, host in zip(TRIALS, hosts, strict=False)
+        for one in crash(trial.trial_id, host, at)
+    ]
 
 
 def test_three_of_a_submission_in_whatever_task_end_it_and_two_do_not() -> None:
@@ -46,6 +54,11 @@ def test_crashes_before_it_was_submitted_or_of_other_trials_do_not_count() -> No
 def test_one_host_that_fails_everything_does_not_stop_the_others() -> None:
     on_a = crashes("aaa")
     assert crashed_alike(history(*on_a), submission(), "b") is None
-    assert crashed_alike(history(*on_a), submission(), "a"), "no other host was seen: it is what the trials share"
-    fine = (started(200, "x", trial="t", host="b", worker="w"), event("finished", 201, trial="t", host="b", worker="w", outcome="completed"))
+    assert crashed_alike(history(*on_a), submission(), "a"), (
+        "no other host was seen: it is what the trials share"
+    )
+    fine = (
+        started(200, "x", trial="t", host="b", worker="w"),
+        event("finished", 201, trial="t", host="b", worker="w", outcome="completed"),
+    )
     assert crashed_alike(history(*on_a, *fine), submission(), "a") is None

@@ -29,13 +29,21 @@ STUDY = Study(
 @pytest.fixture
 def study(tmp_path: Path) -> str:
     """A study over two configurations of MNIST, a subset that cannot be downloaded, made-up images and spheres."""
-    sets = [("mnist", {}), ("mnist", {"train_limit": 20}), ("cifar100-subset", {}), ("svhn", {"source": "generated"}), ("spheres", {})]
+    sets = [
+        ("mnist", {}),
+        ("mnist", {"train_limit": 20}),
+        ("cifar100-subset", {}),
+        ("svhn", {"source": "generated"}),
+        ("spheres", {}),
+    ]
     path = tmp_path / "mine.py"
     path.write_text(f"DATA = {sets!r}\n{STUDY}")
     return str(path)
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int | str | None, list[str], str]:
+def run(
+    capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[int | str | None, list[str], str]:
     """Exit code, lines of standard output, standard error."""
     with pytest.raises(SystemExit) as exited:
         main(["data", *arguments])
@@ -50,35 +58,59 @@ def lay_out(root: Path, name: str) -> None:
         path.mkdir() if name == "cifar100-subset" else path.write_text("")
 
 
-def test_check_says_one_line_per_data_set(study: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_says_one_line_per_data_set(
+    study: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("ODESWEEP_DATA", raising=False)
     code, lines, _ = run(capsys, "check", study)
     assert code == 3
-    assert [line.partition(":")[0] for line in lines] == ["mnist", "cifar100-subset", "svhn", "spheres"]
-    assert lines[0].startswith(f"mnist: not ok: no data folder is named; get it with `odesweep data fetch {study}`")
-    assert lines[1].startswith("cifar100-subset: not ok: no data folder is named; it cannot be downloaded: lay it out as cifar100-subset/")
-    assert lines[2:] == ["svhn: ok: made when it is needed, has no files", "spheres: ok: made when it is needed, has no files"]
+    assert [line.partition(":")[0] for line in lines] == [
+        "mnist",
+        "cifar100-subset",
+        "svhn",
+        "spheres",
+    ]
+    assert lines[0].startswith(
+        f"mnist: not ok: no data folder is named; get it with `odesweep data fetch {study}`"
+    )
+    assert lines[1].startswith(
+        "cifar100-subset: not ok: no data folder is named; it cannot be downloaded: lay it out as cifar100-subset/"
+    )
+    assert lines[2:] == [
+        "svhn: ok: made when it is needed, has no files",
+        "spheres: ok: made when it is needed, has no files",
+    ]
     lay_out(tmp_path, "mnist")
     code, lines, _ = run(capsys, "check", study, "--data-root", str(tmp_path))
     assert code == 3
     assert lines[0] == f"mnist: ok: 60,000 training and 10,000 test images in {tmp_path}"
-    assert lines[1].startswith(f"cifar100-subset: not ok: cifar100-subset/train is not in {tmp_path}; ")
+    assert lines[1].startswith(
+        f"cifar100-subset: not ok: cifar100-subset/train is not in {tmp_path}; "
+    )
     lay_out(tmp_path, "cifar100-subset")
     assert run(capsys, "check", study, "--data-root", str(tmp_path))[0] == 0
 
 
-def test_verify_reads_the_files(study: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verify_reads_the_files(
+    study: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ODESWEEP_CACHE", str(tmp_path / "cache"))
     for name in ("mnist", "cifar100-subset"):
         lay_out(tmp_path, name)
     code, lines, _ = run(capsys, "check", study, "--data-root", str(tmp_path), "--verify")
     assert code == 3
-    assert lines[0].startswith(f"mnist: not ok: {tmp_path}/MNIST/raw/train-images-idx3-ubyte differs from the original (md5); delete it, then ")
+    assert lines[0].startswith(
+        f"mnist: not ok: {tmp_path}/MNIST/raw/train-images-idx3-ubyte differs from the original (md5); delete it, then "
+    )
     assert lines[1].startswith(f"cifar100-subset: not ok: what is in {tmp_path} cannot be read (")
 
 
-def test_verify_of_the_real_files(study: str, data_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, lines, _ = run(capsys, "check", study, "--data-root", str(data_root), "--verify", "--json")
+def test_verify_of_the_real_files(
+    study: str, data_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, lines, _ = run(
+        capsys, "check", study, "--data-root", str(data_root), "--verify", "--json"
+    )
     assert code == 0
     rows = {row["data"]: row for row in json.loads("\n".join(lines))}
     assert rows["mnist"] == {
@@ -89,11 +121,16 @@ def test_verify_of_the_real_files(study: str, data_root: Path, capsys: pytest.Ca
     assert rows["cifar100-subset"]["text"].endswith("read; no checksums are known")
 
 
-def test_fetch_without_a_folder_is_a_mistake(study: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fetch_without_a_folder_is_a_mistake(
+    study: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("ODESWEEP_DATA", raising=False)
     code, _, err = run(capsys, "fetch", study)
     assert code == 2
-    assert err == "odesweep: no data folder is named: say with --data-root or ODESWEEP_DATA where downloads go\n"
+    assert (
+        err
+        == "odesweep: no data folder is named: say with --data-root or ODESWEEP_DATA where downloads go\n"
+    )
 
 
 def test_fetch_downloads_what_the_study_needs_and_nothing_else(
@@ -111,12 +148,16 @@ def test_fetch_downloads_what_the_study_needs_and_nothing_else(
     monkeypatch.setattr(readers, "READERS", {name: replaced(name) for name in readers.READERS})
     root = tmp_path / "root"
     code, lines, _ = run(capsys, "fetch", study, "--data-root", str(root), "--dry-run")
-    assert lines[0] == f"mnist: ok: would be downloaded from {datasets.MNIST.mirrors[0]} into {root}"
+    assert (
+        lines[0] == f"mnist: ok: would be downloaded from {datasets.MNIST.mirrors[0]} into {root}"
+    )
     assert (code, downloaded, root.exists()) == (3, [], False)
     code, lines, _ = run(capsys, "fetch", study, "--data-root", str(root))
     assert (code, downloaded) == (3, ["mnist"])
     assert lines[0] == f"mnist: ok: downloaded into {root}"
-    assert lines[1].startswith("cifar100-subset: not ok: it cannot be downloaded: lay it out as cifar100-subset/{train,test}/CLASS/*.png")
+    assert lines[1].startswith(
+        "cifar100-subset: not ok: it cannot be downloaded: lay it out as cifar100-subset/{train,test}/CLASS/*.png"
+    )
     assert lines[2] == "svhn: ok: made when it is needed, nothing to download"
     lay_out(root, "cifar100-subset")
     code, lines, _ = run(capsys, "fetch", study, "--data-root", str(root))
@@ -130,5 +171,7 @@ def test_without_a_network_fetch_says_so_in_one_line(
     monkeypatch.setattr(datasets.MNIST, "mirrors", ["http://127.0.0.1:9/"])
     code, lines, _ = run(capsys, "fetch", study, "--data-root", str(tmp_path))
     assert code == 3
-    assert lines[0].startswith(f"mnist: not ok: cannot download {readers.READERS['mnist'].url} into {tmp_path} (")
+    assert lines[0].startswith(
+        f"mnist: not ok: cannot download {readers.READERS['mnist'].url} into {tmp_path} ("
+    )
     assert lines[0].endswith("run this where there is a network, or copy the files there")

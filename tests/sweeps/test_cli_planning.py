@@ -10,7 +10,15 @@ import pytest
 from store_rows import make
 
 from sweeps.cli import COMMANDS, main
-from sweeps.store import EventLog, Results, StoreView, is_cancelled, list_plans, read_plan, write_submission
+from sweeps.store import (
+    EventLog,
+    Results,
+    StoreView,
+    is_cancelled,
+    list_plans,
+    read_plan,
+    write_submission,
+)
 from sweeps.store.write import Writer
 
 
@@ -23,7 +31,11 @@ class Cli:
     def __call__(self, *arguments: str, code: int = 0) -> str:
         """Standard output; with a `code` other than 0 the one line on standard error."""
         with pytest.raises(SystemExit) as ended:
-            main([*arguments, "--results", str(self.results.path)] if arguments[0] in COMMANDS and arguments[0] != "studies" else [*arguments])
+            main(
+                [*arguments, "--results", str(self.results.path)]
+                if arguments[0] in COMMANDS and arguments[0] != "studies"
+                else [*arguments]
+            )
         out, err = self.capsys.readouterr()
         assert ended.value.code == code, (out, err)
         if code:
@@ -53,13 +65,26 @@ finally:
 
 
 def test_help_loads_nothing_heavy() -> None:
-    heavy = {"torch", "ray", "submitit", "seaborn", "matplotlib", "pyarrow", "pandas", "duckdb", "pydantic", "numpy"}
+    heavy = {
+        "torch",
+        "ray",
+        "submitit",
+        "seaborn",
+        "matplotlib",
+        "pyarrow",
+        "pandas",
+        "duckdb",
+        "pydantic",
+        "numpy",
+    }
     assert not _loaded("--help") & heavy
 
 
 @pytest.mark.parametrize("arguments", [("plan", "demo"), ("studies",), ("status",)])
 def test_planning_and_looking_load_no_torch(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    loaded = _loaded(*arguments, *([] if arguments == ("studies",) else ["--results", str(tmp_path)]))
+    loaded = _loaded(
+        *arguments, *([] if arguments == ("studies",) else ["--results", str(tmp_path)])
+    )
     assert "sweeps" in loaded
     assert not loaded & {"torch", "ray", "submitit", "seaborn", "matplotlib", "duckdb"}
 
@@ -80,7 +105,10 @@ def test_planning_and_looking_load_no_torch(arguments: tuple[str, ...], tmp_path
         (("status", "nope"), "no saved plan of study nope"),
         (("logs", "abcd"), "no trial begins with 'abcd'"),
         (("retry", "demo"), "no saved plan of study demo"),
-        (("retry", "demo", "--outcome", "crahsed"), "unknown outcome 'crahsed'; choose from completed, "),
+        (
+            ("retry", "demo", "--outcome", "crahsed"),
+            "unknown outcome 'crahsed'; choose from completed, ",
+        ),
         (("cancel", "nope"), "no study 'nope'; choose from "),
         (("pln",), "No such command 'pln'"),
     ],
@@ -96,7 +124,9 @@ def test_every_command_is_in_the_help(cli: Cli) -> None:
 
 def test_studies(cli: Cli) -> None:
     listed = json.loads(cli("studies", "--json"))
-    (paper,) = [one for one in listed if (one["study"], one["scale"]) == ("ott2021/sphere2-fixed", "paper")]
+    (paper,) = [
+        one for one in listed if (one["study"], one["scale"]) == ("ott2021/sphere2-fixed", "paper")
+    ]
     assert (paper["cells"], paper["trials"], paper["paper"]) == (18, 90, "Ott 2021")
     assert paper["predicted_core_hours"] > 1
     shown = cli("studies")
@@ -117,7 +147,8 @@ def test_plan_shows_the_grid_and_writes_only_when_asked(cli: Cli) -> None:
 def test_a_plan_of_a_users_file_names_the_file_in_its_commands(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(
-        "from dataclasses import replace\nfrom sweeps.studies.demo import DEMO\nSTUDY = replace(DEMO, name='mine', seeds=(5,))\n", encoding="utf-8"
+        "from dataclasses import replace\nfrom sweeps.studies.demo import DEMO\nSTUDY = replace(DEMO, name='mine', seeds=(5,))\n",
+        encoding="utf-8",
     )
     cli("plan", str(path), "--save", "--scale", "smoke")
     (first, *_) = read_plan(cli.results, "mine@smoke").rows()
@@ -131,7 +162,12 @@ def _entries(cli: Cli) -> list[dict[str, Any]]:
 
 def _publish(cli: Cli, entry: dict[str, Any], outcome: str, attempt: str, **given: Any) -> None:
     writer = Writer(cli.results, f"writer-{attempt}")
-    facts = {"trial_id": entry["trial_id"], "cell_id": entry["cell_id"], "attempt_id": attempt, "outcome": outcome}
+    facts = {
+        "trial_id": entry["trial_id"],
+        "cell_id": entry["cell_id"],
+        "attempt_id": attempt,
+        "outcome": outcome,
+    }
     writer.add("runs", [make("runs", **facts | {"spec": "{}"} | given)])
     writer.close()
 
@@ -141,7 +177,9 @@ def test_plan_after_rows(cli: Cli) -> None:
     from sweeps.studies import find
 
     trials = select(find("demo"), "smoke").declared
-    for entry, trial, outcome in zip(_entries(cli), trials, ["completed", "diverged", "crashed"], strict=False):
+    for entry, trial, outcome in zip(
+        _entries(cli), trials, ["completed", "diverged", "crashed"], strict=False
+    ):
         _publish(cli, entry, outcome, outcome, spec=trial.spec.model_dump_json())
     after = json.loads(cli("plan", "demo", "--scale", "smoke", "--json"))
     assert (after["done"], after["pending"], after["evaluate_only"]) == (2, 2, 1)
@@ -159,7 +197,12 @@ def test_status_of_all_of_one_study_and_of_one_trial(cli: Cli) -> None:
     assert "crashed" in shown
     assert "solver.steps" in shown
     (numbers,) = json.loads(cli("status", "demo", "--json"))
-    assert (numbers["done"], numbers["failed"], numbers["pending"], numbers["outcomes"]["failed"]) == (1, 1, 2, {"crashed": 1})
+    assert (
+        numbers["done"],
+        numbers["failed"],
+        numbers["pending"],
+        numbers["outcomes"]["failed"],
+    ) == (1, 1, 2, {"crashed": 1})
     assert "failed: crashed: planted" in cli("status", entries[1]["trial_id"][:8])
     assert json.loads(cli("status", entries[0]["trial_id"][:8], "--json"))["state"] == "done"
 
@@ -186,7 +229,9 @@ def test_retry_takes_failed_trials_by_default_and_final_ones_by_name(cli: Cli) -
     view = StoreView(cli.results)
     assert view.retractions.attempt_ids == {"attempt-1", "duplicate"}
     assert set(view.accepted) == {entries[0]["trial_id"]}
-    assert "1 pending again: 1 completed" in cli("retry", entries[0]["trial_id"][:10], "--outcome", "completed")
+    assert "1 pending again: 1 completed" in cli(
+        "retry", entries[0]["trial_id"][:10], "--outcome", "completed"
+    )
 
 
 def _submit(cli: Cli, entry: dict[str, Any], study: str = "demo") -> str:
@@ -200,15 +245,27 @@ def _submit(cli: Cli, entry: dict[str, Any], study: str = "demo") -> str:
         "probes": [],
         "predicted_seconds": 1.0,
     }
-    metadata = {"study": study, "scale": "smoke", "executor": "inline", "command": "", "created_at": "2026-01-01T00:00:00+00:00"}
+    metadata = {
+        "study": study,
+        "scale": "smoke",
+        "executor": "inline",
+        "command": "",
+        "created_at": "2026-01-01T00:00:00+00:00",
+    }
     return write_submission(cli.results, [row], metadata)
 
 
 def test_cancel_marks_what_still_goes_on(cli: Cli) -> None:
     entry = _entries(cli)[0]
-    ended, going, other = _submit(cli, entry), _submit(cli, entry), _submit(cli, entry, study="idle")
+    ended, going, other = (
+        _submit(cli, entry),
+        _submit(cli, entry),
+        _submit(cli, entry, study="idle"),
+    )
     for worker, submission in (("w1", ended), ("w2", going)):
-        EventLog(cli.results, worker).append("worker_started", submission_id=submission, executor="inline")
+        EventLog(cli.results, worker).append(
+            "worker_started", submission_id=submission, executor="inline"
+        )
     EventLog(cli.results, "w1").append("worker_ended", reason="done")
     assert f"would cancel {going[:12]}: demo@smoke on inline" in cli("cancel", "demo", "--dry-run")
     assert not is_cancelled(cli.results, going)
@@ -222,11 +279,21 @@ def test_logs_shows_the_trials_own_part_of_its_workers_log(cli: Cli) -> None:
     (cli.results.logs / "w1.log").write_bytes(b"one\ntwo\nthree")
     log = EventLog(cli.results, "w1")
     for trial, offset, attempt in ((first, 0, "a"), (second, 4, "b"), (first, 8, "c")):
-        log.append("started", trial_id=trial, attempt_id=attempt, resume_iteration=0, log="w1.log", log_offset=offset)
+        log.append(
+            "started",
+            trial_id=trial,
+            attempt_id=attempt,
+            resume_iteration=0,
+            log="w1.log",
+            log_offset=offset,
+        )
     log.close()
     shown = cli("logs", first[:8])
     assert [line for line in shown.splitlines() if not line.startswith("==")] == ["one", "three"]
-    assert [line[:12] for line in shown.splitlines() if line.startswith("==")] == ["== attempt 1", "== attempt 2"]
+    assert [line[:12] for line in shown.splitlines() if line.startswith("==")] == [
+        "== attempt 1",
+        "== attempt 2",
+    ]
     assert "two" in cli("logs", second[:8])
     assert "it was never started" in cli("logs", third[:8], code=2)
 
@@ -234,7 +301,14 @@ def test_logs_shows_the_trials_own_part_of_its_workers_log(cli: Cli) -> None:
 def test_a_log_outside_the_folder_is_not_shown(cli: Cli, tmp_path: Path) -> None:
     trial = _entries(cli)[0]["trial_id"]
     (tmp_path / "secret").write_text("secret words")
-    EventLog(cli.results, "w1").append("started", trial_id=trial, attempt_id="a", resume_iteration=0, log="../../secret", log_offset=0)
+    EventLog(cli.results, "w1").append(
+        "started",
+        trial_id=trial,
+        attempt_id="a",
+        resume_iteration=0,
+        log="../../secret",
+        log_offset=0,
+    )
     assert "secret words" not in cli("logs", trial[:8])
 
 

@@ -11,7 +11,9 @@ from sweeps.store import Results, accepted_runs
 __all__ = ["uncut"]
 
 
-def test_a_killed_driver_takes_its_child_along_and_the_same_command_goes_on(tmp_path: Path, uncut: Path) -> None:
+def test_a_killed_driver_takes_its_child_along_and_the_same_command_goes_on(
+    tmp_path: Path, uncut: Path
+) -> None:
     results = tmp_path / "results"
     for cut in (1, 2):
         driver = start("run", LONG, results=results, **OFTEN)
@@ -26,19 +28,29 @@ def test_a_killed_driver_takes_its_child_along_and_the_same_command_goes_on(tmp_
     assert max(e["resume_iteration"] for e in events(results, "started")) > 0
 
 
-def test_finished_rows_that_were_not_published_are_republished_not_trained_again(tmp_path: Path) -> None:
+def test_finished_rows_that_were_not_published_are_republished_not_trained_again(
+    tmp_path: Path,
+) -> None:
     results = tmp_path / "results"
     # Rows wait for a slice that never ends; the driver dies before its clean end.
-    driver = start("run", "idle", "data.draw=0", results=results, ODESWEEP_PUBLISH_SLICE_SECONDS="1000")
+    driver = start(
+        "run", "idle", "data.draw=0", results=results, ODESWEEP_PUBLISH_SLICE_SECONDS="1000"
+    )
     wait_for(lambda: len(events(results, "finished")) >= 3)
     driver.kill()
     driver.communicate()
     # The first may count as a long one, published at once: it waited for torch.
     assert len(runs(results)) <= 1
     finished = {event["trial_id"] for event in events(results, "finished")}
-    attempts = {event["trial_id"]: event["attempt_id"] for event in events(results, "started") if event["trial_id"] in finished}
+    attempts = {
+        event["trial_id"]: event["attempt_id"]
+        for event in events(results, "started")
+        if event["trial_id"] in finished
+    }
     assert odesweep("run", "idle", "data.draw=0", results=results)[0] == 0
-    after = {row["trial_id"]: row["attempt_id"] for row in accepted_runs(Results(results)).to_pylist()}
+    after = {
+        row["trial_id"]: row["attempt_id"] for row in accepted_runs(Results(results)).to_pylist()
+    }
     assert len(after) == 10
     assert attempts.items() <= after.items()
 
@@ -78,7 +90,9 @@ def test_what_only_dies_or_hangs_is_not_started_again_before_retry(tmp_path: Pat
 
 def test_trials_that_crash_alike_stop_the_study_and_name_what_they_share(tmp_path: Path) -> None:
     results = tmp_path / "results"
-    code, _, err = odesweep("run", "faults", "model.fault=none,raise", "+seed=2..6", results=results)
+    code, _, err = odesweep(
+        "run", "faults", "model.fault=none,raise", "+seed=2..6", results=results
+    )
     assert code == 1
     assert "crashed alike" in err
     assert "model_fault=raise" in err
@@ -86,7 +100,9 @@ def test_trials_that_crash_alike_stop_the_study_and_name_what_they_share(tmp_pat
     assert len(crashed) == 3
 
 
-def test_a_row_taken_back_is_trained_again_even_while_its_last_checkpoint_is_there(tmp_path: Path, uncut: Path) -> None:
+def test_a_row_taken_back_is_trained_again_even_while_its_last_checkpoint_is_there(
+    tmp_path: Path, uncut: Path
+) -> None:
     results = tmp_path / "results"
     assert odesweep("run", LONG, "solver=euler", results=results)[0] == 0
     [before] = runs(results)

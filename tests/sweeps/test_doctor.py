@@ -38,13 +38,26 @@ print(json.dumps({f.name: asdict(f) for f in found}))
 """
 
 
-def in_tmpfs(tmp_path: Path, options: str, results: str, before: str = "true") -> dict[str, dict[str, str]]:
+def in_tmpfs(
+    tmp_path: Path, options: str, results: str, before: str = "true"
+) -> dict[str, dict[str, str]]:
     """The folder's checks with a file system in memory of our own at tmp_path/mounted; skips where mounting is not allowed."""
     mounted = tmp_path / "mounted"
     mounted.mkdir()
     command = f'mount -t tmpfs -o {options} none "$0" || exit 99; cd "$0"; {before}; exec "$1" -c "$2" "$3"'
     done = subprocess.run(
-        ["unshare", "--map-root-user", "--mount", "sh", "-c", command, str(mounted), sys.executable, FOLDER_CHECKS, str(mounted / results)],
+        [
+            "unshare",
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            command,
+            str(mounted),
+            sys.executable,
+            FOLDER_CHECKS,
+            str(mounted / results),
+        ],
         capture_output=True,
         text=True,
     )
@@ -64,7 +77,9 @@ def test_a_small_file_system_in_memory_is_warned_about_twice(tmp_path: Path) -> 
 
 
 def test_a_full_file_system_fails_with_the_systems_words(tmp_path: Path) -> None:
-    found = in_tmpfs(tmp_path, "size=1m", "results", before="head -c 2000000 /dev/zero > fill 2> /dev/null")
+    found = in_tmpfs(
+        tmp_path, "size=1m", "results", before="head -c 2000000 /dev/zero > fill 2> /dev/null"
+    )
     assert found["rename"]["level"] == "error"
     assert "No space left on device" in found["rename"]["text"]
 
@@ -101,7 +116,9 @@ def test_files_in_the_way_are_errors(tmp_path: Path) -> None:
     assert "results.state is not a folder" in state.text
 
 
-def test_a_file_system_without_hard_links_is_warned_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_hard_links_is_warned_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object) -> None:
         raise OSError(errno.EPERM, "Operation not permitted")
 
@@ -132,13 +149,29 @@ def test_only_old_unfinished_files_are_leftovers(tmp_path: Path) -> None:
 def test_the_innermost_mount_point_counts(tmp_path: Path) -> None:
     table = tmp_path / "mounts"
     # The first is hidden by the last; /scratch2 only begins like /scratch.
-    mounts = ("/dev/sda / ext4 rw 0 0", "x /scratch tmpfs rw 0 0", r"fs:/a /scratch/my\040disk nfs4 rw 0 0", "fs:/b /scratch lustre rw 0 0")
+    mounts = (
+        "/dev/sda / ext4 rw 0 0",
+        "x /scratch tmpfs rw 0 0",
+        r"fs:/a /scratch/my\040disk nfs4 rw 0 0",
+        "fs:/b /scratch lustre rw 0 0",
+    )
     table.write_text("\n".join(mounts) + "\n")
-    kinds = {path: folder.mounted(Path(path), table)[0] for path in ("/home", "/scratch/me", "/scratch/my disk/results", "/scratch2/me")}
-    assert kinds == {"/home": "ext4", "/scratch/me": "lustre", "/scratch/my disk/results": "nfs4", "/scratch2/me": "ext4"}
+    kinds = {
+        path: folder.mounted(Path(path), table)[0]
+        for path in ("/home", "/scratch/me", "/scratch/my disk/results", "/scratch2/me")
+    }
+    assert kinds == {
+        "/home": "ext4",
+        "/scratch/me": "lustre",
+        "/scratch/my disk/results": "nfs4",
+        "/scratch2/me": "ext4",
+    }
 
 
-@pytest.mark.parametrize(("skew", "level", "words"), [(0, "ok", "agree"), (-60, "warning", "60 s behind"), (3600, "warning", "3600 s ahead of")])
+@pytest.mark.parametrize(
+    ("skew", "level", "words"),
+    [(0, "ok", "agree"), (-60, "warning", "60 s behind"), (3600, "warning", "3600 s ahead of")],
+)
 def test_a_file_system_with_another_clock(skew: int, level: str, words: str) -> None:
     found = writing.compare_clocks(1000.0 + skew, 1000.0, 1000.0)
     assert found.level == level
@@ -147,12 +180,16 @@ def test_a_file_system_with_another_clock(skew: int, level: str, words: str) -> 
 
 def broken_torchvision(folder: Path) -> str:
     """A PYTHONPATH with it, and with a torch of nothing, so that nobody need wait for the real one."""
-    (folder / "torchvision.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    (folder / "torchvision.py").write_text(
+        "raise RuntimeError('operator torchvision::nms does not exist')"
+    )
     (folder / "torch.py").write_text("")
     return str(folder)
 
 
-def test_torchvision_that_does_not_fit_torch_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torchvision_that_does_not_fit_torch_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PYTHONPATH", broken_torchvision(tmp_path))
     found = one(software.torch_imports(Situation(tmp_path, None)))
     assert found.level is Level.ERROR
@@ -160,8 +197,14 @@ def test_torchvision_that_does_not_fit_torch_is_an_error(tmp_path: Path, monkeyp
     assert TorchProbe(seconds=0.0).answer() == (None, "no answer within 0 s")
 
 
-def test_what_is_not_installed_names_its_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(software, "version", lambda package: None if package in ("ray", "torch", "pyarrow") else "1.0")
+def test_what_is_not_installed_names_its_extra(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(
+        software,
+        "version",
+        lambda package: None if package in ("ray", "torch", "pyarrow") else "1.0",
+    )
     found = {finding.name: finding for finding in software.versions(Situation(tmp_path, None))}
     assert {name: finding.level for name, finding in found.items()} == {
         "versions": Level.OK,
@@ -174,7 +217,9 @@ def test_what_is_not_installed_names_its_extra(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_data_that_is_there_and_data_that_is_not(tmp_path: Path) -> None:
-    without_root = {finding.name: finding for finding in studies.data_sets(Situation(tmp_path, None))}
+    without_root = {
+        finding.name: finding for finding in studies.data_sets(Situation(tmp_path, None))
+    }
     assert without_root["data mnist"].level is Level.WARNING
     assert "no data folder is named; needed by " in without_root["data mnist"].text
     for name in IMAGE_SETS["mnist"].files:
@@ -186,7 +231,9 @@ def test_data_that_is_there_and_data_that_is_not(tmp_path: Path) -> None:
     assert IMAGE_SETS["mnist"].files[2] in found["data mnist"].text
 
 
-def test_a_check_that_cannot_look_is_an_error_of_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_that_cannot_look_is_an_error_of_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def disk_space(_situation: Situation) -> Iterable[Finding]:
         raise PermissionError(errno.EACCES, "Permission denied", "/secret")
 
@@ -208,9 +255,17 @@ def test_the_command_says_one_line_each_and_ends_with_0_or_3(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
     (tmp_path / "file").write_text("")
-    code, out, err = odesweep("doctor", "--json", results=tmp_path / "file" / "results", PYTHONPATH=broken_torchvision(tmp_path))
+    code, out, err = odesweep(
+        "doctor",
+        "--json",
+        results=tmp_path / "file" / "results",
+        PYTHONPATH=broken_torchvision(tmp_path),
+    )
     assert code == 3, err
     findings = json.loads(out)
-    assert [finding["name"] for finding in findings if finding["level"] == "error"] == ["write", "torch"]
+    assert [finding["name"] for finding in findings if finding["level"] == "error"] == [
+        "write",
+        "torch",
+    ]
     assert all(finding.keys() == {"level", "name", "text", "remedy"} for finding in findings)
     assert all(bool(finding["remedy"]) == (finding["level"] != "ok") for finding in findings)

@@ -9,7 +9,9 @@ from sweeps import profiles
 from sweeps.doctor import Finding, Level, Situation, cluster, partition
 from sweeps.doctor.partition import Node, parse_gres, parse_nodes
 
-CONFIG = cluster.settings((Path(__file__).with_name("recorded") / "scontrol-config.txt").read_text())
+CONFIG = cluster.settings(
+    (Path(__file__).with_name("recorded") / "scontrol-config.txt").read_text()
+)
 PARTITIONS = """\
 PartitionName=low AllowGroups=ALL AllowAccounts=ALL AllowQos=ALL AllocNodes=ALL Default=YES QoS=N/A DefaultTime=01:00:00 GraceTime=10 \
 Hidden=NO MaxNodes=UNLIMITED MaxTime=1-00:00:00 Nodes=n[1-4] PriorityJobFactor=1 PriorityTier=1 OverTimeLimit=NONE PreemptMode=REQUEUE \
@@ -35,7 +37,17 @@ def profile(**values: Any) -> profiles.Profile:
 
 
 def test_recorded_texts_are_read() -> None:
-    assert {key: CONFIG[key] for key in ("MaxArraySize", "PreemptMode", "KillWait", "OverTimeLimit", "SlurmctldHost", "PowerPlugin")} == {
+    assert {
+        key: CONFIG[key]
+        for key in (
+            "MaxArraySize",
+            "PreemptMode",
+            "KillWait",
+            "OverTimeLimit",
+            "SlurmctldHost",
+            "PowerPlugin",
+        )
+    } == {
         "MaxArraySize": "101",
         "PreemptMode": "REQUEUE",
         "KillWait": "6 sec",
@@ -43,7 +55,12 @@ def test_recorded_texts_are_read() -> None:
         "SlurmctldHost": "ctl(10.213.0.2)",
         "PowerPlugin": "",
     }
-    assert (LOW.name, LOW.tier, LOW.state, LOW.fields["TRES"]) == ("low", 1, "UP", "cpu=16,mem=96420M,node=4,billing=16,gres/gpu=8")
+    assert (LOW.name, LOW.tier, LOW.state, LOW.fields["TRES"]) == (
+        "low",
+        1,
+        "UP",
+        "cpu=16,mem=96420M,node=4,billing=16,gres/gpu=8",
+    )
     assert cluster.settings("slurm_load_ctl_conf error: Unable to contact slurm controller\n") == {}
     assert partition.parse("No partitions in the system\n\n") == []
     assert parse_nodes("sinfo: error\n\nn1|idle|gpu:2\n") == []
@@ -77,7 +94,10 @@ def test_durations(text: str | None, expected: float | None) -> None:
         ("gpu:2", {("gpu", ""): 2}),
         ("gpu:a100", {("gpu", "a100"): 1}),
         ("gpu:A100:4(S:0-1),gpu:v100:2(S:0,3)", {("gpu", "a100"): 4, ("gpu", "v100"): 2}),
-        ("gres/gpu:h200:1,gres:shard:3,nvme=2", {("gpu", "h200"): 1, ("shard", ""): 3, ("nvme", ""): 2}),
+        (
+            "gres/gpu:h200:1,gres:shard:3,nvme=2",
+            {("gpu", "h200"): 1, ("shard", ""): 3, ("nvme", ""): 2},
+        ),
         ("tmp:10G", {("tmp", ""): 10 * 2**30}),
     ],
 )
@@ -88,15 +108,39 @@ def test_gres(text: str, expected: dict[tuple[str, str], int]) -> None:
 @pytest.mark.parametrize(
     ("config", "qos", "fields", "level", "words"),
     [
-        ({}, {}, {}, "ok", "come back; 16 s from SIGTERM to SIGKILL (GraceTime 10 s + KillWait 6 s)"),
+        (
+            {},
+            {},
+            {},
+            "ok",
+            "come back; 16 s from SIGTERM to SIGKILL (GraceTime 10 s + KillWait 6 s)",
+        ),
         ({"KillWait": "30 sec"}, {}, {"GraceTime": "0"}, "ok", "30 s from SIGTERM"),
         ({}, {}, {"GraceTime": "0"}, "warning", "only 6 s from SIGTERM"),
-        ({}, {}, {"PreemptMode": "CANCEL"}, "warning", "preempted tasks do not come back by themselves"),
-        ({}, {}, {"PreemptMode": "GANG,SUSPEND"}, "warning", "SUSPEND: a task that sleeps for over 600 s takes its trial for hung"),
+        (
+            {},
+            {},
+            {"PreemptMode": "CANCEL"},
+            "warning",
+            "preempted tasks do not come back by themselves",
+        ),
+        (
+            {},
+            {},
+            {"PreemptMode": "GANG,SUSPEND"},
+            "warning",
+            "SUSPEND: a task that sleeps for over 600 s takes its trial for hung",
+        ),
         ({}, {}, {"PreemptMode": "OFF"}, "ok", "partition low: none"),
         ({}, {}, {"PriorityTier": "100"}, "ok", "none, as no partition has a higher PriorityTier"),
         ({"PreemptType": "preempt/none", "PreemptMode": "OFF"}, {}, {}, "ok", "none"),
-        ({"PreemptType": "preempt/qos", "PreemptMode": "CANCEL"}, {}, {"PreemptMode": "OFF"}, "warning", "partition low: CANCEL"),
+        (
+            {"PreemptType": "preempt/qos", "PreemptMode": "CANCEL"},
+            {},
+            {"PreemptMode": "OFF"},
+            "warning",
+            "partition low: CANCEL",
+        ),
         (
             {"PreemptType": "preempt/qos"},
             {"Name": "scavenge", "PreemptMode": "cluster", "GraceTime": "00:02:00"},
@@ -104,10 +148,18 @@ def test_gres(text: str, expected: dict[tuple[str, str], int]) -> None:
             "ok",
             "qos scavenge: preempted tasks checkpoint and come back; 126 s",
         ),
-        ({"PreemptType": "preempt/qos"}, {"Name": "scavenge", "PreemptMode": "cancel", "GraceTime": ""}, {}, "warning", "qos scavenge: CANCEL"),
+        (
+            {"PreemptType": "preempt/qos"},
+            {"Name": "scavenge", "PreemptMode": "cancel", "GraceTime": ""},
+            {},
+            "warning",
+            "qos scavenge: CANCEL",
+        ),
     ],
 )
-def test_preemption(config: dict[str, str], qos: dict[str, str], fields: dict[str, str], level: str, words: str) -> None:
+def test_preemption(
+    config: dict[str, str], qos: dict[str, str], fields: dict[str, str], level: str, words: str
+) -> None:
     found = cluster.preemption(CONFIG | config, low(**fields), [LOW, HIGH], qos)
     assert found.level == level
     assert words in found.text
@@ -122,7 +174,13 @@ def test_arrays_queue_and_accounting() -> None:
     broken = cluster.accounting(CONFIG, "sacct: error: Problem talking to the database")
     assert broken.level is Level.WARNING
     assert "Problem talking to the database" in broken.text
-    assert "has no accounting" in cluster.accounting(CONFIG | {"AccountingStorageType": "accounting_storage/none"}, "Slurm accounting storage").text
+    assert (
+        "has no accounting"
+        in cluster.accounting(
+            CONFIG | {"AccountingStorageType": "accounting_storage/none"},
+            "Slurm accounting storage",
+        ).text
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,14 +188,24 @@ def test_arrays_queue_and_accounting() -> None:
     [
         ({}, {}, "ok", "low is UP"),
         ({"partition": "high"}, {}, "ok", "high is UP"),
-        ({"partition": "high,low"}, {"low": "DRAIN"}, "warning", "low is DRAIN, high is UP: takes no tasks"),
+        (
+            {"partition": "high,low"},
+            {"low": "DRAIN"},
+            "warning",
+            "low is DRAIN, high is UP: takes no tasks",
+        ),
         ({"partition": "low"}, {"low": "DOWN"}, "error", "low is DOWN: starts no tasks"),
         ({"partition": "low"}, {"low": "INACTIVE"}, "error", "low is INACTIVE: takes no tasks"),
         ({"partition": "low,gpu"}, {}, "error", "there is no gpu here"),
     ],
 )
-def test_the_partition_is_there(wanted: dict[str, str], states: dict[str, str], level: str, words: str) -> None:
-    every = [partition.Partition(one.name, {**one.fields, "State": states.get(one.name, "UP")}) for one in (LOW, HIGH)]
+def test_the_partition_is_there(
+    wanted: dict[str, str], states: dict[str, str], level: str, words: str
+) -> None:
+    every = [
+        partition.Partition(one.name, {**one.fields, "State": states.get(one.name, "UP")})
+        for one in (LOW, HIGH)
+    ]
     found = partition.there(profile(**wanted), partition.chosen(profile(**wanted), every), every)
     assert found.level == level
     assert words in found.text
@@ -147,28 +215,48 @@ def test_the_partition_is_there(wanted: dict[str, str], states: dict[str, str], 
 def test_the_time_limit() -> None:
     fits = partition.time_limit(profile(time="08:00:00"), [LOW], CONFIG)
     assert fits.level is Level.OK
-    assert "08:00:00, of at most 1-00:00:00 in partition low; tasks are warned 120 s before" in fits.text
-    assert "OverTimeLimit 5 min later" in partition.time_limit(profile(time=30), [LOW], CONFIG | {"OverTimeLimit": "5 min"}).text
+    assert (
+        "08:00:00, of at most 1-00:00:00 in partition low; tasks are warned 120 s before"
+        in fits.text
+    )
+    assert (
+        "OverTimeLimit 5 min later"
+        in partition.time_limit(profile(time=30), [LOW], CONFIG | {"OverTimeLimit": "5 min"}).text
+    )
     too_long = profile(time="2-00:00:00")
     waits = partition.time_limit(too_long, [LOW], CONFIG)
     assert (waits.level, waits.text.partition(": ")[2]) == (Level.ERROR, "tasks would wait forever")
-    assert "sbatch refuses" in partition.time_limit(too_long, [LOW], CONFIG | {"EnforcePartLimits": "ALL"}).text
+    assert (
+        "sbatch refuses"
+        in partition.time_limit(too_long, [LOW], CONFIG | {"EnforcePartLimits": "ALL"}).text
+    )
     assert partition.time_limit(too_long, [LOW, HIGH], CONFIG).level is Level.OK
     without = partition.time_limit(profile(partition="low"), [LOW], CONFIG)
     assert without.level is Level.WARNING
     assert "tasks get 01:00:00" in without.text
-    assert "tasks get UNLIMITED" in partition.time_limit(profile(partition="high"), [HIGH], CONFIG).text
+    assert (
+        "tasks get UNLIMITED"
+        in partition.time_limit(profile(partition="high"), [HIGH], CONFIG).text
+    )
 
 
 @pytest.mark.parametrize(
     ("asked", "level", "words"),
     [
         ({}, "ok", "a task asks for 1 CPU; 4 of 4 nodes have that, 2 of them up"),
-        ({"gres": "gpu:1", "cpus-per-task": 64}, "ok", "64 CPUs and 1 gpu; 3 of 4 nodes have that, 2 of them up"),
+        (
+            {"gres": "gpu:1", "cpus-per-task": 64},
+            "ok",
+            "64 CPUs and 1 gpu; 3 of 4 nodes have that, 2 of them up",
+        ),
         ({"gres": "gpu:a100:4"}, "ok", "4 gpu:a100; 3 of 4"),
         ({"gpus-per-node": "v100:2"}, "ok", "2 gpu:v100; 1 of 4 nodes have that, 1 of them up"),
         ({"gpus-per-node": 6}, "ok", "6 gpu; 2 of 4"),
-        ({"gres": "gpu:h200:1"}, "error", "no node of the partition has that; they have 32 CPUs and no gres; 64 CPUs and gpu:a100:4"),
+        (
+            {"gres": "gpu:h200:1"},
+            "error",
+            "no node of the partition has that; they have 32 CPUs and no gres; 64 CPUs and gpu:a100:4",
+        ),
         ({"gres": "gpu:a100:8"}, "error", "all 1 nodes that have 1 CPU and 8 gpu:a100 are down*"),
         ({"cpus-per-task": 256}, "error", "asks for 256 CPUs, and no node"),
     ],
@@ -181,7 +269,15 @@ def test_nodes(asked: dict[str, Any], level: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "away"), [("idle", False), ("idle~", False), ("mixed#", False), ("idle*", True), ("draining", True), ("DOWN", True)]
+    ("state", "away"),
+    [
+        ("idle", False),
+        ("idle~", False),
+        ("mixed#", False),
+        ("idle*", True),
+        ("draining", True),
+        ("DOWN", True),
+    ],
 )
 def test_nodes_that_start_nothing(state: str, away: bool) -> None:
     assert Node("n1", state, {}, 1).away is away
@@ -189,7 +285,9 @@ def test_nodes_that_start_nothing(state: str, away: bool) -> None:
 
 def test_accounts_of_others() -> None:
     assert partition.known("account", "mine", {"mine", ""}, True).level is Level.OK
-    refused, minded = (partition.known("account", "theirs", {"mine"}, enforced) for enforced in (True, False))
+    refused, minded = (
+        partition.known("account", "theirs", {"mine"}, enforced) for enforced in (True, False)
+    )
     assert (refused.level, minded.level) == (Level.ERROR, Level.WARNING)
     assert refused.remedy == "account in the profile is one of: mine"
     assert "you have no account" in partition.known("account", "x", set(), True).remedy
@@ -206,15 +304,21 @@ def look(given: profiles.Profile | None = None) -> list[Finding]:
     return list(cluster.slurm(Situation(Path("results"), None, given)))
 
 
-def test_a_machine_without_slurm_says_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_slurm_says_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     on_path(tmp_path, monkeypatch)
     for laptop in (None, profile(), profile(cpus=2)):
-        assert look(laptop) == [Finding(Level.OK, "slurm", "no SLURM here; executors inline and ray")]
+        assert look(laptop) == [
+            Finding(Level.OK, "slurm", "no SLURM here; executors inline and ray")
+        ]
     [found] = look(profile(partition="gpu"))
     assert (found.level, found.remedy) == (Level.ERROR, "run this on a login node of the cluster")
 
 
-def test_a_slurm_that_does_not_answer_says_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slurm_that_does_not_answer_says_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("submitit", reason="submitit is not installed")
     complaint = "slurm_load_ctl_conf error: Unable to contact slurm controller (connect failure)"
     on_path(tmp_path, monkeypatch, sbatch="exit 1", scontrol=f"echo '{complaint}' >&2; exit 1")

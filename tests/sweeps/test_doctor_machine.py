@@ -24,15 +24,37 @@ H200 = NONE | {"devices": ["NVIDIA H200"]}
         (None, None, "ok", "no GPU here"),
         (GPU, H200, "ok", "torch sees 1: NVIDIA H200, driver 570.86"),
         (None, H200, "ok", "torch sees 1"),
-        (GPU, H200 | {"trouble": "RuntimeError: no kernel image"}, "error", "cannot compute on it: RuntimeError: no kernel image"),
-        (GPU, NONE, "warning", "the driver sees 1 (NVIDIA H200, 570.86), torch none; torch is built for CUDA 13.0"),
-        (GPU, NONE | {"why": "driver too old (found version 12080)"}, "warning", "built for CUDA 13.0: driver too old (found version 12080)"),
+        (
+            GPU,
+            H200 | {"trouble": "RuntimeError: no kernel image"},
+            "error",
+            "cannot compute on it: RuntimeError: no kernel image",
+        ),
+        (
+            GPU,
+            NONE,
+            "warning",
+            "the driver sees 1 (NVIDIA H200, 570.86), torch none; torch is built for CUDA 13.0",
+        ),
+        (
+            GPU,
+            NONE | {"why": "driver too old (found version 12080)"},
+            "warning",
+            "built for CUDA 13.0: driver too old (found version 12080)",
+        ),
         (GPU, NONE | {"cuda": None}, "warning", "torch is built for no CUDA"),
         (GPU, None, "warning", "torch does not import"),
-        ("couldn't communicate with the driver", NONE, "warning", "nvidia-smi fails: couldn't communicate"),
+        (
+            "couldn't communicate with the driver",
+            NONE,
+            "warning",
+            "nvidia-smi fails: couldn't communicate",
+        ),
     ],
 )
-def test_gpus(driver: list[str] | str | None, seen: dict[str, Any] | None, level: str, words: str) -> None:
+def test_gpus(
+    driver: list[str] | str | None, seen: dict[str, Any] | None, level: str, words: str
+) -> None:
     found = machine.compare_gpus(driver, seen, None)
     assert found.level == level
     assert words in found.text
@@ -67,18 +89,36 @@ def get_device_name(device): return "NVIDIA K80"
     [
         (
             OLD_DRIVER,
-            {"devices": [], "why": "CUDA initialization: The NVIDIA driver on your system is too old (found version 12080).", "trouble": None},
+            {
+                "devices": [],
+                "why": "CUDA initialization: The NVIDIA driver on your system is too old (found version 12080).",
+                "trouble": None,
+            },
         ),
-        (NO_CODE, {"devices": ["NVIDIA K80"], "why": "", "trouble": "RuntimeError: no kernel image is available"}),
+        (
+            NO_CODE,
+            {
+                "devices": ["NVIDIA K80"],
+                "why": "",
+                "trouble": "RuntimeError: no kernel image is available",
+            },
+        ),
     ],
     ids=["old-driver", "old-gpu"],
 )
-def test_torch_is_asked_in_its_own_words(cuda: str, expected: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torch_is_asked_in_its_own_words(
+    cuda: str, expected: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("torchvision", "torchdiffeq"):
         (tmp_path / f"{name}.py").touch()
     (tmp_path / "torch").mkdir()
     (tmp_path / "torch" / "cuda.py").write_text(f"import warnings\n{cuda}")
-    lines = ("from types import SimpleNamespace", "from torch import cuda", "__version__ = '2.15.0+cu130'", "version = SimpleNamespace(cuda='13.0')")
+    lines = (
+        "from types import SimpleNamespace",
+        "from torch import cuda",
+        "__version__ = '2.15.0+cu130'",
+        "version = SimpleNamespace(cuda='13.0')",
+    )
     fails = "def ones(*_, **__): raise RuntimeError('no kernel image is\\n available')\n"
     (tmp_path / "torch" / "__init__.py").write_text("\n".join([*lines, fails]))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -93,7 +133,9 @@ def test_torch_is_asked_in_its_own_words(cuda: str, expected: dict[str, Any], tm
         ("exit 9", "exit code 9"),
     ],
 )
-def test_what_nvidia_smi_says(script: str, expected: list[str] | str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_nvidia_smi_says(
+    script: str, expected: list[str] | str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     command = tmp_path / "nvidia-smi"
     command.write_text(f"#!/bin/sh\n{script}\n")
     command.chmod(0o755)
@@ -101,9 +143,16 @@ def test_what_nvidia_smi_says(script: str, expected: list[str] | str, tmp_path: 
     assert machine.driver_gpus() == expected
 
 
-@pytest.mark.parametrize(("value", "level"), [(None, "ok"), ("1", "ok"), ("100000", "warning"), ("many", "error"), ("0", "error")])
-def test_threads(value: str | None, level: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("OMP_NUM_THREADS") if value is None else monkeypatch.setenv("OMP_NUM_THREADS", value)
+@pytest.mark.parametrize(
+    ("value", "level"),
+    [(None, "ok"), ("1", "ok"), ("100000", "warning"), ("many", "error"), ("0", "error")],
+)
+def test_threads(
+    value: str | None, level: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS") if value is None else monkeypatch.setenv(
+        "OMP_NUM_THREADS", value
+    )
     [found] = machine.threads(Situation(tmp_path, None))
     assert found.level == level
 
@@ -113,7 +162,12 @@ def test_few_open_files_and_no_shared_memory_are_warned_about(tmp_path: Path) ->
         "from pathlib import Path; from sweeps.doctor import machine, Situation; s = Situation(Path(), None);"
         "print(*machine.open_files(s), *machine.shared_memory(s, Path('/nothing/here')), sep='\\n')"
     )
-    done = subprocess.run(["sh", "-c", 'ulimit -n 1000; exec "$0" -c "$1"', sys.executable, script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -n 1000; exec "$0" -c "$1"', sys.executable, script],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     files, memory = done.stdout.splitlines()
     assert "WARNING" in files
     assert "at most 1000" in files

@@ -13,7 +13,13 @@ from sweeps.profiles import Profile
 pytest.importorskip("submitit", reason="submitit is not installed")
 HERE = Situation(Path("/shared/results"), Path("/shared/data"))
 GPU = ["NVIDIA H200, 570.86"]
-NONE: dict[str, Any] = {"version": "2.15.0", "cuda": "13.0", "devices": [], "why": "", "trouble": None}
+NONE: dict[str, Any] = {
+    "version": "2.15.0",
+    "cuda": "13.0",
+    "devices": [],
+    "why": "",
+    "trouble": None,
+}
 H200 = NONE | {"devices": ["NVIDIA H200"]}
 
 
@@ -21,19 +27,66 @@ H200 = NONE | {"devices": ["NVIDIA H200"]}
     ("job", "level", "name", "words"),
     [
         ({}, "warning", "tiny job", "7 still queued after 120 s: SLURM does not say; cancelled"),
-        ({"JobState": "PENDING", "Reason": "Priority"}, "warning", "tiny job", "PENDING (Priority); cancelled"),
-        ({"JobState": "CONFIGURING", "Reason": "None"}, "warning", "tiny job", "CONFIGURING; cancelled"),
-        ({"JobState": "FAILED", "Reason": "NonZeroExitCode", "ExitCode": "64:0"}, "error", "node files", "n1 does not see /"),
-        ({"JobState": "FAILED", "ExitCode": "65:0"}, "error", "node files", "n1 sees / and cannot write in it"),
-        ({"JobState": "FAILED", "ExitCode": "66:0"}, "error", "node python", f"there is no {sys.executable} on n1"),
-        ({"JobState": "COMPLETED", "ExitCode": "0:0"}, "error", "node files", "what n1 wrote in / did not show up here"),
-        ({"JobState": "RUNNING", "ExitCode": "0:0"}, "error", "tiny job", "7 on n1 has not reported after 30 s"),
-        ({"JobState": "OUT_OF_MEMORY", "Reason": "OutOfMemory", "ExitCode": "0:125"}, "error", "tiny job", "exit code 0:125, after 30 s"),
-        ({"JobState": "FAILED", "Reason": "NonZeroExitCode", "ExitCode": "1:0"}, "error", "tiny job", "it said last: no such module"),
+        (
+            {"JobState": "PENDING", "Reason": "Priority"},
+            "warning",
+            "tiny job",
+            "PENDING (Priority); cancelled",
+        ),
+        (
+            {"JobState": "CONFIGURING", "Reason": "None"},
+            "warning",
+            "tiny job",
+            "CONFIGURING; cancelled",
+        ),
+        (
+            {"JobState": "FAILED", "Reason": "NonZeroExitCode", "ExitCode": "64:0"},
+            "error",
+            "node files",
+            "n1 does not see /",
+        ),
+        (
+            {"JobState": "FAILED", "ExitCode": "65:0"},
+            "error",
+            "node files",
+            "n1 sees / and cannot write in it",
+        ),
+        (
+            {"JobState": "FAILED", "ExitCode": "66:0"},
+            "error",
+            "node python",
+            f"there is no {sys.executable} on n1",
+        ),
+        (
+            {"JobState": "COMPLETED", "ExitCode": "0:0"},
+            "error",
+            "node files",
+            "what n1 wrote in / did not show up here",
+        ),
+        (
+            {"JobState": "RUNNING", "ExitCode": "0:0"},
+            "error",
+            "tiny job",
+            "7 on n1 has not reported after 30 s",
+        ),
+        (
+            {"JobState": "OUT_OF_MEMORY", "Reason": "OutOfMemory", "ExitCode": "0:125"},
+            "error",
+            "tiny job",
+            "exit code 0:125, after 30 s",
+        ),
+        (
+            {"JobState": "FAILED", "Reason": "NonZeroExitCode", "ExitCode": "1:0"},
+            "error",
+            "tiny job",
+            "it said last: no such module",
+        ),
     ],
 )
 def test_a_job_without_a_report(job: dict[str, str], level: str, name: str, words: str) -> None:
-    course = Course("7", {"BatchHost": "n1", **job}, waited=120.0, took=30.0, log="loading\nno such module\n")
+    course = Course(
+        "7", {"BatchHost": "n1", **job}, waited=120.0, took=30.0, log="loading\nno such module\n"
+    )
     [found] = node_report.judge(course, HERE, Profile())
     assert (found.level, found.name) == (level, name)
     assert words in found.text
@@ -48,7 +101,14 @@ def test_files_that_are_seen_late_or_never() -> None:
     assert node_report.files("n1", report | {"answer": None}, HERE).level is Level.ERROR
 
 
-@pytest.mark.parametrize(("skew", "level", "words"), [(0, "ok", "within 5 s"), (-60, "warning", "60 s behind"), (3600, "warning", "3600 s ahead of")])
+@pytest.mark.parametrize(
+    ("skew", "level", "words"),
+    [
+        (0, "ok", "within 5 s"),
+        (-60, "warning", "60 s behind"),
+        (3600, "warning", "3600 s ahead of"),
+    ],
+)
 def test_a_node_with_another_clock(skew: int, level: str, words: str) -> None:
     """The node wrote at 1000 and saw the answer at 1020 by its clock; the answer was written between."""
     found = node_report.clock(1000.0 + skew, 1000.0 if skew > 0 else 1020.0, 1020.0 + skew)
@@ -60,7 +120,9 @@ def test_python_of_another_version_or_without_odesweep() -> None:
     here = ".".join(map(str, sys.version_info[:3]))
     assert node_report.python({"python": here, "imports": None}).level is Level.OK
     assert node_report.python({"python": "3.9.2", "imports": None}).level is Level.ERROR
-    missing = node_report.python({"python": here, "imports": "ModuleNotFoundError: No module named 'pyarrow'"})
+    missing = node_report.python(
+        {"python": here, "imports": "ModuleNotFoundError: No module named 'pyarrow'"}
+    )
     assert (missing.level, "pyarrow" in missing.text) == (Level.ERROR, True)
 
 
@@ -69,18 +131,52 @@ def test_python_of_another_version_or_without_odesweep() -> None:
     [
         (0, None, NONE, "ok", "asks for none"),
         (0, GPU, NONE, "ok", "asks for none"),
-        (0, GPU, H200, "warning", "asks for none, and torch sees 1 there: every task would use the first"),
+        (
+            0,
+            GPU,
+            H200,
+            "warning",
+            "asks for none, and torch sees 1 there: every task would use the first",
+        ),
         (1, GPU, H200, "ok", "torch sees 1: NVIDIA H200, driver 570.86"),
         (2, GPU, H200, "warning", "asks for 2, torch sees 1"),
-        (1, GPU, H200 | {"trouble": "no kernel image"}, "error", "cannot compute on it: no kernel image"),
-        (1, GPU, NONE | {"cuda": None}, "error", "torch is built for no CUDA; install a torch that is built for CUDA"),
-        (1, GPU, NONE | {"why": "driver is too old"}, "error", "driver is too old; install a torch whose CUDA that driver supports"),
-        (1, None, NONE, "error", "neither nvidia-smi nor torch sees one there; ask the administrator"),
+        (
+            1,
+            GPU,
+            H200 | {"trouble": "no kernel image"},
+            "error",
+            "cannot compute on it: no kernel image",
+        ),
+        (
+            1,
+            GPU,
+            NONE | {"cuda": None},
+            "error",
+            "torch is built for no CUDA; install a torch that is built for CUDA",
+        ),
+        (
+            1,
+            GPU,
+            NONE | {"why": "driver is too old"},
+            "error",
+            "driver is too old; install a torch whose CUDA that driver supports",
+        ),
+        (
+            1,
+            None,
+            NONE,
+            "error",
+            "neither nvidia-smi nor torch sees one there; ask the administrator",
+        ),
         (1, "NVIDIA-SMI has failed", NONE, "error", "NVIDIA-SMI has failed; ask the administrator"),
     ],
 )
-def test_gpus_of_the_node(asked: int, driver: Any, seen: dict[str, Any], level: str, words: str) -> None:
-    found = node_report.gpu({"torch": seen, "driver": driver, "visible": "0" if asked else None}, asked)
+def test_gpus_of_the_node(
+    asked: int, driver: Any, seen: dict[str, Any], level: str, words: str
+) -> None:
+    found = node_report.gpu(
+        {"torch": seen, "driver": driver, "visible": "0" if asked else None}, asked
+    )
     assert (found.name, found.level) == ("node gpu", level)
     assert words in f"{found.text}; {found.remedy}"
 
@@ -109,15 +205,31 @@ def played(folder: Path, monkeypatch: pytest.MonkeyPatch, **scripts: str) -> Non
     monkeypatch.setenv("PATH", f"{folder / 'bin'}:/usr/bin:/bin")
 
 
-def test_both_sides_talk_in_a_folder_of_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_sides_talk_in_a_folder_of_any_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("torch", "torchvision", "torchdiffeq"):
         (tmp_path / f"{name}.py").write_text("raise ImportError('not for this test')")
-    played(tmp_path, monkeypatch, sbatch=SBATCH.format(calls=tmp_path), srun=SRUN, scontrol=SCONTROL, scancel="#!/bin/sh\necho $* > $0.called\n")
+    played(
+        tmp_path,
+        monkeypatch,
+        sbatch=SBATCH.format(calls=tmp_path),
+        srun=SRUN,
+        scontrol=SCONTROL,
+        scancel="#!/bin/sh\necho $* > $0.called\n",
+    )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     folder = tmp_path / 'it\'s "mine" $HOME'
     folder.mkdir()
-    profile = Profile(cpus=2, setup=("export ODESWEEP_SETUP='a {b}'",), sbatch={"partition": "low", "time": "08:00:00", "exclusive": True})
-    found = {one.name: one for one in compute_node.try_there(Situation(folder / "results", None, profile), profile)}
+    profile = Profile(
+        cpus=2,
+        setup=("export ODESWEEP_SETUP='a {b}'",),
+        sbatch={"partition": "low", "time": "08:00:00", "exclusive": True},
+    )
+    found = {
+        one.name: one
+        for one in compute_node.try_there(Situation(folder / "results", None, profile), profile)
+    }
     assert {name: one.level for name, one in found.items()} == {
         "tiny job": "ok",
         "node files": "ok",
@@ -128,16 +240,30 @@ def test_both_sides_talk_in_a_folder_of_any_name(tmp_path: Path, monkeypatch: py
     assert "123 ran on n1" in found["tiny job"].text
     assert "ImportError: not for this test" in found["node torch"].text
     sent = (tmp_path / "sbatch").read_text()
-    assert all(option in sent for option in ("--partition=low", "--exclusive ", "--cpus-per-task=2", "--time=10", "--no-requeue", "--ntasks=1"))
+    assert all(
+        option in sent
+        for option in (
+            "--partition=low",
+            "--exclusive ",
+            "--cpus-per-task=2",
+            "--time=10",
+            "--no-requeue",
+            "--ntasks=1",
+        )
+    )
     assert list(folder.iterdir()) == []
     assert "--name=odesweep-doctor-" in (tmp_path / "bin" / "scancel.called").read_text()
 
 
-def test_a_job_that_cannot_be_cancelled_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_cannot_be_cancelled_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     refused = "#!/bin/sh\necho 'Socket timed out' >&2; exit 1\n"
     waits = SCONTROL.replace("RUNNING Reason=None", "PENDING Reason=PartitionDown")
     played(tmp_path, monkeypatch, sbatch="#!/bin/sh\necho 123\n", scontrol=waits, scancel=refused)
-    queued, left = compute_node.try_there(Situation(tmp_path / "results", None), Profile(sbatch={"partition": "low"}))
+    queued, left = compute_node.try_there(
+        Situation(tmp_path / "results", None), Profile(sbatch={"partition": "low"})
+    )
     assert "PENDING (PartitionDown)" in queued.text
     assert (left.level, left.text) == (Level.WARNING, "may still be queued: Socket timed out")
     assert left.remedy.startswith("scancel --name=odesweep-doctor-")

@@ -12,7 +12,18 @@ import time
 from pathlib import Path
 
 import pytest
-from command import LONG, TINY, events, odesweep, running, runs, science, start, trial_process, wait_for
+from command import (
+    LONG,
+    TINY,
+    events,
+    odesweep,
+    running,
+    runs,
+    science,
+    start,
+    trial_process,
+    wait_for,
+)
 from executor_contract import OFTEN, ExecutorContract, accepted_once, uncut
 
 from sweeps.store import Results
@@ -32,7 +43,9 @@ def descendants(pid: int) -> dict[int, str]:
     parents, lines = {}, {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            parents[int(folder.name)] = int(
+                (folder / "stat").read_text().rpartition(")")[2].split()[1]
+            )
             lines[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
         except (FileNotFoundError, ProcessLookupError):
             continue
@@ -51,7 +64,9 @@ def test_rows_equal_inline_bit_for_bit(tmp_path: Path, uncut: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["actor", "raylet", "driver"])
-def test_a_killed_process_of_ray_costs_no_row_and_leaves_no_orphan(tmp_path: Path, uncut: Path, victim: str) -> None:
+def test_a_killed_process_of_ray_costs_no_row_and_leaves_no_orphan(
+    tmp_path: Path, uncut: Path, victim: str
+) -> None:
     results = tmp_path / "results"
     driver = start("run", LONG, *RAY, results=results, **OFTEN)
     worker = wait_for(lambda: events(results, "checkpoint"))[0]["pid"]
@@ -81,9 +96,21 @@ def test_a_killed_process_of_ray_costs_no_row_and_leaves_no_orphan(tmp_path: Pat
 
 
 @pytest.mark.parametrize("verbose", [(), ("-v",)], ids=["quiet", "verbose"])
-def test_a_crash_shows_its_last_frames_the_trial_and_the_log(tmp_path: Path, verbose: tuple[str, ...]) -> None:
+def test_a_crash_shows_its_last_frames_the_trial_and_the_log(
+    tmp_path: Path, verbose: tuple[str, ...]
+) -> None:
     results = tmp_path / "results"
-    code, out, err = odesweep("run", "faults", "model.fault=raise", "seed=0", *RAY, "--limit", "1", *verbose, results=results)
+    code, out, err = odesweep(
+        "run",
+        "faults",
+        "model.fault=raise",
+        "seed=0",
+        *RAY,
+        "--limit",
+        "1",
+        *verbose,
+        results=results,
+    )
     assert code == 1
     assert "RuntimeError: planted fault" in err
     assert "in forward" in err
@@ -96,18 +123,24 @@ def test_a_crash_shows_its_last_frames_the_trial_and_the_log(tmp_path: Path, ver
 
 def test_a_profile_gives_a_slot_its_cpus_and_a_wrong_one_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "two.toml").write_text("cpus = 2\nslots = 1\ntrials_per_shard = 3\n")
-    code, _, err = odesweep("run", TINY, *RAY, "--profile", str(tmp_path / "two.toml"), results=tmp_path / "results")
+    code, _, err = odesweep(
+        "run", TINY, *RAY, "--profile", str(tmp_path / "two.toml"), results=tmp_path / "results"
+    )
     assert code == 0, err
     assert {row["cpu_threads"] for row in runs(tmp_path / "results")} == {2}
     (tmp_path / "wrong.toml").write_text("cpu = 2\n")
-    code, _, err = odesweep("run", TINY, *RAY, "--profile", str(tmp_path / "wrong.toml"), results=tmp_path / "results")
+    code, _, err = odesweep(
+        "run", TINY, *RAY, "--profile", str(tmp_path / "wrong.toml"), results=tmp_path / "results"
+    )
     assert code == 2
     assert "trials_per_shard" in err
     assert len(err.strip().splitlines()) == 1
 
 
 def test_an_address_without_a_cluster_is_one_line(tmp_path: Path) -> None:
-    code, _, err = odesweep("run", TINY, *RAY, "--address", "127.0.0.1:1", results=tmp_path / "results")
+    code, _, err = odesweep(
+        "run", TINY, *RAY, "--address", "127.0.0.1:1", results=tmp_path / "results"
+    )
     assert code == 3
     assert "Traceback" not in err
     assert err.strip().splitlines()[-1].startswith("odesweep: ")
@@ -119,12 +152,37 @@ def test_on_a_running_cluster_with_a_token_it_leaves_the_cluster_running(tmp_pat
     folder = Path(tempfile.mkdtemp(prefix="rt-"))
     token = {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
     port = free_port()
-    flags = ("--head", f"--port={port}", "--num-cpus=2", "--include-dashboard=false", f"--temp-dir={folder}", "--disable-usage-stats")
+    flags = (
+        "--head",
+        f"--port={port}",
+        "--num-cpus=2",
+        "--include-dashboard=false",
+        f"--temp-dir={folder}",
+        "--disable-usage-stats",
+    )
     ray = Path(sys.executable).with_name("ray")
-    subprocess.run([ray, "start", *flags], env=os.environ | token | {"RAY_AUTH_MODE": "token"}, check=True, capture_output=True, timeout=100)
-    cluster = [int(p.name) for p in Path("/proc").glob("[0-9]*") if running(int(p.name)) and str(folder) in (p / "cmdline").read_text()]
+    subprocess.run(
+        [ray, "start", *flags],
+        env=os.environ | token | {"RAY_AUTH_MODE": "token"},
+        check=True,
+        capture_output=True,
+        timeout=100,
+    )
+    cluster = [
+        int(p.name)
+        for p in Path("/proc").glob("[0-9]*")
+        if running(int(p.name)) and str(folder) in (p / "cmdline").read_text()
+    ]
     try:
-        code, out, err = odesweep("run", TINY, *RAY, "--address", f"127.0.0.1:{port}", results=tmp_path / "results", **token)
+        code, out, err = odesweep(
+            "run",
+            TINY,
+            *RAY,
+            "--address",
+            f"127.0.0.1:{port}",
+            results=tmp_path / "results",
+            **token,
+        )
         assert code == 0, err
         assert "4 completed" in out
         assert cluster

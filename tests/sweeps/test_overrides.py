@@ -18,7 +18,10 @@ WIDTHS = (4, 8, 16)
 ONE = study(
     grid={"solver.steps": STEPS, "model.width": WIDTHS},
     seeds=range(3),
-    evaluations=[EvaluationGrid("factors", ("euler", "rk4"), factors=(1, 2)), EvaluationGrid("fine", ("euler",), steps=(64,))],
+    evaluations=[
+        EvaluationGrid("factors", ("euler", "rk4"), factors=(1, 2)),
+        EvaluationGrid("fine", ("euler",), steps=(64,)),
+    ],
 )
 
 
@@ -36,10 +39,20 @@ def evaluations(trials: list[Any]) -> set[tuple[str, str]]:
     st.lists(st.sampled_from(WIDTHS), min_size=1, unique=True),
     st.integers(0, 2),
 )
-def test_restricting_selects_and_leaves_the_plan_alone(steps: list[int], widths: list[int], last: int) -> None:
-    texts = [f"solver.steps={','.join(map(str, steps))}", f"model.width={','.join(map(str, widths))}", f"seed=0..{last}"]
+def test_restricting_selects_and_leaves_the_plan_alone(
+    steps: list[int], widths: list[int], last: int
+) -> None:
+    texts = [
+        f"solver.steps={','.join(map(str, steps))}",
+        f"model.width={','.join(map(str, widths))}",
+        f"seed=0..{last}",
+    ]
     whole, part = select(ONE), select(ONE, None, texts)
-    wanted = [p for p in itertools.product(STEPS, WIDTHS, range(3)) if p[0] in steps and p[1] in widths and p[2] <= last]
+    wanted = [
+        p
+        for p in itertools.product(STEPS, WIDTHS, range(3))
+        if p[0] in steps and p[1] in widths and p[2] <= last
+    ]
     assert [(t.spec.solver.steps, t.spec.model.width, t.spec.seed) for t in part.selected] == wanted  # type: ignore[union-attr]
     assert part.declared == whole.declared == whole.selected
     assert part.plan_name == whole.plan_name == "small@full"
@@ -50,7 +63,9 @@ def test_restricting_selects_and_leaves_the_plan_alone(steps: list[int], widths:
 @given(st.lists(st.integers(9, 64), min_size=1, max_size=3, unique=True))
 def test_extending_an_axis_only_adds(steps: list[int]) -> None:
     before, after = select(ONE), select(ONE, None, [f"+solver.steps={','.join(map(str, steps))}"])
-    assert [one for one in ids(after.declared) if one in set(ids(before.declared))] == ids(before.declared)
+    assert [one for one in ids(after.declared) if one in set(ids(before.declared))] == ids(
+        before.declared
+    )
     assert len(after.declared) == len(before.declared) + len(steps) * len(WIDTHS) * 3
     assert {t.spec.solver.steps for t in after.declared} == {*STEPS, *steps}  # type: ignore[union-attr]
 
@@ -58,11 +73,16 @@ def test_extending_an_axis_only_adds(steps: list[int]) -> None:
 def test_more_seeds_only_add_trials() -> None:
     before, after = select(ONE), select(ONE, None, ["+seed=3..4"])
     assert set(ids(before.declared)) < set(ids(after.declared))
-    assert {t.spec.seed for t in after.declared if t.trial_id not in set(ids(before.declared))} == {3, 4}
+    assert {t.spec.seed for t in after.declared if t.trial_id not in set(ids(before.declared))} == {
+        3,
+        4,
+    }
     assert len({t.cell_id for t in after.declared}) == len({t.cell_id for t in before.declared})
 
 
-@pytest.mark.parametrize("text", ["+evaluations.solver=heun", "+evaluations.factor=4", "+evaluations.steps=128"])
+@pytest.mark.parametrize(
+    "text", ["+evaluations.solver=heun", "+evaluations.factor=4", "+evaluations.steps=128"]
+)
 def test_another_test_solver_adds_evaluations_and_changes_no_trial(text: str) -> None:
     before, after = select(ONE), select(ONE, None, [text])
     assert ids(before.declared) == ids(after.declared)
@@ -72,7 +92,9 @@ def test_another_test_solver_adds_evaluations_and_changes_no_trial(text: str) ->
 
 def test_evaluations_are_restricted_like_axes() -> None:
     part = select(ONE, None, ["evaluations.solver=rk4", "evaluations.factor=2"])
-    assert {(one.axes["solver"], one.axes["factor"]) for t in part.selected for one in t.evaluations} == {("rk4", "2")}
+    assert {
+        (one.axes["solver"], one.axes["factor"]) for t in part.selected for one in t.evaluations
+    } == {("rk4", "2")}
     assert part.plan_name == "small@full"
     fine = select(ONE, None, ["evaluations.grid=fine"])
     assert {one.axes["steps"] for t in fine.selected for one in t.evaluations} == {"64"}
@@ -101,26 +123,46 @@ def test_plan_names_depend_on_what_changes_the_grid_and_not_on_its_wording() -> 
 
 
 def test_zipped_partners_follow_and_are_extended_together() -> None:
-    zipped = study(grid={"solver.steps": (1, 2), "train.optimizer.lr": (0.1, 0.2)}, zip=[("solver.steps", "train.optimizer.lr")])
+    zipped = study(
+        grid={"solver.steps": (1, 2), "train.optimizer.lr": (0.1, 0.2)},
+        zip=[("solver.steps", "train.optimizer.lr")],
+    )
 
     def pairs(*texts: str) -> list[Any]:
-        return [(t.spec.solver.steps, t.spec.train.optimizer.lr) for t in select(zipped, None, texts).selected]  # type: ignore[union-attr]
+        return [
+            (t.spec.solver.steps, t.spec.train.optimizer.lr)
+            for t in select(zipped, None, texts).selected
+        ]  # type: ignore[union-attr]
 
     assert pairs("solver.steps=2") == [(2, 0.2)]
-    assert pairs("+solver.steps=4,8", "+train.optimizer.lr=0.2,0.4") == [(1, 0.1), (2, 0.2), (4, 0.2), (8, 0.4)]
+    assert pairs("+solver.steps=4,8", "+train.optimizer.lr=0.2,0.4") == [
+        (1, 0.1),
+        (2, 0.2),
+        (4, 0.2),
+        (8, 0.4),
+    ]
     with pytest.raises(UserError, match="advance together; extend each by as many values"):
         pairs("+solver.steps=4")
 
 
 def test_an_extended_scale_is_extended_after_it_was_cut() -> None:
     scaled = study(grid={"solver.steps": STEPS}, scales={"smoke": Scale("Smoke.", thin=True)})
-    assert [t.spec.solver.steps for t in select(scaled, "smoke", ["+solver.steps=2"]).declared] == [1, 8, 2]  # type: ignore[union-attr]
+    assert [t.spec.solver.steps for t in select(scaled, "smoke", ["+solver.steps=2"]).declared] == [
+        1,
+        8,
+        2,
+    ]  # type: ignore[union-attr]
 
 
 def test_included_cells_are_on_the_axes() -> None:
     demo = find("demo")
-    assert {t.spec.solver.name for t in select(demo, None, ["solver.steps=8"]).selected} == {"rk4_38"}  # type: ignore[union-attr]
-    assert {t.spec.solver.name for t in select(demo, None, ["+solver.steps=16", "solver.steps=16"]).selected} == {"euler"}  # type: ignore[union-attr]
+    assert {t.spec.solver.name for t in select(demo, None, ["solver.steps=8"]).selected} == {
+        "rk4_38"
+    }  # type: ignore[union-attr]
+    assert {
+        t.spec.solver.name
+        for t in select(demo, None, ["+solver.steps=16", "solver.steps=16"]).selected
+    } == {"euler"}  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +201,10 @@ def test_a_float_that_is_whole_is_on_an_axis_of_whole_numbers() -> None:
 @pytest.mark.parametrize(
     ("texts", "says"),
     [
-        (["solver.steps=0"], "solver.steps = 0 is not on the axis (1, 2, 4, 8); to add it: +solver.steps=0"),
+        (
+            ["solver.steps=0"],
+            "solver.steps = 0 is not on the axis (1, 2, 4, 8); to add it: +solver.steps=0",
+        ),
         (["+solver.steps=0"], "solver.steps = 0: input should be greater than 0"),
         (["+solver.steps=4"], "+solver.steps=4: 4 is already there"),
         (["seed=abc"], "seed = abc: seeds are whole numbers"),
@@ -172,18 +217,42 @@ def test_a_float_that_is_whole_is_on_an_axis_of_whole_numbers() -> None:
             ["solver.name=eulr"],
             "unknown solver 'eulr'; choose from euler, midpoint, heun, heun3, rk4, rk4_38, bosh3, fehlberg2, dopri5, adapted_euler,",
         ),
-        (["trian.iterations=3"], "unknown key 'trian'; valid here: data, fidelity, gradient, model"),
-        (["model.widht=3"], "unknown key 'model.widht'; valid here: kind, name, width (did you mean width?)"),
-        (["train.iterations=3,4"], "train.iterations is not an axis of small, so it takes one value; axes: solver.steps, model.width, seed"),
+        (
+            ["trian.iterations=3"],
+            "unknown key 'trian'; valid here: data, fidelity, gradient, model",
+        ),
+        (
+            ["model.widht=3"],
+            "unknown key 'model.widht'; valid here: kind, name, width (did you mean width?)",
+        ),
+        (
+            ["train.iterations=3,4"],
+            "train.iterations is not an axis of small, so it takes one value; axes: solver.steps, model.width, seed",
+        ),
         (["+train.iterations=3"], "train.iterations is not an axis of small"),
-        (["evaluations.solver=heun"], "evaluations.solver = heun is not among the evaluations (euler, rk4); to add it: +evaluations.solver=heun"),
-        (["+evaluations.solver=hen"], "unknown test solver 'hen'; choose from euler, midpoint, heun"),
+        (
+            ["evaluations.solver=heun"],
+            "evaluations.solver = heun is not among the evaluations (euler, rk4); to add it: +evaluations.solver=heun",
+        ),
+        (
+            ["+evaluations.solver=hen"],
+            "unknown test solver 'hen'; choose from euler, midpoint, heun",
+        ),
         (["+evaluations.solver=euler"], "already there"),
         (["+evaluations.factor=0"], "0 is not a positive number"),
         (["+evaluations.steps=1.5"], "1.5 is not a positive whole number"),
-        (["+evaluations.grid=x"], "+ takes evaluations.solver, evaluations.factor, evaluations.steps or evaluations.tolerance"),
-        (["evaluations.splt=train"], "unknown key 'evaluations.splt'; valid here: grid, solver, factor, steps, tolerance, split"),
-        (["evaluations.split=valid"], "evaluations.split = valid: input should be 'test' or 'train'"),
+        (
+            ["+evaluations.grid=x"],
+            "+ takes evaluations.solver, evaluations.factor, evaluations.steps or evaluations.tolerance",
+        ),
+        (
+            ["evaluations.splt=train"],
+            "unknown key 'evaluations.splt'; valid here: grid, solver, factor, steps, tolerance, split",
+        ),
+        (
+            ["evaluations.split=valid"],
+            "evaluations.split = valid: input should be 'test' or 'train'",
+        ),
         (["solver.steps"], "override 'solver.steps': write key=value"),
         (["=3"], "override '=3': write key=value"),
         (["solver.steps=1,,2"], "a value between two commas is missing"),
@@ -198,7 +267,9 @@ def test_mistakes_are_one_line_with_what_is_valid(texts: list[str], says: str) -
 
 
 def test_a_combination_that_no_trial_has_is_said() -> None:
-    with pytest.raises(UserError, match=r"no trial of demo has solver\.name=rk4_38 and solver\.steps=64 at once"):
+    with pytest.raises(
+        UserError, match=r"no trial of demo has solver\.name=rk4_38 and solver\.steps=64 at once"
+    ):
         select(find("demo"), None, ["solver.name=rk4_38", "solver.steps=64"])
 
 

@@ -11,7 +11,14 @@ from store_rows import make
 
 from odecore.config import lookup
 from odecore.config.solver import FixedStep
-from sweeps.cost import PASSES, STAGES, Costs, counted_train_seconds, evaluations_per_solve, iterations
+from sweeps.cost import (
+    PASSES,
+    STAGES,
+    Costs,
+    counted_train_seconds,
+    evaluations_per_solve,
+    iterations,
+)
 from sweeps.operations import work
 from sweeps.overrides import Selection, select
 from sweeps.plan import look, plan, save
@@ -54,18 +61,26 @@ def test_nothing_is_done_at_first() -> None:
 @given(st.sets(st.integers(0, 5)), st.sets(st.integers(0, 23)))
 def test_what_is_left_is_what_was_not_accepted(done: set[int], evaluated: set[int]) -> None:
     selection = select(ONE)
-    pairs = [(trial.trial_id, one.eval_id) for trial in selection.declared for one in trial.evaluations]
+    pairs = [
+        (trial.trial_id, one.eval_id) for trial in selection.declared for one in trial.evaluations
+    ]
     accepted = [row(selection.declared[i]) for i in done]
     current = plan(selection, accepted, {pairs[i] for i in evaluated})
-    assert {e.trial.trial_id for e in current.of("pending")} == {t.trial_id for i, t in enumerate(selection.declared) if i not in done}
-    missing = [(e.trial.trial_id, one.eval_id) for e in current.entries for one in e.missing_evaluations]
+    assert {e.trial.trial_id for e in current.of("pending")} == {
+        t.trial_id for i, t in enumerate(selection.declared) if i not in done
+    }
+    missing = [
+        (e.trial.trial_id, one.eval_id) for e in current.entries for one in e.missing_evaluations
+    ]
     assert missing == [pair for i, pair in enumerate(pairs) if i not in evaluated]
 
 
 def test_in_flight_is_neither_pending_nor_submitted() -> None:
     selection = select(ONE)
     current = plan(selection, in_flight={selection.declared[0].trial_id})
-    assert [entry.trial.trial_id for entry in current.of("in_flight")] == [selection.declared[0].trial_id]
+    assert [entry.trial.trial_id for entry in current.of("in_flight")] == [
+        selection.declared[0].trial_id
+    ]
     assert not current.of("in_flight")[0].submits
 
 
@@ -73,18 +88,29 @@ def test_in_flight_is_neither_pending_nor_submitted() -> None:
 def test_a_run_that_failed_is_done_and_misses_nothing(outcome: str) -> None:
     selection = select(ONE)
     current = plan(selection, [row(trial, outcome=outcome) for trial in selection.declared])
-    assert not any(entry.submits or entry.missing_evaluations or entry.missing_probes for entry in current.entries)
+    assert not any(
+        entry.submits or entry.missing_evaluations or entry.missing_probes
+        for entry in current.entries
+    )
 
 
 def test_a_trained_net_is_submitted_for_its_missing_evaluations_only() -> None:
     selection = select(ONE)
-    every = {(trial.trial_id, one.eval_id) for trial in selection.declared for one in trial.evaluations}
+    every = {
+        (trial.trial_id, one.eval_id) for trial in selection.declared for one in trial.evaluations
+    }
     lacking = selection.declared[1]
     done = every - {(lacking.trial_id, lacking.evaluations[0].eval_id)}
-    probes = {(trial.trial_id, one.probe_id) for trial in selection.declared for one in trial.probes}
+    probes = {
+        (trial.trial_id, one.probe_id) for trial in selection.declared for one in trial.probes
+    }
     current = plan(selection, [row(trial) for trial in selection.declared], done, probes)
-    assert [entry.trial.trial_id for entry in current.entries if entry.submits] == [lacking.trial_id]
-    assert [one.eval_id for entry in current.entries for one in entry.missing_evaluations] == [lacking.evaluations[0].eval_id]
+    assert [entry.trial.trial_id for entry in current.entries if entry.submits] == [
+        lacking.trial_id
+    ]
+    assert [one.eval_id for entry in current.entries for one in entry.missing_evaluations] == [
+        lacking.evaluations[0].eval_id
+    ]
 
 
 def test_another_test_solver_trains_nothing() -> None:
@@ -94,16 +120,23 @@ def test_another_test_solver_trains_nothing() -> None:
     probes = {(trial.trial_id, one.probe_id) for trial in before.declared for one in trial.probes}
     current = plan(select(ONE, None, ["+evaluations.solver=heun"]), accepted, done, probes)
     assert not current.of("pending")
-    assert {one.evaluation.solver.name for entry in current.entries for one in entry.missing_evaluations} == {"heun"}  # type: ignore[union-attr]
+    assert {
+        one.evaluation.solver.name for entry in current.entries for one in entry.missing_evaluations
+    } == {"heun"}  # type: ignore[union-attr]
     assert sum(len(entry.missing_evaluations) for entry in current.entries) == 6 * 2
 
 
-def test_a_fixed_component_makes_its_rows_stale_and_their_trials_pending(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fixed_component_makes_its_rows_stale_and_their_trials_pending(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     grid = study(grid={"solver.name": ("euler", "heun")})
     before = select(grid)
     elsewhere = select(grid, None, ["train.iterations=11"])
     accepted = [row(trial) for trial in (*before.declared, *elsewhere.declared)]
-    unreadable = row(before.declared[0]) | {"trial_id": "older", "spec": before.declared[0].spec.model_dump_json().replace('"width"', '"breadth"')}
+    unreadable = row(before.declared[0]) | {
+        "trial_id": "older",
+        "spec": before.declared[0].spec.model_dump_json().replace('"width"', '"breadth"'),
+    }
     monkeypatch.setitem(lookup.SOLVERS, "heun", lookup.SOLVERS["heun"]._replace(revision=2))
     current = plan(select(grid), [*accepted, unreadable])
     assert [entry.trial.axes["solver.name"] for entry in current.of("pending")] == ["heun"]
@@ -113,7 +146,9 @@ def test_a_fixed_component_makes_its_rows_stale_and_their_trials_pending(monkeyp
 def test_code_hashes_are_counted_over_the_selected_rows() -> None:
     selection = select(ONE, None, ["seed=0"])
     hashes = ["aaaa", "bbbb", "bbbb", "cccc", "cccc", None]
-    accepted = [row(trial, code_hash=code) for trial, code in zip(selection.declared, hashes, strict=True)]
+    accepted = [
+        row(trial, code_hash=code) for trial, code in zip(selection.declared, hashes, strict=True)
+    ]
     assert plan(selection, accepted).code_hashes == {"aaaa": 1, "bbbb": 1, "cccc": 1}
 
 
@@ -123,7 +158,16 @@ def _publish(results: Results, trial: Any, **given: Any) -> None:
     writer = Writer(results, f"worker-{trial.trial_id[:8]}")
     writer.add("runs", [make("runs", **_filled(flatten(trial.spec)) | row(trial) | facts | given)])
     writer.add(
-        "evaluations", [make("evaluations", trial_id=trial.trial_id, eval_id=evaluation.eval_id, **facts, **_filled(flatten(evaluation.evaluation)))]
+        "evaluations",
+        [
+            make(
+                "evaluations",
+                trial_id=trial.trial_id,
+                eval_id=evaluation.eval_id,
+                **facts,
+                **_filled(flatten(evaluation.evaluation)),
+            )
+        ],
     )
     writer.close()
 
@@ -140,23 +184,43 @@ def test_looking_at_a_folder_counts_accepted_rows_and_their_evaluations(tmp_path
     _publish(results, selection.declared[0])
     _publish(results, selection.declared[1], outcome="crashed")
     current, costs = look(results, selection)
-    assert [entry.trial.trial_id for entry in current.of("done")] == [selection.declared[0].trial_id]
+    assert [entry.trial.trial_id for entry in current.of("done")] == [
+        selection.declared[0].trial_id
+    ]
     assert len(current.of("done")[0].missing_evaluations) == 3
     assert costs.train_seconds(selection.declared[0].spec, selection.declared[0].cell_id) == 10.0
 
 
-@pytest.mark.parametrize("texts", [(), ("seed=0", "solver.steps=4"), ("+solver.steps=8", "train.batch_size=64")])
-def test_a_saved_plan_is_the_declared_grid_and_reads_back_the_same(tmp_path: Path, texts: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "texts", [(), ("seed=0", "solver.steps=4"), ("+solver.steps=8", "train.batch_size=64")]
+)
+def test_a_saved_plan_is_the_declared_grid_and_reads_back_the_same(
+    tmp_path: Path, texts: tuple[str, ...]
+) -> None:
     results, selection = Results(tmp_path), select(ONE, None, texts)
     save(results, selection, Costs())
     saved = read_plan(results, selection.plan_name)
-    assert [one["trial_id"] for one in saved.rows()] == [trial.trial_id for trial in selection.declared]
+    assert [one["trial_id"] for one in saved.rows()] == [
+        trial.trial_id for trial in selection.declared
+    ]
     for one, trial in zip(saved.rows(), selection.declared, strict=True):
-        assert (one["axes"], one["seed"], one["cell_id"]) == (trial.axes, trial.spec.seed, trial.cell_id)
-        assert one["evaluations"] == [{"eval_id": e.eval_id, "axes": e.axes} for e in trial.evaluations]
-        assert one["probes"] == [{"probe_id": p.probe_id, "name": p.probe.name, "axes": p.axes} for p in trial.probes]
+        assert (one["axes"], one["seed"], one["cell_id"]) == (
+            trial.axes,
+            trial.spec.seed,
+            trial.cell_id,
+        )
+        assert one["evaluations"] == [
+            {"eval_id": e.eval_id, "axes": e.axes} for e in trial.evaluations
+        ]
+        assert one["probes"] == [
+            {"probe_id": p.probe_id, "name": p.probe.name, "axes": p.axes} for p in trial.probes
+        ]
     assert saved.metadata["overrides"] == " ".join(selection.overrides)
-    assert (saved.metadata["study"], saved.metadata["scale"], saved.metadata["scale_label"]) == ("small", "full", "Full scale.")
+    assert (saved.metadata["study"], saved.metadata["scale"], saved.metadata["scale_label"]) == (
+        "small",
+        "full",
+        "Full scale.",
+    )
 
 
 def _reselected(command: str, selection: Selection) -> list[str]:
@@ -168,20 +232,28 @@ def _reselected(command: str, selection: Selection) -> list[str]:
 
 
 def test_the_command_of_a_planned_trial_selects_exactly_it(tmp_path: Path) -> None:
-    results, selection = Results(tmp_path), select(ONE, None, ["+solver.steps=8", "train.batch_size=64"])
+    results, selection = (
+        Results(tmp_path),
+        select(ONE, None, ["+solver.steps=8", "train.batch_size=64"]),
+    )
     save(results, selection, Costs())
     for one in read_plan(results, selection.plan_name).rows():
         assert _reselected(one["command"], selection) == [one["trial_id"]]
 
 
 def test_excluded_cells_come_with_their_reason() -> None:
-    one = study(grid={"solver.steps": (1, 2), "model.width": (4, 8)}, exclude=[Exclude("too wide", where={"model.width": 8})])
+    one = study(
+        grid={"solver.steps": (1, 2), "model.width": (4, 8)},
+        exclude=[Exclude("too wide", where={"model.width": 8})],
+    )
     (excluded,) = select(one).excluded
     assert (excluded.reason, len(excluded.cells)) == ("too wide", 2)
 
 
 def test_work_of_the_flat_net_is_its_multiplications() -> None:
-    images = parse({**ONE.base, "data": {"name": "cifar10"}, "model": {"name": "flat_node", "width": 8}})
+    images = parse(
+        {**ONE.base, "data": {"name": "cifar10"}, "model": {"name": "flat_node", "width": 8}}
+    )
     assert work(images).inside == 32 * 32 * (3 * 8 + 8 * 8 * 9 + 8 * 3)
     assert work(parse(dict(ONE.base))).inside == 2 * (32 + 32 * 32 * 3 + 32)
 
@@ -195,7 +267,9 @@ def test_iterations_of_epochs() -> None:
 
 
 def test_every_fixed_step_solver_and_every_gradient_has_a_cost() -> None:
-    assert set(STAGES) == {name for name, entry in lookup.SOLVERS.items() if entry.config is FixedStep}
+    assert set(STAGES) == {
+        name for name, entry in lookup.SOLVERS.items() if entry.config is FixedStep
+    }
     assert set(PASSES) == set(lookup.GRADIENTS)
 
 
@@ -212,7 +286,12 @@ def test_stages_are_counted_as_the_solvers_count_them(name: str) -> None:
 
 def test_rows_replace_the_count_of_operations() -> None:
     trials = select(ONE).declared
-    seen = Costs.from_rows([row(trials[0], train_seconds=10.0, evaluations_forward=10), row(trials[1], train_seconds=20.0, evaluations_forward=10)])
+    seen = Costs.from_rows(
+        [
+            row(trials[0], train_seconds=10.0, evaluations_forward=10),
+            row(trials[1], train_seconds=20.0, evaluations_forward=10),
+        ]
+    )
     assert seen.train_seconds(trials[0].spec, trials[0].cell_id) == 15.0
     other = trials[4]
     assert other.cell_id != trials[0].cell_id
@@ -220,4 +299,6 @@ def test_rows_replace_the_count_of_operations() -> None:
     wider = parse({**ONE.base, "model": {"name": "flat_node", "width": 64}})
     assert seen.train_seconds(wider, "unseen") == counted_train_seconds(wider)
     failed = Costs.from_rows([row(trials[0], outcome="diverged", train_seconds=0.1)])
-    assert failed.train_seconds(trials[0].spec, trials[0].cell_id) == counted_train_seconds(trials[0].spec)
+    assert failed.train_seconds(trials[0].spec, trials[0].cell_id) == counted_train_seconds(
+        trials[0].spec
+    )

@@ -13,7 +13,16 @@ from store_rows import evaluation, run, trajectory
 
 from sweeps.cli import main
 from sweeps.errors import UserError
-from sweeps.store import SCHEMAS, Results, Writer, accepted_evaluations, accepted_probes, accepted_runs, read_table, write_retraction
+from sweeps.store import (
+    SCHEMAS,
+    Results,
+    Writer,
+    accepted_evaluations,
+    accepted_probes,
+    accepted_runs,
+    read_table,
+    write_retraction,
+)
 from sweeps.store.compact import compact
 from sweeps.store.python import rows as rows_of
 from sweeps.store.python import values
@@ -31,10 +40,19 @@ def _put(results: Results, worker: str, **tables: list[dict[str, Any]]) -> None:
 
 def _fill(results: Results, seconds: float = 0.0) -> None:
     """Two trials, one of them with a duplicate and a crash, and what belongs to their weights and to others."""
-    runs = [run("t", "b", seconds + 1), run("t", "c", seconds + 2), run("t", "a", seconds, outcome="crashed"), run("u", "d", solver_steps=7)]
+    runs = [
+        run("t", "b", seconds + 1),
+        run("t", "c", seconds + 2),
+        run("t", "a", seconds, outcome="crashed"),
+        run("u", "d", solver_steps=7),
+    ]
     evaluations = [evaluation("t", one, "e", seconds) for one in "bc"]
     _put(
-        results, f"w{seconds}", runs=runs, evaluations=evaluations, probe_trajectory=[*trajectory("t", "b", seconds), *trajectory("t", "c", seconds)]
+        results,
+        f"w{seconds}",
+        runs=runs,
+        evaluations=evaluations,
+        probe_trajectory=[*trajectory("t", "b", seconds), *trajectory("t", "c", seconds)],
     )
 
 
@@ -45,7 +63,13 @@ def results(request: pytest.FixtureRequest, tmp_path: Path) -> Results:
     if request.param != "parts":
         compact(results)
     if request.param == "both":
-        _put(results, "later", runs=[run("v", "f")], evaluations=[evaluation("v", "f", "e")], probe_trajectory=trajectory("v", "f"))
+        _put(
+            results,
+            "later",
+            runs=[run("v", "f")],
+            evaluations=[evaluation("v", "f", "e")],
+            probe_trajectory=trajectory("v", "f"),
+        )
     if request.param in ("copies", "earlier copies"):
         _fill(results, 5.0 if request.param == "copies" else 4.0)
     return results
@@ -55,7 +79,10 @@ def _same(found: pa.Table, expected: pa.Table) -> None:
     """The same rows; the order of SQL's is its own, and its times have no zone."""
 
     def texts(table: pa.Table) -> list[str]:
-        return sorted(str([str(value).removesuffix("+00:00") for value in row.values()]) for row in rows_of(table))
+        return sorted(
+            str([str(value).removesuffix("+00:00") for value in row.values()])
+            for row in rows_of(table)
+        )
 
     assert found.column_names == expected.column_names
     assert texts(found) == texts(expected)
@@ -68,13 +95,22 @@ def test_views_have_the_rows_that_count(results: Results) -> None:
     _same(query(results, "FROM probe_trajectory"), accepted_probes(results, "trajectory"))
     everything = read_table(results, "runs").drop_columns("epochs")
     accepted = set(runs["attempt_id"].to_pylist())
-    _same(query(results, "FROM attempts"), everything.append_column("accepted", [[one in accepted for one in everything["attempt_id"].to_pylist()]]))
+    _same(
+        query(results, "FROM attempts"),
+        everything.append_column(
+            "accepted", [[one in accepted for one in everything["attempt_id"].to_pylist()]]
+        ),
+    )
 
 
 def test_epochs_are_rows_with_what_they_belong_to(results: Results) -> None:
-    found = query(results, "SELECT trial_id, attempt_id, solver_steps, seed, iteration, loss_train FROM epochs").to_pylist()
+    found = query(
+        results,
+        "SELECT trial_id, attempt_id, solver_steps, seed, iteration, loss_train FROM epochs",
+    ).to_pylist()
     expected = [
-        {key: row[key] for key in ("trial_id", "attempt_id", "solver_steps", "seed")} | {key: epoch[key] for key in ("iteration", "loss_train")}
+        {key: row[key] for key in ("trial_id", "attempt_id", "solver_steps", "seed")}
+        | {key: epoch[key] for key in ("iteration", "loss_train")}
         for row in accepted_runs(results).to_pylist()
         for epoch in row["epochs"]
     ]
@@ -95,15 +131,25 @@ def test_retracted_row_gives_way(tmp_path: Path) -> None:
     _fill(results)
     compact(results)
     write_retraction(results, attempt_ids=["b"], trial_ids=[], reason="test", command="retry")
-    assert query(results, "SELECT attempt_id FROM runs WHERE trial_id = 't'").to_pylist() == [{"attempt_id": "c"}]
-    assert query(results, "SELECT DISTINCT attempt_id FROM probe_trajectory").to_pylist() == [{"attempt_id": "c"}]
+    assert query(results, "SELECT attempt_id FROM runs WHERE trial_id = 't'").to_pylist() == [
+        {"attempt_id": "c"}
+    ]
+    assert query(results, "SELECT DISTINCT attempt_id FROM probe_trajectory").to_pylist() == [
+        {"attempt_id": "c"}
+    ]
 
 
 @pytest.mark.parametrize(
     ("sql", "message"),
     [
-        ("SELECT accuracy FROM runs", "Binder Error.*views: runs, attempts, epochs, .*; columns of runs: trial_id, .*accuracy_test"),
-        ("SELECT * FROM trials", "Catalog Error: Table with name trials does not exist.*views: runs, attempts"),
+        (
+            "SELECT accuracy FROM runs",
+            "Binder Error.*views: runs, attempts, epochs, .*; columns of runs: trial_id, .*accuracy_test",
+        ),
+        (
+            "SELECT * FROM trials",
+            "Catalog Error: Table with name trials does not exist.*views: runs, attempts",
+        ),
         ("SELEC 1", "Parser Error.*views: runs"),
         ("SELECT 1; SELECT 2", "a query is one SELECT, this is SELECT, SELECT; views: runs"),
         ("", "a query is one SELECT, this is nothing"),
@@ -132,7 +178,9 @@ def test_generation_that_lacks_a_column_of_today_reads_null_there(tmp_path: Path
     _fill(results)
     held = compact(results).manifest.paths(results, "runs")[0]
     pq.write_table(pq.read_table(held).drop_columns("numerics"), held)
-    assert query(results, "SELECT DISTINCT numerics, outcome FROM runs").to_pylist() == [{"numerics": None, "outcome": "completed"}]
+    assert query(results, "SELECT DISTINCT numerics, outcome FROM runs").to_pylist() == [
+        {"numerics": None, "outcome": "completed"}
+    ]
 
 
 def test_sql_opens_no_file_and_sees_no_variable(tmp_path: Path) -> None:
@@ -146,7 +194,9 @@ def test_sql_opens_no_file_and_sees_no_variable(tmp_path: Path) -> None:
     assert secret.num_rows == 1
 
 
-def test_without_duckdb_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_duckdb_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "duckdb", None)
     with pytest.raises(UserError, match=r"pip install 'odesweep\[query\]'"):
         query(Results(tmp_path), "SELECT 1")
@@ -159,25 +209,43 @@ def _call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str
     return int(str(ended.value.code)), out, err
 
 
-def test_command_prints_a_table_json_and_csv(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_prints_a_table_json_and_csv(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     results = Results(tmp_path / "results")
     _fill(results)
-    given = ("query", "SELECT trial_id, finished_at, 'nan'::DOUBLE AS x, [1, NULL] AS list FROM runs ORDER BY ALL", "--results", str(results.path))
-    expected = [{"trial_id": one, "finished_at": f"2026-01-01T00:00:0{at}", "x": None, "list": [1, None]} for one, at in (("t", 1), ("u", 0))]
+    given = (
+        "query",
+        "SELECT trial_id, finished_at, 'nan'::DOUBLE AS x, [1, NULL] AS list FROM runs ORDER BY ALL",
+        "--results",
+        str(results.path),
+    )
+    expected = [
+        {"trial_id": one, "finished_at": f"2026-01-01T00:00:0{at}", "x": None, "list": [1, None]}
+        for one, at in (("t", 1), ("u", 0))
+    ]
     code, out, _ = _call(capsys, *given, "--json")
     assert (code, json.loads(out)) == (0, expected)
     code, out, _ = _call(capsys, *given, "--csv")
-    assert (code, next(csv.DictReader(io.StringIO(out)))["finished_at"]) == (0, "2026-01-01T00:00:01")
+    assert (code, next(csv.DictReader(io.StringIO(out)))["finished_at"]) == (
+        0,
+        "2026-01-01T00:00:01",
+    )
     code, out, _ = _call(capsys, *given)
     assert code == 0
     assert [line.split()[0] for line in out.splitlines()] == ["trial_id", "t", "u", "2"]
 
 
-def test_wrong_use_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_use_is_one_line_and_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for arguments in (("query", "SELECT 1"), ("compact",)):
         code, out, err = _call(capsys, *arguments, "--results", str(tmp_path / "none"))
         assert (code, out) == (2, "")
-        assert err == f"odesweep: no results folder {tmp_path / 'none'}; give the one that odesweep run wrote to with --results\n"
+        assert (
+            err
+            == f"odesweep: no results folder {tmp_path / 'none'}; give the one that odesweep run wrote to with --results\n"
+        )
     code, _, err = _call(capsys, "query", "SELECT 1", "--json", "--csv", "--results", str(tmp_path))
     assert (code, err) == (2, "odesweep: --json and --csv exclude each other; give one\n")
 
@@ -186,12 +254,20 @@ def test_compact_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[
     results = Results(tmp_path / "results")
     _fill(results)
     given = ("--results", str(results.path))
-    assert _call(capsys, "compact", "--dry-run", *given)[1] == "would take in 3 new files after generation 0\n"
+    assert (
+        _call(capsys, "compact", "--dry-run", *given)[1]
+        == "would take in 3 new files after generation 0\n"
+    )
     assert not results.manifests.exists()
     code, out, _ = _call(capsys, "compact", *given)
     assert code == 0
-    assert out.startswith(f"generation 1 of {results.path}: 4 runs, 2 evaluations, 12 probe_trajectory (")
-    assert _call(capsys, "compact", "--prune", *given)[1] == "nothing new since generation 1\nnothing to prune\n"
+    assert out.startswith(
+        f"generation 1 of {results.path}: 4 runs, 2 evaluations, 12 probe_trajectory ("
+    )
+    assert (
+        _call(capsys, "compact", "--prune", *given)[1]
+        == "nothing new since generation 1\nnothing to prune\n"
+    )
     for table in SCHEMAS:
         for data in results.generations(table).iterdir():
             data.write_bytes(b"PAR1")
@@ -212,10 +288,27 @@ def test_commands_load_no_pandas(tmp_path: Path) -> None:
 
 def test_values_are_what_arrow_says(tmp_path: Path) -> None:
     for table in SCHEMAS:
-        empty = pa.Table.from_arrays([pa.nulls(2, field.type) for field in SCHEMAS[table]], schema=SCHEMAS[table])
+        empty = pa.Table.from_arrays(
+            [pa.nulls(2, field.type) for field in SCHEMAS[table]], schema=SCHEMAS[table]
+        )
         assert rows_of(empty) == empty.to_pylist()
-    nested = pa.list_(pa.struct([pa.field("axes", pa.map_(pa.string(), pa.int64())), pa.field("at", pa.timestamp("us", "UTC"))]))
-    column = pa.array([[{"axes": [("a", 1), ("b", None)], "at": 5}, None], None, [], [{"axes": None, "at": None}]], nested)
+    nested = pa.list_(
+        pa.struct(
+            [
+                pa.field("axes", pa.map_(pa.string(), pa.int64())),
+                pa.field("at", pa.timestamp("us", "UTC")),
+            ]
+        )
+    )
+    column = pa.array(
+        [
+            [{"axes": [("a", 1), ("b", None)], "at": 5}, None],
+            None,
+            [],
+            [{"axes": None, "at": None}],
+        ],
+        nested,
+    )
     for part in (column, column.slice(1), pa.chunked_array([column, column.slice(0, 1)])):
         assert values(part) == part.to_pylist(maps_as_pydicts="strict")
     naive = pa.array([1, None], pa.timestamp("us"))

@@ -11,7 +11,14 @@ import pytest
 from command import TINY, events, odesweep, runs, science, start, wait_for
 from small_disk import fill, mounted
 
-from sweeps.store import Results, accepted_evaluations, accepted_probes, accepted_runs, list_plans, list_submissions
+from sweeps.store import (
+    Results,
+    accepted_evaluations,
+    accepted_probes,
+    accepted_runs,
+    list_plans,
+    list_submissions,
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +48,19 @@ def test_every_trial_has_one_row_with_its_facts(done: Path) -> None:
         assert row["executor"] == "inline"
         assert row["cpu_threads"] == 1
         assert [epoch["iteration"] for epoch in row["epochs"]] == [5, 10]
-        assert (Results(done).weights / f"{row['trial_id']}-{row['weights_sha256'][:16]}.safetensors").is_file()
+        assert (
+            Results(done).weights / f"{row['trial_id']}-{row['weights_sha256'][:16]}.safetensors"
+        ).is_file()
     # K=1: steps 1, 2 under two solvers; K=2: steps 2, 4.
     assert accepted_evaluations(Results(done)).num_rows == 16
     assert set(accepted_probes(Results(done), "trajectory").column("step").to_pylist()) == {0, 1, 2}
 
 
 def test_rows_end_in_one_file_per_table_and_parts_are_empty(done: Path) -> None:
-    assert [len(list(Results(done).merged(table).iterdir())) for table in ("runs", "evaluations", "probe_trajectory")] == [1, 1, 1]
+    assert [
+        len(list(Results(done).merged(table).iterdir()))
+        for table in ("runs", "evaluations", "probe_trajectory")
+    ] == [1, 1, 1]
     assert not list(Results(done).parts("runs").iterdir())
 
 
@@ -148,10 +160,16 @@ def test_a_mistake_is_one_line_that_says_what_is_valid(mistake: str, tmp_path: P
 def test_missing_data_is_said_before_anything_is_submitted(tmp_path: Path) -> None:
     for arguments in ((), ("--data-root", str(tmp_path))):
         environment = {"ODESWEEP_DATA": ""} if not arguments else {}
-        code, _, err = odesweep("run", "demo-images", *arguments, results=tmp_path / "results", **environment)
+        code, _, err = odesweep(
+            "run", "demo-images", *arguments, results=tmp_path / "results", **environment
+        )
         assert code == 3
         assert len(err.strip().splitlines()) == 1
-        assert ("MNIST/raw/train-images-idx3-ubyte" if arguments else "data set mnist: no data folder is named") in err
+        assert (
+            "MNIST/raw/train-images-idx3-ubyte"
+            if arguments
+            else "data set mnist: no data folder is named"
+        ) in err
         assert "ODESWEEP_DATA" in err
     assert not list_submissions(Results(tmp_path / "results"))
 
@@ -162,7 +180,10 @@ def test_training_without_torch_is_said_before_anything_is_submitted(tmp_path: P
     code += f"from sweeps.cli import main; main(['run', {TINY!r}, '--results', {str(tmp_path / 'results')!r}])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr.strip() == "odesweep: training needs torchdiffeq, not installed here: pip install 'odesweep[train]'"
+    assert (
+        done.stderr.strip()
+        == "odesweep: training needs torchdiffeq, not installed here: pip install 'odesweep[train]'"
+    )
     assert not list_submissions(Results(tmp_path / "results"))
 
 
@@ -183,10 +204,18 @@ def test_a_read_only_results_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("after", ["worker_started", "finished"])
-def test_a_full_disk_keeps_what_was_done_and_the_same_command_goes_on(tmp_path: Path, done: Path, after: str) -> None:
+def test_a_full_disk_keeps_what_was_done_and_the_same_command_goes_on(
+    tmp_path: Path, done: Path, after: str
+) -> None:
     """Full before the first row, and with finished rows still in memory."""
     with mounted(tmp_path / "disk", "size=16m") as disk:
-        driver = start("run", TINY, results=disk / "results", ODESWEEP_PUBLISH_RETRY_SECONDS="2", ODESWEEP_PUBLISH_SLICE_SECONDS="1000")
+        driver = start(
+            "run",
+            TINY,
+            results=disk / "results",
+            ODESWEEP_PUBLISH_RETRY_SECONDS="2",
+            ODESWEEP_PUBLISH_SLICE_SECONDS="1000",
+        )
         wait_for(lambda: events(disk / "results", after))
         # The trials are short: none of the driver's own writing may happen before the disk is full.
         driver.send_signal(signal.SIGSTOP)
@@ -217,8 +246,12 @@ def test_results_of_a_newer_version_are_refused_in_one_line(copy: Path) -> None:
     assert path.name in err
 
 
-@pytest.mark.parametrize("damage", [b"", b"PAR1half", None], ids=["empty", "corrupt", "half-written"])
-def test_a_damaged_part_is_named_once_and_its_trials_are_pending(copy: Path, damage: bytes | None) -> None:
+@pytest.mark.parametrize(
+    "damage", [b"", b"PAR1half", None], ids=["empty", "corrupt", "half-written"]
+)
+def test_a_damaged_part_is_named_once_and_its_trials_are_pending(
+    copy: Path, damage: bytes | None
+) -> None:
     [path] = Results(copy).merged("runs").iterdir()
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2] if damage is None else damage)
     code, out, err = odesweep("plan", TINY, "--json", results=copy)

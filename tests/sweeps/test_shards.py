@@ -34,9 +34,13 @@ def test_shards_hold_every_task_once_and_are_balanced(seconds: list[float], shar
     if lists:
         # Graham 1969: longest-first is within 4/3 - 1/(3m) of the best, which is at least the mean and the longest task.
         best = max(sum(loads) / len(lists), max(seconds))
-        assert loads[0] <= (4 / 3) * best + best * len(tasks) * 1e-9 or loads[0] <= sum(loads) / len(lists) + max(seconds)
+        assert loads[0] <= (4 / 3) * best + best * len(tasks) * 1e-9 or loads[0] <= sum(
+            loads
+        ) / len(lists) + max(seconds)
     for shard in lists:
-        assert [task.predicted_seconds for task in shard] == sorted((task.predicted_seconds for task in shard), reverse=True)
+        assert [task.predicted_seconds for task in shard] == sorted(
+            (task.predicted_seconds for task in shard), reverse=True
+        )
 
 
 def test_tasks_of_no_predicted_length_spread_as_well() -> None:
@@ -50,7 +54,9 @@ def test_how_many_shards() -> None:
     assert shard_count(10, "ray", Profile(trials_per_shard=4)) == 3
 
 
-def test_silence_is_a_hang_only_after_the_limit_or_twenty_median_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silence_is_a_hang_only_after_the_limit_or_twenty_median_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     now = 0.0
     monkeypatch.setattr("sweeps.worker.guard.time.monotonic", lambda: now)
     guard = Guard(10.0)

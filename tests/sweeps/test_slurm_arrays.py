@@ -28,7 +28,9 @@ def jobs(seconds: list[float]) -> list[Job]:
     st.integers(1, 4),
     st.none() | st.integers(1, 5),
 )
-def test_every_trial_is_in_one_shard_or_left_out(seconds: list[float], array: int, total: int | None, slots: int, each: int | None) -> None:
+def test_every_trial_is_in_one_shard_or_left_out(
+    seconds: list[float], array: int, total: int | None, slots: int, each: int | None
+) -> None:
     profile = Profile(slots=slots, trials_per_shard=each, sbatch={"time": "02:00:00"})
     arrays, left_out = divide(jobs(seconds), profile, Room(array, total))
     placed = [job.number for shards in arrays for shard in shards for job in shard]
@@ -42,7 +44,10 @@ def test_every_trial_is_in_one_shard_or_left_out(seconds: list[float], array: in
         assert max((len(shard) for shards in arrays for shard in shards), default=0) <= each
 
 
-@pytest.mark.parametrize(("trials", "array", "sizes"), [(1000, 101, [101] * 9 + [91]), (101, 101, [101]), (102, 101, [101, 1]), (1, 1001, [1])])
+@pytest.mark.parametrize(
+    ("trials", "array", "sizes"),
+    [(1000, 101, [101] * 9 + [91]), (101, 101, [101]), (102, 101, [101, 1]), (1, 1001, [1])],
+)
 def test_one_trial_a_task(trials: int, array: int, sizes: list[int]) -> None:
     arrays, _ = divide(jobs([1.0] * trials), Profile(trials_per_shard=1), Room(array))
     assert [len(shards) for shards in arrays] == sizes
@@ -63,7 +68,10 @@ def test_a_shard_ends_within_the_time_limit_even_if_that_takes_a_second_array() 
     usable = LIMIT_SHARE * (3600 - 120)
     arrays, _ = divide(jobs([600.0] * 600), limited, Room(100))
     assert len(arrays) > 1
-    assert max(sum(job.predicted_seconds for job in shard) for shards in arrays for shard in shards) <= usable + 600
+    assert (
+        max(sum(job.predicted_seconds for job in shard) for shards in arrays for shard in shards)
+        <= usable + 600
+    )
 
 
 def test_a_throttle_means_some_shards_for_each_task_that_may_run() -> None:

@@ -10,7 +10,15 @@ from sweeps import scheduler
 from sweeps.execute.slurm_nodes import bad_nodes
 from sweeps.inflight import SENDING_SECONDS, Sending, Sky, Told, fly, place_of, worker_name
 from sweeps.scheduler import ArrayTask, NoAnswer, Queue, parse_sacct, parse_squeue
-from sweeps.store import EventLog, EventReader, Results, Sent, cancel_submission, write_sent, write_submission
+from sweeps.store import (
+    EventLog,
+    EventReader,
+    Results,
+    Sent,
+    cancel_submission,
+    write_sent,
+    write_submission,
+)
 
 RECORDED = Path(__file__).with_name("recorded")
 ID, OTHER = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"
@@ -25,7 +33,14 @@ def worker(index: int, restart: int = 0, unique: str = "01234567") -> str:
 
 
 def event(name: str, at: float, by: str, **more: Any) -> dict[str, Any]:
-    return {"event": name, "at": at, "worker": by, "host": by.partition("-")[0], "submission_id": ID, **more}
+    return {
+        "event": name,
+        "at": at,
+        "worker": by,
+        "host": by.partition("-")[0],
+        "submission_id": ID,
+        **more,
+    }
 
 
 def told(*events: dict[str, Any]) -> Told:
@@ -35,10 +50,22 @@ def told(*events: dict[str, Any]) -> Told:
 
 
 def test_squeue_and_sacct_as_recorded() -> None:
-    assert [task.name for task in QUEUED] == ["23", "21_0", "71_0", "71_1", "71_2", "71_3", "71_4", "72"]
+    assert [task.name for task in QUEUED] == [
+        "23",
+        "21_0",
+        "71_0",
+        "71_1",
+        "71_2",
+        "71_3",
+        "71_4",
+        "72",
+    ]
     assert [task.name for task in QUEUED if task.live] == ["71_0", "71_2", "71_3", "72"]
     assert QUEUED[4] == ArrayTask("71", 2, "PENDING", "", "Resources", ID)
-    assert [(task.name, task.state, task.node) for task in parse_sacct((RECORDED / "sacct.txt").read_text())] == [
+    assert [
+        (task.name, task.state, task.node)
+        for task in parse_sacct((RECORDED / "sacct.txt").read_text())
+    ] == [
         ("71_0", "TIMEOUT", "n1"),
         ("71_1", "CANCELLED", "n2"),
         ("72", "NODE_FAIL", "n3"),
@@ -47,28 +74,54 @@ def test_squeue_and_sacct_as_recorded() -> None:
 
 def test_waiting_running_and_requeued_tasks_are_in_flight_and_ended_ones_are_not() -> None:
     flight = fly([FIVE], TRIALS, QUEUED, Told(), NOW)
-    assert flight.trials == {"t0": "71_0 RUNNING", "t2": "71_2 PENDING (Resources)", "t3": "71_3 PENDING (BeginTime)"}
+    assert flight.trials == {
+        "t0": "71_0 RUNNING",
+        "t2": "71_2 PENDING (Resources)",
+        "t3": "71_3 PENDING (BeginTime)",
+    }
     assert flight.tasks == {"RUNNING": 1, "PENDING": 2}
     assert not flight.unknown
 
 
 def test_a_task_that_says_it_is_done_is_over_while_squeue_still_shows_it() -> None:
-    done = told(event("worker_started", NOW, worker(0)), event("worker_ended", NOW, worker(0), reason="done"))
+    done = told(
+        event("worker_started", NOW, worker(0)),
+        event("worker_ended", NOW, worker(0), reason="done"),
+    )
     assert "t0" not in fly([FIVE], TRIALS, QUEUED, done, NOW).trials
 
 
 @pytest.mark.parametrize("reason", ["SIGUSR2", "SIGTERM", "no time left for another trial"])
 def test_a_task_that_ended_early_and_waits_again_is_in_flight(reason: str) -> None:
-    early = told(event("worker_started", NOW, worker(3)), event("worker_ended", NOW, worker(3), reason=reason))
+    early = told(
+        event("worker_started", NOW, worker(3)),
+        event("worker_ended", NOW, worker(3), reason=reason),
+    )
     assert "t3" in fly([FIVE], TRIALS, QUEUED, early, NOW).trials
     # Of two turns the later one counts.
-    early.add([event("worker_started", NOW, worker(3, 1)), event("worker_ended", NOW, worker(3, 1), reason="done")])
+    early.add(
+        [
+            event("worker_started", NOW, worker(3, 1)),
+            event("worker_ended", NOW, worker(3, 1), reason="done"),
+        ]
+    )
     assert "t3" not in fly([FIVE], TRIALS, QUEUED, early, NOW).trials
 
 
-def test_a_trial_that_crashed_in_a_running_task_may_be_sent_again_and_one_that_completed_may_not() -> None:
-    finished = [event("finished", NOW, worker(0), trial_id=trial, outcome=outcome) for trial, outcome in (("a", "crashed"), ("b", "completed"))]
-    flight = fly([FIVE], {ID: {0: ["a", "b", "c"]}}, QUEUED, told(event("worker_started", NOW, worker(0)), *finished), NOW)
+def test_a_trial_that_crashed_in_a_running_task_may_be_sent_again_and_one_that_completed_may_not() -> (
+    None
+):
+    finished = [
+        event("finished", NOW, worker(0), trial_id=trial, outcome=outcome)
+        for trial, outcome in (("a", "crashed"), ("b", "completed"))
+    ]
+    flight = fly(
+        [FIVE],
+        {ID: {0: ["a", "b", "c"]}},
+        QUEUED,
+        told(event("worker_started", NOW, worker(0)), *finished),
+        NOW,
+    )
     assert flight.trials.keys() == {"b", "c"}
 
 
@@ -77,11 +130,16 @@ def test_slots_side_by_side_are_one_task() -> None:
     assert paired.tasks == 3
     assert [list(paired.shards_of(index)) for index in range(3)] == [[0, 1], [2, 3], [4]]
     assert fly([paired], TRIALS, QUEUED, Told(), NOW).trials.keys() == {"t0", "t1", "t4"}
-    one_of_two = told(event("worker_started", NOW, worker(0)), event("worker_ended", NOW, worker(0), reason="done"))
+    one_of_two = told(
+        event("worker_started", NOW, worker(0)),
+        event("worker_ended", NOW, worker(0), reason="done"),
+    )
     assert not one_of_two.over(paired, 0)
 
 
-def test_without_squeue_an_event_younger_than_ten_minutes_decides_and_else_nobody_can_tell() -> None:
+def test_without_squeue_an_event_younger_than_ten_minutes_decides_and_else_nobody_can_tell() -> (
+    None
+):
     talk = told(
         event("worker_started", NOW - 7000, worker(0)),
         event("heartbeat", NOW - 599, worker(0)),
@@ -95,7 +153,9 @@ def test_without_squeue_an_event_younger_than_ten_minutes_decides_and_else_nobod
     assert flight.unknown == {"t2", "t3", "t4"}
 
 
-def test_a_job_that_nobody_noted_is_found_by_its_comment_and_one_not_shown_yet_is_waited_for() -> None:
+def test_a_job_that_nobody_noted_is_found_by_its_comment_and_one_not_shown_yet_is_waited_for() -> (
+    None
+):
     unnoted = Sending(ID, NOW - SENDING_SECONDS + 1, 5, 1, None, None)
     assert fly([unnoted], TRIALS, QUEUED, Told(), NOW).trials["t2"].startswith("71_2 PENDING")
     fresh = fly([unnoted], TRIALS, [], Told(), NOW)
@@ -129,7 +189,9 @@ class Slurm:
         return self.now
 
 
-def test_however_often_one_looks_slurm_is_asked_at_most_six_times_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_however_often_one_looks_slurm_is_asked_at_most_six_times_a_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     slurm = Slurm(monkeypatch)
     queue, at = Queue(slurm.clock), []
     for second in range(600):
@@ -141,7 +203,9 @@ def test_however_often_one_looks_slurm_is_asked_at_most_six_times_a_minute(monke
     assert max(sum(one <= other <= one + 60 for other in at) for one in at) <= 6
 
 
-def test_accounting_that_is_missing_is_not_asked_again_and_squeue_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_accounting_that_is_missing_is_not_asked_again_and_squeue_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     slurm = Slurm(monkeypatch)
     slurm.broken = {"sacct", "squeue"}
     queue = Queue(slurm.clock)
@@ -155,7 +219,9 @@ def test_accounting_that_is_missing_is_not_asked_again_and_squeue_is(monkeypatch
     assert queue.problem is None
 
 
-def test_other_senders_are_asked_for_by_name_if_this_machine_knows_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_senders_are_asked_for_by_name_if_this_machine_knows_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     slurm = Slurm(monkeypatch)
     Queue(slurm.clock).look(["daemon", "no such user"])
     [command] = slurm.asked
@@ -163,13 +229,28 @@ def test_other_senders_are_asked_for_by_name_if_this_machine_knows_them(monkeypa
 
 
 def sent(results: Results, shards: int = 1, executor: str = "slurm") -> str:
-    about = {"study": "s", "scale": "smoke", "executor": executor, "command": "c", "created_at": "2026-01-01T00:00:00+00:00"}
-    empty = {"task": 0, "spec": "{}", "train": True, "evaluations": [], "probes": [], "predicted_seconds": 1.0}
+    about = {
+        "study": "s",
+        "scale": "smoke",
+        "executor": executor,
+        "command": "c",
+        "created_at": "2026-01-01T00:00:00+00:00",
+    }
+    empty = {
+        "task": 0,
+        "spec": "{}",
+        "train": True,
+        "evaluations": [],
+        "probes": [],
+        "predicted_seconds": 1.0,
+    }
     rows = [{**empty, "shard": number, "trial_id": f"t{number}"} for number in range(shards)]
     return write_submission(results, rows, about, {"shards": shards, "slots": 1})
 
 
-def test_slurm_is_not_asked_when_nothing_was_sent_or_all_of_it_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slurm_is_not_asked_when_nothing_was_sent_or_all_of_it_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     slurm, results = Slurm(monkeypatch), Results(tmp_path / "results")
     assert not Sky(results).look().trials
     sent(results, executor="ray")
@@ -187,7 +268,9 @@ def test_slurm_is_not_asked_when_nothing_was_sent_or_all_of_it_is_over(tmp_path:
     assert len(Sky(results, cancelled=True).sendings()) == 2
 
 
-def test_how_tasks_ended_is_told_with_and_without_accounting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_tasks_ended_is_told_with_and_without_accounting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     slurm, results = Slurm(monkeypatch), Results(tmp_path / "results")
     write_sent(results, sent(results, 2), Sent("71", "me"))
     sky = Sky(results)
@@ -203,12 +286,26 @@ def test_how_tasks_ended_is_told_with_and_without_accounting(tmp_path: Path, mon
 def test_a_node_is_bad_when_all_fails_there_and_something_works_elsewhere() -> None:
     def on(host: str, outcome: str, times: int, at: float = NOW) -> list[dict[str, Any]]:
         by = worker_name(host, "71", 0, 0, "01234567")
-        return [event("finished", at, by, trial_id="t", outcome=outcome, fingerprint="RuntimeError-x") for _ in range(times)]
+        return [
+            event("finished", at, by, trial_id="t", outcome=outcome, fingerprint="RuntimeError-x")
+            for _ in range(times)
+        ]
 
     assert bad_nodes([*on("n1", "completed", 1), *on("n3", "crashed", 3)], (), NOW) == ["n3"]
     assert bad_nodes([*on("n1", "completed", 1), *on("n3", "crashed", 2)], (), NOW) == []
-    assert bad_nodes([*on("n1", "crashed", 5), *on("n3", "crashed", 5)], (), NOW) == [], "the code is bad, not the nodes"
-    assert bad_nodes([*on("n1", "completed", 1), *on("n3", "crashed", 9), *on("n3", "diverged", 1)], (), NOW) == []
-    assert bad_nodes([*on("n1", "completed", 1), *on("n3", "crashed", 3, NOW - 90_000)], (), NOW) == [], "a day later it may try again"
-    failed = [ArrayTask("72", index, "FAILED", "n4", "NonZeroExitCode", OTHER) for index in range(3)]
+    assert bad_nodes([*on("n1", "crashed", 5), *on("n3", "crashed", 5)], (), NOW) == [], (
+        "the code is bad, not the nodes"
+    )
+    assert (
+        bad_nodes(
+            [*on("n1", "completed", 1), *on("n3", "crashed", 9), *on("n3", "diverged", 1)], (), NOW
+        )
+        == []
+    )
+    assert (
+        bad_nodes([*on("n1", "completed", 1), *on("n3", "crashed", 3, NOW - 90_000)], (), NOW) == []
+    ), "a day later it may try again"
+    failed = [
+        ArrayTask("72", index, "FAILED", "n4", "NonZeroExitCode", OTHER) for index in range(3)
+    ]
     assert bad_nodes(on("n1", "completed", 1), failed, NOW) == ["n4"]

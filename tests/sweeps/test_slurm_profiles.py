@@ -17,10 +17,16 @@ def profile(folder: Path, text: str) -> str:
 def test_own_keys_and_options_of_sbatch_in_one_file(tmp_path: Path) -> None:
     found = load(
         profile(
-            tmp_path, 'cpus = 4\nslots = 2\nthrottle = 8\nsetup = ["module load x"]\npartition = "gpu"\nmem = 0\nexclusive = true\nhold = false\n'
+            tmp_path,
+            'cpus = 4\nslots = 2\nthrottle = 8\nsetup = ["module load x"]\npartition = "gpu"\nmem = 0\nexclusive = true\nhold = false\n',
         )
     )
-    assert (found.cpus, found.slots_per_task, found.throttle, found.setup) == (4, 2, 8, ("module load x",))
+    assert (found.cpus, found.slots_per_task, found.throttle, found.setup) == (
+        4,
+        2,
+        8,
+        ("module load x",),
+    )
     assert found.sbatch == {"partition": "gpu", "mem": 0, "exclusive": True}
     assert (found.limit_seconds, found.signal_seconds) == (None, 120)
 
@@ -38,7 +44,15 @@ def test_lists_are_joined_and_a_time_without_quotes_is_a_time_limit(tmp_path: Pa
 # The formats of sbatch(1), "Acceptable time formats".
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [(90, 5400), ("90", 5400), ("10:30", 630), ("2:00:00", 7200), ("1-12", 129600), ("1-12:30", 131400), ("1-00:00:01", 86401)],
+    [
+        (90, 5400),
+        ("90", 5400),
+        ("10:30", 630),
+        ("2:00:00", 7200),
+        ("1-12", 129600),
+        ("1-12:30", 131400),
+        ("1-00:00:01", 86401),
+    ],
 )
 def test_time_limits_as_sbatch_reads_them(text: str | int, seconds: float) -> None:
     assert limit_seconds(text) == seconds
@@ -75,7 +89,9 @@ def test_a_mistake_is_one_line_that_says_what_is_valid(tmp_path: Path, text: str
         assert words in line, line
 
 
-def test_a_profile_that_is_not_there_names_those_that_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_profile_that_is_not_there_names_those_that_are(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("sweeps.profiles.FOLDER", tmp_path)
     (tmp_path / "mine.toml").write_text("cpus = 2\n")
     with pytest.raises(UserError, match="there are: a100, devcluster, h200, mine"):
@@ -86,7 +102,11 @@ def test_a_profile_that_is_not_there_names_those_that_are(monkeypatch: pytest.Mo
 
 
 def test_the_shipped_ones_load_and_have_a_time_limit() -> None:
-    assert {path.stem for path in SHIPPED.glob("*.toml")} == {"a100", "h200", "devcluster"} <= set(names())
+    assert (
+        {path.stem for path in SHIPPED.glob("*.toml")}
+        == {"a100", "h200", "devcluster"}
+        <= set(names())
+    )
     for path in SHIPPED.glob("*.toml"):
         assert load(str(path)).limit_seconds
 

@@ -19,12 +19,22 @@ from sweeps.store import read_sent, write_submission
 
 RECORDED = Path(__file__).with_name("recorded")
 ID = "0123456789abcdef0123456789abcdef"
-METADATA = {"study": "cross/depth", "scale": "small", "executor": "slurm", "command": "c", "created_at": "2026-01-01T00:00:00+00:00"}
+METADATA = {
+    "study": "cross/depth",
+    "scale": "small",
+    "executor": "slurm",
+    "command": "c",
+    "created_at": "2026-01-01T00:00:00+00:00",
+}
 
 
 def shown(results: Results, profile: Profile, tasks: int) -> str:
     text = script(results, ID, "cross/depth", profile, tasks)
-    for value, name in ((str(results.path), "RESULTS"), (sys.executable, "PYTHON"), (content_hash(code()), "CODE")):
+    for value, name in (
+        (str(results.path), "RESULTS"),
+        (sys.executable, "PYTHON"),
+        (content_hash(code()), "CODE"),
+    ):
         text = text.replace(value, name)
     return text
 
@@ -32,32 +42,58 @@ def shown(results: Results, profile: Profile, tasks: int) -> str:
 @pytest.mark.parametrize(("name", "tasks"), [("a100", 250), ("h200", 12), ("devcluster", 1)])
 def test_the_whole_script_is_the_recorded_one(tmp_path: Path, name: str, tasks: int) -> None:
     shipped = load(str(ROOT / "slurm" / "profiles" / f"{name}.toml"))
-    assert shown(Results(tmp_path / "my results"), shipped, tasks) == (RECORDED / f"{name}.sbatch").read_text()
+    assert (
+        shown(Results(tmp_path / "my results"), shipped, tasks)
+        == (RECORDED / f"{name}.sbatch").read_text()
+    )
 
 
 def test_cpus_and_gpus_of_all_slots_unless_the_profile_says_them_in_sbatch_words() -> None:
-    assert sbatch_options(Profile(cpus=3, gpus=0.25, slots=6)) == {"cpus_per_task": 18, "gpus_per_node": 2}
-    assert sbatch_options(parse({"gpus": 1, "gres": "gpu:2", "cpus-per-task": 40})) == {"gres": "gpu:2", "cpus_per_task": 40}
-    assert sbatch_options(parse({"cpus-per-gpu": 8, "gpus-per-task": 1})) == {"cpus_per_gpu": 8, "gpus_per_task": 1}
+    assert sbatch_options(Profile(cpus=3, gpus=0.25, slots=6)) == {
+        "cpus_per_task": 18,
+        "gpus_per_node": 2,
+    }
+    assert sbatch_options(parse({"gpus": 1, "gres": "gpu:2", "cpus-per-task": 40})) == {
+        "gres": "gpu:2",
+        "cpus_per_task": 40,
+    }
+    assert sbatch_options(parse({"cpus-per-gpu": 8, "gpus-per-task": 1})) == {
+        "cpus_per_gpu": 8,
+        "gpus_per_task": 1,
+    }
 
 
 def test_bad_nodes_are_left_out_besides_the_profiles_own(tmp_path: Path) -> None:
-    made = slurm_submitit.executor(Results(tmp_path / "r"), ID, "s", parse({"exclude": ["n1"]}), 2, tmp_path, ["n3", "n4"])
+    made = slurm_submitit.executor(
+        Results(tmp_path / "r"), ID, "s", parse({"exclude": ["n1"]}), 2, tmp_path, ["n3", "n4"]
+    )
     assert "#SBATCH --exclude=n1,n3,n4\n" in made.script(2)
 
 
 @pytest.mark.parametrize("tasks", [1, 3])
-def test_a_pickle_holds_the_name_of_a_function_a_path_and_a_number(tmp_path: Path, tasks: int) -> None:
+def test_a_pickle_holds_the_name_of_a_function_a_path_and_a_number(
+    tmp_path: Path, tasks: int
+) -> None:
     results = Results(tmp_path / "results")
     submission = write_submission(results, [], METADATA, {"shards": tasks, "slots": 1})
     slurm_submitit.job_folder(results, submission).mkdir(parents=True)
     adopt(results, submission, "77")
     assert read_sent(results, submission) is not None
     for index in range(tasks):
-        path = JobPaths(slurm_submitit.job_folder(results, submission), "77" if tasks == 1 else f"77_{index}").submitted_pickle
+        path = JobPaths(
+            slurm_submitit.job_folder(results, submission), "77" if tasks == 1 else f"77_{index}"
+        ).submitted_pickle
         assert path.stat().st_size < 1000
-        strings = {argument for _, argument, _ in pickletools.genops(path.read_bytes()) if isinstance(argument, str)}
-        assert {"sweeps.execute.slurm_task", "run_task", str(results.submissions / f"{submission}.parquet")} <= strings
+        strings = {
+            argument
+            for _, argument, _ in pickletools.genops(path.read_bytes())
+            if isinstance(argument, str)
+        }
+        assert {
+            "sweeps.execute.slurm_task",
+            "run_task",
+            str(results.submissions / f"{submission}.parquet"),
+        } <= strings
 
 
 def test_the_snapshot_is_the_packages_by_content_and_is_mended(tmp_path: Path) -> None:
@@ -72,4 +108,6 @@ def test_the_snapshot_is_the_packages_by_content_and_is_mended(tmp_path: Path) -
     (path / "sweeps" / "spec.py").unlink()
     (path / "odecore" / "__init__.py").write_text("")
     assert write(results, files) == path
-    assert {p.relative_to(path).as_posix(): p.read_bytes() for p in path.rglob("*") if p.is_file()} == files
+    assert {
+        p.relative_to(path).as_posix(): p.read_bytes() for p in path.rglob("*") if p.is_file()
+    } == files

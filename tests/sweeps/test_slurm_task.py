@@ -27,9 +27,16 @@ def handlers() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def test_an_array_task_is_requeued_as_a_task_and_never_by_its_job_id(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_array_task_is_requeued_as_a_task_and_never_by_its_job_id(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     # As SLURM sets them in the last task of an array, where both ids are the same.
-    for name, value in {"ARRAY_JOB_ID": "49", "JOB_ID": "49", "ARRAY_TASK_ID": "3", "RESTART_COUNT": "2"}.items():
+    for name, value in {
+        "ARRAY_JOB_ID": "49",
+        "JOB_ID": "49",
+        "ARRAY_TASK_ID": "3",
+        "RESTART_COUNT": "2",
+    }.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
     place = Place.here(3)
     assert (place.requeue_id, place.job_id, place.restart) == ("49_3", "49", 2)
@@ -59,13 +66,17 @@ def test_the_first_signal_is_the_cause_and_sigterm_is_never_forgotten(
     assert (signals.cause(), signals.terminated) == (cause, terminated)
 
 
-def test_requeue_is_given_up_as_soon_as_the_task_is_being_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requeue_is_given_up_as_soon_as_the_task_is_being_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls = tmp_path / "calls"
     (tmp_path / "scontrol").write_text(f'#!/bin/sh\necho "$*" >> {calls}\nexit 1\n')
     (tmp_path / "scontrol").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(slurm_task.time, "sleep", lambda _seconds: None)
-    assert not slurm_task.requeue("49_3", lambda: not calls.exists() or len(calls.read_text().splitlines()) < 2)
+    assert not slurm_task.requeue(
+        "49_3", lambda: not calls.exists() or len(calls.read_text().splitlines()) < 2
+    )
     assert calls.read_text().splitlines() == ["requeue 49_3"] * 2
 
 
@@ -88,7 +99,9 @@ def test_a_new_turn_forgives_what_the_last_one_left_open(tmp_path: Path) -> None
     history = History()
     history.add(EventReader(results).poll())
     gone: Any = lambda _host, _pid: False  # noqa: E731
-    assert {trial: history.deaths_without_progress(trial, 0, 0.0, 180.0, gone) for trial in "abcd"} == {"a": 0, "b": 0, "c": 1, "d": 1}
+    assert {
+        trial: history.deaths_without_progress(trial, 0, 0.0, 180.0, gone) for trial in "abcd"
+    } == {"a": 0, "b": 0, "c": 1, "d": 1}
 
 
 @dataclass(frozen=True)
@@ -123,9 +136,19 @@ def test_time_left_is_until_the_warning(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize(
-    ("gpus", "slots", "devices"), [(0, 2, ["auto"] * 2), (1, 4, ["auto"] * 4), (2, 4, [0, 0, 1, 1]), (8, 16, [n // 2 for n in range(16)])]
+    ("gpus", "slots", "devices"),
+    [
+        (0, 2, ["auto"] * 2),
+        (1, 4, ["auto"] * 4),
+        (2, 4, [0, 0, 1, 1]),
+        (8, 16, [n // 2 for n in range(16)]),
+    ],
 )
-def test_slots_divide_the_gpus_of_a_task(monkeypatch: pytest.MonkeyPatch, gpus: int, slots: int, devices: list[Any]) -> None:
+def test_slots_divide_the_gpus_of_a_task(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, slots: int, devices: list[Any]
+) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
-    assert [device("auto", number, slots) for number in range(slots)] == [one if one == "auto" else f"cuda:{one}" for one in devices]
+    assert [device("auto", number, slots) for number in range(slots)] == [
+        one if one == "auto" else f"cuda:{one}" for one in devices
+    ]
     assert device("cpu", 0, slots) == "cpu"

@@ -17,10 +17,23 @@ SPHERES = {
     "data": {"name": "spheres", "dimension": 2},
     "model": {"name": "flat_node", "width": 32},
     "solver": {"name": "euler", "steps": 2},
-    "train": {"optimizer": {"name": "adam", "lr": 1e-3}, "batch_size": 128, "iterations": 800, "record_every": 40},
+    "train": {
+        "optimizer": {"name": "adam", "lr": 1e-3},
+        "batch_size": 128,
+        "iterations": 800,
+        "record_every": 40,
+    },
 }
-IMAGES = SPHERES | {"data": {"name": "mnist", "train_limit": 2000}, "solver": {"name": "dopri5", "tolerance": 1e-3}, "seed": 4}
-ADJOINT = SPHERES | {"gradient": {"name": "adjoint"}, "train": {"optimizer": {"name": "sgd"}, "epochs": 3}, "precision": "bf16"}
+IMAGES = SPHERES | {
+    "data": {"name": "mnist", "train_limit": 2000},
+    "solver": {"name": "dopri5", "tolerance": 1e-3},
+    "seed": 4,
+}
+ADJOINT = SPHERES | {
+    "gradient": {"name": "adjoint"},
+    "train": {"optimizer": {"name": "sgd"}, "epochs": 3},
+    "precision": "bf16",
+}
 IDLE = SPHERES | {"model": {"name": "idle", "seconds": 0.5, "fault": "raise"}}
 
 
@@ -38,7 +51,10 @@ def test_recorded_trial_ids(values: dict[str, Any], recorded: str) -> None:
 
 
 def test_recorded_evaluation_id() -> None:
-    assert eval_id(Evaluation.model_validate({"solver": {"name": "midpoint", "steps": 3}})) == "03a22ef28ef4dc3b2fb4e7116df95666"
+    assert (
+        eval_id(Evaluation.model_validate({"solver": {"name": "midpoint", "steps": 3}}))
+        == "03a22ef28ef4dc3b2fb4e7116df95666"
+    )
 
 
 def test_cell_id_ignores_the_seed_and_nothing_else() -> None:
@@ -49,7 +65,12 @@ def test_cell_id_ignores_the_seed_and_nothing_else() -> None:
 
 
 def test_defaults_that_are_spelled_out_are_the_same_trial() -> None:
-    spelled = SPHERES | {"gradient": {"name": "backprop"}, "precision": "float32", "seed": 0, "fidelity": {"accuracy_divisor": "count"}}
+    spelled = SPHERES | {
+        "gradient": {"name": "backprop"},
+        "precision": "float32",
+        "seed": 0,
+        "fidelity": {"accuracy_divisor": "count"},
+    }
     assert trial_id(parse(spelled)) == trial_id(parse(SPHERES))
 
 
@@ -98,26 +119,45 @@ def test_a_section_with_nothing_but_neutral_fields_vanishes() -> None:
     assert trial_id(biased) != trial_id(parse(SPHERES))
 
 
-@pytest.mark.parametrize(("table", "name"), [(lookup.SOLVERS, "euler"), (lookup.DATA, "spheres"), (lookup.GRADIENTS, "backprop")])
-def test_a_revision_changes_only_what_uses_the_component(table: dict[str, lookup.Entry], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    specs = {key: parse(values) for key, values in (("spheres", SPHERES), ("images", IMAGES), ("adjoint", ADJOINT))}
+@pytest.mark.parametrize(
+    ("table", "name"),
+    [(lookup.SOLVERS, "euler"), (lookup.DATA, "spheres"), (lookup.GRADIENTS, "backprop")],
+)
+def test_a_revision_changes_only_what_uses_the_component(
+    table: dict[str, lookup.Entry], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    specs = {
+        key: parse(values)
+        for key, values in (("spheres", SPHERES), ("images", IMAGES), ("adjoint", ADJOINT))
+    }
     before = {key: (trial_id(spec), cell_id(spec)) for key, spec in specs.items()}
     monkeypatch.setitem(table, name, table[name]._replace(revision=2))
     changed = {key for key, spec in specs.items() if (trial_id(spec), cell_id(spec)) != before[key]}
-    uses = {key for key, spec in specs.items() if name in (spec.solver and spec.solver.name, spec.data.name, spec.gradient.name)}
+    uses = {
+        key
+        for key, spec in specs.items()
+        if name in (spec.solver and spec.solver.name, spec.data.name, spec.gradient.name)
+    }
     assert changed == uses
     assert changed
 
 
-def test_a_revision_of_a_solver_changes_its_evaluations_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    euler, heun = (Evaluation.model_validate({"solver": {"name": name, "steps": 3}}) for name in ("euler", "heun"))
+def test_a_revision_of_a_solver_changes_its_evaluations_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    euler, heun = (
+        Evaluation.model_validate({"solver": {"name": name, "steps": 3}})
+        for name in ("euler", "heun")
+    )
     before = eval_id(euler), eval_id(heun)
     monkeypatch.setitem(lookup.SOLVERS, "euler", lookup.SOLVERS["euler"]._replace(revision=2))
     assert eval_id(euler) != before[0]
     assert eval_id(heun) == before[1]
 
 
-def test_a_revision_of_the_training_loop_changes_every_trial_and_no_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_revision_of_the_training_loop_changes_every_trial_and_no_evaluation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     evaluation = Evaluation.model_validate({"solver": {"name": "euler", "steps": 3}})
     before = trial_id(parse(SPHERES)), trial_id(parse(IMAGES)), eval_id(evaluation)
     monkeypatch.setattr(lookup, "TRAINING_REVISION", 2)
@@ -137,15 +177,27 @@ def test_columns_hold_every_leaf() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"solver": {"name": "eulr", "steps": 2}}, "unknown solver 'eulr'; choose from euler, midpoint, heun"),
+        (
+            {"solver": {"name": "eulr", "steps": 2}},
+            "unknown solver 'eulr'; choose from euler, midpoint, heun",
+        ),
         ({"solver": {"name": "eulr", "steps": 2}}, "did you mean euler?"),
-        ({"solver": {"name": "euler", "steps": 0}}, "solver.steps = 0: input should be greater than 0"),
-        ({"solver": {"name": "euler", "stesp": 2, "steps": 2}}, "unknown key 'solver.stesp'; valid here: backend, name, steps (did you mean steps?)"),
+        (
+            {"solver": {"name": "euler", "steps": 0}},
+            "solver.steps = 0: input should be greater than 0",
+        ),
+        (
+            {"solver": {"name": "euler", "stesp": 2, "steps": 2}},
+            "unknown key 'solver.stesp'; valid here: backend, name, steps (did you mean steps?)",
+        ),
         ({"solver": {"name": "euler"}}, "solver.steps is missing"),
         ({"seed": "abc"}, "seed = 'abc'"),
         ({"trian": {}}, "unknown key 'trian'; valid here: data, fidelity"),
         ({"train": {"batch_size": 8}}, "give exactly one of train.iterations and train.epochs"),
-        ({"train": {"iterations": 8, "optimizer": {"name": "adam", "lr": float("nan")}}}, "train.optimizer.lr"),
+        (
+            {"train": {"iterations": 8, "optimizer": {"name": "adam", "lr": float("nan")}}},
+            "train.optimizer.lr",
+        ),
     ],
 )
 def test_mistakes_are_one_line_with_what_is_valid(change: dict[str, Any], says: str) -> None:

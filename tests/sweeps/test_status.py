@@ -20,7 +20,11 @@ from sweeps.study import EvaluationGrid
 from sweeps.worker.history import History
 
 NOW = 1_800_000_000.0
-ONE = study(grid={"solver.steps": (1, 2)}, seeds=range(2), evaluations=[EvaluationGrid("factors", ("euler",), factors=(1, 2))])
+ONE = study(
+    grid={"solver.steps": (1, 2)},
+    seeds=range(2),
+    evaluations=[EvaluationGrid("factors", ("euler",), factors=(1, 2))],
+)
 
 
 class Folder:
@@ -33,24 +37,49 @@ class Folder:
         self.ids = [trial.trial_id for trial in self.selection.declared]
         self.events: list[dict[str, Any]] = []
 
-    def row(self, index: int, outcome: str, at: float = NOW, attempt: str = "", **given: Any) -> None:
+    def row(
+        self, index: int, outcome: str, at: float = NOW, attempt: str = "", **given: Any
+    ) -> None:
         attempt = attempt or f"attempt-{index}"
         finished = datetime.fromtimestamp(at, UTC)
         writer = Writer(self.results, f"writer-{index}-{attempt}-{outcome}")
         given = {"weights_sha256": "sha"} | given
-        writer.add("runs", [make("runs", trial_id=self.ids[index], attempt_id=attempt, outcome=outcome, finished_at=finished, **given)])
+        writer.add(
+            "runs",
+            [
+                make(
+                    "runs",
+                    trial_id=self.ids[index],
+                    attempt_id=attempt,
+                    outcome=outcome,
+                    finished_at=finished,
+                    **given,
+                )
+            ],
+        )
         writer.close()
 
     def evaluated(self, index: int, number: int, weights: str = "sha") -> None:
         writer = Writer(self.results, f"evaluator-{index}-{number}-{weights}")
         identity = self.selection.declared[index].evaluations[number].eval_id
-        facts = {"trial_id": self.ids[index], "eval_id": identity, "attempt_id": f"evaluated-{number}", "weights_sha256": weights}
+        facts = {
+            "trial_id": self.ids[index],
+            "eval_id": identity,
+            "attempt_id": f"evaluated-{number}",
+            "weights_sha256": weights,
+        }
         writer.add("evaluations", [make("evaluations", **facts)])
         writer.close()
 
-    def event(self, event: str, at: float, index: int | None = None, worker: str = "w1", **given: Any) -> None:
+    def event(
+        self, event: str, at: float, index: int | None = None, worker: str = "w1", **given: Any
+    ) -> None:
         trial = {} if index is None else {"trial_id": self.ids[index]}
-        self.events.append({"event": event, "at": at, "worker": worker, "host": "elsewhere", "pid": 7} | trial | given)
+        self.events.append(
+            {"event": event, "at": at, "worker": worker, "host": "elsewhere", "pid": 7}
+            | trial
+            | given
+        )
 
     def started(self, index: int, at: float, worker: str = "w1") -> None:
         self.event("started", at, index, worker, attempt_id=f"attempt-{index}", resume_iteration=0)
@@ -59,7 +88,16 @@ class Folder:
         history = History()
         history.add(self.events)
         planned = read_plan(self.results, "small@full").rows()
-        return fold("small@full", "", planned, StoreView(self.results), history, now, 180.0, lambda _host, _pid: None)
+        return fold(
+            "small@full",
+            "",
+            planned,
+            StoreView(self.results),
+            history,
+            now,
+            180.0,
+            lambda _host, _pid: None,
+        )
 
 
 @pytest.fixture
@@ -76,7 +114,10 @@ def test_everything_is_pending_at_first(folder: Folder) -> None:
     assert states(status) == [("pending", None)] * 4
     assert status.eta_seconds is None
     assert [trial.missing_evaluations for trial in status.trials] == [2] * 4
-    assert {axis: {value: len(trials) for value, trials in values.items()} for axis, values in status.by_axis().items()} == {
+    assert {
+        axis: {value: len(trials) for value, trials in values.items()}
+        for axis, values in status.by_axis().items()
+    } == {
         "solver.steps": {"1": 2, "2": 2},
         "seed": {"0": 2, "1": 2},
     }
@@ -88,7 +129,12 @@ def test_final_rows_are_done_and_others_failed(folder: Folder) -> None:
     folder.row(2, "crashed")
     folder.evaluated(0, 1)
     status = folder.status()
-    assert states(status) == [("done", "completed"), ("done", "diverged"), ("failed", "crashed"), ("pending", None)]
+    assert states(status) == [
+        ("done", "completed"),
+        ("done", "diverged"),
+        ("failed", "crashed"),
+        ("pending", None),
+    ]
     assert status.outcomes("done") == {"completed": 1, "diverged": 1}
     assert [trial.missing_evaluations for trial in status.trials] == [1, 0, 2, 2]
 
@@ -124,7 +170,9 @@ def test_retry_makes_it_pending(folder: Folder) -> None:
     folder.row(0, "timed_out", at=1000.0)
     folder.row(1, "completed", at=1000.0)
     assert states(folder.status())[:2] == [("failed", "timed_out"), ("done", "completed")]
-    write_retraction(folder.results, attempt_ids=["attempt-1"], trial_ids=folder.ids[:2], reason="", command="")
+    write_retraction(
+        folder.results, attempt_ids=["attempt-1"], trial_ids=folder.ids[:2], reason="", command=""
+    )
     assert states(folder.status())[:2] == [("pending", None)] * 2
 
 
@@ -146,7 +194,9 @@ def test_finding_a_trial_by_the_beginning_of_its_id(folder: Folder) -> None:
     assert watch.find_trial(folder.ids[0][:3]) is None
     assert watch.find_trial("demo") is None
     twin = folder.ids[0][:10] + "f" * 22
-    EventLog(folder.results, "w9").append("started", trial_id=twin, attempt_id="a", resume_iteration=0)
+    EventLog(folder.results, "w9").append(
+        "started", trial_id=twin, attempt_id="a", resume_iteration=0
+    )
     with pytest.raises(UserError, match="begins the ids of 2 trials"):
         Watch(folder.results).find_trial(folder.ids[0][:8])
 
@@ -164,7 +214,9 @@ def test_plans_of_a_study_are_found_by_scale_and_unknown_ones_listed(folder: Fol
 def test_why_a_trial_is_where_it_is(folder: Folder) -> None:
     folder.row(0, "completed", at=10.0)
     folder.row(0, "completed", at=20.0, attempt="later")
-    folder.row(1, "crashed", outcome_detail=None, traceback="Traceback\n  File x\nValueError: planted\n")
+    folder.row(
+        1, "crashed", outcome_detail=None, traceback="Traceback\n  File x\nValueError: planted\n"
+    )
     log = EventLog(folder.results, "w1")
     log.append("started", trial_id=folder.ids[2], attempt_id="a2", resume_iteration=0)
     log.append("heartbeat", trial_id=folder.ids[2], iteration=5)

@@ -40,7 +40,9 @@ def _put(results: Results, worker: str = "w", **tables: list[dict[str, Any]]) ->
 
 def _accepted(results: Results) -> dict[str, str]:
     table = accepted_runs(results, ["trial_id", "attempt_id"])
-    accepted = dict(zip(table["trial_id"].to_pylist(), table["attempt_id"].to_pylist(), strict=True))
+    accepted = dict(
+        zip(table["trial_id"].to_pylist(), table["attempt_id"].to_pylist(), strict=True)
+    )
     view = StoreView(results)
     assert {trial: attempt.attempt_id for trial, attempt in view.accepted.items()} == accepted
     assert view.accepted_ids == set(accepted)
@@ -48,7 +50,10 @@ def _accepted(results: Results) -> dict[str, str]:
 
 
 def test_first_to_finish_is_accepted_then_the_smaller_attempt(results: Results) -> None:
-    _put(results, runs=[run("t1", "b", 1.0), run("t1", "a", 2.0), run("t2", "d", 1.0), run("t2", "c", 1.0)])
+    _put(
+        results,
+        runs=[run("t1", "b", 1.0), run("t1", "a", 2.0), run("t2", "d", 1.0), run("t2", "c", 1.0)],
+    )
     assert _accepted(results) == {"t1": "b", "t2": "c"}
 
 
@@ -58,11 +63,22 @@ def test_only_final_outcomes_are_accepted(results: Results, outcome: str) -> Non
     assert _accepted(results) == {"t": "a" if outcome in FINAL_OUTCOMES else "b"}
 
 
-def test_trial_with_nothing_final_has_no_accepted_row_but_its_attempts_are_known(results: Results) -> None:
-    _put(results, runs=[run("t", "b", 2.0, outcome="timed_out"), run("t", "a", 3.0, outcome="crashed", fingerprint="f")])
+def test_trial_with_nothing_final_has_no_accepted_row_but_its_attempts_are_known(
+    results: Results,
+) -> None:
+    _put(
+        results,
+        runs=[
+            run("t", "b", 2.0, outcome="timed_out"),
+            run("t", "a", 3.0, outcome="crashed", fingerprint="f"),
+        ],
+    )
     assert _accepted(results) == {}
     attempts = StoreView(results).attempts["t"]
-    assert [(one.attempt_id, one.outcome) for one in attempts] == [("b", "timed_out"), ("a", "crashed")]
+    assert [(one.attempt_id, one.outcome) for one in attempts] == [
+        ("b", "timed_out"),
+        ("a", "crashed"),
+    ]
     assert attempts[1].fingerprint == "f"
     assert attempts[1].finished_at == at(3.0)
 
@@ -90,7 +106,11 @@ def test_accepted_runs_has_every_column_by_default(results: Results) -> None:
 def test_evaluations_count_for_accepted_weights_only_and_once(results: Results) -> None:
     _put(
         results,
-        runs=[run("t1", "a", 1.0), run("t1", "b", 2.0), run("t2", "c", 1.0, outcome="diverged") | {"weights_sha256": None}],
+        runs=[
+            run("t1", "a", 1.0),
+            run("t1", "b", 2.0),
+            run("t2", "c", 1.0, outcome="diverged") | {"weights_sha256": None},
+        ],
         evaluations=[
             evaluation("t1", "a", "e1", 9.0, accuracy=0.9),
             evaluation("t1", "z", "e1", 8.0, accuracy=0.8, weights_sha256="weights-a"),
@@ -103,10 +123,19 @@ def test_evaluations_count_for_accepted_weights_only_and_once(results: Results) 
         ],
     )
     read = accepted_evaluations(results, ["trial_id", "eval_id", "accuracy"]).to_pylist()
-    assert read == [{"trial_id": "t1", "eval_id": "e1", "accuracy": 0.8}, {"trial_id": "t1", "eval_id": "e4", "accuracy": 0.25}]
-    assert StoreView(results).done_evaluations == {("t1", "weights-a", "e1"), ("t1", "weights-a", "e4")}
+    assert read == [
+        {"trial_id": "t1", "eval_id": "e1", "accuracy": 0.8},
+        {"trial_id": "t1", "eval_id": "e4", "accuracy": 0.25},
+    ]
+    assert StoreView(results).done_evaluations == {
+        ("t1", "weights-a", "e1"),
+        ("t1", "weights-a", "e4"),
+    }
     write_retraction(results, attempt_ids=["a"], trial_ids=[], reason="test", command="retry")
-    assert StoreView(results).done_evaluations == {("t1", "weights-b", "e1"), ("t1", "weights-b", "e2")}
+    assert StoreView(results).done_evaluations == {
+        ("t1", "weights-b", "e1"),
+        ("t1", "weights-b", "e2"),
+    }
 
 
 def test_probes_count_for_accepted_weights_only_one_block_each(results: Results) -> None:
@@ -116,59 +145,119 @@ def test_probes_count_for_accepted_weights_only_one_block_each(results: Results)
         runs=[run("t", "a", 1.0), run("t", "b", 2.0)],
         probe_trajectory=[*trajectory("t", "a", 2.0, points=4), *first, *trajectory("t", "b", 0.0)],
         probe_decision_grid=[
-            make("probe_decision_grid", trial_id="t", attempt_id=one, weights_sha256=f"weights-{one}", probe_id="grid") for one in "ab"
+            make(
+                "probe_decision_grid",
+                trial_id="t",
+                attempt_id=one,
+                weights_sha256=f"weights-{one}",
+                probe_id="grid",
+            )
+            for one in "ab"
         ],
     )
     assert accepted_probes(results, "trajectory").to_pylist() == first
-    assert accepted_probes(results, "decision_grid", ["attempt_id"]).to_pylist() == [{"attempt_id": "a"}]
-    assert StoreView(results).done_probes == {("t", "weights-a", "probe"), ("t", "weights-a", "grid")}
+    assert accepted_probes(results, "decision_grid", ["attempt_id"]).to_pylist() == [
+        {"attempt_id": "a"}
+    ]
+    assert StoreView(results).done_probes == {
+        ("t", "weights-a", "probe"),
+        ("t", "weights-a", "grid"),
+    }
 
 
 @st.composite
 def _rows(draw: st.DrawFn) -> list[dict[str, Any]]:
-    cases = draw(st.lists(st.tuples(st.sampled_from("xyz"), st.integers(0, 3), st.sampled_from(OUTCOMES)), max_size=12))
-    return [run(trial, f"a{index}", float(second), outcome=outcome, epochs=[]) for index, (trial, second, outcome) in enumerate(cases)]
+    cases = draw(
+        st.lists(
+            st.tuples(st.sampled_from("xyz"), st.integers(0, 3), st.sampled_from(OUTCOMES)),
+            max_size=12,
+        )
+    )
+    return [
+        run(trial, f"a{index}", float(second), outcome=outcome, epochs=[])
+        for index, (trial, second, outcome) in enumerate(cases)
+    ]
 
 
-@given(rows=_rows(), retracted=st.sets(st.sampled_from([f"a{index}" for index in range(12)])), order=st.randoms(use_true_random=False))
-def test_acceptance_is_the_rule_whatever_the_order_and_the_copies(rows: list[dict[str, Any]], retracted: set[str], order: Any) -> None:
+@given(
+    rows=_rows(),
+    retracted=st.sets(st.sampled_from([f"a{index}" for index in range(12)])),
+    order=st.randoms(use_true_random=False),
+)
+def test_acceptance_is_the_rule_whatever_the_order_and_the_copies(
+    rows: list[dict[str, Any]], retracted: set[str], order: Any
+) -> None:
     expected: dict[str, dict[str, Any]] = {}
     for row in rows:
         best = expected.get(row["trial_id"])
-        if row["outcome"] not in ("completed", "diverged", "solver_failed") or row["attempt_id"] in retracted:
+        if (
+            row["outcome"] not in ("completed", "diverged", "solver_failed")
+            or row["attempt_id"] in retracted
+        ):
             continue
-        if best is None or (row["finished_at"], row["attempt_id"]) < (best["finished_at"], best["attempt_id"]):
+        if best is None or (row["finished_at"], row["attempt_id"]) < (
+            best["finished_at"],
+            best["attempt_id"],
+        ):
             expected[row["trial_id"]] = row
     copies = rows + rows[: len(rows) // 2]
     order.shuffle(copies)
     pieces = [to_table(SCHEMAS["runs"], copies[:3]), to_table(SCHEMAS["runs"], copies[3:])]
     once = once_each("runs", pieces)
     assert once.to_pylist() == sorted(rows, key=lambda row: (row["trial_id"], row["attempt_id"]))
-    assert accept_runs(once, retracted).to_pylist() == [expected[trial] for trial in sorted(expected)]
+    assert accept_runs(once, retracted).to_pylist() == [
+        expected[trial] for trial in sorted(expected)
+    ]
 
 
 @given(
     cases=st.lists(
-        st.tuples(st.sampled_from("xy"), st.sampled_from(["w1", "w2"]), st.sampled_from("ef"), st.integers(0, 3), st.booleans()), max_size=12
+        st.tuples(
+            st.sampled_from("xy"),
+            st.sampled_from(["w1", "w2"]),
+            st.sampled_from("ef"),
+            st.integers(0, 3),
+            st.booleans(),
+        ),
+        max_size=12,
     )
 )
 def test_evaluations_follow_the_rule(cases: list[tuple[str, str, str, int, bool]]) -> None:
     rows = [
-        evaluation(trial, f"a{index}", one, float(second), weights_sha256=weights, outcome="completed" if final else "crashed")
+        evaluation(
+            trial,
+            f"a{index}",
+            one,
+            float(second),
+            weights_sha256=weights,
+            outcome="completed" if final else "crashed",
+        )
         for index, (trial, weights, one, second, final) in enumerate(cases)
     ]
     accepted = pa.table({"trial_id": ["x", "y"], "weights_sha256": ["w1", None]})
-    counting = [row for row in rows if (row["trial_id"], row["weights_sha256"], row["outcome"]) == ("x", "w1", "completed")]
-    by_evaluation = itertools.groupby(
-        sorted(counting, key=lambda row: (row["eval_id"], row["finished_at"], row["attempt_id"])), lambda row: row["eval_id"]
-    )
-    assert accept_derived("evaluations", to_table(SCHEMAS["evaluations"], rows), accepted, set()).to_pylist() == [
-        next(group) for _, group in by_evaluation
+    counting = [
+        row
+        for row in rows
+        if (row["trial_id"], row["weights_sha256"], row["outcome"]) == ("x", "w1", "completed")
     ]
+    by_evaluation = itertools.groupby(
+        sorted(counting, key=lambda row: (row["eval_id"], row["finished_at"], row["attempt_id"])),
+        lambda row: row["eval_id"],
+    )
+    assert accept_derived(
+        "evaluations", to_table(SCHEMAS["evaluations"], rows), accepted, set()
+    ).to_pylist() == [next(group) for _, group in by_evaluation]
 
 
-def test_view_reads_each_file_once_and_stays_right_through_a_merge(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
-    writer = _put(results, runs=[run("t1", "a")], evaluations=[evaluation("t1", "a", "e")], probe_trajectory=trajectory("t1", "a"))
+def test_view_reads_each_file_once_and_stays_right_through_a_merge(
+    results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = _put(
+        results,
+        runs=[run("t1", "a")],
+        evaluations=[evaluation("t1", "a", "e")],
+        probe_trajectory=trajectory("t1", "a"),
+    )
     view = StoreView(results)
     before = (view.accepted, view.attempts, view.done_evaluations, view.done_probes)
     reads: list[Path] = []
@@ -179,7 +268,9 @@ def test_view_reads_each_file_once_and_stays_right_through_a_merge(results: Resu
     writer.close()
     reads.clear()
     view.refresh()
-    assert {path.parent for path in reads} == {results.merged(table) for table in ("runs", "evaluations", "probe_trajectory")}
+    assert {path.parent for path in reads} == {
+        results.merged(table) for table in ("runs", "evaluations", "probe_trajectory")
+    }
     assert (view.accepted, view.attempts, view.done_evaluations, view.done_probes) == before
     _put(results, "other", runs=[run("t2", "b")])
     reads.clear()

@@ -16,7 +16,15 @@ from store_rows import evaluation, names, run, trajectory
 import sweeps.store.compact as compact_module
 from sweeps.cli import main
 from sweeps.errors import InfrastructureError
-from sweeps.store import Results, StoreView, Writer, accepted_probes, accepted_runs, read_table, write_retraction
+from sweeps.store import (
+    Results,
+    StoreView,
+    Writer,
+    accepted_probes,
+    accepted_runs,
+    read_table,
+    write_retraction,
+)
 from sweeps.store.compact import compact
 from sweeps.store.generations import Manifest, manifest_numbers, manifest_path
 from sweeps.store.parquet import load_large
@@ -39,8 +47,13 @@ def put(results: Results, worker: str = "w", **tables: list[dict[str, Any]]) -> 
 
 
 def accepted(results: Results) -> dict[str, str]:
-    found = {row["trial_id"]: row["attempt_id"] for row in accepted_runs(results, ["trial_id", "attempt_id"]).to_pylist()}
-    assert {trial: attempt.attempt_id for trial, attempt in StoreView(results).accepted.items()} == found
+    found = {
+        row["trial_id"]: row["attempt_id"]
+        for row in accepted_runs(results, ["trial_id", "attempt_id"]).to_pylist()
+    }
+    assert {
+        trial: attempt.attempt_id for trial, attempt in StoreView(results).accepted.items()
+    } == found
     return found
 
 
@@ -60,12 +73,19 @@ def test_nothing_there_makes_no_generation(results: Results) -> None:
 
 
 def test_generation_holds_every_row_sorted_and_reads_the_same(results: Results) -> None:
-    put(results, "w1", runs=[run("b", "2"), run("a", "9", outcome="crashed")], probe_trajectory=trajectory("b", "2"))
+    put(
+        results,
+        "w1",
+        runs=[run("b", "2"), run("a", "9", outcome="crashed")],
+        probe_trajectory=trajectory("b", "2"),
+    )
     put(results, "w2", runs=[run("b", "1")], evaluations=[evaluation("b", "1", "e")]).close()
     before = {table: read_table(results, table) for table in SCHEMAS}
     done = compact(results)
     assert (done.made, done.manifest.number, done.files, done.damaged) == (True, 1, 4, 0)
-    assert {table: [file.rows for file in files] for table, files in done.manifest.files.items()} == {
+    assert {
+        table: [file.rows for file in files] for table, files in done.manifest.files.items()
+    } == {
         "runs": [3],
         "evaluations": [1],
         "probe_trajectory": [6],
@@ -77,17 +97,24 @@ def test_generation_holds_every_row_sorted_and_reads_the_same(results: Results) 
     for table in SCHEMAS:
         files, held = table_files(results, table)
         assert files == []
-        assert held == [results.generations(table) / name for name in names(results.generations(table))]
+        assert held == [
+            results.generations(table) / name for name in names(results.generations(table))
+        ]
         assert read_table(results, table).equals(before[table])
     data = pq.ParquetFile(results.generations("runs") / names(results.generations("runs"))[0])
     assert data.metadata.row_group(0).column(0).compression == "ZSTD"
-    assert data.read(["trial_id", "attempt_id"]).to_pydict() == {"trial_id": ["a", "b", "b"], "attempt_id": ["9", "1", "2"]}
+    assert data.read(["trial_id", "attempt_id"]).to_pydict() == {
+        "trial_id": ["a", "b", "b"],
+        "attempt_id": ["9", "1", "2"],
+    }
     unlink_superseded(results)
     for table in SCHEMAS:
         assert read_table(results, table).equals(before[table])
 
 
-def test_nothing_new_makes_no_generation_and_one_table_leaves_the_others_as_they_are(results: Results) -> None:
+def test_nothing_new_makes_no_generation_and_one_table_leaves_the_others_as_they_are(
+    results: Results,
+) -> None:
     put(results, runs=[run("a", "1")], evaluations=[evaluation("a", "1", "e")])
     first = compact(results).manifest
     assert compact(results).made is False
@@ -96,14 +123,21 @@ def test_nothing_new_makes_no_generation_and_one_table_leaves_the_others_as_they
     assert (second.number, second.base) == (2, 1)
     assert second.files["runs"] == first.files["runs"]
     assert second.files["evaluations"] != first.files["evaluations"]
-    assert [row["eval_id"] for row in read_table(results, "evaluations", ["eval_id"]).to_pylist()] == ["e", "f"]
+    assert [
+        row["eval_id"] for row in read_table(results, "evaluations", ["eval_id"]).to_pylist()
+    ] == ["e", "f"]
 
 
 def test_late_zombie_takes_nobodys_place_but_a_retraction_does(results: Results) -> None:
     put(results, runs=[run("t", "winner", 10.0)])
     compact(results)
     view = StoreView(results)
-    put(results, "zombie", runs=[run("t", "early", 1.0), run("t", "late", 20.0)], evaluations=[evaluation("t", "early", "e")])
+    put(
+        results,
+        "zombie",
+        runs=[run("t", "early", 1.0), run("t", "late", 20.0)],
+        evaluations=[evaluation("t", "early", "e")],
+    )
     assert accepted(results) == {"t": "winner"}
     view.refresh()
     assert view.accepted["t"].attempt_id == "winner"
@@ -118,12 +152,24 @@ def test_late_zombie_takes_nobodys_place_but_a_retraction_does(results: Results)
     assert accepted(results) == {"t": "early"}
 
 
-_CASES = st.lists(st.tuples(st.sampled_from("xyz"), st.integers(0, 3), st.sampled_from(OUTCOMES)), max_size=4)
+_CASES = st.lists(
+    st.tuples(st.sampled_from("xyz"), st.integers(0, 3), st.sampled_from(OUTCOMES)), max_size=4
+)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rounds=st.lists(st.tuples(_CASES, st.booleans(), st.sets(st.integers(0, 11), max_size=2), st.booleans()), min_size=2, max_size=3))
-def test_any_order_of_rows_retractions_and_compactions_follows_the_rule(tmp_path_factory: pytest.TempPathFactory, rounds: list[Any]) -> None:
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    rounds=st.lists(
+        st.tuples(_CASES, st.booleans(), st.sets(st.integers(0, 11), max_size=2), st.booleans()),
+        min_size=2,
+        max_size=3,
+    )
+)
+def test_any_order_of_rows_retractions_and_compactions_follows_the_rule(
+    tmp_path_factory: pytest.TempPathFactory, rounds: list[Any]
+) -> None:
     results = Results(tmp_path_factory.mktemp("store") / "results")
     rows: list[dict[str, Any]] = []
     standing: dict[str, str] = {}
@@ -132,18 +178,30 @@ def test_any_order_of_rows_retractions_and_compactions_follows_the_rule(tmp_path
     def rule() -> dict[str, str]:
         found: dict[str, tuple[Any, ...]] = {}
         for row in rows:
-            if row["outcome"] in ("completed", "diverged", "solver_failed") and row["attempt_id"] not in retracted:
-                order = (standing.get(row["trial_id"]) != row["attempt_id"], row["finished_at"], row["attempt_id"])
+            if (
+                row["outcome"] in ("completed", "diverged", "solver_failed")
+                and row["attempt_id"] not in retracted
+            ):
+                order = (
+                    standing.get(row["trial_id"]) != row["attempt_id"],
+                    row["finished_at"],
+                    row["attempt_id"],
+                )
                 found[row["trial_id"]] = min(order, found.get(row["trial_id"], order))
         return {trial: order[2] for trial, order in found.items()}
 
     for cases, compacting, taken_back, unlinking in rounds:
-        new = [run(trial, f"a{len(rows) + index}", float(second), outcome=outcome) for index, (trial, second, outcome) in enumerate(cases)]
+        new = [
+            run(trial, f"a{len(rows) + index}", float(second), outcome=outcome)
+            for index, (trial, second, outcome) in enumerate(cases)
+        ]
         rows += new
         put(results, f"w{len(rows)}", runs=new)
         if taken_back:
             retracted |= {f"a{index}" for index in taken_back}
-            write_retraction(results, attempt_ids=retracted, trial_ids=[], reason="test", command="retry")
+            write_retraction(
+                results, attempt_ids=retracted, trial_ids=[], reason="test", command="retry"
+            )
         if compacting:
             expected = rule()
             compact(results)
@@ -152,10 +210,14 @@ def test_any_order_of_rows_retractions_and_compactions_follows_the_rule(tmp_path
             if unlinking:
                 unlink_superseded(results)
         assert accepted(results) == rule()
-        assert read_table(results, "runs").to_pylist() == sorted(rows, key=lambda row: (row["trial_id"], row["attempt_id"]))
+        assert read_table(results, "runs").to_pylist() == sorted(
+            rows, key=lambda row: (row["trial_id"], row["attempt_id"])
+        )
 
 
-def test_damaged_file_is_left_alone_and_taken_in_once_it_is_whole(results: Results, caplog: pytest.LogCaptureFixture) -> None:
+def test_damaged_file_is_left_alone_and_taken_in_once_it_is_whole(
+    results: Results, caplog: pytest.LogCaptureFixture
+) -> None:
     put(results, "w", runs=[run("good", "a")])
     put(results, "bad", runs=[run("bad", "b")])
     part = next(path for path in results.parts("runs").iterdir() if path.name.startswith("bad"))
@@ -170,7 +232,9 @@ def test_damaged_file_is_left_alone_and_taken_in_once_it_is_whole(results: Resul
     assert read_table(results, "runs", ["trial_id"])["trial_id"].to_pylist() == ["bad", "good"]
 
 
-def test_damaged_generation_stops_everything_in_one_line_and_the_one_before_can_be_taken(results: Results) -> None:
+def test_damaged_generation_stops_everything_in_one_line_and_the_one_before_can_be_taken(
+    results: Results,
+) -> None:
     put(results, runs=[run("t", "a")])
     compact(results)
     put(results, "other", runs=[run("u", "b")])
@@ -178,7 +242,11 @@ def test_damaged_generation_stops_everything_in_one_line_and_the_one_before_can_
     bytes_ = data.read_bytes()
     data.write_bytes(bytes_[: len(bytes_) // 2] + b"x" + bytes_[len(bytes_) // 2 + 1 :][:-20])
     put(results, "third", runs=[run("v", "c")])
-    for act in (lambda: read_table(results, "runs"), lambda: StoreView(results), lambda: compact(results)):
+    for act in (
+        lambda: read_table(results, "runs"),
+        lambda: StoreView(results),
+        lambda: compact(results),
+    ):
         with pytest.raises(InfrastructureError) as caught:
             act()
         assert caught.value.exit_code == 3
@@ -191,12 +259,17 @@ def test_damaged_generation_stops_everything_in_one_line_and_the_one_before_can_
     assert newest(results).accepted == {"t": "a", "u": "b", "v": "c"}
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"odesweep_schema": 1}', b'{"odesweep_schema": "1"}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"odesweep_schema": 1}', b'{"odesweep_schema": "1"}']
+)
 def test_damaged_manifest_is_one_line(results: Results, content: bytes) -> None:
     put(results, runs=[run("t", "a")])
     compact(results)
     manifest_path(results, 1).write_bytes(content)
-    with pytest.raises(InfrastructureError, match=r"MANIFEST\.1 is damaged .*restore it from a backup, or remove MANIFEST\.1"):
+    with pytest.raises(
+        InfrastructureError,
+        match=r"MANIFEST\.1 is damaged .*restore it from a backup, or remove MANIFEST\.1",
+    ):
         read_table(results, "runs")
     manifest_path(results, 1).unlink()
     assert accepted(results) == {"t": "a"}
@@ -207,7 +280,10 @@ def test_newer_manifest_and_unknown_columns_ask_for_an_upgrade(results: Results)
     part = next(results.parts("runs").iterdir())
     table = pq.read_table(part)
     pq.write_table(table.append_column("from_the_future", table["seed"]), part)
-    with pytest.raises(InfrastructureError, match="columns that this odesweep does not know: from_the_future; upgrade"):
+    with pytest.raises(
+        InfrastructureError,
+        match="columns that this odesweep does not know: from_the_future; upgrade",
+    ):
         compact(results)
     pq.write_table(table, part)
     compact(results)
@@ -217,10 +293,15 @@ def test_newer_manifest_and_unknown_columns_ask_for_an_upgrade(results: Results)
         read_table(results, "runs")
 
 
-def test_missing_row_is_noticed_before_anything_is_published(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_row_is_noticed_before_anything_is_published(
+    results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put(results, runs=[run("t", "a"), run("u", "b")])
     write = compact_module._write  # pyright: ignore[reportPrivateUsage]
-    for damage in (lambda file, rows, indices, group: write(file, rows, indices[:1], group), lambda file, *_: file.write(b"PAR1")):
+    for damage in (
+        lambda file, rows, indices, group: write(file, rows, indices[:1], group),
+        lambda file, *_: file.write(b"PAR1"),
+    ):
         monkeypatch.setattr(compact_module, "_write", damage)
         with pytest.raises(InfrastructureError, match=r"does not (hold every row|read back)"):
             compact(results)
@@ -229,16 +310,22 @@ def test_missing_row_is_noticed_before_anything_is_published(results: Results, m
     assert set(accepted(results)) == {"t", "u"}
 
 
-def test_trial_is_found_without_reading_all_row_groups(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trial_is_found_without_reading_all_row_groups(
+    results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(compact_module.ROW_GROUP_ROWS, "runs", 10)
     put(results, runs=[run(f"t{index:03d}", "a", epochs=[]) for index in range(100)])
     held = compact(results).manifest.paths(results, "runs")[0]
     assert pq.ParquetFile(held).num_row_groups == 10
     assert load_large(held, SCHEMAS["runs"], ["trial_id"], ["t005", "t055", "z"]).num_rows == 20
-    assert read_table(results, "runs", ["trial_id"], ids=["t055", "t005"])["trial_id"].to_pylist() == ["t005", "t055"]
+    assert read_table(results, "runs", ["trial_id"], ids=["t055", "t005"])[
+        "trial_id"
+    ].to_pylist() == ["t005", "t055"]
 
 
-def test_loser_deletes_its_files_and_says_who_won(results: Results, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_loser_deletes_its_files_and_says_who_won(
+    results: Results, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     put(results, runs=[run("t", "a")])
     publish = compact_module.publish_first
     winner: list[Manifest] = []
@@ -252,7 +339,10 @@ def test_loser_deletes_its_files_and_says_who_won(results: Results, monkeypatch:
     with pytest.raises(SystemExit) as ended:
         main(["compact", "--results", str(results.path)])
     assert ended.value.code == 0
-    assert capsys.readouterr().out == f"{winner[0].by} made generation 1 meanwhile; this one was given up, nothing is lost\n"
+    assert (
+        capsys.readouterr().out
+        == f"{winner[0].by} made generation 1 meanwhile; this one was given up, nothing is lost\n"
+    )
     assert newest(results) == winner[0]
     assert names(results.generations("runs")) == [winner[0].files["runs"][0].name]
     assert names(results.manifests) == ["MANIFEST.1", *sorted(SCHEMAS)]
@@ -279,12 +369,16 @@ def _compact_all_the_time(path: Path, stop: Path) -> None:
         prune(results, kept_seconds=0.2, look_seconds=0.0)
 
 
-def test_two_compacts_that_prune_two_writers_and_a_reader_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+def test_two_compacts_that_prune_two_writers_and_a_reader_lose_nothing_and_double_nothing(
+    tmp_path: Path,
+) -> None:
     results, stop = Results(tmp_path / "results"), tmp_path / "stop"
     results.create()
     spawn = multiprocessing.get_context("spawn")
     writers = [spawn.Process(target=_work, args=(results.path, host)) for host in ("x", "y")]
-    compacts = [spawn.Process(target=_compact_all_the_time, args=(results.path, stop)) for _ in range(2)]
+    compacts = [
+        spawn.Process(target=_compact_all_the_time, args=(results.path, stop)) for _ in range(2)
+    ]
     for process in (*compacts, *writers):
         process.start()
     view, seen, reads = StoreView(results), set[str](), 0
@@ -304,9 +398,16 @@ def test_two_compacts_that_prune_two_writers_and_a_reader_lose_nothing_and_doubl
     assert [process.exitcode for process in (*writers, *compacts)] == [0] * 4
     assert reads >= 3
     compact(results)
-    expected = {f"t-{host}-{number}-{part}" for host in ("x", "y") for number in range(6) for part in range(4)}
+    expected = {
+        f"t-{host}-{number}-{part}"
+        for host in ("x", "y")
+        for number in range(6)
+        for part in range(4)
+    }
     assert accepted(results).keys() == expected
     assert newest(results).number >= 2
     assert sum(file.rows for file in newest(results).files["runs"]) == len(expected)
     assert accepted_probes(results, "trajectory").num_rows == 4 * len(expected)
-    assert set(names(results.parts("runs"))) <= newest(results).superseded.get("parts/runs", {}).keys()
+    assert (
+        set(names(results.parts("runs"))) <= newest(results).superseded.get("parts/runs", {}).keys()
+    )

@@ -11,7 +11,15 @@ import pytest
 from store_rows import evaluation, names, run, trajectory
 
 import sweeps.store.read as read_module
-from sweeps.store import EventLog, EventReader, Results, StoreView, Writer, accepted_probes, read_table
+from sweeps.store import (
+    EventLog,
+    EventReader,
+    Results,
+    StoreView,
+    Writer,
+    accepted_probes,
+    read_table,
+)
 
 WORKERS, SLICES = 8, 4
 
@@ -64,13 +72,19 @@ def test_reader_neither_loses_a_row_it_has_seen_nor_shows_one_twice(tmp_path: Pa
     assert len(set(finished)) == len(finished) == 2 * WORKERS * SLICES
     view.refresh()
     assert view.accepted_ids == set(finished)
-    assert {trial for trial, *_ in view.done_evaluations} == {trial for trial, *_ in view.done_probes} == set(finished)
+    assert (
+        {trial for trial, *_ in view.done_evaluations}
+        == {trial for trial, *_ in view.done_probes}
+        == set(finished)
+    )
     assert accepted_probes(results, "trajectory").num_rows == 4 * len(finished)
     assert names(results.parts("runs")) == []
 
 
 @pytest.mark.parametrize("moment", range(8))
-def test_merge_between_any_two_steps_of_a_reader_hides_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int) -> None:
+def test_merge_between_any_two_steps_of_a_reader_hides_no_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
     results, steps = Results(tmp_path / "results"), itertools.count()
     writer = Writer(results, "w")
     for index in range(3):

@@ -23,11 +23,20 @@ def results(tmp_path: Path) -> Results:
 
 def test_events_carry_who_where_when_and_their_fields(results: Results) -> None:
     before = time.time()
-    assert EventLog(results, "w1").append("started", trial_id="t", attempt_id="a", resume_iteration=None)
+    assert EventLog(results, "w1").append(
+        "started", trial_id="t", attempt_id="a", resume_iteration=None
+    )
     (event,) = EventReader(results).poll()
     assert before <= event.pop("at") <= time.time()
     assert event.pop("host")
-    assert event == {"worker": "w1", "pid": os.getpid(), "event": "started", "trial_id": "t", "attempt_id": "a", "resume_iteration": None}
+    assert event == {
+        "worker": "w1",
+        "pid": os.getpid(),
+        "event": "started",
+        "trial_id": "t",
+        "attempt_id": "a",
+        "resume_iteration": None,
+    }
     assert names(results.events) == ["w1.jsonl"]
 
 
@@ -45,12 +54,16 @@ def test_poll_gives_each_event_once_over_all_files_oldest_first(results: Results
 
 
 def test_numbers_json_cannot_write_become_null(results: Results) -> None:
-    EventLog(results, "w").append("heartbeat", loss=float("nan"), seconds_per_iteration=float("inf"), iteration=3)
+    EventLog(results, "w").append(
+        "heartbeat", loss=float("nan"), seconds_per_iteration=float("inf"), iteration=3
+    )
     (event,) = EventReader(results).poll()
     assert (event["loss"], event["seconds_per_iteration"], event["iteration"]) == (None, None, 3)
 
 
-def test_torn_last_line_waits_and_is_read_when_it_is_whole(results: Results, caplog: pytest.LogCaptureFixture) -> None:
+def test_torn_last_line_waits_and_is_read_when_it_is_whole(
+    results: Results, caplog: pytest.LogCaptureFixture
+) -> None:
     line = json.dumps({"at": 1.0, "event": "started"}).encode() + b"\n"
     path = results.events / "w.jsonl"
     path.write_bytes(line + line[:10])
@@ -78,22 +91,33 @@ GARBAGE = [
 ]
 
 
-@pytest.mark.parametrize("garbage", [*GARBAGE, b'{"event": "x", "at": NaN}', b"[" * 100_000, b"a\rb"])
-def test_garbage_line_is_skipped_with_one_warning_naming_file_and_line(results: Results, caplog: pytest.LogCaptureFixture, garbage: bytes) -> None:
+@pytest.mark.parametrize(
+    "garbage", [*GARBAGE, b'{"event": "x", "at": NaN}', b"[" * 100_000, b"a\rb"]
+)
+def test_garbage_line_is_skipped_with_one_warning_naming_file_and_line(
+    results: Results, caplog: pytest.LogCaptureFixture, garbage: bytes
+) -> None:
     line = json.dumps({"at": 1.0, "event": "started"}).encode()
     path = results.events / "w.jsonl"
     path.write_bytes(b"\n".join([line, garbage, line, b""]))
     with caplog.at_level(logging.WARNING, logger="odesweep"):
         assert len(EventReader(results).poll()) == 2
         assert len(EventReader(results).poll()) == 2
-    assert [record.getMessage() for record in caplog.records] == [f"skipped line 2 of {path}: not an event"]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"skipped line 2 of {path}: not an event"
+    ]
 
 
 @given(cuts=st.lists(st.integers(1, 40), min_size=1, max_size=30))
-def test_reader_gives_every_event_once_however_the_bytes_arrive(tmp_path_factory: pytest.TempPathFactory, cuts: list[int]) -> None:
+def test_reader_gives_every_event_once_however_the_bytes_arrive(
+    tmp_path_factory: pytest.TempPathFactory, cuts: list[int]
+) -> None:
     results = Results(tmp_path_factory.mktemp("events") / "results")
     results.create()
-    data = b"".join(json.dumps({"at": float(index), "event": f"e{index}"}).encode() + b"\n" for index in range(8))
+    data = b"".join(
+        json.dumps({"at": float(index), "event": f"e{index}"}).encode() + b"\n"
+        for index in range(8)
+    )
     reader, read = EventReader(results), []
     start = 0
     for cut in [*cuts, len(data)]:
@@ -119,7 +143,9 @@ def test_failed_append_is_a_warning_and_the_next_goes_to_a_new_file(
     assert [event["event"] for event in EventReader(results).poll()] == ["a", "c"]
 
 
-def test_full_disk_never_raises_and_leaves_no_heap_of_empty_files(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_never_raises_and_leaves_no_heap_of_empty_files(
+    results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
     log = EventLog(results, "w")
 
     def full(*_: object) -> int:
@@ -147,7 +173,9 @@ def test_unsynced_file_is_not_written_on(results: Results, monkeypatch: pytest.M
     assert names(results.events) == ["w.2.jsonl", "w.jsonl"]
 
 
-def test_file_left_by_an_earlier_process_of_the_same_name_is_never_written_on(results: Results) -> None:
+def test_file_left_by_an_earlier_process_of_the_same_name_is_never_written_on(
+    results: Results,
+) -> None:
     (results.events / "w.jsonl").write_bytes(b'{"at": 1.0, "ev')
     EventLog(results, "w").append("a")
     assert (results.events / "w.jsonl").read_bytes() == b'{"at": 1.0, "ev'
@@ -159,7 +187,10 @@ def test_missing_folder_is_no_event_and_a_file_in_its_place_is_one_line(tmp_path
     assert EventReader(results).poll() == []
     results.path.mkdir()
     results.events.write_text("")
-    with pytest.raises(InfrastructureError, match=r"^cannot read .*events: Not a directory; check permissions and the disk$"):
+    with pytest.raises(
+        InfrastructureError,
+        match=r"^cannot read .*events: Not a directory; check permissions and the disk$",
+    ):
         EventReader(results).poll()
 
 

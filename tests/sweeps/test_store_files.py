@@ -20,7 +20,9 @@ def test_published_file_is_whole_and_alone(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a"]
 
 
-def test_same_content_again_is_success_other_content_is_refused_unless_replaced(tmp_path: Path) -> None:
+def test_same_content_again_is_success_other_content_is_refused_unless_replaced(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "a"
     publish_bytes(path, b"one")
     before = path.stat().st_ino
@@ -35,7 +37,9 @@ def test_same_content_again_is_success_other_content_is_refused_unless_replaced(
 
 
 @pytest.mark.parametrize("failing", ["fsync", "rename"])
-def test_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
+def test_failure_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
     def fail(*_: object) -> None:
         raise _refusing(errno.ENOSPC)
 
@@ -45,7 +49,9 @@ def test_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Monke
     assert names(tmp_path) == []
 
 
-def test_rename_whose_reply_was_lost_is_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rename_whose_reply_was_lost_is_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rename = Path.rename
 
     def renamed_but_told_otherwise(self: Path, target: Path) -> Path:
@@ -57,7 +63,9 @@ def test_rename_whose_reply_was_lost_is_success(tmp_path: Path, monkeypatch: pyt
     assert (tmp_path / "a").read_bytes() == b"one"
 
 
-def test_source_that_really_vanished_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_source_that_really_vanished_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def vanished(self: Path, target: Path) -> Path:
         self.unlink()
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
@@ -67,7 +75,9 @@ def test_source_that_really_vanished_is_an_error(tmp_path: Path, monkeypatch: py
         publish_bytes(tmp_path / "a", b"one")
 
 
-def test_file_system_without_fsync_of_folders_is_good_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_system_without_fsync_of_folders_is_good_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fsync = os.fsync
 
     def only_files(descriptor: int) -> None:
@@ -80,7 +90,9 @@ def test_file_system_without_fsync_of_folders_is_good_enough(tmp_path: Path, mon
     assert (tmp_path / "a").exists()
 
 
-def test_listing_is_sorted_hides_what_is_being_written_and_takes_a_missing_folder_as_empty(tmp_path: Path) -> None:
+def test_listing_is_sorted_hides_what_is_being_written_and_takes_a_missing_folder_as_empty(
+    tmp_path: Path,
+) -> None:
     for name in ("b", "a", ".0123.tmp"):
         (tmp_path / name).touch()
     assert list_folder(tmp_path) == ["a", "b"]
@@ -92,25 +104,65 @@ def test_layout(tmp_path: Path) -> None:
     assert not results.path.exists()
     results.create()
     results.create()
-    made = {str(folder.relative_to(tmp_path / "demo")) for folder in (tmp_path / "demo").rglob("*") if folder.is_dir()}
+    made = {
+        str(folder.relative_to(tmp_path / "demo"))
+        for folder in (tmp_path / "demo").rglob("*")
+        if folder.is_dir()
+    }
     tables = {f"results/{kind}/{table}" for kind in ("parts", "merged") for table in TABLES}
-    others = {f"results/{name}" for name in ("weights", "plans", "events", "submissions", "retractions", "logs")}
-    assert made == tables | others | {"results", "results/parts", "results/merged", "results.state", "results.state/checkpoints"}
+    others = {
+        f"results/{name}"
+        for name in ("weights", "plans", "events", "submissions", "retractions", "logs")
+    }
+    assert made == tables | others | {
+        "results",
+        "results/parts",
+        "results/merged",
+        "results.state",
+        "results.state/checkpoints",
+    }
     assert results.checkpoints == tmp_path / "demo" / "results.state" / "checkpoints"
 
 
 def test_results_folder_that_is_a_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("")
-    with pytest.raises(InfrastructureError, match=r"^cannot make the results folder .*; free or repair that place, or give another with --results$"):
+    with pytest.raises(
+        InfrastructureError,
+        match=r"^cannot make the results folder .*; free or repair that place, or give another with --results$",
+    ):
         Results(tmp_path / "results").create()
 
 
-@pytest.mark.parametrize(("name", "stem"), [("demo", "demo"), ("ott2021/sphere2-fixed@small+0a1b2c3d", "ott2021--sphere2-fixed@small+0a1b2c3d")])
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("demo", "demo"),
+        ("ott2021/sphere2-fixed@small+0a1b2c3d", "ott2021--sphere2-fixed@small+0a1b2c3d"),
+    ],
+)
 def test_names_become_file_stems(name: str, stem: str) -> None:
     assert file_stem(name) == stem
 
 
-BAD = ["", ".", "..", "../x", "a/../b", "/etc/passwd", "a//b", "a/", ".hidden", "a/.b", "a\\b", "a b", "a\0b", "a\n", "ü", "a--b", "x" * 181]
+BAD = [
+    "",
+    ".",
+    "..",
+    "../x",
+    "a/../b",
+    "/etc/passwd",
+    "a//b",
+    "a/",
+    ".hidden",
+    "a/.b",
+    "a\\b",
+    "a b",
+    "a\0b",
+    "a\n",
+    "ü",
+    "a--b",
+    "x" * 181,
+]
 
 
 @pytest.mark.parametrize("name", BAD)

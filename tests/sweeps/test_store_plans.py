@@ -23,8 +23,13 @@ from sweeps.store import (
     write_submission,
 )
 
-PLAN_METADATA = {name: f"the {name}" for name in ("study", "scale", "overrides", "title", "question", "scale_label", "created_at")}
-SUBMISSION_METADATA = {name: f"the {name}" for name in ("study", "scale", "executor", "command", "created_at")}
+PLAN_METADATA = {
+    name: f"the {name}"
+    for name in ("study", "scale", "overrides", "title", "question", "scale_label", "created_at")
+}
+SUBMISSION_METADATA = {
+    name: f"the {name}" for name in ("study", "scale", "executor", "command", "created_at")
+}
 NAME = "ott2021/sphere2-fixed@small"
 
 
@@ -74,27 +79,54 @@ def test_plan_is_replaced_as_a_whole_and_listed_by_its_name(results: Results) ->
 
 def test_wrong_keys_of_plans_and_submissions_are_refused(results: Results) -> None:
     with pytest.raises(SchemaError, match="plan: missing command; unknown comand"):
-        write_plan(results, NAME, [{("comand" if key == "command" else key): value for key, value in _plan_row("t").items()}], PLAN_METADATA)
+        write_plan(
+            results,
+            NAME,
+            [
+                {
+                    ("comand" if key == "command" else key): value
+                    for key, value in _plan_row("t").items()
+                }
+            ],
+            PLAN_METADATA,
+        )
     with pytest.raises(SchemaError, match="plan, evaluations: missing axes"):
-        write_plan(results, NAME, [_plan_row("t") | {"evaluations": [{"eval_id": "e"}]}], PLAN_METADATA)
+        write_plan(
+            results, NAME, [_plan_row("t") | {"evaluations": [{"eval_id": "e"}]}], PLAN_METADATA
+        )
     with pytest.raises(SchemaError, match="metadata of a plan: missing study"):
-        write_plan(results, NAME, [], {key: value for key, value in PLAN_METADATA.items() if key != "study"})
+        write_plan(
+            results,
+            NAME,
+            [],
+            {key: value for key, value in PLAN_METADATA.items() if key != "study"},
+        )
     with pytest.raises(SchemaError, match="submission: unknown priority"):
         write_submission(results, [_submission_row("t") | {"priority": 1}], SUBMISSION_METADATA)
     with pytest.raises(SchemaError, match="metadata of a submission: missing scale"):
-        write_submission(results, [], {key: value for key, value in SUBMISSION_METADATA.items() if key != "scale"})
+        write_submission(
+            results,
+            [],
+            {key: value for key, value in SUBMISSION_METADATA.items() if key != "scale"},
+        )
     assert not results.path.exists()
 
 
 def test_missing_plan_lists_those_there_are(results: Results) -> None:
     write_plan(results, "demo@demo", [], PLAN_METADATA)
-    with pytest.raises(UserError, match=r"^no saved plan 'dmo@demo' in .*; there are: demo@demo; odesweep plan STUDY --save makes one$"):
+    with pytest.raises(
+        UserError,
+        match=r"^no saved plan 'dmo@demo' in .*; there are: demo@demo; odesweep plan STUDY --save makes one$",
+    ):
         read_plan(results, "dmo@demo")
 
 
 @pytest.mark.parametrize("name", ["../demo", "a/../../b", "/etc/x", ".x", "demo\n", ""])
 def test_names_cannot_leave_the_folder(results: Results, name: str) -> None:
-    for call in (lambda: write_plan(results, name, [], PLAN_METADATA), lambda: read_plan(results, name)):
+    for call in (
+        lambda: write_plan(results, name, [], PLAN_METADATA),
+        lambda: read_plan(results, name),
+    ):
         with pytest.raises(UserError, match="not a usable name"):
             call()
     for call in (read_submission, is_cancelled, cancel_submission):
@@ -109,22 +141,32 @@ def test_damaged_plan_and_submission_are_one_line(results: Results) -> None:
     (results.submissions / f"{submission}.parquet").write_bytes(b"")
     for call in (lambda: read_plan(results, NAME), lambda: read_submission(results, submission)):
         with pytest.raises(
-            InfrastructureError, match=r"^cannot read .*\.parquet: not a readable Parquet file of this store; remove it and make it again$"
+            InfrastructureError,
+            match=r"^cannot read .*\.parquet: not a readable Parquet file of this store; remove it and make it again$",
         ):
             call()
 
 
 def test_submission_round_trip(results: Results) -> None:
     rows = [_submission_row("t2"), _submission_row("t1")]
-    first, second = write_submission(results, rows, SUBMISSION_METADATA), write_submission(results, [], SUBMISSION_METADATA)
+    first, second = (
+        write_submission(results, rows, SUBMISSION_METADATA),
+        write_submission(results, [], SUBMISSION_METADATA),
+    )
     submission = read_submission(results, first)
-    assert (submission.submission_id, submission.rows(), submission.metadata) == (first, rows, SUBMISSION_METADATA)
+    assert (submission.submission_id, submission.rows(), submission.metadata) == (
+        first,
+        rows,
+        SUBMISSION_METADATA,
+    )
     assert list_submissions(results) == {first: SUBMISSION_METADATA, second: SUBMISSION_METADATA}
     with pytest.raises(UserError, match="no submission 'other'"):
         read_submission(results, "other")
 
 
-def test_damaged_submission_is_left_out_of_the_list_with_a_warning(results: Results, caplog: pytest.LogCaptureFixture) -> None:
+def test_damaged_submission_is_left_out_of_the_list_with_a_warning(
+    results: Results, caplog: pytest.LogCaptureFixture
+) -> None:
     good = write_submission(results, [], SUBMISSION_METADATA)
     (results.submissions / "bad.parquet").write_bytes(b"PAR1")
     with caplog.at_level(logging.WARNING, logger="odesweep"):
@@ -147,17 +189,36 @@ def test_cancelling_marks_one_submission_and_may_be_repeated(results: Results) -
 def test_retractions_fold_to_attempts_and_the_latest_restart(results: Results) -> None:
     assert read_retractions(results).attempt_ids == frozenset()
     before = time.time()
-    write_retraction(results, attempt_ids=["a"], trial_ids=["t1", "t2"], reason="why", command="odesweep retry t1")
+    write_retraction(
+        results,
+        attempt_ids=["a"],
+        trial_ids=["t1", "t2"],
+        reason="why",
+        command="odesweep retry t1",
+    )
     between = time.time()
-    path = write_retraction(results, attempt_ids=["b"], trial_ids=["t1"], reason="why", command="odesweep retry t1")
+    path = write_retraction(
+        results, attempt_ids=["b"], trial_ids=["t1"], reason="why", command="odesweep retry t1"
+    )
     read = read_retractions(results)
     assert read.attempt_ids == {"a", "b"}
     assert before <= read.restarted_at["t2"] <= between <= read.restarted_at["t1"]
     assert json.loads(path.read_bytes())["reason"] == "why"
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"attempt_ids": ["a"]}', b'{"attempt_ids": 3, "trial_ids": [], "at": 1}', b"\xff"])
-def test_damaged_retraction_is_skipped_with_a_warning(results: Results, caplog: pytest.LogCaptureFixture, content: bytes) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b'{"attempt_ids": ["a"]}',
+        b'{"attempt_ids": 3, "trial_ids": [], "at": 1}',
+        b"\xff",
+    ],
+)
+def test_damaged_retraction_is_skipped_with_a_warning(
+    results: Results, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
     write_retraction(results, attempt_ids=["good"], trial_ids=[], reason="", command="")
     (results.retractions / "bad.json").write_bytes(content)
     with caplog.at_level(logging.WARNING, logger="odesweep"):
@@ -173,8 +234,12 @@ def test_refusing_disk_is_one_line_for_every_kind_of_file(results: Results) -> N
     calls = {
         "free or repair": lambda: write_plan(results, NAME, [], PLAN_METADATA),
         "nothing was submitted": lambda: write_submission(results, [], SUBMISSION_METADATA),
-        "nothing was retracted": lambda: write_retraction(results, attempt_ids=[], trial_ids=[], reason="", command=""),
+        "nothing was retracted": lambda: write_retraction(
+            results, attempt_ids=[], trial_ids=[], reason="", command=""
+        ),
     }
     for consequence, call in calls.items():
-        with pytest.raises(InfrastructureError, match=rf"^cannot write [^\n]*; {consequence}[^\n]*$"):
+        with pytest.raises(
+            InfrastructureError, match=rf"^cannot write [^\n]*; {consequence}[^\n]*$"
+        ):
             call()

@@ -33,7 +33,9 @@ def _age(*paths: Path, seconds: float = DAY + 60) -> None:
 
 def _prune(results: Results, kept_seconds: float = -1.0) -> Counter[str]:
     """Without a wait. kept_seconds -1: whatever is superseded by now."""
-    return Counter(one.why for one in prune(results, kept_seconds=kept_seconds, wait=lambda _: None))
+    return Counter(
+        one.why for one in prune(results, kept_seconds=kept_seconds, wait=lambda _: None)
+    )
 
 
 def _trials(results: Results) -> list[str]:
@@ -56,7 +58,10 @@ def test_generation_before_the_newest_is_kept_and_older_ones_go(results: Results
         _put(results, trial)
         compact(results)
     assert _prune(results) == {"superseded files": 5}
-    assert [name for name in names(results.manifests) if "MANIFEST" in name] == ["MANIFEST.2", "MANIFEST.3"]
+    assert [name for name in names(results.manifests) if "MANIFEST" in name] == [
+        "MANIFEST.2",
+        "MANIFEST.3",
+    ]
     assert len(names(results.generations("runs"))) == 2
     assert _trials(results) == ["a", "b", "c"]
     manifest_path(results, 3).unlink()
@@ -78,7 +83,11 @@ def test_two_looks_are_two_minutes_apart_and_a_dry_run_looks_once(results: Resul
     waits: list[float] = []
     planned = prune(results, kept_seconds=-1.0, dry_run=True, wait=waits.append)
     assert (len(planned), waits, len(names(results.parts("runs")))) == (1, [], 1)
-    assert prune(results, kept_seconds=-1.0, wait=waits.append) == planned == [Found(planned[0].path, "superseded files")]
+    assert (
+        prune(results, kept_seconds=-1.0, wait=waits.append)
+        == planned
+        == [Found(planned[0].path, "superseded files")]
+    )
     assert waits == [120.0]
     assert not planned[0].path.exists()
 
@@ -89,7 +98,10 @@ def test_only_copy_is_checked_before_anything_goes(results: Results) -> None:
     data = bytearray(held.read_bytes())
     data[len(data) // 2] ^= 1
     held.write_bytes(data)
-    with pytest.raises(InfrastructureError, match=r"is damaged \(sha256\), nothing was deleted; .*remove MANIFEST\.1"):
+    with pytest.raises(
+        InfrastructureError,
+        match=r"is damaged \(sha256\), nothing was deleted; .*remove MANIFEST\.1",
+    ):
         _prune(results)
     assert len(names(results.parts("runs"))) == 1
 
@@ -97,7 +109,15 @@ def test_only_copy_is_checked_before_anything_goes(results: Results) -> None:
 def test_leftovers_of_dead_processes_go_after_a_day(results: Results) -> None:
     _put(results, "t")
     compact(results)
-    temporary = [folder / ".0123.tmp" for folder in (results.parts("runs"), results.weights, results.manifests, results.generations("runs"))]
+    temporary = [
+        folder / ".0123.tmp"
+        for folder in (
+            results.parts("runs"),
+            results.weights,
+            results.manifests,
+            results.generations("runs"),
+        )
+    ]
     young = results.weights / ".4567.tmp"
     orphan = results.generations("runs") / "0123.parquet"
     for path in (*temporary, young, orphan):
@@ -110,7 +130,10 @@ def test_leftovers_of_dead_processes_go_after_a_day(results: Results) -> None:
 
 def test_checkpoints_of_accepted_trials_go_once_nobody_writes_them(results: Results) -> None:
     _put(results, "done")
-    attempts = [results.checkpoints / trial / attempt for trial, attempt in (("done", "old"), ("done", "young"), ("open", "old"))]
+    attempts = [
+        results.checkpoints / trial / attempt
+        for trial, attempt in (("done", "old"), ("done", "young"), ("open", "old"))
+    ]
     for attempt in attempts:
         attempt.mkdir(parents=True)
         for name in ("1.pt", ".2.pt.tmp"):

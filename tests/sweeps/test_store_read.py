@@ -24,7 +24,9 @@ def results(tmp_path: Path) -> Results:
     return results
 
 
-def _publish(results: Results, table: str, rows: list[dict[str, object]], worker: str = "w") -> Path:
+def _publish(
+    results: Results, table: str, rows: list[dict[str, object]], worker: str = "w"
+) -> Path:
     before = set(names(results.parts(table)))
     writer = Writer(results, worker)
     writer.add(table, rows)
@@ -36,7 +38,11 @@ def _publish(results: Results, table: str, rows: list[dict[str, object]], worker
 @pytest.mark.parametrize("table", TABLES)
 def test_round_trip_of_every_column(results: Results, table: str, close: bool) -> None:
     rows = [make(table, trial_id=f"t{index}", finished_at=at(index)) for index in range(3)]
-    rows[1] |= {name: None for name in SCHEMAS[table].names if not name.endswith("_id") and name not in ("outcome", "finished_at", "weights_sha256")}
+    rows[1] |= {
+        name: None
+        for name in SCHEMAS[table].names
+        if not name.endswith("_id") and name not in ("outcome", "finished_at", "weights_sha256")
+    }
     writer = Writer(results, "w")
     writer.add(table, rows[:2])
     writer.publish()
@@ -68,7 +74,11 @@ def test_columns_ids_and_order(results: Results) -> None:
         _publish(results, "runs", [run(trial, attempt)])
     read = read_table(results, "runs", ["attempt_id", "trial_id"], ids={"b", "a", "other"})
     assert read.column_names == ["attempt_id", "trial_id"]
-    assert list(zip(*read.to_pydict().values(), strict=True)) == [("9", "a"), ("1", "b"), ("2", "b")]
+    assert list(zip(*read.to_pydict().values(), strict=True)) == [
+        ("9", "a"),
+        ("1", "b"),
+        ("2", "b"),
+    ]
     assert read_table(results, "runs", ids=[]).num_rows == 0
     with pytest.raises(SchemaError, match="table runs has no column accuracy; there are: trial_id"):
         read_table(results, "runs", ["accuracy"])
@@ -86,12 +96,21 @@ def _damage(path: Path, how: str) -> None:
         middle = data.index(b"text")
         data = data[:middle] + b"tExt" + data[middle + 4 :]
     path.write_bytes(
-        {"empty": b"", "half": data[: len(data) // 2], "headless": data[len(data) // 2 :], "text": b"PAR1 not really PAR1"}.get(how, data)
+        {
+            "empty": b"",
+            "half": data[: len(data) // 2],
+            "headless": data[len(data) // 2 :],
+            "text": b"PAR1 not really PAR1",
+        }.get(how, data)
     )
 
 
-@pytest.mark.parametrize("how", ["empty", "half", "headless", "text", "flipped bit", "foreign", "odd version"])
-def test_damaged_file_is_skipped_with_one_warning_that_names_it(results: Results, caplog: pytest.LogCaptureFixture, how: str) -> None:
+@pytest.mark.parametrize(
+    "how", ["empty", "half", "headless", "text", "flipped bit", "foreign", "odd version"]
+)
+def test_damaged_file_is_skipped_with_one_warning_that_names_it(
+    results: Results, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
     good = _publish(results, "runs", [run("good", "a")])
     bad = _publish(results, "runs", [run("bad", "b")])
     if how == "foreign":
@@ -110,7 +129,9 @@ def test_damaged_file_is_skipped_with_one_warning_that_names_it(results: Results
     assert "\n" not in lines[0]
 
 
-def test_file_being_written_is_not_looked_at(results: Results, caplog: pytest.LogCaptureFixture) -> None:
+def test_file_being_written_is_not_looked_at(
+    results: Results, caplog: pytest.LogCaptureFixture
+) -> None:
     _publish(results, "runs", [run("t", "a")])
     (results.parts("runs") / ".0123.tmp").write_bytes(b"PAR1")
     (results.merged("runs") / ".0124.parquet").write_bytes(b"PAR1")
@@ -135,25 +156,49 @@ def test_newer_version_is_one_line_with_what_to_do(results: Results) -> None:
         assert caught.value.exit_code == 3
 
 
-def test_columns_an_older_file_lacks_are_null_and_its_own_extra_ones_ignored(results: Results) -> None:
+def test_columns_an_older_file_lacks_are_null_and_its_own_extra_ones_ignored(
+    results: Results,
+) -> None:
     rows = to_table(SCHEMAS["runs"], [run("t", "a")])
     epochs = pa.array([[{"iteration": 7, "loss_train": 0.5}]])
-    older = rows.drop_columns(["fingerprint", "epochs"]).append_column("epochs", epochs).append_column("gone", pa.array([1]))
+    older = (
+        rows.drop_columns(["fingerprint", "epochs"])
+        .append_column("epochs", epochs)
+        .append_column("gone", pa.array([1]))
+    )
     _write(results.parts("runs") / "older.parquet", older, version=1)
     row = read_table(results, "runs").to_pylist()[0]
     assert row["fingerprint"] is None
     assert row["outcome"] == "completed"
-    assert row["epochs"] == [{field.name: None for field in SCHEMAS["runs"].field("epochs").type.value_type} | {"iteration": 7, "loss_train": 0.5}]
+    assert row["epochs"] == [
+        {field.name: None for field in SCHEMAS["runs"].field("epochs").type.value_type}
+        | {"iteration": 7, "loss_train": 0.5}
+    ]
 
 
 def test_golden_file_of_version_1_still_reads() -> None:
     results = Results(GOLDEN)
     row = read_table(results, "runs").to_pylist()[0]
-    assert (row["trial_id"], row["outcome"], row["solver_steps"], row["finished_at"]) == ("0" * 31 + "1", "completed", 64, at(60))
-    assert [(epoch["iteration"], epoch["loss_train"]) for epoch in row["epochs"]] == [(100, 0.5), (200, 0.25)]
-    assert read_table(results, "evaluations", ["eval_id", "correct"]).to_pylist() == [{"eval_id": "e" * 32, "correct": 950}]
-    assert read_table(results, "probe_trajectory", ["point", "x1"]).to_pylist() == [{"point": 0, "x1": 0.5}, {"point": 1, "x1": -1.5}]
-    assert read_table(results, "probe_decision_grid", ["x2", "p1"]).to_pylist() == [{"x2": -2.0, "p1": 0.75}]
+    assert (row["trial_id"], row["outcome"], row["solver_steps"], row["finished_at"]) == (
+        "0" * 31 + "1",
+        "completed",
+        64,
+        at(60),
+    )
+    assert [(epoch["iteration"], epoch["loss_train"]) for epoch in row["epochs"]] == [
+        (100, 0.5),
+        (200, 0.25),
+    ]
+    assert read_table(results, "evaluations", ["eval_id", "correct"]).to_pylist() == [
+        {"eval_id": "e" * 32, "correct": 950}
+    ]
+    assert read_table(results, "probe_trajectory", ["point", "x1"]).to_pylist() == [
+        {"point": 0, "x1": 0.5},
+        {"point": 1, "x1": -1.5},
+    ]
+    assert read_table(results, "probe_decision_grid", ["x2", "p1"]).to_pylist() == [
+        {"x2": -2.0, "p1": 0.75}
+    ]
 
 
 def test_copy_in_parts_and_merged_is_one_row_and_a_probe_stays_whole(results: Results) -> None:
@@ -172,12 +217,16 @@ def test_attempt_published_twice_counts_once_by_its_first_end(results: Results) 
     _publish(results, "probe_trajectory", trajectory("t", "a", 20.0, points=5), "later")
     _publish(results, "probe_trajectory", trajectory("t", "a", 10.0, points=2), "first")
     assert read_table(results, "runs", ["finished_at"]).to_pylist() == [{"finished_at": at(10)}]
-    assert read_table(results, "probe_trajectory").to_pylist() == trajectory("t", "a", 10.0, points=2)
+    assert read_table(results, "probe_trajectory").to_pylist() == trajectory(
+        "t", "a", 10.0, points=2
+    )
 
 
 def test_block_of_rows_that_spans_row_groups_stays_whole(results: Results) -> None:
     block = trajectory("t", "a", points=10)
-    data = to_table(SCHEMAS["probe_trajectory"], block).replace_schema_metadata({"odesweep_schema": "1"})
+    data = to_table(SCHEMAS["probe_trajectory"], block).replace_schema_metadata(
+        {"odesweep_schema": "1"}
+    )
     pq.write_table(data, results.merged("probe_trajectory") / "w.parquet", row_group_size=7)
     assert read_table(results, "probe_trajectory").to_pylist() == block
 
@@ -189,7 +238,9 @@ def _no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_no_waits")
 @pytest.mark.parametrize("number", [errno.ENOENT, errno.ESTALE])
-def test_listed_file_that_has_gone_starts_the_listing_again(results: Results, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+def test_listed_file_that_has_gone_starts_the_listing_again(
+    results: Results, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
     part = _publish(results, "runs", [run("t", "a")])
     rest = _publish(results, "runs", [run("t", "b")], "other")
     load, reads = read_module.load, []
@@ -207,7 +258,9 @@ def test_listed_file_that_has_gone_starts_the_listing_again(results: Results, mo
 
 
 @pytest.mark.usefixtures("_no_waits")
-def test_after_five_restarts_it_says_so_instead_of_a_partial_answer(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_five_restarts_it_says_so_instead_of_a_partial_answer(
+    results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
     part = _publish(results, "runs", [run("t", "a")])
     tries = []
 
@@ -216,19 +269,26 @@ def test_after_five_restarts_it_says_so_instead_of_a_partial_answer(results: Res
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
 
     monkeypatch.setattr(read_module, "load", always_gone)
-    with pytest.raises(InfrastructureError, match=f"changes faster than it can be read .*{part.name}"):
+    with pytest.raises(
+        InfrastructureError, match=f"changes faster than it can be read .*{part.name}"
+    ):
         read_table(results, "runs")
     assert len(tries) == 6
 
 
-def test_failing_disk_is_one_line_and_not_a_missing_row(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failing_disk_is_one_line_and_not_a_missing_row(
+    results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
     part = _publish(results, "runs", [run("t", "a")])
 
     def failing(self: Path) -> bytes:
         raise OSError(errno.EIO, os.strerror(errno.EIO), str(self))
 
     monkeypatch.setattr(Path, "read_bytes", failing)
-    with pytest.raises(InfrastructureError, match=rf"^cannot read {part}: Input/output error; check permissions and the disk$"):
+    with pytest.raises(
+        InfrastructureError,
+        match=rf"^cannot read {part}: Input/output error; check permissions and the disk$",
+    ):
         read_table(results, "runs")
 
 
@@ -241,5 +301,8 @@ def test_folder_that_is_a_file_is_one_line(results: Results) -> None:
 
 def test_encoded_tables_are_the_same_for_few_and_many_rows() -> None:
     for count in (1, 300):
-        table = to_table(SCHEMAS["evaluations"], [make("evaluations", trial_id=str(index)) for index in range(count)])
+        table = to_table(
+            SCHEMAS["evaluations"],
+            [make("evaluations", trial_id=str(index)) for index in range(count)],
+        )
         assert pq.read_table(pa.BufferReader(encode_table(table))).equals(table)

@@ -9,7 +9,15 @@ from store_rows import EPOCH, evaluation, make, run
 
 from odecore.config import Section, TrialSpec
 from sweeps.spec import flatten
-from sweeps.store import FINAL_OUTCOMES, OUTCOMES, SCHEMAS, TABLES, SchemaError, check_rows, spec_columns
+from sweeps.store import (
+    FINAL_OUTCOMES,
+    OUTCOMES,
+    SCHEMAS,
+    TABLES,
+    SchemaError,
+    check_rows,
+    spec_columns,
+)
 from sweeps.store.schema import KEYS, to_table
 
 
@@ -31,13 +39,21 @@ def test_any_extra_key_is_refused(name: str) -> None:
 def test_misspelt_key_names_the_right_one() -> None:
     row = run("t", "a")
     row["acuracy_test"] = row.pop("accuracy_test")
-    with pytest.raises(SchemaError, match=r"missing accuracy_test; unknown acuracy_test \(did you mean accuracy_test\?\)"):
+    with pytest.raises(
+        SchemaError,
+        match=r"missing accuracy_test; unknown acuracy_test \(did you mean accuracy_test\?\)",
+    ):
         check_rows("runs", [row])
 
 
 def test_misspelt_key_within_epochs_is_refused() -> None:
     row = run("t", "a")
-    row["epochs"] = [{("los_train" if name == "loss_train" else name): value for name, value in row["epochs"][0].items()}]
+    row["epochs"] = [
+        {
+            ("los_train" if name == "loss_train" else name): value
+            for name, value in row["epochs"][0].items()
+        }
+    ]
     with pytest.raises(SchemaError, match=r"epochs: missing loss_train; unknown los_train"):
         check_rows("runs", [row])
 
@@ -46,7 +62,10 @@ def test_empty_keys_unknown_outcomes_naive_times_and_unknown_tables_are_refused(
     for name in (*KEYS["evaluations"], "finished_at"):
         with pytest.raises(SchemaError, match=f"{name} is empty"):
             check_rows("evaluations", [evaluation("t", "a", "e") | {name: None}])
-    with pytest.raises(SchemaError, match="unknown outcome 'done'; there are: completed, diverged, solver_failed, crashed"):
+    with pytest.raises(
+        SchemaError,
+        match="unknown outcome 'done'; there are: completed, diverged, solver_failed, crashed",
+    ):
         check_rows("runs", [run("t", "a", outcome="done")])
     with pytest.raises(SchemaError, match="started_at has no time zone"):
         check_rows("runs", [run("t", "a", started_at=EPOCH.replace(tzinfo=None))])
@@ -66,7 +85,11 @@ def test_final_outcomes_are_the_scientific_ones() -> None:
 
 def fields_of(annotation: Any, prefix: str) -> Iterator[str]:
     """The columns that a field of this type may fill, by way of every section that it may hold."""
-    sections = [part for part in (annotation, *parts_of(annotation)) if isinstance(part, type) and issubclass(part, Section)]
+    sections = [
+        part
+        for part in (annotation, *parts_of(annotation))
+        if isinstance(part, type) and issubclass(part, Section)
+    ]
     if not sections or get_origin(annotation) is tuple:
         yield prefix
     for section in sections if get_origin(annotation) is not tuple else ():
@@ -81,11 +104,15 @@ def parts_of(annotation: Any) -> Iterator[Any]:
 
 
 def test_every_field_of_every_section_has_a_column_and_no_column_lacks_a_field() -> None:
-    assert set(fields_of(TrialSpec, "")) == set(spec_columns({})), "sweeps/store/schema.py and the spec's sections differ"
+    assert set(fields_of(TrialSpec, "")) == set(spec_columns({})), (
+        "sweeps/store/schema.py and the spec's sections differ"
+    )
 
 
 @pytest.mark.parametrize("optimizer", [{"name": "adam"}, {"name": "sgd"}])
-def test_flattened_spec_fills_its_columns_and_leaves_the_rest_null(optimizer: dict[str, str]) -> None:
+def test_flattened_spec_fills_its_columns_and_leaves_the_rest_null(
+    optimizer: dict[str, str],
+) -> None:
     spec = TrialSpec.model_validate(
         {
             "data": {"name": "spheres"},
@@ -103,14 +130,27 @@ def test_flattened_spec_fills_its_columns_and_leaves_the_rest_null(optimizer: di
 
 
 def test_spec_field_without_a_column_says_where_to_add_it() -> None:
-    with pytest.raises(SchemaError, match=r"no column in table runs for model_depth; add it to sweeps/store/schema\.py"):
+    with pytest.raises(
+        SchemaError,
+        match=r"no column in table runs for model_depth; add it to sweeps/store/schema\.py",
+    ):
         spec_columns({"model_depth": 3})
 
 
 def test_units_are_in_the_field_metadata() -> None:
     runs = SCHEMAS["runs"]
-    units = {name: (runs.field(name).metadata or {}).get(b"unit") for name in ("train_seconds", "peak_memory_bytes", "samples_per_second", "seed")}
-    assert units == {"train_seconds": b"s", "peak_memory_bytes": b"B", "samples_per_second": b"1/s", "seed": None}
-    assert runs.field("evaluations_forward").metadata == {b"unit": b"evaluations of the right-hand side"}
+    units = {
+        name: (runs.field(name).metadata or {}).get(b"unit")
+        for name in ("train_seconds", "peak_memory_bytes", "samples_per_second", "seed")
+    }
+    assert units == {
+        "train_seconds": b"s",
+        "peak_memory_bytes": b"B",
+        "samples_per_second": b"1/s",
+        "seed": None,
+    }
+    assert runs.field("evaluations_forward").metadata == {
+        b"unit": b"evaluations of the right-hand side"
+    }
     assert SCHEMAS["evaluations"].field("seconds").metadata == {b"unit": b"s"}
     assert pa.types.is_list(runs.field("epochs").type)

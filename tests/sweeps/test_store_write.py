@@ -18,7 +18,11 @@ def results(tmp_path: Path) -> Results:
 
 
 def _files(results: Results) -> dict[str, int]:
-    counts = {f"{folder.parent.name}/{table}": len(names(folder)) for table in TABLES for folder in (results.parts(table), results.merged(table))}
+    counts = {
+        f"{folder.parent.name}/{table}": len(names(folder))
+        for table in TABLES
+        for folder in (results.parts(table), results.merged(table))
+    }
     return {name: count for name, count in counts.items() if count}
 
 
@@ -84,13 +88,17 @@ def test_close_merges_own_files_only_and_verifies(results: Results) -> None:
     own.add("runs", [run("t9", "own9")])
     own.close()
     assert _files(results) == {"parts/runs": 5, "merged/runs": 1, "merged/probe_trajectory": 1}
-    assert sorted(_ids(results)) == sorted([f"{who}{index}" for who in ("own", "other") for index in range(5)] + ["own9"])
+    assert sorted(_ids(results)) == sorted(
+        [f"{who}{index}" for who in ("own", "other") for index in range(5)] + ["own9"]
+    )
     assert read_table(results, "probe_trajectory").num_rows == 5 * 6
     own.close()
     assert _files(results) == {"parts/runs": 5, "merged/runs": 1, "merged/probe_trajectory": 1}
 
 
-def test_file_that_does_not_read_back_keeps_the_parts(results: Results, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_file_that_does_not_read_back_keeps_the_parts(
+    results: Results, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     writer = Writer(results, "w")
     writer.add("runs", [run("t", "a")])
     writer.publish()
@@ -105,7 +113,9 @@ def test_file_that_does_not_read_back_keeps_the_parts(results: Results, monkeypa
     assert "does not read back" in caplog.text
 
 
-def test_failed_merge_is_a_warning_and_loses_nothing(results: Results, caplog: pytest.LogCaptureFixture) -> None:
+def test_failed_merge_is_a_warning_and_loses_nothing(
+    results: Results, caplog: pytest.LogCaptureFixture
+) -> None:
     writer = Writer(results, "w")
     results.merged("runs").rmdir()
     results.merged("runs").write_text("in the way")
@@ -140,7 +150,9 @@ def test_rows_wait_when_publishing_fails_and_none_is_doubled(results: Results) -
     assert _ids(results, "evaluations") == ["a1", "a2"]
 
 
-def test_failure_after_the_rename_does_not_make_a_second_file(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failure_after_the_rename_does_not_make_a_second_file(
+    results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
     writer = Writer(results, "w")
     writer.add("runs", [run("t1", "a1")])
     fsync = os.fsync
@@ -165,7 +177,12 @@ def test_failure_after_the_rename_does_not_make_a_second_file(results: Results, 
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)], capture_output=True, text=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if mounted.returncode:
         pytest.skip(f"needs the right to mount a small tmpfs: {mounted.stderr.strip()}")
     yield disk

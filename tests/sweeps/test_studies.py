@@ -33,9 +33,14 @@ def test_smoke_is_small(name: str, scale: str) -> None:
     assert len({trial.spec.seed for trial in trials}) == 1
     for trial in trials:
         assert len(trial.evaluations) <= 5
-        assert all(one.evaluation.limit is not None and one.evaluation.limit <= 16 for one in trial.evaluations)
+        assert all(
+            one.evaluation.limit is not None and one.evaluation.limit <= 16
+            for one in trial.evaluations
+        )
         assert all(getattr(one.probe, "points", 0) <= 16 for one in trial.probes)
-        large = "unet" in getattr(trial.spec.model, "backbone", "") or trial.spec.data.shape[-1] == 64
+        large = (
+            "unet" in getattr(trial.spec.model, "backbone", "") or trial.spec.data.shape[-1] == 64
+        )
         assert Costs().train_seconds(trial.spec, trial.cell_id) <= (20.0 if large else 3.0)
 
 
@@ -51,10 +56,16 @@ CELLS = {
     "zheng2024/baselines": 14,
     "enorm2019/report": 60,
     "ott2021/adaptation": 18,
-    **{f"gladzik2019/d{number}": cells for number, cells in enumerate((2, 2, 5, 2, 4, 2, 6, 2), start=1)},
+    **{
+        f"gladzik2019/d{number}": cells
+        for number, cells in enumerate((2, 2, 5, 2, 4, 2, 6, 2), start=1)
+    },
     **{f"ott2021/sphere{dimension}-fixed": 18 for dimension in (2, 3, 10, 900)},
     **{f"ott2021/{images}-fixed": 14 for images in ("mnist", "cifar10")},
-    **{f"ott2021/{name}-adaptive": 14 for name in ("sphere2", "sphere3", "sphere10", "sphere900", "mnist", "cifar10")},
+    **{
+        f"ott2021/{name}-adaptive": 14
+        for name in ("sphere2", "sphere3", "sphere10", "sphere900", "mnist", "cifar10")
+    },
 }
 
 
@@ -64,7 +75,10 @@ def test_cells_at_paper_scale_are_the_papers(name: str) -> None:
 
 
 def test_scales_share_no_trial() -> None:
-    ids = [{trial.trial_id for trial in select(find("ott2021/sphere2-fixed"), scale).declared} for scale in ("paper", "small", "smoke")]
+    ids = [
+        {trial.trial_id for trial in select(find("ott2021/sphere2-fixed"), scale).declared}
+        for scale in ("paper", "small", "smoke")
+    ]
     assert sum(map(len, ids)) == len(set.union(*ids))
 
 
@@ -73,19 +87,33 @@ def test_ott_sphere2_fixed_at_paper_scale_is_the_papers() -> None:
     assert len({trial.cell_id for trial in trials}) == 18
     assert len(trials) == 90
     spec = trials[0].spec
-    assert (spec.train.iterations, spec.train.batch_size, spec.train.optimizer.lr, spec.gradient.name) == (10_000, 128, 1e-4, "backprop")
+    assert (
+        spec.train.iterations,
+        spec.train.batch_size,
+        spec.train.optimizer.lr,
+        spec.gradient.name,
+    ) == (10_000, 128, 1e-4, "backprop")
     assert {(trial.spec.solver.name, trial.spec.solver.steps) for trial in trials} == {  # type: ignore[union-attr]
         (name, 2**k) for name in ("euler", "rk4_38") for k in range(9)
     }
 
 
 def _tests(name: str, scale: str, solver: str, steps: int) -> set[tuple[str, int]]:
-    trial = next(t for t in select(find(name), scale).declared if t.axes == {"solver.name": solver, "solver.steps": str(steps)})
+    trial = next(
+        t
+        for t in select(find(name), scale).declared
+        if t.axes == {"solver.name": solver, "solver.steps": str(steps)}
+    )
     return {(one.evaluation.solver.name, one.evaluation.solver.steps) for one in trial.evaluations}  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
-    ("name", "scale", "fine"), [("ott2021/sphere2-fixed", "paper", 256), ("ott2021/sphere2-fixed", "small", 64), ("demo", "demo", 64)]
+    ("name", "scale", "fine"),
+    [
+        ("ott2021/sphere2-fixed", "paper", 256),
+        ("ott2021/sphere2-fixed", "small", 64),
+        ("demo", "demo", 64),
+    ],
 )
 def test_figure_1_and_4_have_their_evaluations(name: str, scale: str, fine: int) -> None:
     for steps in (2, fine):
@@ -97,7 +125,12 @@ def test_figure_1_and_4_have_their_evaluations(name: str, scale: str, fine: int)
 
 
 @pytest.mark.parametrize(
-    ("name", "scale", "fine"), [("ott2021/sphere2-fixed", "paper", "256"), ("ott2021/sphere2-fixed", "small", "64"), ("demo", "demo", "64")]
+    ("name", "scale", "fine"),
+    [
+        ("ott2021/sphere2-fixed", "paper", "256"),
+        ("ott2021/sphere2-fixed", "small", "64"),
+        ("demo", "demo", "64"),
+    ],
 )
 def test_figures_1_and_2_have_their_probes(name: str, scale: str, fine: str) -> None:
     found = {
@@ -106,7 +139,9 @@ def test_figures_1_and_2_have_their_probes(name: str, scale: str, fine: str) -> 
         for one in trial.probes
         if trial.axes["solver.name"] == "euler"
     }
-    coarse = {("2", probe, steps) for probe in ("trajectory", "decision_grid") for steps in ("2", "4")}
+    coarse = {
+        ("2", probe, steps) for probe in ("trajectory", "decision_grid") for steps in ("2", "4")
+    }
     assert found == coarse | {(fine, "trajectory", fine)}
 
 
@@ -115,7 +150,9 @@ def test_demo_is_four_solvers_and_three_seeds() -> None:
     cells = {(trial.spec.solver.name, trial.spec.solver.steps) for trial in trials}  # type: ignore[union-attr]
     assert cells == {("euler", 2), ("euler", 64), ("rk4_38", 1), ("rk4_38", 8)}
     assert {trial.spec.seed for trial in trials} == {4, 5, 6}
-    assert {(trial.spec.train.iterations, trial.spec.train.optimizer.lr) for trial in trials} == {(800, 1e-3)}
+    assert {(trial.spec.train.iterations, trial.spec.train.optimizer.lr) for trial in trials} == {
+        (800, 1e-3)
+    }
 
 
 def test_studies_for_testing_come_last() -> None:
@@ -147,7 +184,9 @@ def test_a_users_own_file(tmp_path: Path) -> None:
     assert find(str(path)).name == "mine"
     path.write_text(OWN + "STUDIES = (make('mine'), make('yours'))\n")
     assert find(f"{path}:yours").name == "yours"
-    with pytest.raises(UserError, match=r"several studies; choose one: .*my_study\.py:mine, .*my_study\.py:yours"):
+    with pytest.raises(
+        UserError, match=r"several studies; choose one: .*my_study\.py:mine, .*my_study\.py:yours"
+    ):
         find(str(path))
     with pytest.raises(UserError, match="'theirs'; choose from mine, yours"):
         find(f"{path}:theirs")
@@ -155,7 +194,11 @@ def test_a_users_own_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("X = 1\n", "neither STUDY nor STUDIES"), ("import nothing_of_this_name\n", "cannot be loaded: ModuleNotFoundError"), ("a b\n", "SyntaxError")],
+    [
+        ("X = 1\n", "neither STUDY nor STUDIES"),
+        ("import nothing_of_this_name\n", "cannot be loaded: ModuleNotFoundError"),
+        ("a b\n", "SyntaxError"),
+    ],
 )
 def test_a_file_that_is_no_study(tmp_path: Path, text: str, says: str) -> None:
     path = tmp_path / "broken.py"
@@ -167,7 +210,11 @@ def test_a_file_that_is_no_study(tmp_path: Path, text: str, says: str) -> None:
 
 
 def test_a_closed_pipe_is_quiet() -> None:
-    command = f"{sys.executable} -c 'from sweeps.cli import main; main()' studies --json | head -c 10"
-    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, check=False)
+    command = (
+        f"{sys.executable} -c 'from sweeps.cli import main; main()' studies --json | head -c 10"
+    )
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, check=False
+    )
     assert done.stderr == ""
     assert done.returncode == 0

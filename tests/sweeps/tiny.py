@@ -5,7 +5,12 @@ from sweeps.study import EvaluationGrid, ProbeGrid, Scale, Study
 BASE = {
     "data": {"name": "spheres", "train_size": 64, "test_size": 32},
     "model": {"name": "flat_node", "width": 4},
-    "train": {"optimizer": {"name": "adam", "lr": 1e-2}, "batch_size": 32, "iterations": 10, "record_every": 5},
+    "train": {
+        "optimizer": {"name": "adam", "lr": 1e-2},
+        "batch_size": 32,
+        "iterations": 10,
+        "record_every": 5,
+    },
 }
 FIXED_AND_ADAPTIVE = {
     "euler": {"solver": {"name": "euler", "steps": 3}},
@@ -30,7 +35,15 @@ LONG = Study(
     title="Two trials long enough to be cut",
     question="Does a cut leave a trace?",
     expected="None.",
-    base=BASE | {"train": {"optimizer": {"name": "adam", "lr": 1e-3}, "batch_size": 32, "iterations": 900, "record_every": 300}},
+    base=BASE
+    | {
+        "train": {
+            "optimizer": {"name": "adam", "lr": 1e-3},
+            "batch_size": 32,
+            "iterations": 900,
+            "record_every": 300,
+        }
+    },
     grid={"solver": FIXED_AND_ADAPTIVE},
     seeds=(0,),
     scales={"paper": Scale("Test scale.")},
