@@ -102,9 +102,9 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
                 rows.assign(place=_places(rows)),
                 "place",
                 AXIS,
-                colours=interpolations.COLOURS,
+                colours=interpolations.COLOURS,  # pyright: ignore[reportArgumentType] - triples too
                 labels=interpolations.LABELS,
-            )  # pyright: ignore[reportArgumentType] - colours may be triples
+            )
             ax.set_ylabel("seconds per training step")
             panel_title(ax, index, "time")
     for ax in axes[len(there) :]:

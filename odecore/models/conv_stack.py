@@ -124,8 +124,13 @@ def _bind_time(layer: Conv, size: Size) -> Callable[[float, Tensor], Tensor]:
     def convolve(x: Tensor, weight: Tensor) -> Tensor:
         if isinstance(layer, nn.ConvTranspose2d):
             return F.conv_transpose2d(
-                x, weight, None, layer.stride, layer.padding, layer.output_padding
-            )  # type: ignore[arg-type]
+                x,
+                weight,
+                None,
+                layer.stride,
+                layer.padding,  # type: ignore[arg-type]
+                layer.output_padding,
+            )
         return F.conv2d(x, weight, None, layer.stride, layer.padding)
 
     response = convolve(weight.new_ones(1, 1, *size), of_time)

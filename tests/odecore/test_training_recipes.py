@@ -165,9 +165,9 @@ def test_a_step_of_steer_is_the_gradient_of_a_solve_to_that_time(gradient: str) 
     (expected,) = torch.autograd.grad(loss, [by_hand.head.weight])  # pyright: ignore
     before = training.model.head.weight.detach().clone()  # pyright: ignore
     run(training)
-    torch.testing.assert_close(
-        training.model.head.weight.detach(), before - 0.1 * expected, rtol=1e-4, atol=1e-6
-    )  # pyright: ignore
+    after = training.model.head.weight.detach()  # pyright: ignore
+    torch.testing.assert_close(after, before - 0.1 * expected, rtol=1e-4, atol=1e-6)
+    )
 
 
 def test_augmentation_has_a_stream_per_iteration() -> None:

@@ -93,9 +93,9 @@ def test_named_values_set_several_keys_and_included_cells_come_last() -> None:
         ],
     )
     found = [
-        (t.axes, t.spec.model.width, t.spec.train.iterations, t.spec.solver.steps)
+        (t.axes, t.spec.model.width, t.spec.train.iterations, t.spec.solver.steps)  # type: ignore[union-attr]
         for t in expand(one)
-    ]  # type: ignore[union-attr]
+    ]
     assert found == [
         ({"size": "tiny"}, 4, 5, 2),
         ({"size": "large"}, 64, 10, 2),
@@ -240,9 +240,9 @@ SCALED = {
 def test_a_scale_overrides_restricts_and_takes_zipped_partners_along() -> None:
     trials = expand(study(**SCALED).at_scale("half"))
     found = {
-        (t.spec.solver.steps, t.spec.train.optimizer.lr, t.spec.seed, t.spec.train.iterations)
+        (t.spec.solver.steps, t.spec.train.optimizer.lr, t.spec.seed, t.spec.train.iterations)  # type: ignore[union-attr]
         for t in trials
-    }  # type: ignore[union-attr]
+    }
     assert found == {(1, 0.1, 7, 3), (4, 0.3, 7, 3), (16, 1e-3, 7, 3)}
     assert len(trials) == 2 * 3 + 1
 
@@ -250,9 +250,9 @@ def test_a_scale_overrides_restricts_and_takes_zipped_partners_along() -> None:
 def test_thin_keeps_the_ends_of_axes_and_the_first_seed() -> None:
     trials = expand(study(**SCALED).at_scale("thin"))
     found = {
-        (t.spec.solver.steps, t.spec.model.width, t.spec.train.optimizer.lr, t.spec.seed)
+        (t.spec.solver.steps, t.spec.model.width, t.spec.train.optimizer.lr, t.spec.seed)  # type: ignore[union-attr]
         for t in trials
-    }  # type: ignore[union-attr]
+    }
     assert found == {
         (k, w, lr, 0) for (k, lr), w in itertools.product(((1, 0.1), (8, 0.4)), (4, 16))
     } | {(16, 32, 1e-3, 0)}

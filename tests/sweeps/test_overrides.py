@@ -130,9 +130,9 @@ def test_zipped_partners_follow_and_are_extended_together() -> None:
 
     def pairs(*texts: str) -> list[Any]:
         return [
-            (t.spec.solver.steps, t.spec.train.optimizer.lr)
+            (t.spec.solver.steps, t.spec.train.optimizer.lr)  # type: ignore[union-attr]
             for t in select(zipped, None, texts).selected
-        ]  # type: ignore[union-attr]
+        ]
 
     assert pairs("solver.steps=2") == [(2, 0.2)]
     assert pairs("+solver.steps=4,8", "+train.optimizer.lr=0.2,0.4") == [
@@ -147,22 +147,22 @@ def test_zipped_partners_follow_and_are_extended_together() -> None:
 
 def test_an_extended_scale_is_extended_after_it_was_cut() -> None:
     scaled = study(grid={"solver.steps": STEPS}, scales={"smoke": Scale("Smoke.", thin=True)})
-    assert [t.spec.solver.steps for t in select(scaled, "smoke", ["+solver.steps=2"]).declared] == [
+    assert [t.spec.solver.steps for t in select(scaled, "smoke", ["+solver.steps=2"]).declared] == [  # type: ignore[union-attr]
         1,
         8,
         2,
-    ]  # type: ignore[union-attr]
+    ]
 
 
 def test_included_cells_are_on_the_axes() -> None:
     demo = find("demo")
-    assert {t.spec.solver.name for t in select(demo, None, ["solver.steps=8"]).selected} == {
+    assert {t.spec.solver.name for t in select(demo, None, ["solver.steps=8"]).selected} == {  # type: ignore[union-attr]
         "rk4_38"
-    }  # type: ignore[union-attr]
+    }
     assert {
-        t.spec.solver.name
+        t.spec.solver.name  # type: ignore[union-attr]
         for t in select(demo, None, ["+solver.steps=16", "solver.steps=16"]).selected
-    } == {"euler"}  # type: ignore[union-attr]
+    } == {"euler"}
 
 
 @pytest.mark.parametrize(

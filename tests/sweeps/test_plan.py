@@ -121,8 +121,10 @@ def test_another_test_solver_trains_nothing() -> None:
     current = plan(select(ONE, None, ["+evaluations.solver=heun"]), accepted, done, probes)
     assert not current.of("pending")
     assert {
-        one.evaluation.solver.name for entry in current.entries for one in entry.missing_evaluations
-    } == {"heun"}  # type: ignore[union-attr]
+        one.evaluation.solver.name  # type: ignore[union-attr]
+        for entry in current.entries
+        for one in entry.missing_evaluations
+    } == {"heun"}
     assert sum(len(entry.missing_evaluations) for entry in current.entries) == 6 * 2
 
 
