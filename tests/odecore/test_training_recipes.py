@@ -167,7 +167,6 @@ def test_a_step_of_steer_is_the_gradient_of_a_solve_to_that_time(gradient: str) 
     run(training)
     after = training.model.head.weight.detach()  # pyright: ignore
     torch.testing.assert_close(after, before - 0.1 * expected, rtol=1e-4, atol=1e-6)
-    )
 
 
 def test_augmentation_has_a_stream_per_iteration() -> None:
