@@ -17,7 +17,8 @@ def random_crop(
 ) -> Tensor:
     """Torchvision's `RandomCrop(size, padding)` and, with `flip`, `RandomHorizontalFlip()`, drawn for every image on its own.
 
-    Around the square images lies a border of zeros, `padding` wide; every place of the window is equally likely, and a flip has probability 1/2.
+    Around the square images lies a border of zeros, `padding` wide; every place of the window is
+    equally likely, and a flip has probability 1/2.
     """
     places = x_BCHW.shape[-1] + 2 * padding - size + 1
     corner = torch.randint(places, (2, len(x_BCHW)), generator=generator)

@@ -1,6 +1,7 @@
 """Decoded image sets as .npy files in one folder per node, mapped into memory: read once, shared by all processes, nothing ever unpickled.
 
-The folder is ODESWEEP_CACHE, else one of the user's own below the temporary folder. It can be removed at any time.
+The folder is ODESWEEP_CACHE, else one of the user's own below the temporary folder. It can be
+removed at any time.
 """
 
 import fcntl
@@ -55,7 +56,8 @@ def load(
 ) -> Stored:
     """The entry `name`, made by `read` when it is absent or damaged; one process makes it while others wait. Without a usable folder just `read`.
 
-    check: raises ValueError for arrays that cannot be right. What comes from the folder is mapped; writing to it never reaches the files.
+    check: raises ValueError for arrays that cannot be right. What comes from the folder is mapped;
+    writing to it never reaches the files.
     """
     try:
         folder = _folder()
@@ -68,7 +70,8 @@ def load(
             try:
                 _publish(folder / name, made, alone)
             except OSError as error:
-                # Without the name of a temporary file, so that the warning is the same one each time.
+                # Without the name of a temporary file, so that the warning is the same one each
+                # time.
                 why = error.strerror or error
             if (found := _open(folder / name, check)) is not None:
                 return found
@@ -111,7 +114,8 @@ def _folder() -> Path:
 def _open(entry: Path, check: Callable[[dict[str, np.ndarray]], None]) -> Stored | None:
     """None when it is absent or not as it should be."""
     try:
-        # Mapped copy-on-write: the pages are shared as those of a read-only mapping, and torch takes it.
+        # Mapped copy-on-write: the pages are shared as those of a read-only mapping, and torch
+        # takes it.
         arrays = {
             part: np.load(entry / f"{part}.npy", mmap_mode="c", allow_pickle=False)
             for part in PARTS
@@ -159,6 +163,7 @@ def _publish(entry: Path, made: Stored, alone: bool) -> None:
 
 
 def _to_disk(file: Any) -> None:
-    # A machine that goes down must not leave files of the right size and without content behind the new name.
+    # A machine that goes down must not leave files of the right size and without content behind the
+    # new name.
     file.flush()
     os.fsync(file.fileno())

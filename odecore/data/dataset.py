@@ -15,7 +15,8 @@ class DataMissing(Exception):
     """The data asked for are not there: one line with the folder that was looked in and what to do."""
 
 
-# Gladzik 2019, section 5: trained on random windows of enlarged images, evaluated on images of the windows' size.
+# Gladzik 2019, section 5: trained on random windows of enlarged images, evaluated on images of the
+# windows' size.
 ENLARGED, WINDOW = 32, 28
 PADDING = {"crop4_flip": 4, "crop8_flip": 8}
 
@@ -24,7 +25,8 @@ PADDING = {"crop4_flip": 4, "crop8_flip": 8}
 class Dataset:
     """Points: float32 (N, d). Images: uint8 (N, C, H, W), H = W. Labels: int64 (N,). sha256: of these four tensors, in hex.
 
-    mean, deviation: of the channels, (C, 1, 1) on the scale [0, 1], or None for images that stay in [0, 1].
+    mean, deviation: of the channels, (C, 1, 1) on the scale [0, 1], or None for images that stay in
+    [0, 1].
     augmentation: see `odecore.config.data.Images`.
     """
 
@@ -68,7 +70,8 @@ class Dataset:
                     augment.resize(x_batch.float().div_(255), ENLARGED), WINDOW, generator
                 )
             )
-        # Of bytes, as they are a quarter of the floats to move; the border is black, so it comes before standardizing.
+        # Of bytes, as they are a quarter of the floats to move; the border is black, so it comes
+        # before standardizing.
         x = augment.random_crop(
             x_batch, x_batch.shape[-1], generator, padding=PADDING[self.augmentation], flip=True
         )

@@ -23,7 +23,8 @@ def url(name: ImageName) -> str:
 def fetch(name: ImageName, root: Path) -> bool:
     """Download a set into `root`, with a progress bar, unless it is there, and compare its checksums; false when it was there.
 
-    Raises DataMissing, one line, when it cannot be had: no network, no place to write, another checksum, or nowhere to download it from.
+    Raises DataMissing, one line, when it cannot be had: no network, no place to write, another
+    checksum, or nowhere to download it from.
     """
     if not missing_files(Images(name=name), root):
         images.verify(name, root)

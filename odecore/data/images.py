@@ -20,13 +20,15 @@ T = TypeVar("T")
 # Size of generated data where no limit is given.
 GENERATED = {"train": 2000, "test": 500}
 
-# Mean and deviation of the channels over the whole training split, as they are printed everywhere; of other sets they are computed.
+# Mean and deviation of the channels over the whole training split, as they are printed everywhere;
+# of other sets they are computed.
 CHANNELS = {
     "mnist": ([0.1307], [0.3081]),
     "fashion_mnist": ([0.2860], [0.3530]),
     "cifar10": ([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]),
 }
-# Means over images of each image's own deviation, which much code takes for the deviation of the pixels.
+# Means over images of each image's own deviation, which much code takes for the deviation of the
+# pixels.
 WIDESPREAD_DEVIATION = [0.2023, 0.1994, 0.2010]
 
 
@@ -127,7 +129,8 @@ def _or_missing(name: ImageName, root: Path, read: Callable[[], T]) -> T:
         EOFError,
         LookupError,
     ) as error:
-        # Every way in which torchvision and PIL say that files are absent, cut short or of another checksum.
+        # Every way in which torchvision and PIL say that files are absent, cut short or of another
+        # checksum.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataMissing(
             f"data set {name}: what is in {root} cannot be read ({reason}); {how_to_get(name)}"

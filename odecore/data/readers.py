@@ -1,6 +1,7 @@
 """Reading image sets from their files, checksums and downloads: torchvision wherever it has them, ours for folders of images and Tiny-ImageNet.
 
-Arrays are uint8 (N, C, H, W) and int64 (N,). Imports torchvision, so it is imported only when something is read or downloaded.
+Arrays are uint8 (N, C, H, W) and int64 (N,). Imports torchvision, so it is imported only when
+something is read or downloaded.
 """
 
 from collections.abc import Callable, Mapping
@@ -44,7 +45,8 @@ def damaged_file(name: str, root: Path) -> str | None:
 
 def _idx(folder: str) -> Callable[[Path, Split], Arrays]:
     def read(root: Path, split: Split) -> Arrays:
-        # The files themselves: torchvision's class would prefer a file of tensors that old versions of it wrote, which has no checksum.
+        # The files themselves: torchvision's class would prefer a file of tensors that old versions
+        # of it wrote, which has no checksum.
         start = f"{root}/{folder}/raw/{'train' if split == 'train' else 't10k'}"
         images, labels = (
             mnist.read_image_file(f"{start}-images-idx3-ubyte"),

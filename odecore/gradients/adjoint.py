@@ -16,8 +16,10 @@ from odecore.solvers.torchdiffeq_solver import solve_with_adjoint
 class AdjointGradient:
     """da/dt = -a^T df/dx, dL/dtheta = -int_t1^0 a^T df/dtheta dt, by torchdiffeq's odeint_adjoint with the solver's method.
 
-    A fixed-step solver takes as many steps back as forward. Caveat: not the gradient of the discrete solve; it differs by the solver's error.
-    Memory does not grow with the number of steps. Both directions run in torchdiffeq, whatever the solver's backend.
+    A fixed-step solver takes as many steps back as forward. Caveat: not the gradient of the
+    discrete solve; it differs by the solver's error.
+    Memory does not grow with the number of steps. Both directions run in torchdiffeq, whatever the
+    solver's backend.
     On the way back norms change nothing, and a spectral norm keeps its last u and v.
     """
 
@@ -26,7 +28,8 @@ class AdjointGradient:
     def __call__(self, field: Field, x0: Tensor, solver: Solver, t1: float = 1.0) -> Solution:
         """Solve over [0, t1]. The backward pass raises SolveFailed when its solve fails.
 
-        Raises ValueError for a method that torchdiffeq does not have, and for a tolerance that a fixed-step method would ignore.
+        Raises ValueError for a method that torchdiffeq does not have, and for a tolerance that a
+        fixed-step method would ignore.
         """
         if isinstance(solver.config, AdaptedStep | AdaptedTolerance):
             raise ValueError(

@@ -23,7 +23,8 @@ class Field(Protocol):
 class Gradient(Protocol):
     """Solves over [0, t1] so that a later backward pass gives gradients of x1 in x0 and the field's parameters.
 
-    Norms in the field change their statistics in this solve only, not in whatever the backward pass evaluates.
+    Norms in the field change their statistics in this solve only, not in whatever the backward pass
+    evaluates.
     """
 
     def __call__(self, field: Field, x0: Tensor, solver: Solver, t1: float = 1.0) -> Solution: ...  # noqa: D102 - see the class

@@ -26,8 +26,10 @@ def recompute(segment: Callable[..., Any], *tensors: Tensor) -> Any:
         with side_effects.handled_by(handler):
             return segment(*tensors)
 
-    # Fields draw no random numbers, and saving the generators' states costs a copy from the device each time.
-    # Stopping early, with the last tensor that is needed, would leave out a change of norms where recomputation is meant to make it.
+    # Fields draw no random numbers, and saving the generators' states costs a copy from the device
+    # each time.
+    # Stopping early, with the last tensor that is needed, would leave out a change of norms where
+    # recomputation is meant to make it.
     return checkpoint(
         run, *tensors, use_reentrant=False, preserve_rng_state=False, early_stop=False
     )
@@ -38,7 +40,8 @@ class CheckpointGradient:
     """every `block`: the whole solve is run again on the way back (ANODE, Gholami et al. 2019, section 4). every `step`: each step on its own.
 
     Memory: `block` keeps x0 until the backward pass and then all of it, `step` one state per step.
-    Evaluations on the way back: `block` those of the forward pass; `step` those of its steps, rejected ones left out.
+    Evaluations on the way back: `block` those of the forward pass; `step` those of its steps,
+    rejected ones left out.
     """
 
     config: Checkpoint

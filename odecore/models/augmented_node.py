@@ -19,7 +19,8 @@ def append_zeros(x: Tensor, channels: int) -> Tensor:
 class AugmentedNode(nn.Module):
     """head(flatten(z(1))), z(0) = [x; 0], x: (B, C, H, W). The head sees all C + channels channels. Logits: (B, classes).
 
-    Without appended channels the plain neural ODE; `block.steer` makes it STEER. depth_layers: of the field, and the head.
+    Without appended channels the plain neural ODE; `block.steer` makes it STEER. depth_layers: of
+    the field, and the head.
     """
 
     blocks = 1

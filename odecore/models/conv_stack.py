@@ -27,9 +27,11 @@ def conv3(width: int) -> tuple[Row, ...]:
 class ConvStack(FieldModule):
     """A table of convolutions with bias; norm and ReLU after each but the last. x: (B, I, H, W), result (B, O, H, W).
 
-    time: a constant channel t before the input channels of each convolution. A convolution is linear, so that channel adds t times the response
-    to ones, which is computed once per solve: the same function, borders included, without concatenation and with 64 channels, not 65.
-    Time of Euler steps forward and backward with concatenation over time of this form, one CPU thread: cnn6 1.3, conv3 1.2 to 1.3, cnn8 1.2.
+    time: a constant channel t before the input channels of each convolution. A convolution is
+    linear, so that channel adds t times the response to ones, which is computed once per solve: the
+    same function, borders included, without concatenation and with 64 channels, not 65.
+    Time of Euler steps forward and backward with concatenation over time of this form, one CPU
+    thread: cnn6 1.3, conv3 1.2 to 1.3, cnn8 1.2.
     """
 
     def __init__(
@@ -55,7 +57,8 @@ class ConvStack(FieldModule):
             into = inputs + int(time) + (kept.pop() if row.skip == "in" else 0)
             inputs = outputs if row.channels is None else row.channels
             if row.scale == "up":
-                # A transposed convolution makes 2 n - 1 of n pixels, and the encoder made n of 2 n - 1 or of 2 n.
+                # A transposed convolution makes 2 n - 1 of n pixels, and the encoder made n of 2 n
+                # - 1 or of 2 n.
                 size, before = larger.pop(), size
                 padding = (size[0] - 2 * before[0] + 1, size[1] - 2 * before[1] + 1)
                 layer: Conv = nn.ConvTranspose2d(
@@ -92,7 +95,8 @@ class ConvStack(FieldModule):
                     hidden = torch.cat((hidden, kept.pop()), 1)
                 hidden = norm(convolve(t, hidden), t)
                 if number < len(rows):
-                    # In place on a fresh result, which neither convolutions nor norms need on the way back.
+                    # In place on a fresh result, which neither convolutions nor norms need on the
+                    # way back.
                     hidden = F.relu_(hidden)
                 if row.skip == "out":
                     kept.append(hidden)

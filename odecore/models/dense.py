@@ -17,8 +17,9 @@ from odecore.solvers.base import Solver
 class Dense(nn.Module):
     """head(ReLU norm linear ... ReLU norm linear flatten(x)), config.layers + 1 linear layers before the head. x: (B, ...). Logits: (B, classes).
 
-    With config.output = softmax the logits are softmax(head(...)), so that a cross-entropy acts on softmax probabilities: all of them lie in
-    [0, 1], which bounds the loss and lets gradients vanish (ENorm 2019, section 7).
+    With config.output = softmax the logits are softmax(head(...)), so that a cross-entropy acts on
+    softmax probabilities: all of them lie in [0, 1], which bounds the loss and lets gradients
+    vanish (ENorm 2019, section 7).
     """
 
     blocks = 0

@@ -1,6 +1,7 @@
 """Right-hand sides f(t, x) with parameters, and how each is made ready for one solve.
 
-Slopes have the state's own type, also where autocast makes the products inside coarser: step control rests on differences of slopes.
+Slopes have the state's own type, also where autocast makes the products inside coarser: step
+control rests on differences of slopes.
 """
 
 import torch
@@ -11,8 +12,9 @@ from odecore import norms
 from odecore.config.norm import NormConfig
 from odecore.solvers.base import VectorField
 
-# Up to this length the dense form is faster. Conv1d over dense, time of 8 Euler steps forward and backward, batch 128, width 32, one CPU
-# thread: 5.4 at length 2, 3.9 at 3, 1.25 at 10, 1.0 at 12, 0.66 at 16; the dense form's cost grows with the square of the length.
+# Up to this length the dense form is faster. Conv1d over dense, time of 8 Euler steps forward and
+# backward, batch 128, width 32, one CPU thread: 5.4 at length 2, 3.9 at 3, 1.25 at 10, 1.0 at 12,
+# 0.66 at 16; the dense form's cost grows with the square of the length.
 LONGEST_DENSE = 10
 
 
@@ -31,8 +33,9 @@ class FieldModule(nn.Module):
 class ConvField1d(FieldModule):
     """conv(1, width, 1) - ReLU - conv(width, width, 3) - ReLU - conv(width, 1, 1) along x: (B, length) (Ott 2021, code). Autonomous.
 
-    On a short length the three convolutions are three matrix products with (length, width length), (width length, width length) and
-    (width length, length) matrices, which are built once per solve from the convolutions' own parameters.
+    On a short length the three convolutions are three matrix products with (length, width length),
+    (width length, width length) and (width length, length) matrices, which are built once per solve
+    from the convolutions' own parameters.
     """
 
     def __init__(self, length: int, width: int) -> None:
@@ -41,7 +44,8 @@ class ConvField1d(FieldModule):
         self.conv_in = nn.Conv1d(1, width, 1)
         self.conv_mid = nn.Conv1d(width, width, 3, padding=1)
         self.conv_out = nn.Conv1d(width, 1, 1)
-        # shifts[k, x, y] = 1 where output position y reads input position x through tap k: x = y + k - 1.
+        # shifts[k, x, y] = 1 where output position y reads input position x through tap k: x = y +
+        # k - 1.
         shifts = torch.stack(
             [torch.diag(torch.ones(length - abs(offset)), offset) for offset in (1, 0, -1)]
         )

@@ -18,7 +18,8 @@ class FlatNode(nn.Module):
     `block` and `head` are public: probes follow the first and draw the second.
     """
 
-    # Layers with weights on the way from input to output, one pass through the field: three in the field and the head.
+    # Layers with weights on the way from input to output, one pass through the field: three in the
+    # field and the head.
     depth_layers = 4
     blocks = 1
     initial_values: Scheme = "kaiming_normal"

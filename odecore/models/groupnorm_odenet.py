@@ -22,8 +22,8 @@ def group_norm(channels: int) -> nn.GroupNorm:
 class TimeConvField(FieldModule):
     """f(t, z) = norm conv [t, ReLU norm conv [t, ReLU norm z]], z: (B, C, H, W), 3x3 convolutions with bias (Gladzik 2019, section 4.1).
 
-    As in torchdiffeq's example odenet_mnist. [t, .] puts the time as a constant channel before the others. The thesis does not mention the last
-    norm; its parameter counts need it.
+    As in torchdiffeq's example odenet_mnist. [t, .] puts the time as a constant channel before the
+    others. The thesis does not mention the last norm; its parameter counts need it.
     """
 
     def __init__(self, channels: int) -> None:

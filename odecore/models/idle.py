@@ -21,7 +21,8 @@ ALLOCATION_BYTES = 2 * 2**30
 class Idle(nn.Module):
     """Logits that depend on one parameter only. Every training step sleeps config.seconds.
 
-    `training_steps` is part of the state, so that a resumed run meets the fault at the step where an uncut one would.
+    `training_steps` is part of the state, so that a resumed run meets the fault at the step where
+    an uncut one would.
     """
 
     depth_layers = 1

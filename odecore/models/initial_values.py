@@ -52,12 +52,14 @@ SCHEMES: dict[Scheme, tuple[Fill, Fill]] = {
 def draw(model: nn.Module, seed: int) -> None:
     """Weights and biases of every linear layer and convolution, by the scheme that `model.initial_values` names ("torch" when it names none).
 
-    kaiming_normal: N(0, 2 / fan_in), biases 0 (He et al. 2015; Ott 2021, code). kaiming_uniform: U(-b, b) with b = sqrt(6 / fan_in), biases 0
-    (ENorm 2019, code). torch: weights and biases U(-1 / sqrt(fan_in), 1 / sqrt(fan_in)), what torch's constructors do. fan_in is torch's: for a
+    kaiming_normal: N(0, 2 / fan_in), biases 0 (He et al. 2015; Ott 2021, code). kaiming_uniform:
+    U(-b, b) with b = sqrt(6 / fan_in), biases 0 (ENorm 2019, code). torch: weights and biases U(-1
+    / sqrt(fan_in), 1 / sqrt(fan_in)), what torch's constructors do. fan_in is torch's: for a
     transposed convolution its number of output channels times the kernel's size.
 
-    A value's stream is keyed by (seed, "init", its name in the plain model): it depends on nothing else of the model, and a layer whose weight is
-    reparametrized starts with the weight of the plain one. Other parameters (scales and shifts of norms, scalars) keep what they were made with.
+    A value's stream is keyed by (seed, "init", its name in the plain model): it depends on nothing
+    else of the model, and a layer whose weight is reparametrized starts with the weight of the
+    plain one. Other parameters (scales and shifts of norms, scalars) keep what they were made with.
     """
     scheme: Scheme = getattr(model, "initial_values", "torch")
     fill_weight, fill_bias = SCHEMES[scheme]

@@ -19,7 +19,8 @@ READOUT_SIZE = 4
 class InputLayerField(FieldModule):
     """f(z) = conv1x1 norm s conv s conv norm z with s the softplus, z: (B, C, H, W); norm is GroupNorm with one channel a group. Autonomous.
 
-    order 1: z' = f(z). order 2: z = [x; v] and f gives half as many channels: x' = v, v' = f([x; v]).
+    order 1: z' = f(z). order 2: z = [x; v] and f gives half as many channels: x' = v, v' = f([x;
+    v]).
     """
 
     def __init__(self, channels: int, order: int) -> None:
@@ -47,8 +48,10 @@ class InputLayerField(FieldModule):
 class InputLayerNode(nn.Module):
     """head(flatten(pool(readout(z(1))))), z(0) = stem(x), x: (B, C, H, W). Logits: (B, classes).
 
-    The stem is a convolution (order 2: of the positions; velocities start at zero) or, as the authors' control, appends zero channels.
-    depth_layers: stem, three in the field, readout, head. Raises ValueError for fewer state channels than the image has, where zeros are appended.
+    The stem is a convolution (order 2: of the positions; velocities start at zero) or, as the
+    authors' control, appends zero channels.
+    depth_layers: stem, three in the field, readout, head. Raises ValueError for fewer state
+    channels than the image has, where zeros are appended.
     """
 
     blocks = 1

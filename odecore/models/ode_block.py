@@ -30,11 +30,13 @@ __all__ = [
 class ODEBlock(nn.Module):
     """Solves its field over [0, end_time] and counts what that costs.
 
-    evaluations_forward: calls of f inside forward(). evaluations_backward: calls of f later, by recomputation or by the adjoint's backward solve.
+    evaluations_forward: calls of f inside forward(). evaluations_backward: calls of f later, by
+    recomputation or by the adjoint's backward solve.
     Both grow until reset_counts().
     steer: b of the end times U(1 - b, 1 + b) that training draws (Ghosh et al. 2020), None for 1.
-    anode_side_effects: each training step changes norm statistics twice, as when ANODE recomputes (Gusak 2020, code): recomputation really does,
-    and after plain back-propagation `repeat_side_effects` does. adaptation: value of an adapted solver, None for others.
+    anode_side_effects: each training step changes norm statistics twice, as when ANODE recomputes
+    (Gusak 2020, code): recomputation really does, and after plain back-propagation
+    `repeat_side_effects` does. adaptation: value of an adapted solver, None for others.
     """
 
     def __init__(self, field: FieldModule, solver: Solver, gradient: Gradient) -> None:
@@ -148,7 +150,8 @@ def reset_evaluations(model: nn.Module) -> None:
 def repeat_side_effects(model: nn.Module) -> None:
     """After a backward pass by plain back-propagation: what ANODE's recomputation would have changed in norms, in blocks that ask for it.
 
-    Gives ANODE's running statistics (Gholami et al. 2019; Gusak 2020, code) at the cost of C numbers per norm and evaluation. Does nothing otherwise.
+    Gives ANODE's running statistics (Gholami et al. 2019; Gusak 2020, code) at the cost of C
+    numbers per norm and evaluation. Does nothing otherwise.
     """
     for block in ode_blocks(model):
         block.repeat_side_effects()

@@ -13,7 +13,8 @@ from odecore.models.initial_values import Scheme
 from odecore.models.ode_block import ODEBlock
 from odecore.solvers.base import Solver, VectorField
 
-# Xia et al. 2021, code: sigmoid(-3) = 0.047 is the damping at the start, softplus(2) = 2.13 the generalized form's spring constant.
+# Xia et al. 2021, code: sigmoid(-3) = 0.047 is the damping at the start, softplus(2) = 2.13 the
+# generalized form's spring constant.
 INITIAL_G = -3.0
 INITIAL_XI = 2.0
 LEAK = 0.3
@@ -40,8 +41,9 @@ class SonodeField(FieldModule):
 class HeavyBallField(FieldModule):
     """h' = -m, m' = f(t, h) - sigmoid(g) m on x = [h; m]: (B, 2 d, H, W) (Xia et al. 2021, as coded; the paper's momentum is -m).
 
-    generalized: h' = tanh(-m), m' = f(t, h) - sigmoid(g) m + softplus(xi) h. g and xi are trained. The code's correction for the plain form, a
-    frozen xi of -100 that adds softplus(-100) h = 4e-44 h, is left out.
+    generalized: h' = tanh(-m), m' = f(t, h) - sigmoid(g) m + softplus(xi) h. g and xi are trained.
+    The code's correction for the plain form, a frozen xi of -100 that adds softplus(-100) h = 4e-44
+    h, is left out.
     """
 
     def __init__(self, force: ConvStack, channels: int, *, generalized: bool) -> None:
@@ -70,7 +72,8 @@ class HeavyBallField(FieldModule):
 class SecondOrderNode(nn.Module):
     """head(flatten(h(1))) with [h(0); m(0)] = [x; start(x)], x: (B, c, H, W), h and m of d channels. Logits: (B, classes).
 
-    start: the 2 d - c other channels by three convolutions with leaky ReLUs, or zeros. depth_layers: of start, the field, and the head.
+    start: the 2 d - c other channels by three convolutions with leaky ReLUs, or zeros.
+    depth_layers: of start, the field, and the head.
     Raises ValueError for d < c, and for a start by convolutions whose width is not given.
     """
 

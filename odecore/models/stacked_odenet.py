@@ -42,7 +42,8 @@ class ConvNormField(FieldModule):
 class ResidualBlock(nn.Module):
     """ReLU(shortcut(x) + norm conv ReLU norm conv x) (He et al. 2016, post-activation).
 
-    The shortcut is x itself, or a 1x1 convolution with norm where the shape changes. The slot's norm is that of all its convolutions.
+    The shortcut is x itself, or a 1x1 convolution with norm where the shape changes. The slot's
+    norm is that of all its convolutions.
     """
 
     def __init__(self, inputs: int, outputs: int, norm: NormConfig, stride: int = 1) -> None:
@@ -75,7 +76,8 @@ class StackedOdenet(nn.Module):
         gradient: Gradient | None,
     ) -> None:
         super().__init__()
-        # Layers with weights on the way from input to output; a shortcut's convolution is not on it.
+        # Layers with weights on the way from input to output; a shortcut's convolution is not on
+        # it.
         self.depth_layers: int = config.layers
         self.blocks = config.ode_blocks
         width, norm = config.width, config.residual_norm

@@ -21,8 +21,9 @@ MLP_WIDTH = 784
 class MlpField(FieldModule):
     """linear [t, ReLU norm linear [t, x]] with 784 hidden features, on x: (B, ...) of d entries each (Zheng 2024, MNIST text).
 
-    Time is one more feature before the others. The paper does not say so for this net; it does so in the convolutions, whose printed numbers of
-    parameters need it, and f is a function of time throughout.
+    Time is one more feature before the others. The paper does not say so for this net; it does so
+    in the convolutions, whose printed numbers of parameters need it, and f is a function of time
+    throughout.
     """
 
     def __init__(self, features: int, norm: NormConfig) -> None:

@@ -31,13 +31,15 @@ def output_channels(layer: Layer) -> int:
 def normalize_by_batch(x: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Batch normalization of x by its own statistics: the result, and mean and unbiased variance (C,) for running statistics, without gradient.
 
-    Batch statistics are (x - mean) / sqrt(variance + eps), variance biased (Ioffe & Szegedy 2015). Raises ValueError for one value per channel.
+    Batch statistics are (x - mean) / sqrt(variance + eps), variance biased (Ioffe & Szegedy 2015).
+    Raises ValueError for one value per channel.
     """
     if x.numel() == x.shape[1]:
         raise BatchTooSmall(
             f"batch statistics need more than one value per channel, and x is {tuple(x.shape)}; use larger batches or train.drop_last"
         )
-    # torch writes statistics into running ones: these are fresh, with momentum 1, so that updating the real ones is the caller's decision.
+    # torch writes statistics into running ones: these are fresh, with momentum 1, so that updating
+    # the real ones is the caller's decision.
     mean, variance = scale.new_zeros(2, x.shape[1]).unbind()
     return (
         F.batch_norm(x, mean, variance, scale, shift, training=True, momentum=1.0, eps=EPS),

@@ -12,17 +12,21 @@ from odecore.config.norm import EquiNorm
 def balance(weights: Sequence[Tensor], biases: Sequence[Tensor] | None, config: EquiNorm) -> int:
     """Balance in place, layer after layer, as often as config.cycles says; the number of dead units left out, counted in each cycle.
 
-    For unit j between W_k-1 and W_k, with |row j of W_k-1| and |column j of W_k|: d_j = sqrt(|column j| / (c |row j|)), row j and its bias are
-    multiplied by d_j and column j divided by it (ENorm 2019, section 3, with q = 2). A pair sees what the one before it left.
-    weights: from input to output, (out, in) each, of a net with ReLU between its layers. biases: of the same layers, or None.
-    Caveat: with batch norm between the layers, which takes out the scale of rows, the net's function does change.
+    For unit j between W_k-1 and W_k, with |row j of W_k-1| and |column j of W_k|: d_j =
+    sqrt(|column j| / (c |row j|)), row j and its bias are multiplied by d_j and column j divided by
+    it (ENorm 2019, section 3, with q = 2). A pair sees what the one before it left.
+    weights: from input to output, (out, in) each, of a net with ReLU between its layers. biases: of
+    the same layers, or None.
+    Caveat: with batch norm between the layers, which takes out the scale of rows, the net's
+    function does change.
     """
     last = len(weights) if config.last_layer else len(weights) - 1
     dead: list[Tensor] = []
     for _ in range(config.cycles):
         for k in range(1, last):
             incoming, outgoing = weights[k - 1], weights[k]
-            # Not vector_norm, which takes four times as long along the first dimension (500 x 500, one CPU thread: 270 us against 70).
+            # Not vector_norm, which takes four times as long along the first dimension (500 x 500,
+            # one CPU thread: 270 us against 70).
             column = outgoing.square().sum(0).sqrt_()
             row = torch.linalg.vector_norm(incoming, dim=1)
             factor = torch.sqrt(column / (config.c * row))

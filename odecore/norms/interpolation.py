@@ -1,6 +1,7 @@
 """Interpolation on the grid t_m = m / M, m = 0 .. M, as data: which grid points a time takes its value from, and with which weights.
 
-value(t) = sum_m w_m(t) a_m for any grid values a. The weights depend on t and M alone and sum to 1; outside of [0, 1] the end values hold.
+value(t) = sum_m w_m(t) a_m for any grid values a. The weights depend on t and M alone and sum to 1;
+outside of [0, 1] the end values hold.
 """
 
 from collections.abc import Callable
@@ -10,13 +11,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-# A third of a second to import, at the start of every worker, and few norms use it: imported by those that do.
+# A third of a second to import, at the start of every worker, and few norms use it: imported by
+# those that do.
 if TYPE_CHECKING:
     from scipy.interpolate import CubicSpline
 
-# b of the kernel exp(-(t - t_i)^2 / (2 b^2)) (Zheng 2024, section 5: 0.1 T); the Gaussian process, whose own kernel is not given, has it too.
+# b of the kernel exp(-(t - t_i)^2 / (2 b^2)) (Zheng 2024, section 5: 0.1 T); the Gaussian process,
+# whose own kernel is not given, has it too.
 LENGTH_SCALE = 0.1
-# Of the Gaussian process, in units of its variance. Not given in the paper. Without noise its matrix is singular in float64 on 101 points.
+# Of the Gaussian process, in units of its variance. Not given in the paper. Without noise its
+# matrix is singular in float64 on 101 points.
 NOISE_VARIANCE = 1e-4
 # All norms of a field ask for the same times, and a fixed-step solve for the same ones again.
 CACHED = 1024
@@ -65,8 +69,10 @@ def kernel(t: float, intervals: int) -> Weights:
 def gaussian_process(t: float, intervals: int) -> Weights:
     """Posterior mean of a Gaussian process with squared exponential kernel K, noise and an unknown constant mean (ordinary kriging).
 
-    w = C^-1 (k + 1 (1 - 1^T C^-1 k) / (1^T C^-1 1)), C = K(T, T) + noise, k = K(T, t) (Rasmussen & Williams 2006, section 2.7).
-    The unknown mean makes the weights sum to 1, so that constants are kept and no prior value is needed. Weights can be negative.
+    w = C^-1 (k + 1 (1 - 1^T C^-1 k) / (1^T C^-1 1)), C = K(T, T) + noise, k = K(T, t) (Rasmussen &
+    Williams 2006, section 2.7).
+    The unknown mean makes the weights sum to 1, so that constants are kept and no prior value is
+    needed. Weights can be negative.
     """
     inverse, of_ones = _kriging(intervals)
     k = _covariance(_clamp(t), _grid(intervals))

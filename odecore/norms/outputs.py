@@ -45,7 +45,8 @@ class MiniBatchNorm(AffineNorm):
 class BatchNorm(AffineNorm):
     """Batch normalization with running statistics at test: m <- m + momentum (batch - m), the variance unbiased, as torch's BatchNorm2d.
 
-    One running mean and variance for all times, updated by every evaluation of a training pass (Gusak 2020, code; Pop-TI BN of Zheng 2024).
+    One running mean and variance for all times, updated by every evaluation of a training pass
+    (Gusak 2020, code; Pop-TI BN of Zheng 2024).
     """
 
     def __init__(self, channels: int) -> None:

@@ -1,7 +1,8 @@
 """When norms may change what they remember: in the forward pass proper, and never in a recomputation or in a backward solve.
 
-Modules hand each change to `once`. Whoever runs an evaluation a second time says how with `handled_by`. The handler lives in a context
-variable that is set and reset around the evaluation itself: on a CUDA device recomputation runs in a thread of autograd's.
+Modules hand each change to `once`. Whoever runs an evaluation a second time says how with
+`handled_by`. The handler lives in a context variable that is set and reset around the evaluation
+itself: on a CUDA device recomputation runs in a thread of autograd's.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,7 +12,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-# Called with `change`, which does it and returns what is computed with, and `unchanged`, which returns the same kind of thing without a change.
+# Called with `change`, which does it and returns what is computed with, and `unchanged`, which
+# returns the same kind of thing without a change.
 Handler = Callable[[Callable[[], Any], Callable[[], Any]], Any]
 
 

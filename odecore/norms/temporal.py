@@ -18,13 +18,18 @@ from odecore.norms.interpolation import INTERPOLATIONS, Weights, linear
 class TemporalBatchNorm(Norm):
     """TA-BN on t_m = m / M, m = 0 .. M (Zheng 2024, Algorithm 1).
 
-    Training: the batch's own statistics, scale and shift interpolated at t; each running statistic of the two neighbours t_l <= t <= t_l+1 moves
-    towards the batch's, r_m <- (1 - eta w_m) r_m + eta w_m r, with linear weights w_m. Eval: all four interpolated. Times beyond [0, 1] are clamped.
-    gamma, alpha: scale and shift (M + 1, C). running_mean, running_var: of the same shape, the variance unbiased as in torch's batch norm.
+    Training: the batch's own statistics, scale and shift interpolated at t; each running statistic
+    of the two neighbours t_l <= t <= t_l+1 moves towards the batch's, r_m <- (1 - eta w_m) r_m +
+    eta w_m r, with linear weights w_m. Eval: all four interpolated. Times beyond [0, 1] are
+    clamped.
+    gamma, alpha: scale and shift (M + 1, C). running_mean, running_var: of the same shape, the
+    variance unbiased as in torch's batch norm.
 
-    Where the paper leaves open what other interpolations do to running statistics, the neighbours' linear rule holds for all: their own weights
-    can be negative or spread over the whole grid. A variance interpolated below 0 counts as 0. Grid points that no evaluation came near keep
-    mean 0 and variance 1, and the spline, the kernel and the Gaussian process read them too: after training with few fixed steps, mind that.
+    Where the paper leaves open what other interpolations do to running statistics, the neighbours'
+    linear rule holds for all: their own weights can be negative or spread over the whole grid. A
+    variance interpolated below 0 counts as 0. Grid points that no evaluation came near keep mean 0
+    and variance 1, and the spline, the kernel and the Gaussian process read them too: after
+    training with few fixed steps, mind that.
     """
 
     def __init__(self, channels: int, config: config.TemporalBatch) -> None:
@@ -72,9 +77,11 @@ def interpolate(grid: Tensor, weights: Weights) -> Tensor:
     count = len(weights.values)
     rows = grid.narrow(0, weights.first, count)
     if count == 2:
-        # The weights sum to 1. Numbers travel with the kernel; a tensor of them would be a copy of its own.
+        # The weights sum to 1. Numbers travel with the kernel; a tensor of them would be a copy of
+        # its own.
         return torch.lerp(rows[0], rows[1], weights.values[1])
-    # Not a matrix product, which autocast would do in half precision. non_blocking: the device is not waited for.
+    # Not a matrix product, which autocast would do in half precision. non_blocking: the device is
+    # not waited for.
     column = torch.tensor(weights.values, dtype=grid.dtype).to(grid.device, non_blocking=True)
     return (column.unsqueeze(1) * rows).sum(0)
 

@@ -1,6 +1,7 @@
 """Norms of a layer's weight: weight normalization and spectral normalization, as parametrizations of torch's.
 
-The layer's weight stays settable: `layer.weight = values` sets what the norm starts from. Reading it computes it anew, so read it once per call.
+The layer's weight stays settable: `layer.weight = values` sets what the norm starts from. Reading
+it computes it anew, so read it once per call.
 """
 
 import torch
@@ -40,8 +41,10 @@ def spectral(_config: config.Spectral, layer: Layer) -> tuple[Layer, Norm]:
 class SpectralNorm(nn.Module):
     """W / sigma with sigma = u^T W v, W as a matrix (output channels, rest) (Miyato et al. 2018; torch.nn.utils.spectral_norm).
 
-    Each use in training does one power iteration first, v = W^T u / |W^T u|, u = W v / |W v|; in eval mode u and v stay.
-    torch.nn.utils.parametrizations.spectral_norm is not used: it iterates 15 times at the start, and its recomputation could not be replayed.
+    Each use in training does one power iteration first, v = W^T u / |W^T u|, u = W v / |W v|; in
+    eval mode u and v stay.
+    torch.nn.utils.parametrizations.spectral_norm is not used: it iterates 15 times at the start,
+    and its recomputation could not be replayed.
     """
 
     def __init__(self, weight: Tensor, dim: int) -> None:
@@ -87,7 +90,8 @@ class SpectralNorm(nn.Module):
     def _power_iteration(self, matrix: Tensor) -> tuple[Tensor, Tensor]:
         v = F.normalize(torch.mv(matrix.t(), self.u), dim=0, eps=SPECTRAL_EPS)
         u = F.normalize(torch.mv(matrix, v), dim=0, eps=SPECTRAL_EPS)
-        # Copied, not replaced and not written in place: the graph keeps u and v of this use, and later uses move on.
+        # Copied, not replaced and not written in place: the graph keeps u and v of this use, and
+        # later uses move on.
         self.u.copy_(u)
         self.v.copy_(v)
         return u, v

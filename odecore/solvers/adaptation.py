@@ -1,6 +1,7 @@
 """Step size and tolerance adapted in training, so that a better solver agrees on the batch (Ott 2021, algorithms 1 and 2, and code).
 
-The algorithms see the net only through `measure`: the current batch's accuracy, and what it cost, under a given solver.
+The algorithms see the net only through `measure`: the current batch's accuracy, and what it cost,
+under a given solver.
 """
 
 import dataclasses
@@ -127,7 +128,8 @@ class AdaptedStepSolver:
     def adapt(self, train: Measured, _earlier: Sequence[int], measure: Measure) -> dict[str, float]:
         """Halve the step size when the test solver disagrees by more than 0.1, else enlarge it by 1.1 if it still agrees (Ott 2021, algorithm 1).
 
-        At most 500 steps: where halving would exceed them, the number of steps moves half-way to 500. Returns what is worth recording.
+        At most 500 steps: where halving would exceed them, the number of steps moves half-way to
+        500. Returns what is worth recording.
         """
         test = measure(self.test_solver())
         h = self.value
@@ -155,7 +157,8 @@ def _more_steps(h: float) -> float:
 def first_step_size(f: VectorField, t0: float, x0: Tensor, order: int) -> float:
     """First step size (Hairer, Norsett & Wanner I, p. 169) with norms over the last axis, averaged (Ott 2021, code). Two evaluations of f.
 
-    NaN when f is not finite. Caveat: it may exceed the interval, which is then one step; and where f is below 1e-5 it is 1e-4 or less.
+    NaN when f is not finite. Caveat: it may exceed the interval, which is then one step; and where
+    f is below 1e-5 it is 1e-4 or less.
     """
 
     def size(x: Tensor) -> float:
@@ -210,8 +213,10 @@ class AdaptedToleranceSolver:
     def adapt(self, train: Measured, earlier: Sequence[int], measure: Measure) -> dict[str, float]:
         """Halve the tolerance when the test solver disagrees by more than 0.1, else enlarge it by 1.1 if it still agrees (Ott 2021, algorithm 2).
 
-        earlier: evaluations of the iterations before this one, at most 5. An enlarged tolerance that takes as many as each of the 5 is not kept.
-        train.evaluations are those of the current iteration; the paper's code reads memory that was never written. Returns what to record.
+        earlier: evaluations of the iterations before this one, at most 5. An enlarged tolerance
+        that takes as many as each of the 5 is not kept.
+        train.evaluations are those of the current iteration; the paper's code reads memory that was
+        never written. Returns what to record.
         """
         test = self._measure_test(train, measure)
         tolerance = self.value
@@ -264,7 +269,8 @@ def _accuracies(train: Measured, test: Measured) -> dict[str, float]:
 def keep(block: nn.Module, solver: Solver) -> None:
     """Give `block` a buffer `adaptation` with the adapted value of its `solver`, so that its state has it; None for a solver that is not adapted.
 
-    The solver has the value as a number: reading the buffer in every solve would wait for the device.
+    The solver has the value as a number: reading the buffer in every solve would wait for the
+    device.
     """
     block.register_buffer(
         "adaptation",

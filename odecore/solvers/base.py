@@ -46,7 +46,8 @@ class SolveFailed(Exception):
         self.status = status
 
     def __reduce__(self) -> tuple[type["SolveFailed"], tuple[SolveStatus]]:
-        # The default would rebuild it from the message, and processes do send exceptions to each other.
+        # The default would rebuild it from the message, and processes do send exceptions to each
+        # other.
         return SolveFailed, (self.status,)
 
 

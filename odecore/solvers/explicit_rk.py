@@ -1,6 +1,7 @@
 """Explicit Runge-Kutta methods: one loop with a fixed step, one whose step follows the error estimate of an embedded pair.
 
-Stages are a plain list of tensors; one strided tensor for all of them, as in torchdiffeq, costs about as much as f itself.
+Stages are a plain list of tensors; one strided tensor for all of them, as in torchdiffeq, costs
+about as much as f itself.
 """
 
 import math
@@ -15,12 +16,14 @@ from odecore.config.solver import Adaptive, FixedStep
 from odecore.solvers.base import OnStep, Solution, SolveStatus, VectorField
 from odecore.solvers.tableaus import EMBEDDED_PAIRS, FIXED_STEP, ButcherTableau
 
-# Step control of Hairer, Norsett & Wanner, Solving Ordinary Differential Equations I, section II.4, with torchdiffeq's constants.
+# Step control of Hairer, Norsett & Wanner, Solving Ordinary Differential Equations I, section II.4,
+# with torchdiffeq's constants.
 SAFETY = 0.9
 LARGEST_FACTOR = 10.0
 SMALLEST_FACTOR = 0.2
 
-# Runs one step: given the step and its tensors. Replaced by gradients that store or recompute steps in their own way.
+# Runs one step: given the step and its tensors. Replaced by gradients that store or recompute steps
+# in their own way.
 RunStep = Callable[..., Any]
 
 
@@ -67,8 +70,10 @@ class FixedStepRungeKutta:
 class AdaptiveRungeKutta:
     """Embedded pair with rtol = atol = config.tolerance; a step is accepted when the root mean square of error / tolerance is at most 1.
 
-    The steps are torchdiffeq's. Unlike it, the last one is shortened to end on t1: no interpolation. The step size is a number to autograd.
-    Caveat: one step size for the whole batch, so a sample's result depends on its batch, as with torchdiffeq.
+    The steps are torchdiffeq's. Unlike it, the last one is shortened to end on t1: no
+    interpolation. The step size is a number to autograd.
+    Caveat: one step size for the whole batch, so a sample's result depends on its batch, as with
+    torchdiffeq.
     """
 
     config: Adaptive

@@ -34,7 +34,8 @@ FIXED_STEP = {
     "euler": ButcherTableau(order=1, c=(0,), a=((),), b=(1,)),
     # Runge (1895), Math. Ann. 46, 167-178: the midpoint rule.
     "midpoint": ButcherTableau(order=2, c=(0, 1 / 2), a=((), (1 / 2,)), b=(0, 1)),
-    # Heun (1900), Z. Math. Phys. 45, 23-38: the explicit trapezoidal rule; torchdiffeq calls it heun2.
+    # Heun (1900), Z. Math. Phys. 45, 23-38: the explicit trapezoidal rule; torchdiffeq calls it
+    # heun2.
     "heun": ButcherTableau(order=2, c=(0, 1), a=((), (1,)), b=(1 / 2, 1 / 2)),
     # Heun (1900), the third-order method of the same paper.
     "heun3": ButcherTableau(
@@ -66,8 +67,9 @@ EMBEDDED_PAIRS = {
         b=(2 / 9, 1 / 3, 4 / 9, 0),
         error=(2 / 9 - 7 / 24, 1 / 3 - 1 / 4, 4 / 9 - 1 / 3, -1 / 8),
     ),
-    # Fehlberg (1969), NASA TR R-315, RK1(2), continued with the second-order solution. Its last slope is taken at the first-order solution, so
-    # that reusing it is an approximation, wrong by O(h^2)/512; torchdiffeq reuses it, and the papers' step counts rest on that.
+    # Fehlberg (1969), NASA TR R-315, RK1(2), continued with the second-order solution. Its last
+    # slope is taken at the first-order solution, so that reusing it is an approximation, wrong by
+    # O(h^2)/512; torchdiffeq reuses it, and the papers' step counts rest on that.
     "fehlberg2": ButcherTableau(
         order=2,
         c=(0, 1 / 2, 1),
@@ -75,7 +77,8 @@ EMBEDDED_PAIRS = {
         b=(1 / 512, 255 / 256, 1 / 512),
         error=(-1 / 512, 0, 1 / 512),
     ),
-    # Dormand & Prince (1980), J. Comput. Appl. Math. 6, 19-26; error weights of Shampine (1986), Math. Comp. 46, 135-150. Order 5(4).
+    # Dormand & Prince (1980), J. Comput. Appl. Math. 6, 19-26; error weights of Shampine (1986),
+    # Math. Comp. 46, 135-150. Order 5(4).
     "dopri5": ButcherTableau(
         order=5,
         c=(0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1, 1),

@@ -63,7 +63,8 @@ def solve_with_adjoint(
 ) -> Solution:
     """torchdiffeq.odeint_adjoint over [0, t1]; gradients go to x0 and to `parameters`.
 
-    tolerance: of the backward solve, None for the forward one's. The backward solve raises SolveFailed where a forward one returns a status.
+    tolerance: of the backward solve, None for the forward one's. The backward solve raises
+    SolveFailed where a forward one returns a status.
     """
     from torchdiffeq import odeint_adjoint
 
@@ -99,7 +100,8 @@ def _solve(
     if isinstance(config, Adaptive):
         accuracy: dict[str, Any] = {"rtol": config.tolerance, "atol": config.tolerance}
     else:
-        # Not step_size: torchdiffeq divides by it and takes a step too many when the quotient is rounded up.
+        # Not step_size: torchdiffeq divides by it and takes a step too many when the quotient is
+        # rounded up.
         accuracy = {"options": {"grid_constructor": functools.partial(_equal_steps, config.steps)}}
     try:
         x1 = odeint(watched, x0, times, method=method_name(config), **accuracy)[-1]
@@ -124,7 +126,8 @@ def _equal_steps(steps: int, _f: object, _x0: Tensor, times: Tensor) -> Tensor:
 class _Watched:
     """f as torchdiffeq calls it, with its callbacks: counts, reports steps, and ends a solve that cannot go on.
 
-    Ending it before torchdiffeq's own assertions do gives underflow and cap the same exception, also in the backward solve of the adjoint.
+    Ending it before torchdiffeq's own assertions do gives underflow and cap the same exception,
+    also in the backward solve of the adjoint.
     """
 
     def __init__(self, f: VectorField, config: TestSolverConfig, on_step: OnStep | None) -> None:
@@ -134,8 +137,9 @@ class _Watched:
         self._steps = 0 if isinstance(config, Adaptive) else config.steps
         self.last_state: Tensor | None = None
         self._evaluations = self._accepted = self._rejected = 0
-        # torchdiffeq warns about callbacks that a method does not have, so only these are set. A fixed-step solve is told where each step starts,
-        # an adaptive one where each accepted step starts.
+        # torchdiffeq warns about callbacks that a method does not have, so only these are set. A
+        # fixed-step solve is told where each step starts, an adaptive one where each accepted step
+        # starts.
         if isinstance(config, Adaptive):
             self.callback_step = functools.partial(self._check_step, forward=True)
             self.callback_step_adjoint = functools.partial(self._check_step, forward=False)

@@ -1,7 +1,9 @@
 """Checkpoints: written beside and moved, two kept, the content's hash in the name so that damage is seen before it is loaded.
 
-One folder per attempt, written and removed by that attempt only; a resume reads the furthest valid one of any attempt of the trial.
-torch is imported where it is used: whoever only looks how far a trial got, or removes a folder, does not need it.
+One folder per attempt, written and removed by that attempt only; a resume reads the furthest valid
+one of any attempt of the trial.
+torch is imported where it is used: whoever only looks how far a trial got, or removes a folder,
+does not need it.
 """
 
 import hashlib
@@ -37,7 +39,8 @@ def save(folder: Path, iteration: int, state: dict[str, Any]) -> Path:
     except OSError:
         unfinished.unlink(missing_ok=True)
         raise
-    # Equal iterations sort by hash: the one just written must survive, so it is taken out of the list of the old ones.
+    # Equal iterations sort by hash: the one just written must survive, so it is taken out of the
+    # list of the old ones.
     for old in sorted((p for p in folder.glob("*.pt") if p != path), reverse=True)[KEPT - 1 :]:
         old.unlink(missing_ok=True)
     return path

@@ -22,7 +22,8 @@ from odecore.training.streams import generator
 Split = Literal["test", "train"]
 Noise = Literal["none", "one_image"]
 
-# Noise has this many times the data's deviation (Zheng 2024, Figure 3 middle), measured on so many samples of the split.
+# Noise has this many times the data's deviation (Zheng 2024, Figure 3 middle), measured on so many
+# samples of the split.
 NOISE_DEVIATIONS = 10
 NOISE_SAMPLES = 1024
 
@@ -31,7 +32,8 @@ NOISE_SAMPLES = 1024
 class Score:
     """outcome: completed, diverged or solver_failed; accuracy and loss are NaN unless completed. evaluations: calls of f over all batches.
 
-    A batch too small for a norm by its own statistics is solver_failed too: nothing is wrong with the weights, and they have no score.
+    A batch too small for a norm by its own statistics is solver_failed too: nothing is wrong with
+    the weights, and they have no score.
     """
 
     outcome: str
@@ -64,7 +66,8 @@ def score(
 ) -> Score:
     """Evaluate `model` in eval mode on the first `limit` samples of `split`, in their stored order. Leaves the mode and all weights as they were.
 
-    noise: see `one_image_of_noise`. accuracy_divisor: see `odecore.config.train.Fidelity`. on_batch is called after every batch (a sign of life).
+    noise: see `one_image_of_noise`. accuracy_divisor: see `odecore.config.train.Fidelity`. on_batch
+    is called after every batch (a sign of life).
     Labels of noise images count as any other.
     """
     x, y = (data.test_x, data.test_y) if split == "test" else (data.train_x, data.train_y)
@@ -131,8 +134,9 @@ def _inputs(data: Dataset, x: Tensor, batch_size: int, noise: Noise) -> Iterator
 def one_image_of_noise(x_batch: Tensor, mean: Tensor, deviation: Tensor, index: int) -> Tensor:
     """The batch with one image replaced by uniform noise around `mean` with ten times `deviation`, both of the data as the model sees them.
 
-    U(mean - sqrt(3) 10 deviation, mean + sqrt(3) 10 deviation). Which image and the noise depend on the batch's `index` alone, so that every model
-    meets the same ones. Zheng 2024, Figure 3, says no more than "noisy data, on average one in every test batch".
+    U(mean - sqrt(3) 10 deviation, mean + sqrt(3) 10 deviation). Which image and the noise depend on
+    the batch's `index` alone, so that every model meets the same ones. Zheng 2024, Figure 3, says
+    no more than "noisy data, on average one in every test batch".
     """
     stream = generator(0, "noise", index)
     place = int(torch.randint(len(x_batch), (), generator=stream))

@@ -31,10 +31,12 @@ from odecore.training.precision import numerics
 from odecore.training.records import Sums, peak_memory_bytes, reset_peak_memory
 from odecore.training.streams import generator
 
-# Called after every step and every evaluated batch; a true answer to a step asks the loop to stop there.
+# Called after every step and every evaluated batch; a true answer to a step asks the loop to stop
+# there.
 AfterStep = Callable[["Training"], bool]
 
-# What a resume takes over as it is. Random streams are keyed by epoch or iteration, and so is the learning rate: the position is their state.
+# What a resume takes over as it is. Random streams are keyed by epoch or iteration, and so is the
+# learning rate: the position is their state.
 _PLAIN_STATE = (
     *("iteration", "records", "series", "recent_evaluations", "last_loss"),
     *("train_seconds", "evaluate_seconds", "evaluations_forward", "evaluations_backward"),
@@ -49,8 +51,10 @@ def batches_per_epoch(samples: int, batch_size: int, drop_last: bool) -> int:
 class Training:
     """One run of `spec` on `data`: model, optimizer, position, and the metrics so far.
 
-    outcome is None while running, then completed, diverged (non-finite loss or state) or solver_failed, with a detail.
-    records: one dict per recorded row; see `_record` for its keys. series: other numbers by iteration, (steps done, name, value).
+    outcome is None while running, then completed, diverged (non-finite loss or state) or
+    solver_failed, with a detail.
+    records: one dict per recorded row; see `_record` for its keys. series: other numbers by
+    iteration, (steps done, name, value).
     Raises ValueError when an epoch would have no batch.
     """
 
@@ -233,7 +237,8 @@ class Training:
         before = self.evaluate_seconds
         test = self.score_split("test", on_batch)
         if test.outcome != "completed" and self.iteration == self.iterations:
-            # On the way there the row just has no test score; a model that cannot be tested at its end has not completed.
+            # On the way there the row just has no test score; a model that cannot be tested at its
+            # end has not completed.
             self.outcome, self.detail = test.outcome, f"on the test split: {test.detail}"
         for also in self.spec.train.also_test:
             scored = self.score_split(also.split, on_batch, also)

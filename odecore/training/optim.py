@@ -43,7 +43,8 @@ def build(config: OptimizerConfig, model: nn.Module) -> torch.optim.Optimizer | 
 class Updates:
     """The optimizer steps of one training of `model`. batches: per epoch. A model without parameters has none.
 
-    biases: of linear layers and convolutions; their gradients' norms are what blows up in ENorm's nets (ENorm 2019, section 6).
+    biases: of linear layers and convolutions; their gradients' norms are what blows up in ENorm's
+    nets (ENorm 2019, section 6).
     """
 
     def __init__(self, spec: TrialSpec, model: nn.Module, batches: int) -> None:

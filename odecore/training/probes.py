@@ -1,6 +1,7 @@
 """Data for figures that is neither per epoch nor an evaluation: trajectories, decision regions, and statistics of layers inside the ODE."""
 
-# Shapes: B points, D dimensions (1 or 2), G grid points. Columns come back as one NumPy array each, in the order of the probe's table.
+# Shapes: B points, D dimensions (1 or 2), G grid points. Columns come back as one NumPy array each,
+# in the order of the probe's table.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -81,7 +82,8 @@ def decision_grid(model: nn.Module, data: Dataset, probe: DecisionGrid) -> Colum
 def layer_statistics(model: nn.Module, data: Dataset, probe: LayerStatistics) -> Columns:
     """Mean and variance over batch and space of each output channel of each layer in the ODE, at every evaluation: layer, channel, t, mean, var.
 
-    Layers are counted from 0 in the order in which the fields call them, block after block. A failed solve leaves the evaluations before it.
+    Layers are counted from 0 in the order in which the fields call them, block after block. A
+    failed solve leaves the evaluations before it.
     """
     seen = _Statistics()
     was_training = model.training
@@ -162,7 +164,8 @@ def _watched(model: nn.Module, seen: _Statistics) -> Iterator[None]:
 
     try:
         for field in fields:
-            # On points the flat net multiplies by matrices instead of calling its convolutions, unless asked.
+            # On points the flat net multiplies by matrices instead of calling its convolutions,
+            # unless asked.
             field.bind = with_time(getattr(field, "bind_convolutions", field.bind))
         yield
     finally:

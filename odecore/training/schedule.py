@@ -8,8 +8,8 @@ def lr(
 ) -> float:
     """Learning rate of step `iteration` in `epoch`, both counted from 0; formulas at the configs. base: the optimizer's own rate.
 
-    epochs: of the whole training, for linear only. Caveat: linear with a `start` above `base` becomes negative, which is gradient ascent
-    (ENorm 2019, section 9).
+    epochs: of the whole training, for linear only. Caveat: linear with a `start` above `base`
+    becomes negative, which is gradient ascent (ENorm 2019, section 9).
     """
     match config:
         case None:

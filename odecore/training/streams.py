@@ -8,7 +8,8 @@ import torch
 def generator(seed: int, *stream: str | int) -> torch.Generator:
     """A CPU generator for one stream, such as ("order", epoch) or ("init", parameter name).
 
-    Streams are independent of each other and of how many of them exist; nothing needs to be saved to resume one, its key is enough.
+    Streams are independent of each other and of how many of them exist; nothing needs to be saved
+    to resume one, its key is enough.
     """
     key = "/".join(map(str, (seed, *stream)))
     digest = hashlib.blake2b(key.encode(), digest_size=8).digest()

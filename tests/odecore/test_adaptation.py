@@ -66,7 +66,8 @@ def test_a_scripted_sequence_of_steps() -> None:
         ("euler", pytest.approx(0.055)),
     ]
     assert solver.value == pytest.approx(0.055)
-    # 3. They agree, the enlarged step of 0.0605 does not: the step stays. It is compared with the test solver, not with the training one.
+    # 3. They agree, the enlarged step of 0.0605 does not: the step stays. It is compared with the
+    # test solver, not with the training one.
     check_step(solver, 0.65, 0.7, 0.55)
     assert solver.value == pytest.approx(0.055)
     # 4. The other direction counts too: halved.
@@ -135,14 +136,16 @@ def tolerance_solver(
 def test_a_scripted_sequence_of_tolerances() -> None:
     """Ott 2021, algorithm 2: (accuracy, evaluations) of the test solver and of the enlarged tolerance -> tolerance after the check."""
     solver, earlier = tolerance_solver(), [26, 26, 28, 26, 26]
-    # 1. The test solver takes 20 and 26 evaluations, no more than the 26 of the training: a tenth each time. Then they disagree: halved.
+    # 1. The test solver takes 20 and 26 evaluations, no more than the 26 of the training: a tenth
+    # each time. Then they disagree: halved.
     script = Script([(0.9, 20), (0.9, 26), (0.5, 32)])
     assert solver.adapt(Measured(0.9, 26), earlier, script)["evaluations"] == 26
     assert script.asked == [
         ("dopri5", pytest.approx(tolerance)) for tolerance in (2e-7, 2e-8, 2e-9)
     ]
     assert solver.value == 5e-7
-    # 2. They agree; enlarged, it takes 26 evaluations, as four of the five iterations before but not all.
+    # 2. They agree; enlarged, it takes 26 evaluations, as four of the five iterations before but
+    # not all.
     script = Script([(0.9, 32), (0.85, 26)])
     solver.adapt(Measured(0.9, 26), earlier, script)
     assert script.asked == [("dopri5", pytest.approx(1e-7)), ("fehlberg2", pytest.approx(5.5e-7))]
@@ -153,7 +156,8 @@ def test_a_scripted_sequence_of_tolerances() -> None:
     # 4. Enlarged, it disagrees with the test solver.
     solver.adapt(Measured(0.9, 26), earlier, Script([(0.9, 32), (0.7, 20)]))
     assert solver.value == pytest.approx(5.5e-7)
-    # 5. With fewer than five iterations before, equal numbers say nothing; and enlarged, it must agree with the test solver only.
+    # 5. With fewer than five iterations before, equal numbers say nothing; and enlarged, it must
+    # agree with the test solver only.
     solver.adapt(Measured(0.9, 26), [26] * 4, Script([(0.82, 32), (0.75, 26)]))
     assert solver.value == pytest.approx(6.05e-7)
 

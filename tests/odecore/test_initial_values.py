@@ -12,8 +12,9 @@ from odecore.models import build_model
 from odecore.models.initial_values import Scheme, draw
 from odecore.training.streams import generator
 
-# Layers with enough weights and biases to tell distributions apart, and their fan-in by hand: numbers that one output is a sum of. For the
-# transposed convolution torch takes the output channels instead of the input channels, 512 * 9 here and not 8 * 9.
+# Layers with enough weights and biases to tell distributions apart, and their fan-in by hand:
+# numbers that one output is a sum of. For the transposed convolution torch takes the output
+# channels instead of the input channels, 512 * 9 here and not 8 * 9.
 LAYERS = {
     "linear": (lambda: nn.Linear(20, 4000), 20),
     "conv1d": (lambda: nn.Conv1d(8, 2000, 5), 8 * 5),
@@ -113,7 +114,8 @@ def test_a_norm_changes_no_other_initial_value(norm: str) -> None:
     shared = state(plain).keys() & state(normed).keys()
     for name in shared:
         assert torch.equal(state(plain)[name], state(normed)[name]), name
-    # The layers whose weight is reparametrized start with the plain weight; in eval mode, as reading it in training is a use of it.
+    # The layers whose weight is reparametrized start with the plain weight; in eval mode, as
+    # reading it in training is a use of it.
     inside = [name for name in state(plain) if name.endswith(".weight") and ".field." in name]
     assert len(inside) == 4
     for name in inside:

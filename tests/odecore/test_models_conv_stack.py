@@ -188,7 +188,8 @@ def test_weight_norms_count_output_channels_also_of_transposed_convolutions(
         length = parts.original0.numel() if config.name == "weight" else parts[0].u.numel()
         assert length == layer.out_channels
     assert not hasattr(last, "parametrizations")
-    # The plain layer, concatenation and all, by its present weight; sigma is far from the largest singular value until it has been iterated.
+    # The plain layer, concatenation and all, by its present weight; sigma is far from the largest
+    # singular value until it has been iterated.
     x = torch.randn(2, 2, 14, 12, dtype=torch.float64)
     for _ in range(20):
         field(0.5, x)

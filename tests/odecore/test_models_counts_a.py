@@ -29,7 +29,8 @@ def build(data: str, has_ode: bool, **model: Any) -> nn.Module:
         )
 
 
-# Layers, norm of the ODE blocks, parameters with widths 16 and 64. The first layer has batch norm, and so have residual blocks.
+# Layers, norm of the ODE blocks, parameters with widths 16 and 64. The first layer has batch norm,
+# and so have residual blocks.
 GUSAK = [
     (4, "batch", 5_306, 76_490),
     (4, "layer", 5_306, 76_490),

@@ -33,7 +33,8 @@ def counts(data: tuple[tuple[int, ...], int], config: dict[str, Any]) -> tuple[i
     )
 
 
-# Zheng 2024: 70k, 220k and 2.2M of the main table, without norms; normalised channels, for 202 more parameters each with M = 100.
+# Zheng 2024: 70k, 220k and 2.2M of the main table, without norms; normalised channels, for 202 more
+# parameters each with M = 100.
 UNMIXED = [
     (CIFAR10, "cnn4", 70_632, 32 + 64 + 32),
     (CIFAR10, "cnn6", 220_008, 32 + 64 + 128 + 64 + 32),

@@ -98,7 +98,8 @@ def test_norms_follow_all_layers_but_the_last_and_get_the_time(backbone: str) ->
 def test_every_parameter_gets_a_gradient() -> None:
     net = model(backbone="unet18", norm="batch")
     net(torch.randn(3, *SHAPE, dtype=torch.float64)).square().sum().backward()
-    # A shift before a norm of the whole channel changes nothing, so the convolutions' biases get zeros; nothing else does.
+    # A shift before a norm of the whole channel changes nothing, so the convolutions' biases get
+    # zeros; nothing else does.
     for name, parameter in net.named_parameters():
         assert parameter.grad is not None, name
         if not name.endswith("layer.bias"):
@@ -109,7 +110,8 @@ def test_initial_values_are_torchs_own_ranges_and_norms_keep_theirs() -> None:
     net = model(backbone="cnn6", norm="batch")
     up = net.block.field.get_submodule("layers.3.layer")
     assert isinstance(up, nn.ConvTranspose2d)
-    # torch's constructors take the outputs of a transposed convolution as its fan-in: 64 channels of 3 x 3.
+    # torch's constructors take the outputs of a transposed convolution as its fan-in: 64 channels
+    # of 3 x 3.
     for values in (up.weight, up.bias):
         assert values is not None
         bound = (64 * 9) ** -0.5

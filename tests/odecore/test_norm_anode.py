@@ -115,7 +115,8 @@ def test_batch_statistics_as_anode_leaves_them(gradient: GradientConfig) -> None
 def test_spectral_vectors_as_anode_leaves_them(gradient: GradientConfig) -> None:
     model = two_blocks(Spectral(), EULER, gradient, anode=True)
     reference = AnodeNet("spectral", model)
-    # With recomputation the gradient is that of the second pass too; with back-propagation that of the first, so weights part after a step.
+    # With recomputation the gradient is that of the second pass too; with back-propagation that of
+    # the first, so weights part after a step.
     steps = 3 if isinstance(gradient, Checkpoint) else 1
     for _ in range(steps):
         for net in (model, reference):

@@ -80,7 +80,8 @@ def test_balanced_as_in_the_report_and_the_function_stays(
 
 
 def test_frobenius_norms_of_the_report() -> None:
-    # p = 5 on 3072 inputs with 10 classes, 60 cycles; the chain is 1.2 from layer to layer and depends on the draw in the third digit only.
+    # p = 5 on 3072 inputs with 10 classes, 60 cycles; the chain is 1.2 from layer to layer and
+    # depends on the draw in the third digit only.
     weights, _ = net([3072, *[500] * 6, 10])
     before = [weight.norm().item() for weight in weights]
     balance(weights, None, EquiNorm(cycles=60))

@@ -95,7 +95,8 @@ def test_the_adjoint_goes_to_the_plain_gradient(name: str) -> None:
                 :1
             ]
             if name == "spectral":
-                # In training each evaluation is another function, and no equation has that gradient: freeze vectors that have settled.
+                # In training each evaluation is another function, and no equation has that
+                # gradient: freeze vectors that have settled.
                 trained(model)
                 model.eval()
             found.append(trained(model, steps=1)[0])

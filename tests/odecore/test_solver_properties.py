@@ -212,7 +212,8 @@ COMBINATIONS = combinations()
 
 
 def test_a_spec_refuses_what_cannot_be_done() -> None:
-    # 9 solvers with backend odecore: 4 gradients, the adjoint not with rk4. 8 with torchdiffeq: not by step. 4 adapted: back-propagation.
+    # 9 solvers with backend odecore: 4 gradients, the adjoint not with rk4. 8 with torchdiffeq: not
+    # by step. 4 adapted: back-propagation.
     assert len(COMBINATIONS) == 9 * 4 - 1 + 8 * 3 + 4
 
 

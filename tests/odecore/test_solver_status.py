@@ -106,7 +106,8 @@ def test_next_step_is_bounded() -> None:
 
 
 def test_initial_step_is_the_textbooks() -> None:
-    # f = -x at x0 = 1 with tolerance 1: scale 2, d0 = d1 = 1/2, h0 = 0.01, f(x0 + h0 f) - f = 0.01, d2 = 0.01 / 2 / 0.01 = 1/2.
+    # f = -x at x0 = 1 with tolerance 1: scale 2, d0 = d1 = 1/2, h0 = 0.01, f(x0 + h0 f) - f = 0.01,
+    # d2 = 0.01 / 2 / 0.01 = 1/2.
     x0 = torch.ones(4, dtype=torch.float64)
     assert initial_step(lambda _t, x: -x, 0.0, x0, -x0, order=3, tolerance=1.0) == pytest.approx(
         (0.01 / 0.5) ** (1 / 3)

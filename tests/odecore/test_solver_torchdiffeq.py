@@ -67,7 +67,8 @@ def test_fixed_step_result_is_torchdiffeqs(
     ours: Any, theirs: str, steps: int, sphere_field: ConvField1d
 ) -> None:
     x0 = torch.randn(16, 2, generator=torch.Generator().manual_seed(1))
-    # Their own grid from step_size has a step too many at 49: the number of steps is given as times instead.
+    # Their own grid from step_size has a step too many at 49: the number of steps is given as times
+    # instead.
     times = torch.linspace(0, 1, steps + 1)
     expected = torchdiffeq.odeint(lambda t, x: sphere_field(float(t), x), x0, times, method=theirs)[
         -1

@@ -125,7 +125,8 @@ def test_a_check_leaves_no_trace_but_the_step_size(checked: bool) -> None:
     # Both steps on the same batch.
     training._batch = lambda: (training.data.inputs(training.data.train_x), training.data.train_y)  # pyright: ignore[reportPrivateUsage]
     training.step()
-    # 4 evaluations; a check adds the test solver's 2 * 15, h_test = sqrt(0.25 / 50) = 1/14.1, and those of an enlarged step, if it comes to that.
+    # 4 evaluations; a check adds the test solver's 2 * 15, h_test = sqrt(0.25 / 50) = 1/14.1, and
+    # those of an enlarged step, if it comes to that.
     assert training.evaluations_forward == len(differentiated)
     assert training.evaluations_forward in ((34, 38) if checked else (4,))
     assert sum(differentiated) == 4
