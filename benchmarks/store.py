@@ -174,8 +174,8 @@ def row(index: int, random: np.random.Generator) -> dict[str, Any]:
         | {
             "iteration": 100 * epoch,
             "epoch": epoch,
-            "evaluations_forward": 6400,
-            "evaluations_backward": 6400,
+            "nfe_forward": 6400,
+            "nfe_backward": 6400,
             "peak_memory_bytes": 1 << 28,
         }
         for epoch, values in enumerate(numbers.tolist())

@@ -29,7 +29,7 @@ PASSES = {"backprop": 3, "checkpoint": 4, "adjoint": 4}
 TOY_SIZES = {"fan": 4, "line": 2}
 
 
-def evaluations_per_solve(solver: SolverConfig | None) -> int:
+def nfe_per_solve(solver: SolverConfig | None) -> int:
     """Evaluations of f in one forward solve; for adaptive and adapted solvers an assumption."""
     if solver is None:
         return 0
@@ -66,7 +66,7 @@ def iterations(spec: TrialSpec) -> int:
 
 def _pass_seconds(spec: TrialSpec, solver: SolverConfig | None, batch: int) -> float:
     """One forward pass: a call for each evaluation in each block, and the operations in all of them and outside."""
-    evaluations, counted = evaluations_per_solve(solver), work(spec)
+    evaluations, counted = nfe_per_solve(solver), work(spec)
     operations = 2 * (evaluations * counted.inside + counted.outside)
     return (
         evaluations * max(1, spec.ode_blocks) * SECONDS_PER_CALL
@@ -94,7 +94,7 @@ def counted_evaluation_seconds(spec: TrialSpec, evaluation: Evaluation) -> float
 
 @dataclass
 class Costs:
-    """Predictions, better the more rows it has seen. Rows need cell_id, spec, outcome, train_seconds and evaluations_forward."""
+    """Predictions, better the more rows it has seen. Rows need cell_id, spec, outcome, train_seconds and nfe_forward."""
 
     _cells: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     _similar: dict[str, list[float]] = field(
@@ -112,7 +112,7 @@ class Costs:
                 costs._cells[row["cell_id"]].append(row["train_seconds"])
                 total = costs._similar[_similarity(json.loads(row["spec"]))]
                 total[0] += row["train_seconds"]
-                total[1] += row["evaluations_forward"] or 0
+                total[1] += row["nfe_forward"] or 0
         return costs
 
     def train_seconds(self, spec: TrialSpec, cell_id: str) -> float:
@@ -141,7 +141,7 @@ class Costs:
                 seconds
                 / evaluations
                 * iterations(spec)
-                * evaluations_per_solve(spec.solver)
+                * nfe_per_solve(spec.solver)
                 * spec.ode_blocks
             )
         return counted

@@ -28,7 +28,7 @@ ROW_COLUMNS = (
     "spec",
     "outcome",
     "train_seconds",
-    "evaluations_forward",
+    "nfe_forward",
     "code_hash",
 )
 

@@ -42,14 +42,14 @@ def table(data: Data) -> pd.DataFrame:
         return pd.DataFrame()
     by = [SOLVER, NORM, DEPTH]
     unresolved = gaps.by_cell(gaps.rows(data)).filter([*by, "unresolved"])
-    own = cells(trained, by, "evaluations_per_batch")
+    own = cells(trained, by, "nfe_per_batch")
     # The same number for every net where the steps are fixed.
     fixed = own.groupby(SOLVER)["mean"].agg(["min", "max"]).reset_index()
     fixed = fixed.assign(own=fixed["min"].where(fixed["min"] == fixed["max"])).filter(
         [SOLVER, "own"]
     )
     solved = (
-        cells(reference, by, "evaluations_per_batch")
+        cells(reference, by, "nfe_per_batch")
         .merge(unresolved, on=by)
         .merge(fixed, on=SOLVER, how="left")
         .rename(columns={SOLVER: "panel"})
@@ -63,7 +63,7 @@ def table(data: Data) -> pd.DataFrame:
 
 
 def _rows(data: Data, need: str) -> pd.DataFrame:
-    return planned_rows(data, need, "evaluations_per_batch")
+    return planned_rows(data, need, "nfe_per_batch")
 
 
 def adaptive_solvers(data: Data) -> list[str]:

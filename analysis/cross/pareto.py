@@ -72,10 +72,10 @@ def as_trained(data: Data) -> pd.DataFrame:
 
 
 def _cells(data: Data, need: str, accuracy: str) -> pd.DataFrame:
-    rows = planned_rows(data, need, accuracy, "evaluations_per_batch")
+    rows = planned_rows(data, need, accuracy, "nfe_per_batch")
     cost = (
         rows.loc[rows["outcome"] == COMPLETED]
-        .groupby(BY, sort=False)["evaluations_per_batch"]
+        .groupby(BY, sort=False)["nfe_per_batch"]
         .mean()
         .rename("evaluations")
         .reset_index()

@@ -22,7 +22,7 @@ QUANTITIES = {
     "accuracy_test": ("test accuracy", 4),
 }
 _COLUMNS = (
-    *("train_seconds", "train_epochs", "evaluations_forward", "outcome_iteration", "n_blocks"),
+    *("train_seconds", "train_epochs", "nfe_forward", "outcome_iteration", "n_blocks"),
     *("parameters", "peak_memory_bytes", "accuracy_test", "device", "timing_valid"),
 )
 CAPTION = (
@@ -80,7 +80,7 @@ def per_run(data: Data, name: Name, reference: str) -> pd.DataFrame:
         .filter(["seed", "base"])
     )
     layers = (
-        number["evaluations_forward"]
+        number["nfe_forward"]
         / number["outcome_iteration"]
         / number["n_blocks"].where(number["n_blocks"] > 0)
     )

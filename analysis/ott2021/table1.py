@@ -103,11 +103,10 @@ def adapted(data: Data, name: str, pair: str = adaptation.PAPERS_PAIR) -> pd.Dat
         )
     own = own.where({"set": name, "pair": pair})
     rows = planned_rows(
-        own, "runs", "accuracy_test", "accuracy_train", "evaluations_forward", "outcome_iteration"
+        own, "runs", "accuracy_test", "accuracy_train", "nfe_forward", "outcome_iteration"
     )
     return rows.assign(
-        evaluations=rows["evaluations_forward"].astype(float)
-        / rows["outcome_iteration"].astype(float)
+        evaluations=rows["nfe_forward"].astype(float) / rows["outcome_iteration"].astype(float)
     )
 
 

@@ -18,7 +18,7 @@ CAPTION = (
 
 
 def table(data: Data) -> pd.DataFrame:
-    """One row per study and one for all: runs, gpu_hours, core_hours, evaluations_forward, evaluations_backward, timed runs and their medians."""
+    """One row per study and one for all: runs, gpu_hours, core_hours, nfe_forward, nfe_backward, timed runs and their medians."""
     if not len(data.runs):
         return pd.DataFrame()
     runs, tests = data.runs, data.evaluations
@@ -43,7 +43,7 @@ def _row(study: str, runs: pd.DataFrame, tests: pd.DataFrame) -> dict[str, objec
     on_cpu = seconds["device"].astype(str).str.startswith("cpu")
     timed = runs.loc[[valid is True or valid == 1 for valid in runs["timing_valid"]]]
     per_evaluation = timed["train_seconds"] / (
-        timed["evaluations_forward"] + timed["evaluations_backward"].fillna(0)
+        timed["nfe_forward"] + timed["nfe_backward"].fillna(0)
     ).where(lambda n: n > 0)
     return {
         "study": study,
@@ -53,8 +53,8 @@ def _row(study: str, runs: pd.DataFrame, tests: pd.DataFrame) -> dict[str, objec
             (seconds["seconds"] * seconds["cpu_threads"].fillna(1)).loc[on_cpu].sum()
         )
         / 3600,
-        "evaluations_forward": _total(runs, "evaluations_forward"),
-        "evaluations_backward": _total(runs, "evaluations_backward"),
+        "nfe_forward": _total(runs, "nfe_forward"),
+        "nfe_backward": _total(runs, "nfe_backward"),
         "tests": len(tests),
         "n": len(timed),
         "train_seconds_median": float(timed["train_seconds"].median()),
@@ -94,8 +94,8 @@ def readable(numbers: pd.DataFrame) -> pd.DataFrame:
         "runs": ("runs", "{:,}"),
         "GPU-hours": ("gpu_hours", "{:.3g}"),
         "core-hours": ("core_hours", "{:.3g}"),
-        "evaluations forward": ("evaluations_forward", "{:,}"),
-        "evaluations backward": ("evaluations_backward", "{:,}"),
+        "NFE forward": ("nfe_forward", "{:,}"),
+        "NFE backward": ("nfe_backward", "{:,}"),
         "tests": ("tests", "{:,}"),
         "timed runs": ("n", "{}"),
         "train s, median": ("train_seconds_median", "{:.3g}"),

@@ -30,7 +30,7 @@ __all__ = [
 class ODEBlock(nn.Module):
     """Solves its field over [0, end_time] and counts what that costs.
 
-    evaluations_forward: calls of f inside forward(). evaluations_backward: calls of f later, by
+    nfe_forward: calls of f inside forward(). nfe_backward: calls of f later, by
     recomputation or by the adjoint's backward solve.
     Both grow until reset_counts().
     steer: b of the end times U(1 - b, 1 + b) that training draws (Ghosh et al. 2020), None for 1.
@@ -47,8 +47,8 @@ class ODEBlock(nn.Module):
         self.end_time = 1.0
         self.steer: float | None = None
         self.anode_side_effects = False
-        self.evaluations_forward = 0
-        self.evaluations_backward = 0
+        self.nfe_forward = 0
+        self.nfe_backward = 0
         self.adaptation: Tensor | None
         adaptation.keep(self, solver)
         self._inside_forward = False
@@ -84,9 +84,9 @@ class ODEBlock(nn.Module):
 
         def counted(t: float, x: Tensor) -> Tensor:
             if self._inside_forward:
-                self.evaluations_forward += 1
+                self.nfe_forward += 1
                 return f(t, x)
-            self.evaluations_backward += 1
+            self.nfe_backward += 1
             if not self.anode_side_effects:
                 return f(t, x)
             with side_effects.handled_by(side_effects.perform):
@@ -96,7 +96,7 @@ class ODEBlock(nn.Module):
 
     def reset_counts(self) -> None:
         """Start counting from 0."""
-        self.evaluations_forward = self.evaluations_backward = 0
+        self.nfe_forward = self.nfe_backward = 0
 
     def repeat_side_effects(self) -> None:
         """Make the changes of the last forward pass a second time, in their order, if there are any to repeat."""
@@ -136,9 +136,7 @@ def use_solver(model: nn.Module, config: SolverConfig) -> Iterator[None]:
 def count_evaluations(model: nn.Module) -> tuple[int, int]:
     """Evaluations of f since the last reset, (forward, backward), summed over the blocks."""
     blocks = ode_blocks(model)
-    return sum(block.evaluations_forward for block in blocks), sum(
-        block.evaluations_backward for block in blocks
-    )
+    return sum(block.nfe_forward for block in blocks), sum(block.nfe_backward for block in blocks)
 
 
 def reset_evaluations(model: nn.Module) -> None:

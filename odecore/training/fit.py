@@ -28,7 +28,7 @@ from odecore.training import adapt
 from odecore.training.evaluate import Score, Split, failure_outcome, score
 from odecore.training.optim import Updates
 from odecore.training.precision import numerics
-from odecore.training.records import Sums, peak_memory_bytes, reset_peak_memory
+from odecore.training.records import Sums, current_names, peak_memory_bytes, reset_peak_memory
 from odecore.training.streams import generator
 
 # Called after every step and every evaluated batch; a true answer to a step asks the loop to stop
@@ -39,7 +39,7 @@ AfterStep = Callable[["Training"], bool]
 # learning rate: the position is their state.
 _PLAIN_STATE = (
     *("iteration", "records", "series", "recent_evaluations", "last_loss"),
-    *("train_seconds", "evaluate_seconds", "evaluations_forward", "evaluations_backward"),
+    *("train_seconds", "evaluate_seconds", "nfe_forward", "nfe_backward"),
 )
 
 
@@ -82,8 +82,8 @@ class Training:
         self.series: list[tuple[int, str, float]] = []
         self.train_seconds = 0.0
         self.evaluate_seconds = 0.0
-        self.evaluations_forward = 0
-        self.evaluations_backward = 0
+        self.nfe_forward = 0
+        self.nfe_backward = 0
         self.last_loss = float("nan")
         # Of the latest iterations, without the checks of an adaptation, which asks for them.
         self.recent_evaluations: list[int] = []
@@ -117,6 +117,8 @@ class Training:
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Continue from `state`."""
+        state = current_names(state)
+        state["records"] = [current_names(record) for record in state["records"]]
         self.model.load_state_dict(state["model"])
         self.updates.load_state(state["optimizer"])
         for name in _PLAIN_STATE:
@@ -160,8 +162,8 @@ class Training:
             for block in self._blocks:
                 block.end_time = 1.0
             forward, backward = count_evaluations(self.model)
-            self.evaluations_forward += forward
-            self.evaluations_backward += backward
+            self.nfe_forward += forward
+            self.nfe_backward += backward
         if self.outcome is not None or logits is None or loss is None:
             return
         norm, bias_norm = self.updates.step(self.iteration)
@@ -169,8 +171,8 @@ class Training:
         self.iteration += 1
         self._balance_weights()
         seconds = time.perf_counter() - start
-        self._sums.evaluations_forward += forward
-        self._sums.evaluations_backward += backward
+        self._sums.nfe_forward += forward
+        self._sums.nfe_backward += backward
         self._sums.train_seconds += seconds
         self.train_seconds += seconds
         self._step_seconds.append(seconds)

@@ -6,6 +6,17 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+# What checkpoints of version 0.1 call these numbers.
+_RENAMED = {
+    "evaluations_forward": "nfe_forward",
+    "evaluations_backward": "nfe_backward",
+}
+
+
+def current_names(state: dict[str, Any]) -> dict[str, Any]:
+    """Part of a checkpoint's state with the names of this version, so that older ones resume."""
+    return {_RENAMED.get(name, name): value for name, value in state.items()}
+
 
 class Sums:
     """Sums and maxima over the steps of one row. Tensors stay on the device, so that a step does not wait for it."""
@@ -14,7 +25,7 @@ class Sums:
         self.device = device
         names = ("loss", "correct", "gradient_norm_max", "bias_gradient_norm_max")
         self.tensors = {name: torch.zeros((), dtype=torch.float64, device=device) for name in names}
-        self.samples = self.steps = self.evaluations_forward = self.evaluations_backward = 0
+        self.samples = self.steps = self.nfe_forward = self.nfe_backward = 0
         self.train_seconds = 0.0
 
     def add_batch(
@@ -50,8 +61,8 @@ class Sums:
             "accuracy_train": correct / divisor if divisor else float("nan"),
             "gradient_norm_max": gradient_norm_max,
             "bias_gradient_norm_max": bias_gradient_norm_max,
-            "evaluations_forward": self.evaluations_forward,
-            "evaluations_backward": self.evaluations_backward,
+            "nfe_forward": self.nfe_forward,
+            "nfe_backward": self.nfe_backward,
             "train_seconds": self.train_seconds,
         }
 
@@ -61,7 +72,7 @@ class Sums:
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Continue from `state`."""
-        vars(self).update(state)
+        vars(self).update(current_names(state))
         self.tensors = {name: value.to(self.device) for name, value in self.tensors.items()}
 
 

@@ -1,4 +1,7 @@
-"""Reading one Parquet file of the store: with our schema, refusing newer versions, skipping what is not readable with one warning."""
+"""Reading one Parquet file of the store into the newest schema.
+
+Older versions are read, newer ones are refused, and unreadable files are skipped with one warning.
+"""
 
 import logging
 from bisect import bisect_left
@@ -9,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sweeps.errors import InfrastructureError, UserError
+from sweeps.store.renamed import current_name, current_names
 from sweeps.store.schema import VERSION, VERSION_KEY
 
 _LOG = logging.getLogger("odesweep")
@@ -33,10 +37,9 @@ def load(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) ->
     data = path.read_bytes()
     try:
         with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as parquet:
-            present = _present(path, parquet, schema, columns)
-            return _conform(
-                parquet.read(columns=present, use_threads=False), _target(schema, columns)
-            )
+            version, present = _present(path, parquet, schema, columns)
+            data = parquet.read(columns=present, use_threads=False)
+            return _conform(data, _target(schema, columns), version)
     except (OSError, ValueError, pa.ArrowException) as error:
         _warn_unreadable(path, error)
         return None
@@ -62,10 +65,9 @@ def load_large(
                 for group in range(parquet.num_row_groups)
                 if ids is None or _may_hold(parquet.metadata.row_group(group), ids)
             ]
-            return _conform(
-                parquet.read_row_groups(groups, columns=_present(path, parquet, schema, columns)),
-                _target(schema, columns),
-            )
+            version, present = _present(path, parquet, schema, columns)
+            data = parquet.read_row_groups(groups, columns=present)
+            return _conform(data, _target(schema, columns), version)
     except (OSError, ValueError, pa.ArrowException) as error:
         if isinstance(error, OSError) and error.errno:
             raise
@@ -74,16 +76,16 @@ def load_large(
 
 def _present(
     path: Path, parquet: pq.ParquetFile, schema: pa.Schema, columns: Sequence[str] | None
-) -> list[str]:
-    """Which of `columns` the file has; refuses what `load` says."""
-    _check_version(path, parquet.metadata.metadata)
-    names = parquet.schema_arrow.names
+) -> tuple[int, list[str]]:
+    """The file's schema version and which of its columns hold `columns`; raises as `load`."""
+    version = _check_version(path, parquet.metadata.metadata)
+    names = {current_name(name, version): name for name in parquet.schema_arrow.names}
     if columns is None and (unknown := sorted(set(names) - set(schema.names))):
         raise InfrastructureError(
             f"{path} has columns that this odesweep does not know: {', '.join(unknown)}; upgrade odesweep"
         )
     wanted = set(schema.names if columns is None else columns)
-    return [name for name in names if name in wanted]
+    return version, [name for current, name in names.items() if current in wanted]
 
 
 def _target(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
@@ -149,7 +151,8 @@ def _warn_unreadable(path: Path, error: Exception) -> None:
     )
 
 
-def _check_version(path: Path, metadata: dict[bytes, bytes] | None) -> None:
+def _check_version(path: Path, metadata: dict[bytes, bytes] | None) -> int:
+    """The schema version that the file states. Raises as `load`."""
     version = int((metadata or {}).get(VERSION_KEY, b"0"))
     if version < 1:
         raise ValueError(f"no {VERSION_KEY.decode()} in its metadata")
@@ -157,9 +160,12 @@ def _check_version(path: Path, metadata: dict[bytes, bytes] | None) -> None:
         raise InfrastructureError(
             f"{path} is of results schema version {version}, this odesweep reads up to version {VERSION}; upgrade odesweep or use other --results"
         )
+    return version
 
 
-def _conform(data: pa.Table, target: pa.Schema) -> pa.Table:
+def _conform(data: pa.Table, target: pa.Schema, version: int) -> pa.Table:
+    if version < VERSION:
+        data = current_names(data, version)
     if data.schema.equals(target):
         return data.replace_schema_metadata(None)
     lacking = set(target.names) - set(data.column_names)

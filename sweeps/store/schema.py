@@ -1,7 +1,8 @@
-"""The store's tables: explicit schemas, version 1, and the check that rows have exactly their columns.
+"""The store's tables: explicit schemas, version 2, and the check that rows have exactly their columns.
 
 pyarrow drops a misspelt key without a word and takes a folder's schema from its first file; so every row is checked before it is written
-and every file is read with the schema written here. A later version only adds nullable columns.
+and every file is read with the schema written here. A later version adds nullable columns, or renames
+columns and says so in `renamed.py`.
 """
 
 import difflib
@@ -11,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-VERSION = 1
+VERSION = 2
 VERSION_KEY = b"odesweep_schema"
 
 FINAL_OUTCOMES = ("completed", "diverged", "solver_failed")
@@ -30,7 +31,7 @@ _AXES = pa.map_(_TEXT, _TEXT)
 
 # What a number counts, by how its name ends or begins; kept in the field's metadata so that the files explain themselves.
 _UNITS = {"_seconds": "s", "_bytes": "B", "samples_per_second": "1/s"}
-_COUNTS = {"evaluations_": "evaluations of the right-hand side"}
+_COUNTS = {"nfe_": "evaluations of the right-hand side"}
 
 
 class SchemaError(ValueError):
@@ -109,7 +110,7 @@ _EPOCH = _fields(
         _FLOAT,
         "loss_train accuracy_train loss_test accuracy_test learning_rate gradient_norm_max bias_gradient_norm_max",
     ),
-    (_INT, "evaluations_forward evaluations_backward"),
+    (_INT, "nfe_forward nfe_backward"),
     (_FLOAT, "train_seconds evaluate_seconds"),
     (_INT, "peak_memory_bytes"),
 )
@@ -125,7 +126,7 @@ _RUNS = [
         (_FLOAT, "accuracy_test accuracy_train loss_test loss_train accuracy_test_best"),
         (_INT, "iteration_best parameters depth_layers n_blocks"),
         (_FLOAT, "train_seconds evaluate_seconds"),
-        (_INT, "evaluations_forward evaluations_backward peak_memory_bytes"),
+        (_INT, "nfe_forward nfe_backward peak_memory_bytes"),
         (_FLOAT, "samples_per_second"),
         (_BOOL, "timing_valid"),
         (_INT32, "attempts"),
@@ -147,7 +148,7 @@ _EVALUATIONS = _fields(
     (_INT, "limit batch_size"),
     (_TEXT, "precision noise outcome outcome_detail"),
     (_INT, "samples correct"),
-    (_FLOAT, "accuracy loss evaluations_per_batch seconds"),
+    (_FLOAT, "accuracy loss nfe_per_batch seconds"),
     (_TIME, "finished_at"),
     (_TEXT, "device"),
     (_INT32, "cpu_threads"),

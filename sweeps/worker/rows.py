@@ -84,8 +84,8 @@ def run_row(
         "n_blocks": training.model.blocks,
         "train_seconds": seconds,
         "evaluate_seconds": training.evaluate_seconds,
-        "evaluations_forward": training.evaluations_forward,
-        "evaluations_backward": training.evaluations_backward,
+        "nfe_forward": training.nfe_forward,
+        "nfe_backward": training.nfe_backward,
         "peak_memory_bytes": peak_memory_bytes(training.device),
         "samples_per_second": training.iteration * assignment.spec.train.batch_size / seconds
         if seconds
@@ -145,7 +145,7 @@ def evaluation_row(
         "correct": scored.correct if good else None,
         "accuracy": _finite(scored.accuracy),
         "loss": _finite(scored.loss),
-        "evaluations_per_batch": scored.evaluations / scored.batches if scored.batches else None,
+        "nfe_per_batch": scored.evaluations / scored.batches if scored.batches else None,
         "seconds": scored.seconds,
         "device": device_name(device),
         "cpu_threads": context.threads,

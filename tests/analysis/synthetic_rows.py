@@ -71,8 +71,8 @@ def _run_row(cell: Cell, trial: PlannedTrial, run: Run, key: Mapping[str, Any]) 
         "n_blocks": 1,
         "train_seconds": 10.0,
         "evaluate_seconds": 2.0,
-        "evaluations_forward": 1000,
-        "evaluations_backward": 0,
+        "nfe_forward": 1000,
+        "nfe_backward": 0,
         "peak_memory_bytes": 10**9,
         "samples_per_second": 100.0,
         "timing_valid": True,
@@ -103,8 +103,8 @@ def _epochs(trial: PlannedTrial, run: Run) -> list[dict[str, Any]]:
     last = train.epochs or 1
     names = [one.name for one in store.SCHEMAS["runs"].field("epochs").type.value_type]
     numbers = {
-        "evaluations_forward": 100,
-        "evaluations_backward": 0,
+        "nfe_forward": 100,
+        "nfe_backward": 0,
         "train_seconds": 1.0,
         "evaluate_seconds": 0.2,
         "peak_memory_bytes": 10**9,
@@ -136,7 +136,7 @@ def _evaluation_row(
         return None
     numbers: dict[str, Any] = {
         "samples": 1000,
-        "evaluations_per_batch": 20.0,
+        "nfe_per_batch": 20.0,
         "seconds": 0.1,
         "device": "cpu: synthetic",
         "cpu_threads": 1,

@@ -34,9 +34,7 @@ class Plausible(World):
     def run(self, cell: Cell) -> Run | None:
         place = sum(map(ord, "".join(cell.axes.values()))) % 40 / 100
         evaluations = 1000 + 10 * int(cell.spec["solver_steps"] or 7)
-        return Run(
-            self.low + place + jitter(cell.seed), columns={"evaluations_forward": evaluations}
-        )
+        return Run(self.low + place + jitter(cell.seed), columns={"nfe_forward": evaluations})
 
     def test(self, cell: Cell, run: Run, test: Any, evaluation: Any) -> float | str | None:
         return run.accuracy - 0.1 / (1 + (evaluation.get("solver_steps") or 4))

@@ -88,7 +88,7 @@ class Thesis(World):
             "evaluate_seconds": 0.2 * seconds * epochs * (100 + cell.seed),
             "outcome_iteration": iterations,
             "n_blocks": blocks,
-            "evaluations_forward": int(evaluations) * blocks * iterations + cell.seed,
+            "nfe_forward": int(evaluations) * blocks * iterations + cell.seed,
             "device": "NVIDIA H200",
             "peak_memory_bytes": int(1e9 * self.MEMORY.get(kind, 1.0)),
         }

@@ -45,8 +45,7 @@ class Measured(World):
             "train_epochs": 2,
             "outcome_iteration": 100,
             "n_blocks": blocks,
-            "evaluations_forward": (26 if blocks == 1 else 20) * blocks * 100
-            + cell.seed * 100 * blocks,
+            "nfe_forward": (26 if blocks == 1 else 20) * blocks * 100 + cell.seed * 100 * blocks,
             "timing_valid": not (net == "ResNet2" and cell.seed == 1),
             "device": "NVIDIA H200",
             "peak_memory_bytes": 10**9 * (3 if "without" in net else 2),

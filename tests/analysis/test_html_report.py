@@ -36,7 +36,7 @@ class Mixed(World):
             columns={
                 "train_seconds": 3600.0,
                 "evaluate_seconds": 0.0,
-                "evaluations_forward": 1000,
+                "nfe_forward": 1000,
                 "cpu_threads": 2,
             },
         )
@@ -228,7 +228,7 @@ def test_cost_counts_hours_and_times_only_undisturbed_runs(tmp_path: Path) -> No
         (2 * 3600 * 2 + 2 * 12 + 0.1 * len(data.evaluations)) / 3600
     )
     assert numbers["gpu_hours"] == 0
-    assert numbers["evaluations_forward"] == 2 * 1000 + 2 * 1000
+    assert numbers["nfe_forward"] == 2 * 1000 + 2 * 1000
     assert numbers["n"] == 2
     assert numbers["seconds_per_evaluation_median"] == pytest.approx(3.6)
     assert "(2 of 4)" in cost.caption(data, cost.table(data))

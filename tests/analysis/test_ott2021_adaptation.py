@@ -40,7 +40,7 @@ class Known(World):
             return Run(
                 0.98,
                 columns={
-                    "evaluations_forward": (100 + cell.seed) * 10_000,
+                    "nfe_forward": (100 + cell.seed) * 10_000,
                     "outcome_iteration": 10_000,
                 },
             )

@@ -50,7 +50,7 @@ class Published(World):
         return Run(
             accuracy + jitter(cell.seed, 0.002),
             columns={
-                "evaluations_forward": evaluations * 1000 + cell.seed,
+                "nfe_forward": evaluations * 1000 + cell.seed,
                 "outcome_iteration": 1000,
             },
         )
@@ -86,7 +86,7 @@ class Opposite(Published):
             run.accuracy - fine - (0.2 if cell["set"] else 0.0),
             columns={**run.columns, "accuracy_train": run.accuracy},
         )
-        return replace(worse, columns={**worse.columns, "evaluations_forward": 300_000 + cell.seed})
+        return replace(worse, columns={**worse.columns, "nfe_forward": 300_000 + cell.seed})
 
     def critical(self, cell: Cell) -> bool:
         return not super().critical(cell)

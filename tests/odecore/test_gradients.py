@@ -113,8 +113,8 @@ def block_gradients(
     block(x0).square().sum().backward()
     parts = [x0.grad, *(parameter.grad for parameter in field.parameters())]
     return torch.cat([part.flatten() for part in parts if part is not None]), (
-        block.evaluations_forward,
-        block.evaluations_backward,
+        block.nfe_forward,
+        block.nfe_backward,
     )
 
 
@@ -191,8 +191,8 @@ def test_nothing_is_recomputed_or_kept_without_gradients(
     with torch.no_grad():
         x1 = block(torch.randn(5, 2))
     assert not x1.requires_grad
-    assert block.evaluations_forward > 0
-    assert block.evaluations_backward == 0
+    assert block.nfe_forward > 0
+    assert block.nfe_backward == 0
 
 
 def stored_bytes(run: Callable[[], object]) -> int:

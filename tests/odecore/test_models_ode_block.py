@@ -99,7 +99,7 @@ def test_a_failed_solve_raises_its_status_and_still_counts() -> None:
     with pytest.raises(SolveFailed) as raised:
         block(torch.tensor([[100.0, 1.0]]))
     assert raised.value.status is SolveStatus.MAX_EVALUATIONS
-    assert 0 < block.evaluations_forward <= 20
+    assert 0 < block.nfe_forward <= 20
     with pytest.raises(SolveFailed) as raised, use_solver(block, FixedStep(name="euler", steps=50)):
         block(torch.tensor([[100.0, 1.0]]))
     assert raised.value.status is SolveStatus.NON_FINITE

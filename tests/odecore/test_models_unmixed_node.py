@@ -38,7 +38,7 @@ def test_model_is_euler_steps_and_a_linear_layer(backbone: str, norm: str, steps
         z = z + net.block.field(k / steps, z) / steps
     expected = nn.functional.linear(z.reshape(3, -1), net.head.weight, net.head.bias)
     torch.testing.assert_close(net(x), expected, rtol=1e-12, atol=1e-12)
-    assert net.block.evaluations_forward == steps
+    assert net.block.nfe_forward == steps
 
 
 @pytest.mark.parametrize(

@@ -223,8 +223,8 @@ def test_each_solver_trains_with_each_gradient(sections: dict[str, Any]) -> None
         training = make({"iterations": 1, "optimizer": {"name": "sgd", "lr": 1e-3}}, **sections)
         training.step()
         assert training.outcome is None
-        assert training.evaluations_forward > 0
-        assert (training.evaluations_backward > 0) is (sections["gradient"]["name"] != "backprop")
+        assert training.nfe_forward > 0
+        assert (training.nfe_backward > 0) is (sections["gradient"]["name"] != "backprop")
         return [p.grad for p in training.model.parameters() if p.grad is not None]
 
     found = gradients(sections)

@@ -15,7 +15,7 @@ def test_records_come_at_their_interval_and_at_the_end() -> None:
     training = make()
     training.run(lambda _: False)
     assert [record["iteration"] for record in training.records] == [4, 8, 11]
-    assert [record["evaluations_forward"] for record in training.records] == [12, 12, 9]
+    assert [record["nfe_forward"] for record in training.records] == [12, 12, 9]
     by_epoch = make({"iterations": None, "epochs": 2, "record_every": None})
     by_epoch.run(lambda _: False)
     assert [(record["iteration"], record["epoch"]) for record in by_epoch.records] == [
@@ -111,7 +111,7 @@ def test_nothing_to_train_is_completed_with_one_row_of_the_test_split() -> None:
         row["accuracy_test"] == score(training.model, training.data, "test", batch_size=4).accuracy
     )
     assert math.isnan(row["loss_train"])
-    assert row["evaluations_forward"] == 0
+    assert row["nfe_forward"] == 0
     # A resume of it has nothing left to do.
     again = make({"iterations": 0, "record_every": None}, **fan)
     again.load_state(training.state())

@@ -92,7 +92,7 @@ def test_a_check_comes_every_50_steps_and_all_its_evaluations_are_counted(
 
     field.bind = counted
     run(training)
-    assert training.evaluations_forward == calls == training.records[0]["evaluations_forward"]
+    assert training.nfe_forward == calls == training.records[0]["nfe_forward"]
     name = "step_size" if solver["name"] == "adapted_euler" else "tolerance"
     found = [(iteration, value) for iteration, key, value in training.series if key == name]
     assert [iteration for iteration, _ in found] == [0, 50, 100]
@@ -127,8 +127,8 @@ def test_a_check_leaves_no_trace_but_the_step_size(checked: bool) -> None:
     training.step()
     # 4 evaluations; a check adds the test solver's 2 * 15, h_test = sqrt(0.25 / 50) = 1/14.1, and
     # those of an enlarged step, if it comes to that.
-    assert training.evaluations_forward == len(differentiated)
-    assert training.evaluations_forward in ((34, 38) if checked else (4,))
+    assert training.nfe_forward == len(differentiated)
+    assert training.nfe_forward in ((34, 38) if checked else (4,))
     assert sum(differentiated) == 4
     reference = build_model(training.spec)
     plain = FixedStepRungeKutta(FixedStep(name="euler", steps=4))

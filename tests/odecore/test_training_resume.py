@@ -107,3 +107,22 @@ def test_cells_of_one_seed_share_initial_values() -> None:
         assert torch.equal(value, states[1][name]), name
     other_seed = build_model(specs[0].model_copy(update={"seed": 1})).state_dict()
     assert not torch.equal(states[0]["head.weight"], other_seed["head.weight"])
+
+
+def test_a_checkpoint_of_version_0_1_resumes_with_its_counts_of_calls() -> None:
+    whole = run(make(solver=EULER))
+    piece = make(solver=EULER)
+    assert piece.run(lambda training: training.iteration == 4) is None
+    state = piece.state()
+    older = {"nfe_forward": "evaluations_forward", "nfe_backward": "evaluations_backward"}
+
+    def as_then(part: dict[str, Any]) -> dict[str, Any]:
+        return {older.get(name, name): value for name, value in part.items()}
+
+    state = as_then(state) | {
+        "sums": as_then(state["sums"]),
+        "records": [as_then(record) for record in state["records"]],
+    }
+    last = make(solver=EULER)
+    last.load_state(state)
+    assert results(run(last)) == results(whole)

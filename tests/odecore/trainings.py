@@ -49,8 +49,8 @@ def results(training: Training) -> tuple[Any, ...]:
     counts = (
         training.iteration,
         training.outcome,
-        training.evaluations_forward,
-        training.evaluations_backward,
+        training.nfe_forward,
+        training.nfe_backward,
     )
     weights = {name: value.tolist() for name, value in training.model.state_dict().items()}
     series = [row for row in training.series if row[1].partition(".")[0] not in TIMES]

@@ -105,8 +105,8 @@ def science(results: Path) -> dict[str, tuple[Any, ...]]:
             row["accuracy_test"],
             row["loss_test"],
             row["loss_train"],
-            row["evaluations_forward"],
-            row["evaluations_backward"],
+            row["nfe_forward"],
+            row["nfe_backward"],
             tuple(
                 tuple((k, v) for k, v in epoch.items() if k not in TIMES) for epoch in row["epochs"]
             ),

@@ -95,8 +95,8 @@ def test_each_solver_with_each_gradient(solver: str, gradient: str) -> None:
         return
     training = check(shrunk(parse(values)))
     assert training.outcome == "completed"
-    assert training.evaluations_forward > 0
-    assert (training.evaluations_backward > 0) == (gradient != "backprop")
+    assert training.nfe_forward > 0
+    assert (training.nfe_backward > 0) == (gradient != "backprop")
 
 
 @pytest.mark.parametrize("solver", [name for name in lookup.SOLVERS if name.startswith("adapted_")])

@@ -16,8 +16,8 @@ from sweeps.cost import (
     STAGES,
     Costs,
     counted_train_seconds,
-    evaluations_per_solve,
     iterations,
+    nfe_per_solve,
 )
 from sweeps.operations import work
 from sweeps.overrides import Selection, select
@@ -43,7 +43,7 @@ def row(trial: Any, **given: Any) -> dict[str, Any]:
         "spec": trial.spec.model_dump_json(),
         "outcome": "completed",
         "train_seconds": 10.0,
-        "evaluations_forward": 1000,
+        "nfe_forward": 1000,
         "code_hash": "0123456789",
     } | given
 
@@ -283,15 +283,15 @@ def test_stages_are_counted_as_the_solvers_count_them(name: str) -> None:
 
     config = FixedStep.model_validate({"name": name, "steps": 3})
     solution = build_fixed_step(config)(lambda _t, x: -x, torch.ones(1, 1))
-    assert solution.evaluations == evaluations_per_solve(config)
+    assert solution.evaluations == nfe_per_solve(config)
 
 
 def test_rows_replace_the_count_of_operations() -> None:
     trials = select(ONE).declared
     seen = Costs.from_rows(
         [
-            row(trials[0], train_seconds=10.0, evaluations_forward=10),
-            row(trials[1], train_seconds=20.0, evaluations_forward=10),
+            row(trials[0], train_seconds=10.0, nfe_forward=10),
+            row(trials[1], train_seconds=20.0, nfe_forward=10),
         ]
     )
     assert seen.train_seconds(trials[0].spec, trials[0].cell_id) == 15.0

@@ -41,8 +41,8 @@ def test_every_trial_has_one_row_with_its_facts(done: Path) -> None:
     assert len(rows) == len({row["trial_id"] for row in rows}) == 4
     for row in rows:
         assert row["outcome"] == "completed"
-        assert row["evaluations_forward"] == 10 * row["solver_steps"]
-        assert row["evaluations_backward"] == 0
+        assert row["nfe_forward"] == 10 * row["solver_steps"]
+        assert row["nfe_backward"] == 0
         assert row["timing_valid"]
         assert row["attempts"] == 1
         assert row["executor"] == "inline"

@@ -30,7 +30,7 @@ from sweeps.store.generations import Manifest, manifest_numbers, manifest_path
 from sweeps.store.parquet import load_large
 from sweeps.store.prune import prune
 from sweeps.store.read import newest, table_files
-from sweeps.store.schema import OUTCOMES, SCHEMAS
+from sweeps.store.schema import OUTCOMES, SCHEMAS, VERSION
 
 
 @pytest.fixture
@@ -288,8 +288,8 @@ def test_newer_manifest_and_unknown_columns_ask_for_an_upgrade(results: Results)
     pq.write_table(table, part)
     compact(results)
     path = manifest_path(results, 1)
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"odesweep_schema": 2}))
-    with pytest.raises(InfrastructureError, match="schema version 2"):
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"odesweep_schema": VERSION + 1}))
+    with pytest.raises(InfrastructureError, match=f"schema version {VERSION + 1}"):
         read_table(results, "runs")
 
 

@@ -12,7 +12,7 @@ import sweeps.store.read as read_module
 from sweeps.errors import InfrastructureError
 from sweeps.store import SCHEMAS, TABLES, Results, SchemaError, StoreView, Writer, read_table
 from sweeps.store.files import encode_table
-from sweeps.store.schema import to_table
+from sweeps.store.schema import VERSION, to_table
 
 GOLDEN = Path(__file__).parents[1] / "data" / "store_v1"
 
@@ -65,7 +65,7 @@ def test_nan_stays_nan_and_null_stays_null(results: Results) -> None:
 def test_units_and_version_stand_in_the_file(results: Results) -> None:
     path = _publish(results, "runs", [run("t", "a")])
     schema = pq.read_schema(path)
-    assert schema.metadata[b"odesweep_schema"] == b"1"
+    assert schema.metadata[b"odesweep_schema"] == b"2"
     assert schema.field("train_seconds").metadata[b"unit"] == b"s"
 
 
@@ -145,13 +145,14 @@ def _write(path: Path, table: pa.Table, version: int) -> None:
 
 def test_newer_version_is_one_line_with_what_to_do(results: Results) -> None:
     newer = results.merged("runs") / "newer.parquet"
-    _write(newer, to_table(SCHEMAS["runs"], [run("t", "a")]), version=2)
+    _write(newer, to_table(SCHEMAS["runs"], [run("t", "a")]), version=VERSION + 1)
     for read in (lambda: read_table(results, "runs"), lambda: StoreView(results)):
         with pytest.raises(InfrastructureError) as caught:
             read()
         assert (
             str(caught.value)
-            == f"{newer} is of results schema version 2, this odesweep reads up to version 1; upgrade odesweep or use other --results"
+            == f"{newer} is of results schema version {VERSION + 1}, this odesweep reads up to "
+            f"version {VERSION}; upgrade odesweep or use other --results"
         )
         assert caught.value.exit_code == 3
 

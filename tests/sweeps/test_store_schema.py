@@ -149,8 +149,6 @@ def test_units_are_in_the_field_metadata() -> None:
         "samples_per_second": b"1/s",
         "seed": None,
     }
-    assert runs.field("evaluations_forward").metadata == {
-        b"unit": b"evaluations of the right-hand side"
-    }
+    assert runs.field("nfe_forward").metadata == {b"unit": b"evaluations of the right-hand side"}
     assert SCHEMAS["evaluations"].field("seconds").metadata == {b"unit": b"s"}
     assert pa.types.is_list(runs.field("epochs").type)

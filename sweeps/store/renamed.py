@@ -1,0 +1,51 @@
+"""Columns that older schema versions call by another name, so that older stores are read."""
+
+import pyarrow as pa
+
+# Schema version -> {its name of a column: the name in the next version}, nested fields included.
+RENAMED: dict[int, dict[str, str]] = {
+    1: {
+        "evaluations_forward": "nfe_forward",
+        "evaluations_backward": "nfe_backward",
+        "evaluations_per_batch": "nfe_per_batch",
+    },
+}
+
+
+def current_name(name: str, version: int) -> str:
+    """What the newest schema calls the column `name` of a file of this schema version."""
+    for older in sorted(RENAMED):
+        if older >= version:
+            name = RENAMED[older].get(name, name)
+    return name
+
+
+def current_names(data: pa.Table, version: int) -> pa.Table:
+    """The table with the columns and nested fields of the newest schema; copies no values."""
+    columns = [
+        pa.chunked_array(
+            [chunk.view(_current_type(chunk.type, version)) for chunk in column.chunks],
+            _current_type(column.type, version),
+        )
+        if pa.types.is_nested(column.type)
+        else column
+        for column in data.columns
+    ]
+    return pa.table(columns, names=[current_name(name, version) for name in data.column_names])
+
+
+def _current_type(kind: pa.DataType, version: int) -> pa.DataType:
+    if pa.types.is_list(kind):
+        return pa.list_(_current_type(kind.value_type, version))
+    if pa.types.is_struct(kind):
+        return pa.struct(
+            [
+                pa.field(
+                    current_name(field.name, version),
+                    _current_type(field.type, version),
+                    metadata=field.metadata,
+                )
+                for field in kind
+            ]
+        )
+    return kind

@@ -1,0 +1,112 @@
+"""A store written at schema version 1 is read, extended and compacted: a generation and loose files of it, with new rows."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from command import odesweep
+from store_rows import evaluation, run
+
+from analysis.read import load
+from sweeps.store import (
+    SCHEMAS,
+    Results,
+    StoreView,
+    Writer,
+    accepted_evaluations,
+    accepted_runs,
+    list_plans,
+    read_plan,
+    read_table,
+)
+from sweeps.store.compact import compact
+from sweeps.store.query import query
+from sweeps.store.renamed import RENAMED, current_name
+from sweeps.store.schema import VERSION
+
+OLDER = Path(__file__).parents[1] / "data" / "store_baedb78"
+IN_GENERATION, IN_MERGED = "7825112558bf8b176507acb9b93c949a", "3819944eb41075badf0d1af41d941897"
+NFE_FORWARD = {IN_GENERATION: 6400, IN_MERGED: 3700, "new": 123}
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    folder = tmp_path / "results"
+    shutil.copytree(OLDER, folder)
+    results = Results(folder)
+    writer = Writer(results, "newer")
+    writer.add("runs", [run("new", "a", nfe_forward=123)])
+    writer.add("evaluations", [evaluation("new", "a", "e", nfe_per_batch=4.5)])
+    writer.close()
+    return results
+
+
+def test_every_renamed_column_is_in_the_newest_schema_and_its_old_name_is_not() -> None:
+    fields = {name for schema in SCHEMAS.values() for name in schema.names}
+    for version, names in RENAMED.items():
+        assert version < VERSION
+        for older in names:
+            assert current_name(older, version) in fields
+            assert older not in fields
+
+
+def _check(results: Results) -> None:
+    runs = accepted_runs(results)
+    assert dict(
+        zip(*runs.select(["trial_id", "nfe_forward"]).to_pydict().values(), strict=True)
+    ) == (NFE_FORWARD)
+    last_epoch = {row["trial_id"]: row["epochs"][-1] for row in runs.to_pylist()}
+    assert last_epoch[IN_GENERATION]["nfe_forward"] == 640
+    assert last_epoch[IN_GENERATION]["loss_train"] == 1.6397682046890258
+    assert last_epoch[IN_MERGED]["nfe_forward"] == 400
+    evaluations = accepted_evaluations(results).to_pylist()
+    assert len(evaluations) == 14 + 6 + 1
+    assert all(row["nfe_per_batch"] is not None for row in evaluations)
+    view = StoreView(results)
+    assert view.accepted_ids == NFE_FORWARD.keys()
+    assert len(view.done_evaluations) == 21
+
+
+def test_older_and_newer_rows_are_one_table(results: Results) -> None:
+    _check(results)
+
+
+def test_compaction_writes_all_rows_in_the_newest_version(results: Results) -> None:
+    before = {table: read_table(results, table) for table in ("runs", "evaluations")}
+    manifest = compact(results).manifest
+    for table, rows in before.items():
+        (path,) = manifest.paths(results, table)
+        assert pq.read_schema(path).metadata[b"odesweep_schema"] == str(VERSION).encode()
+        assert read_table(results, table).equals(rows)
+    _check(results)
+
+
+@pytest.mark.parametrize("prepare", [Results.create, compact])
+def test_queries_see_older_rows_by_the_new_names(
+    results: Results, prepare: Callable[[Results], object]
+) -> None:
+    pytest.importorskip("duckdb")
+    prepare(results)
+    rows = query(results, "SELECT trial_id, nfe_forward FROM runs").to_pylist()
+    assert {row["trial_id"]: row["nfe_forward"] for row in rows} == NFE_FORWARD
+    epochs = query(
+        results,
+        f"SELECT sum(nfe_forward) AS total FROM epochs WHERE trial_id = '{IN_GENERATION}'",
+    )
+    assert epochs.to_pylist() == [{"total": 6400}]
+    count = query(results, "SELECT count(nfe_per_batch) AS n FROM evaluations").to_pylist()
+    assert count == [{"n": 21}]
+
+
+def test_plans_status_and_analysis_read_it(results: Results) -> None:
+    (name,) = list_plans(results)
+    assert IN_GENERATION in read_plan(results, name).table["trial_id"].to_pylist()
+    code, output, error = odesweep("status", IN_GENERATION, results=results.path)
+    assert code == 0, error
+    assert "completed" in output
+    data = load(results.path, "gusak2020/figure1")
+    assert data.runs["nfe_forward"].tolist() == [6400]
+    assert sum(data.epochs["nfe_forward"]) == 6400
+    assert len(data.evaluations["nfe_per_batch"].dropna()) == 14
