@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from odecore.config.methods import METHODS
+
 if TYPE_CHECKING:
     from matplotlib.typing import ColorType
 
@@ -51,28 +53,8 @@ PUBLISHED: dict[str, Any] = {
     "zorder": 5,
 }
 
-SOLVER_MARKERS = {
-    "euler": "o",
-    "midpoint": "x",
-    "rk4": "^",
-    "rk4_38": "^",
-    "dopri5": "D",
-    "fehlberg2": "s",
-    "bosh3": "v",
-    "heun": "P",
-    "heun3": "*",
-}
-SOLVER_LABELS = {
-    "euler": "Euler",
-    "midpoint": "midpoint",
-    "rk4": "RK4 (classical)",
-    "rk4_38": "RK4 (3/8 rule)",
-    "dopri5": "Dopri5",
-    "fehlberg2": "Fehlberg2",
-    "bosh3": "Bosh3",
-    "heun": "Heun",
-    "heun3": "Heun3",
-}
+SOLVER_MARKERS = {method.name: method.marker for method in METHODS}
+SOLVER_LABELS = {method.name: method.label for method in METHODS}
 
 DATA_LABELS = {
     "mnist": "MNIST",

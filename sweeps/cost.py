@@ -10,11 +10,10 @@ from typing import Any
 from odecore.config import Evaluation, TrialSpec
 from odecore.config.data import IMAGE_SETS, Images, Spheres
 from odecore.config.idle import Idle
+from odecore.config.methods import FIXED_STEP
 from odecore.config.solver import FixedStep, SolverConfig
 from sweeps.operations import work
 
-# Evaluations of f per step of the fixed-step methods: their numbers of stages.
-STAGES = {"euler": 1, "midpoint": 2, "heun": 2, "heun3": 3, "rk4": 4, "rk4_38": 4}
 # Nobody knows beforehand how many evaluations an adaptive solve takes. Gladzik 2019 prints 26, 34 and 52 for dopri5 at 1e-3, 1e-4 and 1e-5, about
 # a factor of the square root of two per decade; taken for all adaptive solvers and replaced as soon as there are rows.
 EVALUATIONS_AT_1E_3 = 26
@@ -34,7 +33,7 @@ def nfe_per_solve(solver: SolverConfig | None) -> int:
     if solver is None:
         return 0
     if isinstance(solver, FixedStep):
-        return STAGES[solver.name] * solver.steps
+        return FIXED_STEP[solver.name].stages * solver.steps
     decades = -math.log10(getattr(solver, "tolerance", 1e-3)) - 3
     return round(EVALUATIONS_AT_1E_3 * 2 ** (decades / 2))
 

@@ -7,6 +7,7 @@ from analysis.cross import grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER, worst
 from analysis.data import COMPLETED, KEY, Data
 from analysis.style import NORM_LABELS
+from odecore.config.methods import FIXED_STEP
 
 NAME = "cross/smoothness"
 STUDY = grid.STUDY
@@ -15,7 +16,7 @@ NEEDS = ("evaluations:test_grid",)
 MAX_DROP = 0.03
 # The question is about these; the CSV has every normalization.
 SHOWN = ("ta_bn", "layer", "group")
-STAGES = {"euler": 1, "rk4": 4}  # evaluations a step
+STAGES = {name: FIXED_STEP[name].stages for name in ("euler", "rk4")}
 CAPTION = (
     "(S, n)-criterion (Gusak 2020, section 3.2): nets trained with n0 Euler steps, tested with Euler and classical RK4 at n > n0 evaluations. "
     "Drop: accuracy at n0 minus the lowest of these, per net. Smooth: drop at most {drop:g} (the paper gives no tolerance), by the whole interval; "

@@ -19,6 +19,7 @@ from odecore.config.gradient import Adjoint, Backprop, Checkpoint
 from odecore.config.groupnorm_odenet import GroupnormOdenet
 from odecore.config.idle import Idle
 from odecore.config.input_layer_node import InputLayerNode
+from odecore.config.methods import METHODS
 from odecore.config.second_order_node import SecondOrderNode
 from odecore.config.section import Section
 from odecore.config.solver import AdaptedStep, AdaptedTolerance, Adaptive, FixedStep
@@ -66,24 +67,18 @@ NORMS = {
     "ta_bn": Entry(norm.TemporalBatch, "odecore.norms.temporal:ta_bn"),
 }
 
-SOLVERS = (
-    {
-        name: Entry(FixedStep, "odecore.solvers:build_fixed_step")
-        for name in ("euler", "midpoint", "heun", "heun3", "rk4", "rk4_38")
-    }
-    | {
-        name: Entry(Adaptive, "odecore.solvers:build_adaptive")
-        for name in ("bosh3", "fehlberg2", "dopri5")
-    }
-    | {
-        name: Entry(AdaptedStep, "odecore.solvers.adaptation:build_step")
-        for name in ("adapted_euler", "adapted_midpoint")
-    }
-    | {
-        name: Entry(AdaptedTolerance, "odecore.solvers.adaptation:build_tolerance")
-        for name in ("adapted_fehlberg2", "adapted_dopri5")
-    }
-)
+SOLVERS = {
+    **{
+        method.name: Entry(FixedStep, "odecore.solvers:build_fixed_step", method.revision)
+        if method.tableau.error is None
+        else Entry(Adaptive, "odecore.solvers:build_adaptive", method.revision)
+        for method in METHODS
+    },
+    "adapted_euler": Entry(AdaptedStep, "odecore.solvers.adaptation:build_step"),
+    "adapted_midpoint": Entry(AdaptedStep, "odecore.solvers.adaptation:build_step"),
+    "adapted_fehlberg2": Entry(AdaptedTolerance, "odecore.solvers.adaptation:build_tolerance"),
+    "adapted_dopri5": Entry(AdaptedTolerance, "odecore.solvers.adaptation:build_tolerance"),
+}
 
 GRADIENTS = {
     "backprop": Entry(Backprop, "odecore.gradients.backprop:build"),

@@ -1,37 +1,50 @@
 """Which solver, and how accurate: fixed-step methods take a number of steps, adaptive ones a tolerance."""
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from odecore.config.methods import EMBEDDED_PAIRS, FIXED_STEP, torchdiffeq_name
 from odecore.config.section import Section, added_later
 
 Backend = Literal["odecore", "torchdiffeq"]
+
+# The valid names are those of the records; a type checker cannot read them there.
+if TYPE_CHECKING:
+    FixedStepName = str
+    AdaptiveName = str
+else:
+    FixedStepName = Literal[tuple(FIXED_STEP)]
+    AdaptiveName = Literal[tuple(EMBEDDED_PAIRS)]
 
 
 class FixedStep(Section):
     """`steps` equal steps over [0, 1]. `rk4` is the classical method; `rk4_38` is the 3/8 rule, which torchdiffeq calls rk4."""
 
-    name: Literal["euler", "midpoint", "heun", "heun3", "rk4", "rk4_38"]
+    name: FixedStepName
     steps: PositiveInt
     backend: Backend = added_later(neutral="odecore")
 
     @model_validator(mode="after")
     def _exists_there(self) -> Self:
-        if self.name == "rk4" and self.backend == "torchdiffeq":
-            raise ValueError(
-                "torchdiffeq has no classical rk4 (its rk4 is our rk4_38); use solver.backend = odecore or solver.name = rk4_38"
-            )
+        if self.backend == "torchdiffeq":
+            torchdiffeq_name(self.name)
         return self
 
 
 class Adaptive(Section):
     """Embedded pair with rtol = atol = `tolerance`, as in all five papers. More than `max_evaluations` of f end the solve as failed."""
 
-    name: Literal["bosh3", "fehlberg2", "dopri5"]
+    name: AdaptiveName
     tolerance: PositiveFloat
     max_evaluations: PositiveInt = 10_000
     backend: Backend = added_later(neutral="odecore")
+
+    @model_validator(mode="after")
+    def _exists_there(self) -> Self:
+        if self.backend == "torchdiffeq":
+            torchdiffeq_name(self.name)
+        return self
 
 
 class AdaptedStep(Section):

@@ -12,6 +12,7 @@ from odecore.config.gradient import Adjoint, Backprop, Checkpoint, GradientConfi
 from odecore.config.groupnorm_odenet import GroupnormOdenet
 from odecore.config.idle import Idle
 from odecore.config.input_layer_node import InputLayerNode
+from odecore.config.methods import torchdiffeq_name
 from odecore.config.second_order_node import SecondOrderNode
 from odecore.config.section import Section
 from odecore.config.solver import AdaptedStep, AdaptedTolerance, FixedStep, SolverConfig
@@ -86,10 +87,10 @@ class TrialSpec(Section):
                     f"solver.name = {solver.name} changes its steps in training and needs gradient.name = backprop"
                 )
         elif isinstance(gradient, Adjoint) and solver is not None:
-            if solver.name == "rk4":
-                raise ValueError(
-                    "gradient adjoint runs torchdiffeq, which has no classical rk4; use rk4_38 or another solver"
-                )
+            try:
+                torchdiffeq_name(solver.name)
+            except ValueError as error:
+                raise ValueError(f"gradient.name = adjoint runs torchdiffeq: {error}") from None
             if isinstance(solver, FixedStep) and gradient.tolerance is not None:
                 raise ValueError(
                     "gradient.tolerance is for adaptive solvers; a fixed-step adjoint takes the forward solve's steps"

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from odecore.config.methods import EMBEDDED_PAIRS, FIXED_STEP
 from odecore.config.solver import AdaptedStep, AdaptedTolerance, Adaptive
 from odecore.solvers.base import OnStep, Solution, Solver, SolveStatus, VectorField
 from odecore.solvers.explicit_rk import AdaptiveRungeKutta, take_steps
-from odecore.solvers.tableaus import EMBEDDED_PAIRS, FIXED_STEP
 
 # Ott 2021, section 4 and code.
 INTERVAL_ITERATIONS = 50

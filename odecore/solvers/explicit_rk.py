@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from odecore.config.methods import EMBEDDED_PAIRS, FIXED_STEP, ButcherTableau
 from odecore.config.solver import Adaptive, FixedStep
 from odecore.solvers.base import OnStep, Solution, SolveStatus, VectorField
-from odecore.solvers.tableaus import EMBEDDED_PAIRS, FIXED_STEP, ButcherTableau
 
 # Step control of Hairer, Norsett & Wanner, Solving Ordinary Differential Equations I, section II.4,
 # with torchdiffeq's constants.
@@ -110,7 +110,7 @@ class AdaptiveRungeKutta:
         while t < t1:
             if t + h == t or h < math.ulp(t1 - t0):
                 return ended(SolveStatus.STEP_UNDERFLOW)
-            if evaluations + tableau.stages - 1 > self.config.max_evaluations:
+            if evaluations + tableau.adaptive_step_nfe > self.config.max_evaluations:
                 return ended(SolveStatus.MAX_EVALUATIONS)
             t_next = min(t + h, t1)
             h = t_next - t if t_next == t1 else h
@@ -120,10 +120,11 @@ class AdaptiveRungeKutta:
             ) -> tuple[Tensor, Tensor, Tensor]:
                 slopes, last = evaluate_stages(f, t, x, h, tableau, slope)
                 x1 = last if tableau.ends_on_last_stage else combine(x, slopes, tableau.b, h)
-                return x1, slopes[-1], scaled_error(slopes, tableau, h / tolerance)
+                next_slope = slopes[-1] if tableau.reuses_last_slope else f(t + h, x1)
+                return x1, next_slope, scaled_error(slopes, tableau, h / tolerance)
 
             x_next, slope_next, error = self.run_step(step, x, slope)
-            evaluations += tableau.stages - 1
+            evaluations += tableau.adaptive_step_nfe
             magnitude_next = x_next.detach().abs()
             ratio = error_ratio(error, magnitude, magnitude_next)
             if math.isnan(ratio):

@@ -8,21 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from odecore.config.methods import EMBEDDED_PAIRS, FIXED_STEP, torchdiffeq_name
 from odecore.config.solver import Adaptive, TestSolverConfig
 from odecore.solvers.base import OnStep, Solution, SolveFailed, SolveStatus, VectorField
-from odecore.solvers.tableaus import EMBEDDED_PAIRS, FIXED_STEP
-
-# Our name -> torchdiffeq's. Its "rk4" is the 3/8 rule; it has no classical one.
-METHODS = {
-    "euler": "euler",
-    "midpoint": "midpoint",
-    "heun": "heun2",
-    "heun3": "heun3",
-    "rk4_38": "rk4",
-    "bosh3": "bosh3",
-    "fehlberg2": "fehlberg2",
-    "dopri5": "dopri5",
-}
 
 
 @dataclass(frozen=True)
@@ -32,7 +20,7 @@ class TorchdiffeqSolver:
     config: TestSolverConfig
 
     def __post_init__(self) -> None:
-        method_name(self.config)
+        torchdiffeq_name(self.config.name)
 
     @property
     def order(self) -> int:
@@ -77,15 +65,6 @@ def solve_with_adjoint(
     return _solve(call, config, f, x0, 0.0, t1, None)
 
 
-def method_name(config: TestSolverConfig) -> str:
-    """The method's name in torchdiffeq. Raises ValueError when it has no such method."""
-    if config.name not in METHODS:
-        raise ValueError(
-            f"torchdiffeq has no {config.name!r} (its rk4 is our rk4_38); it has {', '.join(METHODS)}, or use backend odecore"
-        )
-    return METHODS[config.name]
-
-
 def _solve(
     odeint: Callable[..., Any],
     config: TestSolverConfig,
@@ -104,7 +83,7 @@ def _solve(
         # rounded up.
         accuracy = {"options": {"grid_constructor": functools.partial(_equal_steps, config.steps)}}
     try:
-        x1 = odeint(watched, x0, times, method=method_name(config), **accuracy)[-1]
+        x1 = odeint(watched, x0, times, method=torchdiffeq_name(config.name), **accuracy)[-1]
     except SolveFailed as failure:
         return watched.solution(
             watched.last_state if watched.last_state is not None else x0, failure.status

@@ -9,7 +9,7 @@ from odecore.config import lookup
 
 # Modules that are shared by the choices of a folder instead of being one.
 SHARED = {
-    "solvers": {"base", "explicit_rk", "tableaus", "torchdiffeq_solver"},
+    "solvers": {"base", "explicit_rk", "torchdiffeq_solver"},
     "gradients": {"base"},
     "models": {"conv_stack", "fields", "initial_values", "ode_block", "sizes"},
     "norms": {"base", "equinorm", "interpolation", "side_effects"},
@@ -43,7 +43,7 @@ def test_every_builder_loads(family: str, name: str) -> None:
 
 
 def test_every_tableau_is_a_solver() -> None:
-    from odecore.solvers.tableaus import EMBEDDED_PAIRS, FIXED_STEP
+    from odecore.config.methods import EMBEDDED_PAIRS, FIXED_STEP
 
     assert {*FIXED_STEP, *EMBEDDED_PAIRS} == {
         name for name in lookup.SOLVERS if not name.startswith("adapted_")

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from odecore import solvers
+from odecore.config.methods import EMBEDDED_PAIRS, FIXED_STEP, ButcherTableau
 from odecore.config.solver import Adaptive, FixedStep
-from odecore.solvers.tableaus import EMBEDDED_PAIRS, FIXED_STEP
+from odecore.solvers.explicit_rk import AdaptiveRungeKutta
 
 METHODS = pytest.mark.parametrize("name", FIXED_STEP)
 PAIRS = pytest.mark.parametrize("name", EMBEDDED_PAIRS)
@@ -96,6 +97,37 @@ def test_classical_rk4_is_the_sum_in_the_textbook() -> None:
     solution = solvers.build(FixedStep(name="rk4", steps=5))(nonlinear, x0)
     torch.testing.assert_close(solution.x1, x, rtol=1e-14, atol=1e-14)
     assert (solution.evaluations, solution.steps_accepted) == (20, 5)
+
+
+# The trapezoidal rule with Euler's method inside: its last slope is not the next step's first.
+HEUN_EULER = ButcherTableau(
+    order=2, c=(0, 1), a=((), (1,)), b=(1 / 2, 1 / 2), error=(-1 / 2, 1 / 2)
+)
+
+
+def test_a_pair_whose_last_slope_is_not_the_next_first_one_evaluates_it_anew(
+    linear_system: tuple[Tensor, Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matrix, x0, exact = linear_system
+    monkeypatch.setitem(EMBEDDED_PAIRS, "heun_euler", HEUN_EULER)
+    errors = []
+    for tolerance in (1e-3, 1e-5, 1e-7):
+        config = Adaptive.model_construct(
+            name="heun_euler", tolerance=tolerance, max_evaluations=100_000, backend="odecore"
+        )
+        times: list[float] = []
+
+        def f(t: float, x: Tensor, times: list[float] = times) -> Tensor:
+            times.append(t)
+            return x @ matrix.T
+
+        solution = AdaptiveRungeKutta(config)(f, x0)
+        assert len(times) == solution.evaluations
+        errors.append((solution.x1 - exact).abs().max().item() / solution.steps_accepted**-2)
+    # Order 2: the error times the square of the number of steps is a constant.
+    assert max(errors) < 2 * min(errors)
+    assert [EMBEDDED_PAIRS[name].reuses_last_slope for name in ("bosh3", "fehlberg2", "dopri5")]
+    assert not HEUN_EULER.reuses_last_slope
 
 
 @METHODS

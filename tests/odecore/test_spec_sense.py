@@ -68,9 +68,12 @@ def make(**sections: Any) -> TrialSpec:
         ),
         (
             {"gradient": {"name": "adjoint"}, "solver": {"name": "rk4", "steps": 2}},
-            "no classical rk4",
+            "torchdiffeq has no 'rk4'",
         ),
-        ({"solver": {"name": "rk4", "steps": 2, "backend": "torchdiffeq"}}, "no classical rk4"),
+        (
+            {"solver": {"name": "rk4", "steps": 2, "backend": "torchdiffeq"}},
+            "torchdiffeq has no 'rk4'",
+        ),
         (
             {
                 "gradient": {"name": "checkpoint", "every": "step"},

@@ -10,10 +10,10 @@ from small_study import study
 from store_rows import make
 
 from odecore.config import lookup
+from odecore.config.methods import FIXED_STEP
 from odecore.config.solver import FixedStep
 from sweeps.cost import (
     PASSES,
-    STAGES,
     Costs,
     counted_train_seconds,
     iterations,
@@ -269,13 +269,13 @@ def test_iterations_of_epochs() -> None:
 
 
 def test_every_fixed_step_solver_and_every_gradient_has_a_cost() -> None:
-    assert set(STAGES) == {
+    assert set(FIXED_STEP) == {
         name for name, entry in lookup.SOLVERS.items() if entry.config is FixedStep
     }
     assert set(PASSES) == set(lookup.GRADIENTS)
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", FIXED_STEP)
 def test_stages_are_counted_as_the_solvers_count_them(name: str) -> None:
     import torch
 
