@@ -212,8 +212,8 @@ def evaluations_of(ids: dict[str, str]) -> list[dict[str, Any]]:
     """Two evaluations of one run."""
     filled: dict[str, Any] = {
         "outcome": "completed",
-        "solver_name": "euler",
-        "solver_steps": 64,
+        "test_solver": "euler",
+        "test_solver_steps": 64,
         "accuracy": 0.5,
         "loss": 0.5,
     }

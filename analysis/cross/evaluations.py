@@ -58,7 +58,7 @@ def table(data: Data) -> pd.DataFrame:
         unresolved=0, own=float("nan"), panel=AS_TRAINED
     )
     numbers = pd.concat([solved, adaptive.filter(solved.columns)], ignore_index=True)
-    cap = data.evaluations_of("reference")["solver_max_evaluations"].max()
+    cap = data.evaluations_of("reference")["test_solver_max_evaluations"].max()
     return numbers.assign(layers=numbers[DEPTH].map(grid.layers), cap=cap)
 
 

@@ -42,7 +42,7 @@ def table(data: Data) -> pd.DataFrame:
     columns = [
         "data",
         "train_solver",
-        "train_steps",
+        "solver_steps",
         "seeds",
         "n",
         "gap",
@@ -70,14 +70,15 @@ def table(data: Data) -> pd.DataFrame:
 def _paired(nets: pd.DataFrame) -> pd.DataFrame:
     """One row per net that was tested with both solvers: own, other, gap."""
     own = nets.loc[
-        (nets["train_solver"] == nets["test_solver"]) & (nets["train_steps"] == nets["test_steps"])
+        (nets["train_solver"] == nets["test_solver"])
+        & (nets["solver_steps"] == nets["test_solver_steps"])
     ]
     other = nets.loc[nets["train_solver"].isin(list(MORE_ACCURATE))]
     wanted = other.loc[:, "train_solver"].map(MORE_ACCURATE)
     is_more_accurate = (other["test_solver"] == wanted.str[0]) & (
-        other["test_steps"] == other["train_steps"] * wanted.str[1].astype(int)
+        other["test_solver_steps"] == other["solver_steps"] * wanted.str[1].astype(int)
     )
-    key = ["train_solver", "train_steps", "seed", "successful"]
+    key = ["train_solver", "solver_steps", "seed", "successful"]
     both = own.filter([*key, "accuracy"]).merge(
         other.loc[is_more_accurate, [*key, "accuracy"]], on=key, suffixes=("_own", "_other")
     )
@@ -85,16 +86,16 @@ def _paired(nets: pd.DataFrame) -> pd.DataFrame:
 
 
 def _per_steps(pairs: pd.DataFrame) -> pd.DataFrame:
-    numbers = summarise(pairs, ["train_solver", "train_steps"], "gap").rename(
+    numbers = summarise(pairs, ["train_solver", "solver_steps"], "gap").rename(
         columns={"mean": "gap"}
     )
-    groups = pairs.groupby(["train_solver", "train_steps"])
+    groups = pairs.groupby(["train_solver", "solver_steps"])
     signed = [
         paired_difference(group["accuracy_own"], group["accuracy_other"]) for _, group in groups
     ]
     numbers[["difference", "difference_low", "difference_high"]] = signed
     numbers["dependent"] = numbers["gap"] > THRESHOLD
-    brackets = numbers.groupby("train_solver")[["train_steps", "dependent"]].apply(bracket)
+    brackets = numbers.groupby("train_solver")[["solver_steps", "dependent"]].apply(bracket)
     return numbers.join(brackets, on="train_solver")
 
 
@@ -102,11 +103,11 @@ def bracket(rows: pd.DataFrame) -> pd.Series:
     """First failing steps, met when the step size grows from the finest, and the next finer grid value, which passes; NaN where there is none.
 
     Coarser steps that happen to pass again do not count: trajectory crossing may vanish and reappear (Ott 2021, supplement).
-    rows: train_steps, dependent.
+    rows: solver_steps, dependent.
     """
-    failing = rows.loc[rows["dependent"], "train_steps"]
+    failing = rows.loc[rows["dependent"], "solver_steps"]
     first_failing = float(failing.max()) if len(failing) else float("nan")
-    finer = rows.loc[~(rows["train_steps"] <= first_failing), "train_steps"]
+    finer = rows.loc[~(rows["solver_steps"] <= first_failing), "solver_steps"]
     return pd.Series(
         {
             "first_failing": first_failing,
@@ -149,7 +150,7 @@ def _readable_row(row: dict[Any, Any]) -> dict[str, str]:
     interval = f"[{row['low']:.3f}, {row['high']:.3f}]" if row["n"] >= 3 else f"single: {singles}"
     return {
         "trained with": SOLVER_LABELS[row["train_solver"]],
-        "K": f"{row['train_steps']}",
+        "K": f"{row['solver_steps']}",
         "n": f"{row['n']}",
         "gap": f"{row['gap']:.3f}",
         "95 % interval": interval,

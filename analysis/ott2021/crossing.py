@@ -20,22 +20,22 @@ PAIRS = ("different class", "same class")
 
 
 def fractions(data: Data) -> pd.DataFrame:
-    """One row per net and kind of pairs: train_steps, seed, successful, pairs, points, fraction."""
+    """One row per net and kind of pairs: solver_steps, seed, successful, pairs, points, fraction."""
     rows = two_nets.probe(data, "trajectory")
     rows = rows.loc[
-        (rows["train_solver"] == two_nets.SOLVER) & (rows["solver_name"] == two_nets.SOLVER)
+        (rows["train_solver"] == two_nets.SOLVER) & (rows["test_solver"] == two_nets.SOLVER)
     ]
-    rows = rows.loc[rows["solver_steps"] == rows["train_steps"]].sort_values(
+    rows = rows.loc[rows["test_solver_steps"] == rows["solver_steps"]].sort_values(
         ["trial_id", "point", "step"]
     )
     found = []
     for _, own in rows.groupby("trial_id", sort=False):
         first = own.iloc[0]
-        points, steps = own["point"].nunique(), int(first["train_steps"])
+        points, steps = own["point"].nunique(), int(first["solver_steps"])
         paths = own.filter(["x1", "x2"]).to_numpy(np.float64).reshape(points, steps + 1, 2)
         labels = own["label"].to_numpy(np.int64)[:: steps + 1]
         about = {
-            "train_steps": steps,
+            "solver_steps": steps,
             "seed": first["seed"],
             "successful": bool(first["train_accuracy"] > SUCCESS["spheres"]),
             "points": points,
@@ -45,21 +45,21 @@ def fractions(data: Data) -> pd.DataFrame:
             for kind, value in zip(PAIRS, crossing_fractions(paths, labels), strict=True)
         ]
     return pd.DataFrame(
-        found, columns=["train_steps", "seed", "successful", "points", "pairs", "fraction"]
+        found, columns=["solver_steps", "seed", "successful", "points", "pairs", "fraction"]
     )
 
 
 def table(data: Data) -> pd.DataFrame:
     """Per training steps, kind of pairs and selection of seeds: n, mean, low, high, minimum, maximum of the fraction."""
     return dependence.both_selections(
-        fractions(data), ["train_steps", "points", "pairs"], "fraction"
+        fractions(data), ["solver_steps", "points", "pairs"], "fraction"
     )
 
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
     selection = dependence.selection_text(
-        data, two_nets.SOLVER, sorted({int(steps) for steps in numbers["train_steps"]})
+        data, two_nets.SOLVER, sorted({int(steps) for steps in numbers["solver_steps"]})
     )
     return compose(
         CAPTION.format(selection=selection), data, NEEDS, dependence.drawn(numbers).loc[:, "n"]
@@ -72,7 +72,7 @@ def readable(numbers: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "Euler steps K": f"{row['train_steps']}",
+                "Euler steps K": f"{row['solver_steps']}",
                 "pairs of": row["pairs"],
                 "test points": f"{row['points']}",
                 "fraction that cross": f"{row['mean']:.4f}",

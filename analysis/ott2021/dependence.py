@@ -19,18 +19,18 @@ Setting = Literal["steps", "tolerance"]
 
 def cell(setting: Setting) -> list[str]:
     """The columns that tell apart what a net was trained and tested with."""
-    return ["train_solver", f"train_{setting}", "test_solver", f"test_{setting}"]
+    return ["train_solver", f"solver_{setting}", "test_solver", f"test_solver_{setting}"]
 
 
 CELL = cell("steps")
 
 
 def accuracies(data: Data, setting: Setting = "steps") -> pd.DataFrame:
-    """One row per trained net and test solver: train_solver, train_<setting>, test_solver, test_<setting>, seed, accuracy, successful.
+    """One row per trained net and test solver: train_solver, solver_<setting>, test_solver, test_solver_<setting>, seed, accuracy, successful.
 
     Raises ReportError if two trials share training solver, setting and seed: averaging over anything else would be silent.
     """
-    trained, tested = f"run.solver_{setting}", f"solver_{setting}"
+    trained, tested = f"run.solver_{setting}", f"test_solver_{setting}"
     rows = data.evaluations
     rows = rows.loc[
         (rows["outcome"] == COMPLETED)
@@ -43,9 +43,9 @@ def accuracies(data: Data, setting: Setting = "steps") -> pd.DataFrame:
     return pd.DataFrame(
         {
             "train_solver": rows["run.solver_name"].astype(str),
-            f"train_{setting}": rows[trained].astype(kind),
-            "test_solver": rows["solver_name"].astype(str),
-            f"test_{setting}": rows[tested].astype(kind),
+            f"solver_{setting}": rows[trained].astype(kind),
+            "test_solver": rows["test_solver"].astype(str),
+            f"test_solver_{setting}": rows[tested].astype(kind),
             "seed": rows["seed"].astype(int),
             "accuracy": rows["accuracy"].astype(float),
             "successful": rows["run.accuracy_train"].astype(float)

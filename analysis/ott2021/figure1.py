@@ -33,9 +33,9 @@ ROWS = {"fine": ("a", "c"), "coarse": ("b", "d")}
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Panels a, b: point, label, step, x1, x2 of one net. Panels c, d: test_steps with n, mean, low, high and the selection of seeds."""
+    """Panels a, b: point, label, step, x1, x2 of one net. Panels c, d: test_solver_steps with n, mean, low, high and the selection of seeds."""
     rows = two_nets.probe(data, "trajectory")
-    nets = two_nets.train_steps(data)
+    nets = two_nets.solver_steps(data)
     accuracies = dependence.accuracies(data)
     parts = []
     for net, steps in nets.items():
@@ -44,7 +44,7 @@ def table(data: Data) -> pd.DataFrame:
         own = own.loc[own["step"] % max(1, steps // MAX_PIECES) == 0]
         parts.append(
             own.filter(["seed", "point", "label", "step", "x1", "x2"]).assign(
-                panel=trajectory_panel, train_steps=steps
+                panel=trajectory_panel, solver_steps=steps
             )
         )
         same = accuracies.loc[
@@ -52,21 +52,21 @@ def table(data: Data) -> pd.DataFrame:
             & (accuracies["test_solver"] == two_nets.SOLVER)
         ]
         curve = dependence.both_selections(
-            same.loc[same["train_steps"] == steps], dependence.CELL, "accuracy"
+            same.loc[same["solver_steps"] == steps], dependence.CELL, "accuracy"
         )
         parts.append(
             curve.drop(columns=["train_solver", "test_solver"]).assign(panel=accuracy_panel)
         )
     columns = [
         "panel",
-        "train_steps",
+        "solver_steps",
         "seed",
         "point",
         "label",
         "step",
         "x1",
         "x2",
-        "test_steps",
+        "test_solver_steps",
         "seeds",
         "n",
         "mean",
@@ -85,7 +85,7 @@ def table(data: Data) -> pd.DataFrame:
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
     trajectories, curves = numbers.loc[numbers["panel"].isin(["a", "b"])], _curves(numbers)
-    steps = sorted({int(step) for step in numbers["train_steps"]}, reverse=True)
+    steps = sorted({int(step) for step in numbers["solver_steps"]}, reverse=True)
     thinned = [
         f"every {step // MAX_PIECES}th of {step} steps drawn"
         for step in steps
@@ -146,13 +146,13 @@ def _draw_trajectories(ax: "Axes", rows: pd.DataFrame, panel: str) -> None:
 
 
 def _draw_curve(ax: "Axes", rows: pd.DataFrame, panel: str, read_off: dict[str, Any]) -> None:
-    rows = rows.sort_values("test_steps")
+    rows = rows.sort_values("test_solver_steps")
     colours = {"ours, as in training": PLAIN_COLOUR, "ours, other steps": lighter(PLAIN_COLOUR)}
     for label, colour in colours.items():
         part = rows.loc[
-            (rows["test_steps"] == rows["train_steps"]) == (label == "ours, as in training")
+            (rows["test_solver_steps"] == rows["solver_steps"]) == (label == "ours, as in training")
         ]
-        values_with_bars(ax, part, "test_steps", marker="o", color=colour)
+        values_with_bars(ax, part, "test_solver_steps", marker="o", color=colour)
         ax.plot([], [], "o", color=colour, label=label)
     cross = {
         "color": "black",
@@ -162,11 +162,13 @@ def _draw_curve(ax: "Axes", rows: pd.DataFrame, panel: str, read_off: dict[str, 
         "linestyle": "none",
         "zorder": 5,
     }
-    ax.plot(read_off["test_steps"], read_off["accuracy"], **cross, label="Ott 2021, read off")
+    ax.plot(
+        read_off["test_solver_steps"], read_off["accuracy"], **cross, label="Ott 2021, read off"
+    )
     ax.text(
         0.98,
         0.03,
-        f"Ott 2021: {read_off['train_steps']} training steps",
+        f"Ott 2021: {read_off['solver_steps']} training steps",
         transform=ax.transAxes,
         ha="right",
         fontsize=6.5,
@@ -179,4 +181,4 @@ def _draw_curve(ax: "Axes", rows: pd.DataFrame, panel: str, read_off: dict[str, 
 
 
 def _steps(rows: pd.DataFrame) -> str:
-    return f"{rows['train_steps'].iloc[0]:.0f}" if len(rows) else "no"
+    return f"{rows['solver_steps'].iloc[0]:.0f}" if len(rows) else "no"

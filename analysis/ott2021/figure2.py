@@ -27,12 +27,12 @@ CAPTION = (
 
 def table(data: Data) -> pd.DataFrame:
     """Rows kind = "point" (x1, x2, label: output and true class) and kind = "grid" (x1, x2, p1: probability of class 1) for panels a and b."""
-    nets = two_nets.train_steps(data)
+    nets = two_nets.solver_steps(data)
     columns = [
         "panel",
         "kind",
-        "train_steps",
-        "test_steps",
+        "solver_steps",
+        "test_solver_steps",
         "seed",
         "point",
         "x1",
@@ -46,12 +46,12 @@ def table(data: Data) -> pd.DataFrame:
     trajectories = two_nets.one_seed(two_nets.probe(data, "trajectory"), steps)
     grids = two_nets.one_seed(two_nets.probe(data, "decision_grid"), steps)
     parts = []
-    for panel, test_steps in (("a", steps), ("b", 2 * steps)):
-        states = two_nets.tested_with(trajectories, test_steps)
+    for panel, test_solver_steps in (("a", steps), ("b", 2 * steps)):
+        states = two_nets.tested_with(trajectories, test_solver_steps)
         ends = states.loc[states["step"] == states["step"].max()].sort_values("point")
-        grid = two_nets.tested_with(grids, test_steps).sort_values(["x2", "x1"])
+        grid = two_nets.tested_with(grids, test_solver_steps).sort_values(["x2", "x1"])
         parts += [
-            rows.assign(panel=panel, kind=kind, test_steps=test_steps)
+            rows.assign(panel=panel, kind=kind, test_solver_steps=test_solver_steps)
             for kind, rows in (("point", ends), ("grid", grid))
         ]
     numbers = pd.concat(parts, ignore_index=True).reindex(columns=columns)
@@ -62,7 +62,7 @@ def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
     points = numbers.loc[numbers["kind"] == "point"]
     text = CAPTION.format(
-        steps=int(points["train_steps"].iloc[0]),
+        steps=int(points["solver_steps"].iloc[0]),
         seed=int(points["seed"].iloc[0]),
         points=points["point"].nunique(),
     )

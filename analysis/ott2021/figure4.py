@@ -30,7 +30,7 @@ MAX_COLOURS = 6
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Accuracy per (train_solver, train_steps, test_solver, test_steps) and selection of seeds; `own`: tested exactly as trained."""
+    """Accuracy per (train_solver, solver_steps, test_solver, test_solver_steps) and selection of seeds; `own`: tested exactly as trained."""
     numbers = solver_panels.table(data, "steps")
     numbers = numbers.loc[numbers["train_solver"].isin(list(PANEL_OF))].reset_index(drop=True)
     return numbers.assign(panel=numbers["train_solver"].map(PANEL_OF))
@@ -38,7 +38,7 @@ def table(data: Data) -> pd.DataFrame:
 
 def steps_drawn(numbers: pd.DataFrame) -> list[int]:
     """Training steps that get a colour: all, or every second from the coarsest when there are more than six."""
-    steps = sorted({int(step) for step in dependence.drawn(numbers)["train_steps"]})
+    steps = sorted({int(step) for step in dependence.drawn(numbers)["solver_steps"]})
     return steps[::2] if len(steps) > MAX_COLOURS else steps
 
 
@@ -46,13 +46,13 @@ def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
     shown = dependence.drawn(numbers)
     coloured = steps_drawn(numbers)
-    thinned = len(coloured) < len(set(shown["train_steps"]))
+    thinned = len(coloured) < len(set(shown["solver_steps"]))
     text = CAPTION.format(
         data=numbers["data"].iloc[0],
         selection=dependence.selection_text(data),
         thinned="Every second K is drawn, as in the paper; all are in the CSV." if thinned else "",
     )
-    return compose(text, data, NEEDS, shown.loc[shown["train_steps"].isin(coloured), "n"])
+    return compose(text, data, NEEDS, shown.loc[shown["solver_steps"].isin(coloured), "n"])
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
@@ -60,7 +60,7 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     steps = steps_drawn(numbers)
     colours = solver_panels.colours(steps)
     shown = dependence.drawn(numbers)
-    shown = shown.loc[shown["train_steps"].isin(steps)]
+    shown = shown.loc[shown["solver_steps"].isin(steps)]
     data = str(numbers["data"].iloc[0])
     for ax, (solver, panel) in zip(axes, PANEL_OF.items(), strict=True):
         solver_panels.draw_panel(ax, shown.loc[shown["panel"] == panel], colours, "steps", data)

@@ -27,7 +27,7 @@ CAPTION = (
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Accuracy per (train_solver, train_tolerance, test_solver, test_tolerance) and selection of seeds; `own`: tested exactly as trained."""
+    """Accuracy per (train_solver, solver_tolerance, test_solver, test_solver_tolerance) and selection of seeds; `own`: tested exactly as trained."""
     data.trials[AXIS + "solver.tolerance"]  # a plan without that axis is about something else
     numbers = solver_panels.table(data, "tolerance")
     return numbers.assign(panel=numbers.loc[:, "train_solver"].map(PANEL_OF))
@@ -44,7 +44,7 @@ def caption(data: Data, numbers: pd.DataFrame) -> str:
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     """Panel (c): trained with Fehlberg 2(1); (d): trained with Dormand-Prince 5(4)."""
     shown = dependence.drawn(numbers)
-    colours = solver_panels.colours(sorted(set(shown["train_tolerance"]), reverse=True))
+    colours = solver_panels.colours(sorted(set(shown["solver_tolerance"]), reverse=True))
     data = str(numbers["data"].iloc[0])
     for ax, (solver, panel) in zip(axes, PANEL_OF.items(), strict=True):
         solver_panels.draw_panel(ax, shown.loc[shown["panel"] == panel], colours, "tolerance", data)

@@ -28,17 +28,17 @@ LABELS = {"steps": "steps of the test solver", "tolerance": "1 / tolerance of th
 
 
 def table(data: Data, setting: dependence.Setting) -> pd.DataFrame:
-    """Accuracy per (train_solver, train_<setting>, test_solver, test_<setting>) and selection of seeds; `own`: tested exactly as trained."""
+    """Accuracy per (train_solver, solver_<setting>, test_solver, test_solver_<setting>) and selection of seeds; `own`: tested exactly as trained."""
     nets = dependence.accuracies(data, setting)
     if setting == "steps":
         # Figure 1 tests two nets from 1 to 4096 steps; Figure 4 shows the factors 1/2 to 2 of the training steps.
         nets = nets.loc[
-            (nets["test_steps"] * 2 >= nets["train_steps"])
-            & (nets["test_steps"] <= nets["train_steps"] * 2)
+            (nets["test_solver_steps"] * 2 >= nets["solver_steps"])
+            & (nets["test_solver_steps"] <= nets["solver_steps"] * 2)
         ]
     numbers = dependence.both_selections(nets, dependence.cell(setting), "accuracy")
     own = (numbers["train_solver"] == numbers["test_solver"]) & (
-        numbers[f"train_{setting}"] == numbers[f"test_{setting}"]
+        numbers[f"solver_{setting}"] == numbers[f"test_solver_{setting}"]
     )
     return numbers.assign(own=own, data=dependence.label(data))
 
@@ -89,7 +89,7 @@ def draw_panel(
     for row in rows.sort_values("own", kind="stable").to_dict(
         "records"
     ):  # dark markers last, on top
-        _draw_cell(ax, row, colour_of[row[f"train_{setting}"]], setting)
+        _draw_cell(ax, row, colour_of[row[f"solver_{setting}"]], setting)
     if setting == "steps":
         ax.set_xscale("log", base=2)
         ax.xaxis.set_major_formatter("{x:g}")
@@ -109,7 +109,7 @@ def _draw_cell(
     look: dict[str, Any] = {"marker": symbol, "color": face, "zorder": 4 if row["own"] else 3}
     if symbol != "x":
         look |= {"markeredgecolor": "black" if row["own"] else colour, "markeredgewidth": 0.5}
-    place = row["test_steps"] if setting == "steps" else 1 / row["test_tolerance"]
+    place = row["test_solver_steps"] if setting == "steps" else 1 / row["test_solver_tolerance"]
     place *= ASIDE.get(symbol, 1.0) ** ASIDE_POWER[setting]
     values_with_bars(
         ax, pd.DataFrame([row | {"place": place}]), "place", ecolor=lighter(colour, 0.25), **look
@@ -155,7 +155,7 @@ def draw_studies(
 ) -> None:
     """One row of axes for each study of `numbers` (as of `by_study`, with `drawn`), one column for each training solver."""
     shown = numbers.loc[numbers["drawn"]]
-    colour_of = colours(sorted(set(shown[f"train_{setting}"]), reverse=setting == "tolerance"))
+    colour_of = colours(sorted(set(shown[f"solver_{setting}"]), reverse=setting == "tolerance"))
     studies = list(dict.fromkeys(shown["study"]))
     for row, study in enumerate(studies):
         of_study = shown.loc[shown["study"] == study]

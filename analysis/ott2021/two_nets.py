@@ -10,10 +10,10 @@ COARSE_STEPS = 2  # the paper's coarse net; without it the coarsest of several
 
 
 def probe(data: Data, name: str) -> pd.DataFrame:
-    """Rows of a probe with train_solver, train_steps and train_accuracy of their nets."""
+    """Rows of a probe with train_solver, solver_steps and train_accuracy of their nets."""
     carried = {
         "solver_name": "train_solver",
-        "solver_steps": "train_steps",
+        "solver_steps": "solver_steps",
         "accuracy_train": "train_accuracy",
     }
     return data.with_run(data.probe(name), *carried).rename(
@@ -21,10 +21,10 @@ def probe(data: Data, name: str) -> pd.DataFrame:
     )
 
 
-def train_steps(data: Data) -> dict[str, int]:
+def solver_steps(data: Data) -> dict[str, int]:
     """Training steps of the nets "fine" and "coarse" among the Euler-trained runs that have trajectories; empty when there are none."""
     rows = probe(data, "trajectory")
-    steps = sorted({int(step) for step in rows.loc[rows["train_solver"] == SOLVER, "train_steps"]})
+    steps = sorted({int(step) for step in rows.loc[rows["train_solver"] == SOLVER, "solver_steps"]})
     if not steps:
         return {}
     if len(steps) == 1:
@@ -34,7 +34,7 @@ def train_steps(data: Data) -> dict[str, int]:
 
 def one_seed(rows: pd.DataFrame, steps: int) -> pd.DataFrame:
     """Probe rows of one Euler-trained net: the smallest seed that trained successfully, or the smallest of all if none did."""
-    own = rows.loc[(rows["train_solver"] == SOLVER) & (rows["train_steps"] == steps)]
+    own = rows.loc[(rows["train_solver"] == SOLVER) & (rows["solver_steps"] == steps)]
     successful = own.loc[own["train_accuracy"] > SUCCESS["spheres"]]
     chosen = successful if len(successful) else own
     return chosen.loc[chosen["seed"] == chosen["seed"].min()]
@@ -42,4 +42,4 @@ def one_seed(rows: pd.DataFrame, steps: int) -> pd.DataFrame:
 
 def tested_with(rows: pd.DataFrame, steps: int) -> pd.DataFrame:
     """Of these probe rows those made with Euler and `steps` steps."""
-    return rows.loc[(rows["solver_name"] == SOLVER) & (rows["solver_steps"] == steps)]
+    return rows.loc[(rows["test_solver"] == SOLVER) & (rows["test_solver_steps"] == steps)]

@@ -39,7 +39,7 @@ def load(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) ->
         with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as parquet:
             version, present = _present(path, parquet, schema, columns)
             data = parquet.read(columns=present, use_threads=False)
-            return _conform(data, _target(schema, columns), version)
+            return _conform(data, _target(schema, columns), version, schema)
     except (OSError, ValueError, pa.ArrowException) as error:
         _warn_unreadable(path, error)
         return None
@@ -67,7 +67,7 @@ def load_large(
             ]
             version, present = _present(path, parquet, schema, columns)
             data = parquet.read_row_groups(groups, columns=present)
-            return _conform(data, _target(schema, columns), version)
+            return _conform(data, _target(schema, columns), version, schema)
     except (OSError, ValueError, pa.ArrowException) as error:
         if isinstance(error, OSError) and error.errno:
             raise
@@ -79,7 +79,7 @@ def _present(
 ) -> tuple[int, list[str]]:
     """The file's schema version and which of its columns hold `columns`; raises as `load`."""
     version = _check_version(path, parquet.metadata.metadata)
-    names = {current_name(name, version): name for name in parquet.schema_arrow.names}
+    names = {current_name(name, version, schema): name for name in parquet.schema_arrow.names}
     if columns is None and (unknown := sorted(set(names) - set(schema.names))):
         raise InfrastructureError(
             f"{path} has columns that this odesweep does not know: {', '.join(unknown)}; upgrade odesweep"
@@ -163,9 +163,9 @@ def _check_version(path: Path, metadata: dict[bytes, bytes] | None) -> int:
     return version
 
 
-def _conform(data: pa.Table, target: pa.Schema, version: int) -> pa.Table:
+def _conform(data: pa.Table, target: pa.Schema, version: int, schema: pa.Schema) -> pa.Table:
     if version < VERSION:
-        data = current_names(data, version)
+        data = current_names(data, version, schema)
     if data.schema.equals(target):
         return data.replace_schema_metadata(None)
     lacking = set(target.names) - set(data.column_names)

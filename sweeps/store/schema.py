@@ -139,12 +139,13 @@ _RUNS = [
     pa.field("epochs", pa.list_(pa.struct(_EPOCH))),
 ]
 
+# `test_solver...` is the solver of the evaluation or probe; `solver_...` is the solver of the training.
 _EVALUATIONS = _fields(
-    (_TEXT, "trial_id weights_sha256 eval_id attempt_id solver_name"),
-    (_INT, "solver_steps"),
-    (_FLOAT, "solver_tolerance"),
-    (_INT, "solver_max_evaluations"),
-    (_TEXT, "solver_backend split"),
+    (_TEXT, "trial_id weights_sha256 eval_id attempt_id test_solver"),
+    (_INT, "test_solver_steps"),
+    (_FLOAT, "test_solver_tolerance"),
+    (_INT, "test_solver_max_evaluations"),
+    (_TEXT, "test_solver_backend split"),
     (_INT, "limit batch_size"),
     (_TEXT, "precision noise outcome outcome_detail"),
     (_INT, "samples correct"),
@@ -158,9 +159,9 @@ _EVALUATIONS = _fields(
 _PROBE = _fields(
     (_TEXT, "trial_id weights_sha256 probe_id attempt_id"),
     (_TIME, "finished_at"),
-    (_TEXT, "solver_name"),
-    (_INT, "solver_steps"),
-    (_FLOAT, "solver_tolerance"),
+    (_TEXT, "test_solver"),
+    (_INT, "test_solver_steps"),
+    (_FLOAT, "test_solver_tolerance"),
 )
 
 SCHEMAS: dict[str, pa.Schema] = {

@@ -138,7 +138,7 @@ def evaluation_row(
     good = scored.outcome == "completed"
     return _attached("evaluations", assignment, weights_sha256) | {
         "eval_id": eval_id(evaluation),
-        **flatten(evaluation),
+        **{evaluation_column(name): value for name, value in flatten(evaluation).items()},
         "outcome": scored.outcome,
         "outcome_detail": scored.detail,
         "samples": scored.samples,
@@ -184,8 +184,14 @@ def series_rows(
 
 def _solver_columns(solver: Any) -> dict[str, Any]:
     return {
-        f"solver_{name}": getattr(solver, name, None) for name in ("name", "steps", "tolerance")
+        evaluation_column(f"solver_{name}"): getattr(solver, name, None)
+        for name in ("name", "steps", "tolerance")
     }
+
+
+def evaluation_column(name: str) -> str:
+    """The column for a field of an evaluation: solver_name -> test_solver, solver_steps -> test_solver_steps."""
+    return f"test_{name}".removesuffix("_name") if name.startswith("solver_") else name
 
 
 def fingerprint_of(failure: BaseException) -> str:

@@ -26,13 +26,13 @@ RUN_COLUMNS = [
 EVALUATION_COLUMNS = [
     "trial_id",
     "eval_id",
-    "solver_name",
-    "solver_steps",
+    "test_solver",
+    "test_solver_steps",
     "split",
     "outcome",
     "accuracy",
 ]
-PROBE_COLUMNS = ["trial_id", "probe_id", "solver_name", "solver_steps"]
+PROBE_COLUMNS = ["trial_id", "probe_id", "test_solver", "test_solver_steps"]
 TEST_COLUMNS = [f"test.{axis}" for axis in ("grid", "solver", "factor", "steps", "tolerance")]
 
 
@@ -123,8 +123,8 @@ def build(
             if accuracy is None or one.get("missing") or outcome != "completed":
                 continue
             test = {
-                "solver_name": solver,
-                "solver_steps": steps,
+                "test_solver": solver,
+                "test_solver_steps": steps,
                 "split": "test",
                 "outcome": "completed",
                 "accuracy": accuracy,
@@ -281,9 +281,9 @@ def _about(rows: pd.DataFrame) -> pd.DataFrame:
     about = {
         "trial_id": "euler-" + trained + "-0",
         "probe_id": "euler-" + rows["steps"].astype(str),
-        "solver_name": "euler",
+        "test_solver": "euler",
     }
-    return rows.assign(**about, solver_steps=rows["steps"]).drop(columns=["steps", "train"])
+    return rows.assign(**about, test_solver_steps=rows["steps"]).drop(columns=["steps", "train"])
 
 
 @pytest.fixture

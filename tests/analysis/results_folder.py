@@ -101,8 +101,8 @@ class Folder:
                 ]
                 tested = {
                     "eval_id": f"{test}-{count}",
-                    "solver_name": test,
-                    "solver_steps": count,
+                    "test_solver": test,
+                    "test_solver_steps": count,
                     "split": "test",
                     "outcome": "completed",
                 }
@@ -114,7 +114,7 @@ class Folder:
 
     def _probes(self, key: dict[str, Any], solver: str, steps: int) -> None:
         for count in (steps, 2 * steps):
-            at = key | {"solver_name": solver, "solver_steps": count}
+            at = key | {"test_solver": solver, "test_solver_steps": count}
             states = [
                 {
                     "probe_id": f"trajectory-{count}",

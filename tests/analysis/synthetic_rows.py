@@ -12,6 +12,7 @@ from sweeps.cost import iterations
 from sweeps.derived import PlannedEvaluation, PlannedProbe
 from sweeps.grid import PlannedTrial
 from sweeps.spec import flatten
+from sweeps.worker.rows import evaluation_column
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MAX_RECORDED = 12
@@ -130,7 +131,9 @@ def _epochs(trial: PlannedTrial, run: Run) -> list[dict[str, Any]]:
 def _evaluation_row(
     cell: Cell, run: Run, planned: PlannedEvaluation, world: World, key: Mapping[str, Any]
 ) -> dict[str, Any] | None:
-    columns = flatten(planned.evaluation)
+    columns = {
+        evaluation_column(name): value for name, value in flatten(planned.evaluation).items()
+    }
     found = world.test(cell, run, planned.axes, columns)
     if found is None:
         return None
@@ -155,7 +158,9 @@ def _evaluation_row(
 
 def _solver(probe: PlannedProbe) -> dict[str, Any]:
     return {
-        f"solver_{name}": getattr(getattr(probe.probe, "solver", None), name, None)
+        evaluation_column(f"solver_{name}"): getattr(
+            getattr(probe.probe, "solver", None), name, None
+        )
         for name in ("name", "steps", "tolerance")
     }
 

@@ -154,7 +154,7 @@ class Bugs(World):
     def test(
         self, cell: Cell, run: Run, test: Mapping[str, str], evaluation: Mapping[str, Any]
     ) -> float | str | None:
-        return 0.55 if evaluation["solver_steps"] == 1 else 0.99
+        return 0.55 if evaluation["test_solver_steps"] == 1 else 0.99
 
 
 @pytest.fixture(scope="module")

@@ -80,7 +80,7 @@ class Partly(World):
     def test(self, cell: Cell, run: Run, test: Any, evaluation: Any) -> float | str | None:
         if test["solver"] == "midpoint":
             return "solver_failed"
-        return None if test["steps"] == "64" else 0.1 * evaluation["solver_steps"]
+        return None if test["steps"] == "64" else 0.1 * evaluation["test_solver_steps"]
 
     def series(self, cell: Cell, run: Run) -> dict[str, list[float]]:
         return {"steps": [4.0, 8.0], "tolerance": [0.1]}

@@ -37,7 +37,7 @@ class Plausible(World):
         return Run(self.low + place + jitter(cell.seed), columns={"nfe_forward": evaluations})
 
     def test(self, cell: Cell, run: Run, test: Any, evaluation: Any) -> float | str | None:
-        return run.accuracy - 0.1 / (1 + (evaluation.get("solver_steps") or 4))
+        return run.accuracy - 0.1 / (1 + (evaluation.get("test_solver_steps") or 4))
 
 
 @pytest.fixture(scope="module")

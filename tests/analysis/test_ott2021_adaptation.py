@@ -51,8 +51,8 @@ class Known(World):
     def test(
         self, cell: Cell, run: Run, test: Mapping[str, str], evaluation: Mapping[str, Any]
     ) -> float | str | None:
-        own = evaluation["solver_name"] == cell.spec["solver_name"]
-        if evaluation.get("solver_tolerance"):
+        own = evaluation["test_solver"] == cell.spec["solver_name"]
+        if evaluation.get("test_solver_tolerance"):
             return run.accuracy if own else 0.5
         return run.accuracy - (0.0 if own else 0.2 if cell.spec["solver_steps"] == 64 else 0.01)
 
@@ -190,7 +190,7 @@ def test_figure4_of_adaptive_solvers(tmp_path: Path) -> None:
     data = data_of(tmp_path / "r", "ott2021/cifar10-adaptive", Known())
     numbers = figure4_adaptive.table(data)
     every = numbers.loc[numbers["seeds"] == "all"].set_index(
-        ["train_solver", "train_tolerance", "test_solver", "test_tolerance"]
+        ["train_solver", "solver_tolerance", "test_solver", "test_solver_tolerance"]
     )
     assert every["mean"].loc["fehlberg2", 0.1, "fehlberg2", 0.1] == pytest.approx(0.96)
     assert every["mean"].loc["fehlberg2", 0.1, "dopri5", 0.01] == 0.5
@@ -230,9 +230,9 @@ def test_places_of_tolerances_are_their_inverse() -> None:
     _, ax = plt.subplots()
     row = {
         "train_solver": "dopri5",
-        "train_tolerance": 0.1,
+        "solver_tolerance": 0.1,
         "test_solver": "dopri5",
-        "test_tolerance": 0.01,
+        "test_solver_tolerance": 0.01,
         "own": False,
     }
     rows = pd.DataFrame(

@@ -64,7 +64,7 @@ class Published(World):
     def test(
         self, cell: Cell, run: Run, test: Mapping[str, str], evaluation: Mapping[str, Any]
     ) -> float | str | None:
-        own = evaluation["solver_name"] == cell.spec["solver_name"] and "1" in test["factor"].split(
+        own = evaluation["test_solver"] == cell.spec["solver_name"] and "1" in test["factor"].split(
             ","
         )
         return run.accuracy - (0.3 + jitter(cell.seed) if self.critical(cell) and not own else 0.0)

@@ -78,7 +78,7 @@ def test_figure4_shows_the_papers_factors_only(make: Make) -> None:
         ("euler", steps): 0.9 for steps in (1, 2, 3, 4, 6, 8, 16, 4096)
     }
     numbers = figure4.table(make([net("euler", 4, 0, tests)]))
-    assert sorted(set(numbers["test_steps"])) == [2, 3, 4, 6, 8]
+    assert sorted(set(numbers["test_solver_steps"])) == [2, 3, 4, 6, 8]
 
 
 def test_figure4_of_short_training_shows_all_seeds_and_says_so(make: Make) -> None:
@@ -130,7 +130,7 @@ def test_no_rows_at_all_make_an_empty_table(make: Make) -> None:
 def test_every_second_of_many_training_steps_is_drawn(paper_like: Data) -> None:
     numbers = figure4.table(paper_like)
     assert figure4.steps_drawn(numbers) == [1, 4, 16, 64, 256]
-    assert sorted(set(numbers["train_steps"])) == [2**k for k in range(9)]
+    assert sorted(set(numbers["solver_steps"])) == [2**k for k in range(9)]
     assert "Every second K is drawn" in figure4.caption(paper_like, numbers)
 
 
@@ -221,7 +221,7 @@ def test_readable_table_shows_single_values_below_three_seeds(make: Make) -> Non
 
 
 def test_figure1_takes_the_finest_and_the_papers_coarse_net(paper_like: Data) -> None:
-    assert two_nets.train_steps(paper_like) == {"fine": 256, "coarse": 2}
+    assert two_nets.solver_steps(paper_like) == {"fine": 256, "coarse": 2}
     numbers = figure1.table(paper_like)
     lengths = (
         numbers.loc[numbers["panel"].isin(["a", "b"])].groupby(["panel", "point"])["step"].max()
@@ -229,11 +229,11 @@ def test_figure1_takes_the_finest_and_the_papers_coarse_net(paper_like: Data) ->
     assert set(lengths["a"]) == {256}
     assert set(lengths["b"]) == {2}
     curve = numbers.loc[(numbers["panel"] == "d") & (numbers["seeds"] == "all")]
-    assert sorted(curve["test_steps"]) == [1, 2, 3, 4, *(2**k for k in range(3, 13))]
+    assert sorted(curve["test_solver_steps"]) == [1, 2, 3, 4, *(2**k for k in range(3, 13))]
     # Long trajectories are thinned, and what is kept is exact.
     states = (
         two_nets.probe(paper_like, "trajectory")
-        .query("train_steps == 256 and point == 0 and step % 4 == 0")
+        .query("solver_steps == 256 and point == 0 and step % 4 == 0")
         .sort_values("step")
     )
     drawn = numbers.loc[(numbers["panel"] == "a") & (numbers["point"] == 0)].sort_values("step")
@@ -246,7 +246,7 @@ def test_one_net_is_the_smallest_successful_seed() -> None:
     rows = trajectories(np.random.default_rng(0), 2, 8, points=2).assign(
         train_solver="euler", train_accuracy=0.995
     )
-    rows = rows.assign(train_steps=rows["trial_id"].str.split("-").str[1].astype(int))
+    rows = rows.assign(solver_steps=rows["trial_id"].str.split("-").str[1].astype(int))
     seeds = pd.concat(
         [rows.assign(seed=0, train_accuracy=0.6), rows.assign(seed=3), rows.assign(seed=1)]
     )
@@ -257,11 +257,11 @@ def test_one_net_is_the_smallest_successful_seed() -> None:
 
 def test_figure2_takes_end_points_and_grids_of_both_tests(paper_like: Data) -> None:
     numbers = figure2.table(paper_like)
-    states = two_nets.probe(paper_like, "trajectory").query("train_steps == 2")
+    states = two_nets.probe(paper_like, "trajectory").query("solver_steps == 2")
     for panel, steps in (("a", 2), ("b", 4)):
         points = numbers.loc[(numbers["panel"] == panel) & (numbers["kind"] == "point")]
         ends = states.loc[
-            (states["solver_steps"] == steps) & (states["step"] == steps)
+            (states["test_solver_steps"] == steps) & (states["step"] == steps)
         ].sort_values("point")
         assert points["x1"].to_list() == ends["x1"].to_list()
         assert len(numbers.loc[(numbers["panel"] == panel) & (numbers["kind"] == "grid")]) == 41**2
@@ -272,7 +272,7 @@ def test_every_published_number_has_a_source() -> None:
         for entry in published.load("ott2021", name).values():
             assert entry["source"]
     fine = published.load("ott2021", "figure1")["fine"]
-    assert len(fine["test_steps"]) == len(fine["accuracy"])
+    assert len(fine["test_solver_steps"]) == len(fine["accuracy"])
     # 1000 points in batches of 128, each divided by 128.
     assert published.load("ott2021", "figure1")["bias"]["maximum_attainable"] == pytest.approx(
         (7 + (1000 - 7 * 128) / 128) / 8

@@ -90,7 +90,7 @@ def paths_of(trial: str, steps: int, crossed: bool) -> pd.DataFrame:
             )
         )
     return pd.concat(parts).assign(
-        trial_id=trial, probe_id=f"euler-{steps}", solver_name="euler", solver_steps=steps
+        trial_id=trial, probe_id=f"euler-{steps}", test_solver="euler", test_solver_steps=steps
     )
 
 
@@ -112,7 +112,7 @@ def test_crossing_table(make: Make) -> None:
     numbers = crossing.table(trained(make, {2: [True, True, False], 256: [False] * 3}))
     different = numbers.loc[
         (numbers["pairs"] == "different class") & (numbers["seeds"] == "successful")
-    ].set_index("train_steps")
+    ].set_index("solver_steps")
     assert different["mean"].to_dict() == {2: pytest.approx(2 / 3), 256: 0.0}
     assert different["n"].tolist() == [3, 3]
     assert crossing.readable(numbers)["fraction that cross"].tolist()[0] == "0.6667"

@@ -93,7 +93,7 @@ def test_a_test_solver_added_trains_nothing_and_adds_only_its_evaluations(copy: 
     assert "4 evaluated without training" in out
     assert {row["attempt_id"] for row in runs(copy)} == ids
     assert science(copy) == before
-    solvers = accepted_evaluations(Results(copy)).column("solver_name").to_pylist()
+    solvers = accepted_evaluations(Results(copy)).column("test_solver").to_pylist()
     assert sorted(solvers) == ["euler"] * 8 + ["heun"] * 8 + ["midpoint"] * 8
 
 
