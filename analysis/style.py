@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
+from odecore.config.data import IMAGE_SETS
 from odecore.config.methods import METHODS
+from odecore.config.norm import NORMS
 
 if TYPE_CHECKING:
     from matplotlib.typing import ColorType
@@ -10,31 +12,14 @@ if TYPE_CHECKING:
 COLUMN_INCHES = 3.3
 FULL_INCHES = 6.8
 
-# By the norm's name in the spec. Okabe and Ito (2008), "Color Universal Design", without its yellow, which is pale on white, and four more, chosen
-# so that under normal, protanopic and deuteranopic sight (Machado et al. 2009) every two differ as much as any two of the original eight.
-NORM_COLOURS = {
-    "none": "#000000",
-    "batch": "#E69F00",
-    "mini_batch": "#D55E00",
-    "layer": "#56B4E9",
-    "group": "#DDCC77",
-    "instance": "#661100",
-    "weight": "#009E73",
-    "spectral": "#CC79A7",
-    "ta_bn": "#0072B2",
+# By the norm's name in the spec, in `odecore.config.norm`. Okabe and Ito (2008), "Color Universal
+# Design", without its yellow, which is pale on white, and four more. Under normal, protanopic and
+# deuteranopic sight (Machado et al. 2009) every two differ as much as any two of the original eight.
+NORM_COLOURS = {name: norm.colour for name, norm in NORMS.items()} | {
     "enorm": "#882255",
     "enorm+batch": "#332288",
 }
-NORM_LABELS = {
-    "none": "none",
-    "batch": "batch (Pop-TI)",
-    "mini_batch": "mini-batch",
-    "layer": "layer",
-    "group": "group",
-    "instance": "instance",
-    "weight": "weight",
-    "spectral": "spectral",
-    "ta_bn": "TA-BN",
+NORM_LABELS = {name: norm.label for name, norm in NORMS.items()} | {
     "enorm": "ENorm",
     "enorm+batch": "ENorm + BN",
 }
@@ -56,17 +41,7 @@ PUBLISHED: dict[str, Any] = {
 SOLVER_MARKERS = {method.name: method.marker for method in METHODS}
 SOLVER_LABELS = {method.name: method.label for method in METHODS}
 
-DATA_LABELS = {
-    "mnist": "MNIST",
-    "fashion_mnist": "Fashion-MNIST",
-    "qmnist": "QMNIST",
-    "cifar10": "CIFAR-10",
-    "cifar100": "CIFAR-100",
-    "cifar100-subset": "CIFAR-100 (subset)",
-    "svhn": "SVHN",
-    "tiny-imagenet": "Tiny-ImageNet",
-    "tiny-imagenet-20": "Tiny-ImageNet (20 classes)",
-}
+DATA_LABELS = {name: image_set.label for name, image_set in IMAGE_SETS.items()}
 
 SETTINGS: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # shipped with matplotlib, so that figures are the same everywhere

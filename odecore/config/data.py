@@ -1,7 +1,7 @@
 """Which data. Each config knows its input shape and number of classes, so that models can be sized without loading anything."""
 
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -29,11 +29,14 @@ class Spheres(Section):
 
 
 class ImageSet(NamedTuple):
-    """What is known of an image set without reading it. shape: (C, H, W) as stored. files: files and folders its loader reads below the data folder.
+    """What is known of an image set without reading it. label: in figures. shape: (C, H, W) as stored.
 
-    layout: for a set that cannot be downloaded, how to lay it out; empty for all others.
+    files: files and folders its reader opens below the data folder.
+    layout: for a set that cannot be downloaded, how to lay it out; empty for all others. A set with
+    a layout has two files, the folders of its training and its test split, with a folder per class.
     """
 
+    label: str
     shape: tuple[int, int, int]
     classes: int
     train_size: int
@@ -60,11 +63,16 @@ _CIFAR10_FILES = (*(f"data_batch_{n}" for n in range(1, 6)), "test_batch", "batc
 
 # The subsets are data sets of their own: results on them are never called CIFAR-100 or Tiny-ImageNet.
 IMAGE_SETS = {
-    "mnist": ImageSet((1, 28, 28), 10, 60_000, 10_000, _idx("MNIST", *_MNIST_FILES)),
-    "qmnist": ImageSet((1, 28, 28), 10, 60_000, 60_000, _idx("QMNIST", *_QMNIST_FILES)),
-    "fashion_mnist": ImageSet((1, 28, 28), 10, 60_000, 10_000, _idx("FashionMNIST", *_MNIST_FILES)),
-    "svhn": ImageSet((3, 32, 32), 10, 73_257, 26_032, ("train_32x32.mat", "test_32x32.mat")),
+    "mnist": ImageSet("MNIST", (1, 28, 28), 10, 60_000, 10_000, _idx("MNIST", *_MNIST_FILES)),
+    "qmnist": ImageSet("QMNIST", (1, 28, 28), 10, 60_000, 60_000, _idx("QMNIST", *_QMNIST_FILES)),
+    "fashion_mnist": ImageSet(
+        "Fashion-MNIST", (1, 28, 28), 10, 60_000, 10_000, _idx("FashionMNIST", *_MNIST_FILES)
+    ),
+    "svhn": ImageSet(
+        "SVHN", (3, 32, 32), 10, 73_257, 26_032, ("train_32x32.mat", "test_32x32.mat")
+    ),
     "cifar10": ImageSet(
+        "CIFAR-10",
         (3, 32, 32),
         10,
         50_000,
@@ -72,6 +80,7 @@ IMAGE_SETS = {
         tuple(f"cifar-10-batches-py/{part}" for part in _CIFAR10_FILES),
     ),
     "cifar100": ImageSet(
+        "CIFAR-100",
         (3, 32, 32),
         100,
         50_000,
@@ -79,6 +88,7 @@ IMAGE_SETS = {
         tuple(f"cifar-100-python/{part}" for part in ("train", "test", "meta")),
     ),
     "cifar100-subset": ImageSet(
+        "CIFAR-100 (subset)",
         (3, 32, 32),
         100,
         5_000,
@@ -87,6 +97,7 @@ IMAGE_SETS = {
         "cifar100-subset/{train,test}/CLASS/*.png",
     ),
     "tiny-imagenet": ImageSet(
+        "Tiny-ImageNet",
         (3, 64, 64),
         200,
         100_000,
@@ -94,6 +105,7 @@ IMAGE_SETS = {
         tuple(f"tiny-imagenet-200/{part}" for part in _TINY_IMAGENET_FILES),
     ),
     "tiny-imagenet-20": ImageSet(
+        "Tiny-ImageNet (20 classes)",
         (3, 64, 64),
         20,
         4_000,
@@ -102,17 +114,11 @@ IMAGE_SETS = {
         "tiny-imagenet-20/{train,val}/WNID/*.JPEG",
     ),
 }
-ImageName = Literal[
-    "mnist",
-    "qmnist",
-    "fashion_mnist",
-    "svhn",
-    "cifar10",
-    "cifar100",
-    "cifar100-subset",
-    "tiny-imagenet",
-    "tiny-imagenet-20",
-]
+# The valid names are those of the records; a type checker cannot read them there.
+if TYPE_CHECKING:
+    ImageName = str
+else:
+    ImageName = Literal[tuple(IMAGE_SETS)]
 
 
 class Images(Section):

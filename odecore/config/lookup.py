@@ -56,15 +56,7 @@ MODELS = {
 }
 
 NORMS = {
-    "none": Entry(norm.NoNorm, "odecore.norms.outputs:none"),
-    "batch": Entry(norm.Batch, "odecore.norms.outputs:batch"),
-    "mini_batch": Entry(norm.MiniBatch, "odecore.norms.outputs:mini_batch"),
-    "layer": Entry(norm.Layer, "odecore.norms.outputs:layer"),
-    "group": Entry(norm.Group, "odecore.norms.outputs:group"),
-    "instance": Entry(norm.Instance, "odecore.norms.outputs:instance"),
-    "weight": Entry(norm.Weight, "odecore.norms.weights:weight"),
-    "spectral": Entry(norm.Spectral, "odecore.norms.weights:spectral"),
-    "ta_bn": Entry(norm.TemporalBatch, "odecore.norms.temporal:ta_bn"),
+    name: Entry(record, record.builder, record.revision) for name, record in norm.NORMS.items()
 }
 
 SOLVERS = {

@@ -1,68 +1,114 @@
 """Normalizations, each by its config. Output norms act on features, weight norms on the layers before them, ENorm on the whole net."""
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union
 
 from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from odecore.config.section import Section
 
 
-class NoNorm(Section):
+class Norm(Section):
+    """A normalization of the outputs or the weights of a layer, as one record.
+
+    To add one, add a subclass here and its function in `odecore.norms`. The spec, the registry and
+    the legends follow from it.
+
+    name: in specs, a Literal with itself as default. label, colour: in figures.
+    builder: "module:function" with the signature build(config, layer) -> (layer, norm).
+    revision: raise it when a fix changes what the norm computes; its rows become stale.
+    """
+
+    label: ClassVar[str]
+    colour: ClassVar[str]
+    builder: ClassVar[str]
+    revision: ClassVar[int] = 1
+
+    name: Any
+
+
+class NoNorm(Norm):
     """No normalization."""
 
+    label = "none"
+    colour = "#000000"
+    builder = "odecore.norms.outputs:none"
     name: Literal["none"] = "none"
 
 
-class Batch(Section):
+class Batch(Norm):
     """Batch normalization with one running mean and variance for all times, which Zheng 2024 calls Pop-TI BN; also understood as `pop_ti`."""
 
+    label = "batch (Pop-TI)"
+    colour = "#E69F00"
+    builder = "odecore.norms.outputs:batch"
     name: Literal["batch"] = "batch"
 
 
-class MiniBatch(Section):
+class MiniBatch(Norm):
     """Batch normalization with the batch's own statistics, at test too (Zheng 2024, Mini-batch BN): a result depends on its test batch."""
 
+    label = "mini-batch"
+    colour = "#D55E00"
+    builder = "odecore.norms.outputs:mini_batch"
     name: Literal["mini_batch"] = "mini_batch"
 
 
-class Layer(Section):
+class Layer(Norm):
     """GroupNorm with one group: statistics per sample, scale and shift per channel (Gusak 2020, code)."""
 
+    label = "layer"
+    colour = "#56B4E9"
+    builder = "odecore.norms.outputs:layer"
     name: Literal["layer"] = "layer"
 
 
-class Group(Section):
+class Group(Norm):
     """GroupNorm (Wu & He 2018); `groups` must divide the number of channels."""
 
+    label = "group"
+    colour = "#DDCC77"
+    builder = "odecore.norms.outputs:group"
     name: Literal["group"] = "group"
     groups: PositiveInt = 32
 
 
-class Instance(Section):
+class Instance(Norm):
     """GroupNorm with one channel a group: instance normalization with scale and shift."""
 
+    label = "instance"
+    colour = "#661100"
+    builder = "odecore.norms.outputs:instance"
     name: Literal["instance"] = "instance"
 
 
-class Weight(Section):
+class Weight(Norm):
     """Weight normalization w = g v / |v|, one gain per output channel (Salimans & Kingma 2016)."""
 
+    label = "weight"
+    colour = "#009E73"
+    builder = "odecore.norms.weights:weight"
     name: Literal["weight"] = "weight"
 
 
-class Spectral(Section):
+class Spectral(Norm):
     """Spectral normalization, one power iteration per evaluation in training (Miyato et al. 2018)."""
 
+    label = "spectral"
+    colour = "#CC79A7"
+    builder = "odecore.norms.weights:spectral"
     name: Literal["spectral"] = "spectral"
 
 
-class TemporalBatch(Section):
+class TemporalBatch(Norm):
     """Temporal adaptive batch normalization (Zheng 2024, Algorithm 1): statistics, scale and shift on a grid of times.
 
     grid_size: M, the number of intervals of [0, 1]. momentum: eta of the running statistics.
     penalty: weight of |gamma - 1|^2 + |alpha|^2 in the loss.
     """
 
+    label = "TA-BN"
+    colour = "#0072B2"
+    builder = "odecore.norms.temporal:ta_bn"
     name: Literal["ta_bn"] = "ta_bn"
     grid_size: PositiveInt = 100
     interpolation: Literal["linear", "cubic_spline", "kernel", "gaussian_process"] = "linear"
@@ -92,13 +138,21 @@ def _written_short(value: Any) -> Any:
     return value
 
 
-_Any = NoNorm | Batch | MiniBatch | Layer | Group | Instance | Weight | Spectral | TemporalBatch
-NormConfig = Annotated[
-    Annotated[_Any, Field(discriminator="name")], BeforeValidator(_written_short)
-]
+# In the order of listings and legends.
+NORMS: dict[str, type[Norm]] = {
+    norm.model_fields["name"].default: norm for norm in Norm.__subclasses__()
+}
+# A type checker cannot read the subclasses, so it sees their base.
+if TYPE_CHECKING:
+    NormConfig = Norm
+else:
+    NormConfig = Annotated[
+        Annotated[Union[tuple(NORMS.values())], Field(discriminator="name")],  # noqa: UP007
+        BeforeValidator(_written_short),
+    ]
 
 
-def check_groups(norm: _Any, key: str, *channels: int) -> None:
+def check_groups(norm: Norm, key: str, *channels: int) -> None:
     """Raises ValueError unless the groups of a group norm at `key` divide each of these numbers of channels."""
     if isinstance(norm, Group) and any(count % norm.groups for count in channels):
         raise ValueError(

@@ -195,9 +195,13 @@ READERS: dict[str, Reader] = {
     "svhn": Reader(_svhn, _svhn_md5, datasets.SVHN.split_list["train"][0], _download_svhn),
     "cifar10": _cifar(datasets.CIFAR10),
     "cifar100": _cifar(datasets.CIFAR100),
-    "cifar100-subset": Reader(_image_folders("cifar100-subset")),
     "tiny-imagenet": Reader(
         _tiny_imagenet, url=TINY_IMAGENET_URL, download=_download_tiny_imagenet
     ),
-    "tiny-imagenet-20": Reader(_image_folders("tiny-imagenet-20")),
+    # A set that is laid out by hand needs no reader of its own.
+    **{
+        name: Reader(_image_folders(name))
+        for name, image_set in IMAGE_SETS.items()
+        if image_set.layout
+    },
 }

@@ -121,7 +121,7 @@ SERVE: dict[str, Callable[..., None]] = {
 
 
 def test_every_set_that_can_be_downloaded_is_tested() -> None:
-    assert set(SERVE) == {name for name in IMAGE_SETS if fetch.url(name)}  # pyright: ignore[reportArgumentType]
+    assert set(SERVE) == {name for name in IMAGE_SETS if fetch.url(name)}
 
 
 @pytest.mark.parametrize("name", list(SERVE))
