@@ -143,7 +143,7 @@ def _same_work(field: FieldModule, x0: Tensor) -> str:
         counted = Counted(field.bind())
         theirs = solve_theirs(counted, x0)
         solution = SOLVER(field.bind(), x0)
-    mine = (solution.steps_accepted, solution.steps_rejected, solution.evaluations)
+    mine = (solution.steps_accepted, solution.steps_rejected, solution.nfe)
     if mine != (counted.accepted, counted.rejected, counted.evaluations):
         raise RuntimeError(
             f"not the same work: {mine} against {(counted.accepted, counted.rejected, counted.evaluations)}"

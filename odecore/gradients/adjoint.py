@@ -1,4 +1,7 @@
-"""The continuous adjoint: a second differential equation, solved backwards, gives the gradients (Chen et al. 2018, algorithm 1)."""
+"""The continuous adjoint: gradients from a second ODE, solved backwards.
+
+Chen et al. 2018, algorithm 1. Shapes: states x, x0 are (B, ...), B samples of a batch.
+"""
 
 from dataclasses import dataclass
 
@@ -14,7 +17,9 @@ from odecore.solvers.torchdiffeq_solver import solve_with_adjoint
 
 @dataclass(frozen=True)
 class AdjointGradient:
-    """da/dt = -a^T df/dx, dL/dtheta = -int_t1^0 a^T df/dtheta dt, by torchdiffeq's odeint_adjoint with the solver's method.
+    """da/dt = -a^T df/dx, dL/dtheta = -int_t1^0 a^T df/dtheta dt, by torchdiffeq.
+
+    odeint_adjoint runs with the solver's method.
 
     A fixed-step solver takes as many steps back as forward. Caveat: not the gradient of the
     discrete solve; it differs by the solver's error.
@@ -33,11 +38,13 @@ class AdjointGradient:
         """
         if isinstance(solver.config, AdaptedStep | AdaptedTolerance):
             raise ValueError(
-                f"the adjoint cannot follow {solver.config.name}, which changes its steps in training; use gradient.name = backprop"
+                f"the adjoint cannot follow {solver.config.name}, which changes its steps in "
+                "training; use gradient.name = backprop"
             )
         if self.config.tolerance is not None and isinstance(solver.config, FixedStep):
             raise ValueError(
-                f"gradient.tolerance has no meaning for the fixed-step solver {solver.config.name!r}; leave it null"
+                f"gradient.tolerance has no meaning for the fixed-step solver "
+                f"{solver.config.name!r}; leave it null"
             )
         f, forward = field.bind(), True
 

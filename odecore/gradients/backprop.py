@@ -1,4 +1,7 @@
-"""Back-propagation through the solver: autograd stores every step of the solve and differentiates it."""
+"""Back-propagation through the solver: autograd stores and differentiates every step.
+
+Shapes: x0 is (B, ...), B samples of a batch.
+"""
 
 from torch import Tensor
 
@@ -8,7 +11,7 @@ from odecore.solvers.base import Solution, Solver
 
 
 def backprop(field: Field, x0: Tensor, solver: Solver, t1: float = 1.0) -> Solution:
-    """The exact gradient of the discrete solve, with the step sizes of an adaptive solver taken as constants."""
+    """The exact gradient of the discrete solve. Adaptive step sizes are constants."""
     return solver(field.bind(), x0, t1=t1)
 
 

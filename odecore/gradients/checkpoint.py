@@ -1,4 +1,7 @@
-"""Back-propagation that recomputes: the same gradient as backprop, with fewer states stored and f evaluated again."""
+"""Back-propagation that recomputes: fewer stored states, more calls of f, the same gradient.
+
+Shapes: states x, x0, x1 are (B, ...), B samples of a batch.
+"""
 
 import dataclasses
 from collections.abc import Callable
@@ -17,7 +20,10 @@ from odecore.solvers.explicit_rk import AdaptiveRungeKutta, FixedStepRungeKutta
 
 
 def recompute(segment: Callable[..., Any], *tensors: Tensor) -> Any:
-    """segment(*tensors), stored as its arguments only and run again in the backward pass, where norms replay what they did and change nothing."""
+    """segment(*tensors), stored as its arguments and run again in the backward pass.
+
+    In the second run norms replay what they did and change nothing.
+    """
     done: list[Any] | None = None
 
     def run(*tensors: Tensor) -> Any:
@@ -37,17 +43,19 @@ def recompute(segment: Callable[..., Any], *tensors: Tensor) -> Any:
 
 @dataclass(frozen=True)
 class CheckpointGradient:
-    """every `block`: the whole solve is run again on the way back (ANODE, Gholami et al. 2019, section 4). every `step`: each step on its own.
+    """every `block`: recompute the whole solve (ANODE, Gholami et al. 2019, section 4).
+
+    every `step`: recompute each step separately.
 
     Memory: `block` keeps x0 until the backward pass and then all of it, `step` one state per step.
-    Evaluations on the way back: `block` those of the forward pass; `step` those of its steps,
+    NFE of the backward pass: `block` those of the forward pass; `step` those of its steps,
     rejected ones left out.
     """
 
     config: Checkpoint
 
     def __call__(self, field: Field, x0: Tensor, solver: Solver, t1: float = 1.0) -> Solution:
-        """Solve over [0, t1]. Raises ValueError for every = step with a solver that cannot hand out its steps."""
+        """Solve over [0, t1]. Raises ValueError for every = step without access to the steps."""
         f = field.bind()
         if not torch.is_grad_enabled():
             return solver(f, x0, t1=t1)
@@ -58,9 +66,9 @@ class CheckpointGradient:
         def solve(x: Tensor) -> Tensor:
             nonlocal solution
             # Detached: this one is for its counts, and the graph of x1 belongs to checkpoint.
-            found = solver(f, x, t1=t1)
-            solution = dataclasses.replace(found, x1=found.x1.detach())
-            return found.x1
+            attached = solver(f, x, t1=t1)
+            solution = dataclasses.replace(attached, x1=attached.x1.detach())
+            return attached.x1
 
         x1 = recompute(solve, x0)
         assert isinstance(x1, Tensor)
@@ -72,7 +80,8 @@ def _step_by_step(solver: Solver) -> Solver:
     if isinstance(solver, FixedStepRungeKutta | AdaptiveRungeKutta):
         return dataclasses.replace(solver, run_step=recompute)
     raise ValueError(
-        f"gradient.every = 'step' needs a solver with backend 'odecore', not {type(solver).__name__}; or use every = 'block'"
+        f"gradient.every = 'step' needs a solver with backend 'odecore', "
+        f"not {type(solver).__name__}; or use every = 'block'"
     )
 
 

@@ -19,7 +19,7 @@ from odecore.solvers.base import SolveFailed, Solver, SolveStatus, VectorField
 __all__ = [
     "ODEBlock",
     "SolveFailed",
-    "count_evaluations",
+    "count_nfe",
     "ode_blocks",
     "repeat_side_effects",
     "reset_evaluations",
@@ -50,7 +50,7 @@ class ODEBlock(nn.Module):
         self.nfe_forward = 0
         self.nfe_backward = 0
         self.adaptation: Tensor | None
-        adaptation.keep(self, solver)
+        adaptation.register_adapted_value(self, solver)
         self._inside_forward = False
         self._changes: list[Callable[[], Any]] = []
 
@@ -133,7 +133,7 @@ def use_solver(model: nn.Module, config: SolverConfig) -> Iterator[None]:
             block.solver, block.gradient = solver_before, gradient_before
 
 
-def count_evaluations(model: nn.Module) -> tuple[int, int]:
+def count_nfe(model: nn.Module) -> tuple[int, int]:
     """Evaluations of f since the last reset, (forward, backward), summed over the blocks."""
     blocks = ode_blocks(model)
     return sum(block.nfe_forward for block in blocks), sum(block.nfe_backward for block in blocks)

@@ -1,4 +1,7 @@
-"""Solvers of initial value problems, built from their configs; `odecore.config.lookup.SOLVERS` lists the names."""
+"""Solvers of initial value problems, built from their configs.
+
+`odecore.config.lookup.SOLVERS` lists the names.
+"""
 
 from odecore.config import lookup
 from odecore.config.solver import Adaptive, FixedStep, SolverConfig, TestSolverConfig
@@ -23,7 +26,7 @@ def build(config: SolverConfig) -> Solver:
 
 
 def build_fixed_step(config: FixedStep) -> Solver:
-    """A fixed-step solver. Raises ValueError for a method that the torchdiffeq backend does not have."""
+    """A fixed-step solver. Raises ValueError for a method that the backend does not have."""
     return FixedStepRungeKutta(config) if config.backend == "odecore" else _torchdiffeq(config)
 
 

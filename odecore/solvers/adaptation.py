@@ -1,4 +1,7 @@
-"""Step size and tolerance adapted in training, so that a better solver agrees on the batch (Ott 2021, algorithms 1 and 2, and code).
+"""Step size and tolerance, adapted in training (Ott 2021, algorithms 1 and 2, and code).
+
+Both are adapted so that a better solver agrees with the training solver on the batch.
+Shapes: states x, x0 are (B, ...), B samples of a batch.
 
 The algorithms see the net only through `measure`: the current batch's accuracy, and what it cost,
 under a given solver.
@@ -17,7 +20,7 @@ from odecore.config.solver import AdaptedStep, AdaptedTolerance, Adaptive
 from odecore.solvers.base import OnStep, Solution, Solver, SolveStatus, VectorField
 from odecore.solvers.explicit_rk import AdaptiveRungeKutta, take_steps
 
-# Ott 2021, section 4 and code.
+# Ott 2021, algorithm 1 and code.
 INTERVAL_ITERATIONS = 50
 THRESHOLD = 0.1
 SHRINKING = 0.5
@@ -29,16 +32,16 @@ LARGEST_STEP = 1.0
 # Training tolerance over test tolerance.
 TOLERANCE_FACTOR = {"fehlberg2": 5, "dopri5": 10}
 REMEMBERED_ITERATIONS = 5
-# Not in the paper's code, whose loop has no end when the number of evaluations cannot grow.
+# Ours: the loop of the paper's code does not end when NFE cannot grow.
 SMALLEST_TOLERANCE = 1e-12
 MAX_TIGHTENINGS = 10
 
 
 class Measured(NamedTuple):
-    """Accuracy of the current batch under a solver, NaN when the solve failed, and the calls of f that it took."""
+    """Accuracy of the current batch under a solver (NaN after a failed solve), and its NFE."""
 
     accuracy: float
-    evaluations: int
+    nfe: int
 
 
 Measure = Callable[[Solver], Measured]
@@ -46,7 +49,7 @@ Measure = Callable[[Solver], Measured]
 
 @dataclasses.dataclass(frozen=True)
 class StepSizeRungeKutta:
-    """`method` with steps of one size, the last one shortened to end on t1 (torchdiffeq's step_size)."""
+    """`method` with steps of one size; the last one is shortened to end on t1."""
 
     config: AdaptedStep
     method: str
@@ -72,7 +75,10 @@ class StepSizeRungeKutta:
 
 
 def step_sizes(length: float, h: float) -> list[float]:
-    """ceil(length / h) steps of h, the last one shortened. A quotient that rounding alone keeps from being whole is taken as whole."""
+    """ceil(length / h) steps of size h; the last one is shortened.
+
+    A quotient that differs from an integer by rounding error only counts as that integer.
+    """
     quotient = length / h
     steps = max(
         1,
@@ -84,7 +90,7 @@ def step_sizes(length: float, h: float) -> list[float]:
 
 
 class AdaptedStepSolver:
-    """Fixed steps whose size `value` is adapted; NaN until the first batch, on which `first_step_size` sets it."""
+    """Fixed steps whose size `value` is adapted; NaN until the first batch sets it."""
 
     def __init__(self, config: AdaptedStep) -> None:
         self.config = config
@@ -108,25 +114,29 @@ class AdaptedStepSolver:
         t1: float = 1.0,
         on_step: OnStep | None = None,
     ) -> Solution:
-        """Solve from t0 to t1; see `Solver`. The first solve evaluates f twice more."""
+        """Solve from t0 to t1; see `Solver`. The first solve calls f twice more."""
         if not math.isnan(self.value):
             return self.at(self.value)(f, x0, t0, t1, on_step)
         self.value = first_step_size(f, t0, x0, self.order)
         if math.isnan(self.value):
-            return Solution(
-                x0, SolveStatus.NON_FINITE, evaluations=2, steps_accepted=0, steps_rejected=0
-            )
+            return Solution(x0, SolveStatus.NON_FINITE, nfe=2, steps_accepted=0, steps_rejected=0)
         solution = self.at(self.value)(f, x0, t0, t1, on_step)
-        return dataclasses.replace(solution, evaluations=solution.evaluations + 2)
+        return dataclasses.replace(solution, nfe=solution.nfe + 2)
 
     def test_solver(self) -> Solver:
-        """The better solver, of order q over p: with step size h where 1 / h^(q - p) > 50, else with h_test^q = h^p / 50."""
+        """The better solver, of order q > p, where p is the order of the training solver.
+
+        Step size h if 1 / h^(q - p) > 50, else h_test with h_test^q = h^p / 50.
+        """
         h, p, q = self.value, self.order, FIXED_STEP[self.config.test].order
         h_test = h if 1 / h ** (q - p) > ACCURACY_FACTOR else (h**p / ACCURACY_FACTOR) ** (1 / q)
         return StepSizeRungeKutta(self.config, self.config.test, h_test)
 
     def adapt(self, train: Measured, _earlier: Sequence[int], measure: Measure) -> dict[str, float]:
-        """Halve the step size when the test solver disagrees by more than 0.1, else enlarge it by 1.1 if it still agrees (Ott 2021, algorithm 1).
+        """Halve the step size when the test solver disagrees, else try to enlarge it by 1.1.
+
+        Ott 2021, algorithm 1. Two solvers agree when their accuracies differ by at most 0.1.
+        The enlarged step size is kept if it still agrees with the test solver.
 
         At most 500 steps: where halving would exceed them, the number of steps moves half-way to
         500. Returns what is worth recording.
@@ -155,7 +165,9 @@ def _more_steps(h: float) -> float:
 
 @torch.no_grad()
 def first_step_size(f: VectorField, t0: float, x0: Tensor, order: int) -> float:
-    """First step size (Hairer, Norsett & Wanner I, p. 169) with norms over the last axis, averaged (Ott 2021, code). Two evaluations of f.
+    """First step size (Hairer, Norsett & Wanner I, p. 169). Calls f twice.
+
+    Norms are over the last axis and averaged over the others (Ott 2021, code).
 
     NaN when f is not finite. Caveat: it may exceed the interval, which is then one step; and where
     f is below 1e-5 it is 1e-4 or less.
@@ -211,11 +223,13 @@ class AdaptedToleranceSolver:
         return self.at(self.value)(f, x0, t0, t1, on_step)
 
     def adapt(self, train: Measured, earlier: Sequence[int], measure: Measure) -> dict[str, float]:
-        """Halve the tolerance when the test solver disagrees by more than 0.1, else enlarge it by 1.1 if it still agrees (Ott 2021, algorithm 2).
+        """Halve the tolerance when the test solver disagrees, else try to enlarge it by 1.1.
 
-        earlier: evaluations of the iterations before this one, at most 5. An enlarged tolerance
+        Ott 2021, algorithm 2. The enlarged tolerance is kept if it agrees with the test solver.
+
+        earlier: NFE of the iterations before this one, at most 5. An enlarged tolerance
         that takes as many as each of the 5 is not kept.
-        train.evaluations are those of the current iteration; the paper's code reads memory that was
+        train.nfe is that of the current iteration; the paper's code reads memory that was
         never written. Returns what to record.
         """
         test = self._measure_test(train, measure)
@@ -225,26 +239,22 @@ class AdaptedToleranceSolver:
         else:
             enlarged = measure(self.at(GROWTH * tolerance))
             unchanged = len(earlier) == REMEMBERED_ITERATIONS and all(
-                enlarged.evaluations == evaluations for evaluations in earlier
+                enlarged.nfe == nfe for nfe in earlier
             )
             if agree(test, enlarged) and not unchanged:
                 self.value = GROWTH * tolerance
-        return self.numbers() | {"evaluations": float(train.evaluations)} | _accuracies(train, test)
+        return self.numbers() | {"evaluations": float(train.nfe)} | _accuracies(train, test)
 
     def numbers(self) -> dict[str, float]:
         """What it is now, for a record: tolerance."""
         return {"tolerance": self.value}
 
     def _measure_test(self, train: Measured, measure: Measure) -> Measured:
-        """dopri5 with a smaller tolerance, a tenth of it as long as that takes no more evaluations than the training solver."""
+        """dopri5 with a smaller tolerance; tightened while its NFE is at most training's."""
         tolerance = max(self.value / TOLERANCE_FACTOR[self.method], SMALLEST_TOLERANCE)
         test = measure(self.at(tolerance, "dopri5"))
         for _ in range(MAX_TIGHTENINGS):
-            if (
-                test.evaluations > train.evaluations
-                or math.isnan(test.accuracy)
-                or tolerance == SMALLEST_TOLERANCE
-            ):
+            if test.nfe > train.nfe or math.isnan(test.accuracy) or tolerance == SMALLEST_TOLERANCE:
                 break
             tolerance = max(tolerance / 10, SMALLEST_TOLERANCE)
             test = measure(self.at(tolerance, "dopri5"))
@@ -254,9 +264,9 @@ class AdaptedToleranceSolver:
 Adapted = AdaptedStepSolver | AdaptedToleranceSolver
 
 
-def agree(one: Measured, other: Measured) -> bool:
+def agree(first: Measured, second: Measured) -> bool:
     """Whether accuracies differ by at most 0.1; a failed solve agrees with nothing."""
-    return abs(one.accuracy - other.accuracy) <= THRESHOLD
+    return abs(first.accuracy - second.accuracy) <= THRESHOLD
 
 
 def _accuracies(train: Measured, test: Measured) -> dict[str, float]:
@@ -266,8 +276,10 @@ def _accuracies(train: Measured, test: Measured) -> dict[str, float]:
     }
 
 
-def keep(block: nn.Module, solver: Solver) -> None:
-    """Give `block` a buffer `adaptation` with the adapted value of its `solver`, so that its state has it; None for a solver that is not adapted.
+def register_adapted_value(block: nn.Module, solver: Solver) -> None:
+    """Store the adapted value of `solver` in the state of `block`, as the buffer `adaptation`.
+
+    The buffer is None for a solver that is not adapted.
 
     The solver has the value as a number: reading the buffer in every solve would wait for the
     device.

@@ -1,4 +1,7 @@
-"""What every solver takes and returns: the vector field, the solution, and a status instead of an exception."""
+"""The interface of solvers: vector field, solution, and a status for numerical failures.
+
+Shapes: states x, x0, x1 are (B, ...), B samples of a batch; f keeps the shape of x.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +20,7 @@ OnStep = Callable[[float, Tensor], None]
 
 
 class SolveStatus(StrEnum):
-    """How a solve ended. Everything but OK is a numerical failure, to be recorded, not a mistake in the program."""
+    """How a solve ended. All but OK are numerical failures: recorded, not programming errors."""
 
     OK = "ok"
     NON_FINITE = "non_finite"
@@ -32,14 +35,17 @@ class SolveStatus(StrEnum):
 
 REMEDIES = {
     SolveStatus.OK: "The solve reached the end.",
-    SolveStatus.NON_FINITE: "The state or its error estimate became infinite or NaN; use more steps, a smaller tolerance or a smaller learning rate.",
-    SolveStatus.STEP_UNDERFLOW: "The step became too small to advance t; use a larger tolerance, or a field that is less stiff.",
-    SolveStatus.MAX_EVALUATIONS: "The solve reached solver.max_evaluations before the end; raise it or use a larger tolerance.",
+    SolveStatus.NON_FINITE: "The state or its error estimate became infinite or NaN; "
+    "use more steps, a smaller tolerance or a smaller learning rate.",
+    SolveStatus.STEP_UNDERFLOW: "The step became too small to advance t; "
+    "use a larger tolerance, or a field that is less stiff.",
+    SolveStatus.MAX_EVALUATIONS: "The solve reached solver.max_evaluations before the end; "
+    "raise it or use a larger tolerance.",
 }
 
 
 class SolveFailed(Exception):
-    """A solve that did not end with OK, where no Solution can be returned: in a model's forward pass, or on the way back."""
+    """A failed solve where no Solution can be returned: in a model's forward or backward pass."""
 
     def __init__(self, status: SolveStatus) -> None:
         super().__init__(f"solve failed ({status.value}): {status.remedy}")
@@ -55,18 +61,21 @@ class SolveFailed(Exception):
 class Solution:
     """State at the end, and what it cost. After a failure x1 is the last state reached.
 
-    evaluations: calls of f, those of rejected steps and of the initial step size included.
+    x1: (B, ...). nfe: number of calls of f, including rejected steps and the initial step size.
     """
 
     x1: Tensor
     status: SolveStatus
-    evaluations: int
+    nfe: int
     steps_accepted: int
     steps_rejected: int
 
 
 class Solver(Protocol):
-    """Solves dx/dt = f(t, x) from t0 to t1 > t0. config: what it was built from; order: of convergence in the step size."""
+    """Solves dx/dt = f(t, x) from t0 to t1 > t0.
+
+    config: what it was built from. order: order of convergence in the step size.
+    """
 
     @property
     def config(self) -> SolverConfig: ...  # noqa: D102 - see the class

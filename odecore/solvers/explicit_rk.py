@@ -1,4 +1,6 @@
-"""Explicit Runge-Kutta methods: one loop with a fixed step, one whose step follows the error estimate of an embedded pair.
+"""Explicit Runge-Kutta methods with fixed steps, and embedded pairs with step-size control.
+
+Shapes: states, slopes and errors are all (B, ...), the shape of x0, B samples of a batch.
 
 Stages are a plain list of tensors; one strided tensor for all of them, as in torchdiffeq, costs
 about as much as f itself.
@@ -34,7 +36,7 @@ def run_directly(step: Callable[..., Any], *tensors: Tensor) -> Any:
 
 @dataclass(frozen=True)
 class FixedStepRungeKutta:
-    """config.steps equal steps. A non-finite state is found at the end: one look at the device per solve."""
+    """config.steps equal steps. The state is checked at the end: one device sync per solve."""
 
     config: FixedStep
     run_step: RunStep = run_directly
@@ -68,7 +70,9 @@ class FixedStepRungeKutta:
 
 @dataclass(frozen=True)
 class AdaptiveRungeKutta:
-    """Embedded pair with rtol = atol = config.tolerance; a step is accepted when the root mean square of error / tolerance is at most 1.
+    """Embedded pair with step-size control, rtol = atol = config.tolerance.
+
+    A step is accepted when the root mean square of error / tolerance is at most 1.
 
     The steps are torchdiffeq's. Unlike it, the last one is shortened to end on t1: no
     interpolation. The step size is a number to autograd.
@@ -94,23 +98,23 @@ class AdaptiveRungeKutta:
     ) -> Solution:
         """Solve from t0 to t1; see `Solver`."""
         tableau, tolerance = EMBEDDED_PAIRS[self.config.name], self.config.tolerance
-        t, x, evaluations, accepted, rejected = t0, x0, 0, 0, 0
+        t, x, nfe, accepted, rejected = t0, x0, 0, 0, 0
 
         def ended(status: SolveStatus) -> Solution:
-            return Solution(x, status, evaluations, accepted, rejected)
+            return Solution(x, status, nfe, accepted, rejected)
 
         if self.config.max_evaluations < 2:
             return ended(SolveStatus.MAX_EVALUATIONS)
         slope = f(t0, x0)
         h = initial_step(f, t0, x0, slope, self.order, tolerance)
-        evaluations = 2
+        nfe = 2
         if not math.isfinite(h):
             return ended(SolveStatus.NON_FINITE)
         magnitude = x0.detach().abs()
         while t < t1:
             if t + h == t or h < math.ulp(t1 - t0):
                 return ended(SolveStatus.STEP_UNDERFLOW)
-            if evaluations + tableau.adaptive_step_nfe > self.config.max_evaluations:
+            if nfe + tableau.adaptive_step_nfe > self.config.max_evaluations:
                 return ended(SolveStatus.MAX_EVALUATIONS)
             t_next = min(t + h, t1)
             h = t_next - t if t_next == t1 else h
@@ -124,7 +128,7 @@ class AdaptiveRungeKutta:
                 return x1, next_slope, scaled_error(slopes, tableau, h / tolerance)
 
             x_next, slope_next, error = self.run_step(step, x, slope)
-            evaluations += tableau.adaptive_step_nfe
+            nfe += tableau.adaptive_step_nfe
             magnitude_next = x_next.detach().abs()
             ratio = error_ratio(error, magnitude, magnitude_next)
             if math.isnan(ratio):
@@ -163,9 +167,7 @@ def take_steps(
         if on_step is not None:
             on_step(t0 + (i + 1) * h if i + 1 < steps else t1, x)
     status = SolveStatus.OK if is_finite(x) else SolveStatus.NON_FINITE
-    return Solution(
-        x, status, evaluations=steps * tableau.stages, steps_accepted=steps, steps_rejected=0
-    )
+    return Solution(x, status, nfe=steps * tableau.stages, steps_accepted=steps, steps_rejected=0)
 
 
 def evaluate_stages(
@@ -176,7 +178,7 @@ def evaluate_stages(
     tableau: ButcherTableau,
     first: Tensor | None = None,
 ) -> tuple[list[Tensor], Tensor]:
-    """Slopes k_1 .. k_s of one step, and the state at which the last was taken. first: k_1, where it is known already."""
+    """Slopes k_1 .. k_s of one step, and the state at the last stage. first: k_1 if known."""
     slopes = [f(t, x) if first is None else first]
     state = x
     for c, row in zip(tableau.c[1:], tableau.a[1:], strict=True):
@@ -186,7 +188,7 @@ def evaluate_stages(
 
 
 def combine(x: Tensor, slopes: Sequence[Tensor], weights: Sequence[float], h: float) -> Tensor:
-    """The state x + h sum_i weights_i slopes_i, by one fused multiply-add per non-zero weight and with one new tensor."""
+    """State x + h sum_i weights_i slopes_i; one fused multiply-add per non-zero weight."""
     total = None
     for slope, weight in zip(slopes, weights, strict=True):
         if weight:
@@ -217,7 +219,10 @@ def scaled_error(
 
 @torch.no_grad()
 def error_ratio(error: Tensor, magnitude: Tensor, magnitude_next: Tensor) -> float:
-    """Root mean square of error / (tolerance (1 + max(|x0|, |x1|))), with `error` already over the tolerance. Waits for the device once."""
+    """Root mean square of error / (tolerance (1 + max(|x0|, |x1|))). One device sync.
+
+    error: already divided by the tolerance.
+    """
     return rms(error.div_(torch.maximum(magnitude, magnitude_next).add_(1))).item()
 
 
@@ -227,7 +232,7 @@ def rms(x: Tensor) -> Tensor:
 
 
 def next_step(h: float, ratio: float, order: int) -> float:
-    """Next step size, h SAFETY / ratio^(1/order) within the factors; never smaller after an accepted step."""
+    """Next step size, h SAFETY / ratio^(1/order) within bounds; not smaller if accepted."""
     if ratio == 0:
         return h * LARGEST_FACTOR
     smallest = 1.0 if ratio < 1 else SMALLEST_FACTOR
@@ -238,7 +243,10 @@ def next_step(h: float, ratio: float, order: int) -> float:
 def initial_step(
     f: VectorField, t0: float, x0: Tensor, slope: Tensor, order: int, tolerance: float
 ) -> float:
-    """First step size (Hairer, Norsett & Wanner I, section II.4, algorithm 4.14), as torchdiffeq has it: exponent 1/order. One evaluation of f."""
+    """First step size (Hairer, Norsett & Wanner I, section II.4, algorithm 4.14). Calls f once.
+
+    The exponent is 1/order, as in torchdiffeq.
+    """
     scale = x0.abs().add_(1).mul_(tolerance)
     d0, d1 = torch.stack([rms(x0 / scale), rms(slope / scale)]).tolist()
     h0 = 1e-6 if d0 < 1e-5 or d1 < 1e-5 else 0.01 * d0 / d1

@@ -1,4 +1,7 @@
-"""torchdiffeq behind the interface of our own solvers: the reference they are tested against, and the home of its adjoint."""
+"""torchdiffeq with our interface: the reference for our solvers, and its adjoint.
+
+Shapes: states are (B, ...), B samples of a batch; times (2,).
+"""
 
 import functools
 from collections.abc import Callable, Iterable
@@ -15,7 +18,7 @@ from odecore.solvers.base import OnStep, Solution, SolveFailed, SolveStatus, Vec
 
 @dataclass(frozen=True)
 class TorchdiffeqSolver:
-    """torchdiffeq.odeint. Caveat: its adaptive methods step past t1 and interpolate back, which ours do not."""
+    """torchdiffeq.odeint. Caveat: adaptive methods step past t1 and interpolate; ours do not."""
 
     config: TestSolverConfig
 
@@ -103,7 +106,7 @@ def _equal_steps(steps: int, _f: object, _x0: Tensor, times: Tensor) -> Tensor:
 
 
 class _Watched:
-    """f as torchdiffeq calls it, with its callbacks: counts, reports steps, and ends a solve that cannot go on.
+    """f for torchdiffeq, with callbacks: counts calls, reports steps, stops failed solves.
 
     Ending it before torchdiffeq's own assertions do gives underflow and cap the same exception,
     also in the backward solve of the adjoint.
@@ -115,7 +118,7 @@ class _Watched:
         self._cap = config.max_evaluations if isinstance(config, Adaptive) else None
         self._steps = 0 if isinstance(config, Adaptive) else config.steps
         self.last_state: Tensor | None = None
-        self._evaluations = self._accepted = self._rejected = 0
+        self._nfe = self._accepted = self._rejected = 0
         # torchdiffeq warns about callbacks that a method does not have, so only these are set. A
         # fixed-step solve is told where each step starts, an adaptive one where each accepted step
         # starts.
@@ -128,17 +131,17 @@ class _Watched:
             self.callback_step = self._report_start
 
     def __call__(self, t: Tensor, x: Tensor) -> Tensor:
-        if self._cap is not None and self._evaluations >= self._cap:
+        if self._cap is not None and self._nfe >= self._cap:
             raise SolveFailed(SolveStatus.MAX_EVALUATIONS)
-        self._evaluations += 1
+        self._nfe += 1
         return self._f(float(t.detach()), x)
 
     def solution(self, x1: Tensor, status: SolveStatus) -> Solution:
-        return Solution(x1, status, self._evaluations, self._steps + self._accepted, self._rejected)
+        return Solution(x1, status, self._nfe, self._steps + self._accepted, self._rejected)
 
     def start_backward(self) -> None:
         """From here on, calls belong to the backward solve, which has the same cap for itself."""
-        self._evaluations = 0
+        self._nfe = 0
 
     def _check_step(
         self, t: Tensor, state: Tensor | tuple[Tensor, ...], h: Tensor, *, forward: bool

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from odecore.models.ode_block import SolveFailed, count_evaluations, ode_blocks
+from odecore.models.ode_block import SolveFailed, count_nfe, ode_blocks
 from odecore.norms import side_effects
 from odecore.solvers.adaptation import INTERVAL_ITERATIONS, Adapted, Measure, Measured
 from odecore.solvers.base import Solver
@@ -37,7 +37,7 @@ def measure_on(
     """
 
     def measure(solver: Solver) -> Measured:
-        before = count_evaluations(model)[0]
+        before = count_nfe(model)[0]
         try:
             with (
                 torch.no_grad(),
@@ -47,7 +47,7 @@ def measure_on(
                 found = accuracy(logits(), labels, divisor)
         except SolveFailed:
             found = float("nan")
-        return Measured(found, count_evaluations(model)[0] - before)
+        return Measured(found, count_nfe(model)[0] - before)
 
     return measure
 

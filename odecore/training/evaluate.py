@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from odecore.config import Evaluation
 from odecore.data import Dataset
-from odecore.models.ode_block import SolveFailed, count_evaluations, reset_evaluations, use_solver
+from odecore.models.ode_block import SolveFailed, count_nfe, reset_evaluations, use_solver
 from odecore.norms.base import BatchTooSmall
 from odecore.solvers.base import SolveStatus
 from odecore.training.precision import EvaluationPrecision, in_float64, numerics
@@ -115,7 +115,7 @@ def score(
         accuracy=int(correct) / divisor if good else float("nan"),
         loss=mean_loss if good else float("nan"),
         batches=batches,
-        evaluations=count_evaluations(model)[0],
+        evaluations=count_nfe(model)[0],
         seconds=time.perf_counter() - start,
     )
 

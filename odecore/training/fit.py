@@ -18,7 +18,7 @@ from odecore.data import Dataset
 from odecore.models import build_model
 from odecore.models.ode_block import (
     SolveFailed,
-    count_evaluations,
+    count_nfe,
     ode_blocks,
     repeat_side_effects,
     reset_evaluations,
@@ -161,7 +161,7 @@ class Training:
         finally:
             for block in self._blocks:
                 block.end_time = 1.0
-            forward, backward = count_evaluations(self.model)
+            forward, backward = count_nfe(self.model)
             self.nfe_forward += forward
             self.nfe_backward += backward
         if self.outcome is not None or logits is None or loss is None:
@@ -203,7 +203,7 @@ class Training:
         solver = self._adapted
         if solver is None:
             return
-        evaluations = count_evaluations(self.model)[0]
+        evaluations = count_nfe(self.model)[0]
         if self.iteration == 0:
             self._note(0, solver.numbers())
         if adapt.is_due(self.iteration):

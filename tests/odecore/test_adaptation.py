@@ -225,7 +225,7 @@ def test_the_first_solve_sets_the_step_for_all(name: Any) -> None:
     assert value == pytest.approx(
         literal_first_step(lambda t, x: t - 3 * x, x0.numpy(), solver.order)
     )
-    assert solution.evaluations == calls == 2 + len(step_sizes(1.0, value)) * solver.order
+    assert solution.nfe == calls == 2 + len(step_sizes(1.0, value)) * solver.order
     solver(counted, 10 * x0)
     assert solver.value == value
 

@@ -164,7 +164,7 @@ def test_evaluations_of_adaptive_solvers(name: Any, stages: int) -> None:
     solution = solvers.build(config)(field.bind(), torch.randn(5, 2, dtype=torch.float64))
     # First slope, initial step, and all stages but the reused one in every step tried.
     forward = 2 + (stages - 1) * (solution.steps_accepted + solution.steps_rejected)
-    assert solution.evaluations == forward
+    assert solution.nfe == forward
     assert block_gradients(config, Backprop())[1] == (forward, 0)
     assert block_gradients(config, METHODS["checkpoint_block"])[1] == (forward, forward)
     assert block_gradients(config, METHODS["checkpoint_step"])[1] == (

@@ -13,7 +13,7 @@ from torchdiffeq import odeint
 from odecore.config import TrialSpec
 from odecore.models import build_model
 from odecore.models.groupnorm_odenet import GroupnormOdenet, ResidualBlock, group_norm
-from odecore.models.ode_block import count_evaluations, ode_blocks
+from odecore.models.ode_block import count_nfe, ode_blocks
 
 State = dict[str, Tensor]
 assert_exact = partial(torch.testing.assert_close, rtol=1e-12, atol=1e-12)
@@ -141,7 +141,7 @@ def test_odenet_with_the_solver_of_the_thesis() -> None:
     )
     assert isinstance(solution, Tensor)
     torch.testing.assert_close(model(x), head(state, solution[-1]), rtol=0, atol=1e-5)
-    assert count_evaluations(model)[0] > 20
+    assert count_nfe(model)[0] > 20
 
 
 @pytest.mark.parametrize(

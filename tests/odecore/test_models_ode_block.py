@@ -11,7 +11,7 @@ from odecore.models.fields import ConvField1d, FieldModule
 from odecore.models.ode_block import (
     ODEBlock,
     SolveFailed,
-    count_evaluations,
+    count_nfe,
     reset_evaluations,
     use_solver,
 )
@@ -34,11 +34,11 @@ def test_counts_are_summed_over_blocks_until_reset() -> None:
     model = two_blocks(Checkpoint())
     x = torch.randn(5, 2)
     model(x).sum().backward()
-    assert count_evaluations(model) == (6, 6)
+    assert count_nfe(model) == (6, 6)
     model(x)
-    assert count_evaluations(model) == (12, 6)
+    assert count_nfe(model) == (12, 6)
     reset_evaluations(model)
-    assert count_evaluations(model) == (0, 0)
+    assert count_nfe(model) == (0, 0)
 
 
 def test_another_solver_for_a_while() -> None:
@@ -48,7 +48,7 @@ def test_another_solver_for_a_while() -> None:
     reset_evaluations(model)
     with use_solver(model, FixedStep(name="rk4", steps=2)), torch.no_grad():
         inside = model(x)
-    assert count_evaluations(model) == (16, 0)
+    assert count_nfe(model) == (16, 0)
     assert not torch.equal(inside, before)
     assert torch.equal(model(x), before)
 

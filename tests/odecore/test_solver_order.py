@@ -96,7 +96,7 @@ def test_classical_rk4_is_the_sum_in_the_textbook() -> None:
         x = x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
     solution = solvers.build(FixedStep(name="rk4", steps=5))(nonlinear, x0)
     torch.testing.assert_close(solution.x1, x, rtol=1e-14, atol=1e-14)
-    assert (solution.evaluations, solution.steps_accepted) == (20, 5)
+    assert (solution.nfe, solution.steps_accepted) == (20, 5)
 
 
 # The trapezoidal rule with Euler's method inside: its last slope is not the next step's first.

@@ -128,7 +128,7 @@ def test_shapes_types_and_times(
         dtype,
         SolveStatus.OK,
     )
-    assert solution.evaluations == len(calls)
+    assert solution.nfe == len(calls)
     times = [t for t, _ in seen]
     assert len(times) == solution.steps_accepted
     assert all(earlier < later for earlier, later in itertools.pairwise([start, *times]))

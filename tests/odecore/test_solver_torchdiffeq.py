@@ -107,7 +107,7 @@ def assert_same_steps(
     )
     assert accepted == pytest.approx(recorded.accepted, abs=within)
     assert accepted[-1] == 1.0
-    counts = (solution.evaluations, solution.steps_accepted, solution.steps_rejected)
+    counts = (solution.nfe, solution.steps_accepted, solution.steps_rejected)
     assert counts == (recorded.evaluations, len(recorded.accepted), recorded.rejected)
     torch.testing.assert_close(solution.x1, expected, rtol=within, atol=within)
 

@@ -283,7 +283,7 @@ def test_stages_are_counted_as_the_solvers_count_them(name: str) -> None:
 
     config = FixedStep.model_validate({"name": name, "steps": 3})
     solution = build_fixed_step(config)(lambda _t, x: -x, torch.ones(1, 1))
-    assert solution.evaluations == nfe_per_solve(config)
+    assert solution.nfe == nfe_per_solve(config)
 
 
 def test_rows_replace_the_count_of_operations() -> None:
