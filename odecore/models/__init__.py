@@ -1,6 +1,6 @@
 """Models, built from specs; `odecore.config.lookup.MODELS` lists the names.
 
-Every model maps a batch to logits (B, classes) and has depth_layers and blocks, the numbers of
+Every model maps a batch to logits (B, K) and has depth_layers and blocks, the numbers of
 weight layers and of ODE blocks.
 """
 

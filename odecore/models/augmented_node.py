@@ -1,4 +1,7 @@
-"""Neural ODEs on the image with zero channels appended: Aug-NODE, its control NODE, and STEER (Dupont et al. 2019; Ghosh et al. 2020)."""
+"""Neural ODEs on the image with zero channels appended: Aug-NODE, NODE, and STEER.
+
+Dupont et al. 2019; Ghosh et al. 2020.
+"""
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -17,7 +20,9 @@ def append_zeros(x: Tensor, channels: int) -> Tensor:
 
 
 class AugmentedNode(nn.Module):
-    """head(flatten(z(1))), z(0) = [x; 0], x: (B, C, H, W). The head sees all C + channels channels. Logits: (B, classes).
+    """head(flatten(z(1))), z(0) = [x; 0], x: (B, C, H, W). Logits: (B, K).
+
+    The head sees all C + config.channels channels.
 
     Without appended channels the plain neural ODE; `block.steer` makes it STEER. depth_layers: of
     the field, and the head.

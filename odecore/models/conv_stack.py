@@ -1,4 +1,4 @@
-"""What runs a table of convolutions: Zheng's backbones, and the three convolutions of the augmented neural ODE.
+"""Tables of convolutions: Zheng's backbones, and the field of the augmented neural ODE.
 
 Shapes: B batch, C channels, H height, W width, O output channels, I input channels.
 """
@@ -25,7 +25,7 @@ def conv3(width: int) -> tuple[Row, ...]:
 
 
 class ConvStack(FieldModule):
-    """A table of convolutions with bias; norm and ReLU after each but the last. x: (B, I, H, W), result (B, O, H, W).
+    """Convolutions with bias; norm and ReLU after each but the last. (B, I, H, W) to (B, O, H, W).
 
     time: a constant channel t before the input channels of each convolution. A convolution is
     linear, so that channel adds t times the response to ones, which is computed once per solve: the

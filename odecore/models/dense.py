@@ -15,11 +15,13 @@ from odecore.solvers.base import Solver
 
 
 class Dense(nn.Module):
-    """head(ReLU norm linear ... ReLU norm linear flatten(x)), config.layers + 1 linear layers before the head. x: (B, ...). Logits: (B, classes).
+    """head(ReLU norm linear ... ReLU norm linear flatten(x)). x: (B, ...). Logits: (B, K).
+
+    There are config.layers + 1 linear layers before the head.
 
     With config.output = softmax the logits are softmax(head(...)), so that a cross-entropy acts on
     softmax probabilities: all of them lie in [0, 1], which bounds the loss and lets gradients
-    vanish (ENorm 2019, section 7).
+    vanish (ENorm 2019, section 4.1, tries such a layer).
     """
 
     blocks = 0
@@ -45,7 +47,7 @@ class Dense(nn.Module):
 
     @property
     def balance(self) -> Callable[[], int] | None:
-        """ENorm, to be called after each optimizer step; it returns the number of dead units left out. None without ENorm."""
+        """ENorm, called after each optimizer step; returns the number of dead units."""
         return None if self.config.enorm is None else self._balance
 
     def _balance(self) -> int:
@@ -62,5 +64,5 @@ def build(
     _solver: Solver | None,
     _gradient: Gradient | None,
 ) -> Dense:
-    """shape: of one input, of any number of axes. It has no ODE block, so solver and gradient are not used."""
+    """shape: of one input, any number of axes. Solver and gradient are not used: no ODE block."""
     return Dense(config, prod(shape), classes)

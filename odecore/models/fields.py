@@ -31,7 +31,9 @@ class FieldModule(nn.Module):
 
 
 class ConvField1d(FieldModule):
-    """conv(1, width, 1) - ReLU - conv(width, width, 3) - ReLU - conv(width, 1, 1) along x: (B, length) (Ott 2021, code). Autonomous.
+    """Three convolutions along x: (B, D) (Ott 2021, code). Autonomous.
+
+    conv(1, width, 1) - ReLU - conv(width, width, 3) - ReLU - conv(width, 1, 1); length is D.
 
     On a short length the three convolutions are three matrix products with (length, width length),
     (width length, width length) and (width length, length) matrices, which are built once per solve
@@ -89,7 +91,7 @@ class ConvField1d(FieldModule):
 
 
 def _dense(weight: Tensor, shifts: Tensor) -> Tensor:
-    """Convolution weight (O, I, K) as a matrix (I length, O length), given shifts (K, length, length)."""
+    """Convolution weight (O, I, k) as a matrix (I length, O length); shifts (k, length, length)."""
     outputs, inputs, taps = weight.shape
     length = shifts.shape[-1]
     blocks = weight.reshape(outputs * inputs, taps) @ shifts.reshape(taps, length * length)
@@ -107,7 +109,10 @@ def _repeat(bias: Tensor | None, length: int) -> Tensor:
 
 
 class ConvField2d(FieldModule):
-    """conv(c, width, 1) - ReLU - conv(width, width, 3) - ReLU - conv(width, c, 1) on x: (B, c, H, W) (Ott 2021, code). Autonomous."""
+    """conv(C, width, 1) - ReLU - conv(width, width, 3) - ReLU - conv(width, C, 1).
+
+    x: (B, C, H, W) (Ott 2021, code). Autonomous.
+    """
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -125,7 +130,10 @@ class ConvField2d(FieldModule):
 
 
 class LinearField(FieldModule):
-    """linear(d, width) - ReLU - linear(width, width) - ReLU - linear(width, d) on x: (B, ...) of d entries each (Ott 2021, code). Autonomous."""
+    """linear(D, width) - ReLU - linear(width, width) - ReLU - linear(width, D).
+
+    x: (B, ...) with D entries per sample (Ott 2021, code). Autonomous.
+    """
 
     def __init__(self, features: int, width: int) -> None:
         super().__init__()
@@ -144,7 +152,7 @@ class LinearField(FieldModule):
 
 
 class Normed(nn.Module):
-    """A layer with what its slot asks for: norm(layer(x), t), the layer's weight normalized where the norm is one of weights."""
+    """norm(layer(x), t); a weight norm acts on the layer's weight instead. x: (B, ...)."""
 
     def __init__(self, config: NormConfig, layer: norms.Layer) -> None:
         super().__init__()

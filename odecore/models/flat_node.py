@@ -1,4 +1,7 @@
-"""Ott's flat neural ODE: the ODE acts on the input itself, then one linear layer (Ott 2021, code: simple_odenet, odenet, linear_odenet)."""
+"""Ott's flat neural ODE: the ODE acts on the input itself, then one linear layer.
+
+Ott 2021, code: simple_odenet, odenet, linear_odenet.
+"""
 
 from math import prod
 
@@ -13,7 +16,7 @@ from odecore.solvers.base import Solver
 
 
 class FlatNode(nn.Module):
-    """head(flatten(x(1))), x(0) the input: (B, d) or (B, C, H, W). Logits: (B, classes).
+    """head(flatten(x(1))), x(0) the input: (B, d) or (B, C, H, W). Logits: (B, K).
 
     `block` and `head` are public: probes follow the first and draw the second.
     """

@@ -1,4 +1,7 @@
-"""Gladzik's nets: three convolutions that shrink the image, residual or ODE blocks of 64 channels, and a pooled head (Gladzik 2019, section 4.1)."""
+"""Gladzik's nets: downsampling convolutions, residual or ODE blocks of 64 channels, pooled head.
+
+Gladzik 2019, section 4.1.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +23,9 @@ def group_norm(channels: int) -> nn.GroupNorm:
 
 
 class TimeConvField(FieldModule):
-    """f(t, z) = norm conv [t, ReLU norm conv [t, ReLU norm z]], z: (B, C, H, W), 3x3 convolutions with bias (Gladzik 2019, section 4.1).
+    """f(t, z) = norm conv [t, ReLU norm conv [t, ReLU norm z]], z: (B, C, H, W).
+
+    3x3 convolutions with bias (Gladzik 2019, section 4.1.4).
 
     As in torchdiffeq's example odenet_mnist. [t, .] puts the time as a constant channel before the
     others. The thesis does not mention the last norm; its parameter counts need it.
@@ -47,7 +52,7 @@ class TimeConvField(FieldModule):
 
 
 class ResidualBlock(nn.Module):
-    """x + conv ReLU norm conv ReLU norm x, convolutions 3x3 without bias (He et al. 2016, full pre-activation)."""
+    """x + conv ReLU norm conv ReLU norm x, 3x3 without bias (He et al. 2016, pre-activation)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -64,7 +69,7 @@ class ResidualBlock(nn.Module):
 
 
 class GroupnormOdenet(nn.Module):
-    """head(stages(downsampling(x))), x: (B, C, H, W). Logits: (B, classes). Every ODE block has a field of its own."""
+    """head(stages(downsampling(x))), x: (B, C, H, W). Logits: (B, K). No field is shared."""
 
     initial_values: Scheme = "torch"
 

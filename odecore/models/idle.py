@@ -1,4 +1,4 @@
-"""For testing: a model that sleeps, counts its training steps, and at one of them dies in a named way."""
+"""For tests: a model that sleeps and fails in a named way at a given training step."""
 
 import ctypes
 import os
@@ -37,7 +37,7 @@ class Idle(nn.Module):
         self.register_buffer("training_steps", torch.zeros((), dtype=torch.int64))
 
     def forward(self, x: Tensor) -> Tensor:
-        """x: (B, ...). Logits (B, classes): the parameter for class 0, zero for the others."""
+        """x: (B, ...). Logits (B, K): the parameter for class 0, zero for the others."""
         if self.training:
             self.training_steps += 1
             time.sleep(self.config.seconds)
@@ -68,7 +68,7 @@ def show(fault: str) -> None:
 
 
 def _allocate() -> None:
-    """Ask for more memory than a limit set just before allows, so that the allocation fails and the machine is never short of memory."""
+    """Set a memory limit and exceed it: allocation fails and the machine keeps its memory."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + ALLOWANCE_BYTES
     before = resource.getrlimit(resource.RLIMIT_AS)

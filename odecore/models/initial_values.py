@@ -1,4 +1,7 @@
-"""Initial values, each from a random stream of its own, so that models sharing a layer share its values."""
+"""Initial values, each from its own random stream: models that share a layer share its values.
+
+Shapes: weights are (O, I) or (O, I, k, k), biases (O,).
+"""
 
 from collections.abc import Callable, Iterator
 from math import prod
@@ -19,7 +22,7 @@ Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d
 
 @runtime_checkable
 class DrawsState(Protocol):
-    """A module with a random state of its own beside the parameters, such as the vectors of spectral normalization."""
+    """A module with random state beside its parameters, such as spectral norm's vectors."""
 
     def draw_initial_state(self, generator: Generator) -> None: ...  # noqa: D102 - see the class
 
@@ -50,7 +53,9 @@ SCHEMES: dict[Scheme, tuple[Fill, Fill]] = {
 
 @torch.no_grad()
 def draw(model: nn.Module, seed: int) -> None:
-    """Weights and biases of every linear layer and convolution, by the scheme that `model.initial_values` names ("torch" when it names none).
+    """Draw weights and biases of all linear layers and convolutions.
+
+    The scheme is `model.initial_values`, or "torch" without one.
 
     kaiming_normal: N(0, 2 / fan_in), biases 0 (He et al. 2015; Ott 2021, code). kaiming_uniform:
     U(-b, b) with b = sqrt(6 / fan_in), biases 0 (ENorm 2019, code). torch: weights and biases U(-1

@@ -1,4 +1,4 @@
-"""Neural ODEs behind a learned convolution of the image: IL-NODE and 2nd-Ord (Massaroli et al. 2020, code)."""
+"""Neural ODEs behind a learned convolution: IL-NODE and 2nd-Ord (Massaroli et al. 2020, code)."""
 
 from torch import Tensor, cat, nn
 from torch.nn import functional
@@ -17,7 +17,9 @@ READOUT_SIZE = 4
 
 
 class InputLayerField(FieldModule):
-    """f(z) = conv1x1 norm s conv s conv norm z with s the softplus, z: (B, C, H, W); norm is GroupNorm with one channel a group. Autonomous.
+    """f(z) = conv1x1 norm s conv s conv norm z, z: (B, C, H, W). Autonomous.
+
+    s is the softplus, norm is GroupNorm with one channel a group.
 
     order 1: z' = f(z). order 2: z = [x; v] and f gives half as many channels: x' = v, v' = f([x;
     v]).
@@ -46,7 +48,7 @@ class InputLayerField(FieldModule):
 
 
 class InputLayerNode(nn.Module):
-    """head(flatten(pool(readout(z(1))))), z(0) = stem(x), x: (B, C, H, W). Logits: (B, classes).
+    """head(flatten(pool(readout(z(1))))), z(0) = stem(x), x: (B, C, H, W). Logits: (B, K).
 
     The stem is a convolution (order 2: of the positions; velocities start at zero) or, as the
     authors' control, appends zero channels.
@@ -69,7 +71,8 @@ class InputLayerNode(nn.Module):
         learned = config.stem == "convolution"
         if not learned and config.width < shape[0]:
             raise ValueError(
-                f"model.width = {config.width} is less than the image's {shape[0]} channels, to which model.stem = zeros appends"
+                f"model.width = {config.width} is less than the image's {shape[0]} channels, "
+                "to which model.stem = zeros appends"
             )
         started = config.width // config.order if learned else shape[0]
         self.zeros = config.width - started

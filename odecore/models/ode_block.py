@@ -1,4 +1,7 @@
-"""The ODE block: x0 -> x1, solution at t = 1 of dx/dt = f(t, x), with its solver and gradient method as parts that can be changed."""
+"""The ODE block x0 -> x1: solution at t = 1 of dx/dt = f(t, x), with a solver and a gradient.
+
+Shapes: x0 and x1 are (B, ...), B samples of a batch.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -22,7 +25,7 @@ __all__ = [
     "count_nfe",
     "ode_blocks",
     "repeat_side_effects",
-    "reset_evaluations",
+    "reset_nfe",
     "use_solver",
 ]
 
@@ -55,7 +58,7 @@ class ODEBlock(nn.Module):
         self._changes: list[Callable[[], Any]] = []
 
     def forward(self, x0: Tensor) -> Tensor:
-        """x0 and the result: any shape that the field takes. Raises SolveFailed when the solve ends with any status but OK."""
+        """x0 and result: the same shape (B, ...). Raises SolveFailed for any status but OK."""
         # Only plain back-propagation has no second pass that would make the changes by itself.
         repeatable = (
             self.anode_side_effects
@@ -99,14 +102,14 @@ class ODEBlock(nn.Module):
         self.nfe_forward = self.nfe_backward = 0
 
     def repeat_side_effects(self) -> None:
-        """Make the changes of the last forward pass a second time, in their order, if there are any to repeat."""
+        """Repeat the norm changes of the last forward pass, in their order, if there are any."""
         changes, self._changes = self._changes, []
         for change in changes:
             change()
 
 
 class _CountedField:
-    """A block's field, as gradient methods take it. Not a module: the field must be part of the block once, under one name."""
+    """A block's field for gradient methods. Not a module: the block registers the field itself."""
 
     def __init__(self, block: ODEBlock) -> None:
         self.bind = block.bind_counted
@@ -120,7 +123,7 @@ def ode_blocks(model: nn.Module) -> list[ODEBlock]:
 
 @contextmanager
 def use_solver(model: nn.Module, config: SolverConfig) -> Iterator[None]:
-    """Inside, every ODE block solves with `config` and plain gradients; afterwards with what it had."""
+    """Inside, ODE blocks solve with `config` and plain gradients; then the old ones return."""
     blocks = ode_blocks(model)
     before = [(block.solver, block.gradient) for block in blocks]
     solver = solvers.build(config)
@@ -134,19 +137,21 @@ def use_solver(model: nn.Module, config: SolverConfig) -> Iterator[None]:
 
 
 def count_nfe(model: nn.Module) -> tuple[int, int]:
-    """Evaluations of f since the last reset, (forward, backward), summed over the blocks."""
+    """NFE since the last reset, (forward, backward), summed over the blocks."""
     blocks = ode_blocks(model)
     return sum(block.nfe_forward for block in blocks), sum(block.nfe_backward for block in blocks)
 
 
-def reset_evaluations(model: nn.Module) -> None:
+def reset_nfe(model: nn.Module) -> None:
     """Start counting from 0 in every block."""
     for block in ode_blocks(model):
         block.reset_counts()
 
 
 def repeat_side_effects(model: nn.Module) -> None:
-    """After a backward pass by plain back-propagation: what ANODE's recomputation would have changed in norms, in blocks that ask for it.
+    """After plain back-propagation: repeat the norm changes that ANODE's recomputation makes.
+
+    Acts on blocks with anode_side_effects.
 
     Gives ANODE's running statistics (Gholami et al. 2019; Gusak 2020, code) at the cost of C
     numbers per norm and evaluation. Does nothing otherwise.

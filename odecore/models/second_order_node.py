@@ -1,4 +1,7 @@
-"""Second-order neural ODEs as first-order systems: SONODE (Norcliffe et al. 2020), HBNODE and GHBNODE (Xia et al. 2021, code)."""
+"""Second-order neural ODEs as first-order systems: SONODE, HBNODE and GHBNODE.
+
+Norcliffe et al. 2020; Xia et al. 2021, code.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +24,7 @@ LEAK = 0.3
 
 
 class SonodeField(FieldModule):
-    """y' = v, v' = f(t, [y; v]) on x = [y; v]: (B, 2 d, H, W). acceleration: f, from 2 d to d channels."""
+    """y' = v, v' = f(t, [y; v]) on x = [y; v]: (B, 2 C, H, W). acceleration: f, to C channels."""
 
     def __init__(self, acceleration: ConvStack, channels: int) -> None:
         super().__init__()
@@ -39,7 +42,9 @@ class SonodeField(FieldModule):
 
 
 class HeavyBallField(FieldModule):
-    """h' = -m, m' = f(t, h) - sigmoid(g) m on x = [h; m]: (B, 2 d, H, W) (Xia et al. 2021, as coded; the paper's momentum is -m).
+    """h' = -m, m' = f(t, h) - sigmoid(g) m on x = [h; m]: (B, 2 C, H, W).
+
+    Xia et al. 2021, as coded; the paper's momentum is -m.
 
     generalized: h' = tanh(-m), m' = f(t, h) - sigmoid(g) m + softplus(xi) h. g and xi are trained.
     The code's correction for the plain form, a frozen xi of -100 that adds softplus(-100) h = 4e-44
@@ -70,7 +75,9 @@ class HeavyBallField(FieldModule):
 
 
 class SecondOrderNode(nn.Module):
-    """head(flatten(h(1))) with [h(0); m(0)] = [x; start(x)], x: (B, c, H, W), h and m of d channels. Logits: (B, classes).
+    """head(flatten(h(1))), [h(0); m(0)] = [x; start(x)], x: (B, c, H, W). Logits: (B, K).
+
+    h and m have d channels each.
 
     start: the 2 d - c other channels by three convolutions with leaky ReLUs, or zeros.
     depth_layers: of start, the field, and the head.
@@ -93,7 +100,8 @@ class SecondOrderNode(nn.Module):
         channels = config.channels
         if channels < image_channels:
             raise ValueError(
-                f"model.channels = {channels} is less than the image's {image_channels} channels, which are part of the state"
+                f"model.channels = {channels} is less than the image's {image_channels} channels, "
+                "which are part of the state"
             )
         self.channels = channels
         self.zeros = 2 * channels - image_channels

@@ -1,4 +1,4 @@
-"""Numbers of trainable parameters of every model in the catalog, printed in the papers and counted here."""
+"""Numbers of trainable parameters of every model in the catalog: printed and counted."""
 
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ MODEL: TypeAdapter[ModelConfig] = TypeAdapter(ModelConfig)
 
 
 class Size(NamedTuple):
-    """One row of the list. printed: as the paper prints it, None where it does not. without_norms: as here, with norms left out.
+    """One row of the list. printed: as in the paper or None. without_norms: norms left out.
 
     source: the place in the paper.
     """
@@ -37,8 +37,8 @@ class Size(NamedTuple):
 
 
 def sizes() -> list[Size]:
-    """The catalog with counts. Models are built without memory for their parameters, so that this is quick."""
-    found = []
+    """The catalog with counts. Models are on the meta device: no memory for parameters."""
+    rows = []
     for entry in catalog():
         data, config = DATA.validate_python(entry.data), MODEL.validate_python(entry.model)
         ode = getattr(config, "ode_blocks", 1)
@@ -49,7 +49,7 @@ def sizes() -> list[Size]:
                 config, data.shape, data.classes, solver, gradient
             )
         here = parameter_count(model)
-        found.append(
+        rows.append(
             Size(
                 entry.label,
                 entry.paper,
@@ -61,11 +61,11 @@ def sizes() -> list[Size]:
                 entry.source,
             )
         )
-    return found
+    return rows
 
 
 def _norm_parameters(model: nn.Module) -> int:
-    """Scales and shifts of output norms; gains of weight normalization are counted as weights, as in the papers."""
+    """Scales and shifts of output norms. Gains of weight norms count as weights."""
     return sum(
         parameter_count(module)
         for module in model.modules()

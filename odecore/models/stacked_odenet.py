@@ -1,4 +1,7 @@
-"""Gusak's stacked nets: ODENet4 and ODENet10, and ResNet4 and ResNet10 with residual blocks in the ODE blocks' places (Gusak 2020, code)."""
+"""Gusak's stacked nets ODENet4 and ODENet10, and ResNet4 and ResNet10 (Gusak 2020, code).
+
+The ResNets have residual blocks in place of the ODE blocks.
+"""
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -20,7 +23,9 @@ def conv3x3(inputs: int, outputs: int, norm: NormConfig, stride: int = 1) -> Nor
 
 
 class ConvNormField(FieldModule):
-    """f(z) = ReLU norm conv ReLU norm conv z, without skip, z: (B, C, H, W) (Gusak 2020, code). Time reaches the norms only.
+    """f(z) = ReLU norm conv ReLU norm conv z, without skip, z: (B, C, H, W) (Gusak 2020, code).
+
+    Time reaches the norms only.
 
     The last operation is a ReLU, so f >= 0 and no coordinate of the state ever falls.
     """
@@ -63,7 +68,7 @@ class ResidualBlock(nn.Module):
 
 
 class StackedOdenet(nn.Module):
-    """head(mean over space of stages(ReLU norm stem x)), x: (B, C, H, W). Logits: (B, classes)."""
+    """head(mean over space of stages(ReLU norm stem x)), x: (B, C, H, W). Logits: (B, K)."""
 
     initial_values: Scheme = "torch"
 

@@ -1,4 +1,7 @@
-"""Vector fields without parameters: Lady Windermere's fan (Ott 2021, Figure 3) and the crossing on a line (Gladzik 2019, Figure 5.10)."""
+"""Vector fields without parameters: Lady Windermere's fan and the crossing on a line.
+
+Ott 2021, Figure 3; Gladzik 2019, Figure 5.10.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +15,7 @@ from odecore.solvers.base import Solver, VectorField
 
 
 class FanField(FieldModule):
-    """f(z) = A(z) z with A = [[alpha, 1], [-gamma |z|^delta, beta]], z: (B, 2) (Ott 2021, Figure 3)."""
+    """f(z) = A(z) z, A = [[alpha, 1], [-gamma |z|^delta, beta]], z: (B, 2) (Ott 2021, Figure 3)."""
 
     def __init__(self, config: FanConfig) -> None:
         super().__init__()
@@ -53,7 +56,10 @@ class CrossingField(FieldModule):
 
 
 class WindermereFan(nn.Module):
-    """The state at t = 1 as logits (B, 2), x: (B, 2). Nothing is trained: what is asked is whether a line can part the classes' end points."""
+    """The state at t = 1 as logits (B, 2), x: (B, 2). Nothing is trained.
+
+    The question is whether a line can separate the classes' end points.
+    """
 
     depth_layers = 0
     blocks = 1
@@ -68,7 +74,10 @@ class WindermereFan(nn.Module):
 
 
 class Crossing(nn.Module):
-    """Logits (z, -z) of the state z at t = 1, x: (B, 1). Class 0 is the point -1, which the function to be learned sends to 1."""
+    """Logits (z, -z): (B, 2) of the state z at t = 1, x: (B, 1).
+
+    Class 0 is the point -1, which the function to be learned sends to 1.
+    """
 
     depth_layers = 0
     blocks = 1

@@ -1,4 +1,7 @@
-"""Zheng's unmixed neural ODE: the ODE acts on the input itself, then one linear layer (Zheng 2024, section 2 and appendix)."""
+"""Zheng's unmixed neural ODE: the ODE acts on the input itself, then one linear layer.
+
+Zheng 2024 (paper and its appendix).
+"""
 
 from math import prod
 
@@ -19,7 +22,9 @@ MLP_WIDTH = 784
 
 
 class MlpField(FieldModule):
-    """linear [t, ReLU norm linear [t, x]] with 784 hidden features, on x: (B, ...) of d entries each (Zheng 2024, MNIST text).
+    """linear [t, ReLU norm linear [t, x]] with 784 hidden features (Zheng 2024, MNIST text).
+
+    x: (B, ...) with D entries per sample.
 
     Time is one more feature before the others. The paper does not say so for this net; it does so
     in the convolutions, whose printed numbers of parameters need it, and f is a function of time
@@ -42,7 +47,10 @@ class MlpField(FieldModule):
 
 
 class UnmixedNode(nn.Module):
-    """head(flatten(x(1))), x(0) the image: (B, C, H, W). Logits: (B, classes). depth_layers: of the field, and the head."""
+    """head(flatten(x(1))), x(0): the image (B, C, H, W). Logits: (B, K).
+
+    depth_layers: of the field, and the head.
+    """
 
     blocks = 1
     initial_values: Scheme = "torch"

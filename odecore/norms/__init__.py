@@ -1,4 +1,7 @@
-"""Normalizations, applied layer by layer; `odecore.config.lookup.NORMS` lists the names. ENorm acts on a whole net: `odecore.norms.equinorm`."""
+"""Normalizations of layers; `odecore.config.lookup.NORMS` lists the names.
+
+ENorm acts on a whole net: `odecore.norms.equinorm`.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +18,9 @@ __all__ = ["Layer", "Norm", "apply", "penalty", "undecayed"]
 
 
 def apply(config: NormConfig, layer: Layer) -> tuple[Layer, Norm]:
-    """The layer, reparametrized in place where `config` is a weight norm, and the norm of its output channels, which may change nothing.
+    """The layer, reparametrized in place by a weight norm, and the norm of its output channels.
+
+    The output norm may be the identity.
 
     Use it as norm(layer(x), t). Raises ValueError for a layer that the norm cannot follow.
     """
@@ -23,13 +28,16 @@ def apply(config: NormConfig, layer: Layer) -> tuple[Layer, Norm]:
 
 
 def penalty(model: nn.Module) -> Tensor | None:
-    """What the norms add to the loss: sum of penalty (|gamma - 1|^2 + |alpha|^2) over TA-BN (Zheng 2024, section 4); None where there is none."""
+    """Loss term of TA-BN, a scalar: sum of penalty (|gamma - 1|^2 + |alpha|^2); None without TA-BN.
+
+    Source: Zheng 2024 (paper).
+    """
     penalties = [norm.penalty() for norm in _temporal(model) if norm.penalty_weight]
     return sum(penalties[1:], penalties[0]) if penalties else None
 
 
 def undecayed(model: nn.Module) -> set[nn.Parameter]:
-    """Parameters that weight decay must not touch: TA-BN's, whose penalty draws them to 1 and 0 instead of both to 0."""
+    """TA-BN's parameters. Weight decay must not touch them: their penalty draws them to 1 and 0."""
     return {parameter for norm in _temporal(model) for parameter in norm.parameters()}
 
 

@@ -1,4 +1,7 @@
-"""What every norm is: a module that takes features and a time; and what norms with batch statistics share."""
+"""The interface of norms, and what norms with batch statistics share.
+
+Shapes: B batch, C channels; x is (B, C) or (B, C, H, W), statistics, scale and shift are (C,).
+"""
 
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from torch import Tensor, nn
@@ -16,10 +19,10 @@ class BatchTooSmall(ValueError):
 
 
 class Norm(nn.Module):
-    """Normalizes the output channels of a layer. Parameters are made with their initial values, scale 1 and shift 0."""
+    """Normalizes the output channels of a layer. Initially the scale is 1 and the shift 0."""
 
     def forward(self, x: Tensor, t: float) -> Tensor:
-        """x: (B, C) or (B, C, ...). t: the time in the ODE, 0 outside of one. Result: shape and type of x."""
+        """x: (B, C) or (B, C, ...). t: the time in the ODE, else 0. Result: shape and type of x."""
         raise NotImplementedError
 
 
@@ -29,14 +32,17 @@ def output_channels(layer: Layer) -> int:
 
 
 def normalize_by_batch(x: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Batch normalization of x by its own statistics: the result, and mean and unbiased variance (C,) for running statistics, without gradient.
+    """Batch normalization of x by its own statistics.
+
+    Returns the result, and mean and unbiased variance (C,) without gradient.
 
     Batch statistics are (x - mean) / sqrt(variance + eps), variance biased (Ioffe & Szegedy 2015).
     Raises ValueError for one value per channel.
     """
     if x.numel() == x.shape[1]:
         raise BatchTooSmall(
-            f"batch statistics need more than one value per channel, and x is {tuple(x.shape)}; use larger batches or train.drop_last"
+            "batch statistics need more than one value per channel, "
+            f"and x is {tuple(x.shape)}; use larger batches or train.drop_last"
         )
     # torch writes statistics into running ones: these are fresh, with momentum 1, so that updating
     # the real ones is the caller's decision.

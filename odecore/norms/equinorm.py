@@ -1,4 +1,7 @@
-"""ENorm: consecutive weights rescaled so that the weights into and out of each unit balance, without changing what the net computes (ENorm 2019)."""
+"""ENorm: balances the weights into and out of each unit and keeps the net's function.
+
+ENorm 2019, section 2.
+"""
 
 from collections.abc import Sequence
 
@@ -10,11 +13,13 @@ from odecore.config.norm import EquiNorm
 
 @torch.no_grad()
 def balance(weights: Sequence[Tensor], biases: Sequence[Tensor] | None, config: EquiNorm) -> int:
-    """Balance in place, layer after layer, as often as config.cycles says; the number of dead units left out, counted in each cycle.
+    """Balance in place, layer by layer, config.cycles times.
+
+    Returns the number of dead units left out, counted in each cycle.
 
     For unit j between W_k-1 and W_k, with |row j of W_k-1| and |column j of W_k|: d_j =
     sqrt(|column j| / (c |row j|)), row j and its bias are multiplied by d_j and column j divided by
-    it (ENorm 2019, section 3, with q = 2). A pair sees what the one before it left.
+    it (ENorm 2019, section 2, with q = 2). A pair sees what the one before it left.
     weights: from input to output, (out, in) each, of a net with ReLU between its layers. biases: of
     the same layers, or None.
     Caveat: with batch norm between the layers, which takes out the scale of rows, the net's

@@ -1,4 +1,6 @@
-"""Interpolation on the grid t_m = m / M, m = 0 .. M, as data: which grid points a time takes its value from, and with which weights.
+"""Interpolation weights on the grid t_m = m / M, m = 0 .. M.
+
+Shapes: grids and arrays of weights are (M + 1,), matrices (M + 1, M + 1).
 
 value(t) = sum_m w_m(t) a_m for any grid values a. The weights depend on t and M alone and sum to 1;
 outside of [0, 1] the end values hold.
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from scipy.interpolate import CubicSpline
 
-# b of the kernel exp(-(t - t_i)^2 / (2 b^2)) (Zheng 2024, section 5: 0.1 T); the Gaussian process,
+# b of the kernel exp(-(t - t_i)^2 / (2 b^2)) (Zheng 2024, paper: 0.1 T); the Gaussian process,
 # whose own kernel is not given, has it too.
 LENGTH_SCALE = 0.1
 # Of the Gaussian process, in units of its variance. Not given in the paper. Without noise its
@@ -27,7 +29,7 @@ CACHED = 1024
 
 
 class Weights(NamedTuple):
-    """Of the consecutive grid points first, first + 1, ...; plain numbers, so that they reach a device without a wait."""
+    """Weights of the grid points first, first + 1, ..., as plain numbers: no device sync."""
 
     first: int
     values: tuple[float, ...]
@@ -38,7 +40,10 @@ Interpolation = Callable[[float, int], Weights]
 
 
 def linear(t: float, intervals: int) -> Weights:
-    """Of the two neighbours t_l <= t <= t_l+1: w_l = (t_l+1 - t) M, w_l+1 = (t - t_l) M (Zheng 2024, Algorithm 1)."""
+    """Weights of the two neighbours t_l <= t <= t_l+1 (Zheng 2024, Algorithm 1).
+
+    w_l = (t_l+1 - t) M, w_l+1 = (t - t_l) M.
+    """
     t = _clamp(t)
     first = min(int(t * intervals), intervals - 1)
     upper = t * intervals - first
@@ -47,7 +52,7 @@ def linear(t: float, intervals: int) -> Weights:
 
 @lru_cache(maxsize=CACHED)
 def cubic_spline(t: float, intervals: int) -> Weights:
-    """The natural cubic spline through all grid values: second derivative 0 at both ends. Weights can be negative."""
+    """The natural cubic spline through all grid values. Weights can be negative."""
     return _all(_spline(intervals)(_clamp(t)))
 
 
@@ -60,14 +65,19 @@ def _spline(intervals: int) -> "CubicSpline":
 
 @lru_cache(maxsize=CACHED)
 def kernel(t: float, intervals: int) -> Weights:
-    """w_m = K(t, t_m) / sum_i K(t, t_i), K(t, s) = exp(-(t - s)^2 / (2 b^2)) (Zheng 2024, section 5). Smooths, also at grid points."""
+    """w_m = K(t, t_m) / sum_i K(t, t_i), K(t, s) = exp(-(t - s)^2 / (2 b^2)) (Zheng 2024, paper).
+
+    It smooths: the value at a grid point is not the grid value.
+    """
     values = _covariance(_clamp(t), _grid(intervals))
     return _all(values / values.sum())
 
 
 @lru_cache(maxsize=CACHED)
 def gaussian_process(t: float, intervals: int) -> Weights:
-    """Posterior mean of a Gaussian process with squared exponential kernel K, noise and an unknown constant mean (ordinary kriging).
+    """Posterior mean of a Gaussian process with unknown constant mean (ordinary kriging).
+
+    The kernel K is squared exponential, with noise.
 
     w = C^-1 (k + 1 (1 - 1^T C^-1 k) / (1^T C^-1 1)), C = K(T, T) + noise, k = K(T, t) (Rasmussen &
     Williams 2006, section 2.7).

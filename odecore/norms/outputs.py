@@ -1,10 +1,13 @@
-"""Norms of a layer's output: batch and mini-batch statistics, groups of channels, and none."""
+"""Norms of a layer's output: batch statistics, groups of channels, and none.
+
+Shapes: B batch, C channels; x is (B, C) or (B, C, H, W), statistics are (C,).
+"""
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from torch import Tensor, nn
 
-from odecore.config import norm as config
+from odecore.config import norm as norm_config
 from odecore.norms import side_effects
 from odecore.norms.base import (
     EPS,
@@ -35,15 +38,17 @@ class AffineNorm(Norm):
 
 
 class MiniBatchNorm(AffineNorm):
-    """Batch normalization by the statistics of the batch, in training and at test (Zheng 2024, section 3)."""
+    """Batch normalization by the batch's statistics, in training and at test (Zheng 2024)."""
 
-    def forward(self, x: Tensor, t: float) -> Tensor:  # noqa: ARG002 - one set of statistics for all times
+    def forward(self, x: Tensor, t: float) -> Tensor:  # noqa: ARG002 - time-independent
         """Raises ValueError for one value per channel."""
         return normalize_by_batch(x, self.weight, self.bias)[0]
 
 
 class BatchNorm(AffineNorm):
-    """Batch normalization with running statistics at test: m <- m + momentum (batch - m), the variance unbiased, as torch's BatchNorm2d.
+    """Batch normalization with running statistics at test, as torch's BatchNorm2d.
+
+    m <- m + momentum (batch - m); the variance is unbiased.
 
     One running mean and variance for all times, updated by every evaluation of a training pass
     (Gusak 2020, code; Pop-TI BN of Zheng 2024).
@@ -56,7 +61,7 @@ class BatchNorm(AffineNorm):
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
 
-    def forward(self, x: Tensor, t: float) -> Tensor:  # noqa: ARG002 - one set of statistics for all times
+    def forward(self, x: Tensor, t: float) -> Tensor:  # noqa: ARG002 - time-independent
         """Raises ValueError for one value per channel in training."""
         if not self.training:
             return normalize_by_statistics(
@@ -73,7 +78,10 @@ class BatchNorm(AffineNorm):
 
 
 class GroupNorm(AffineNorm):
-    """Group normalization (Wu & He 2018): statistics per sample over the channels of a group and space, scale and shift per channel."""
+    """Group normalization (Wu & He 2018).
+
+    Statistics per sample over the channels of a group and space; scale and shift per channel.
+    """
 
     def __init__(self, channels: int, groups: int) -> None:
         super().__init__(channels)
@@ -85,34 +93,34 @@ class GroupNorm(AffineNorm):
         return F.group_norm(x, self.groups, self.weight, self.bias, EPS).to(x.dtype)
 
 
-def none(_config: config.NoNorm, layer: Layer) -> tuple[Layer, Norm]:
+def none(_config: norm_config.NoNorm, module: Layer) -> tuple[Layer, Norm]:
     """No norm."""
-    return layer, NoNorm()
+    return module, NoNorm()
 
 
-def batch(_config: config.Batch, layer: Layer) -> tuple[Layer, Norm]:
+def batch(_config: norm_config.Batch, module: Layer) -> tuple[Layer, Norm]:
     """Batch norm with running statistics."""
-    return layer, BatchNorm(output_channels(layer))
+    return module, BatchNorm(output_channels(module))
 
 
-def mini_batch(_config: config.MiniBatch, layer: Layer) -> tuple[Layer, Norm]:
+def mini_batch(_config: norm_config.MiniBatch, module: Layer) -> tuple[Layer, Norm]:
     """Batch norm without running statistics."""
-    return layer, MiniBatchNorm(output_channels(layer))
+    return module, MiniBatchNorm(output_channels(module))
 
 
-def layer(_config: config.Layer, layer: Layer) -> tuple[Layer, Norm]:
+def layer(_config: norm_config.Layer, module: Layer) -> tuple[Layer, Norm]:
     """All channels in one group."""
-    return layer, _groups("layer", layer, 1)
+    return module, _groups("layer", module, 1)
 
 
-def group(config: config.Group, layer: Layer) -> tuple[Layer, Norm]:
+def group(config: norm_config.Group, module: Layer) -> tuple[Layer, Norm]:
     """Groups of the configured number."""
-    return layer, _groups("group", layer, config.groups)
+    return module, _groups("group", module, config.groups)
 
 
-def instance(_config: config.Instance, layer: Layer) -> tuple[Layer, Norm]:
+def instance(_config: norm_config.Instance, module: Layer) -> tuple[Layer, Norm]:
     """Each channel a group."""
-    return layer, _groups("instance", layer, output_channels(layer))
+    return module, _groups("instance", module, output_channels(module))
 
 
 def _groups(name: str, layer: Layer, groups: int) -> GroupNorm:
@@ -122,10 +130,12 @@ def _groups(name: str, layer: Layer, groups: int) -> GroupNorm:
             str(number) for number in range(1, channels + 1) if channels % number == 0
         )
         raise ValueError(
-            f"norm {name}: {groups} groups do not divide {channels} channels; choose groups from {divisors}"
+            f"norm {name}: {groups} groups do not divide {channels} channels; "
+            f"choose groups from {divisors}"
         )
     if groups == channels and isinstance(layer, nn.Linear):
         raise ValueError(
-            f"norm {name}: one value in each of {groups} groups, so normalizing erases it; choose layer, or group with fewer groups"
+            f"norm {name}: each of {groups} groups has one value, so normalization erases it; "
+            "choose layer, or group with fewer groups"
         )
     return GroupNorm(channels, groups)

@@ -1,4 +1,4 @@
-"""When norms may change what they remember: in the forward pass proper, and never in a recomputation or in a backward solve.
+"""When norms update their state: in the forward pass, never in recomputation or backward solves.
 
 Modules hand each change to `once`. Whoever runs an evaluation a second time says how with
 `handled_by`. The handler lives in a context variable that is set and reset around the evaluation

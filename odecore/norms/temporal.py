@@ -1,9 +1,13 @@
-"""Temporal adaptive batch normalization (Zheng 2024): statistics, scale and shift that depend on the time in the ODE, kept on a grid of times."""
+"""Temporal adaptive batch normalization, TA-BN (Zheng 2024).
+
+Statistics, scale and shift depend on the time in the ODE and are kept on a grid of times.
+Shapes: B batch, C channels, M + 1 grid points; x is (B, C) or (B, C, H, W).
+"""
 
 import torch
 from torch import Tensor, nn
 
-from odecore.config import norm as config
+from odecore.config import norm as norm_config
 from odecore.norms import side_effects
 from odecore.norms.base import (
     Layer,
@@ -32,7 +36,7 @@ class TemporalBatchNorm(Norm):
     training with few fixed steps, mind that.
     """
 
-    def __init__(self, channels: int, config: config.TemporalBatch) -> None:
+    def __init__(self, channels: int, config: norm_config.TemporalBatch) -> None:
         super().__init__()
         self.grid_size = config.grid_size
         self.momentum = config.momentum
@@ -47,7 +51,7 @@ class TemporalBatchNorm(Norm):
         self.register_buffer("running_var", torch.ones(shape))
 
     def forward(self, x: Tensor, t: float) -> Tensor:
-        """Raises ValueError for one value per channel in training."""
+        """x: (B, C, ...). Raises ValueError for one value per channel in training."""
         weights = self.weights(t, self.grid_size)
         scale, shift = interpolate(self.gamma, weights), interpolate(self.alpha, weights)
         if not self.training:
@@ -68,7 +72,7 @@ class TemporalBatchNorm(Norm):
             self.running_var[index].lerp_(variance, self.momentum * weight)
 
     def penalty(self) -> Tensor:
-        """The sum penalty (|gamma - 1|^2 + |alpha|^2), summed over grid and channels (Zheng 2024, section 4)."""
+        """The scalar penalty (|gamma - 1|^2 + |alpha|^2) over grid and channels (Zheng 2024)."""
         return self.penalty_weight * ((self.gamma - 1).square().sum() + self.alpha.square().sum())
 
 
@@ -86,6 +90,6 @@ def interpolate(grid: Tensor, weights: Weights) -> Tensor:
     return (column.unsqueeze(1) * rows).sum(0)
 
 
-def ta_bn(config: config.TemporalBatch, layer: Layer) -> tuple[Layer, Norm]:
+def ta_bn(config: norm_config.TemporalBatch, layer: Layer) -> tuple[Layer, Norm]:
     """TA-BN of the layer's output channels."""
     return layer, TemporalBatchNorm(output_channels(layer), config)

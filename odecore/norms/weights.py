@@ -1,4 +1,7 @@
-"""Norms of a layer's weight: weight normalization and spectral normalization, as parametrizations of torch's.
+"""Weight normalization and spectral normalization, as parametrizations of torch's.
+
+Shapes: O outputs, I inputs; a weight is (O, I) or (O, I, k, k), or (I, O, k, k) if transposed;
+as a matrix (O, I k k); u is (O,), v is (I k k,).
 
 The layer's weight stays settable: `layer.weight = values` sets what the norm starts from. Reading
 it computes it anew, so read it once per call.
@@ -9,7 +12,7 @@ import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
-from odecore.config import norm as config
+from odecore.config import norm as norm_config
 from odecore.norms import side_effects
 from odecore.norms.base import Layer, Norm
 from odecore.norms.outputs import NoNorm
@@ -23,13 +26,16 @@ def output_dim(layer: Layer) -> int:
     return 1 if isinstance(layer, nn.ConvTranspose2d) else 0
 
 
-def weight(_config: config.Weight, layer: Layer) -> tuple[Layer, Norm]:
-    """Weight w = g v / |v|, one g per output channel; v starts as the weight and g as its norm, so w starts as it was (Salimans & Kingma 2016)."""
+def weight(_config: norm_config.Weight, layer: Layer) -> tuple[Layer, Norm]:
+    """Weight w = g v / |v| with one g per output channel (Salimans & Kingma 2016).
+
+    v starts as the weight and g as its norm, so w starts unchanged.
+    """
     parametrizations.weight_norm(layer, "weight", dim=output_dim(layer))
     return layer, NoNorm()
 
 
-def spectral(_config: config.Spectral, layer: Layer) -> tuple[Layer, Norm]:
+def spectral(_config: norm_config.Spectral, layer: Layer) -> tuple[Layer, Norm]:
     """Weight w = v / sigma(v), see `SpectralNorm`."""
     # unsafe: the check would run the parametrization, and with it a power iteration.
     parametrize.register_parametrization(
@@ -39,7 +45,7 @@ def spectral(_config: config.Spectral, layer: Layer) -> tuple[Layer, Norm]:
 
 
 class SpectralNorm(nn.Module):
-    """W / sigma with sigma = u^T W v, W as a matrix (output channels, rest) (Miyato et al. 2018; torch.nn.utils.spectral_norm).
+    """W / sigma, sigma = u^T W v, W a matrix (O, rest) (Miyato et al. 2018).
 
     Each use in training does one power iteration first, v = W^T u / |W^T u|, u = W v / |W v|; in
     eval mode u and v stay.
@@ -59,7 +65,7 @@ class SpectralNorm(nn.Module):
 
     @torch.no_grad()
     def draw_initial_state(self, generator: torch.Generator | None) -> None:
-        """Vectors u and v from the unit sphere. generator: on the CPU, None for torch's global one."""
+        """Draw u and v from the unit sphere. generator: on the CPU, None for torch's global one."""
         for vector in (self.u, self.v):
             vector.copy_(
                 F.normalize(

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from odecore.config import Evaluation
 from odecore.data import Dataset
-from odecore.models.ode_block import SolveFailed, count_nfe, reset_evaluations, use_solver
+from odecore.models.ode_block import SolveFailed, count_nfe, reset_nfe, use_solver
 from odecore.norms.base import BatchTooSmall
 from odecore.solvers.base import SolveStatus
 from odecore.training.precision import EvaluationPrecision, in_float64, numerics
@@ -74,7 +74,7 @@ def score(
     x, y = x[:limit], y[:limit]
     was_training = model.training
     model.eval()
-    reset_evaluations(model)
+    reset_nfe(model)
     start = time.perf_counter()
     correct = torch.zeros((), dtype=torch.int64, device=y.device)
     loss = torch.zeros((), dtype=torch.float64, device=y.device)

@@ -21,7 +21,7 @@ from odecore.models.ode_block import (
     count_nfe,
     ode_blocks,
     repeat_side_effects,
-    reset_evaluations,
+    reset_nfe,
 )
 from odecore.solvers.adaptation import REMEMBERED_ITERATIONS, Measured
 from odecore.training import adapt
@@ -145,7 +145,7 @@ class Training:
         """One optimizer step; sets the outcome instead when the loss or the state is not finite or the solver fails."""
         start = time.perf_counter()
         self.model.train()
-        reset_evaluations(self.model)
+        reset_nfe(self.model)
         x, labels = self._batch()
         self._set_end_times()
         logits = loss = None

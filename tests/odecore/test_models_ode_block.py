@@ -12,7 +12,7 @@ from odecore.models.ode_block import (
     ODEBlock,
     SolveFailed,
     count_nfe,
-    reset_evaluations,
+    reset_nfe,
     use_solver,
 )
 from odecore.solvers.base import SolveStatus, VectorField
@@ -37,7 +37,7 @@ def test_counts_are_summed_over_blocks_until_reset() -> None:
     assert count_nfe(model) == (6, 6)
     model(x)
     assert count_nfe(model) == (12, 6)
-    reset_evaluations(model)
+    reset_nfe(model)
     assert count_nfe(model) == (0, 0)
 
 
@@ -45,7 +45,7 @@ def test_another_solver_for_a_while() -> None:
     model = two_blocks(Adjoint())
     x = torch.randn(5, 2)
     before = model(x)
-    reset_evaluations(model)
+    reset_nfe(model)
     with use_solver(model, FixedStep(name="rk4", steps=2)), torch.no_grad():
         inside = model(x)
     assert count_nfe(model) == (16, 0)
