@@ -135,7 +135,7 @@ def _groups(name: str, layer: Layer, groups: int) -> GroupNorm:
         )
     if groups == channels and isinstance(layer, nn.Linear):
         raise ValueError(
-            f"norm {name}: each of {groups} groups has one value, so normalization erases it; "
+            f"norm {name}: one value in each of {groups} groups, so normalizing erases it; "
             "choose layer, or group with fewer groups"
         )
     return GroupNorm(channels, groups)
