@@ -10,5 +10,5 @@ __all__ = ["DataMissing", "Dataset", "load"]
 
 
 def load(config: DataConfig, root: Path | None) -> Dataset:
-    """The data set that `config` names. root: folder of data files, None when there is none. Raises DataMissing."""
+    """The data set that `config` names. root: folder of data files or None. Raises DataMissing."""
     return lookup.DATA[config.name].load()(config, root)

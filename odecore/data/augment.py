@@ -1,4 +1,7 @@
-"""Resizing, random crops and flips of a whole batch on its device. Draws come from a CPU generator, so they are the same on every device."""
+"""Resizing, random crops and flips of a whole batch on its device.
+
+Draws come from a CPU generator, so they are the same on every device. Shapes: x is (B, C, H, W).
+"""
 
 import torch
 from torch import Generator, Tensor
@@ -6,7 +9,7 @@ from torch.nn import functional
 
 
 def resize(x_BCHW: Tensor, size: int) -> Tensor:
-    """Bilinear with antialiasing, without rounding to bytes: torchvision's `Resize` on float tensors. x: float, square images."""
+    """Bilinear with antialiasing, no rounding to bytes: torchvision's `Resize` on float tensors."""
     if x_BCHW.shape[-1] == size:
         return x_BCHW
     return functional.interpolate(x_BCHW, size=(size, size), mode="bilinear", antialias=True)
@@ -15,7 +18,7 @@ def resize(x_BCHW: Tensor, size: int) -> Tensor:
 def random_crop(
     x_BCHW: Tensor, size: int, generator: Generator, *, padding: int = 0, flip: bool = False
 ) -> Tensor:
-    """Torchvision's `RandomCrop(size, padding)` and, with `flip`, `RandomHorizontalFlip()`, drawn for every image on its own.
+    """Torchvision's `RandomCrop(size, padding)` and `RandomHorizontalFlip()`, drawn per image.
 
     Around the square images lies a border of zeros, `padding` wide; every place of the window is
     equally likely, and a flip has probability 1/2.
@@ -38,7 +41,10 @@ def random_crop(
 
 
 def crop(x_BCHW: Tensor, top_B: Tensor, left_B: Tensor, mirrored_B: Tensor, size: int) -> Tensor:
-    """x[b, :, top[b] : top[b] + size, left[b] : left[b] + size] of every image b, its columns in reverse where mirrored, in one gather."""
+    """Crop size x size windows at (top[b], left[b]) of every image b, in one gather.
+
+    Result: x[b, :, top[b] : top[b] + size, left[b] : left[b] + size], columns reversed if mirrored.
+    """
     batch, channels, _, width = x_BCHW.shape
     along = torch.arange(size, device=x_BCHW.device)
     rows_BH = top_B[:, None] + along

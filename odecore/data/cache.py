@@ -1,4 +1,6 @@
-"""Decoded image sets as .npy files in one folder per node, mapped into memory: read once, shared by all processes, nothing ever unpickled.
+"""Decoded image sets as memory-mapped .npy files: read once per node, shared by processes.
+
+There is one folder per node. Nothing is unpickled.
 
 The folder is ODESWEEP_CACHE, else one of the user's own below the temporary folder. It can be
 removed at any time.
@@ -27,23 +29,25 @@ PARTS = ("train_x", "train_y", "test_x", "test_y")
 
 
 class Stored(NamedTuple):
-    """arrays: by name, images uint8 (N, C, H, W), labels int64 (N,). facts: what else is worth keeping, as JSON."""
+    """arrays by name: images uint8 (N, C, H, W), labels int64 (N,). facts: more, as JSON."""
 
     arrays: dict[str, np.ndarray]
     facts: dict[str, Any]
 
 
 def key(root: Path, files: tuple[str, ...]) -> str:
-    """Of the files' names, sizes and times. Of a folder of images, names and times of all folders in it and their numbers of files.
+    """Fingerprint of the files: names, sizes and times.
+
+    Of a folder of images: names and times of all folders in it, and their numbers of files.
 
     Caveat: an image that is overwritten in place changes no folder's time, so it is not noticed.
     """
     seen: list[Any] = [REVISION, str(root.resolve())]
     for name in files:
-        found = (root / name).stat()
-        if not stat.S_ISDIR(found.st_mode):
-            seen.append([name, found.st_size, found.st_mtime_ns])
-        for folder, folders, inside in os.walk(root / name) if stat.S_ISDIR(found.st_mode) else ():
+        status = (root / name).stat()
+        if not stat.S_ISDIR(status.st_mode):
+            seen.append([name, status.st_size, status.st_mtime_ns])
+        for folder, folders, inside in os.walk(root / name) if stat.S_ISDIR(status.st_mode) else ():
             folders.sort()
             seen.append(
                 [os.path.relpath(folder, root), len(inside), Path(folder).stat().st_mtime_ns]
@@ -54,7 +58,9 @@ def key(root: Path, files: tuple[str, ...]) -> str:
 def load(
     name: str, read: Callable[[], Stored], check: Callable[[dict[str, np.ndarray]], None]
 ) -> Stored:
-    """The entry `name`, made by `read` when it is absent or damaged; one process makes it while others wait. Without a usable folder just `read`.
+    """The entry `name`; `read` makes it when it is absent or damaged.
+
+    One process makes it while others wait. Without a usable folder the result is read directly.
 
     check: raises ValueError for arrays that cannot be right. What comes from the folder is mapped;
     writing to it never reaches the files.
@@ -76,12 +82,14 @@ def load(
             if (found := _open(folder / name, check)) is not None:
                 return found
             _warn(
-                f"cannot keep decoded images in {folder} ({why}); every process reads them again. Name another folder with ODESWEEP_CACHE"
+                f"cannot keep decoded images in {folder} ({why}); every process reads them again. "
+                "Name another folder with ODESWEEP_CACHE"
             )
             return made
     except _Unusable as error:
         _warn(
-            f"no cache of decoded images ({error}); every process reads them again. Name another folder with ODESWEEP_CACHE"
+            f"no cache of decoded images ({error}); every process reads them again. "
+            "Name another folder with ODESWEEP_CACHE"
         )
         return read()
 
@@ -100,12 +108,12 @@ def _folder() -> Path:
     path = Path(named) if named else Path(tempfile.gettempdir()) / f"odesweep-cache-{os.getuid()}"
     try:
         path.mkdir(mode=0o700, parents=bool(named), exist_ok=True)
-        found = path.lstat()
+        status = path.lstat()
     except OSError as error:
         raise _Unusable(error) from None
     # Below the temporary folder anybody could have made it first, with data of their choice.
     if not named and (
-        not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077
+        not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077
     ):
         raise _Unusable(f"{path} is not a folder of yours alone")
     return path
@@ -129,7 +137,10 @@ def _open(entry: Path, check: Callable[[dict[str, np.ndarray]], None]) -> Stored
 
 @contextmanager
 def _alone(path: Path) -> Iterator[bool]:
-    """Waits until nobody else is inside; false where the file system has no locks, and then several may be. Ends with the process that holds it."""
+    """Take an exclusive lock; false where the file system has no locks.
+
+    The lock ends with the process that holds it.
+    """
     try:
         file = path.open("w")
     except OSError as error:
@@ -144,7 +155,7 @@ def _alone(path: Path) -> Iterator[bool]:
 
 
 def _publish(entry: Path, made: Stored, alone: bool) -> None:
-    """Write beside `entry` and rename. Who comes second, where there are no locks, leaves the first one's."""
+    """Write to a temporary folder and rename it to `entry`. Without locks the first one stays."""
     if alone:
         for left in (*entry.parent.glob(f".{entry.name}.*"), entry):
             shutil.rmtree(left, ignore_errors=True)

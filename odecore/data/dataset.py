@@ -12,18 +12,20 @@ from odecore.data import augment
 
 
 class DataMissing(Exception):
-    """The data asked for are not there: one line with the folder that was looked in and what to do."""
+    """The requested data are missing: one line with the folder searched and what to do."""
 
 
-# Gladzik 2019, section 5: trained on random windows of enlarged images, evaluated on images of the
-# windows' size.
+# Gladzik 2019, section 4.4: trained on random windows of enlarged images, evaluated on images
+# of the windows' size.
 ENLARGED, WINDOW = 32, 28
 PADDING = {"crop4_flip": 4, "crop8_flip": 8}
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Points: float32 (N, d). Images: uint8 (N, C, H, W), H = W. Labels: int64 (N,). sha256: of these four tensors, in hex.
+    """Points: float32 (N, D). Images: uint8 (N, C, H, W), H = W. Labels: int64 (N,).
+
+    sha256: of these four tensors, in hex.
 
     mean, deviation: of the channels, (C, 1, 1) on the scale [0, 1], or None for images that stay in
     [0, 1].
@@ -49,7 +51,9 @@ class Dataset:
         return dataclasses.replace(self, **tensors)
 
     def inputs(self, x_batch: Tensor) -> Tensor:
-        """What a model takes when it is evaluated: float32; bytes of images become numbers in [0, 1], resized and standardized as configured.
+        """Inputs of a model in evaluation: float32 of the shape of x_batch, (B, D) or (B, C, H, W).
+
+        Bytes of images become numbers in [0, 1], resized and standardized as configured.
 
         For float64, cast what comes back: an image is then the very same one in either precision.
         """
@@ -61,7 +65,7 @@ class Dataset:
         )
 
     def training_inputs(self, x_batch: Tensor, generator: Generator) -> Tensor:
-        """What a model takes when it is trained: as `inputs`, with the augmentation drawn from `generator`, a CPU generator of this batch alone."""
+        """Inputs of a model in training: `inputs`, augmented by `generator` (CPU, this batch's)."""
         if x_batch.dtype != torch.uint8 or self.augmentation == "none":
             return self.inputs(x_batch)
         if self.augmentation == "resize32_crop28":

@@ -1,4 +1,4 @@
-"""Downloading image sets, by a person's command only: what is trained anywhere reads files that are there."""
+"""Downloads of image sets, only on request: training reads local files."""
 
 import contextlib
 import socket
@@ -21,7 +21,7 @@ def url(name: ImageName) -> str:
 
 
 def fetch(name: ImageName, root: Path) -> bool:
-    """Download a set into `root`, with a progress bar, unless it is there, and compare its checksums; false when it was there.
+    """Download a set into `root` and compare its checksums; false when it was there already.
 
     Raises DataMissing, one line, when it cannot be had: no network, no place to write, another
     checksum, or nowhere to download it from.
@@ -39,7 +39,8 @@ def fetch(name: ImageName, root: Path) -> bool:
     except (OSError, RuntimeError, ValueError, HTTPException) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataMissing(
-            f"data set {name}: cannot download {url(name)} into {root} ({reason}); run this where there is a network, or copy the files there"
+            f"data set {name}: cannot download {url(name)} into {root} ({reason}); "
+            "run this where there is a network, or copy the files there"
         ) from None
     images.verify(name, root)
     return True

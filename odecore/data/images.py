@@ -75,7 +75,7 @@ def limits(config: Images) -> dict[Split, int | None]:
 
 
 def whole(name: ImageName, root: Path | None) -> cache.Stored:
-    """Both splits of a set as they lie in its files, from the node's cache where possible. Raises DataMissing."""
+    """Both splits as stored in the files, from the node's cache if possible. Raises DataMissing."""
     if (missing := what_is_missing(Images(name=name), root)) or root is None:
         raise DataMissing(f"data set {name}: {missing}")
 
@@ -89,12 +89,16 @@ def whole(name: ImageName, root: Path | None) -> cache.Stored:
 
 
 def verify(name: ImageName, root: Path) -> int:
-    """Compare the checksums of a set's files with those of the originals: how many are known. Raises DataMissing for one that differs."""
+    """Compare a set's checksums with the originals'; returns how many are known.
+
+    Raises DataMissing for one that differs.
+    """
     from odecore.data import readers
 
     if file := readers.damaged_file(name, root):
         raise DataMissing(
-            f"data set {name}: {root / file} differs from the original (md5); delete it, then {how_to_get(name)}"
+            f"data set {name}: {root / file} differs from the original (md5); "
+            f"delete it, then {how_to_get(name)}"
         )
     return len(readers.READERS[name].md5())
 
@@ -144,7 +148,8 @@ def check(name: str, arrays: dict[str, np.ndarray]) -> None:
         x, y = arrays[f"{split}_x"], arrays[f"{split}_y"]
         if x.dtype != np.uint8 or x.shape[1:] != known.shape or y.dtype != np.int64 or y.ndim != 1:
             raise ValueError(
-                f"its {split} split is {x.dtype} {x.shape} and {y.dtype} {y.shape}, not uint8 (N, {str(known.shape)[1:]} and int64 (N,)"
+                f"its {split} split is {x.dtype} {x.shape} and {y.dtype} {y.shape}, "
+                f"not uint8 (N, {str(known.shape)[1:]} and int64 (N,)"
             )
         if len(x) != size or len(y) != size:
             raise ValueError(
@@ -152,12 +157,13 @@ def check(name: str, arrays: dict[str, np.ndarray]) -> None:
             )
         if y.min() < 0 or y.max() >= known.classes:
             raise ValueError(
-                f"its {split} split has labels from {y.min()} to {y.max()}, not from 0 to {known.classes - 1}"
+                f"its {split} split has labels from {y.min()} to {y.max()}, "
+                f"not from 0 to {known.classes - 1}"
             )
 
 
 def channel_statistics(x: np.ndarray) -> tuple[list[float], list[float]]:
-    """Mean and deviation of every channel on the scale [0, 1], over all images and pixels. x: uint8 (N, C, H, W)."""
+    """Mean and deviation (C, 1, 1) of each channel on [0, 1]. x: uint8 (N, C, H, W)."""
     counts = np.zeros((x.shape[1], 256), np.int64)
     for first in range(0, len(x), 1000):
         for channel in range(x.shape[1]):
@@ -176,7 +182,10 @@ def _subset(config: Images, split: Split, x: Tensor, y: Tensor) -> tuple[Tensor,
 
 
 def stratified(labels: Tensor, size: int, classes: int, what: str = "limit") -> Tensor:
-    """Sorted indices of `size` samples, as many of each class up to one, always the same ones. Raises DataMissing when a class has too few."""
+    """Sorted indices (size,) of samples, balanced over classes up to one; deterministic.
+
+    Raises DataMissing when a class has too few.
+    """
     generator = streams.generator(0, "subset")
     extra = set(torch.randperm(classes, generator=generator)[: size % classes].tolist())
     chosen = []
@@ -185,14 +194,16 @@ def stratified(labels: Tensor, size: int, classes: int, what: str = "limit") -> 
         wanted = size // classes + (label in extra)
         if wanted > len(members):
             raise DataMissing(
-                f"{what} = {size} needs {wanted} images of class {label}, there are {len(members)}; lower it, or null for all"
+                f"{what} = {size} needs {wanted} images of class {label}, "
+                f"there are {len(members)}; "
+                "lower it, or null for all"
             )
         chosen.append(members[torch.randperm(len(members), generator=generator)[:wanted]])
     return torch.cat(chosen).sort().values
 
 
 def generate(config: Images, split: Split, size: int) -> tuple[Tensor, Tensor]:
-    """Made-up images: a coarse random pattern per class, the same in both splits, plus noise. Balanced, shuffled, always the same ones."""
+    """Synthetic images (N, C, H, W): a random pattern per class plus noise; balanced and fixed."""
     # Of the shape that the set's files have; how a model sees them is a matter of its transforms.
     channels, height, width = IMAGE_SETS[config.name].shape
     coarse = torch.randn(

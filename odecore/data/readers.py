@@ -1,4 +1,7 @@
-"""Reading image sets from their files, checksums and downloads: torchvision wherever it has them, ours for folders of images and Tiny-ImageNet.
+"""Reading image sets from their files, with checksums and downloads.
+
+Readers are torchvision's except those for folders of images and Tiny-ImageNet.
+Shapes: images (N, C, H, W), labels (N,).
 
 Arrays are uint8 (N, C, H, W) and int64 (N,). Imports torchvision, so it is imported only when
 something is read or downloaded.
@@ -23,7 +26,7 @@ TINY_IMAGENET_MD5 = "90528d7ca1a48142e341f4ef8d21d0de"
 
 
 class Reader(NamedTuple):
-    """read: one split below a data folder. md5: of files in the data folder, where they are known. url: what `download` gets, "" without one."""
+    """read: one split. md5: of files in the data folder, if known. url: of the download, or ""."""
 
     read: Callable[[Path, Split], Arrays]
     md5: Callable[[], Mapping[str, str]] = dict
@@ -89,7 +92,7 @@ def _download_svhn(root: Path) -> None:
 
 
 def _cifar(dataset: type[datasets.CIFAR10]) -> Reader:
-    """CIFAR's batches are pickles. Only torchvision opens them, after it has compared their checksums."""
+    """CIFAR's batches are pickles. Only torchvision opens them, after comparing their checksums."""
 
     def read(root: Path, split: Split) -> Arrays:
         loaded: Any = dataset(root, train=split == "train")
@@ -117,7 +120,10 @@ def _image_folders(name: str) -> Callable[[Path, Split], Arrays]:
 
 
 def _tiny_imagenet(root: Path, split: Split) -> Arrays:
-    """The layout of Stanford's archive; classes in the order of wnids.txt, and its validation images, as its test images have no labels."""
+    """The layout of Stanford's archive; classes in the order of wnids.txt.
+
+    The validation images are the test split: the test images have no labels.
+    """
     folder = root / "tiny-imagenet-200"
     labels = {wnid: label for label, wnid in enumerate((folder / "wnids.txt").read_text().split())}
     if split == "train":

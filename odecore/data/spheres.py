@@ -1,4 +1,7 @@
-"""Concentric spheres (Ott 2021, section 5 and code): an outer and an inner shell of class 0, a shell of class 1 between them."""
+"""Concentric spheres: two shells of class 0, a shell of class 1 between (Ott 2021, code).
+
+Shapes: points x (N, D), labels y (N,).
+"""
 
 from pathlib import Path
 
@@ -23,7 +26,9 @@ def load(config: Spheres, _root: Path | None) -> dataset.Dataset:
 
 
 def draw(size: int, dimension: int, generator: Generator) -> tuple[Tensor, Tensor]:
-    """A quarter of the points in the inner and in the outer shell, the rest between; r = r_min + (r_max - r_min) U^(1/d), directions uniform.
+    """A quarter of the points in each of the inner and outer shells, the rest between.
+
+    r = r_min + (r_max - r_min) U^(1/D), directions uniform.
 
     Returns x (size, dimension) float32 and y (size,) int64, shuffled.
     """

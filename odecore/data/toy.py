@@ -9,7 +9,10 @@ from odecore.data import dataset
 
 
 def load_fan(_config: Fan, _root: Path | None) -> dataset.Dataset:
-    """The corners of the unit square, those across from each other of one class, the same four in both splits (Ott 2021, Figure 3)."""
+    """The corners of the unit square; opposite corners share a class (Ott 2021, Figure 3).
+
+    The same four points (4, 2) are in both splits.
+    """
     corners = (
         torch.tensor([[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]]),
         torch.tensor([0, 0, 1, 1]),

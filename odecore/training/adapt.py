@@ -1,4 +1,4 @@
-"""Adaptation of step size or tolerance inside the training: what the algorithms of `odecore.solvers.adaptation` want to know of the net."""
+"""Adaptation of step size or tolerance in training: what its algorithms ask of the net."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,16 +24,18 @@ def is_due(iteration: int) -> bool:
 
 
 def accuracy(logits: Tensor, labels: Tensor, divisor: int) -> float:
-    """Right answers over `divisor`. Waits for the device."""
+    """Correct answers over `divisor`; logits (B, K), labels (B,). One device sync."""
     return int((logits.argmax(1) == labels).sum()) / divisor
 
 
 def measure_on(
     model: nn.Module, logits: Callable[[], Tensor], labels: Tensor, divisor: int
 ) -> Measure:
-    """Accuracy of the current batch under any solver, in train mode as the training's own, without gradient and without a trace in norms.
+    """Accuracy of the current batch under any solver, in train mode, without side effects.
 
-    logits: runs the model on the batch. Evaluations are counted in the blocks as any other.
+    No gradients are computed and no norm changes. Shapes: logits (B, K), labels (B,).
+
+    logits: runs the model on the batch. NFE is counted in the blocks as usual.
     """
 
     def measure(solver: Solver) -> Measured:
@@ -44,10 +46,10 @@ def measure_on(
                 side_effects.handled_by(side_effects.withhold),
                 _solved_by(model, solver),
             ):
-                found = accuracy(logits(), labels, divisor)
+                batch_accuracy = accuracy(logits(), labels, divisor)
         except SolveFailed:
-            found = float("nan")
-        return Measured(found, count_nfe(model)[0] - before)
+            batch_accuracy = float("nan")
+        return Measured(batch_accuracy, count_nfe(model)[0] - before)
 
     return measure
 

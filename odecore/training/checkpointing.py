@@ -1,4 +1,6 @@
-"""Checkpoints: written beside and moved, two kept, the content's hash in the name so that damage is seen before it is loaded.
+"""Checkpoints: written atomically, two kept, with the content's hash in the file name.
+
+Damage is seen before a file is loaded.
 
 One folder per attempt, written and removed by that attempt only; a resume reads the furthest valid
 one of any attempt of the trial.
@@ -20,7 +22,7 @@ KEPT = 2
 
 
 def save(folder: Path, iteration: int, state: dict[str, Any]) -> Path:
-    """Write `state` (tensors and plain data) for `iteration` and drop all but the newest two. Raises OSError if the disk does not take it."""
+    """Write `state` (tensors and plain data) and keep the newest two. Raises OSError on failure."""
     import torch
 
     buffer = io.BytesIO()
@@ -62,7 +64,10 @@ def _valid(path: Path) -> dict[str, Any] | None:
 
 
 def furthest(trial_folder: Path, ignored: Collection[str] = ()) -> dict[str, Any] | None:
-    """The valid checkpoint with the most iterations over all attempts below `trial_folder` but the `ignored` ones; None if there is none."""
+    """The valid checkpoint with the most iterations below `trial_folder`, or None.
+
+    Attempts in `ignored` do not count.
+    """
     for path in _newest_first(trial_folder, ignored):
         state = _valid(path)
         if state is not None:
@@ -71,16 +76,19 @@ def furthest(trial_folder: Path, ignored: Collection[str] = ()) -> dict[str, Any
 
 
 def furthest_iteration(trial_folder: Path, ignored: Collection[str] = ()) -> int:
-    """How far the furthest checkpoint claims to be, by name alone; 0 without one. Cheap, for deciding whether an attempt made progress."""
+    """Iterations of the furthest checkpoint by file name, 0 without one.
+
+    It is cheap: it tells whether an attempt made progress.
+    """
     return max(
         (int(p.stem.partition("-")[0]) for p in _newest_first(trial_folder, ignored)), default=0
     )
 
 
 def _newest_first(trial_folder: Path, ignored: Collection[str]) -> list[Path]:
-    found = [path for path in trial_folder.glob("*/*.pt") if path.parent.name not in ignored]
+    paths = [path for path in trial_folder.glob("*/*.pt") if path.parent.name not in ignored]
     return sorted(
-        found, key=lambda path: (path.name.partition("-")[0], _written_at(path)), reverse=True
+        paths, key=lambda path: (path.name.partition("-")[0], _written_at(path)), reverse=True
     )
 
 

@@ -30,7 +30,9 @@ NOISE_SAMPLES = 1024
 
 @dataclass(frozen=True)
 class Score:
-    """outcome: completed, diverged or solver_failed; accuracy and loss are NaN unless completed. evaluations: calls of f over all batches.
+    """outcome: completed, diverged or solver_failed; accuracy and loss are NaN unless completed.
+
+    nfe: calls of f over all batches.
 
     A batch too small for a norm by its own statistics is solver_failed too: nothing is wrong with
     the weights, and they have no score.
@@ -43,12 +45,12 @@ class Score:
     accuracy: float
     loss: float
     batches: int
-    evaluations: int
+    nfe: int
     seconds: float
 
 
 def failure_outcome(failure: SolveFailed) -> str:
-    """A non-finite state is `diverged`; step underflow and the evaluation cap are `solver_failed`."""
+    """`diverged` for a non-finite state; `solver_failed` for step underflow and the NFE cap."""
     return "diverged" if failure.status is SolveStatus.NON_FINITE else "solver_failed"
 
 
@@ -64,7 +66,9 @@ def score(
     accuracy_divisor: Literal["count", "batch_size"] = "count",
     on_batch: Callable[[], None] = lambda: None,
 ) -> Score:
-    """Evaluate `model` in eval mode on the first `limit` samples of `split`, in their stored order. Leaves the mode and all weights as they were.
+    """Evaluate `model` in eval mode on the first `limit` samples of `split`, in stored order.
+
+    The mode and all weights stay as they were.
 
     noise: see `one_image_of_noise`. accuracy_divisor: see `odecore.config.train.Fidelity`. on_batch
     is called after every batch (a sign of life).
@@ -115,13 +119,13 @@ def score(
         accuracy=int(correct) / divisor if good else float("nan"),
         loss=mean_loss if good else float("nan"),
         batches=batches,
-        evaluations=count_nfe(model)[0],
+        nfe=count_nfe(model)[0],
         seconds=time.perf_counter() - start,
     )
 
 
 def _inputs(data: Dataset, x: Tensor, batch_size: int, noise: Noise) -> Iterator[Tensor]:
-    """The model's inputs, batch by batch."""
+    """The model's inputs, batch by batch: (B, ...) each."""
     if noise == "none":
         yield from map(data.inputs, x.split(batch_size))
         return
@@ -132,7 +136,9 @@ def _inputs(data: Dataset, x: Tensor, batch_size: int, noise: Noise) -> Iterator
 
 
 def one_image_of_noise(x_batch: Tensor, mean: Tensor, deviation: Tensor, index: int) -> Tensor:
-    """The batch with one image replaced by uniform noise around `mean` with ten times `deviation`, both of the data as the model sees them.
+    """The batch with one image replaced by uniform noise. x_batch: (B, C, H, W).
+
+    It is around `mean` with ten times `deviation`, both scalars of the model's inputs:
 
     U(mean - sqrt(3) 10 deviation, mean + sqrt(3) 10 deviation). Which image and the noise depend on
     the batch's `index` alone, so that every model meets the same ones. Zheng 2024, Figure 3, says
@@ -152,7 +158,7 @@ def evaluate(
     evaluation: Evaluation,
     on_batch: Callable[[], None] = lambda: None,
 ) -> Score:
-    """One evaluation of the kept weights, under the evaluation's own solver, or with None under the one of the training as it ended."""
+    """Evaluate the kept weights under the evaluation's solver, or None for the training's."""
     with ExitStack() as stack:
         if evaluation.solver is not None:
             stack.enter_context(use_solver(model, evaluation.solver))

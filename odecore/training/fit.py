@@ -38,7 +38,7 @@ AfterStep = Callable[["Training"], bool]
 # What a resume takes over as it is. Random streams are keyed by epoch or iteration, and so is the
 # learning rate: the position is their state.
 _PLAIN_STATE = (
-    *("iteration", "records", "series", "recent_evaluations", "last_loss"),
+    *("iteration", "records", "series", "recent_nfe", "last_loss"),
     *("train_seconds", "evaluate_seconds", "nfe_forward", "nfe_backward"),
 )
 
@@ -67,7 +67,8 @@ class Training:
         )
         if not self.batches:
             raise ValueError(
-                f"train.batch_size = {spec.train.batch_size} with drop_last leaves no batch of {len(data.train_y)} samples"
+                f"train.batch_size = {spec.train.batch_size} with drop_last "
+                f"leaves no batch of {len(data.train_y)} samples"
             )
         self.updates = Updates(spec, self.model, self.batches)
         self.iterations = (
@@ -86,7 +87,7 @@ class Training:
         self.nfe_backward = 0
         self.last_loss = float("nan")
         # Of the latest iterations, without the checks of an adaptation, which asks for them.
-        self.recent_evaluations: list[int] = []
+        self.recent_nfe: list[int] = []
         self._sums = Sums(device)
         self._order: tuple[int, Tensor] = (-1, torch.empty(0))
         self._step_seconds: deque[float] = deque(maxlen=51)
@@ -142,7 +143,7 @@ class Training:
         return x, self.data.train_y[chosen]
 
     def step(self) -> None:
-        """One optimizer step; sets the outcome instead when the loss or the state is not finite or the solver fails."""
+        """One optimizer step; a non-finite loss or state or a failed solve sets the outcome."""
         start = time.perf_counter()
         self.model.train()
         reset_nfe(self.model)
@@ -203,7 +204,7 @@ class Training:
         solver = self._adapted
         if solver is None:
             return
-        evaluations = count_nfe(self.model)[0]
+        nfe = count_nfe(self.model)[0]
         if self.iteration == 0:
             self._note(0, solver.numbers())
         if adapt.is_due(self.iteration):
@@ -217,10 +218,10 @@ class Training:
                 with numerics(self.spec.precision, self.device):
                     return self.model(x)
 
-            train = Measured(adapt.accuracy(logits, labels, divisor), evaluations)
+            train = Measured(adapt.accuracy(logits, labels, divisor), nfe)
             measure = adapt.measure_on(self.model, logits_again, labels, divisor)
-            self._note(self.iteration + 1, solver.adapt(train, self.recent_evaluations, measure))
-        self.recent_evaluations = [*self.recent_evaluations, evaluations][-REMEMBERED_ITERATIONS:]
+            self._note(self.iteration + 1, solver.adapt(train, self.recent_nfe, measure))
+        self.recent_nfe = [*self.recent_nfe, nfe][-REMEMBERED_ITERATIONS:]
 
     def _balance_weights(self) -> None:
         """ENorm, in models that have it."""
@@ -235,7 +236,10 @@ class Training:
         return self.iteration == self.iterations or self.iteration % every == 0
 
     def _record(self, on_batch: Callable[[], None]) -> None:
-        """Evaluate the test split under the training solver and close the row of the steps since the last one; `also_test` goes to the series."""
+        """Close the row of the steps since the last one with the test score.
+
+        It is scored under the training solver; `also_test` goes to the series.
+        """
         before = self.evaluate_seconds
         test = self.score_split("test", on_batch)
         if test.outcome != "completed" and self.iteration == self.iterations:
@@ -271,7 +275,7 @@ class Training:
         on_batch: Callable[[], None] = lambda: None,
         also: AlsoTest | None = None,
     ) -> Score:
-        """The split's score under the training solver, in the training batch size as the papers do, or as `also` has it."""
+        """The split's score under the training solver; batch size of the training or of `also`."""
         scored = score(
             self.model,
             self.data,
@@ -287,7 +291,7 @@ class Training:
         return scored
 
     def run(self, after_step: AfterStep, on_batch: Callable[[], None] = lambda: None) -> str | None:
-        """Train to the end; the outcome, or None when `after_step` asked to stop (its checkpoint is its own business)."""
+        """Train to the end; the outcome, or None when `after_step` stopped it."""
         if not self.iterations and not self.records:
             self._record(on_batch)
         while self.outcome is None and self.iteration < self.iterations:

@@ -1,4 +1,7 @@
-"""Optimizers by config, and what a training does around each of their steps: state reset, learning rate, norms and clipping."""
+"""Optimizers by config, and each of their steps: state reset, rate, norms, clipping.
+
+Shapes: gradients and parameters are of any shape, norms are scalars.
+"""
 
 from typing import Any
 
@@ -16,7 +19,10 @@ LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2
 
 
 def build(config: OptimizerConfig, model: nn.Module) -> torch.optim.Optimizer | None:
-    """The optimizer over all trainable parameters of `model`, None when it has none. Those of `norms.undecayed` get no weight decay."""
+    """The optimizer of all trainable parameters, None without any.
+
+    Those of `norms.undecayed` get no weight decay.
+    """
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
         return None
@@ -41,10 +47,12 @@ def build(config: OptimizerConfig, model: nn.Module) -> torch.optim.Optimizer | 
 
 
 class Updates:
-    """The optimizer steps of one training of `model`. batches: per epoch. A model without parameters has none.
+    """The optimizer steps of one training. batches: per epoch.
+
+    A model without parameters has no steps.
 
     biases: of linear layers and convolutions; their gradients' norms are what blows up in ENorm's
-    nets (ENorm 2019, section 6).
+    nets (ENorm 2019, section 3, reports NaN losses).
     """
 
     def __init__(self, spec: TrialSpec, model: nn.Module, batches: int) -> None:
@@ -72,7 +80,10 @@ class Updates:
             parameter.grad = None
 
     def step(self, iteration: int) -> tuple[Tensor, Tensor]:
-        """Step `iteration`, counted from 0. Norms, before clipping, of the whole gradient and of the largest gradient of one layer's bias."""
+        """Step `iteration`, counted from 0.
+
+        Returns norms before clipping: of all gradients, and of the largest of one layer's bias.
+        """
         assert self.optimizer is not None
         epoch, batch = divmod(iteration, self.batches)
         if self.momentum_reset and batch == 0:

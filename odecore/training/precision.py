@@ -1,4 +1,4 @@
-"""Precision of a computation: float32 (TF32 off), tf32, bf16 by autocast, or float64 for evaluations."""
+"""Precision of a computation: float32 (TF32 off), tf32, bf16 by autocast, or float64."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,9 @@ EvaluationPrecision = Literal["float32", "tf32", "bf16", "float64"]
 
 @contextmanager
 def numerics(precision: EvaluationPrecision, device: torch.device) -> Iterator[None]:
-    """Everything inside is computed in `precision`; parameters and optimizer state stay float32. On a CPU tf32 is float32.
+    """Inside, compute in `precision`; parameters and optimizer state stay float32.
+
+    On a CPU tf32 is float32.
 
     float64 is the type of model and data, see `in_float64`, and changes nothing here but TF32.
     """
@@ -30,7 +32,7 @@ def numerics(precision: EvaluationPrecision, device: torch.device) -> Iterator[N
 
 @contextmanager
 def in_float64(model: nn.Module) -> Iterator[None]:
-    """Inside, parameters and buffers of `model` are float64; afterwards they are the very tensors that they were, changes made inside dropped."""
+    """Inside, `model` is float64; afterwards it has its old tensors, unchanged."""
     parameters = [(parameter, parameter.data, parameter.grad) for parameter in model.parameters()]
     buffers = [
         (module, name, buffer)

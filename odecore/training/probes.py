@@ -1,7 +1,8 @@
-"""Data for figures that is neither per epoch nor an evaluation: trajectories, decision regions, and statistics of layers inside the ODE."""
+"""Data for figures: trajectories, decision regions, statistics of layers in the ODE.
 
-# Shapes: B points, D dimensions (1 or 2), G grid points. Columns come back as one NumPy array each,
-# in the order of the probe's table.
+Shapes: B points, D dimensions (1 or 2), G grid points, C channels. Columns are NumPy arrays (rows,)
+in the order of the probe's table.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -28,23 +29,27 @@ def _only_block(
     if not isinstance(block, ODEBlock) or len(shape) != 1 or shape[0] not in dimensions:
         allowed = " or ".join(map(str, dimensions))
         raise ValueError(
-            f"{what} exist for points of dimension {allowed} and models of one ODE block on them, not for inputs of shape {shape}"
+            f"{what} exist for points of dimension {allowed} and models of one ODE block on them, "
+            f"not for inputs of shape {shape}"
         )
     return block
 
 
 def trajectory(model: nn.Module, data: Dataset, probe: Trajectory) -> Columns:
-    """States of the first test points after every solver step, step 0 being the input: point, label, step, t, x1, x2 (NaN on a line)."""
+    """States of the first test points after every solver step; step 0 is the input.
+
+    Columns: point, label, step, t, x1, x2 (NaN on a line).
+    """
     block = _only_block(model, data, (1, 2), "trajectories")
     x0_BD = data.inputs(data.test_x[: probe.points])
     times, states = [0.0], [x0_BD.clone()]
 
-    def keep(t: float, x: torch.Tensor) -> None:
+    def record(t: float, x: torch.Tensor) -> None:
         times.append(t)
         states.append(x.clone())
 
     with torch.no_grad():
-        build(probe.solver)(block.field, x0_BD, on_step=keep)
+        build(probe.solver)(block.field, x0_BD, on_step=record)
     steps, points = len(times), len(x0_BD)
     x = torch.stack(states).cpu().numpy()
     return {
@@ -60,7 +65,10 @@ def trajectory(model: nn.Module, data: Dataset, probe: Trajectory) -> Columns:
 
 
 def decision_grid(model: nn.Module, data: Dataset, probe: DecisionGrid) -> Columns:
-    """Probability of class 1 that the linear head gives to each state of a square grid around the block's outputs: x1, x2, p1."""
+    """P(class 1) of the linear head on a square grid around the block's outputs.
+
+    Columns: x1, x2, p1.
+    """
     block = _only_block(model, data, (2,), "decision grids")
     head = model.head
     assert isinstance(head, nn.Module)
@@ -80,7 +88,9 @@ def decision_grid(model: nn.Module, data: Dataset, probe: DecisionGrid) -> Colum
 
 
 def layer_statistics(model: nn.Module, data: Dataset, probe: LayerStatistics) -> Columns:
-    """Mean and variance over batch and space of each output channel of each layer in the ODE, at every evaluation: layer, channel, t, mean, var.
+    """Mean and variance of each output channel of each layer in the ODE, at every call of f.
+
+    They are over batch and space. Columns: layer, channel, t, mean, var.
 
     Layers are counted from 0 in the order in which the fields call them, block after block. A
     failed solve leaves the evaluations before it.
@@ -100,7 +110,8 @@ def layer_statistics(model: nn.Module, data: Dataset, probe: LayerStatistics) ->
         model.train(was_training)
     if not seen.rows:
         raise ValueError(
-            f"layer_statistics needs a model with layers in an ODE block, and {type(model).__name__} has none"
+            f"layer_statistics needs a model with layers in an ODE block, "
+            f"and {type(model).__name__} has none"
         )
     counts = [len(mean) for _, _, mean, _ in seen.rows]
     return {
@@ -131,22 +142,22 @@ class _Statistics:
         self.rows.append((number, self.t, mean, variance))
 
     def before(self, norm: nn.Module, inputs: tuple[Tensor, float]) -> None:
-        """Forward pre-hook of the norm behind a layer: some fields compute a layer's output without calling the layer."""
+        """Forward pre-hook of a layer's norm: some fields do not call the layer itself."""
         self.after(norm, (), inputs[0])
 
 
 @contextmanager
 def _watched(model: nn.Module, seen: _Statistics) -> Iterator[None]:
-    """Inside, layers of the model's ODE blocks report to `seen`, and so does the time of each evaluation."""
+    """Inside, layers of the ODE blocks report to `seen`, and so do the times of calls of f."""
     fields = [block.field for block in ode_blocks(model)]
     modules = [module for field in fields for module in field.modules()]
     normed = [module for module in modules if isinstance(module, Normed)]
     bare = [
         module
         for module in modules
-        if isinstance(module, LAYERS) and all(module is not one.layer for one in normed)
+        if isinstance(module, LAYERS) and all(module is not slot.layer for slot in normed)
     ]
-    hooks = [one.norm.register_forward_pre_hook(seen.before) for one in normed] + [
+    hooks = [slot.norm.register_forward_pre_hook(seen.before) for slot in normed] + [
         layer.register_forward_hook(seen.after) for layer in bare
     ]
 
@@ -183,9 +194,10 @@ PROBES: dict[type, Callable[..., Columns]] = {
 
 
 def compute(model: nn.Module, data: Dataset, probe: ProbeConfig) -> Columns:
-    """The probe's table for this model, in tidy long form. Raises ValueError for `series`, which only the training itself has."""
+    """The probe's table for this model. Raises ValueError for `series`: only training has it."""
     if type(probe) not in PROBES:
         raise ValueError(
-            f"probe {probe.name} is recorded by the training and cannot be computed from weights; train the trial again"
+            f"probe {probe.name} is recorded by the training and cannot be computed from weights; "
+            "train the trial again"
         )
     return PROBES[type(probe)](model, data, probe)

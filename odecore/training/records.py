@@ -1,4 +1,7 @@
-"""What a training keeps of its steps: sums since the last recorded row, on the device, and the row that they become."""
+"""Sums over the steps of a training since its last recorded row, and that row.
+
+Shapes: losses and norms are scalars; logits (B, K), labels (B,).
+"""
 
 import resource
 from typing import Any, Literal
@@ -10,6 +13,7 @@ from torch import Tensor
 _RENAMED = {
     "evaluations_forward": "nfe_forward",
     "evaluations_backward": "nfe_backward",
+    "recent_evaluations": "recent_nfe",
 }
 
 
@@ -19,7 +23,7 @@ def current_names(state: dict[str, Any]) -> dict[str, Any]:
 
 
 class Sums:
-    """Sums and maxima over the steps of one row. Tensors stay on the device, so that a step does not wait for it."""
+    """Sums and maxima over the steps of one row. They stay on the device: no sync per step."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -36,7 +40,7 @@ class Sums:
         gradient_norm: Tensor,
         bias_gradient_norm: Tensor,
     ) -> None:
-        """One optimizer step: mean loss and logits of its batch, and the norms of its gradients before clipping."""
+        """Add a step: mean loss and logits of its batch, norms of its gradients before clipping."""
         tensors = self.tensors
         tensors["loss"] += loss.detach().double() * len(labels)
         tensors["correct"] += (logits.detach().argmax(1) == labels).sum()
@@ -51,7 +55,7 @@ class Sums:
     def row(
         self, batch_size: int, accuracy_divisor: Literal["count", "batch_size"]
     ) -> dict[str, Any]:
-        """The columns that come from training steps. Mean loss and accuracy are NaN when there was no step."""
+        """The columns from training steps. Mean loss and accuracy are NaN without steps."""
         divisor = self.samples if accuracy_divisor == "count" else self.steps * batch_size
         loss, correct, gradient_norm_max, bias_gradient_norm_max = torch.stack(
             list(self.tensors.values())
@@ -77,13 +81,13 @@ class Sums:
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """From here on the peak is this trial's, not that of an earlier one in the same process. A CPU's cannot be set back."""
+    """Start measuring this trial's peak. The peak of a CPU process cannot be reset."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
 
 
 def peak_memory_bytes(device: torch.device) -> int:
-    """Peak of the device's allocator, or of this process's resident memory on a CPU (which earlier trials of the process raise too)."""
+    """Peak of the device's allocator; on a CPU, of the process, earlier trials included."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,4 +1,4 @@
-"""The learning rate of each step, as a function of the position alone: nothing of it needs saving."""
+"""The learning rate of each step, as a function of its position alone."""
 
 from odecore.config.train import GeometricSchedule, LinearSchedule, ScheduleConfig, StepSchedule
 
@@ -6,10 +6,12 @@ from odecore.config.train import GeometricSchedule, LinearSchedule, ScheduleConf
 def lr(
     config: ScheduleConfig | None, base: float, epoch: int, iteration: int, epochs: int | None
 ) -> float:
-    """Learning rate of step `iteration` in `epoch`, both counted from 0; formulas at the configs. base: the optimizer's own rate.
+    """Learning rate of step `iteration` in `epoch`, both from 0. base: the optimizer's rate.
+
+    Formulas are at the configs.
 
     epochs: of the whole training, for linear only. Caveat: linear with a `start` above `base`
-    becomes negative, which is gradient ascent (ENorm 2019, section 9).
+    becomes negative, which is gradient ascent (ENorm 2019, code).
     """
     match config:
         case None:

@@ -1,4 +1,7 @@
-"""Random streams: every kind of randomness has its own generator, keyed by name, so that cells which differ in one part share the rest."""
+"""Random streams: one generator per kind of randomness, keyed by name.
+
+Cells that differ in one part share the streams of all others.
+"""
 
 import hashlib
 

@@ -145,7 +145,7 @@ def evaluation_row(
         "correct": scored.correct if good else None,
         "accuracy": _finite(scored.accuracy),
         "loss": _finite(scored.loss),
-        "nfe_per_batch": scored.evaluations / scored.batches if scored.batches else None,
+        "nfe_per_batch": scored.nfe / scored.batches if scored.batches else None,
         "seconds": scored.seconds,
         "device": device_name(device),
         "cpu_threads": context.threads,

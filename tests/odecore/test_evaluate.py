@@ -39,9 +39,9 @@ def test_no_solver_means_the_training_one(trained: Training) -> None:
     assert found.accuracy == trained.records[-1]["accuracy_test"]
     assert found.loss == trained.records[-1]["loss_test"]
     # Three Euler steps for two batches.
-    assert (found.evaluations, found.batches, found.samples) == (6, 2, 11)
+    assert (found.nfe, found.batches, found.samples) == (6, 2, 11)
     other = evaluate(trained.model, trained.data, evaluation(solver=FINE, batch_size=8))
-    assert other.evaluations == 40
+    assert other.nfe == 40
     assert other.loss != found.loss
 
 
@@ -49,9 +49,7 @@ def test_no_solver_is_an_adapted_one_as_it_ended() -> None:
     training = run(make({"iterations": 50, "record_every": 50}, solver={"name": "adapted_euler"}))
     steps = [value for _, name, value in training.series if name == "steps"]
     assert steps[-1] != steps[0]
-    assert (
-        evaluate(training.model, training.data, evaluation(batch_size=50)).evaluations == steps[-1]
-    )
+    assert evaluate(training.model, training.data, evaluation(batch_size=50)).nfe == steps[-1]
 
 
 def test_a_model_without_ode_is_evaluated_without_solver() -> None:
@@ -63,7 +61,7 @@ def test_a_model_without_ode_is_evaluated_without_solver() -> None:
     assert found.loss == pytest.approx(
         functional.cross_entropy(logits, training.data.train_y[:5]).item()
     )
-    assert (found.samples, found.evaluations) == (5, 0)
+    assert (found.samples, found.nfe) == (5, 0)
 
 
 def test_float64_is_computed_in_float64_and_undone_exactly(trained: Training) -> None:

@@ -122,7 +122,7 @@ def test_a_pair_whose_last_slope_is_not_the_next_first_one_evaluates_it_anew(
             return x @ matrix.T
 
         solution = AdaptiveRungeKutta(config)(f, x0)
-        assert len(times) == solution.evaluations
+        assert len(times) == solution.nfe
         errors.append((solution.x1 - exact).abs().max().item() / solution.steps_accepted**-2)
     # Order 2: the error times the square of the number of steps is a constant.
     assert max(errors) < 2 * min(errors)
