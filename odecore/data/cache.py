@@ -1,6 +1,6 @@
 """Decoded image sets as memory-mapped .npy files: read once per node, shared by processes.
 
-There is one folder per node. Nothing is unpickled.
+There is one folder per node. Nothing is unpickled. Shapes: images (N, C, H, W), labels (N,).
 
 The folder is ODESWEEP_CACHE, else one of the user's own below the temporary folder. It can be
 removed at any time.

@@ -90,13 +90,13 @@ class Dataset:
 
 
 def make(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]) -> Dataset:
-    """A data set from (x, y) of both splits."""
+    """A data set from (x, y) of both splits: x (N, D) or (N, C, H, W), y (N,)."""
     tensors = [tensor.contiguous() for tensor in (*train, *test)]
     return Dataset(*tensors, sha256=sha256(tensors))
 
 
 def sha256(tensors: list[Tensor]) -> str:
-    """Of the values of the tensors, one after another, in hex."""
+    """SHA-256 in hex of the values of tensors of any shape, in their order."""
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(tensor.numpy().data)

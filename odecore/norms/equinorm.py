@@ -1,6 +1,6 @@
 """ENorm: balances the weights into and out of each unit and keeps the net's function.
 
-ENorm 2019, section 2.
+ENorm 2019, section 2. Shapes: weights (O, I), biases (O,).
 """
 
 from collections.abc import Sequence

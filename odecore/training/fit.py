@@ -1,4 +1,7 @@
-"""The training loop: one object that can be cut after any step and resumed bit for bit."""
+"""The training loop: it can stop after any step and resumes with bit-identical results.
+
+Shapes: x is (B, D) or (B, C, H, W), labels (B,), logits (B, K), losses and norms are scalars.
+"""
 
 import math
 import statistics

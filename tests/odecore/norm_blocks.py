@@ -57,7 +57,9 @@ def trained(
     lr: float = 0.0,
     backward: Callable[[Tensor], None] = backward_here,
 ) -> tuple[Tensor, Tensor]:
-    """(gradients of the last step in one vector, all buffers in one vector) after some training steps on fresh batches."""
+    """(gradients of the last step in one vector, all buffers in one vector) after some training
+    steps on fresh batches.
+    """
     gradient = torch.empty(0)
     for step in range(steps):
         x = torch.randn(

@@ -1,4 +1,6 @@
-"""Every image set as a few random images in the layout of its real files, with sizes and checksums set to match."""
+"""Every image set as a few random images in the layout of its real files, with sizes and checksums
+set to match.
+"""
 
 import hashlib
 import pickle
@@ -145,7 +147,9 @@ def image_folders(name: str, ending: str) -> Callable[..., Arrays]:
 
 
 def tiny_imagenet(root: Path, found: Arrays, _monkeypatch: pytest.MonkeyPatch) -> Arrays:
-    """Classes in an order that is not that of their names; training images in order of class, validation images as they come."""
+    """Classes in an order that is not that of their names; training images in order of class,
+    validation images as they come.
+    """
     folder = root / "tiny-imagenet-200"
     order = np.argsort(found["train_y"], kind="stable")
     found |= {"train_x": found["train_x"][order], "train_y": found["train_y"][order]}

@@ -24,7 +24,9 @@ from odecore.solvers.explicit_rk import AdaptiveRungeKutta
 
 
 class Script:
-    """Answers the algorithm's questions with given (accuracy, evaluations) and keeps what it asked for: method and step size or tolerance."""
+    """Answers the algorithm's questions with given (accuracy, evaluations) and keeps what it asked
+    for: method and step size or tolerance.
+    """
 
     def __init__(self, answers: Iterable[tuple[float, int]]) -> None:
         self.answers = iter(answers)
@@ -55,7 +57,9 @@ def check_step(solver: AdaptedStepSolver, train: float, *answers: float) -> list
 
 
 def test_a_scripted_sequence_of_steps() -> None:
-    """Ott 2021, algorithm 1: accuracies of the training solver, the test solver and the enlarged step -> step size after the check."""
+    """Ott 2021, algorithm 1: accuracies of the training solver, the test solver and the enlarged
+    step -> step size after the check.
+    """
     solver = step_solver(0.1)
     # 1. They differ by 0.2 > 0.1: halved. h_test = sqrt(0.1 / 50) = 0.0447.
     assert check_step(solver, 0.9, 0.7) == [("midpoint", pytest.approx(0.044721359549995794))]
@@ -134,7 +138,9 @@ def tolerance_solver(
 
 
 def test_a_scripted_sequence_of_tolerances() -> None:
-    """Ott 2021, algorithm 2: (accuracy, evaluations) of the test solver and of the enlarged tolerance -> tolerance after the check."""
+    """Ott 2021, algorithm 2: (accuracy, evaluations) of the test solver and of the enlarged
+    tolerance -> tolerance after the check.
+    """
     solver, earlier = tolerance_solver(), [26, 26, 28, 26, 26]
     # 1. The test solver takes 20 and 26 evaluations, no more than the 26 of the training: a tenth
     # each time. Then they disagree: halved.

@@ -1,4 +1,6 @@
-"""Crops, flips, resizing and standardizing: against literal slices, against torchvision's transforms, and how often each place is drawn."""
+"""Crops, flips, resizing and standardizing: against literal slices, against torchvision's
+transforms, and how often each place is drawn.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -43,7 +45,9 @@ def dataset(x: Tensor, augmentation: Any, **constants: Tensor) -> Dataset:
 
 
 def places(x: Tensor, padding: int, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Top, left (in the padded image) and mirrored of windows of `images_that_tell_places`, from the pixel in their middle."""
+    """Top, left (in the padded image) and mirrored of windows of `images_that_tell_places`, from
+    the pixel in their middle.
+    """
     middle = size // 2
     row, column, right = (
         x[:, channel, middle, index].long()

@@ -1,4 +1,6 @@
-"""The cache of decoded images: what it saves, when it is not believed, and what happens where it cannot be."""
+"""The cache of decoded images: what it saves, when it is not believed, and what happens where it
+cannot be.
+"""
 
 import json
 import logging

@@ -1,4 +1,6 @@
-"""The cache of decoded images when several want the same entry at the same time: threads, whose locks exclude each other too, and processes."""
+"""The cache of decoded images when several want the same entry at the same time: threads, whose
+locks exclude each other too, and processes.
+"""
 
 import subprocess
 import sys

@@ -1,4 +1,6 @@
-"""Downloads: every set that has one, from a server of the test's own; and what is said where there is no network."""
+"""Downloads: every set that has one, from a server of the test's own; and what is said where there
+is no network.
+"""
 
 import gzip
 import http.server

@@ -1,4 +1,6 @@
-"""Image sets: generated ones, stratified subsets, hashes that stay what they were, and the real files where they are."""
+"""Image sets: generated ones, stratified subsets, hashes that stay what they were, and the real
+files where they are.
+"""
 
 from pathlib import Path
 from typing import Any

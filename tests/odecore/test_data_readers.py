@@ -1,4 +1,6 @@
-"""Every image set from small files in its real layout: order, labels, channels; and files that are damaged or incomplete."""
+"""Every image set from small files in its real layout: order, labels, channels; and files that are
+damaged or incomplete.
+"""
 
 import pickle
 from pathlib import Path

@@ -1,4 +1,6 @@
-"""Evaluations of kept weights: against loops by hand, in every precision, with noise, and what they leave behind."""
+"""Evaluations of kept weights: against loops by hand, in every precision, with noise, and what they
+leave behind.
+"""
 
 import math
 from typing import Any

@@ -90,7 +90,9 @@ def test_these_gradients_are_those_of_the_discrete_solve(name: str) -> None:
 
 
 class Smooth(FieldModule):
-    """A net without kinks: at those, gradients of the discrete solve and of the equation differ by more than the tolerance."""
+    """A net without kinks: at those, gradients of the discrete solve and of the equation differ by
+    more than the tolerance.
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,6 @@
-"""Initial values: their distributions beside those of torch's own constructors, and what they do and do not depend on."""
+"""Initial values: their distributions beside those of torch's own constructors, and what they do
+and do not depend on.
+"""
 
 import math
 from typing import Any

@@ -1,4 +1,6 @@
-"""Aug-NODE against its equations with plain torch.nn layers, its control without appended channels, and STEER's end time."""
+"""Aug-NODE against its equations with plain torch.nn layers, its control without appended channels,
+and STEER's end time.
+"""
 
 from typing import Any
 
@@ -30,7 +32,9 @@ def model(**config: Any) -> AugmentedNode:
 
 
 def by_hand(net: AugmentedNode, x: Tensor, appended: int, time: bool, end: float = 1.0) -> Tensor:
-    """Dupont et al. 2019: z(0) = [x; 0], Euler steps of conv1x1 - ReLU - conv3x3 - ReLU - conv1x1, head on all channels."""
+    """Dupont et al. 2019: z(0) = [x; 0], Euler steps of conv1x1 - ReLU - conv3x3 - ReLU - conv1x1,
+    head on all channels.
+    """
     layers = [module for module in net.block.field.modules() if isinstance(module, nn.Conv2d)]
     z = torch.cat([x, torch.zeros(len(x), appended, *SHAPE[1:], dtype=x.dtype)], 1)
     for k in range(STEPS):

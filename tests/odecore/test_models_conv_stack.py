@@ -1,4 +1,6 @@
-"""Zheng's backbones against the paper's arrows written out in torch.nn, with the time channel really concatenated."""
+"""Zheng's backbones against the paper's arrows written out in torch.nn, with the time channel
+really concatenated.
+"""
 
 from collections.abc import Callable
 from typing import Any, get_args

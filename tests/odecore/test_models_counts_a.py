@@ -1,4 +1,6 @@
-"""Every number of parameters known of Gusak's, Gladzik's and the dense nets; models are built without memory for their values."""
+"""Every number of parameters known of Gusak's, Gladzik's and the dense nets; models are built
+without memory for their values.
+"""
 
 from typing import Any
 

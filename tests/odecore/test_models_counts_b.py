@@ -1,4 +1,6 @@
-"""Numbers of trainable parameters as printed in the papers or counted from their code, to the last one."""
+"""Numbers of trainable parameters as printed in the papers or counted from their code, to the last
+one.
+"""
 
 from typing import Any
 

@@ -1,4 +1,6 @@
-"""The report's dense nets against torch.nn layers, their softmax variant, and balancing between steps."""
+"""The report's dense nets against torch.nn layers, their softmax variant, and balancing between
+steps.
+"""
 
 import math
 from functools import partial
@@ -45,7 +47,9 @@ def images(count: int = 5) -> Tensor:
 
 
 def plain_layers(model: Dense, layers: int, bias: bool, batch_norm: bool) -> nn.Sequential:
-    """flatten - linear(3072, w) - [BN] - ReLU - p x (linear(w, w) - [BN] - ReLU) - linear(w, 10), with the model's values."""
+    """flatten - linear(3072, w) - [BN] - ReLU - p x (linear(w, w) - [BN] - ReLU) - linear(w, 10),
+    with the model's values.
+    """
     parts: list[nn.Module] = [nn.Flatten()]
     state = model.state_dict()
 

@@ -233,7 +233,9 @@ def test_initial_values_are_kaiming_normal() -> None:
 def test_initial_values_are_those_of_rows_that_exist_already(
     data: dict, width: int, seed: int, recorded: str
 ) -> None:
-    """Recorded before other models existed. A change here makes every stored result of this model another trial's: raise its revision."""
+    """Recorded before other models existed. A change here makes every stored result of this model
+    another trial's: raise its revision.
+    """
     digest = hashlib.sha256()
     for name, parameter in build(data, width, seed).named_parameters():
         digest.update(name.encode())

@@ -1,4 +1,6 @@
-"""Gladzik's nets against the thesis's structure written out, with torchdiffeq as the solver of the reference."""
+"""Gladzik's nets against the thesis's structure written out, with torchdiffeq as the solver of the
+reference.
+"""
 
 import math
 from functools import partial
@@ -47,7 +49,9 @@ def images(channels: int = 1) -> Tensor:
 
 
 def norm(state: State, at: str, x: Tensor) -> Tensor:
-    """Group normalization from its definition: 32 groups of two channels, biased variance, eps 1e-5."""
+    """Group normalization from its definition: 32 groups of two channels, biased variance, eps
+    1e-5.
+    """
     grouped = x.reshape(len(x), 32, -1)
     mean, variance = grouped.mean(2, keepdim=True), grouped.var(2, correction=0, keepdim=True)
     normal = ((grouped - mean) / (variance + 1e-5).sqrt()).reshape(x.shape)

@@ -38,7 +38,9 @@ def normalized(z: Tensor, norm: nn.GroupNorm) -> Tensor:
 
 
 def slope(net: InputLayerNode, z: Tensor) -> Tensor:
-    """Massaroli et al. 2020, code: GroupNorm - conv - Softplus - conv - Softplus - GroupNorm - conv 1x1."""
+    """Massaroli et al. 2020, code: GroupNorm - conv - Softplus - conv - Softplus - GroupNorm - conv
+    1x1.
+    """
     norm_in, norm_out = (
         module for module in net.block.field.modules() if isinstance(module, nn.GroupNorm)
     )

@@ -1,4 +1,6 @@
-"""SONODE, HBNODE and GHBNODE against first-order systems written from their equations, with an Euler loop by hand."""
+"""SONODE, HBNODE and GHBNODE against first-order systems written from their equations, with an
+Euler loop by hand.
+"""
 
 from typing import Any
 
@@ -32,7 +34,9 @@ def model(**config: Any) -> SecondOrderNode:
 
 
 def start(net: SecondOrderNode, x: Tensor, kind: str) -> tuple[Tensor, Tensor]:
-    """Position and momentum at 0: the first d and the last d of the image's channels and the others."""
+    """Position and momentum at 0: the first d and the last d of the image's channels and the
+    others.
+    """
     others = torch.zeros(len(x), 2 * CHANNELS - 2, *SHAPE[1:], dtype=x.dtype)
     if kind == "network":
         assert net.start is not None

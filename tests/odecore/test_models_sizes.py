@@ -1,4 +1,6 @@
-"""Every size that a paper prints is the size here, or says why not; and the page in the docs is what the code says."""
+"""Every size that a paper prints is the size here, or says why not; and the page in the docs is
+what the code says.
+"""
 
 import importlib.util
 import re

@@ -1,4 +1,6 @@
-"""Gusak's nets against the same nets written out with torch.nn.functional, step by step: logits, gradients, running statistics."""
+"""Gusak's nets against the same nets written out with torch.nn.functional, step by step: logits,
+gradients, running statistics.
+"""
 
 import math
 from collections.abc import Callable
@@ -34,7 +36,9 @@ def spec(seed: int = 0, steps: int = 1, gradient: str = "backprop", **model: Any
 
 
 def build(**values: Any) -> StackedOdenet:
-    """In float64, with scales and shifts of norms away from 1 and 0, so that none can be left out unseen."""
+    """In float64, with scales and shifts of norms away from 1 and 0, so that none can be left out
+    unseen.
+    """
     model = build_model(spec(**values))
     assert isinstance(model, StackedOdenet)
     model = model.double()
@@ -54,7 +58,9 @@ def images(count: int = 3) -> Tensor:
 
 
 def normalized(state: State, at: str, training: bool) -> Tensor:
-    """The weight of the layer `at`: plain, g v / |v| per output channel, or W / sigma after one power iteration."""
+    """The weight of the layer `at`: plain, g v / |v| per output channel, or W / sigma after one
+    power iteration.
+    """
     if f"{at}.weight" in state:
         return state[f"{at}.weight"]
     if f"{at}.parametrizations.weight.original1" in state:
@@ -271,7 +277,9 @@ def test_recomputation_gives_the_same_bits() -> None:
 
 
 def test_the_adjoints_gradient_tends_to_that_of_the_steps() -> None:
-    """Both discretize the same gradient, by Euler steps: their distance falls with the step size, order 1."""
+    """Both discretize the same gradient, by Euler steps: their distance falls with the step size,
+    order 1.
+    """
 
     def distance(steps: int) -> float:
         found, expected = (

@@ -55,7 +55,9 @@ def test_fan_is_the_formula(constants: tuple[float, float, float, float]) -> Non
 
 
 def margin(ends: Tensor, labels: Tensor) -> float:
-    """Largest gap that a direction leaves between the classes, over the spread along it; negative when no line parts them."""
+    """Largest gap that a direction leaves between the classes, over the spread along it; negative
+    when no line parts them.
+    """
     angles = torch.linspace(0, 2 * math.pi, 721, dtype=torch.float64)[:-1]
     along = ends.double() @ torch.stack((angles.cos(), angles.sin()))
     gap = along[labels == 1].amin(0) - along[labels == 0].amax(0)
@@ -79,7 +81,9 @@ def test_fan_is_separable_after_coarse_steps_only(steps: int, separable: bool) -
     ids=["coarse", "fine"],
 )
 def test_end_points_of_the_fan(steps: int, h: float, ends: list[tuple[float, float]]) -> None:
-    """Recorded when the constants were searched for, by a script of its own, whose steps are 10^-2.5 and 10^-3.5 and so end just before t = 1."""
+    """Recorded when the constants were searched for, by a script of its own, whose steps are
+    10^-2.5 and 10^-3.5 and so end just before t = 1.
+    """
     model = fan(steps)
     ode_blocks(model)[0].end_time = steps * h
     torch.testing.assert_close(

@@ -1,4 +1,6 @@
-"""Zheng's unmixed net: an ODE on the image and a linear layer, both kinds of backbone, and what reaches the norms."""
+"""Zheng's unmixed net: an ODE on the image and a linear layer, both kinds of backbone, and what
+reaches the norms.
+"""
 
 from typing import Any
 

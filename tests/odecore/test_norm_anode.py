@@ -1,4 +1,6 @@
-"""anode_side_effects against a literal ANODE: what two passes per training step leave in batch and spectral norms."""
+"""anode_side_effects against a literal ANODE: what two passes per training step leave in batch and
+spectral norms.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -34,7 +36,9 @@ class PlainField(nn.Module):
 
 
 class Anode(torch.autograd.Function):
-    """Gholami et al. 2019: Euler's steps without a graph, and on the way back once more with it, in train mode all the same."""
+    """Gholami et al. 2019: Euler's steps without a graph, and on the way back once more with it, in
+    train mode all the same.
+    """
 
     @staticmethod
     def forward(ctx: Any, field: PlainField, x0: Tensor, *parameters: Tensor) -> Tensor:

@@ -1,4 +1,6 @@
-"""ENorm against the report's diagonal matrices, its invariants, its fixed point, and units that are dead."""
+"""ENorm against the report's diagonal matrices, its invariants, its fixed point, and units that are
+dead.
+"""
 
 from itertools import pairwise
 from typing import Any
@@ -36,7 +38,9 @@ def forward(weights: list[Tensor], biases: list[Tensor] | None, x: Tensor) -> Te
 
 
 def literal(weights: list[Tensor], biases: list[Tensor] | None, config: EquiNorm) -> None:
-    """The report's way: a diagonal matrix D_k for each pair, W_k-1 <- D_k W_k-1 and W_k <- W_k D_k^-1, one unit after the other."""
+    """The report's way: a diagonal matrix D_k for each pair, W_k-1 <- D_k W_k-1 and W_k <- W_k
+    D_k^-1, one unit after the other.
+    """
     for _ in range(config.cycles):
         for k in range(1, len(weights) if config.last_layer else len(weights) - 1):
             entries = []

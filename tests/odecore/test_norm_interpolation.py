@@ -53,7 +53,9 @@ def test_linear_by_its_definition(t: float, intervals: int) -> None:
 
 
 def literal_spline(t: float, values: Sequence[float]) -> float:
-    """Natural cubic spline by its tridiagonal system for the second derivatives (Burden & Faires, algorithm 3.4), elimination written out."""
+    """Natural cubic spline by its tridiagonal system for the second derivatives (Burden & Faires,
+    algorithm 3.4), elimination written out.
+    """
     n, h = len(values) - 1, 1 / (len(values) - 1)
     second = [0.0] * (n + 1)
     diagonal, right = [0.0] * (n + 1), [0.0] * (n + 1)

@@ -1,4 +1,6 @@
-"""Norms of a layer's output against torch's own modules and against means and variances written out."""
+"""Norms of a layer's output against torch's own modules and against means and variances written
+out.
+"""
 
 from typing import Any
 
@@ -34,7 +36,9 @@ DTYPES = st.sampled_from(list(TOLERANCE))
 def made(
     norm_config: NormConfig, channels: int = CHANNELS, dtype: torch.dtype = torch.float64
 ) -> Norm:
-    """The norm after a convolution, its scales and shifts moved away from 1 and 0, with float32 parameters for bfloat16 input."""
+    """The norm after a convolution, its scales and shifts moved away from 1 and 0, with float32
+    parameters for bfloat16 input.
+    """
     _, norm = norms.apply(norm_config, nn.Conv2d(1, channels, 1))
     norm.to(torch.float32 if dtype is torch.bfloat16 else dtype)
     with torch.no_grad():

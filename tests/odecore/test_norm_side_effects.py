@@ -1,4 +1,6 @@
-"""Norms inside ODE blocks: what a training step changes, and when, and gradients by recomputation, bit for bit."""
+"""Norms inside ODE blocks: what a training step changes, and when, and gradients by recomputation,
+bit for bit.
+"""
 
 import threading
 from typing import Any

@@ -1,4 +1,6 @@
-"""TA-BN against Algorithm 1 of the paper with loops over channels and grid, and what it is for: no dependence on the test batch."""
+"""TA-BN against Algorithm 1 of the paper with loops over channels and grid, and what it is for: no
+dependence on the test batch.
+"""
 
 from typing import Any
 
@@ -41,7 +43,9 @@ class Literal:
         self.variance = [[1.0] * len(self.gamma[0]) for _ in range(intervals + 1)]
 
     def neighbours(self, t: float) -> tuple[int, int, float, float]:
-        """The cell [t_l, t_l+1] that contains t, and both weights; the first or the last one for a t outside."""
+        """The cell [t_l, t_l+1] that contains t, and both weights; the first or the last one for a
+        t outside.
+        """
         t = min(max(t, 0.0), 1.0)
         for lower in range(self.intervals):
             start, end = lower / self.intervals, (lower + 1) / self.intervals

@@ -38,7 +38,9 @@ def test_adamw_decays_weights_and_leaves_ta_bns_scale_and_shift() -> None:
 
 
 def written_out(name: str, lr: float, decay: float, value: float, gradients: list[float]) -> float:
-    """Parameter `value` after updates with `gradients`: the formulas of torch's documentation, with momentum 0.9 for sgd."""
+    """Parameter `value` after updates with `gradients`: the formulas of torch's documentation, with
+    momentum 0.9 for sgd.
+    """
     m = v = 0.0
     for step, gradient in enumerate(gradients, start=1):
         g = gradient + decay * value if name != "adamw" else gradient

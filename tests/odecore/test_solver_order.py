@@ -1,4 +1,6 @@
-"""Orders of convergence in float64, against a matrix exponential, and fixed-step methods against formulas written out."""
+"""Orders of convergence in float64, against a matrix exponential, and fixed-step methods against
+formulas written out.
+"""
 
 from typing import Any
 

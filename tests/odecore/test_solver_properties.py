@@ -1,4 +1,6 @@
-"""What holds for every solver, on random linear systems: shapes, types, times, accuracy, and that time and batches mean what they say."""
+"""What holds for every solver, on random linear systems: shapes, types, times, accuracy, and that
+time and batches mean what they say.
+"""
 
 import itertools
 from typing import Any
@@ -63,7 +65,9 @@ def build(config: dict[str, Any]) -> Solver:
 
 
 def expected_error(config: dict[str, Any], solver: Solver) -> float:
-    """Far above the method's error on systems of norm 1/2, and far below what a wrong formula would make."""
+    """Far above the method's error on systems of norm 1/2, and far below what a wrong formula would
+    make.
+    """
     if "adapted" in config["name"] and "tolerance" not in config:
         return 0.07**solver.order
     if "steps" in config:

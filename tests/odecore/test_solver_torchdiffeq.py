@@ -1,4 +1,6 @@
-"""Our solvers against torchdiffeq: fixed-step results, accepted steps of the adaptive ones, and torchdiffeq behind our interface."""
+"""Our solvers against torchdiffeq: fixed-step results, accepted steps of the adaptive ones, and
+torchdiffeq behind our interface.
+"""
 
 from typing import Any
 

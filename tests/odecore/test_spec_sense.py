@@ -1,4 +1,6 @@
-"""Fields that make no sense together are errors when the spec is made, in one line that says what to do."""
+"""Fields that make no sense together are errors when the spec is made, in one line that says what
+to do.
+"""
 
 import json
 from typing import Any

@@ -1,4 +1,6 @@
-"""Adaptation inside a training: when it happens, what it costs, where its value is kept, and that it changes nothing else."""
+"""Adaptation inside a training: when it happens, what it costs, where its value is kept, and that
+it changes nothing else.
+"""
 
 import copy
 import itertools

@@ -45,7 +45,9 @@ def without_times(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def results(training: Training) -> tuple[Any, ...]:
-    """Everything that a cut must not change; compare with ==, no value of it being NaN in the tests."""
+    """Everything that a cut must not change; compare with ==, no value of it being NaN in the
+    tests.
+    """
     counts = (
         training.iteration,
         training.outcome,
