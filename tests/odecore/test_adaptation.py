@@ -1,4 +1,4 @@
-"""Adaptation of step size and tolerance: scripted accuracies against decisions worked out by hand."""
+"""Adaptation of step size and tolerance: scripted accuracies, decisions worked out by hand."""
 
 import math
 from collections.abc import Iterable

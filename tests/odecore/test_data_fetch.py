@@ -185,7 +185,8 @@ def test_files_that_are_there_but_damaged_are_named(
     damaged.write_bytes(b"cut")
     with pytest.raises(
         DataMissing,
-        match=f"{damaged} differs from the original .*delete it, then get it with `odesweep data fetch",
+        match=f"{damaged} differs from the original .*delete it, "
+        "then get it with `odesweep data fetch",
     ):
         fetch.fetch("mnist", tmp_path)
 

@@ -1,4 +1,4 @@
-"""Concentric spheres: radii, classes, their share, the law of the radius, and the random streams."""
+"""Concentric spheres: radii, classes, shares, the law of the radius, and the random streams."""
 
 import pytest
 import torch

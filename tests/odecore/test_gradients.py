@@ -1,4 +1,4 @@
-"""Gradient methods against closed forms and against each other, and what each costs in evaluations."""
+"""Gradient methods against closed forms and against each other, and the NFE of each."""
 
 import math
 from collections.abc import Callable
@@ -107,7 +107,7 @@ def block_gradients(
     gradient: GradientConfig,
     make_field: Callable[[], FieldModule] = lambda: ConvField1d(2, 8),
 ) -> tuple[Tensor, tuple[int, int]]:
-    """All gradients of a small net's block in one vector, and its evaluations (forward, backward)."""
+    """All gradients of a small net's block in one vector, and its NFE (forward, backward)."""
     torch.manual_seed(0)
     field = make_field().double()
     x0 = torch.randn(5, 2, dtype=torch.float64, requires_grad=True)

@@ -34,7 +34,7 @@ def made(
 
 
 class Literal:
-    """Algorithm 1 (Zheng 2024) in Python numbers: one list per grid point, one number per channel."""
+    """Algorithm 1 (Zheng 2024) in Python numbers: a list per grid point, a number per channel."""
 
     def __init__(self, norm: TemporalBatchNorm, intervals: int, momentum: float) -> None:
         self.intervals, self.momentum = intervals, momentum
