@@ -67,11 +67,11 @@ def load(
     """
     try:
         folder = _folder()
-        if (found := _open(folder / name, check)) is not None:
-            return found
+        if (stored := _open(folder / name, check)) is not None:
+            return stored
         with _alone(folder / f"{name}.lock") as alone:
-            if (found := _open(folder / name, check)) is not None:
-                return found
+            if (stored := _open(folder / name, check)) is not None:
+                return stored
             made, why = read(), None
             try:
                 _publish(folder / name, made, alone)
@@ -79,8 +79,8 @@ def load(
                 # Without the name of a temporary file, so that the warning is the same one each
                 # time.
                 why = error.strerror or error
-            if (found := _open(folder / name, check)) is not None:
-                return found
+            if (stored := _open(folder / name, check)) is not None:
+                return stored
             _warn(
                 f"cannot keep decoded images in {folder} ({why}); every process reads them again. "
                 "Name another folder with ODESWEEP_CACHE"
