@@ -7,7 +7,7 @@ from typing import Any
 
 from sweeps.status import TrialStatus, Watch
 from sweeps.store import FINAL_OUTCOMES, list_plans, read_plan, read_table
-from sweeps.worker.history import Attempt
+from sweeps.worker.history import Start
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _why(
     trial_id: str,
     status: list[TrialStatus],
     rows: list[dict[str, Any]],
-    attempts: list[Attempt],
+    attempts: list[Start],
     now: float,
 ) -> str:
     accepted = watch.view.accepted.get(trial_id)
@@ -149,7 +149,7 @@ def _why(
     return f"started {len(attempts)} times, the last attempt {_words(watch, trial_id, attempts[-1], now)}; the next run goes on with it"
 
 
-def _words(watch: Watch, trial_id: str, attempt: Attempt, now: float) -> str:
+def _words(watch: Watch, trial_id: str, attempt: Start, now: float) -> str:
     at = f" at iteration {attempt.iteration}" if attempt.iteration else ""
     if attempt.ending:
         return f"{attempt.ending}{at}"

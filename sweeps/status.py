@@ -11,6 +11,7 @@ from sweeps.inflight import InFlight, Sky, tasks
 from sweeps.limits import Limits
 from sweeps.store import (
     FINAL_OUTCOMES,
+    Attempt,
     EventReader,
     Results,
     StoreView,
@@ -18,8 +19,7 @@ from sweeps.store import (
     read_plan,
     uncollected,
 )
-from sweeps.store import Attempt as Row
-from sweeps.worker.history import Attempt, History, process_alive
+from sweeps.worker.history import History, Start, process_alive
 
 Alive = Callable[[str, int], bool | None]
 State = Literal["done", "running", "failed", "pending"]
@@ -38,7 +38,7 @@ class TrialStatus:
     axes: dict[str, str]
     state: State
     outcome: str | None
-    attempt: Attempt | None
+    attempt: Start | None
     predicted_seconds: float
     missing_evaluations: int
     missing_probes: int
@@ -135,7 +135,7 @@ def _trial(
 
 
 def _state(
-    trial_id: str, accepted: Row | None, view: StoreView, running: bool
+    trial_id: str, accepted: Attempt | None, view: StoreView, running: bool
 ) -> tuple[State, str | None]:
     if accepted:
         return "done", accepted.outcome

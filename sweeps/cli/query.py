@@ -59,7 +59,7 @@ def query(
 
 
 def _rows(table: "pa.Table") -> "list[tuple[Any, ...]]":
-    from sweeps.store.python import values
+    from sweeps.store.to_python import values
 
     return list(
         zip(*([_plain(value) for value in values(column)] for column in table.columns), strict=True)

@@ -5,7 +5,6 @@ from sweeps.store.events import EventLog, EventReader
 from sweeps.store.files import list_folder, publish_bytes, publish_table
 from sweeps.store.folders import Results
 from sweeps.store.plans import Plan, list_plans, plan_path, read_plan, write_plan
-from sweeps.store.python import uncollected
 from sweeps.store.read import read_table
 from sweeps.store.retractions import Retractions, read_retractions, write_retraction
 from sweeps.store.schema import (
@@ -29,6 +28,7 @@ from sweeps.store.submissions import (
     write_sent,
     write_submission,
 )
+from sweeps.store.to_python import uncollected
 from sweeps.store.view import Attempt, StoreView
 from sweeps.store.write import Writer
 

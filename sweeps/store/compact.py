@@ -32,7 +32,6 @@ from sweeps.store.generations import (
     relative,
 )
 from sweeps.store.parquet import load
-from sweeps.store.python import values
 from sweeps.store.read import (
     empty,
     kept_rows,
@@ -44,6 +43,7 @@ from sweeps.store.read import (
 )
 from sweeps.store.retractions import read_retractions
 from sweeps.store.schema import KEYS, SCHEMAS, TABLES, VERSION, VERSION_KEY
+from sweeps.store.to_python import values
 
 # Narrow enough that one trial is found without reading much, wide enough that columns compress and scan well.
 ROW_GROUP_ROWS = {"runs": 1_000, "evaluations": 10_000} | {

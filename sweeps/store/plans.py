@@ -9,8 +9,8 @@ import pyarrow as pa
 from sweeps.store.files import list_folder, one_line, publish_table
 from sweeps.store.folders import Results, file_stem
 from sweeps.store.parquet import load_required
-from sweeps.store.python import rows as rows_of
 from sweeps.store.schema import PLAN, check_keys, to_table
+from sweeps.store.to_python import rows as rows_of
 
 METADATA = ("study", "scale", "overrides", "title", "question", "scale_label", "created_at")
 

@@ -16,10 +16,10 @@ from sweeps.store.accept import (
 )
 from sweeps.store.folders import Results
 from sweeps.store.generations import NONE
-from sweeps.store.python import values
 from sweeps.store.read import empty, read_new, smallest
 from sweeps.store.retractions import Retractions, read_retractions
 from sweeps.store.schema import KEYS, SCHEMAS, TABLES
+from sweeps.store.to_python import values
 
 
 class Attempt(NamedTuple):

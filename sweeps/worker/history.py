@@ -16,8 +16,8 @@ GIVEN_UP = ("killed", "hung", "timed_out")
 
 
 @dataclass
-class Attempt:
-    """One start of a trial, as far as events tell."""
+class Start:
+    """One start of a trial, as its events tell it. `sweeps.store.Attempt` is the row it ends as."""
 
     worker: str
     host: str
@@ -34,7 +34,7 @@ class Attempt:
 class History:
     """Attempts by trial, from events in any order of arrival; `add` may be called again with newer ones."""
 
-    attempts: dict[str, dict[str, Attempt]] = field(default_factory=dict)
+    attempts: dict[str, dict[str, Start]] = field(default_factory=dict)
     # Trials with an attempt that has not ended, so that nobody has to go through all the others.
     unfinished: set[str] = field(default_factory=set)
     _of_worker: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class History:
         for event in events:
             worker, at = event["worker"], event["at"]
             if event["event"] == "started":
-                attempt = Attempt(
+                attempt = Start(
                     worker, event["host"], event["pid"], at, at, event.get("resume_iteration", 0)
                 )
                 self.attempts.setdefault(event["trial_id"], {})[event["attempt_id"]] = attempt
@@ -75,7 +75,7 @@ class History:
         now: float,
         claim_seconds: float,
         alive: Callable[[str, int], bool | None],
-    ) -> list[Attempt]:
+    ) -> list[Start]:
         """Attempts that somebody is working on: no end, a recent sign of life, and a process that is not known to be gone."""
         if trial_id not in self.unfinished:
             return []
@@ -155,7 +155,7 @@ class History:
 
 
 def _is_live(
-    attempt: Attempt, now: float, claim_seconds: float, alive: Callable[[str, int], bool | None]
+    attempt: Start, now: float, claim_seconds: float, alive: Callable[[str, int], bool | None]
 ) -> bool:
     if attempt.ending is not None or now - attempt.seen_at >= claim_seconds:
         return False

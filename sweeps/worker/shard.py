@@ -11,7 +11,6 @@ from typing import Any
 from uuid import uuid4
 
 from sweeps.store import EventLog, Results, Submission, is_cancelled, read_submission
-from sweeps.worker.alike import crashed_alike
 from sweeps.worker.choose import Chooser, Fits, Verdict, always
 from sweeps.worker.guard import Guard
 from sweeps.worker.messages import (
@@ -25,6 +24,7 @@ from sweeps.worker.messages import (
     Rows,
 )
 from sweeps.worker.publisher import CannotPublish, Publisher
+from sweeps.worker.repeated_crashes import crashed_alike
 from sweeps.worker.report import ShardReport, Watcher, exit_words
 from sweeps.worker.rows import bare_row
 from sweeps.worker.slot import Slot, SlotDied

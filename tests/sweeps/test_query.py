@@ -24,9 +24,9 @@ from sweeps.store import (
     write_retraction,
 )
 from sweeps.store.compact import compact
-from sweeps.store.python import rows as rows_of
-from sweeps.store.python import values
 from sweeps.store.query import VIEWS, query
+from sweeps.store.to_python import rows as rows_of
+from sweeps.store.to_python import values
 
 WHEN = ("parts", "generation", "both", "copies", "earlier copies")
 

@@ -10,9 +10,9 @@ from sweeps.errors import UserError
 from sweeps.limits import Limits
 from sweeps.profiles import Profile
 from sweeps.shards import SHARDS_PER_SLOT, balance, shard_count
-from sweeps.worker.alike import shared_values
 from sweeps.worker.guard import START_SECONDS, Guard
 from sweeps.worker.messages import Progress
+from sweeps.worker.repeated_crashes import shared_values
 from sweeps.worker.report import exit_words
 
 

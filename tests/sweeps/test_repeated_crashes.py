@@ -8,7 +8,7 @@ from tiny import TINY as STUDY
 from sweeps.overrides import select
 from sweeps.store import Submission
 from sweeps.store.schema import SUBMISSION, to_table
-from sweeps.worker.alike import crashed_alike
+from sweeps.worker.repeated_crashes import crashed_alike
 from sweeps.worker.tasks import Task
 
 CREATED = "1970-01-01T00:01:40+00:00"

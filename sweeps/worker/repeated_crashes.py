@@ -1,4 +1,4 @@
-"""Trials that crash alike: when several of a submission do, the rest would only repeat it, whichever task they are in."""
+"""Repeated crashes: several trials of a submission with the same fingerprint stop the rest of it."""
 
 from datetime import datetime
 from typing import Any
