@@ -9,10 +9,9 @@ from typing import Any
 
 from odecore.config import Evaluation, TrialSpec
 from odecore.config.data import IMAGE_SETS, Images, Spheres
-from odecore.config.idle import Idle
 from odecore.config.methods import FIXED_STEP
+from odecore.config.models.idle import Idle
 from odecore.config.solver import FixedStep, SolverConfig
-from sweeps.operations import work
 
 # Nobody knows beforehand how many evaluations an adaptive solve takes. Gladzik 2019 prints 26, 34 and 52 for dopri5 at 1e-3, 1e-4 and 1e-5, about
 # a factor of the square root of two per decade; taken for all adaptive solvers and replaced as soon as there are rows.
@@ -65,7 +64,8 @@ def iterations(spec: TrialSpec) -> int:
 
 def _pass_seconds(spec: TrialSpec, solver: SolverConfig | None, batch: int) -> float:
     """One forward pass: a call for each evaluation in each block, and the operations in all of them and outside."""
-    evaluations, counted = nfe_per_solve(solver), work(spec)
+    evaluations = nfe_per_solve(solver)
+    counted = spec.model.operations(spec.data.shape, spec.data.classes)
     operations = 2 * (evaluations * counted.inside + counted.outside)
     return (
         evaluations * max(1, spec.ode_blocks) * SECONDS_PER_CALL

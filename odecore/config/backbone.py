@@ -1,11 +1,12 @@
 """Right-hand sides that several families share: Zheng's convolution stacks, and the three convolutions of the augmented neural ODE."""
 
+import math
 from typing import Literal, NamedTuple, Self
 
 from pydantic import PositiveInt, model_validator
 
+from odecore.config.model import Model
 from odecore.config.norm import NoNorm, NormConfig, check_groups
-from odecore.config.section import Section
 
 # Channels of the narrowest layer; all others have a multiple of it.
 NARROWEST = 32
@@ -63,7 +64,32 @@ STACKS: dict[Stack, tuple[Row, ...]] = {
 }
 
 
-class BackboneSection(Section):
+def three_convolutions(
+    channels_in: int, width: int, channels_out: int, places: int, taps: int = 9
+) -> int:
+    """Multiply-adds of convolutions 1x1, 3x3 and 1x1; taps: weights of the middle kernel."""
+    return (channels_in * width + taps * width * width + width * channels_out) * places
+
+
+def stack_operations(
+    backbone: Stack, channels_in: int, channels_out: int, shape: tuple[int, ...]
+) -> int:
+    """Multiply-adds of one evaluation of a convolution stack, with its time channel."""
+    total, places, before, kept = 0.0, float(math.prod(shape[1:])), channels_in, []
+    for row in STACKS[backbone]:
+        after = channels_out if row.channels is None else row.channels
+        seen = before + 1 + (kept.pop() if row.skip == "in" else 0)
+        # A transposed convolution works on the places of its input, any other on those of its output.
+        worked = places / 4 if row.scale == "down" else places
+        total += row.kernel**2 * seen * after * worked
+        places *= {"down": 0.25, "same": 1.0, "up": 4.0}[row.scale]
+        if row.skip == "out":
+            kept.append(after)
+        before = after
+    return round(total)
+
+
+class BackboneSection(Model):
     """`conv3` is 1x1 - ReLU - 3x3 - ReLU - 1x1 with `width` features and no norm; a stack has its own widths and takes a norm."""
 
     backbone: Literal["conv3"] | Stack = "conv3"
@@ -85,3 +111,10 @@ class BackboneSection(Section):
             )
         check_groups(self.norm, "model.norm", NARROWEST)
         return self
+
+    def field_operations(self, channels_in: int, channels_out: int, shape: tuple[int, ...]) -> int:
+        """Multiply-adds of one evaluation of the right-hand side, with the time channel."""
+        if self.backbone == "conv3":
+            places = math.prod(shape[1:])
+            return three_convolutions(channels_in + 1, self.width or 0, channels_out, places)
+        return stack_operations(self.backbone, channels_in, channels_out, shape)

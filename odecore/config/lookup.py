@@ -10,22 +10,12 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from odecore.config import norm
-from odecore.config.augmented_node import AugmentedNode
+from odecore.config import models, norm
 from odecore.config.data import IMAGE_SETS, Fan, Images, Line, Spheres
-from odecore.config.dense import Dense
-from odecore.config.flat_node import FlatNode
 from odecore.config.gradient import Adjoint, Backprop, Checkpoint
-from odecore.config.groupnorm_odenet import GroupnormOdenet
-from odecore.config.idle import Idle
-from odecore.config.input_layer_node import InputLayerNode
 from odecore.config.methods import METHODS
-from odecore.config.second_order_node import SecondOrderNode
 from odecore.config.section import Section
 from odecore.config.solver import AdaptedStep, AdaptedTolerance, Adaptive, FixedStep
-from odecore.config.stacked_odenet import StackedOdenet
-from odecore.config.toy import Crossing, WindermereFan
-from odecore.config.unmixed_node import UnmixedNode
 
 
 class Entry(NamedTuple):
@@ -42,17 +32,7 @@ class Entry(NamedTuple):
 
 
 MODELS = {
-    "stacked_odenet": Entry(StackedOdenet, "odecore.models.stacked_odenet:build"),
-    "unmixed_node": Entry(UnmixedNode, "odecore.models.unmixed_node:build"),
-    "flat_node": Entry(FlatNode, "odecore.models.flat_node:build"),
-    "groupnorm_odenet": Entry(GroupnormOdenet, "odecore.models.groupnorm_odenet:build"),
-    "dense": Entry(Dense, "odecore.models.dense:build"),
-    "augmented_node": Entry(AugmentedNode, "odecore.models.augmented_node:build"),
-    "input_layer_node": Entry(InputLayerNode, "odecore.models.input_layer_node:build"),
-    "second_order_node": Entry(SecondOrderNode, "odecore.models.second_order_node:build"),
-    "windermere_fan": Entry(WindermereFan, "odecore.models.toy:build_fan"),
-    "crossing": Entry(Crossing, "odecore.models.toy:build_crossing"),
-    "idle": Entry(Idle, "odecore.models.idle:build"),
+    name: Entry(model, model.builder, model.revision) for name, model in models.MODELS.items()
 }
 
 NORMS = {

@@ -1,40 +1,21 @@
 """One training run, completely described: everything that changes the result and nothing about where it runs."""
 
-from typing import Annotated, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
-from odecore.config.augmented_node import AugmentedNode
 from odecore.config.data import DataConfig, Fan, Images, Line
-from odecore.config.dense import Dense
-from odecore.config.flat_node import FlatNode
 from odecore.config.gradient import Adjoint, Backprop, Checkpoint, GradientConfig
-from odecore.config.groupnorm_odenet import GroupnormOdenet
-from odecore.config.idle import Idle
-from odecore.config.input_layer_node import InputLayerNode
 from odecore.config.methods import torchdiffeq_name
-from odecore.config.second_order_node import SecondOrderNode
+from odecore.config.models import ModelConfig
+from odecore.config.models.flat_node import FlatNode
+from odecore.config.models.idle import Idle
+from odecore.config.models.input_layer_node import InputLayerNode
+from odecore.config.models.second_order_node import SecondOrderNode
+from odecore.config.models.toy import Crossing, WindermereFan
 from odecore.config.section import Section
 from odecore.config.solver import AdaptedStep, AdaptedTolerance, FixedStep, SolverConfig
-from odecore.config.stacked_odenet import StackedOdenet
-from odecore.config.toy import Crossing, WindermereFan
 from odecore.config.train import Fidelity, Precision, Train
-from odecore.config.unmixed_node import UnmixedNode
-
-ModelConfig = Annotated[
-    StackedOdenet
-    | UnmixedNode
-    | FlatNode
-    | GroupnormOdenet
-    | Dense
-    | AugmentedNode
-    | InputLayerNode
-    | SecondOrderNode
-    | WindermereFan
-    | Crossing
-    | Idle,
-    Field(discriminator="name"),
-]
 
 
 class TrialSpec(Section):
@@ -52,7 +33,7 @@ class TrialSpec(Section):
     @property
     def ode_blocks(self) -> int:
         """Number of ODE blocks of the model."""
-        return getattr(self.model, "ode_blocks", 1)
+        return self.model.ode_blocks
 
     @model_validator(mode="after")
     def _solver_where_there_is_an_ode(self) -> Self:

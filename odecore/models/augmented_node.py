@@ -6,7 +6,7 @@ Dupont et al. 2019; Ghosh et al. 2020.
 from torch import Tensor, nn
 from torch.nn import functional
 
-from odecore.config.augmented_node import AugmentedNode as Config
+from odecore.config.models.augmented_node import AugmentedNode as Config
 from odecore.gradients.base import Gradient
 from odecore.models.conv_stack import backbone
 from odecore.models.initial_values import Scheme

@@ -6,7 +6,7 @@ from math import prod
 from torch import Tensor, nn
 from torch.nn import functional
 
-from odecore.config.dense import Dense as Config
+from odecore.config.models.dense import Dense as Config
 from odecore.gradients.base import Gradient
 from odecore.models.fields import Normed
 from odecore.models.initial_values import Scheme

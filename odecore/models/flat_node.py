@@ -7,7 +7,7 @@ from math import prod
 
 from torch import Tensor, nn
 
-from odecore.config.flat_node import FlatNode as Config
+from odecore.config.models.flat_node import FlatNode as Config
 from odecore.gradients.base import Gradient
 from odecore.models.fields import ConvField1d, ConvField2d, FieldModule, LinearField
 from odecore.models.initial_values import Scheme

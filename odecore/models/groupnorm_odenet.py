@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from odecore.config.groupnorm_odenet import GroupnormOdenet as Config
+from odecore.config.models.groupnorm_odenet import GroupnormOdenet as Config
 from odecore.gradients.base import Gradient
 from odecore.models.fields import FieldModule, with_time
 from odecore.models.initial_values import Scheme

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from odecore.config.idle import Idle as Config
+from odecore.config.models.idle import Idle as Config
 from odecore.gradients.base import Gradient
 from odecore.solvers.base import Solver
 

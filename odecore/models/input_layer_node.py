@@ -3,7 +3,7 @@
 from torch import Tensor, cat, nn
 from torch.nn import functional
 
-from odecore.config.input_layer_node import InputLayerNode as Config
+from odecore.config.models.input_layer_node import InputLayerNode as Config
 from odecore.gradients.base import Gradient
 from odecore.models.augmented_node import append_zeros
 from odecore.models.fields import FieldModule

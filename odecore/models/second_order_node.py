@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from odecore.config.second_order_node import SecondOrderNode as Config
+from odecore.config.models.second_order_node import SecondOrderNode as Config
 from odecore.gradients.base import Gradient
 from odecore.models.augmented_node import append_zeros
 from odecore.models.conv_stack import ConvStack, backbone

@@ -6,8 +6,8 @@ The ResNets have residual blocks in place of the ODE blocks.
 from torch import Tensor, nn
 from torch.nn import functional
 
+from odecore.config.models.stacked_odenet import StackedOdenet as Config
 from odecore.config.norm import NormConfig
-from odecore.config.stacked_odenet import StackedOdenet as Config
 from odecore.gradients.base import Gradient
 from odecore.models.fields import FieldModule, Normed
 from odecore.models.initial_values import Scheme

@@ -6,8 +6,8 @@ Ott 2021, Figure 3; Gladzik 2019, Figure 5.10.
 import torch
 from torch import Tensor, nn
 
-from odecore.config.toy import Crossing as CrossingConfig
-from odecore.config.toy import WindermereFan as FanConfig
+from odecore.config.models.toy import Crossing as CrossingConfig
+from odecore.config.models.toy import WindermereFan as FanConfig
 from odecore.gradients.base import Gradient
 from odecore.models.fields import FieldModule
 from odecore.models.ode_block import ODEBlock

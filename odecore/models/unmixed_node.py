@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from odecore.config.backbone import STACKS
+from odecore.config.models.unmixed_node import UnmixedNode as Config
 from odecore.config.norm import NormConfig
-from odecore.config.unmixed_node import UnmixedNode as Config
 from odecore.gradients.base import Gradient
 from odecore.models.conv_stack import ConvStack
 from odecore.models.fields import FieldModule, Normed, with_time

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from odecore import gradients, solvers
-from odecore.config.augmented_node import AugmentedNode as Config
 from odecore.config.gradient import Backprop
+from odecore.config.models.augmented_node import AugmentedNode as Config
 from odecore.config.solver import FixedStep
 from odecore.models import initial_values
 from odecore.models.augmented_node import AugmentedNode, build

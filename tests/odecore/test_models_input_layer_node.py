@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from odecore import gradients, solvers
 from odecore.config.gradient import Backprop
-from odecore.config.input_layer_node import InputLayerNode as Config
+from odecore.config.models.input_layer_node import InputLayerNode as Config
 from odecore.config.solver import FixedStep
 from odecore.models import initial_values
 from odecore.models.input_layer_node import InputLayerNode, build

@@ -1,7 +1,11 @@
 """Every file of a family is reachable through the registry, so none can be forgotten there."""
 
 import pkgutil
+import shutil
+import subprocess
+import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -48,3 +52,22 @@ def test_every_tableau_is_a_solver() -> None:
     assert {*FIXED_STEP, *EMBEDDED_PAIRS} == {
         name for name in lookup.SOLVERS if not name.startswith("adapted_")
     }
+
+
+def test_a_model_without_a_count_of_operations_is_an_error_at_import(tmp_path: Path) -> None:
+    shutil.copytree(Path(import_module("odecore").__path__[0]), tmp_path / "odecore")
+    (tmp_path / "odecore/config/models/uncounted.py").write_text(
+        "from typing import Literal\n"
+        "from odecore.config.model import Model\n"
+        "class Uncounted(Model):\n"
+        "    builder = 'odecore.models.idle:build'\n"
+        "    name: Literal['uncounted'] = 'uncounted'\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "import odecore.config"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert "Uncounted needs a builder and a method operations" in done.stderr

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from odecore import gradients, solvers
 from odecore.config.gradient import Backprop
-from odecore.config.second_order_node import SecondOrderNode as Config
+from odecore.config.models.second_order_node import SecondOrderNode as Config
 from odecore.config.solver import FixedStep
 from odecore.models import initial_values
 from odecore.models.second_order_node import HeavyBallField, SecondOrderNode, build

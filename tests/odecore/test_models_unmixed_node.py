@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from odecore import gradients, norms, solvers
 from odecore.config.gradient import Backprop
+from odecore.config.models.unmixed_node import UnmixedNode as Config
 from odecore.config.solver import FixedStep
-from odecore.config.unmixed_node import UnmixedNode as Config
 from odecore.models import initial_values
 from odecore.models.unmixed_node import UnmixedNode, build
 

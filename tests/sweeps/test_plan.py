@@ -19,10 +19,9 @@ from sweeps.cost import (
     iterations,
     nfe_per_solve,
 )
-from sweeps.operations import work
 from sweeps.overrides import Selection, select
 from sweeps.plan import look, plan, save
-from sweeps.spec import flatten, parse
+from sweeps.spec import TrialSpec, flatten, parse
 from sweeps.store import Results, read_plan
 from sweeps.store.write import Writer
 from sweeps.study import EvaluationGrid, Exclude, ProbeGrid
@@ -256,8 +255,13 @@ def test_work_of_the_flat_net_is_its_multiplications() -> None:
     images = parse(
         {**ONE.base, "data": {"name": "cifar10"}, "model": {"name": "flat_node", "width": 8}}
     )
-    assert work(images).inside == 32 * 32 * (3 * 8 + 8 * 8 * 9 + 8 * 3)
-    assert work(parse(dict(ONE.base))).inside == 2 * (32 + 32 * 32 * 3 + 32)
+    points = parse(dict(ONE.base))
+
+    def inside(spec: TrialSpec) -> int:
+        return spec.model.operations(spec.data.shape, spec.data.classes).inside
+
+    assert inside(images) == 32 * 32 * (3 * 8 + 8 * 8 * 9 + 8 * 3)
+    assert inside(points) == 2 * (32 + 32 * 32 * 3 + 32)
 
 
 def test_iterations_of_epochs() -> None:

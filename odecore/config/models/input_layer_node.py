@@ -1,19 +1,21 @@
 """Neural ODEs behind a learned convolution of the image: IL-NODE and 2nd-Ord (Massaroli et al. 2020)."""
 
+import math
 from typing import Literal, Self
 
 from pydantic import PositiveInt, model_validator
 
-from odecore.config.section import Section
+from odecore.config.model import Model, Work
 
 
-class InputLayerNode(Section):
+class InputLayerNode(Model):
     """Stem convolution, ODE on `width` channels, 1x1 convolution to 6 channels, 4x4 average pooling, linear head.
 
     order 1 is IL-NODE. order 2 is 2nd-Ord: positions and velocities have half of the channels each, velocities start at zero.
     stem `zeros` appends zero channels to the image instead of a convolution (0-augmentation, the authors' control).
     """
 
+    builder = "odecore.models.input_layer_node:build"
     name: Literal["input_layer_node"] = "input_layer_node"
     width: PositiveInt = 42
     order: Literal[1, 2] = 1
@@ -26,3 +28,11 @@ class InputLayerNode(Section):
                 "model.order = 2 needs an even model.width and model.stem = convolution: half of the channels are velocities"
             )
         return self
+
+    def operations(self, shape: tuple[int, ...], classes: int) -> Work:
+        """See `Model.operations`."""
+        channels, width, places = shape[0], self.width, math.prod(shape[1:])
+        return Work(
+            (2 * 9 * width * width + width * width // self.order) * places,
+            (9 * channels * width + 6 * width) * places,
+        )

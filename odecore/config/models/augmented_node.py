@@ -1,10 +1,12 @@
 """Neural ODEs on the image with zero channels appended (Dupont et al. 2019), and with a random end time (STEER, Ghosh et al. 2020)."""
 
+import math
 from typing import Literal
 
 from pydantic import Field
 
 from odecore.config.backbone import BackboneSection
+from odecore.config.model import Work
 
 
 class AugmentedNode(BackboneSection):
@@ -14,7 +16,13 @@ class AugmentedNode(BackboneSection):
     drawn for each training batch, null for T = 1; at test T = 1.
     """
 
+    builder = "odecore.models.augmented_node:build"
     name: Literal["augmented_node"] = "augmented_node"
     channels: int = Field(default=5, ge=0)
     time: bool = True
     steer: float | None = Field(default=None, gt=0, lt=1)
+
+    def operations(self, shape: tuple[int, ...], classes: int) -> Work:
+        """See `Model.operations`."""
+        channels, places = shape[0] + self.channels, math.prod(shape[1:])
+        return Work(self.field_operations(channels, channels, shape), channels * places * classes)

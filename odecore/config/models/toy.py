@@ -2,23 +2,33 @@
 
 from typing import Literal
 
-from odecore.config.section import Section
+from odecore.config.model import Model, Work
 
 
-class WindermereFan(Section):
+class WindermereFan(Model):
     """z' = A(z) z with A = [[alpha, 1], [-gamma |z|^delta, beta]] (Ott 2021, Figure 3a and b).
 
     The paper gives no constants; these separate the classes with 316 Euler steps and not with 3,162 (found by search).
     """
 
+    builder = "odecore.models.toy:build_fan"
     name: Literal["windermere_fan"] = "windermere_fan"
     alpha: float = 0.75
     beta: float = 1.0
     gamma: float = 75.0
     delta: float = 0.75
 
+    def operations(self, shape: tuple[int, ...], classes: int) -> Work:
+        """Nothing to speak of."""
+        return Work()
 
-class Crossing(Section):
+
+class Crossing(Model):
     """z' = -2 z on a line (Gladzik 2019, Figure 5.10): one Euler step takes z to -z, so paths cross; the solution goes to z e^-2, no paths cross."""
 
+    builder = "odecore.models.toy:build_crossing"
     name: Literal["crossing"] = "crossing"
+
+    def operations(self, shape: tuple[int, ...], classes: int) -> Work:
+        """Nothing to speak of."""
+        return Work()

@@ -1,20 +1,22 @@
 """Gusak's stacked nets of residual and ODE blocks (Gusak 2020, section 2 and code)."""
 
+import math
 from typing import Literal, Self
 
 from pydantic import PositiveInt, model_validator
 
+from odecore.config.model import Model, Work
 from odecore.config.norm import Batch, NoNorm, NormConfig, check_groups
-from odecore.config.section import Section
 
 
-class StackedOdenet(Section):
+class StackedOdenet(Model):
     """ODENet4 and ODENet10, and with `kind = residual` the reference nets ResNet4 and ResNet10.
 
     layers 4: stem, one block, linear head. layers 10: stem, two stages of a residual block and a block, head; `width` channels, doubled in stage 2.
     stem_norm, residual_norm, ode_norm: one slot each; layers 4 has no residual block of its own, so residual_norm belongs to ResNet4 only.
     """
 
+    builder = "odecore.models.stacked_odenet:build"
     name: Literal["stacked_odenet"] = "stacked_odenet"
     layers: Literal[4, 10] = 10
     kind: Literal["ode", "residual"] = "ode"
@@ -45,3 +47,15 @@ class StackedOdenet(Section):
                 "ta_bn normalizes at points in time, so only model.ode_norm can be ta_bn; stem and residual blocks have no time"
             )
         return self
+
+    def operations(self, shape: tuple[int, ...], classes: int) -> Work:
+        """See `Model.operations`."""
+        channels, places = shape[0], math.prod(shape[1:])
+        # Two 3x3 convolutions; twice the channels on a quarter of the places cost the same.
+        block = 2 * 9 * self.width**2 * places
+        stages = self.layers // 4
+        residual = stages * ((self.layers == 10) + (self.kind == "residual"))
+        return Work(
+            block * stages if self.kind == "ode" else 0,
+            9 * channels * self.width * places + block * residual,
+        )

@@ -1,20 +1,22 @@
 """Fully connected nets of the equi-normalization report (ENorm 2019, section 2)."""
 
+import math
 from typing import Literal, Self
 
 from pydantic import PositiveInt, model_validator
 
+from odecore.config.model import Model, Work
 from odecore.config.norm import EquiNorm, NoNorm, NormConfig, check_groups
-from odecore.config.section import Section
 
 
-class Dense(Section):
+class Dense(Model):
     """Flatten, linear to `width`, then `layers` times linear(width, width), each with norm and ReLU, then a linear head.
 
     layers: p of the report, 1 to 19. norm: after each linear layer but the last. enorm: balancing after each step, null for none.
     output `softmax` puts a softmax before the loss, the report's failed cure for NaN (ENorm 2019, section 7).
     """
 
+    builder = "odecore.models.dense:build"
     name: Literal["dense"] = "dense"
     layers: PositiveInt
     width: PositiveInt = 500
@@ -44,3 +46,8 @@ class Dense(Section):
                 "model.norm = ta_bn normalizes at points in time and a dense net has no time; choose batch, layer or another norm"
             )
         return self
+
+    def operations(self, shape: tuple[int, ...], classes: int) -> Work:
+        """See `Model.operations`."""
+        hidden = self.layers * self.width**2
+        return Work(0, math.prod(shape) * self.width + hidden + self.width * classes)

@@ -1,10 +1,12 @@
 """Second-order neural ODEs as first-order systems: SONODE (Norcliffe et al. 2020), heavy-ball HBNODE and GHBNODE (Xia et al. 2021)."""
 
+import math
 from typing import Literal, Self
 
 from pydantic import PositiveInt, model_validator
 
-from odecore.config.backbone import BackboneSection
+from odecore.config.backbone import BackboneSection, three_convolutions
+from odecore.config.model import Work
 
 
 class SecondOrderNode(BackboneSection):
@@ -13,6 +15,7 @@ class SecondOrderNode(BackboneSection):
     start: `network` computes m(0) and the appended channels of h(0) from the image (authors' code), `zeros` appends zeros (Zheng 2024, Table 2).
     """
 
+    builder = "odecore.models.second_order_node:build"
     name: Literal["second_order_node"] = "second_order_node"
     dynamics: Literal["sonode", "hbnode", "ghbnode"] = "hbnode"
     channels: PositiveInt
@@ -25,3 +28,13 @@ class SecondOrderNode(BackboneSection):
                 f"model.start = network needs model.width, which model.backbone = {self.backbone} has not; use model.start = zeros"
             )
         return self
+
+    def operations(self, shape: tuple[int, ...], classes: int) -> Work:
+        """See `Model.operations`."""
+        channels, places = self.channels, math.prod(shape[1:])
+        seen = 2 * channels if self.dynamics == "sonode" else channels
+        inside = self.field_operations(seen, channels, shape)
+        start = 0
+        if self.start == "network":
+            start = three_convolutions(shape[0], self.width or 0, 2 * channels, places)
+        return Work(inside, start + channels * places * classes)

@@ -4,16 +4,21 @@ from typing import Literal
 
 from pydantic import Field, PositiveInt
 
-from odecore.config.section import Section
+from odecore.config.model import Model, Work
 
 
-class Idle(Section):
+class Idle(Model):
     """Sleeps `seconds` in every training step; at training step `at_step` (counted from 1) shows `fault`.
 
     Faults: raise (an exception), segfault, kill_self (SIGKILL), hang (never returns), allocate (an allocation beyond RLIMIT_AS).
     """
 
+    builder = "odecore.models.idle:build"
     name: Literal["idle"] = "idle"
     seconds: float = Field(default=0.0, ge=0)
     fault: Literal["none", "raise", "segfault", "kill_self", "hang", "allocate"] = "none"
     at_step: PositiveInt = 1
+
+    def operations(self, shape: tuple[int, ...], classes: int) -> Work:
+        """Nothing to speak of."""
+        return Work()

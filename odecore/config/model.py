@@ -1,0 +1,41 @@
+"""What every model says of itself without torch."""
+
+from typing import Any, ClassVar, NamedTuple
+
+from odecore.config.section import Section
+
+
+class Work(NamedTuple):
+    """Multiply-adds per sample of a model's convolutions and linear layers.
+
+    inside: one evaluation of the right-hand side in every ODE block. outside: the rest of one
+    forward pass. Caveat: right within tens of percent, enough to predict costs, never a result.
+    """
+
+    inside: int = 0
+    outside: int = 0
+
+
+class Model(Section):
+    """A model as one record. To add one, add a file with a subclass to `odecore.config.models`.
+
+    name: in specs, a Literal with itself as default.
+    builder: "module:function" with the signature
+    build(config, shape, classes, solver, gradient) -> nn.Module; solver and gradient are None for a
+    model without ODE.
+    revision: raise it when a fix changes what the model computes; its rows become stale.
+    """
+
+    builder: ClassVar[str]
+    revision: ClassVar[int] = 1
+
+    name: Any
+
+    @property
+    def ode_blocks(self) -> int:
+        """Number of ODE blocks."""
+        return 1
+
+    def operations(self, shape: tuple[int, ...], classes: int) -> Work:
+        """The model's work on inputs of this shape, which has no batch axis. Every model has its own count."""
+        raise NotImplementedError

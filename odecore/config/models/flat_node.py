@@ -1,0 +1,34 @@
+"""Ott's flat neural ODE (Ott 2021, code): the ODE acts on the input itself, then one linear layer."""
+
+import math
+from typing import Literal
+
+from pydantic import PositiveInt
+
+from odecore.config.backbone import three_convolutions
+from odecore.config.model import Model, Work
+from odecore.config.section import added_later
+
+
+class FlatNode(Model):
+    """conv(c, width, 1) - ReLU - conv(width, width, 3) - ReLU - conv(width, c, 1) as right-hand side; 1-D on spheres, 2-D on images.
+
+    width: 32 for spheres, 128 for images in the paper. init: Kaiming normal, biases 0.
+    kind `linear`: the code's linear_odenet, three linear layers d - width - width - d with ReLU between, not used in the published commands.
+    """
+
+    builder = "odecore.models.flat_node:build"
+    name: Literal["flat_node"] = "flat_node"
+    width: PositiveInt = 32
+    kind: Literal["conv", "linear"] = added_later(neutral="conv")
+
+    def operations(self, shape: tuple[int, ...], classes: int) -> Work:
+        """See `Model.operations`."""
+        channels, *places = (1, *shape) if len(shape) == 1 else shape
+        features = math.prod(shape)
+        if self.kind == "linear":
+            return Work(2 * features * self.width + self.width**2, features * classes)
+        inside = three_convolutions(
+            channels, self.width, channels, math.prod(places), 3 ** len(places)
+        )
+        return Work(inside, features * classes)
