@@ -25,6 +25,7 @@ from sweeps.spec import TrialSpec, flatten, parse
 from sweeps.store import Results, read_plan
 from sweeps.store.write import Writer
 from sweeps.study import EvaluationGrid, Exclude, ProbeGrid
+from sweeps.worker.rows import evaluation_column
 
 ONE = study(
     grid={"solver.steps": (1, 2, 4)},
@@ -166,7 +167,10 @@ def _publish(results: Results, trial: Any, **given: Any) -> None:
                 trial_id=trial.trial_id,
                 eval_id=evaluation.eval_id,
                 **facts,
-                **_filled(flatten(evaluation.evaluation)),
+                **{
+                    evaluation_column(name): value
+                    for name, value in _filled(flatten(evaluation.evaluation)).items()
+                },
             )
         ],
     )
