@@ -119,7 +119,7 @@ def _each(
     chosen = [name for name in chosen if reader.concerns(target, table_module(name).STUDY)]
     if not chosen:
         raise ReportError(
-            f"nothing is drawn from plan {reader.plan} by itself; name the paper whose figures to draw from it, such as ott2021"
+            f"plan {reader.plan} alone is not enough: also name a paper, e.g. ott2021"
         )
     codes, without_plan = [], {}
     for name in track(

@@ -110,7 +110,7 @@ def _standing(watch: Watch, trial_id: str, row: dict[str, Any]) -> str:
     if accepted and accepted.attempt_id == row["attempt_id"]:
         return "accepted"
     if row["attempt_id"] in watch.view.retractions.attempt_ids:
-        return "taken back by retry"
+        return "withdrawn by retry"
     return "a duplicate, not accepted" if row["outcome"] in FINAL_OUTCOMES else "not final"
 
 
@@ -136,12 +136,12 @@ def _why(
         )
         return f"row {accepted.attempt_id[:8]} is accepted, {accepted.outcome}{more}"
     if status and status[0].attempt:
-        return f"worker {status[0].attempt.worker} has it, last sign of life {now - status[0].attempt.seen_at:.0f} s ago"
+        return f"worker {status[0].attempt.worker} is running it; last heartbeat {now - status[0].attempt.seen_at:.0f} s ago"
     if status and status[0].state == "failed":
         detail = f": {rows[-1]['detail']}" if rows and rows[-1]["detail"] else ""
         return f"{status[0].outcome}{detail} (odesweep logs {trial_id[:12]}; odesweep retry {trial_id[:12]})"
-    if any(row["standing"] == "taken back by retry" for row in rows):
-        return "its row was taken back by retry and it has not been trained again since"
+    if any(row["standing"] == "withdrawn by retry" for row in rows):
+        return "its row was withdrawn by retry and it has not been trained again since"
     if status and status[0].queued:
         return f"SLURM has it as task {status[0].queued}" + ("" if attempts else "; never started")
     if not attempts:
@@ -154,11 +154,11 @@ def _words(watch: Watch, trial_id: str, attempt: Start, now: float) -> str:
     if attempt.ending:
         return f"{attempt.ending}{at}"
     running = watch.history.running(trial_id, now, watch.claim_seconds, watch.alive)
-    silent = f"last sign of life {now - attempt.seen_at:.0f} s ago{at}"
+    silent = f"last heartbeat {now - attempt.seen_at:.0f} s ago{at}"
     return (
         f"running on {attempt.host}, {silent}"
         if attempt in running
-        else f"ended without a word, {silent}"
+        else f"stopped without reporting, {silent}"
     )
 
 

@@ -11,7 +11,7 @@ class Limits:
     """Field `x_seconds` is read from ODESWEEP_X_SECONDS. Nothing here changes what is trained.
 
     stall: no sign of life for this long (or 20 median steps, if longer) is a hang. checkpoint: least time between two checkpoints.
-    heartbeat: between two heartbeat events. claim: a started trial without a heartbeat for this long is nobody's. publish_slice: longest
+    heartbeat: between two heartbeat events. claim: a started trial without a heartbeat for this long may be taken over. publish_slice: longest
     time a finished row waits in memory. publish_retry: how long a failing disk is retried. checkpoint_kept: after its row is published.
     """
 

@@ -40,7 +40,7 @@ OverridesArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[KEY=VALUE]…",
-        help="On an axis key=a,b restricts and +key=c extends; off an axis key=value sets. seed=0..4 is a range.",
+        help="key=a,b keeps these grid values; +key=c adds one; any other key sets a value. seed=0..4 is a range.",
     ),
 ]
 ScaleOption = Annotated[
@@ -56,7 +56,7 @@ ResultsOption = Annotated[
         "--results", envvar="ODESWEEP_RESULTS", help="The results folder.", file_okay=False
     ),
 ]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be done.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 DEFAULT_RESULTS = Path("results")
 
@@ -100,7 +100,7 @@ def odesweep() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 some trials are not final, 2 usage, 3 the machine is in the way, 130 interrupted."""
+    """Run the command line and exit: 0 done, 1 some trials are not final, 2 usage, 3 infrastructure failure, 130 interrupted."""
     sys.exit(_exit_code(arguments))
 
 

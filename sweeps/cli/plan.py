@@ -126,7 +126,7 @@ def _show(current: "Plan") -> None:
     out.print(f"`run` would submit {' and '.join(submitted) or 'nothing'}{cost}")
     if current.stale:
         out.print(
-            f"stale: {count(len(current.stale), 'accepted row')} from before a fix of a component they used; their trials are pending again"
+            f"stale: {count(len(current.stale), 'accepted row')} outdated by a bug fix; their trials are pending again"
         )
     if len(current.code_hashes) > 1:
         shares = ", ".join(f"{n} from {code[:8]}" for code, n in current.code_hashes.items())

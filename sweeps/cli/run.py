@@ -60,14 +60,14 @@ WaitOption = Annotated[
     bool,
     typer.Option(
         "--wait",
-        help="Stay until everything submitted has ended (executor slurm; the others always do).",
+        help="Wait until all submitted trials have finished (executor slurm; the others always wait).",
     ),
 ]
 ResubmitOption = Annotated[
     bool,
     typer.Option(
         "--resubmit",
-        help="Submit trials again of which SLURM cannot say whether they are still queued (executor slurm).",
+        help="Resubmit trials whose queue state is unknown (executor slurm).",
     ),
 ]
 VerboseOption = Annotated[
@@ -146,7 +146,7 @@ def _command(help_text: str, *, train: bool) -> Callable[..., int]:
 
 
 run = _command(
-    "Train what is pending, evaluate what is not, publish every row. Run it again to resume, or to fill a grid that has grown.",
+    "Train pending trials and run missing evaluations. Run the command again to resume or to fill a larger grid.",
     train=True,
 )
 evaluate = _command(

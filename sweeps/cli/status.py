@@ -1,4 +1,4 @@
-"""`odesweep status`: of every saved plan, of one study, or of one trial and why it is where it is."""
+"""`odesweep status`: of every saved plan, of one study, or of one trial, with an explanation of its state."""
 
 import json
 import time
@@ -36,7 +36,7 @@ def status(
     results: ResultsOption = DEFAULT_RESULTS,
     as_json: JsonOption = False,
 ) -> None:
-    """Show per axis what is done, running, failed and pending, and when it will end; for a trial, why it is where it is."""
+    """Show per axis what is done, running, failed and pending, and when it will end. For one trial: explain its state."""
     from sweeps.explain import explain
     from sweeps.status import Watch
     from sweeps.store import Results, list_plans

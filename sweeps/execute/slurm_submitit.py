@@ -70,9 +70,7 @@ def execute(job: Job) -> ShardReport:
     code = slurm_snapshot.write(job.results, slurm_snapshot.code(job.study_file))
     nodes = bad_nodes(EventReader(job.results).poll(), _shown(), time.time())
     if nodes:
-        job.watcher.note(
-            f"leaving out {', '.join(nodes)}: nothing but failures there in the last day"
-        )
+        job.watcher.note(f"excluding {', '.join(nodes)}: everything failed there in the last 24 h")
     made = executor(
         job.results, job.submission_id, sent.metadata["study"], job.profile, tasks, code, nodes
     )
@@ -115,7 +113,7 @@ def _send(send: Callable[[], str], submission_id: str, name: str) -> str:
         if found := _look(submission_id, name):
             return found
     raise InfrastructureError(
-        f"SLURM does not answer ({said or 'sbatch died'}); squeue shows no such job: the same command tries again"
+        f"SLURM does not answer ({said or 'sbatch died'}); squeue shows no such job; rerun to retry"
     )
 
 

@@ -46,7 +46,7 @@ def run_task(submission: str, index: int) -> None:
         # What is set replaces what the profile said.
         leave(place.job_id, [*filter(None, [settings["exclude"]]), *nodes])
         if may_requeue() and requeue(place.requeue_id, may_requeue):
-            stay("everything fails on this node; asked SLURM for a turn on another")
+            stay("everything fails on this node; requeued on another node")
     if place.restart:
         forgive(results, submission_id, place, events)
     first = index * settings["slots"]
@@ -67,7 +67,7 @@ def run_task(submission: str, index: int) -> None:
         and may_requeue()
         and requeue(place.requeue_id, may_requeue)
     ):
-        stay("asked SLURM for another turn")
+        stay("requeued by SLURM for another turn")
     if signals.terminated:
         stay(
             "SIGTERM: everything is published; staying until SLURM ends this task, which it may then start anew"
@@ -215,7 +215,7 @@ def _results(futures: list[Future[ShardReport]]) -> list[ShardReport]:
 
 
 def _exit_code(report: ShardReport) -> int:
-    """What sacct shows: 0 nothing is left to do here, 1 something is, 3 the machine is in the way."""
+    """What sacct shows: 0 nothing is left to do here, 1 something is, 3 infrastructure failure."""
     if why := report.infrastructure or report.stopped:
         print(why, file=sys.stderr, flush=True)
     return 3 if report.infrastructure else int(report.stopped not in (None, "cancelled"))

@@ -267,7 +267,7 @@ class _Shard:
                     "finished", task, outcome=ending.outcome, fingerprint=ending.fingerprint
                 )
                 self.chooser.put_last(task)
-                self.watcher.note(f"{task.label}: out of memory; once more at the end, alone")
+                self.watcher.note(f"{task.label}: out of memory; will be retried last, alone")
                 done = False
             case "evaluated":
                 self._event("finished", task, outcome=ending.outcome)

@@ -233,7 +233,7 @@ def test_what_a_plan_never_asks_for_is_left_out(
         ),
         (
             ["figures", "--plan", "demo", "--results", "{complete}"],
-            "nothing is drawn from plan demo by itself; name the paper",
+            "plan demo alone is not enough: also name a paper",
         ),
         (
             ["figures", "ott2021", "--plan", "demo@demo", "--scale", "smoke"],

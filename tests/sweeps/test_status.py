@@ -229,7 +229,7 @@ def test_why_a_trial_is_where_it_is(folder: Folder) -> None:
     assert "is accepted, completed; 1 later row of it not accepted" in told(0)
     assert "row attempt- finished 1970-01-01T00:00:10+00:00, completed" in told(0)
     assert "failed: crashed: ValueError: planted" in told(1)
-    assert "running: worker w1 has it" in told(2)
+    assert "running: worker w1 is running it" in told(2)
     assert "at iteration 5" in told(2)
     assert "pending: never started" in told(3)
     assert "plan small@full: solver.steps=2 seed=1" in told(3)
