@@ -14,9 +14,11 @@ from analysis.verdicts import CONTRADICTED, INCONCLUSIVE, NOT_ENOUGH, REPRODUCED
 
 STYLES = {REPRODUCED: "green", CONTRADICTED: "red", INCONCLUSIVE: "yellow", NOT_ENOUGH: "dim"}
 RULE = (
-    "A claim is reproduced if the whole 95 % interval of its statistic lies where the claim holds, contradicted if none of it does, inconclusive if "
-    "it straddles the threshold, and needs more data when it has fewer seeds than it asks for. Of a claim with several numbers every one has to hold; one that is "
-    "contradicted contradicts it. Rows below a claim's scale, epochs or on generated data are judged in a column of their own."
+    "A claim is reproduced if the whole 95 % interval of its statistic lies where the claim holds, "
+    "contradicted if none of it does, and inconclusive if it straddles the threshold. It needs more "
+    "data when it has fewer seeds than it asks for. Every number of a claim must hold; one that is "
+    "contradicted contradicts the claim. Rows below a claim's scale or epochs, or on generated "
+    "data, are judged in a column of their own."
 )
 
 
