@@ -8,6 +8,6 @@ class UserError(Exception):
 
 
 class InfrastructureError(UserError):
-    """The machine is in the way (disk, permissions, missing data); nothing was lost. exit_code 3."""
+    """Infrastructure failure (disk, permissions, missing data); nothing was lost. exit_code 3."""
 
     exit_code = 3

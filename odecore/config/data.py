@@ -128,7 +128,7 @@ class Images(Section):
     standardize: none keeps [0, 1]; `channel` uses the set's own channel means and deviations; `widespread` the deviations (.2023, .1994, .2010)
     that much CIFAR-10 code has (Gusak 2020 and ENorm 2019, code).
     augment, in training only: random crop with 4 or 8 pixels of padding and flip, or Gladzik's: resize to 32x32, random 28x28 crop, and at test
-    resize to 28x28 (Gladzik 2019, section 5). The padding is black, as it lies around the image before it is standardized.
+    resize to 28x28 (Gladzik 2019, section 4.4). The padding is black, as it lies around the image before it is standardized.
     """
 
     name: ImageName

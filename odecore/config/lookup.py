@@ -1,4 +1,7 @@
-"""The registries: name -> (config, "module:builder", revision). Plain dicts, full on import, free of torch; builders load it when called.
+"""The registries: name -> (config, "module:builder", revision), free of torch; builders load it when called.
+
+Most entries come from the records: solvers in `methods.py`, norms in `norm.py`, image sets in
+`data.py`, models in `models/`. Adapted solvers, gradients and generated data are listed here.
 
 A builder's signature: solvers `build(config) -> Solver`; gradients `build(config) -> Gradient`; data `load(config, root) -> Dataset`;
 models `build(config, shape, classes, solver, gradient) -> nn.Module`, solver and gradient None for a model without ODE; norms

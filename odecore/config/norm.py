@@ -117,7 +117,7 @@ class TemporalBatch(Norm):
 
 
 class EquiNorm(Section):
-    """ENorm: after each optimizer step, rows and columns of consecutive weights are balanced (ENorm 2019, section 3).
+    """ENorm: after each optimizer step, rows and columns of consecutive weights are balanced (ENorm 2019, section 2).
 
     c: column norm over row norm at the fixed point. cycles: passes over the layers per step. last_layer: balance the last weight too, as the
     report does and the original code does not. dead_units: a unit without weights gives NaN, as in the report, or is left out and counted.

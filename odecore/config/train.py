@@ -69,9 +69,9 @@ class StepSchedule(Section):
 
 
 class LinearSchedule(Section):
-    """lr - start e / epochs in epoch e (ENorm 2019, section 5). start: null for lr, so that the rate goes to zero.
+    """lr - start e / epochs in epoch e (ENorm 2019, section 2). start: null for lr, so that the rate goes to zero.
 
-    The report's code has start = 0.1 whatever the lr is: with a smaller lr the rate becomes negative (ENorm 2019, section 9).
+    The report's code has start = 0.1 whatever the lr is: with a smaller lr the rate becomes negative (ENorm 2019, code).
     """
 
     name: Literal["linear"] = "linear"
@@ -147,7 +147,7 @@ class Fidelity(Section):
     accuracy_divisor: `count` divides by the number of images; `batch_size` divides every batch by the full batch size, the last partial one
     too, as Ott's code does (facts: maximum attainable accuracy .9766 on 1,000 points in batches of 128).
     anode_side_effects: norms inside ODE blocks update their statistics, and spectral norm its vector, a second time for each training step, as
-    the recomputation of ANODE does (Gusak 2020, section 4 and code). Off: recomputation and the adjoint's backward solve change nothing.
+    the recomputation of ANODE does (Gusak 2020, section 3 and code). Off: recomputation and the adjoint's backward solve change nothing.
     momentum_reset: a new optimizer state each epoch (Gusak 2020, code).
     """
 

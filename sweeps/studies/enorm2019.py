@@ -89,8 +89,9 @@ CONTROLS = Study(
     title="Controls: c = 1, last layer left out, the report's learning rate decay, softmax before the loss",
     question="Which of the report's results depend on c, on balancing the last layer, on its decay's bug, and does softmax avoid NaN?",
     expected=(
-        "With c = 1 bias gradients do not blow up; the buggy decay makes the rate negative in the second half for 15, 17 and 19 layers; with softmax "
-        "there is no NaN but gradients vanish (ENorm 2019, sections 7 and 9)."
+        "With softmax there is no NaN but gradients vanish (ENorm 2019, section 4.1). Not in the report: with "
+        "c = 1 bias gradients do not blow up; the buggy decay makes the rate negative in the second half for "
+        "15, 17 and 19 layers."
     ),
     base=BASE,
     grid={

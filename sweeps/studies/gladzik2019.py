@@ -18,7 +18,7 @@ FIDELITY = (
 
 
 def drops(epochs: int) -> list[int]:
-    """The learning rate is divided by 10 after every 0.3 of the epochs (Gladzik 2019, section 5)."""
+    """The learning rate is divided by 10 after every 0.3 of the epochs (Gladzik 2019, section 4.3.1)."""
     return [round(share * epochs / 10) for share in (3, 6, 9)]
 
 
@@ -29,7 +29,7 @@ def base(
     tolerance: float = 1e-3,
     constant: bool = False,
 ) -> dict[str, Any]:
-    """ODENet with one block (Gladzik 2019, sections 2 and 5)."""
+    """ODENet with one block (Gladzik 2019, sections 4.1 and 4.3)."""
     return {
         "data": {"name": data, "standardize": "channel", "augment": "resize32_crop28"},
         "model": {"name": "groupnorm_odenet"},
@@ -93,7 +93,7 @@ D1 = _study(
     "d1",
     "MNIST: gradients through the solver or by the adjoint",
     "Do both gradients reach the same accuracy, and what does the adjoint cost?",
-    "About 99 % on the training images for both; the adjoint takes 24 % more time per epoch (Gladzik 2019, section 5.1).",
+    "About 99 % on the training images for both; the adjoint takes 24 % more time per epoch (Gladzik 2019, section 5.3.1).",
     {"gradient": GRADIENTS},
     base("mnist", 30),
     scales=scales(30),
@@ -102,7 +102,7 @@ D2 = _study(
     "d2",
     "QMNIST: gradients through the solver or by the adjoint",
     "Does the same hold on QMNIST?",
-    "About 99.5 % on the training images for both; the adjoint takes 31 % more time per epoch (Gladzik 2019, section 5.2).",
+    "About 99.5 % on the training images for both; the adjoint takes 31 % more time per epoch (Gladzik 2019, section 5.3.2).",
     {"gradient": GRADIENTS},
     base("qmnist", 60),
     scales=scales(60, "qmnist"),
@@ -118,7 +118,7 @@ D3 = _study(
     "d3",
     "Fashion-MNIST: ODENet against ResNet2, 4 and 8",
     "Which net is most accurate, and how much slower is the ODENet?",
-    "All above 90 %; ResNet2 best; ODENets 5 to 8 times slower than ResNet2 and 4 (Gladzik 2019, section 5.3).",
+    "All above 90 %; ResNet2 best; the run time of ODENets is substantially longer (Gladzik 2019, section 5.3.3).",
     {"net": NETS},
     base("fashion_mnist", 50),
     scales={**scales(50), "smoke": smoke({"train.schedule.drops": [1]}, axes={"net": tuple(NETS)})},
@@ -127,7 +127,7 @@ D4 = _study(
     "d4",
     "Fashion-MNIST: two ODE blocks",
     "Does a second ODE block help?",
-    "Little gain, fewer evaluations per block (20); the direct method is the slower one (Gladzik 2019, section 5.3).",
+    "Little gain, lower NFE per block (20); the direct method is the slower one (Gladzik 2019, section 5.3.3).",
     {"gradient": GRADIENTS},
     {**base("fashion_mnist", 50), "model.blocks": 2},
     scales=scales(50),
@@ -139,7 +139,7 @@ D5 = _study(
     "d5",
     "CIFAR-10: ODENet against ResNet4 and 8",
     "Is the ODENet a match for the residual nets on harder images?",
-    "Residual nets clearly better; ODENets converge to a limit (Gladzik 2019, section 5.4).",
+    "Residual nets clearly better; ODENets converge to a limit (Gladzik 2019, section 5.3.4).",
     {"net": CIFAR_NETS},
     base("cifar10", 100),
     scales={
@@ -151,7 +151,7 @@ D6 = _study(
     "d6",
     "CIFAR-10: tighter tolerances",
     "Does a smaller tolerance make the ODENet more accurate?",
-    "34 and 52 evaluations instead of 26, no gain (Gladzik 2019, section 5.4).",
+    "An NFE of 34 and 52 instead of 26; the thesis draws no conclusion about accuracy (Gladzik 2019, section 5.3.4).",
     {"solver.tolerance": (1e-4, 1e-5)},
     {
         **base("cifar10", 25, {"name": "adam", "lr": 1e-3}, constant=True),
@@ -173,7 +173,7 @@ D7 = _study(
     "d7",
     "CIFAR-100: ODENet with SGD and Adam against ResNet4 and 8",
     "Is the ODENet a match on 100 classes, and does Adam help?",
-    "Residual nets clearly better (Gladzik 2019, section 5.5); Adam at learning rate 0.1, as written, probably diverges.",
+    "Residual nets clearly better (Gladzik 2019, section 5.3.5); Adam at learning rate 0.1, as written, probably diverges.",
     {"net": D7_NETS},
     base("cifar100", 100),
     scales={
@@ -196,7 +196,7 @@ D8 = _study(
     "d8",
     "CIFAR-100: two additional ODENets for 200 epochs",
     "Does longer training help?",
-    "No; the ODENets converge to a limit (Gladzik 2019, section 5.5).",
+    "No; the ODENets converge to a limit (Gladzik 2019, section 5.3.5).",
     {"gradient": GRADIENTS},
     base("cifar100", 200, {"name": "adam", "lr": 0.1}),
     scales=scales(200, "cifar100"),

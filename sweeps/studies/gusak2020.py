@@ -11,7 +11,7 @@ ODE_NORMS = ("batch", "layer", "weight", "spectral", "none")
 
 
 def base(layers: int, width: int, drops: list[int]) -> dict[str, object]:
-    """SGD with momentum 0.9 and weight decay 5e-4, 350 epochs, batch 512, Euler (Gusak 2020, section 4 and code)."""
+    """SGD with momentum 0.9 and weight decay 5e-4, 350 epochs, batch 512, Euler (Gusak 2020, section 3 and code)."""
     return {
         "data": {"name": "cifar10", "standardize": "widespread", "augment": "crop4_flip"},
         "model": {"name": "stacked_odenet", "layers": layers, "width": width, "stem_norm": "batch"},

@@ -44,7 +44,7 @@ FRAMES_SHOWN = 3
 
 
 class Infrastructure(Exception):
-    """The machine is in the way; the trial itself is fine and can go on from its checkpoint."""
+    """Infrastructure failure; the trial itself is fine and can go on from its checkpoint."""
 
 
 def run_one(

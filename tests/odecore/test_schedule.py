@@ -40,7 +40,7 @@ def test_linear_is_enorms_formula() -> None:
 
 
 def test_linear_with_the_reports_start_becomes_negative() -> None:
-    # ENorm 2019, section 9: 0 at epoch 30, -0.0483 at epoch 59.
+    # ENorm 2019, code: 0 at epoch 30, -0.0483 at epoch 59.
     found = rates({"name": "linear", "start": 0.1}, 0.05, 60)
     assert found[0] == 0.05
     assert found[30] == pytest.approx(0, abs=1e-15)

@@ -13,7 +13,7 @@ class Dense(Model):
     """Flatten, linear to `width`, then `layers` times linear(width, width), each with norm and ReLU, then a linear head.
 
     layers: p of the report, 1 to 19. norm: after each linear layer but the last. enorm: balancing after each step, null for none.
-    output `softmax` puts a softmax before the loss, the report's failed cure for NaN (ENorm 2019, section 7).
+    output `softmax` puts a softmax before the loss, the report's failed cure for NaN (ENorm 2019, section 4.1).
     """
 
     builder = "odecore.models.dense:build"

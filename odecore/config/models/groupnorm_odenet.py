@@ -1,4 +1,4 @@
-"""Gladzik's nets: downsampling, then residual or ODE blocks of 64 channels with group normalization (Gladzik 2019, section 2)."""
+"""Gladzik's nets: downsampling, then residual or ODE blocks of 64 channels with group normalization (Gladzik 2019, section 4.1)."""
 
 from typing import Literal
 
