@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Colour = tuple[float, float, float]
 # Markers of other solvers stand this far to the side, as a factor, so that bars of one setting do not cover each other.
-ASIDE = {"x": 2**-0.12, "^": 2**0.12, "s": 2**0.12, "D": 2**0.12}
+ASIDE = 2**0.12
 # Tolerances are a factor of 10 apart, steps at most one of 2.
 ASIDE_POWER = {"steps": 1.0, "tolerance": 2.0}
 LARGEST_ACCURACY = {"CIFAR-10": 0.7}
@@ -72,6 +72,16 @@ def marker(train_solver: str, test_solver: str) -> str:
     return "s" if own == "o" else own
 
 
+def aside(train_solver: str, test_solver: str) -> float:
+    """Factor on a test's place, so that no marker covers another: 1 for the training solver.
+
+    The midpoint rule is set to the left, every other solver to the right.
+    """
+    if train_solver == test_solver:
+        return 1.0
+    return 1 / ASIDE if test_solver == "midpoint" else ASIDE
+
+
 def colours(values: Iterable[float]) -> dict[float, Colour]:
     """One colour per training setting."""
     values = list(values)
@@ -110,7 +120,7 @@ def _draw_cell(
     if symbol != "x":
         look |= {"markeredgecolor": "black" if row["own"] else colour, "markeredgewidth": 0.5}
     place = row["test_solver_steps"] if setting == "steps" else 1 / row["test_solver_tolerance"]
-    place *= ASIDE.get(symbol, 1.0) ** ASIDE_POWER[setting]
+    place *= aside(row["train_solver"], row["test_solver"]) ** ASIDE_POWER[setting]
     values_with_bars(
         ax, pd.DataFrame([row | {"place": place}]), "place", ecolor=lighter(colour, 0.25), **look
     )
@@ -124,17 +134,19 @@ def handles(
         handle(linestyle="none", marker="o", color=colour, label=NAMES[setting].format(value))
         for value, colour in colour_of.items()
     ]
+    pairs = shown.filter(["train_solver", "test_solver"]).drop_duplicates()
+    solvers = list(SOLVER_MARKERS)
     labels: dict[str, str] = {}
-    for train_solver, test_solver in (
-        shown.filter(["train_solver", "test_solver"]).drop_duplicates().itertuples(index=False)
+    # The training solver first, then the order of the records.
+    for train_solver, test_solver in sorted(
+        pairs.itertuples(index=False), key=lambda pair: (pair[0] != pair[1], solvers.index(pair[1]))
     ):
         labels[marker(train_solver, test_solver)] = (
             "as in training" if train_solver == test_solver else SOLVER_LABELS[test_solver]
         )
-    order = sorted(labels, key="ox^sD".find)
     return entries + [
-        handle(linestyle="none", marker=symbol, color="0.35", label=labels[symbol])
-        for symbol in order
+        handle(linestyle="none", marker=symbol, color="0.35", label=label)
+        for symbol, label in labels.items()
     ]
 
 

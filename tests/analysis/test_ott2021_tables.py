@@ -22,6 +22,7 @@ from analysis.ott2021 import (
     two_nets,
 )
 from analysis.stats import t_interval
+from analysis.style import SOLVER_MARKERS
 
 Make = Callable[..., Data]
 
@@ -277,3 +278,19 @@ def test_every_published_number_has_a_source() -> None:
     assert published.load("ott2021", "figure1")["bias"]["maximum_attainable"] == pytest.approx(
         (7 + (1000 - 7 * 128) / 128) / 8
     )
+
+
+@pytest.mark.parametrize("train", SOLVER_MARKERS)
+def test_other_solvers_are_set_aside_so_that_they_do_not_cover_the_training_solver(
+    train: str,
+) -> None:
+    covered = {test for test in SOLVER_MARKERS if solver_panels.aside(train, test) == 1}
+    assert covered == {train}
+
+
+def test_the_legend_begins_with_the_training_solver_and_names_every_other() -> None:
+    tests = ("rk4_38", "midpoint", "euler")
+    shown = pd.DataFrame([{"train_solver": "euler", "test_solver": test} for test in tests])
+    entries = solver_panels.handles(shown, {}, "steps")
+    labels = [str(entry.get_label()) for entry in entries]
+    assert labels == ["as in training", "midpoint", "RK4 (3/8 rule)"]
