@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.process import Measured, measure, ours
-from sweeps import scheduler
+from sweeps.slurm import commands
 
 COMMAND = Path(__file__).parents[1] / "slurm" / "devcluster" / "devcluster"
 # What slurm/profiles/devcluster.toml says, for the peer.
@@ -69,7 +69,7 @@ def ours_on_slurm(trials: int) -> Measured:
 
 def submitit(form: str, trials: int) -> Measured:
     """Plain submitit, one job per trial; raises RuntimeError when a result is missing. form: one of FORMS."""
-    arguments = [form, str(trials), str(scheduler.max_array_size()), "FOLDER"]
+    arguments = [form, str(trials), str(commands.max_array_size()), "FOLDER"]
     command = "from benchmarks.slurm import plain_submitit; plain_submitit()"
     return _with_cpu_time(lambda: measure(trials, command, arguments, f"{trials} results"))
 
@@ -105,7 +105,7 @@ def _with_cpu_time(run: Callable[[], Measured]) -> Measured:
     measured = run()
     # The last jobs are still being cleaned up when their results are there.
     deadline = time.monotonic() + 30
-    while any(task.live for task in scheduler.squeue()) and time.monotonic() < deadline:
+    while any(task.live for task in commands.squeue()) and time.monotonic() < deadline:
         time.sleep(0.5)
     return replace(measured, cpu_seconds=_cpu_seconds() - before)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sweeps.errors import UserError
-from sweeps.inflight import InFlight, Sky, tasks
 from sweeps.limits import Limits
+from sweeps.slurm.inflight import InFlight, Sky, tasks
 from sweeps.store import (
     FINAL_OUTCOMES,
     Attempt,

@@ -17,7 +17,7 @@ ALLOWED = {
 # Library -> the only files that may import it.
 ONLY_IN = {
     "ray": {"sweeps/execute/ray_tune.py"},
-    "submitit": {"sweeps/execute/slurm_submitit.py"},
+    "submitit": {"sweeps/slurm/submit.py"},
     "torchdiffeq": {"odecore/solvers/torchdiffeq_solver.py", "odecore/gradients/adjoint.py"},
 }
 TORCH_FREE = ("odecore/config/", "sweeps/store/", "analysis/")

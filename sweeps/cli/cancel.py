@@ -63,7 +63,7 @@ def _jobs(watch: "Watch", submission: str) -> list[str]:
 
 
 def _scancel(jobs: list[str]) -> None:
-    from sweeps.scheduler import NoAnswer, cancel
+    from sweeps.slurm.commands import NoAnswer, cancel
 
     try:
         cancel(jobs)

@@ -4,8 +4,8 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from sweeps.inflight import Sky, tasks
-from sweeps.scheduler import QUEUE_SECONDS
+from sweeps.slurm.commands import QUEUE_SECONDS
+from sweeps.slurm.inflight import Sky, tasks
 from sweeps.store import FINAL_OUTCOMES, EventReader, is_cancelled, read_table
 from sweeps.worker.messages import Ending, Progress
 from sweeps.worker.report import ShardReport, Watcher, exit_words

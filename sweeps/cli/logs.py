@@ -46,7 +46,7 @@ def logs(trial: TrialArgument, results: ResultsOption = DEFAULT_RESULTS) -> None
 
 def _show_tasks(watch: "Watch", trial_id: str) -> bool:
     """Of a trial that never started, what SLURM's tasks that have it on their list printed; whether there is such a task."""
-    from sweeps.inflight import Sky
+    from sweeps.slurm.inflight import Sky
 
     found, sky = False, Sky(watch.results, cancelled=True)
     for one in sorted(sky.sendings(), key=lambda one: one.created_at):

@@ -3,7 +3,6 @@
 import sys
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,11 +18,12 @@ from sweeps.cli import (
 )
 from sweeps.cli.data import DataOption, check
 from sweeps.cli.installed import check_installed
+from sweeps.cli.options import Options
 from sweeps.errors import InfrastructureError, UserError
 
 if TYPE_CHECKING:
-    from sweeps.inflight import InFlight
     from sweeps.plan import Entry, Plan
+    from sweeps.slurm.inflight import InFlight
     from sweeps.store import Results
     from sweeps.worker.report import ShardReport
 
@@ -80,27 +80,6 @@ PdbOption = Annotated[
         help="Run in this very process and stop in the debugger at an exception (executor inline).",
     ),
 ]
-
-
-@dataclass(frozen=True)
-class Options:
-    """What both commands are given. train: False fills evaluations and probes only."""
-
-    study: str
-    overrides: list[str]
-    executor: str
-    scale: str | None
-    limit: int | None
-    threads: int | None
-    data_root: Path | None
-    profile: str | None
-    address: str | None
-    wait: bool
-    resubmit: bool
-    verbose: bool
-    pdb: bool
-    dry_run: bool
-    train: bool
 
 
 def _command(help_text: str, *, train: bool) -> Callable[..., int]:
@@ -239,7 +218,7 @@ def _check_options(options: Options) -> None:
 
 def _in_flight(results: "Results", options: Options) -> "InFlight":
     """What SLURM has of this folder, for every executor alike; jobs whose sender died are noted on the way."""
-    from sweeps.inflight import Sky, tasks
+    from sweeps.slurm.inflight import Sky, tasks
     from sweeps.store import EventReader
 
     sky = Sky(results)

@@ -14,17 +14,17 @@ from sweeps.cli.progress import RunDisplay
 from sweeps.errors import InfrastructureError, UserError
 from sweeps.execute import EXECUTORS
 from sweeps.execute.base import Job
-from sweeps.execute.slurm_arrays import Room, divide, settings
-from sweeps.inflight import Sky
 from sweeps.limits import Limits
-from sweeps.scheduler import max_array_size, max_submit
 from sweeps.shards import balance, shard_count
+from sweeps.slurm.arrays import Room, divide, settings
+from sweeps.slurm.commands import max_array_size, max_submit
+from sweeps.slurm.inflight import Sky
 from sweeps.store import write_submission
 from sweeps.worker.report import ShardReport
 from sweeps.worker.tasks import Task, labelled
 
 if TYPE_CHECKING:
-    from sweeps.cli.run import Options
+    from sweeps.cli.options import Options
     from sweeps.plan import Entry, Plan
     from sweeps.profiles import Profile
     from sweeps.store import Results
@@ -196,7 +196,7 @@ def _settings(shards: Shards, options: "Options", profile: "Profile") -> dict[st
 def slurm() -> ModuleType:
     """The executor's module. Raises UserError where submitit is not installed."""
     _executor("slurm")
-    return import_module("sweeps.execute.slurm_submitit")
+    return import_module("sweeps.slurm.submit")
 
 
 def _executor(name: str) -> Any:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from sweeps.doctor import cluster, folder, machine, software, studies, writing
+from sweeps.doctor import folder, machine, software, studies, writing
 from sweeps.doctor.finding import Finding, Level, Situation
 from sweeps.profiles import Profile
+from sweeps.slurm.doctor import cluster
 
 __all__ = ["CHECKS", "Finding", "Level", "Situation", "examine"]
 

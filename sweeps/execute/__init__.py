@@ -3,5 +3,5 @@
 EXECUTORS = {
     "inline": "sweeps.execute.inline:execute",
     "ray": "sweeps.execute.ray_tune:execute",
-    "slurm": "sweeps.execute.slurm_submitit:execute",
+    "slurm": "sweeps.slurm.submit:execute",
 }

@@ -18,7 +18,7 @@ from calls import Calls, local_pid, slurm, slurm_arguments, states
 from command import children, events, odesweep
 from small_disk import fill
 
-from sweeps.inflight import place_of
+from sweeps.slurm.inflight import place_of
 
 STUDIES = SLEEPING, REAL = [
     f"{Path(__file__).with_name('slurm_studies.py')}:{name}"

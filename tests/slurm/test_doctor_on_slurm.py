@@ -11,8 +11,9 @@ import pytest
 from calls import Calls, local_pid, slurm
 from command import odesweep, start, wait_for
 
-from sweeps.doctor import Finding, Level, Situation, cluster, compute_node, probe
+from sweeps.doctor import Finding, Level, Situation, probe
 from sweeps.profiles import load
+from sweeps.slurm.doctor import cluster, compute_node
 
 pytestmark = [pytest.mark.slurm, pytest.mark.usefixtures("cluster")]
 pytest.importorskip("submitit", reason="submitit is not installed")

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from sweeps import profiles
-from sweeps.doctor import Finding, Level, Situation, cluster, partition
-from sweeps.doctor.partition import Node, parse_gres, parse_nodes
+from sweeps.doctor import Finding, Level, Situation
+from sweeps.slurm.doctor import cluster, partition
+from sweeps.slurm.doctor.partition import Node, parse_gres, parse_nodes
 
 CONFIG = cluster.settings(
     (Path(__file__).with_name("recorded") / "scontrol-config.txt").read_text()

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from sweeps.doctor import Level, Situation, compute_node, node_report
-from sweeps.doctor.compute_node import Course
+from sweeps.doctor import Level, Situation
 from sweeps.profiles import Profile
+from sweeps.slurm.doctor import compute_node, node_report
+from sweeps.slurm.doctor.tiny_job import TinyJob
 
 pytest.importorskip("submitit", reason="submitit is not installed")
 HERE = Situation(Path("/shared/results"), Path("/shared/data"))
@@ -84,7 +85,7 @@ H200 = NONE | {"devices": ["NVIDIA H200"]}
     ],
 )
 def test_a_job_without_a_report(job: dict[str, str], level: str, name: str, words: str) -> None:
-    course = Course(
+    course = TinyJob(
         "7", {"BatchHost": "n1", **job}, waited=120.0, took=30.0, log="loading\nno such module\n"
     )
     [found] = node_report.judge(course, HERE, Profile())

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweeps.execute.slurm_arrays import LIMIT_SHARE, Room, divide, shard_count
 from sweeps.profiles import Profile
+from sweeps.slurm.arrays import LIMIT_SHARE, Room, divide, shard_count
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from sweeps import scheduler
-from sweeps.execute.slurm_nodes import bad_nodes
-from sweeps.inflight import SENDING_SECONDS, Sending, Sky, Told, fly, place_of, worker_name
-from sweeps.scheduler import ArrayTask, NoAnswer, Queue, parse_sacct, parse_squeue
+from sweeps.slurm import commands
+from sweeps.slurm.bad_nodes import bad_nodes
+from sweeps.slurm.commands import ArrayTask, NoAnswer, Queue, parse_sacct, parse_squeue
+from sweeps.slurm.inflight import SENDING_SECONDS, Sending, Sky, Told, fly, place_of, worker_name
 from sweeps.store import (
     EventLog,
     EventReader,
@@ -177,7 +177,7 @@ class Slurm:
         self.asked: list[tuple[str, ...]] = []
         self.broken: set[str] = set()
         self.now = 0.0
-        monkeypatch.setattr(scheduler, "ask", self.ask)
+        monkeypatch.setattr(commands, "ask", self.ask)
 
     def ask(self, *command: str) -> str:
         self.asked.append(command)

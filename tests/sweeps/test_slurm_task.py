@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from sweeps.execute import slurm_task
-from sweeps.execute.slurm_task import Place, Signals, device, forgive
-from sweeps.inflight import worker_name
 from sweeps.limits import Limits
+from sweeps.slurm import task as slurm_task
+from sweeps.slurm.inflight import worker_name
+from sweeps.slurm.task import Place, Signals, device, forgive
 from sweeps.store import EventLog, EventReader, Results
 from sweeps.worker.choose import Chooser
 from sweeps.worker.history import History

@@ -5,13 +5,13 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 
-from sweeps import scheduler
-from sweeps.doctor import compute_node, partition
 from sweeps.doctor.finding import Finding, Level, Situation, version
-from sweeps.doctor.partition import seconds
 from sweeps.limits import Limits
 from sweeps.profiles import Profile
-from sweeps.scheduler import NoAnswer
+from sweeps.slurm import commands
+from sweeps.slurm.commands import NoAnswer
+from sweeps.slurm.doctor import compute_node, partition
+from sweeps.slurm.doctor.partition import seconds
 
 # From SIGTERM to SIGKILL, for a step of training and its checkpoint.
 LEAST_GRACE_SECONDS = 10
@@ -42,8 +42,8 @@ def slurm(situation: Situation) -> Iterator[Finding]:
         )
         return
     try:
-        config = settings(scheduler.ask("scontrol", "show", "config"))
-        partitions = partition.parse(scheduler.ask("scontrol", "-a", "-o", "show", "partition"))
+        config = settings(commands.ask("scontrol", "show", "config"))
+        partitions = partition.parse(commands.ask("scontrol", "-a", "-o", "show", "partition"))
     except NoAnswer as error:
         level = Level.ERROR if wanted else Level.WARNING
         remedy = "executor slurm needs it: look with sinfo, set SLURM_CONF if the cluster says so, or ask the administrator"
@@ -84,7 +84,7 @@ def _configuration(
         f"{config.get('SLURM_VERSION', 'of unknown version')}, cluster {config.get('ClusterName', 'unnamed')}{more}",
     )
     yield arrays(config)
-    yield queue_limit(scheduler.max_submit(account, qos))
+    yield queue_limit(commands.max_submit(account, qos))
     found = partition.chosen(profile, partitions)
     for one in found:
         yield preemption(
@@ -114,7 +114,7 @@ def arrays(config: Mapping[str, str]) -> Finding:
         return Finding(
             Level.OK,
             "arrays",
-            f"MaxArraySize not told; sweeps are split into arrays of {scheduler.MAX_ARRAY_SIZE} tasks",
+            f"MaxArraySize not told; sweeps are split into arrays of {commands.MAX_ARRAY_SIZE} tasks",
         )
     if int(text) < 2:
         remedy = f"{ASK} for MaxArraySize = 1001; until then each task is a job of its own"
@@ -222,7 +222,7 @@ def accounting(config: Mapping[str, str], problem: str | None) -> Finding:
 
 def _problem_of_sacct() -> str | None:
     try:
-        scheduler.ask(
+        commands.ask(
             "sacct", "-n", "-X", "-P", "-u", getpass.getuser(), "-S", "now-1hours", "-o", "JobID"
         )
     except NoAnswer as error:
@@ -232,7 +232,7 @@ def _problem_of_sacct() -> str | None:
 
 def _preempting_qos(name: str) -> dict[str, str]:
     try:
-        shown = scheduler.ask(
+        shown = commands.ask(
             "sacctmgr", "-n", "-P", "show", "qos", f"name={name}", "format=PreemptMode,GraceTime"
         )
     except NoAnswer:

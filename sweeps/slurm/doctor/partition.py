@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweeps import scheduler
 from sweeps.doctor.finding import Finding, Level
 from sweeps.profiles import Profile, limit_seconds
-from sweeps.scheduler import NoAnswer
+from sweeps.slurm import commands
+from sweeps.slurm.commands import NoAnswer
 
 _UNITS = {"": 1, "sec": 1, "min": 60, "hour": 3600, "day": 86400}
 # Words in a node's state with which it starts nothing; a * says that it does not respond.
@@ -53,7 +53,7 @@ class Node:
 
 def parse(text: str) -> list[Partition]:
     """Lines of `scontrol -o show partition`."""
-    found = [scheduler.parse_fields(line) for line in text.splitlines()]
+    found = [commands.parse_fields(line) for line in text.splitlines()]
     return [
         Partition(fields["PartitionName"], fields) for fields in found if "PartitionName" in fields
     ]
@@ -112,7 +112,7 @@ def chosen(profile: Profile, partitions: Iterable[Partition]) -> list[Partition]
 
 def options(profile: Profile) -> dict[str, Any]:
     """Sbatch's options as executor slurm gives them, by their long names."""
-    from sweeps.execute.slurm_submitit import sbatch_options
+    from sweeps.slurm.submit import sbatch_options
 
     return {key.replace("_", "-"): value for key, value in sbatch_options(profile).items()} | {
         "ntasks": 1
@@ -135,7 +135,7 @@ def fits(
     if found:
         yield time_limit(profile, found, config)
         try:
-            shown = scheduler.ask(
+            shown = commands.ask(
                 "sinfo", "-h", "-N", "-p", ",".join(one.name for one in found), "-o", "%N|%T|%G|%c"
             )
         except NoAnswer as error:
@@ -299,7 +299,7 @@ def _has(node: Node, kind: tuple[str, str], count: int) -> bool:
 def may_use(account: str | None, qos: str | None, config: Mapping[str, str]) -> Iterator[Finding]:
     """Account and qos of the profile, where accounting knows which ones the user has."""
     try:
-        shown = scheduler.ask(
+        shown = commands.ask(
             "sacctmgr",
             "-n",
             "-P",
@@ -337,7 +337,7 @@ def known(key: str, asked: str, mine: set[str], enforced: bool) -> Finding:
 def taken(profile: Profile) -> Finding:
     """What sbatch itself says of one task, without queueing it."""
     try:
-        said = scheduler.would_start(arguments(options(profile)))
+        said = commands.would_start(arguments(options(profile)))
     except NoAnswer as error:
         remedy = "change the profile's options; `odesweep run --dry-run` shows them all"
         return Finding(Level.ERROR, "sbatch", f"refuses a task of this profile: {error}", remedy)

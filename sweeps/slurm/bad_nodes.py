@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sweeps.inflight import place_of
-from sweeps.scheduler import ArrayTask
+from sweeps.slurm.commands import ArrayTask
+from sweeps.slurm.inflight import place_of
 from sweeps.store import FINAL_OUTCOMES
 
 # So many failures without one success make a node bad; for this long, then it may try again.

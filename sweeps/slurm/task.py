@@ -19,9 +19,9 @@ from typing import Any, NoReturn
 from uuid import uuid4
 
 from sweeps.execute.base import Job, StopRequest, default_threads, host_name
-from sweeps.execute.slurm_nodes import here_is_bad, leave
-from sweeps.inflight import place_of, worker_name
 from sweeps.limits import Limits
+from sweeps.slurm.bad_nodes import here_is_bad, leave
+from sweeps.slurm.inflight import place_of, worker_name
 from sweeps.store import EventLog, EventReader, Results, is_cancelled, read_submission
 from sweeps.worker.report import ShardReport, Watcher
 from sweeps.worker.shard import NO_TIME, run_shard

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sweeps.scheduler import OVER, ArrayTask, NoAnswer, Queue, release
+from sweeps.slurm.commands import OVER, ArrayTask, NoAnswer, Queue, release
 from sweeps.store import (
     Results,
     Sent,

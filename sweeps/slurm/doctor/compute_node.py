@@ -13,17 +13,17 @@ import sys
 import time
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
 from uuid import uuid4
 
-from sweeps import scheduler
-from sweeps.doctor import node_report, partition, probe
+from sweeps.doctor import probe
 from sweeps.doctor.finding import Finding, Level, Situation
 from sweeps.profiles import Profile
-from sweeps.scheduler import NoAnswer
+from sweeps.slurm import commands
+from sweeps.slurm.commands import NoAnswer
+from sweeps.slurm.doctor import node_report, partition
+from sweeps.slurm.doctor.tiny_job import TinyJob
 
 # Longest wait for the job to start, then for all that it does, which is mostly importing torch from a cold disk.
 QUEUE_SECONDS, RUN_SECONDS = 120.0, 300.0
@@ -59,33 +59,6 @@ exec srun --ntasks=1 --export=ALL{cpus} {python} -P "$probe/probe.py" "$probe"
 """
 
 
-@dataclass
-class Course:
-    """How it went. job: SLURM's fields of it. waited, took: seconds in the queue and after. report: the node's, if any. log: what it printed."""
-
-    job_id: str
-    job: dict[str, str] = field(default_factory=dict)
-    waited: float = 0.0
-    took: float = 0.0
-    report: dict[str, Any] | None = None
-    log: str = ""
-
-    @property
-    def state(self) -> str:
-        """SLURM's word, empty while it has not said."""
-        return self.job.get("JobState", "")
-
-    @property
-    def node(self) -> str:
-        """Where it ran."""
-        return self.job.get("BatchHost") or self.job.get("NodeList") or "its node"
-
-    @property
-    def over(self) -> bool:
-        """Whether it has ended."""
-        return self.state in scheduler.OVER
-
-
 def sees(situation: Situation, profile: Profile) -> Iterator[Finding]:
     """Send it, wait for what it says, judge that."""
     minutes = int(QUEUE_SECONDS // 60)
@@ -105,7 +78,7 @@ def try_there(situation: Situation, profile: Profile) -> list[Finding]:
     with _signals_as_exit():
         try:
             _lay_out(folder, situation, profile)
-            course = _follow(scheduler.submit(folder / "job.sh", _arguments(name, profile)), folder)
+            job = _follow(commands.submit(folder / "job.sh", _arguments(name, profile)), folder)
         except NoAnswer as error:
             return [
                 Finding(
@@ -127,16 +100,16 @@ def try_there(situation: Situation, profile: Profile) -> list[Finding]:
             ]
         finally:
             left += _clean(name, folder)
-    return [*node_report.judge(course, situation, profile), *left]
+    return [*node_report.judge(job, situation, profile), *left]
 
 
 def _lay_out(folder: Path, situation: Situation, profile: Profile) -> None:
-    from sweeps.execute import slurm_snapshot
+    from sweeps.slurm import snapshot
 
     folder.mkdir()
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
-        for name, content in slurm_snapshot.code().items():
+        for name, content in snapshot.code().items():
             archive.writestr(name, content)
     (folder / "code.zip").write_bytes(code.getvalue())
     (folder / "probe.py").write_bytes(Path(probe.__file__).read_bytes())
@@ -148,7 +121,7 @@ def _lay_out(folder: Path, situation: Situation, profile: Profile) -> None:
         folder,
         "asked.json",
         {
-            "module": "sweeps.execute.slurm_submitit",
+            "module": "sweeps.slurm.submit",
             "data": data and {"folder": str(data), "names": names},
         },
     )
@@ -189,44 +162,44 @@ def _arguments(name: str, profile: Profile) -> list[str]:
     return partition.arguments(given | ours)
 
 
-def _follow(job_id: str, folder: Path) -> Course:
+def _follow(job_id: str, folder: Path) -> TinyJob:
     """Until it has reported, has ended without, or is not worth waiting for."""
-    course, asked_at, start, over_at = Course(job_id), -1e9, time.monotonic(), None
+    job, asked_at, start, over_at = TinyJob(job_id), -1e9, time.monotonic(), None
     answered = False
     while True:
         now = time.monotonic()
         if not answered and probe.published(folder, "began.json"):
             probe.publish(folder, "answer.json", {"at": time.time()})
             answered = True
-        course.report = probe.published(folder, "report.json")
-        if course.report:
+        job.report = probe.published(folder, "report.json")
+        if job.report:
             break
         if now - asked_at >= ASK_SECONDS:
             asked_at = now
             with contextlib.suppress(NoAnswer):
-                course.job = scheduler.show_job(job_id)
-        if course.state in _WAITING and not answered:
-            course.waited = now - start
-            if course.waited >= QUEUE_SECONDS or course.job.get("Reason", "").startswith(HOPELESS):
+                job.fields = commands.show_job(job_id)
+        if job.state in _WAITING and not answered:
+            job.waited = now - start
+            if job.waited >= QUEUE_SECONDS or job.fields.get("Reason", "").startswith(HOPELESS):
                 break
-        elif now - start - course.waited >= RUN_SECONDS:
+        elif now - start - job.waited >= RUN_SECONDS:
             break
-        if course.over:
+        if job.over:
             over_at = over_at or now
-            if course.job.get("ExitCode") != "0:0" or now - over_at >= probe.LAG_SECONDS:
+            if job.fields.get("ExitCode") != "0:0" or now - over_at >= probe.LAG_SECONDS:
                 break
         time.sleep(LOOK_SECONDS)
-    course.took = time.monotonic() - start - course.waited
+    job.took = time.monotonic() - start - job.waited
     with contextlib.suppress(OSError, NoAnswer):
-        course.job = scheduler.show_job(job_id)
-        course.log = (folder / "log").read_text(errors="replace")
-    return course
+        job.fields = commands.show_job(job_id)
+        job.log = (folder / "log").read_text(errors="replace")
+    return job
 
 
 def _clean(name: str, folder: Path) -> Iterator[Finding]:
     """End the job by its name, as its id may not have come back, and remove the folder."""
     try:
-        scheduler.ask("scancel", f"--name={name}", f"--user={getpass.getuser()}")
+        commands.ask("scancel", f"--name={name}", f"--user={getpass.getuser()}")
     except NoAnswer as error:
         yield Finding(
             Level.WARNING, "tiny job", f"may still be queued: {error}", f"scancel --name={name}"

@@ -22,14 +22,13 @@ from uuid import uuid4
 import submitit
 from submitit.core.utils import DelayedSubmission, FailedJobError, FailedSubmissionError, JobPaths
 
-from sweeps import scheduler
 from sweeps.errors import InfrastructureError, UserError
-from sweeps.execute import slurm_snapshot
 from sweeps.execute.base import Job
-from sweeps.execute.slurm_nodes import bad_nodes
-from sweeps.execute.slurm_task import run_task
-from sweeps.inflight import SENDING_SECONDS, Sky
 from sweeps.profiles import Profile
+from sweeps.slurm import commands, snapshot
+from sweeps.slurm.bad_nodes import bad_nodes
+from sweeps.slurm.inflight import SENDING_SECONDS, Sky
+from sweeps.slurm.task import run_task
 from sweeps.store import EventReader, Results, Sent, read_submission, write_sent
 from sweeps.worker.report import ShardReport
 
@@ -67,7 +66,7 @@ def execute(job: Job) -> ShardReport:
         )
     sent = read_submission(job.results, job.submission_id)
     tasks = task_count(sent.settings())
-    code = slurm_snapshot.write(job.results, slurm_snapshot.code(job.study_file))
+    code = snapshot.write(job.results, snapshot.code(job.study_file))
     nodes = bad_nodes(EventReader(job.results).poll(), _shown(), time.time())
     if nodes:
         job.watcher.note(f"excluding {', '.join(nodes)}: everything failed there in the last 24 h")
@@ -92,9 +91,9 @@ def execute(job: Job) -> ShardReport:
     return ShardReport()
 
 
-def _shown() -> list[scheduler.ArrayTask]:
-    with contextlib.suppress(scheduler.NoAnswer):
-        return scheduler.squeue()
+def _shown() -> list[commands.ArrayTask]:
+    with contextlib.suppress(commands.NoAnswer):
+        return commands.squeue()
     return []
 
 
@@ -126,7 +125,7 @@ def _look(submission_id: str, name: str) -> str | None:
             if found := find(submission_id, name):
                 return found
             problem = None
-        except scheduler.NoAnswer as error:
+        except commands.NoAnswer as error:
             problem = error
     if problem:
         raise InfrastructureError(
@@ -137,10 +136,10 @@ def _look(submission_id: str, name: str) -> str | None:
 
 def find(submission_id: str, name: str) -> str | None:
     """The job whose comment is this submission, or in accounting whose name is; None if there is none. Raises NoAnswer if squeue does not."""
-    shown = [task.job_id for task in scheduler.squeue() if task.comment == submission_id]
+    shown = [task.job_id for task in commands.squeue() if task.comment == submission_id]
     if not shown:
-        with contextlib.suppress(scheduler.NoAnswer):
-            shown = [task.job_id for task in scheduler.sacct_named(name)]
+        with contextlib.suppress(commands.NoAnswer):
+            shown = [task.job_id for task in commands.sacct_named(name)]
     return shown[0] if shown else None
 
 
@@ -203,7 +202,7 @@ def script(
     study_file: Path | None = None,
 ) -> str:
     """The batch script that `execute` would hand to sbatch."""
-    code = slurm_snapshot.folder(results, slurm_snapshot.code(study_file))
+    code = snapshot.folder(results, snapshot.code(study_file))
     return executor(results, submission_id, study, profile, tasks, code).script(tasks)
 
 

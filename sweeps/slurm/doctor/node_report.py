@@ -1,19 +1,17 @@
-"""What the tiny job's course and report mean for a sweep: one finding each."""
+"""What the tiny job and its report mean for a sweep: one finding each."""
 
 import platform
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sweeps.doctor import partition
 from sweeps.doctor.finding import Finding, Level, Situation
 from sweeps.doctor.machine import compare_gpus
 from sweeps.doctor.writing import MOST_SKEW_SECONDS
 from sweeps.profiles import Profile
-
-if TYPE_CHECKING:
-    from sweeps.doctor.compute_node import Course
+from sweeps.slurm.doctor import partition
+from sweeps.slurm.doctor.tiny_job import TinyJob
 
 # Exit codes of the job's script.
 EXITS = {"unseen": 64, "unwritable": 65, "no_python": 66}
@@ -23,18 +21,18 @@ SHARED = "give a folder that login and compute nodes both see with --results"
 INSTALL = "install odesweep[slurm] in an environment that compute nodes see, and load what it needs by `setup` in the profile"
 
 
-def judge(course: "Course", situation: Situation, profile: Profile) -> Iterator[Finding]:
+def judge(job: TinyJob, situation: Situation, profile: Profile) -> Iterator[Finding]:
     """The job itself, then all that it saw."""
-    if course.report is None:
-        yield without_report(course, situation)
+    if job.report is None:
+        yield without_report(job, situation)
         return
-    report = course.report
+    report = job.report
     yield Finding(
         Level.OK,
         "tiny job",
-        f"{course.job_id} ran on {course.node} after {course.waited:.0f} s, for {course.took:.0f} s; it is removed",
+        f"{job.job_id} ran on {job.node} after {job.waited:.0f} s, for {job.took:.0f} s; it is removed",
     )
-    yield files(course.node, report, situation)
+    yield files(job.node, report, situation)
     if report["answer"]:
         yield clock(report["began_at"], report["answer"]["at"], report["answered_at"])
     yield python(report)
@@ -45,13 +43,13 @@ def judge(course: "Course", situation: Situation, profile: Profile) -> Iterator[
         yield data(report["data"], situation)
 
 
-def without_report(course: "Course", situation: Situation) -> Finding:
+def without_report(job: TinyJob, situation: Situation) -> Finding:
     """Why there is none."""
-    job, node, said = course.job_id, course.node, course.log.strip().rpartition("\n")[2]
-    reason = f" ({course.job['Reason']})" if course.job.get("Reason", "None") != "None" else ""
-    code = course.job.get("ExitCode", "").partition(":")[0]
-    if not course.over and course.state != "RUNNING":
-        text = f"{job} still queued after {course.waited:.0f} s: {course.state or 'SLURM does not say'}{reason}; cancelled, so the nodes are unknown"
+    job_id, node, said = job.job_id, job.node, job.log.strip().rpartition("\n")[2]
+    reason = f" ({job.fields['Reason']})" if job.fields.get("Reason", "None") != "None" else ""
+    code = job.fields.get("ExitCode", "").partition(":")[0]
+    if not job.over and job.state != "RUNNING":
+        text = f"{job_id} still queued after {job.waited:.0f} s: {job.state or 'SLURM does not say'}{reason}; cancelled, so the nodes are unknown"
         return Finding(
             Level.WARNING,
             "tiny job",
@@ -76,22 +74,22 @@ def without_report(course: "Course", situation: Situation) -> Finding:
         return Finding(
             Level.ERROR, "node python", f"there is no {sys.executable} on {node}", INSTALL
         )
-    if course.state == "COMPLETED":
+    if job.state == "COMPLETED":
         return Finding(
             Level.ERROR,
             "node files",
             f"what {node} wrote in {situation.existing} did not show up here within a minute",
             SHARED,
         )
-    if course.state == "RUNNING":
-        text = f"{job} on {node} has not reported after {course.took:.0f} s; cancelled"
+    if job.state == "RUNNING":
+        text = f"{job_id} on {node} has not reported after {job.took:.0f} s; cancelled"
         return Finding(
             Level.ERROR,
             "tiny job",
             text,
             "look how long `python -c 'import torch'` takes in a job; a slow disk under the environment does that",
         )
-    how = f"{job} on {node}: {course.state or 'state unknown'}{reason}, exit code {course.job.get('ExitCode', 'unknown')}, after {course.took:.0f} s"
+    how = f"{job_id} on {node}: {job.state or 'state unknown'}{reason}, exit code {job.fields.get('ExitCode', 'unknown')}, after {job.took:.0f} s"
     return Finding(
         Level.ERROR,
         "tiny job",

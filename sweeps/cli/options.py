@@ -1,0 +1,28 @@
+"""The options that `odesweep run` and `odesweep evaluate` were given."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was given; the help of each option says what it means.
+
+    train: whether pending trials are trained; if not, only missing evaluations and probes are filled.
+    """
+
+    study: str
+    overrides: list[str]
+    executor: str
+    scale: str | None
+    limit: int | None
+    threads: int | None
+    data_root: Path | None
+    profile: str | None
+    address: str | None
+    wait: bool
+    resubmit: bool
+    verbose: bool
+    pdb: bool
+    dry_run: bool
+    train: bool

@@ -1,0 +1,1 @@
+"""Everything of SLURM: the executor, its tasks, its commands, its profile keys and its checks."""
