@@ -7,10 +7,15 @@ from odecore.models.sizes import Size, sizes
 PAGE = Path(__file__).with_name("models.md")
 HEAD = """# Models
 
-Made by `make docs` from [catalog.toml](../odecore/config/catalog.toml); do not edit. `odesweep models` prints the same list.
+`make docs` writes this page from [catalog.toml](../odecore/config/catalog.toml); do not edit it.
+`odesweep models` prints the same list.
 
-Printed: trainable parameters as the paper prints them. Here: counted in the model that this project builds. Without norms: the same without scales
-and shifts of norms (the gains of weight normalization stay). Where a printed number differs from both, the note says why.
+- **printed**: trainable parameters as the paper prints them.
+- **here**: trainable parameters of the model that this project builds.
+- **without norms**: the same without scales and shifts of norms (the gains of weight normalization
+  are counted).
+
+If the printed number differs from both others, the note says why.
 """
 
 
@@ -20,7 +25,9 @@ def page() -> str:
     rows = sizes()
     for paper in dict.fromkeys(row.paper for row in rows):
         parts.append(
-            f"\n## {paper}\n\n| model | data set | printed | here | without norms | where | note |\n|---|---|---:|---:|---:|---|---|\n"
+            f"\n## {paper}\n\n"
+            "| model | data set | printed | here | without norms | where | note |\n"
+            "|---|---|---:|---:|---:|---|---|\n"
         )
         parts += [_line(row) for row in rows if row.paper == paper]
     return "".join(parts)
