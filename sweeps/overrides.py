@@ -182,7 +182,11 @@ def _extend(study: Study, overrides: Sequence[Override]) -> Study:
             raise UserError(
                 f"{override}: {key} is not an axis of {study.name}; axes: {', '.join([*grid, 'seed'])}; without + it sets the base"
             )
-        elif isinstance(values := grid[key], Mapping):
+        elif isinstance(values := grid[key], Mapping) and "." in key:
+            # Names of values of a key of the spec: a new name sets that key alone.
+            _added(override, list(values))
+            grid[key] = {**values, **{text(value): {key: value} for value in override.values}}
+        elif isinstance(values, Mapping):
             raise UserError(
                 f"{override}: the values of {key} are names ({', '.join(values)}); add one in the study's file"
             )

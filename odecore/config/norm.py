@@ -16,12 +16,15 @@ class Norm(Section):
     name: in specs, a Literal with itself as default. label, colour: in figures.
     builder: "module:function" with the signature build(config, layer) -> (layer, norm).
     revision: raise it when a fix changes what the norm computes; its rows become stale.
+    state_enters_training: each use in training changes a state that the next use computes with, so
+    that a second pass is another function.
     """
 
     label: ClassVar[str]
     colour: ClassVar[str]
     builder: ClassVar[str]
     revision: ClassVar[int] = 1
+    state_enters_training: ClassVar[bool] = False
 
     name: Any
 
@@ -95,6 +98,7 @@ class Spectral(Norm):
 
     label = "spectral"
     colour = "#CC79A7"
+    state_enters_training = True
     builder = "odecore.norms.weights:spectral"
     name: Literal["spectral"] = "spectral"
 

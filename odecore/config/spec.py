@@ -13,6 +13,7 @@ from odecore.config.models.idle import Idle
 from odecore.config.models.input_layer_node import InputLayerNode
 from odecore.config.models.second_order_node import SecondOrderNode
 from odecore.config.models.toy import Crossing, WindermereFan
+from odecore.config.norm import NoNorm
 from odecore.config.section import Section
 from odecore.config.solver import AdaptedStep, AdaptedTolerance, FixedStep, SolverConfig
 from odecore.config.train import Fidelity, Precision, Train
@@ -92,6 +93,18 @@ class TrialSpec(Section):
         ):
             raise ValueError(
                 "gradient.every = step needs our own loop; use solver.backend = odecore or gradient.every = block"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _gradient_is_anodes(self) -> Self:
+        """ANODE differentiates its second pass. Where that is another function than the first, only recomputation does so too."""
+        norm = getattr(self.model, "ode_norm", getattr(self.model, "norm", NoNorm()))
+        recomputed = isinstance(self.gradient, Checkpoint) and self.gradient.every == "block"
+        if self.fidelity.anode_side_effects and norm.state_enters_training and not recomputed:
+            raise ValueError(
+                f"fidelity.anode_side_effects with norm {norm.name} needs gradient.name = checkpoint and gradient.every = block: "
+                "the norm's state moves on in ANODE's second pass, whose gradient is taken"
             )
         return self
 

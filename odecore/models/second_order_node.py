@@ -3,6 +3,8 @@
 Norcliffe et al. 2020; Xia et al. 2021, code.
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -17,10 +19,16 @@ from odecore.models.ode_block import ODEBlock
 from odecore.solvers.base import Solver, VectorField
 
 # Xia et al. 2021, code: sigmoid(-3) = 0.047 is the damping at the start, softplus(2) = 2.13 the
-# generalized form's spring constant.
+# spring constant at the start where it is trained, and 1.5 where it is fixed.
 INITIAL_G = -3.0
 INITIAL_XI = 2.0
+FIXED_SPRING = 1.5
 LEAK = 0.3
+SPRINGS: dict[str, Literal["trained", "fixed"] | None] = {
+    "hbnode": None,
+    "ghbnode": "trained",
+    "ghbnode_fixed": "fixed",
+}
 
 
 class SonodeField(FieldModule):
@@ -46,30 +54,40 @@ class HeavyBallField(FieldModule):
 
     Xia et al. 2021, as coded; the paper's momentum is -m.
 
-    generalized: h' = tanh(-m), m' = f(t, h) - sigmoid(g) m + softplus(xi) h. g and xi are trained.
+    spring: None for the plain form. Otherwise h' = tanh(-m), m' = f(t, h) - sigmoid(g) m + k h,
+    where "trained" has k = softplus(xi) (the code for MNIST) and "fixed" has k = 1.5 (the code for
+    CIFAR-10). g and xi are trained.
     The code's correction for the plain form, a frozen xi of -100 that adds softplus(-100) h = 4e-44
     h, is left out.
     """
 
-    def __init__(self, force: ConvStack, channels: int, *, generalized: bool) -> None:
+    def __init__(
+        self, force: ConvStack, channels: int, spring: Literal["trained", "fixed"] | None
+    ) -> None:
         super().__init__()
         self.force = force
         self.channels = channels
+        self.spring = spring
         self.g = nn.Parameter(torch.tensor(INITIAL_G))
-        self.xi = nn.Parameter(torch.tensor(INITIAL_XI)) if generalized else None
+        self.xi = nn.Parameter(torch.tensor(INITIAL_XI)) if spring == "trained" else None
 
     def bind(self) -> VectorField:
         """Both scalars' functions are computed here."""
         force = self.force.bind()
         damping = -torch.sigmoid(self.g)
-        spring = None if self.xi is None else functional.softplus(self.xi)
+        constant = None if self.xi is None else functional.softplus(self.xi)
 
         def f(t: float, x: Tensor) -> Tensor:
             h, m = x[:, : self.channels], x[:, self.channels :]
             slope = torch.addcmul(force(t, h), m, damping)
-            if spring is None:
+            if self.spring is None:
                 return torch.cat((-m, slope), 1)
-            return torch.cat((torch.tanh(-m), torch.addcmul(slope, h, spring)), 1)
+            pulled = (
+                torch.add(slope, h, alpha=FIXED_SPRING)
+                if constant is None
+                else torch.addcmul(slope, h, constant)
+            )
+            return torch.cat((torch.tanh(-m), pulled), 1)
 
         return f
 
@@ -144,7 +162,7 @@ def _field(config: Config, size: tuple[int, int]) -> SonodeField | HeavyBallFiel
     return HeavyBallField(
         backbone(config, channels, channels, size),
         channels,
-        generalized=config.dynamics == "ghbnode",
+        SPRINGS[config.dynamics],
     )
 
 

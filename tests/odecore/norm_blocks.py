@@ -7,7 +7,15 @@ from torch import Tensor, nn
 
 from odecore import gradients, norms, solvers
 from odecore.config.gradient import Backprop, GradientConfig
-from odecore.config.norm import NormConfig
+from odecore.config.norm import (
+    Batch,
+    Layer,
+    MiniBatch,
+    NormConfig,
+    Spectral,
+    TemporalBatch,
+    Weight,
+)
 from odecore.config.solver import FixedStep, SolverConfig
 from odecore.models.fields import FieldModule
 from odecore.models.ode_block import ODEBlock, repeat_side_effects
@@ -15,6 +23,15 @@ from odecore.solvers.base import VectorField
 
 BACKPROP = Backprop()
 EULER = FixedStep(name="euler", steps=4)
+NORMS: dict[str, NormConfig] = {
+    "batch": Batch(),
+    "mini_batch": MiniBatch(),
+    "layer": Layer(),
+    "weight": Weight(),
+    "spectral": Spectral(),
+    "ta_bn": TemporalBatch(grid_size=9),
+    "ta_bn_kernel": TemporalBatch(grid_size=9, interpolation="kernel"),
+}
 
 
 class Field(FieldModule):

@@ -7,11 +7,16 @@ from typing import Any
 
 import pytest
 import torch
-from norm_blocks import EULER, trained, two_blocks
+from norm_blocks import EULER, NORMS, trained, two_blocks
+from pydantic import ValidationError
 from torch import Tensor, nn
 
+from odecore.config import TrialSpec
+from odecore.config.data import Images
 from odecore.config.gradient import Backprop, Checkpoint, GradientConfig
-from odecore.config.norm import Batch, Spectral
+from odecore.config.models.stacked_odenet import StackedOdenet
+from odecore.config.norm import Batch, NormConfig, Spectral
+from odecore.config.train import Fidelity, Train
 
 
 class PlainField(nn.Module):
@@ -115,16 +120,43 @@ def test_batch_statistics_as_anode_leaves_them(gradient: GradientConfig) -> None
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-@pytest.mark.parametrize("gradient", [Backprop(), Checkpoint()], ids=["backprop", "checkpoint"])
-def test_spectral_vectors_as_anode_leaves_them(gradient: GradientConfig) -> None:
-    model = two_blocks(Spectral(), EULER, gradient, anode=True)
+def test_spectral_norm_trains_as_under_anode() -> None:
+    model = two_blocks(Spectral(), EULER, Checkpoint(), anode=True)
     reference = AnodeNet("spectral", model)
-    # With recomputation the gradient is that of the second pass too; with back-propagation that of
-    # the first, so weights part after a step.
-    steps = 3 if isinstance(gradient, Checkpoint) else 1
-    for _ in range(steps):
+    for _ in range(3):
         for net in (model, reference):
             trained(net, steps=1, lr=1e-3)
         torch.testing.assert_close(
             states(model, "u"), states(reference, "weight_u"), rtol=1e-10, atol=1e-10
         )
+
+
+@pytest.mark.parametrize("norm", NORMS.values(), ids=NORMS.keys())
+def test_plain_gradients_are_anodes_unless_the_spec_refuses_them(norm: NormConfig) -> None:
+    plain, recomputed, by_step = (
+        trained(two_blocks(norm, EULER, gradient, anode=True), steps=1)[0]
+        for gradient in (Backprop(), Checkpoint(), Checkpoint(every="step"))
+    )
+    is_other = [
+        ((gradient - recomputed).norm() > 1e-3 * recomputed.norm()).item()
+        for gradient in (plain, by_step)
+    ]
+    assert is_other == [norm.state_enters_training] * 2
+
+    def spec(gradient: GradientConfig) -> TrialSpec:
+        return TrialSpec(
+            data=Images(name="cifar10"),
+            model=StackedOdenet(ode_norm=norm),
+            solver=EULER,
+            gradient=gradient,
+            train=Train(epochs=1),
+            fidelity=Fidelity(anode_side_effects=True),
+        )
+
+    spec(Checkpoint())
+    for gradient in (Backprop(), Checkpoint(every="step")):
+        if norm.state_enters_training:
+            with pytest.raises(ValidationError, match=r"needs gradient\.name = checkpoint"):
+                spec(gradient)
+        else:
+            spec(gradient)

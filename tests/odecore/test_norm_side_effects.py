@@ -7,24 +7,15 @@ from typing import Any
 
 import pytest
 import torch
-from norm_blocks import EULER, buffers, trained, two_blocks
+from norm_blocks import EULER, NORMS, buffers, trained, two_blocks
 from torch import Tensor
 
 from odecore.config.gradient import Adjoint, Backprop, Checkpoint
-from odecore.config.norm import Batch, Layer, MiniBatch, NormConfig, Spectral, TemporalBatch, Weight
+from odecore.config.norm import Batch, NormConfig, Spectral, TemporalBatch
 from odecore.config.solver import Adaptive, FixedStep
 from odecore.models.ode_block import repeat_side_effects
 from odecore.norms import side_effects
 
-NORMS: dict[str, NormConfig] = {
-    "batch": Batch(),
-    "mini_batch": MiniBatch(),
-    "layer": Layer(),
-    "weight": Weight(),
-    "spectral": Spectral(),
-    "ta_bn": TemporalBatch(grid_size=9),
-    "ta_bn_kernel": TemporalBatch(grid_size=9, interpolation="kernel"),
-}
 STATELESS = ("mini_batch", "layer", "weight")
 EVERY_NORM = pytest.mark.parametrize("norm", NORMS.values(), ids=NORMS.keys())
 CHECKPOINTS = pytest.mark.parametrize(

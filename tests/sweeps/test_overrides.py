@@ -278,3 +278,14 @@ def test_named_values_cannot_be_made_up() -> None:
     assert [t.axes for t in select(named, None, ["size=large"]).selected] == [{"size": "large"}]
     with pytest.raises(UserError, match=r"the values of size are names \(tiny, large\)"):
         select(named, None, ["+size=huge"])
+
+
+def test_a_named_value_of_a_key_of_the_spec_may_be_extended() -> None:
+    plain = select(find("gusak2020/figure1"))
+    extended = select(find("gusak2020/figure1"), None, ["+model.ode_norm=instance"])
+    assert set(ids(plain.declared)) < set(ids(extended.declared))
+    new = [t for t in extended.declared if t.axes["model.ode_norm"] == "instance"]
+    assert len(new) == len(plain.declared) // 5
+    assert {t.spec.gradient.name for t in new} == {"backprop"}
+    with pytest.raises(UserError, match="layer is already there"):
+        select(find("gusak2020/figure1"), None, ["+model.ode_norm=layer"])

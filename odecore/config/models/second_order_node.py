@@ -12,12 +12,14 @@ from odecore.config.model import Work
 class SecondOrderNode(BackboneSection):
     """State [h; m] of twice `channels` channels.
 
+    dynamics: of the generalized heavy ball the authors' code has two forms. `ghbnode`, their MNIST script, trains the spring constant
+    softplus(xi) from 2.13 on; `ghbnode_fixed`, their CIFAR-10 script, keeps it at 1.5.
     start: `network` computes m(0) and the appended channels of h(0) from the image (authors' code), `zeros` appends zeros (Zheng 2024, Table 2).
     """
 
     builder = "odecore.models.second_order_node:build"
     name: Literal["second_order_node"] = "second_order_node"
-    dynamics: Literal["sonode", "hbnode", "ghbnode"] = "hbnode"
+    dynamics: Literal["sonode", "hbnode", "ghbnode", "ghbnode_fixed"] = "hbnode"
     channels: PositiveInt
     start: Literal["network", "zeros"] = "network"
 
