@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from analysis.data import Data, Plan
+from analysis.data import Data
+from sweeps.store import PlanInfo
 
 INTERVAL = "95 % Student t interval over seeds"
 # More plans of one scale than this are counted, not named one by one.
@@ -49,8 +50,8 @@ def scale_text(data: Data) -> str:
     return " ".join(sentences)
 
 
-def _plan_text(plan: Plan) -> str:
-    overrides = f" Overridden: {plan.overrides}." if plan.overrides else ""
+def _plan_text(plan: PlanInfo) -> str:
+    overrides = f" Overridden: {' '.join(plan.overrides)}." if plan.overrides else ""
     return f"Plan {plan.name}: {plan.scale_label.rstrip('.')}.{overrides}"
 
 

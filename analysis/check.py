@@ -1,6 +1,5 @@
 """Which figures and tables there are, what each lacks, and the commands that fill it."""
 
-import shlex
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
@@ -91,16 +90,10 @@ def filling_commands(data: "Data", missing: "pd.DataFrame") -> list[str]:
     commands = []
     for study, rows in missing.groupby("study", sort=False):
         trials = data.trials.loc[data.trials["study"] == study]
-        words = shlex.split(str(rows["command"].iloc[0]))
-        axes = _axes(rows.iloc[:1])
-        # A trial's own command ends with the values of its axes and its seed.
-        head = words[: len(words) - len(axes) - 1]
-        command = shlex.join([*head, *restriction(trials, rows), "--results", data.results])
-        commands.append(
-            command
-            if "trial" in set(rows["kind"])
-            else command.replace("odesweep run ", "odesweep evaluate ", 1)
-        )
+        plan = next(plan for plan in data.plans if plan.study == study)
+        action = "run" if "trial" in set(rows["kind"]) else "evaluate"
+        words = restriction(trials, rows)
+        commands.append(plan.command(action, *words, "--results", data.results))
     return commands
 
 

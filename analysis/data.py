@@ -1,6 +1,5 @@
 """What a figure is made from: one plan or several, the accepted rows that belong to them, and what is still missing."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -8,24 +7,13 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from sweeps.store import PlanInfo, label
+
 COMPLETED = "completed"
 AXIS, TEST, RUN = "axis.", "test.", "run."
 KEY = ["study", "trial_id"]
 # Large columns that no figure needs beside evaluations.
 _NOT_CARRIED = {"trial_id", "seed", "spec", "traceback", "study", "axes"}
-
-
-@dataclass(frozen=True)
-class Plan:
-    """About one saved plan, the full declared grid of one study at one scale. overrides: the text of those that changed the grid, or empty."""
-
-    name: str
-    study: str
-    scale: str
-    scale_label: str
-    overrides: str
-    title: str = ""
-    question: str = ""
 
 
 class Source(Protocol):
@@ -56,12 +44,12 @@ class Source(Protocol):
 class Data:
     """The rows of some plans. Trial axes stand in every frame as text columns `axis.<name>`, empty where a cell lacks the axis.
 
-    trials: study, trial_id, cell_id, seed, axes (as text), command, predicted_seconds, axis.*. tests: planned evaluations, and probes: planned
+    trials: study, trial_id, cell_id, seed, axes (as text), predicted_seconds, axis.*. tests: planned evaluations, and probes: planned
     probes: study, trial_id, eval_id or probe_id (and name), axes, test.grid, test.solver, test.factor, test.steps, test.tolerance.
     unplanned: studies that were asked for and have no plan here. whole: what this is a part of, if it is one.
     """
 
-    plans: tuple[Plan, ...]
+    plans: tuple[PlanInfo, ...]
     results: str
     trials: pd.DataFrame
     tests: pd.DataFrame
@@ -253,13 +241,6 @@ class Data:
                     ).items()
                 }
         return counts
-
-
-def label(value: Any) -> str:
-    """A value as axes write it: 4 for 4.0, 1e-05, true, null, and strings without quotes."""
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        value = int(value)
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def of_grid(rows: pd.DataFrame, grid: str) -> pd.DataFrame:

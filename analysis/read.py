@@ -1,5 +1,6 @@
 """From a results folder to `Data`: which plans, their accepted rows, joined by id. Never knows how a grid is made, only what was planned."""
 
+import shlex
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -9,8 +10,9 @@ import pandas as pd
 import pyarrow as pa
 
 import sweeps.store as store
-from analysis.data import AXIS, KEY, TEST, Data, Plan
+from analysis.data import AXIS, KEY, TEST, Data, label
 from analysis.errors import ReportError
+from sweeps.store import PlanInfo
 from sweeps.store.compute import pc
 
 # Of several scales of a study the first of these that exists is read, unless a plan or a scale is named.
@@ -20,7 +22,13 @@ _TEST_AXES = ("grid", "solver", "factor", "steps", "tolerance")
 
 
 class NoPlan(ReportError):
-    """None of the studies has a saved plan; the message says how to make one."""
+    """None of the studies has a saved plan. commands: what makes one."""
+
+    def __init__(self, reason: str, *commands: str, advice: str = "") -> None:
+        made_by = f"; make it with: {' && '.join(commands)}" if commands else ""
+        super().__init__(f"{reason}{made_by}{advice}")
+        self.reason = reason
+        self.commands = list(commands)
 
 
 class Folder:
@@ -34,22 +42,18 @@ class Folder:
                 f"no results folder {results}; give the one that odesweep run wrote to with --results"
             )
         self._probes: dict[str, pd.DataFrame] = {}
-        self._plans: dict[str, tuple[Plan, list[dict[str, Any]]]] = {}
+        self._plans: dict[str, tuple[PlanInfo, list[dict[str, Any]]]] = {}
 
     @cached_property
     def plan_names(self) -> list[str]:
         """Names of the saved plans."""
         return store.list_plans(self._results)
 
-    def plan(self, name: str) -> tuple[Plan, list[dict[str, Any]]]:
+    def plan(self, name: str) -> tuple[PlanInfo, list[dict[str, Any]]]:
         """A saved plan and its rows."""
         if name not in self._plans:
             saved = store.read_plan(self._results, name)
-            about = {
-                key: saved.metadata[key]
-                for key in ("study", "scale", "scale_label", "overrides", "title", "question")
-            }
-            self._plans[name] = Plan(name=name, **about), saved.rows()
+            self._plans[name] = saved.info, saved.rows()
         return self._plans[name]
 
     def runs(self) -> pd.DataFrame:
@@ -132,7 +136,6 @@ def load(
             "cell_id",
             "seed",
             "axes",
-            "command",
             "predicted_seconds",
         ),
         tests=_frame(
@@ -171,7 +174,8 @@ def _every(folder: Folder, scale: str | None) -> dict[str, str]:
     if not known:
         at_scale = f" at scale {scale}" if scale else ""
         raise NoPlan(
-            f"no plan of any study{at_scale} in {folder.path}; make one with: odesweep plan STUDY --save --results {folder.path}"
+            f"no plan of any study{at_scale} in {folder.path}",
+            f"odesweep plan STUDY --save --results {folder.path}",
         )
     rank = {one: place for place, one in enumerate(reversed(SCALES), 1)}
     return {
@@ -205,34 +209,46 @@ def _choose(folder: Folder, wanted: Sequence[str], scale: str | None) -> dict[st
             )
     if not found:
         what = " or ".join(wanted) + (f" at scale {scale}" if scale else "")
-        made_by = f"odesweep plan {wanted[0].partition('@')[0]}{f' --scale {scale}' if scale else ''} --save --results {folder.path}"
+        study, at_scale = wanted[0].partition("@")[0], ["--scale", scale] if scale else []
+        words = ["odesweep", "plan", study, *at_scale, "--save", "--results", folder.path]
         there = (
             f"; plans here, for --plan: {', '.join(folder.plan_names)}" if folder.plan_names else ""
         )
-        raise NoPlan(f"no plan of {what} in {folder.path}; make it with: {made_by}{there}")
+        raise NoPlan(f"no plan of {what} in {folder.path}", shlex.join(words), advice=there)
     return found
 
 
-def _trials(plan: Plan, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _trials(plan: PlanInfo, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
         {"study": plan.study, **row, "axes": _text(row["axes"])}
-        | {AXIS + name: value for name, value in (row["axes"] or {}).items()}
+        | {AXIS + name: label(value) for name, value in row["axes"].items()}
         for row in rows
     ]
 
 
-def _items(plan: Plan, rows: list[dict[str, Any]], kind: str, *keys: str) -> list[dict[str, Any]]:
+def _items(
+    plan: PlanInfo, rows: list[dict[str, Any]], kind: str, *keys: str
+) -> list[dict[str, Any]]:
     return [
         {
             "study": plan.study,
             "trial_id": row["trial_id"],
             **{key: item[key] for key in keys},
-            "axes": _text(item["axes"]),
+            "axes": _text(_of_item(item)),
         }
-        | {TEST + name: value for name, value in (item["axes"] or {}).items()}
+        | {TEST + name: value for name, value in _of_item(item).items()}
         for row in rows
-        for item in row[kind] or ()
+        for item in row[kind]
     ]
+
+
+def _of_item(item: dict[str, Any]) -> dict[str, str]:
+    values = {axis: item[axis] for axis in _TEST_AXES}
+    return {
+        axis: ",".join(map(label, value)) if isinstance(value, list) else label(value)
+        for axis, value in values.items()
+        if value not in (None, [])
+    }
 
 
 def _frame(rows: list[dict[str, Any]], *columns: str) -> pd.DataFrame:
@@ -245,5 +261,5 @@ def _frame(rows: list[dict[str, Any]], *columns: str) -> pd.DataFrame:
     )
 
 
-def _text(axes: dict[str, str] | None) -> str:
-    return " ".join(f"{key}={value}" for key, value in (axes or {}).items())
+def _text(axes: dict[str, Any]) -> str:
+    return " ".join(store.axis_words(axes))

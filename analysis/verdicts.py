@@ -140,7 +140,7 @@ def weigh(claim: Claim, reader: Reader) -> Verdict:
 def _is_full(claim: Claim, data: Data, enough: tuple[str, ...]) -> bool:
     """Whether these rows are at the claim's scale or above: by the plan, by what was trained, and without overrides other than more values."""
     if any(
-        plan.scale not in enough or any(not one.startswith("+") for one in plan.overrides.split())
+        plan.scale not in enough or any(not one.startswith("+") for one in plan.overrides)
         for plan in data.plans
     ):
         return False

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.machine import machine_line
-from sweeps.store import SCHEMAS, Results, publish_table, write_plan
+from sweeps.store import SCHEMAS, PlanInfo, Results, publish_table, write_plan
 
 EPOCHS = 100
 # Runs made as one Arrow table, which is then published again and again with new ids.
@@ -147,8 +147,8 @@ def generate(results: Results, runs: int, files: int) -> None:
         )
         planned += [plan_row(start + index, ids["trial_id"][index]) for index in range(count)]
         (results.events / f"worker{start}.jsonl").write_text("".join(events(f"worker{start}", ids)))
-    names = ("study", "scale", "overrides", "title", "question", "scale_label", "created_at")
-    write_plan(results, "bench/grid@paper", planned, dict.fromkeys(names, "bench/grid"))
+    info = PlanInfo("bench/grid@paper", "bench/grid", reference="bench/grid", scale="paper")
+    write_plan(results, info, planned)
 
 
 def row(index: int, random: np.random.Generator) -> dict[str, Any]:
@@ -227,11 +227,14 @@ def plan_row(index: int, trial: str) -> dict[str, Any]:
     """The run's trial in the plan: three axes and a seed."""
     axes = {
         "solver": SOLVERS[index % 4],
-        "steps": str(1 << (index // 4 % 6)),
+        "steps": 1 << (index // 4 % 6),
         "norm": f"norm{index // 24 % 5}",
     }
+    no_axes = {"grid": [], "solver": None, "factor": [], "tolerance": None}
     given = {
-        "evaluations": [{"eval_id": f"{one}" * 32, "axes": {"steps": str(one)}} for one in (1, 2)],
+        "evaluations": [
+            {"eval_id": f"{steps}" * 32, **no_axes, "steps": steps} for steps in (1, 2)
+        ],
         "probes": [],
     }
     return {
@@ -240,7 +243,6 @@ def plan_row(index: int, trial: str) -> dict[str, Any]:
         "axes": axes,
         "seed": index // 120,
         "predicted_seconds": 60.0,
-        "command": "odesweep run",
     } | given
 
 

@@ -13,20 +13,27 @@ from odecore.config import lookup
 from odecore.config.solver import Adaptive, FixedStep
 from sweeps.errors import UserError
 from sweeps.spec import PROBES, Evaluation, ProbeConfig, TrialSpec, eval_id, probe_id
+from sweeps.store.plans import label
 from sweeps.study import TRAINED, EvaluationGrid, ProbeGrid, matches
 
 _T = TypeVar("_T")
-# A test solver as plain data with the names of its axes, factor None where the setting is absolute.
-_Setting = tuple[dict[str, Any] | None, dict[str, str | None]]
+# A test solver as plain data, and the factor that it comes from, None where the setting is absolute.
+_Setting = tuple[dict[str, Any] | None, float | None]
+# Identity -> what is planned, and its axes.
+_Planned = dict[str, tuple[_T, dict[str, Any]]]
 
 
 @dataclass(frozen=True)
 class PlannedEvaluation:
-    """One evaluation of one trial. axes: grid, solver, steps and factor as text; where several fall together, all of them, comma-separated."""
+    """One evaluation of one trial.
+
+    axes: the fields `grid` and `factor`, lists of all that fall together here, and `solver`,
+    `steps` and `tolerance`, None where there is none.
+    """
 
     eval_id: str
     evaluation: Evaluation
-    axes: dict[str, str]
+    axes: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -35,72 +42,46 @@ class PlannedProbe:
 
     probe_id: str
     probe: ProbeConfig
-    axes: dict[str, str]
-
-
-def text(value: Any) -> str:
-    """A value as people type it: 4 for 4.0, null, true, 1e-05, and strings without quotes."""
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        value = int(value)
-    return value if isinstance(value, str) else json.dumps(value)
+    axes: dict[str, Any]
 
 
 def planned_evaluations(
     grids: Iterable[EvaluationGrid], cell: Mapping[str, Any], spec: TrialSpec
 ) -> tuple[PlannedEvaluation, ...]:
     """The evaluations of a trial of `cell`, each once. Raises UserError for a setting that its training gives no meaning to."""
-    found: dict[str, tuple[Evaluation, dict[str, list[str]]]] = {}
+    planned: _Planned[Evaluation] = {}
     for grid in grids:
         if not matches(cell, grid.where):
             continue
         for name in grid.solvers:
-            for solver, axes in _settings(grid, name, spec):
-                one = _section(
-                    "evaluations",
-                    Evaluation.model_validate_json,
-                    {**grid.settings, "solver": solver},
-                )
-                _add(found, eval_id(one), one, {"grid": grid.name, "solver": name, **axes})
-    return tuple(
-        PlannedEvaluation(identity, one, _joined(axes)) for identity, (one, axes) in found.items()
-    )
+            for setting in _settings(grid, name, spec):
+                values = {**grid.settings, "solver": setting[0]}
+                evaluation = _section("evaluations", Evaluation.model_validate_json, values)
+                _add(planned, eval_id(evaluation), evaluation, grid.name, name, setting)
+    return tuple(PlannedEvaluation(identity, *rest) for identity, rest in planned.items())
 
 
 def planned_probes(
     grids: Iterable[ProbeGrid], cell: Mapping[str, Any], spec: TrialSpec
 ) -> tuple[PlannedProbe, ...]:
     """The probes of a trial of `cell`, each once."""
-    found: dict[str, tuple[ProbeConfig, dict[str, list[str]]]] = {}
+    planned: _Planned[ProbeConfig] = {}
     for grid in grids:
         if not matches(cell, grid.where):
             continue
-        settings: list[_Setting] = [(None, {})]
+        settings: list[_Setting] = [(None, None)]
         if grid.solver is not None:
-            settings = [
-                (
-                    dict(grid.solver),
-                    {
-                        name: text(grid.solver[name])
-                        for name in ("steps", "tolerance")
-                        if name in grid.solver
-                    },
-                )
-            ]
+            settings = [(dict(grid.solver), None)]
         elif grid.probe != "series":
             trained = _trained_solver(spec, grid.name)
             settings = [_scaled(trained.name, trained, factor) for factor in grid.factors]
-        for solver, axes in settings:
+        for setting in settings:
+            solver = setting[0]
             values = {**grid.settings, "name": grid.probe} | ({"solver": solver} if solver else {})
-            one = _section("probes", PROBES.validate_json, values)
-            _add(
-                found,
-                probe_id(one),
-                one,
-                {"grid": grid.name, "solver": solver["name"] if solver else None, **axes},
-            )
-    return tuple(
-        PlannedProbe(identity, one, _joined(axes)) for identity, (one, axes) in found.items()
-    )
+            probe = _section("probes", PROBES.validate_json, values)
+            name = solver["name"] if solver else None
+            _add(planned, probe_id(probe), probe, grid.name, name, setting)
+    return tuple(PlannedProbe(identity, *rest) for identity, rest in planned.items())
 
 
 def steps_for(trained: int, factor: float) -> int:
@@ -116,7 +97,7 @@ def tolerance_for(trained: float, factor: float) -> float:
 def _settings(grid: EvaluationGrid, name: str, spec: TrialSpec) -> list[_Setting]:
     """The test solver `name` in all settings that `grid` has for it."""
     if name == TRAINED:
-        return [(None, {})]
+        return [(None, None)]
     kind = _kind(name)
     capped = (
         {"max_evaluations": grid.max_evaluations}
@@ -128,32 +109,26 @@ def _settings(grid: EvaluationGrid, name: str, spec: TrialSpec) -> list[_Setting
         if kind is FixedStep
         else [("tolerance", value) for value in grid.tolerances]
     )
-    found: list[_Setting] = [
-        ({"name": name, field: value, **_backend(spec), **capped}, {field: text(value)})
+    settings: list[_Setting] = [
+        ({"name": name, field: value, **_backend(spec), **capped}, None)
         for field, value in absolute
     ]
     for factor in grid.factors:
-        solver, axes = _scaled(name, _trained_solver(spec, grid.name, kind), factor)
-        found.append(({**(solver or {}), **capped}, axes))
-    if not found:
+        solver, _ = _scaled(name, _trained_solver(spec, grid.name, kind), factor)
+        settings.append(({**(solver or {}), **capped}, factor))
+    if not settings:
         missing = "steps or factors" if kind is FixedStep else "tolerances or factors"
         raise UserError(f"evaluations {grid.name!r}: the test solver {name} needs {missing}")
-    return found
+    return settings
 
 
 def _scaled(name: str, trained: FixedStep | Adaptive, factor: float) -> _Setting:
     """Solver `name` with `factor` times the steps or the tolerance of the training."""
     if isinstance(trained, FixedStep):
-        steps = steps_for(trained.steps, factor)
-        return {"name": name, "steps": steps, "backend": trained.backend}, {
-            "steps": str(steps),
-            "factor": text(factor),
-        }
-    tolerance = tolerance_for(trained.tolerance, factor)
-    return {"name": name, "tolerance": tolerance, "backend": trained.backend}, {
-        "tolerance": text(tolerance),
-        "factor": text(factor),
-    }
+        setting: dict[str, Any] = {"steps": steps_for(trained.steps, factor)}
+    else:
+        setting = {"tolerance": tolerance_for(trained.tolerance, factor)}
+    return {"name": name, **setting, "backend": trained.backend}, factor
 
 
 def _trained_solver(
@@ -196,22 +171,22 @@ def _section(kind: str, validate: Any, values: dict[str, Any]) -> Any:
         if first["type"] == "value_error":
             raise UserError(f"{kind}: {first['ctx']['error']}") from None
         raise UserError(
-            f"{kind}.{key} = {text(first['input'])}: {first['msg'][0].lower()}{first['msg'][1:]}"
+            f"{kind}.{key} = {label(first['input'])}: {first['msg'][0].lower()}{first['msg'][1:]}"
         ) from None
 
 
 def _add(
-    found: dict[str, tuple[_T, dict[str, list[str]]]],
+    planned: _Planned[_T],
     identity: str,
-    one: _T,
-    names: Mapping[str, str | None],
+    item: _T,
+    grid: str,
+    name: str | None,
+    setting: _Setting,
 ) -> None:
-    """Add `one`, or only the names it has here when it is there already."""
-    _, axes = found.setdefault(identity, (one, {}))
-    for axis, name in names.items():
-        if name is not None and name not in axes.setdefault(axis, []):
-            axes[axis].append(name)
-
-
-def _joined(axes: dict[str, list[str]]) -> dict[str, str]:
-    return {axis: ",".join(values) for axis, values in axes.items()}
+    """Add `item`, or only the grid and the factor that ask for it when it is there already."""
+    solver, factor = setting
+    at = {axis: (solver or {}).get(axis) for axis in ("steps", "tolerance")}
+    _, axes = planned.setdefault(identity, (item, {"grid": [], "solver": name, "factor": [], **at}))
+    for axis, value in (("grid", grid), ("factor", factor)):
+        if value is not None and value not in axes[axis]:
+            axes[axis].append(value)

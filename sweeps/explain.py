@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sweeps.status import TrialStatus, Watch
-from sweeps.store import FINAL_OUTCOMES, list_plans, read_plan, read_table
+from sweeps.store import FINAL_OUTCOMES, axis_words, list_plans, read_plan, read_table
 from sweeps.worker.history import Start
 
 
@@ -32,7 +32,7 @@ class Explanation:
         found = [f"trial {self.trial_id}", f"{self.state or 'not in any saved plan'}: {self.why}"]
         for plan, about in self.plans.items():
             found += [
-                f"plan {plan}: {' '.join(f'{axis}={value}' for axis, value in about['axes'].items())}",
+                f"plan {plan}: {' '.join(axis_words(about['axes']))}",
                 f"  {about['command']}",
             ]
         if self.missing_evaluations or self.missing_probes:
@@ -54,12 +54,14 @@ class Explanation:
 def explain(watch: Watch, trial_id: str) -> Explanation:
     """The explanation of one trial, from what `watch` has read and the trial's own rows."""
     now = time.time()
-    plans = {
-        plan: row
-        for plan in list_plans(watch.results)
-        for row in read_plan(watch.results, plan).rows()
-        if row["trial_id"] == trial_id
-    }
+    plans: dict[str, dict[str, Any]] = {}
+    for name in list_plans(watch.results):
+        plan = read_plan(watch.results, name)
+        for row in plan.rows():
+            if row["trial_id"] == trial_id:
+                axes = {**row["axes"], "seed": row["seed"]}
+                command = plan.info.command("run", *axis_words(axes))
+                plans[name] = {"axes": axes, "command": command}
     status = [
         trial for plan in plans for trial in watch.study(plan).trials if trial.trial_id == trial_id
     ]
@@ -71,10 +73,7 @@ def explain(watch: Watch, trial_id: str) -> Explanation:
         trial_id,
         status[0].state if status else None,
         _why(watch, trial_id, status, rows, attempts, now),
-        {
-            plan: {"axes": {**row["axes"], "seed": str(row["seed"])}, "command": row["command"]}
-            for plan, row in plans.items()
-        },
+        plans,
         rows,
         [
             {

@@ -9,10 +9,10 @@ from sweeps.derived import (
     PlannedProbe,
     planned_evaluations,
     planned_probes,
-    text,
 )
 from sweeps.errors import UserError
 from sweeps.spec import TrialSpec, cell_id, parse, trial_id
+from sweeps.store.plans import axis_words, label
 from sweeps.study import Study, matches
 
 Cell = dict[str, Any]
@@ -20,12 +20,12 @@ Cell = dict[str, Any]
 
 @dataclass(frozen=True)
 class PlannedTrial:
-    """One training run and what is done with its weights. axes: axis -> value as text, without the seed."""
+    """One training run and what is done with its weights. axes: axis -> value, without the seed."""
 
     spec: TrialSpec
     trial_id: str
     cell_id: str
-    axes: dict[str, str]
+    axes: dict[str, Any]
     evaluations: tuple[PlannedEvaluation, ...]
     probes: tuple[PlannedProbe, ...]
 
@@ -87,11 +87,10 @@ def expand(study: Study, overrides: Mapping[str, Any] | None = None) -> list[Pla
         seen[identity] = cell
         evaluations = planned_evaluations(study.evaluations, cell, spec)
         probes = planned_probes(study.probes, cell, spec)
-        axes = {axis: text(value) for axis, value in cell.items()}
         for seed in seeds:
             seeded = spec.model_copy(update={"seed": seed})
             trials.append(
-                PlannedTrial(seeded, trial_id(seeded), identity, axes, evaluations, probes)
+                PlannedTrial(seeded, trial_id(seeded), identity, cell, evaluations, probes)
             )
     return trials
 
@@ -101,7 +100,7 @@ def _seeds(study: Study) -> list[int]:
     for seed in seeds:
         if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:
             raise UserError(
-                f"seed = {text(seed)}: seeds are whole numbers from 0 to {2**31 - 1}, such as seed=3 or seed=0..4"
+                f"seed = {label(seed)}: seeds are whole numbers from 0 to {2**31 - 1}, such as seed=3 or seed=0..4"
             )
     if not seeds or len(set(seeds)) < len(seeds):
         raise UserError(f"study {study.name}: give at least one seed, and each once")
@@ -109,7 +108,7 @@ def _seeds(study: Study) -> list[int]:
 
 
 def _describe(cell: Cell) -> str:
-    return " ".join(f"{axis}={text(value)}" for axis, value in cell.items()) or "the base"
+    return " ".join(axis_words(cell)) or "the base"
 
 
 def _values(study: Study, cell: Cell, overrides: Mapping[str, Any]) -> dict[str, Any]:

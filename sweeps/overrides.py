@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sweeps.derived import PlannedEvaluation, text
+from sweeps.derived import PlannedEvaluation
 from sweeps.errors import UserError
 from sweeps.grid import Excluded, PlannedTrial, cells, expand
 from sweeps.spec import Evaluation
+from sweeps.store.plans import label
 from sweeps.study import EvaluationGrid, Study
 
 _RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
@@ -32,7 +33,7 @@ class Override:
     extends: bool = False
 
     def __str__(self) -> str:
-        return f"{'+' if self.extends else ''}{self.key}={','.join(map(text, self.values))}"
+        return f"{'+' if self.extends else ''}{self.key}={','.join(map(label, self.values))}"
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,7 @@ def _added(override: Override, values: Sequence[Any]) -> list[Any]:
     for value in override.values:
         if value in values:
             raise UserError(
-                f"{override}: {text(value)} is already there; leave out the + to keep only that"
+                f"{override}: {label(value)} is already there; leave out the + to keep only that"
             )
     return [*values, *override.values]
 
@@ -261,7 +262,7 @@ def _check_positive(override: Override, axis: str) -> None:
     for value in override.values:
         if not isinstance(value, kinds) or isinstance(value, bool) or value <= 0:
             raise UserError(
-                f"{override}: {text(value)} is not a positive {'whole number' if axis == 'steps' else 'number'}"
+                f"{override}: {label(value)} is not a positive {'whole number' if axis == 'steps' else 'number'}"
             )
 
 
@@ -270,19 +271,18 @@ def _restrict(
 ) -> list[PlannedTrial]:
     selected = declared
     for override in overrides:
-        wanted = {text(value) for value in override.values}
+        wanted = {label(value) for value in override.values}
         section, _, axis = override.key.partition(".")
         if override.key == "seed":
             _check_seeds(override)
-            _check(override, map(text, study.seeds), "among the seeds")
+            _check(override, map(label, study.seeds), "among the seeds")
             selected = [trial for trial in selected if trial.spec.seed in override.values]
         elif section == "evaluations":
             labels = [
-                label
+                name
                 for trial in declared
-                for one in trial.evaluations
-                for label in one.axes.get(axis, "").split(",")
-                if label
+                for evaluation in trial.evaluations
+                for name in _labels(evaluation, axis)
             ]
             _check(override, labels, "among the evaluations", addable=axis != "grid")
             selected = [
@@ -290,11 +290,17 @@ def _restrict(
                 for trial in selected
             ]
         else:
-            labels = [trial.axes[override.key] for trial in declared if override.key in trial.axes]
+            labels = [
+                label(trial.axes[override.key]) for trial in declared if override.key in trial.axes
+            ]
             override = replace(override, values=_with_commas(override, labels))
             _check(override, labels, "on the axis")
-            wanted = {text(value) for value in override.values}
-            selected = [trial for trial in selected if trial.axes.get(override.key) in wanted]
+            wanted = {label(value) for value in override.values}
+            selected = [
+                trial
+                for trial in selected
+                if override.key in trial.axes and label(trial.axes[override.key]) in wanted
+            ]
     if not selected:
         raise UserError(f"no trial of {study.name} has {' and '.join(map(str, overrides))} at once")
     return selected
@@ -306,9 +312,9 @@ def _with_commas(override: Override, labels: Iterable[str]) -> tuple[Any, ...]:
     pieces, found = list(override.values), []
     while pieces:
         length = next(
-            (n for n in range(len(pieces), 1, -1) if ",".join(map(text, pieces[:n])) in known), 1
+            (n for n in range(len(pieces), 1, -1) if ",".join(map(label, pieces[:n])) in known), 1
         )
-        found.append(",".join(map(text, pieces[:length])) if length > 1 else pieces[0])
+        found.append(",".join(map(label, pieces[:length])) if length > 1 else pieces[0])
         pieces = pieces[length:]
     return tuple(found)
 
@@ -316,12 +322,21 @@ def _with_commas(override: Override, labels: Iterable[str]) -> tuple[Any, ...]:
 def _matching(
     evaluations: Iterable[PlannedEvaluation], axis: str, wanted: set[str]
 ) -> tuple[PlannedEvaluation, ...]:
-    return tuple(one for one in evaluations if wanted & set(one.axes.get(axis, "").split(",")))
+    return tuple(
+        evaluation for evaluation in evaluations if wanted.intersection(_labels(evaluation, axis))
+    )
+
+
+def _labels(evaluation: PlannedEvaluation, axis: str) -> list[str]:
+    """The values of an evaluation on one of its axes, as people type them."""
+    value = evaluation.axes[axis]
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    return [label(value) for value in values]
 
 
 def _check(override: Override, labels: Iterable[str], place: str, addable: bool = True) -> None:
     there = list(dict.fromkeys(labels))
-    for value in map(text, override.values):
+    for value in map(label, override.values):
         if value not in there:
             hint = f"; to add it: +{override.key}={value}" if addable else ""
             raise UserError(f"{override.key} = {value} is not {place} ({', '.join(there)}){hint}")
@@ -331,5 +346,5 @@ def _check_seeds(override: Override) -> None:
     for value in override.values:
         if not isinstance(value, int) or isinstance(value, bool):
             raise UserError(
-                f"seed = {text(value)}: seeds are whole numbers, such as seed=3 or seed=0..4"
+                f"seed = {label(value)}: seeds are whole numbers, such as seed=3 or seed=0..4"
             )

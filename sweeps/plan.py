@@ -1,7 +1,6 @@
 """What is left to do: the difference between a grid and what is accepted. Pure; `look` reads the results folder for it, `save` keeps the grid."""
 
 import json
-import shlex
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -157,8 +156,8 @@ def _glance(values: Mapping[str, Any]) -> tuple[Any, ...]:
     )
 
 
-def rows(selection: Selection, costs: Costs, reference: str | None = None) -> list[dict[str, Any]]:
-    """The full declared grid as rows of a plan file. reference: how the study is named on the command line, if not by its name."""
+def rows(selection: Selection, costs: Costs) -> list[dict[str, Any]]:
+    """The full declared grid as rows of a plan file."""
     return [
         {
             "trial_id": trial.trial_id,
@@ -167,55 +166,44 @@ def rows(selection: Selection, costs: Costs, reference: str | None = None) -> li
             "seed": trial.spec.seed,
             "predicted_seconds": costs.train_seconds(trial.spec, trial.cell_id)
             + sum(
-                costs.evaluation_seconds(trial.spec, trial.cell_id, one.evaluation)
-                for one in trial.evaluations
+                costs.evaluation_seconds(trial.spec, trial.cell_id, planned.evaluation)
+                for planned in trial.evaluations
             ),
-            "command": command(selection, trial, reference),
             "evaluations": [
-                {"eval_id": one.eval_id, "axes": one.axes} for one in trial.evaluations
+                {"eval_id": planned.eval_id, **planned.axes} for planned in trial.evaluations
             ],
             "probes": [
-                {"probe_id": one.probe_id, "name": one.probe.name, "axes": one.axes}
-                for one in trial.probes
+                {"probe_id": planned.probe_id, "name": planned.probe.name, **planned.axes}
+                for planned in trial.probes
             ],
         }
         for trial in selection.declared
     ]
 
 
-def command(selection: Selection, trial: PlannedTrial, reference: str | None = None) -> str:
-    """The command that makes this one trial."""
-    chosen = [f"{axis}={value}" for axis, value in trial.axes.items()] + [f"seed={trial.spec.seed}"]
-    return shlex.join(
-        [
-            "odesweep",
-            "run",
-            reference or selection.study.name,
-            "--scale",
-            selection.scale,
-            *selection.overrides,
-            *chosen,
-        ]
-    )
-
-
 def save(
     results: "Results", selection: Selection, costs: Costs, reference: str | None = None
 ) -> "Path":
-    """Write the full declared grid as the selection's plan file. Raises InfrastructureError when it cannot be written."""
-    from sweeps.store import write_plan
+    """Write the full declared grid as the selection's plan file.
+
+    reference: how the study is named on the command line, if not by its name. Raises
+    InfrastructureError when it cannot be written.
+    """
+    from sweeps.store import PlanInfo, write_plan
 
     study = selection.study
-    metadata = {
-        "study": study.name,
-        "scale": selection.scale,
-        "overrides": " ".join(selection.overrides),
-        "title": study.title,
-        "question": study.question,
-        "scale_label": study.scales[selection.scale].label,
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    return write_plan(results, selection.plan_name, rows(selection, costs, reference), metadata)
+    info = PlanInfo(
+        name=selection.plan_name,
+        study=study.name,
+        reference=reference or study.name,
+        scale=selection.scale,
+        scale_label=study.scales[selection.scale].label,
+        overrides=selection.overrides,
+        title=study.title,
+        question=study.question,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    return write_plan(results, info, rows(selection, costs))
 
 
 def look(

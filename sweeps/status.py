@@ -15,6 +15,7 @@ from sweeps.store import (
     EventReader,
     Results,
     StoreView,
+    label,
     list_plans,
     read_plan,
     uncollected,
@@ -35,7 +36,7 @@ class TrialStatus:
     """
 
     trial_id: str
-    axes: dict[str, str]
+    axes: dict[str, Any]
     state: State
     outcome: str | None
     attempt: Start | None
@@ -68,11 +69,11 @@ class StudyStatus:
         return dict(Counter(trial.outcome or "" for trial in self.of(state)))
 
     def by_axis(self) -> dict[str, dict[str, list[TrialStatus]]]:
-        """Axis (and seed) -> value -> trials, in the plan's order."""
+        """Axis (and seed) -> value as text -> trials, in the plan's order."""
         found: dict[str, dict[str, list[TrialStatus]]] = {}
         for trial in self.trials:
             for axis, value in trial.axes.items():
-                found.setdefault(axis, {}).setdefault(value, []).append(trial)
+                found.setdefault(axis, {}).setdefault(label(value), []).append(trial)
         return found
 
 
@@ -117,7 +118,7 @@ def _trial(
     due = accepted is None or weights is not None
     return TrialStatus(
         trial_id,
-        {**planned["axes"], "seed": str(planned["seed"])},
+        {**planned["axes"], "seed": planned["seed"]},
         state,
         outcome,
         running[0] if running else None,
@@ -205,7 +206,7 @@ class Watch:
         flight = self.sky.look()
         with uncollected():
             known = (self.view, self.history, time.time(), self.claim_seconds, process_alive)
-            status = fold(plan, saved.metadata["title"], saved.rows(), *known, flight.trials)
+            status = fold(plan, saved.info.title, saved.rows(), *known, flight.trials)
         return replace(status, notes=self._notes(status, flight))
 
     def _notes(self, status: StudyStatus, flight: InFlight) -> tuple[str, ...]:

@@ -1,7 +1,6 @@
 """What the report shows: each paper's figures and tables as they would be saved, or why not and which command helps."""
 
 import base64
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -17,7 +16,6 @@ from analysis.make import Reader
 from analysis.read import NoPlan
 from analysis.save import Figure, compose_figure
 
-_COMMAND = re.compile(r"odesweep [^;]*")
 # Of a page's width, as in the papers: screens show an inch as 96 pixels.
 PIXELS_PER_INCH = 96 * 1.25
 DOTS_PER_INCH = 220
@@ -75,11 +73,7 @@ def items(reader: Reader) -> Iterator[Item]:
         try:
             yield _item(name, reader(table_module(name).STUDY))
         except NoPlan as reason:
-            yield Item(
-                name,
-                reason=str(reason).partition("; make")[0],
-                commands=_COMMAND.findall(str(reason)),
-            )
+            yield Item(name, reason=reason.reason, commands=reason.commands)
         except ReportError as reason:
             yield Item(name, reason=str(reason))
 

@@ -160,11 +160,13 @@ def _table(current: "Plan") -> Any:
 
 
 def by_axis(current: "Plan") -> dict[str, dict[str, list["Entry"]]]:
-    """Axis (and `seed`) -> value -> its entries, in the study's order."""
+    """Axis (and `seed`) -> value as text -> its entries, in the study's order."""
+    from sweeps.store import label
+
     found: dict[str, dict[str, list[Entry]]] = {axis: {} for axis in current.selection.study.grid}
     for entry in current.entries:
-        for axis, value in (*entry.trial.axes.items(), ("seed", str(entry.trial.spec.seed))):
-            found.setdefault(axis, {}).setdefault(value, []).append(entry)
+        for axis, value in (*entry.trial.axes.items(), ("seed", entry.trial.spec.seed)):
+            found.setdefault(axis, {}).setdefault(label(value), []).append(entry)
     return found
 
 

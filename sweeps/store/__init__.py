@@ -4,7 +4,16 @@ from sweeps.store.accept import accepted_evaluations, accepted_probes, accepted_
 from sweeps.store.events import EventLog, EventReader
 from sweeps.store.files import list_folder, publish_bytes, publish_table
 from sweeps.store.folders import Results
-from sweeps.store.plans import Plan, list_plans, plan_path, read_plan, write_plan
+from sweeps.store.plans import (
+    Plan,
+    PlanInfo,
+    axis_words,
+    label,
+    list_plans,
+    plan_path,
+    read_plan,
+    write_plan,
+)
 from sweeps.store.read import read_table
 from sweeps.store.retractions import Retractions, read_retractions, write_retraction
 from sweeps.store.schema import (
@@ -41,6 +50,7 @@ __all__ = [
     "EventLog",
     "EventReader",
     "Plan",
+    "PlanInfo",
     "Results",
     "Retractions",
     "SchemaError",
@@ -51,9 +61,11 @@ __all__ = [
     "accepted_evaluations",
     "accepted_probes",
     "accepted_runs",
+    "axis_words",
     "cancel_submission",
     "check_rows",
     "is_cancelled",
+    "label",
     "list_folder",
     "list_plans",
     "list_submissions",

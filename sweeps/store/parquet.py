@@ -5,8 +5,9 @@ Older versions are read, newer ones are refused, and unreadable files are skippe
 
 import logging
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +18,7 @@ from sweeps.store.schema import VERSION, VERSION_KEY
 
 _LOG = logging.getLogger("odesweep")
 _WARNED: set[str] = set()
+_T = TypeVar("_T")
 
 
 def warn_once(about: str, message: str) -> None:
@@ -126,21 +128,24 @@ def load_metadata(path: Path) -> dict[str, str] | None:
         return None
 
 
-def load_required(path: Path, schema: pa.Schema, missing: str) -> tuple[pa.Table, dict[str, str]]:
-    """All of one file and its metadata. Raises UserError(missing) if there is none, InfrastructureError if it cannot be read."""
+def required(path: Path, missing: str, read: Callable[..., _T | None], *arguments: Any) -> _T:
+    """What `read` (`load` or `load_metadata`) gives for this file.
+
+    Raises UserError(missing) if there is no file, InfrastructureError if it cannot be read.
+    """
     try:
-        table, metadata = load(path, schema, schema.names), load_metadata(path)
+        content = read(path, *arguments)
     except FileNotFoundError:
         raise UserError(missing) from None
     except OSError as error:
         raise InfrastructureError(
             f"cannot read {path}: {error.strerror}; check permissions and the disk"
         ) from None
-    if table is None or metadata is None:
+    if content is None:
         raise InfrastructureError(
             f"cannot read {path}: not a readable Parquet file of this store; remove it and make it again"
         )
-    return table, metadata
+    return content
 
 
 def _warn_unreadable(path: Path, error: Exception) -> None:

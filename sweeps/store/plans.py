@@ -1,6 +1,13 @@
-"""Saved plans: which trials, evaluations and probes a study consists of. Analysis joins rows to them and so knows what is missing."""
+"""Saved plans: which trials, evaluations and probes a study consists of.
 
-from collections.abc import Mapping, Sequence
+Analysis joins rows to them and so knows what is missing.
+"""
+
+import json
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,52 +15,104 @@ import pyarrow as pa
 
 from sweeps.store.files import list_folder, one_line, publish_table
 from sweeps.store.folders import Results, file_stem
-from sweeps.store.parquet import load_required
+from sweeps.store.parquet import load, load_metadata, required
+from sweeps.store.renamed import OLD_PLAN, current_plan
 from sweeps.store.schema import PLAN, check_keys, to_table
 from sweeps.store.to_python import rows as rows_of
 
-METADATA = ("study", "scale", "overrides", "title", "question", "scale_label", "created_at")
+
+@dataclass(frozen=True)
+class PlanInfo:
+    """What a saved plan is about: a study at one scale, with the overrides that changed its grid.
+
+    name: `<study>@<scale>[+<hash8>]`. reference: the study as the command line takes it, its name
+    or its file. created_at: in ISO 8601.
+    """
+
+    name: str
+    study: str
+    reference: str
+    scale: str
+    scale_label: str = ""
+    overrides: tuple[str, ...] = ()
+    title: str = ""
+    question: str = ""
+    created_at: str = ""
+
+    def command(self, action: str, *words: str) -> str:
+        """`odesweep ACTION` for this study, scale and overrides, with further words."""
+        scale = ("--scale", self.scale)
+        return shlex.join(["odesweep", action, self.reference, *scale, *self.overrides, *words])
 
 
 class Plan(NamedTuple):
-    """A saved plan. metadata: study, scale, overrides, title, question, scale_label, created_at."""
+    """A saved plan."""
 
+    info: PlanInfo
     table: pa.Table
-    metadata: dict[str, str]
 
     def rows(self) -> list[dict[str, Any]]:
-        """One dict per trial; axes are dicts."""
-        return rows_of(self.table)
+        """One dict per trial. axes: axis -> value; evaluations and probes: one dict each."""
+        rows = rows_of(self.table)
+        for row in rows:
+            row["axes"] = {axis: _value(value) for axis, value in row["axes"].items()}
+        return rows
+
+
+def label(value: Any) -> str:
+    """A value as people type it: 4 for 4.0, null, true, 1e-05, and strings without quotes."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        value = int(value)
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def axis_words(axes: Mapping[str, Any]) -> list[str]:
+    """`axis=value` for each axis, as the command line takes it."""
+    return [f"{axis}={label(value)}" for axis, value in axes.items()]
 
 
 def plan_path(results: Results, name: str) -> Path:
-    """Where the plan `<study>@<scale>[+<hash8>]` lies. Raises UserError for a name that cannot be a file's."""
+    """Where the plan `<study>@<scale>[+<hash8>]` lies. Raises UserError for a bad name."""
     return results.plans / f"{file_stem(name)}.parquet"
 
 
-def write_plan(
-    results: Results, name: str, rows: Sequence[Mapping[str, Any]], metadata: Mapping[str, str]
-) -> Path:
-    """Save a plan under `<study>@<scale>[+<hash8>]`, in place of an earlier one of that name.
+def write_plan(results: Results, info: PlanInfo, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """Save a plan in place of an earlier one of that name.
 
-    Raises SchemaError for wrong columns or metadata, UserError for a bad name, InfrastructureError if it cannot be written.
+    rows: as of `Plan.rows`. Raises SchemaError for wrong columns, UserError for a bad name,
+    InfrastructureError if it cannot be written.
     """
-    path = plan_path(results, name)
-    check_keys("metadata of a plan", metadata, METADATA)
+    path = plan_path(results, info.name)
     table = _to_table(rows)
+    about = asdict(info) | {"overrides": json.dumps(info.overrides)}
     results.create()
     with one_line(
         f"cannot write {path}", "free or repair that place, or give another with --results"
     ):
-        publish_table(path, table, metadata, replace=True)
+        publish_table(path, table, about, replace=True)
     return path
 
 
 def read_plan(results: Results, name: str) -> Plan:
-    """The plan of that name. Raises UserError if there is none (listing those there are), InfrastructureError if it is unreadable."""
+    """The plan of that name.
+
+    Raises UserError if there is none (listing those there are), InfrastructureError if it is
+    unreadable.
+    """
+    path = plan_path(results, name)
     names = ", ".join(list_plans(results)) or "none"
-    missing = f"no saved plan {name!r} in {results.plans}; there are: {names}; odesweep plan STUDY --save makes one"
-    return Plan(*load_required(plan_path(results, name), PLAN, missing))
+    missing = (
+        f"no saved plan {name!r} in {results.plans}; there are: {names};"
+        " odesweep plan STUDY --save makes one"
+    )
+    about = required(path, missing, load_metadata)
+    if "reference" in about:
+        table = required(path, missing, load, PLAN, PLAN.names)
+    else:
+        old = required(path, missing, load, OLD_PLAN, OLD_PLAN.names)
+        table, about = current_plan(old, about)
+    overrides = tuple(json.loads(about.pop("overrides")))
+    return Plan(PlanInfo(**about | {"name": name}, overrides=overrides), table)
 
 
 def list_plans(results: Results) -> list[str]:
@@ -67,23 +126,19 @@ def list_plans(results: Results) -> list[str]:
     return [stem.replace("--", "/") for stem in stems]
 
 
-def _to_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+def _to_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    encoded = []
     for row in rows:
         check_keys("plan", row, PLAN.names)
         for name in ("evaluations", "probes"):
+            fields = [field.name for field in PLAN.field(name).type.value_type]
             for item in row[name]:
-                check_keys(
-                    f"plan, {name}",
-                    item,
-                    [field.name for field in PLAN.field(name).type.value_type],
-                )
-    return to_table(PLAN, [{name: _plain(value) for name, value in row.items()} for row in rows])
+                check_keys(f"plan, {name}", item, fields)
+        axes = [(axis, json.dumps(value)) for axis, value in row["axes"].items()]
+        encoded.append({**row, "axes": axes})
+    return to_table(PLAN, encoded)
 
 
-def _plain(value: Any) -> Any:
-    """Dicts of axes as the pairs that Arrow's maps are made from."""
-    if isinstance(value, Mapping):
-        return [(str(key), str(label)) for key, label in value.items()]
-    if isinstance(value, list | tuple):
-        return [{name: _plain(inner) for name, inner in item.items()} for item in value]
-    return value
+@cache
+def _value(encoded: str) -> Any:
+    return json.loads(encoded)

@@ -1,4 +1,4 @@
-"""The store's tables: explicit schemas, version 2, and the check that rows have exactly their columns.
+"""The store's tables: explicit schemas, version 3, and the check that rows have exactly their columns.
 
 pyarrow drops a misspelt key without a word and takes a folder's schema from its first file; so every row is checked before it is written
 and every file is read with the schema written here. A later version adds nullable columns, or renames
@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-VERSION = 2
+VERSION = 3
 VERSION_KEY = b"odesweep_schema"
 
 FINAL_OUTCOMES = ("completed", "diverged", "solver_failed")
@@ -27,7 +27,6 @@ _TEXT, _INT, _INT32, _FLOAT, _FLOAT32, _BOOL = (
     pa.bool_(),
 )
 _TIME = pa.timestamp("us", tz="UTC")
-_AXES = pa.map_(_TEXT, _TEXT)
 
 # What a number counts, by how its name ends or begins; kept in the field's metadata so that the files explain themselves.
 _UNITS = {"_seconds": "s", "_bytes": "B", "samples_per_second": "1/s"}
@@ -190,17 +189,21 @@ KEYS: dict[str, tuple[str, ...]] = {
     if table.startswith("probe_")
 }
 
-_APPLIED_AXES = pa.field("axes", _AXES)
+# Which evaluation grids ask for it, under which solver; a setting that serves several factors has all.
+_TEST = [
+    pa.field("grid", pa.list_(_TEXT)),
+    _field("solver", _TEXT),
+    pa.field("factor", pa.list_(_FLOAT)),
+    *_fields((_INT, "steps"), (_FLOAT, "tolerance")),
+]
 PLAN = pa.schema(
     [
         *_fields((_TEXT, "trial_id cell_id")),
-        _APPLIED_AXES,
-        *_fields((_INT, "seed"), (_FLOAT, "predicted_seconds"), (_TEXT, "command")),
-        pa.field("evaluations", pa.list_(pa.struct([_field("eval_id", _TEXT), _APPLIED_AXES]))),
-        pa.field(
-            "probes",
-            pa.list_(pa.struct([_field("probe_id", _TEXT), _field("name", _TEXT), _APPLIED_AXES])),
-        ),
+        # Axis -> its value as JSON: a number, a truth value or a name.
+        pa.field("axes", pa.map_(_TEXT, _TEXT)),
+        *_fields((_INT, "seed"), (_FLOAT, "predicted_seconds")),
+        pa.field("evaluations", pa.list_(pa.struct([_field("eval_id", _TEXT), *_TEST]))),
+        pa.field("probes", pa.list_(pa.struct([*_fields((_TEXT, "probe_id name")), *_TEST]))),
     ]
 )
 SUBMISSION = pa.schema(

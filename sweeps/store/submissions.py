@@ -10,7 +10,7 @@ import pyarrow as pa
 from sweeps.errors import UserError
 from sweeps.store.files import list_folder, one_line, publish_bytes, publish_table
 from sweeps.store.folders import Results, check_name
-from sweeps.store.parquet import load_metadata, load_required, warn_once
+from sweeps.store.parquet import load, load_metadata, required, warn_once
 from sweeps.store.schema import SUBMISSION, check_keys, to_table
 
 METADATA = ("study", "scale", "executor", "command", "created_at")
@@ -66,9 +66,9 @@ def write_submission(
 def read_submission(results: Results, submission_id: str) -> Submission:
     """The submission of that id. Raises UserError if there is none, InfrastructureError if it is unreadable."""
     path = results.submissions / f"{check_name(submission_id)}.parquet"
-    return Submission(
-        submission_id, *load_required(path, SUBMISSION, _missing(results, submission_id))
-    )
+    missing = _missing(results, submission_id)
+    table = required(path, missing, load, SUBMISSION, SUBMISSION.names)
+    return Submission(submission_id, table, required(path, missing, load_metadata))
 
 
 def list_submissions(results: Results, known: Collection[str] = ()) -> dict[str, dict[str, str]]:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.data import Data, Plan
+from analysis.data import Data
+from sweeps.store import PlanInfo
 
 Net = dict[str, Any]
 STUDY = "ott2021/sphere2-fixed"
@@ -73,21 +74,19 @@ def build(
     data_name: str = "spheres",
     dimension: float | None = 2,
     probes: dict[str, pd.DataFrame] | None = None,
-    overrides: str = "",
+    overrides: tuple[str, ...] = (),
 ) -> Data:
     """Data of these nets; a net with missing=True is planned without a row."""
     trials, runs, planned, evaluations = [], [], [], []
     for one in nets:
         trial = f"{one['solver']}-{one['steps']}-{one['seed']}"
         axes = f"solver.name={one['solver']} solver.steps={one['steps']}"
-        command = f"odesweep run {STUDY} --scale paper {axes} seed={one['seed']}"
         text = {
             "study": STUDY,
             "trial_id": trial,
             "cell_id": axes,
             "seed": one["seed"],
             "axes": axes,
-            "command": command,
             "predicted_seconds": 1.0,
         }
         trials.append(
@@ -147,15 +146,19 @@ def build(
         "cell_id",
         "seed",
         "axes",
-        "command",
         "predicted_seconds",
         "axis.solver.name",
         "axis.solver.steps",
     ]
     return Data(
         plans=(
-            Plan(
-                f"{STUDY}@paper", STUDY, "paper", "Paper scale: the paper's own setting.", overrides
+            PlanInfo(
+                f"{STUDY}@paper",
+                STUDY,
+                STUDY,
+                "paper",
+                "Paper scale: the paper's own setting.",
+                overrides,
             ),
         ),
         results="results",

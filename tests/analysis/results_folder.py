@@ -9,6 +9,7 @@ from sweeps import store
 
 Trial = tuple[str, int, int]
 START = datetime(2026, 1, 1, tzinfo=UTC)
+_NO_AXES = {"grid": [], "solver": None, "factor": [], "steps": None, "tolerance": None}
 ACCURACY = {"same": 0.98, "other": 0.55}
 
 
@@ -29,30 +30,28 @@ class Folder:
     def plan(self, name: str, trials: Iterable[Trial], probes: bool = False) -> None:
         """Save a plan of these trials with the evaluations of `tests_of`; with probes: trajectories under K and 2K steps, and decision grids."""
         study, _, scale = name.partition("@")
-        metadata = {
-            "study": study,
-            "scale": scale.partition("+")[0],
-            "overrides": "",
-            "title": "A study",
-            "question": "Why?",
-        }
-        metadata |= {"scale_label": f"{scale.capitalize()} scale.", "created_at": START.isoformat()}
-        store.write_plan(
-            self._results,
-            name,
-            [self._planned(study, scale, trial, probes) for trial in trials],
-            metadata,
+        info = store.PlanInfo(
+            name=name,
+            study=study,
+            reference=study,
+            scale=scale.partition("+")[0],
+            scale_label=f"{scale.capitalize()} scale.",
+            title="A study",
+            question="Why?",
+            created_at=START.isoformat(),
         )
+        rows = [self._planned(trial, probes) for trial in trials]
+        store.write_plan(self._results, info, rows)
 
-    def _planned(self, study: str, scale: str, trial: Trial, probes: bool) -> dict[str, Any]:
+    def _planned(self, trial: Trial, probes: bool) -> dict[str, Any]:
         solver, steps, seed = trial
         label = f"{solver} K={steps}"
         evaluations = [
-            {"eval_id": f"{test}-{count}", "axes": {"solver": test, "steps": str(count)}}
+            {"eval_id": f"{test}-{count}", **_NO_AXES, "solver": test, "steps": count}
             for test, count in tests_of(solver, steps)
         ]
         asked = [
-            {"probe_id": f"{name}-{count}", "name": name, "axes": {"steps": str(count)}}
+            {"probe_id": f"{name}-{count}", "name": name, **_NO_AXES, "steps": count}
             for name in ("trajectory", "decision_grid")
             for count in (steps, 2 * steps)
         ]
@@ -62,7 +61,6 @@ class Folder:
             "axes": {"training": label},
             "seed": seed,
             "predicted_seconds": 1.0,
-            "command": f"odesweep run {study} --scale {scale} 'training={label}' seed={seed}",
             "evaluations": evaluations,
             "probes": asked if probes else [],
         }

@@ -48,9 +48,8 @@ def write(
     writers = [store.Writer(folder, f"{worker}-{stem}") for worker in workers]
     trials = list(enumerate(selection.declared))
     for number, trial in reversed(trials) if shuffled else trials:
-        cell = Cell(
-            study.name, trial.axes, trial.spec.seed, store.spec_columns(flatten(trial.spec))
-        )
+        axes = {axis: store.label(value) for axis, value in trial.axes.items()}
+        cell = Cell(study.name, axes, trial.spec.seed, store.spec_columns(flatten(trial.spec)))
         write_trial(writers[number % len(writers)], cell, trial, world or World(), number)
     for writer in writers:
         writer.close()

@@ -134,7 +134,12 @@ def _evaluation_row(
     columns = {
         evaluation_column(name): value for name, value in flatten(planned.evaluation).items()
     }
-    found = world.test(cell, run, planned.axes, columns)
+    axes = {
+        axis: ",".join(map(store.label, value)) if isinstance(value, list) else store.label(value)
+        for axis, value in planned.axes.items()
+        if value not in (None, [])
+    }
+    found = world.test(cell, run, axes, columns)
     if found is None:
         return None
     numbers: dict[str, Any] = {

@@ -68,7 +68,7 @@ def test_caption_says_n_interval_scale_and_plan(name: str, paper_like: Data) -> 
 
 
 def test_overrides_stand_in_the_caption(make: Callable[..., Data]) -> None:
-    data = make([net("euler", 2, 0, {("euler", 2): 0.5})], overrides="train.iterations=10")
+    data = make([net("euler", 2, 0, {("euler", 2): 0.5})], overrides=("train.iterations=10",))
     figure = module("figure4")
     assert "Overridden: train.iterations=10." in figure.caption(data, figure.table(data))
 

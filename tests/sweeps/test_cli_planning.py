@@ -151,8 +151,8 @@ def test_a_plan_of_a_users_file_names_the_file_in_its_commands(cli: Cli, tmp_pat
         encoding="utf-8",
     )
     cli("plan", str(path), "--save", "--scale", "smoke")
-    (first, *_) = read_plan(cli.results, "mine@smoke").rows()
-    assert first["command"].startswith(f"odesweep run {path} --scale smoke ")
+    info = read_plan(cli.results, "mine@smoke").info
+    assert info.command("run") == f"odesweep run {path} --scale smoke"
     assert "mine@smoke" in cli("status", str(path))
 
 

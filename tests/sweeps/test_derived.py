@@ -23,6 +23,16 @@ ADAPTED = parse({**BASE, "solver": {"name": "adapted_euler"}})
 NO_ODE = parse({**BASE, "data": {"name": "mnist"}, "model": {"name": "dense", "layers": 1}})
 
 
+def _axes(grid: str, solver: str | None, **given: Any) -> dict[str, Any]:
+    return {
+        "grid": [grid],
+        "solver": solver,
+        "factor": [],
+        "steps": None,
+        "tolerance": None,
+    } | given
+
+
 def solvers_of(grid: EvaluationGrid, spec: Any) -> list[Any]:
     return [
         one.evaluation.solver.model_dump() if one.evaluation.solver else None
@@ -49,7 +59,7 @@ def test_fixed_solvers_take_steps_and_adaptive_ones_tolerances() -> None:
     ]
     assert found[-1]["max_evaluations"] == 5_000
     axes = planned_evaluations((grid,), {}, FIXED)[-1].axes
-    assert axes == {"grid": "all", "solver": "dopri5", "tolerance": "1e-07"}
+    assert axes == _axes("all", "dopri5", tolerance=1e-7)
 
 
 def test_factors_scale_what_the_net_was_trained_with() -> None:
@@ -71,7 +81,7 @@ def test_as_trained(spec: Any) -> None:
     [one] = planned_evaluations((grid,), {}, spec)
     assert one.evaluation.solver is None
     assert one.evaluation.split == "train"
-    assert one.axes == {"grid": "on training images", "solver": "trained"}
+    assert one.axes == _axes("on training images", "trained")
 
 
 @pytest.mark.parametrize(
@@ -128,10 +138,10 @@ def test_probes_under_the_training_solver_another_one_or_none() -> None:
     )
     first, second, statistics, series = planned_probes(grids, {}, FIXED)
     assert isinstance(second.probe, Trajectory)
-    assert (first.axes["steps"], second.axes["steps"]) == ("4", "8")
+    assert (first.axes["steps"], second.axes["steps"]) == (4, 8)
     assert isinstance(statistics.probe, LayerStatistics)
-    assert statistics.axes == {"grid": "statistics", "solver": "dopri5", "tolerance": "0.001"}
+    assert statistics.axes == _axes("statistics", "dopri5", tolerance=0.001)
     assert series.probe == Series()
-    assert series.axes == {"grid": "by iteration"}
+    assert series.axes == _axes("by iteration", None)
     [scaled] = planned_probes((ProbeGrid("p", "trajectory", factors=(0.1,)),), {}, ADAPTIVE)
-    assert scaled.axes == {"grid": "p", "solver": "dopri5", "tolerance": "0.0001", "factor": "0.1"}
+    assert scaled.axes == _axes("p", "dopri5", tolerance=0.0001, factor=[0.1])

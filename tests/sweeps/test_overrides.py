@@ -93,11 +93,11 @@ def test_another_test_solver_adds_evaluations_and_changes_no_trial(text: str) ->
 def test_evaluations_are_restricted_like_axes() -> None:
     part = select(ONE, None, ["evaluations.solver=rk4", "evaluations.factor=2"])
     assert {
-        (one.axes["solver"], one.axes["factor"]) for t in part.selected for one in t.evaluations
-    } == {("rk4", "2")}
+        (one.axes["solver"], *one.axes["factor"]) for t in part.selected for one in t.evaluations
+    } == {("rk4", 2)}
     assert part.plan_name == "small@full"
     fine = select(ONE, None, ["evaluations.grid=fine"])
-    assert {one.axes["steps"] for t in fine.selected for one in t.evaluations} == {"64"}
+    assert {one.axes["steps"] for t in fine.selected for one in t.evaluations} == {64}
 
 
 def test_settings_of_evaluations_are_overridden() -> None:

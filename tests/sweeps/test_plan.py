@@ -22,7 +22,7 @@ from sweeps.cost import (
 from sweeps.overrides import Selection, select
 from sweeps.plan import look, plan, save
 from sweeps.spec import TrialSpec, flatten, parse
-from sweeps.store import Results, read_plan
+from sweeps.store import Results, axis_words, read_plan
 from sweeps.store.write import Writer
 from sweeps.study import EvaluationGrid, Exclude, ProbeGrid
 from sweeps.worker.rows import evaluation_column
@@ -214,18 +214,14 @@ def test_a_saved_plan_is_the_declared_grid_and_reads_back_the_same(
             trial.spec.seed,
             trial.cell_id,
         )
-        assert one["evaluations"] == [
-            {"eval_id": e.eval_id, "axes": e.axes} for e in trial.evaluations
-        ]
+        assert one["evaluations"] == [{"eval_id": e.eval_id, **e.axes} for e in trial.evaluations]
         assert one["probes"] == [
-            {"probe_id": p.probe_id, "name": p.probe.name, "axes": p.axes} for p in trial.probes
+            {"probe_id": p.probe_id, "name": p.probe.name, **p.axes} for p in trial.probes
         ]
-    assert saved.metadata["overrides"] == " ".join(selection.overrides)
-    assert (saved.metadata["study"], saved.metadata["scale"], saved.metadata["scale_label"]) == (
-        "small",
-        "full",
-        "Full scale.",
-    )
+    info = saved.info
+    assert (info.name, info.overrides) == (selection.plan_name, selection.overrides)
+    assert (info.study, info.reference, info.scale) == ("small", "small", "full")
+    assert info.scale_label == "Full scale."
 
 
 def _reselected(command: str, selection: Selection) -> list[str]:
@@ -242,8 +238,10 @@ def test_the_command_of_a_planned_trial_selects_exactly_it(tmp_path: Path) -> No
         select(ONE, None, ["+solver.steps=8", "train.batch_size=64"]),
     )
     save(results, selection, Costs())
-    for one in read_plan(results, selection.plan_name).rows():
-        assert _reselected(one["command"], selection) == [one["trial_id"]]
+    plan = read_plan(results, selection.plan_name)
+    for row in plan.rows():
+        words = axis_words({**row["axes"], "seed": row["seed"]})
+        assert _reselected(plan.info.command("run", *words), selection) == [row["trial_id"]]
 
 
 def test_excluded_cells_come_with_their_reason() -> None:

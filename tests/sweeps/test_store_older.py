@@ -1,5 +1,7 @@
 """A store written at schema version 1 is read, extended and compacted: a generation and loose files of it, with new rows."""
 
+import json
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -23,8 +25,9 @@ from sweeps.store import (
 )
 from sweeps.store.compact import compact
 from sweeps.store.query import query
-from sweeps.store.renamed import RENAMED, current_name
-from sweeps.store.schema import VERSION
+from sweeps.store.renamed import OLD_PLAN, RENAMED, current_name, current_plan
+from sweeps.store.schema import VERSION, to_table
+from sweeps.store.to_python import rows as rows_of
 
 OLDER = Path(__file__).parents[1] / "data" / "store_baedb78"
 IN_GENERATION, IN_MERGED = "7825112558bf8b176507acb9b93c949a", "3819944eb41075badf0d1af41d941897"
@@ -118,3 +121,45 @@ def test_plans_status_and_analysis_read_it(results: Results) -> None:
     assert data.runs["nfe_forward"].tolist() == [6400]
     assert sum(data.epochs["nfe_forward"]) == 6400
     assert len(data.evaluations["nfe_per_batch"].dropna()) == 14
+
+
+def test_an_older_plan_gives_fields_and_numbers_from_its_commands(results: Results) -> None:
+    (name,) = list_plans(results)
+    plan = read_plan(results, name)
+    assert (plan.info.reference, plan.info.overrides) == ("gusak2020/figure1", ())
+    (row,) = (row for row in plan.rows() if row["trial_id"] == IN_GENERATION)
+    assert row["axes"] == {
+        "model.stem_norm": "batch",
+        "model.ode_norm": "batch",
+        "solver.steps": 16,
+    }
+    assert {item["steps"] for item in row["evaluations"]} == {1, 2, 4, 8, 16, 32, 64}
+
+
+def test_an_older_command_gives_its_overrides_one_by_one() -> None:
+    axes = [("method", "Baseline, bias"), ("solver.tolerance", "1e-05")]
+    test = [("grid", "a,b"), ("solver", "euler"), ("factor", "0.5,1"), ("steps", "4")]
+    overrides = ["+method=ENorm, bias", "train.schedule.drops=[1, 2]"]
+    chosen = [f"{axis}={value}" for axis, value in axes] + ["seed=3"]
+    row = {
+        "trial_id": "t",
+        "cell_id": "c",
+        "axes": axes,
+        "seed": 3,
+        "predicted_seconds": 1.0,
+        "command": shlex.join(
+            ["odesweep", "run", "my studies.py", "--scale", "small", *overrides, *chosen]
+        ),
+        "evaluations": [{"eval_id": "e", "axes": test}],
+        "probes": [{"probe_id": "p", "name": "series", "axes": [("grid", "a")]}],
+    }
+    old = to_table(OLD_PLAN, [row])
+    table, about = current_plan(old, {"study": "mine", "overrides": " ".join(overrides)})
+    assert about["reference"] == "my studies.py"
+    assert json.loads(about["overrides"]) == overrides
+    (row,) = rows_of(table)
+    assert row["axes"] == {"method": '"Baseline, bias"', "solver.tolerance": "1e-05"}
+    none = {"solver": None, "factor": [], "steps": None, "tolerance": None}
+    asked = {"grid": ["a", "b"], "solver": "euler", "factor": [0.5, 1], "steps": 4}
+    assert row["evaluations"] == [{"eval_id": "e", **asked, "tolerance": None}]
+    assert row["probes"] == [{"probe_id": "p", "name": "series", **none, "grid": ["a"]}]

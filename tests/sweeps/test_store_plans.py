@@ -1,6 +1,8 @@
 import json
 import logging
+import shlex
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from store_rows import names
 
 from sweeps.errors import InfrastructureError, UserError
 from sweeps.store import (
+    PlanInfo,
     Results,
     SchemaError,
     cancel_submission,
@@ -23,14 +26,22 @@ from sweeps.store import (
     write_submission,
 )
 
-PLAN_METADATA = {
-    name: f"the {name}"
-    for name in ("study", "scale", "overrides", "title", "question", "scale_label", "created_at")
-}
 SUBMISSION_METADATA = {
     name: f"the {name}" for name in ("study", "scale", "executor", "command", "created_at")
 }
 NAME = "ott2021/sphere2-fixed@small"
+# A name with spaces and a list are one override each; a file may be a study.
+INFO = PlanInfo(
+    name=NAME,
+    study="ott2021/sphere2-fixed",
+    reference="my studies.py:fixed",
+    scale="small",
+    scale_label="Small scale.",
+    overrides=("+method=Baseline, bias", "train.schedule.drops=[1, 2]"),
+    title="A title",
+    question="Why?",
+    created_at="2026-01-01T00:00:00+00:00",
+)
 
 
 @pytest.fixture
@@ -39,16 +50,18 @@ def results(tmp_path: Path) -> Results:
 
 
 def _plan_row(trial: str) -> dict[str, Any]:
-    axes = {"solver.name": "euler", "solver.steps": "2"}
+    axes: dict[str, Any] = {"solver.name": "euler", "solver.steps": 2, "x": 1e-5, "y": True}
+    asked = {"grid": ["a", "b"], "solver": "rk4", "factor": [0.5, 2.0], "steps": 4}
     return {
         "trial_id": trial,
         "cell_id": "c",
         "axes": axes,
         "seed": 3,
         "predicted_seconds": 1.5,
-        "command": "odesweep run",
-        "evaluations": [{"eval_id": "e1", "axes": {"factor": "2"}}, {"eval_id": "e2", "axes": {}}],
-        "probes": [{"probe_id": "p1", "name": "trajectory", "axes": {}}],
+        "evaluations": [{"eval_id": "e1", **asked, "tolerance": None}],
+        "probes": [
+            {"probe_id": "p1", "name": "trajectory", **dict.fromkeys([*asked, "tolerance"])}
+        ],
     }
 
 
@@ -57,20 +70,30 @@ def _submission_row(trial: str) -> dict[str, Any]:
     return {"task": 0, "shard": 1, "trial_id": trial, "spec": "{}", "predicted_seconds": 2.0} | work
 
 
-def test_plan_round_trip_with_axes_as_dicts(results: Results) -> None:
+def test_plan_round_trip_keeps_types_and_each_override(results: Results) -> None:
     rows = [_plan_row("t2"), _plan_row("t1") | {"evaluations": [], "probes": []}]
-    path = write_plan(results, NAME, rows, PLAN_METADATA)
+    path = write_plan(results, INFO, rows)
     assert path.name == "ott2021--sphere2-fixed@small.parquet"
     plan = read_plan(results, NAME)
     assert plan.rows() == rows
-    assert plan.metadata == PLAN_METADATA
+    assert plan.info == INFO
+    words = shlex.split(plan.info.command("run", "seed=1"))
+    assert words == [
+        "odesweep",
+        "run",
+        INFO.reference,
+        "--scale",
+        "small",
+        *INFO.overrides,
+        "seed=1",
+    ]
 
 
 def test_plan_is_replaced_as_a_whole_and_listed_by_its_name(results: Results) -> None:
     assert list_plans(results) == []
-    write_plan(results, NAME, [_plan_row("t1")], PLAN_METADATA)
-    write_plan(results, NAME, [_plan_row("t1"), _plan_row("t2")], PLAN_METADATA)
-    write_plan(results, f"{NAME}+0a1b2c3d", [], PLAN_METADATA)
+    write_plan(results, INFO, [_plan_row("t1")])
+    write_plan(results, INFO, [_plan_row("t1"), _plan_row("t2")])
+    write_plan(results, replace(INFO, name=f"{NAME}+0a1b2c3d"), [])
     assert list_plans(results) == [f"{NAME}+0a1b2c3d", NAME]
     assert len(read_plan(results, NAME).rows()) == 2
     assert read_plan(results, f"{NAME}+0a1b2c3d").rows() == []
@@ -78,29 +101,11 @@ def test_plan_is_replaced_as_a_whole_and_listed_by_its_name(results: Results) ->
 
 
 def test_wrong_keys_of_plans_and_submissions_are_refused(results: Results) -> None:
-    with pytest.raises(SchemaError, match="plan: missing command; unknown comand"):
-        write_plan(
-            results,
-            NAME,
-            [
-                {
-                    ("comand" if key == "command" else key): value
-                    for key, value in _plan_row("t").items()
-                }
-            ],
-            PLAN_METADATA,
-        )
-    with pytest.raises(SchemaError, match="plan, evaluations: missing axes"):
-        write_plan(
-            results, NAME, [_plan_row("t") | {"evaluations": [{"eval_id": "e"}]}], PLAN_METADATA
-        )
-    with pytest.raises(SchemaError, match="metadata of a plan: missing study"):
-        write_plan(
-            results,
-            NAME,
-            [],
-            {key: value for key, value in PLAN_METADATA.items() if key != "study"},
-        )
+    row = _plan_row("t")
+    with pytest.raises(SchemaError, match="plan: missing probes; unknown prbes"):
+        write_plan(results, INFO, [{"prbes": row.pop("probes"), **row}])
+    with pytest.raises(SchemaError, match="plan, evaluations: missing grid, solver"):
+        write_plan(results, INFO, [_plan_row("t") | {"evaluations": [{"eval_id": "e"}]}])
     with pytest.raises(SchemaError, match="submission: unknown priority"):
         write_submission(results, [_submission_row("t") | {"priority": 1}], SUBMISSION_METADATA)
     with pytest.raises(SchemaError, match="metadata of a submission: missing scale"):
@@ -113,7 +118,7 @@ def test_wrong_keys_of_plans_and_submissions_are_refused(results: Results) -> No
 
 
 def test_missing_plan_lists_those_there_are(results: Results) -> None:
-    write_plan(results, "demo@demo", [], PLAN_METADATA)
+    write_plan(results, replace(INFO, name="demo@demo"), [])
     with pytest.raises(
         UserError,
         match=r"^no saved plan 'dmo@demo' in .*; there are: demo@demo; odesweep plan STUDY --save makes one$",
@@ -124,7 +129,7 @@ def test_missing_plan_lists_those_there_are(results: Results) -> None:
 @pytest.mark.parametrize("name", ["../demo", "a/../../b", "/etc/x", ".x", "demo\n", ""])
 def test_names_cannot_leave_the_folder(results: Results, name: str) -> None:
     for call in (
-        lambda: write_plan(results, name, [], PLAN_METADATA),
+        lambda: write_plan(results, replace(INFO, name=name), []),
         lambda: read_plan(results, name),
     ):
         with pytest.raises(UserError, match="not a usable name"):
@@ -136,7 +141,7 @@ def test_names_cannot_leave_the_folder(results: Results, name: str) -> None:
 
 
 def test_damaged_plan_and_submission_are_one_line(results: Results) -> None:
-    write_plan(results, NAME, [], PLAN_METADATA).write_bytes(b"PAR1")
+    write_plan(results, INFO, []).write_bytes(b"PAR1")
     submission = write_submission(results, [], SUBMISSION_METADATA)
     (results.submissions / f"{submission}.parquet").write_bytes(b"")
     for call in (lambda: read_plan(results, NAME), lambda: read_submission(results, submission)):
@@ -232,7 +237,7 @@ def test_refusing_disk_is_one_line_for_every_kind_of_file(results: Results) -> N
         folder.rmdir()
         folder.symlink_to("/proc/self/fdinfo")
     calls = {
-        "free or repair": lambda: write_plan(results, NAME, [], PLAN_METADATA),
+        "free or repair": lambda: write_plan(results, INFO, []),
         "nothing was submitted": lambda: write_submission(results, [], SUBMISSION_METADATA),
         "nothing was retracted": lambda: write_retraction(
             results, attempt_ids=[], trial_ids=[], reason="", command=""

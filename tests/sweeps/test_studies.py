@@ -102,7 +102,7 @@ def _tests(name: str, scale: str, solver: str, steps: int) -> set[tuple[str, int
     trial = next(
         t
         for t in select(find(name), scale).declared
-        if t.axes == {"solver.name": solver, "solver.steps": str(steps)}
+        if t.axes == {"solver.name": solver, "solver.steps": steps}
     )
     return {(one.evaluation.solver.name, one.evaluation.solver.steps) for one in trial.evaluations}  # type: ignore[union-attr]
 
@@ -127,21 +127,19 @@ def test_figure_1_and_4_have_their_evaluations(name: str, scale: str, fine: int)
 @pytest.mark.parametrize(
     ("name", "scale", "fine"),
     [
-        ("ott2021/sphere2-fixed", "paper", "256"),
-        ("ott2021/sphere2-fixed", "small", "64"),
-        ("demo", "demo", "64"),
+        ("ott2021/sphere2-fixed", "paper", 256),
+        ("ott2021/sphere2-fixed", "small", 64),
+        ("demo", "demo", 64),
     ],
 )
-def test_figures_1_and_2_have_their_probes(name: str, scale: str, fine: str) -> None:
+def test_figures_1_and_2_have_their_probes(name: str, scale: str, fine: int) -> None:
     found = {
         (trial.axes["solver.steps"], one.probe.name, one.axes["steps"])
         for trial in select(find(name), scale).declared
         for one in trial.probes
         if trial.axes["solver.name"] == "euler"
     }
-    coarse = {
-        ("2", probe, steps) for probe in ("trajectory", "decision_grid") for steps in ("2", "4")
-    }
+    coarse = {(2, probe, steps) for probe in ("trajectory", "decision_grid") for steps in (2, 4)}
     assert found == coarse | {(fine, "trajectory", fine)}
 
 
