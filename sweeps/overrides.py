@@ -186,7 +186,7 @@ def _extend(study: Study, overrides: Sequence[Override]) -> Study:
         elif isinstance(values := grid[key], Mapping) and "." in key:
             # Names of values of a key of the spec: a new name sets that key alone.
             _added(override, list(values))
-            grid[key] = {**values, **{text(value): {key: value} for value in override.values}}
+            grid[key] = {**values, **{label(value): {key: value} for value in override.values}}
         elif isinstance(values, Mapping):
             raise UserError(
                 f"{override}: the values of {key} are names ({', '.join(values)}); add one in the study's file"
