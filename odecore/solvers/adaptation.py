@@ -17,7 +17,15 @@ from torch import Tensor, nn
 
 from odecore.config.methods import EMBEDDED_PAIRS, FIXED_STEP
 from odecore.config.solver import AdaptedStep, AdaptedTolerance, Adaptive
-from odecore.solvers.base import OnStep, Solution, Solver, SolveStatus, VectorField
+from odecore.solvers.base import (
+    OnStep,
+    Solution,
+    Solver,
+    SolveStatus,
+    VectorField,
+    solve_backwards,
+    solve_nothing,
+)
 from odecore.solvers.explicit_rk import AdaptiveRungeKutta, take_steps
 
 # Ott 2021, algorithm 1 and code.
@@ -69,6 +77,10 @@ class StepSizeRungeKutta:
         on_step: OnStep | None = None,
     ) -> Solution:
         """Solve from t0 to t1; see `Solver`."""
+        if t0 == t1:
+            return solve_nothing(x0)
+        if t1 < t0:
+            return solve_backwards(self, f, x0, t0, t1, on_step)
         return take_steps(
             FIXED_STEP[self.method], f, x0, t0, t1, step_sizes(t1 - t0, self.step_size), on_step
         )
@@ -115,13 +127,17 @@ class AdaptedStepSolver:
         on_step: OnStep | None = None,
     ) -> Solution:
         """Solve from t0 to t1; see `Solver`. The first solve calls f twice more."""
+        if t0 == t1:
+            return solve_nothing(x0)
         if not math.isnan(self.value):
             return self.at(self.value)(f, x0, t0, t1, on_step)
-        self.value = first_step_size(f, t0, x0, self.order)
+        if t1 < t0:
+            return solve_backwards(self, f, x0, t0, t1, on_step)
+        self.value, nfe = first_step_size(f, t0, x0, self.order)
         if math.isnan(self.value):
-            return Solution(x0, SolveStatus.NON_FINITE, nfe=2, steps_accepted=0, steps_rejected=0)
+            return Solution(x0, SolveStatus.NON_FINITE, nfe, steps_accepted=0, steps_rejected=0)
         solution = self.at(self.value)(f, x0, t0, t1, on_step)
-        return dataclasses.replace(solution, nfe=solution.nfe + 2)
+        return dataclasses.replace(solution, nfe=solution.nfe + nfe)
 
     def test_solver(self) -> Solver:
         """The better solver, of order q > p, where p is the order of the training solver.
@@ -164,8 +180,8 @@ def _more_steps(h: float) -> float:
 
 
 @torch.no_grad()
-def first_step_size(f: VectorField, t0: float, x0: Tensor, order: int) -> float:
-    """First step size (Hairer, Norsett & Wanner I, p. 169). Calls f twice.
+def first_step_size(f: VectorField, t0: float, x0: Tensor, order: int) -> tuple[float, int]:
+    """First step size (Hairer, Norsett & Wanner I, p. 169), and its NFE: 2, or 1 if f is not finite.
 
     Norms are over the last axis and averaged over the others (Ott 2021, code).
 
@@ -180,13 +196,13 @@ def first_step_size(f: VectorField, t0: float, x0: Tensor, order: int) -> float:
     d0, d1 = size(x0), size(slope)
     h0 = 1e-6 if d0 < 1e-5 or d1 < 1e-5 else 0.01 * d0 / d1
     if not math.isfinite(h0) or h0 == 0:
-        return math.nan
+        return math.nan, 1
     d2 = size(f(t0 + h0, torch.add(x0, slope, alpha=h0)) - slope) / h0
     if not math.isfinite(d2):
-        return math.nan
+        return math.nan, 2
     steepest = max(d1, d2)
     h1 = max(1e-6, h0 * 1e-3) if steepest < 1e-15 else (0.01 / steepest) ** (1 / (order + 1))
-    return min(100 * h0, h1)
+    return min(100 * h0, h1), 2
 
 
 class AdaptedToleranceSolver:

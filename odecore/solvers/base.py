@@ -3,11 +3,13 @@
 Shapes: states x, x0, x1 are (B, ...), B samples of a batch; f keeps the shape of x.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from odecore.config.solver import SolverConfig
@@ -72,7 +74,7 @@ class Solution:
 
 
 class Solver(Protocol):
-    """Solves dx/dt = f(t, x) from t0 to t1 > t0.
+    """Solves dx/dt = f(t, x) from t0 to t1, forwards or backwards. For t0 = t1 that is x0.
 
     config: what it was built from. order: order of convergence in the step size.
     """
@@ -91,3 +93,26 @@ class Solver(Protocol):
         t1: float = 1.0,
         on_step: OnStep | None = None,
     ) -> Solution: ...
+
+
+def solve_backwards(
+    solver: Solver, f: VectorField, x0: Tensor, t0: float, t1: float, on_step: OnStep | None
+) -> Solution:
+    """From t0 down to t1 < t0: dx/ds = -f(-s, x) from s = -t0 up to -t1."""
+
+    def report(s: float, x: Tensor) -> None:
+        if on_step is not None:
+            on_step(-s, x)
+
+    return solver(lambda s, x: -f(-s, x), x0, -t0, -t1, None if on_step is None else report)
+
+
+def solve_nothing(x0: Tensor) -> Solution:
+    """From t0 to t1 = t0."""
+    status = SolveStatus.OK if is_finite(x0) else SolveStatus.NON_FINITE
+    return Solution(x0, status, nfe=0, steps_accepted=0, steps_rejected=0)
+
+
+def is_finite(x: Tensor) -> bool:
+    """Whether every entry is finite. One reduction, and waits for the device once."""
+    return x.numel() == 0 or math.isfinite(torch.linalg.vector_norm(x.detach(), math.inf).item())

@@ -16,7 +16,15 @@ from torch import Tensor
 
 from odecore.config.methods import EMBEDDED_PAIRS, FIXED_STEP, ButcherTableau
 from odecore.config.solver import Adaptive, FixedStep
-from odecore.solvers.base import OnStep, Solution, SolveStatus, VectorField
+from odecore.solvers.base import (
+    OnStep,
+    Solution,
+    SolveStatus,
+    VectorField,
+    is_finite,
+    solve_backwards,
+    solve_nothing,
+)
 
 # Step control of Hairer, Norsett & Wanner, Solving Ordinary Differential Equations I, section II.4,
 # with torchdiffeq's constants.
@@ -55,6 +63,8 @@ class FixedStepRungeKutta:
         on_step: OnStep | None = None,
     ) -> Solution:
         """Solve from t0 to t1; see `Solver`."""
+        if t0 == t1:
+            return solve_nothing(x0)
         h = (t1 - t0) / self.config.steps
         return take_steps(
             FIXED_STEP[self.config.name],
@@ -97,6 +107,10 @@ class AdaptiveRungeKutta:
         on_step: OnStep | None = None,
     ) -> Solution:
         """Solve from t0 to t1; see `Solver`."""
+        if t0 == t1:
+            return solve_nothing(x0)
+        if t1 < t0:
+            return solve_backwards(self, f, x0, t0, t1, on_step)
         tableau, tolerance = EMBEDDED_PAIRS[self.config.name], self.config.tolerance
         t, x, nfe, accepted, rejected = t0, x0, 0, 0, 0
 
@@ -106,8 +120,7 @@ class AdaptiveRungeKutta:
         if self.config.max_evaluations < 2:
             return ended(SolveStatus.MAX_EVALUATIONS)
         slope = f(t0, x0)
-        h = initial_step(f, t0, x0, slope, self.order, tolerance)
-        nfe = 2
+        h, nfe = initial_step(f, t0, x0, slope, self.order, tolerance)
         if not math.isfinite(h):
             return ended(SolveStatus.NON_FINITE)
         magnitude = x0.detach().abs()
@@ -242,24 +255,20 @@ def next_step(h: float, ratio: float, order: int) -> float:
 @torch.no_grad()
 def initial_step(
     f: VectorField, t0: float, x0: Tensor, slope: Tensor, order: int, tolerance: float
-) -> float:
-    """First step size (Hairer, Norsett & Wanner I, section II.4, algorithm 4.14). Calls f once.
+) -> tuple[float, int]:
+    """First step size (Hairer, Norsett & Wanner I, section II.4, algorithm 4.14), and its NFE.
 
-    The exponent is 1/order, as in torchdiffeq.
+    The exponent is 1/order, as in torchdiffeq. slope: f(t0, x0). NFE: 2 with the call that made
+    `slope`, 1 when that is not finite; the step size then is NaN.
     """
     scale = x0.abs().add_(1).mul_(tolerance)
     d0, d1 = torch.stack([rms(x0 / scale), rms(slope / scale)]).tolist()
     h0 = 1e-6 if d0 < 1e-5 or d1 < 1e-5 else 0.01 * d0 / d1
     if not math.isfinite(h0) or h0 == 0:
-        return math.nan
+        return math.nan, 1
     slope_next = f(t0 + h0, torch.add(x0, slope, alpha=h0))
     d2 = rms((slope_next - slope) / scale).item() / h0
     h1 = (
         max(1e-6, h0 * 1e-3) if d1 <= 1e-15 and d2 <= 1e-15 else (0.01 / max(d1, d2)) ** (1 / order)
     )
-    return min(100 * h0, h1) if math.isfinite(d2) else math.nan
-
-
-def is_finite(x: Tensor) -> bool:
-    """Whether every entry is finite. One reduction, and waits for the device once."""
-    return x.numel() == 0 or math.isfinite(torch.linalg.vector_norm(x.detach(), math.inf).item())
+    return min(100 * h0, h1) if math.isfinite(d2) else math.nan, 2

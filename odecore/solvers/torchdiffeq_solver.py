@@ -13,7 +13,16 @@ from torch import Tensor, nn
 
 from odecore.config.methods import EMBEDDED_PAIRS, FIXED_STEP, torchdiffeq_name
 from odecore.config.solver import Adaptive, TestSolverConfig
-from odecore.solvers.base import OnStep, Solution, SolveFailed, SolveStatus, VectorField
+from odecore.solvers.base import (
+    OnStep,
+    Solution,
+    SolveFailed,
+    SolveStatus,
+    VectorField,
+    is_finite,
+    solve_backwards,
+    solve_nothing,
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,8 @@ class TorchdiffeqSolver:
         """Solve from t0 to t1; see `Solver`."""
         from torchdiffeq import odeint
 
+        if t1 < t0:
+            return solve_backwards(self, f, x0, t0, t1, on_step)
         return _solve(odeint, self.config, f, x0, t0, t1, on_step)
 
 
@@ -77,7 +88,12 @@ def _solve(
     t1: float,
     on_step: OnStep | None,
 ) -> Solution:
+    if t0 == t1:
+        return solve_nothing(x0)
     watched = _Watched(f, config, on_step)
+    if x0.numel() == 0:
+        # torchdiffeq's mean error of no samples is NaN.
+        return watched.solution(x0 + (t1 - t0) * watched(torch.tensor(t0), x0), SolveStatus.OK)
     times = torch.tensor([t0, t1], dtype=x0.dtype, device=x0.device)
     if isinstance(config, Adaptive):
         accuracy: dict[str, Any] = {"rtol": config.tolerance, "atol": config.tolerance}
@@ -93,8 +109,7 @@ def _solve(
         )
     if on_step is not None:
         on_step(t1, x1)
-    finite = bool(torch.isfinite(x1.detach()).all())
-    solution = watched.solution(x1, SolveStatus.OK if finite else SolveStatus.NON_FINITE)
+    solution = watched.solution(x1, SolveStatus.OK if is_finite(x1) else SolveStatus.NON_FINITE)
     watched.start_backward()
     return solution
 
@@ -118,6 +133,7 @@ class _Watched:
         self._cap = config.max_evaluations if isinstance(config, Adaptive) else None
         self._steps = 0 if isinstance(config, Adaptive) else config.steps
         self.last_state: Tensor | None = None
+        self._last_slope: Tensor | None = None
         self._nfe = self._accepted = self._rejected = 0
         # torchdiffeq warns about callbacks that a method does not have, so only these are set. A
         # fixed-step solve is told where each step starts, an adaptive one where each accepted step
@@ -134,7 +150,9 @@ class _Watched:
         if self._cap is not None and self._nfe >= self._cap:
             raise SolveFailed(SolveStatus.MAX_EVALUATIONS)
         self._nfe += 1
-        return self._f(float(t.detach()), x)
+        slope = self._f(float(t.detach()), x)
+        self._last_slope = slope.detach()
+        return slope
 
     def solution(self, x1: Tensor, status: SolveStatus) -> Solution:
         return Solution(x1, status, self._nfe, self._steps + self._accepted, self._rejected)
@@ -154,7 +172,9 @@ class _Watched:
         # torchdiffeq itself steps forward in -t on the way back.
         start = t if forward else -t
         if not bool(start + h > start):
-            raise SolveFailed(SolveStatus.STEP_UNDERFLOW)
+            # torchdiffeq replaces a step size that is not finite by 0.
+            finite = bool(h) and self._last_slope is not None and is_finite(self._last_slope)
+            raise SolveFailed(SolveStatus.STEP_UNDERFLOW if finite else SolveStatus.NON_FINITE)
 
     def _step_accepted(self, t: Tensor, x: Tensor, _h: Tensor) -> None:
         self._report_start(t, x, _h)

@@ -182,10 +182,46 @@ def test_fixed_steps_treat_every_sample_alone_and_are_linear(
     )
 
 
-@OWN
+@EVERY
 def test_an_empty_batch_stays_empty(config: dict[str, Any]) -> None:
-    solution = build(config)(lambda _t, x: -x, torch.empty(0, 3))
+    weight = torch.ones(3, requires_grad=True)
+    solution = build(config)(lambda _t, x: -x * weight, torch.empty(0, 3))
     assert (solution.status, solution.x1.shape) == (SolveStatus.OK, (0, 3))
+    solution.x1.sum().backward()
+    assert weight.grad is not None
+    assert weight.grad.tolist() == [0.0] * 3
+
+
+@EVERY
+def test_no_time_changes_nothing(config: dict[str, Any]) -> None:
+    x0 = torch.randn(2, 3)
+    for solver in (build(config), solvers.build(PARSE(config))):
+        solution = solver(lambda _t, _x: pytest.fail("called"), x0, 0.7, 0.7)
+        assert (solution.status, solution.nfe) == (SolveStatus.OK, 0)
+        assert torch.equal(solution.x1, x0)
+
+
+@EVERY
+@MANY
+@given(system=systems(), start=st.floats(-1, 1), length=st.floats(0.2, 1.5))
+def test_the_way_back_leads_to_the_start(
+    config: dict[str, Any], system: tuple[Tensor, Tensor], start: float, length: float
+) -> None:
+    matrix, x0 = system
+    seen: list[float] = []
+
+    def f(t: float, x: Tensor) -> Tensor:
+        return x @ matrix.T + t
+
+    solver = build(config)
+    there = solver(f, x0, start, start + length).x1
+    back = solver(f, there, start + length, start, on_step=lambda t, _x: seen.append(t))
+    assert back.status is SolveStatus.OK
+    assert len(seen) == back.steps_accepted
+    assert all(later < earlier for earlier, later in itertools.pairwise(seen))
+    assert seen[-1] == start
+    bound = expected_error(config, solver) * (1 + x0.norm() + abs(start)) * max(length, 1)
+    assert (back.x1 - x0).norm() <= 8 * bound
 
 
 def combinations() -> dict[str, dict[str, Any]]:

@@ -2,18 +2,36 @@
 
 import math
 import pickle
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 from torch import Tensor
 
 from odecore import solvers
-from odecore.config.solver import Adaptive, FixedStep, SolverConfig
+from odecore.config.methods import EMBEDDED_PAIRS
+from odecore.config.solver import (
+    AdaptedStep,
+    AdaptedTolerance,
+    Adaptive,
+    Backend,
+    FixedStep,
+    SolverConfig,
+)
 from odecore.solvers.base import SolveFailed, SolveStatus
 from odecore.solvers.explicit_rk import initial_step, next_step
 
 BACKENDS = pytest.mark.parametrize("backend", ["odecore", "torchdiffeq"])
+EVERY: list[SolverConfig] = [
+    *(FixedStep(name="euler", steps=2, backend=backend) for backend in get_args(Backend)),
+    *(
+        Adaptive(name=name, tolerance=1e-3, backend=backend)
+        for name in EMBEDDED_PAIRS
+        for backend in get_args(Backend)
+    ),
+    AdaptedStep(name="adapted_euler"),
+    AdaptedTolerance(name="adapted_dopri5"),
+]
 PAIRS = pytest.mark.parametrize("name", ["bosh3", "fehlberg2", "dopri5"])
 
 
@@ -75,13 +93,19 @@ def test_the_cap_is_never_exceeded(name: Any, backend: Any, cap: int) -> None:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-@pytest.mark.parametrize(
-    "config", [FixedStep(name="euler", steps=2), Adaptive(name="dopri5", tolerance=1e-3)]
-)
-def test_a_bad_input_or_field_is_non_finite(config: SolverConfig, bad: float) -> None:
-    solver = solvers.build(config)
-    assert solver(lambda _t, x: x, torch.tensor([1.0, bad])).status is SolveStatus.NON_FINITE
-    assert solver(lambda _t, x: x * bad, torch.tensor([1.0, 2.0])).status is SolveStatus.NON_FINITE
+@pytest.mark.parametrize("start", [0.0, 0.3], ids=["at once", "later"])
+@pytest.mark.parametrize("config", EVERY, ids=str)
+def test_a_bad_input_or_field_is_non_finite(config: SolverConfig, start: float, bad: float) -> None:
+    calls: list[float] = []
+
+    def field(t: float, x: Tensor) -> Tensor:
+        calls.append(t)
+        return x * bad if t >= start else x
+
+    solution = solvers.build(config)(field, torch.tensor([1.0, 2.0]))
+    assert (solution.status, solution.nfe) == (SolveStatus.NON_FINITE, len(calls))
+    solution = solvers.build(config)(lambda _t, x: x, torch.tensor([1.0, bad]))
+    assert solution.status is SolveStatus.NON_FINITE
 
 
 @PAIRS
@@ -109,9 +133,8 @@ def test_initial_step_is_the_textbooks() -> None:
     # f = -x at x0 = 1 with tolerance 1: scale 2, d0 = d1 = 1/2, h0 = 0.01, f(x0 + h0 f) - f = 0.01,
     # d2 = 0.01 / 2 / 0.01 = 1/2.
     x0 = torch.ones(4, dtype=torch.float64)
-    assert initial_step(lambda _t, x: -x, 0.0, x0, -x0, order=3, tolerance=1.0) == pytest.approx(
-        (0.01 / 0.5) ** (1 / 3)
-    )
+    h, nfe = initial_step(lambda _t, x: -x, 0.0, x0, -x0, order=3, tolerance=1.0)
+    assert (h, nfe) == (pytest.approx((0.01 / 0.5) ** (1 / 3)), 2)
 
 
 @pytest.mark.parametrize("status", SolveStatus)

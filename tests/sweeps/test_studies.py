@@ -69,6 +69,18 @@ CELLS = {
 }
 
 
+@pytest.mark.parametrize("name", ["sphere2", "cifar10"])
+def test_otts_adaptive_nets_are_there_with_both_ends_of_a_solve(name: str) -> None:
+    ours, theirs = (
+        select(find(f"ott2021/{name}-{kind}")).declared for kind in ("adaptive", "torchdiffeq")
+    )
+    assert [trial.axes for trial in ours] == [trial.axes for trial in theirs]
+    for trials, backend in ((ours, "odecore"), (theirs, "torchdiffeq")):
+        tests = [one.evaluation.solver for trial in trials for one in trial.evaluations]
+        solvers = [*(trial.spec.solver for trial in trials), *tests]
+        assert {getattr(solver, "backend", None) for solver in solvers} == {backend}
+
+
 @pytest.mark.parametrize("name", CELLS)
 def test_cells_at_paper_scale_are_the_papers(name: str) -> None:
     assert len({trial.cell_id for trial in select(find(name), "paper").declared}) == CELLS[name]
