@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from analysis import PAPERS
-from analysis.errors import ReportError
+from analysis.errors import ReportError, did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,14 @@ def select(target: str | None, *kinds: str) -> list[str]:
     if not chosen:
         words = " or ".join(kind.lower()[:-1] for kind in kinds)
         papers = [paper for paper in PAPERS if any(name.startswith(f"{paper}/") for name in valid)]
-        raise ReportError(f"no {words} {target!r}; choose from {', '.join([*papers, *valid])}")
+        paper = str(target).partition("/")[0]
+        listed = [
+            name for name in valid if paper in papers and name.startswith(f"{paper}/")
+        ] or papers
+        raise ReportError(
+            f"no {words} {target!r}{did_you_mean(str(target), [*papers, *valid])}; "
+            f"choose from {', '.join(listed)}"
+        )
     return chosen
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from analysis import PAPERS
 from analysis.data import Data, label
-from analysis.errors import ReportError
+from analysis.errors import ReportError, did_you_mean
 
 
 class Estimate(NamedTuple):
@@ -120,8 +120,11 @@ def select(target: str | None) -> list[Claim]:
     valid = all_claims()
     chosen = [claim for claim in valid if target is None or target in (claim.name, claim.paper)]
     if not chosen and (target is not None or valid):
-        papers = dict.fromkeys(claim.paper for claim in valid)
+        papers = list(dict.fromkeys(claim.paper for claim in valid))
+        paper = str(target).partition("/")[0]
+        listed = [claim.name for claim in valid if claim.paper == paper] or papers
         raise ReportError(
-            f"no claim {target!r}; choose from {', '.join([*papers, *(claim.name for claim in valid)])}"
+            f"no claim {target!r}{did_you_mean(str(target), [*papers, *(claim.name for claim in valid)])}; "
+            f"choose from {', '.join(listed)}"
         )
     return chosen

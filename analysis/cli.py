@@ -1,4 +1,7 @@
-"""`odereport`: figures, tables, claims and the report from a results folder. Nothing heavy is imported before a command runs."""
+"""`odereport`: figures, tables, claims and the report from a results folder.
+
+Heavy packages are imported when a command runs.
+"""
 
 import os
 import sys
@@ -7,55 +10,77 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+from analysis import complete
 
+app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
+
+FigureTarget = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="PAPER[/NAME]",
+        help="A paper, or one figure of it. Default: all figures.",
+        autocompletion=complete.figure_names,
+    ),
+]
+TableTarget = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="PAPER[/NAME]",
+        help="A paper, or one table of it. Default: all tables.",
+        autocompletion=complete.table_names,
+    ),
+]
 Target = Annotated[
     str | None,
     typer.Argument(
-        metavar="PAPER[/NAME]", help="One paper, or one figure or table of it; all when left out."
+        metavar="PAPER[/NAME]",
+        help="A paper, or one figure or table of it. Default: all.",
+        autocompletion=complete.figure_and_table_names,
     ),
 ]
 ResultsFolder = Annotated[
     Path,
-    typer.Option("--results", envvar="ODESWEEP_RESULTS", help="Folder that odesweep wrote to."),
+    typer.Option("--results", envvar="ODESWEEP_RESULTS", help="The results folder of odesweep."),
 ]
-OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the files made.")]
+OutFolder = Annotated[Path, typer.Option("--out", help="The folder to write to.")]
 ClaimTarget = Annotated[
     str | None,
-    typer.Argument(
-        metavar="PAPER[/KEY]", help="The claims of one paper, or one claim; all when left out."
-    ),
+    typer.Argument(metavar="PAPER[/KEY]", help="A paper, or one claim of it. Default: all claims."),
 ]
 ScaleName = Annotated[
     str | None,
     typer.Option(
         "--scale",
-        help="Scale to read: paper, small or smoke; otherwise the first of these that is there.",
+        help="Scale to read. Default: the first of paper, small, smoke that the folder has.",
+        autocompletion=complete.scale_names,
     ),
 ]
 PlanName = Annotated[
     str | None,
     typer.Option(
         "--plan",
-        help="Saved plan to read, such as demo or demo@demo; otherwise each figure's own study.",
+        help="Saved plan to read, such as demo or demo@demo. Default: the study of each figure.",
     ),
 ]
 
 
 @app.callback()
 def odereport() -> None:
-    """Figures, tables, claims and one report from a results folder, each number with n and an interval."""
+    """Make figures, tables, claims and a report from a results folder.
+
+    Each number comes with the number of runs n and an interval.
+    """
 
 
 @app.command()
 def figures(
-    target: Target = None,
+    target: FigureTarget = None,
     results: ResultsFolder = Path("results"),
     out: OutFolder = Path("figures"),
     plan: PlanName = None,
     scale: ScaleName = None,
 ) -> None:
-    """Draw figures: PNG, PDF, CSV of the numbers, caption."""
+    """Draw figures. Writes PNG, PDF, the numbers as CSV, and a caption."""
     from analysis import make
 
     raise typer.Exit(make.figures(target, make.Reader(results, plan, scale), out))
@@ -63,7 +88,7 @@ def figures(
 
 @app.command()
 def tables(
-    target: Target = None,
+    target: TableTarget = None,
     results: ResultsFolder = Path("results"),
     out: OutFolder = Path("figures"),
     plan: PlanName = None,
@@ -82,7 +107,7 @@ def check(
     plan: PlanName = None,
     scale: ScaleName = None,
 ) -> None:
-    """Say for each figure and table what is missing and which command fills it."""
+    """Show what is missing for each figure and table, and the command that computes it."""
     from analysis import make
 
     raise typer.Exit(make.check(target, make.Reader(results, plan, scale)))
@@ -97,7 +122,10 @@ def claims(
     scale: ScaleName = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Judge each claim: reproduced, contradicted, inconclusive, not enough data; writes claims.csv and claims.md."""
+    """Judge the claims of the papers: reproduced, contradicted, inconclusive or not enough data.
+
+    Also writes claims.csv and claims.md.
+    """
     from analysis import judging, make
 
     raise typer.Exit(judging.claims(target, make.Reader(results, plan, scale), out, as_json))
@@ -109,7 +137,10 @@ def report(
     out: OutFolder = Path("figures"),
     scale: ScaleName = None,
 ) -> None:
-    """Write report.html: verdicts, figures, tables, failures, cost and coverage on one page that needs no network."""
+    """Write report.html, one page with verdicts, figures, tables, failures, cost and coverage.
+
+    The page works without a network.
+    """
     from analysis import make
     from analysis.report import write_report
 
@@ -117,7 +148,11 @@ def report(
 
 
 def main() -> None:
-    """Entry point. Exit codes: 0 ok, 1 something could not be drawn or is missing, 2 usage, 3 infrastructure, 130 interrupted."""
+    """Run the command line and exit.
+
+    Exit codes: 0 done, 1 something is missing or could not be drawn, 2 wrong usage,
+    3 infrastructure failure, 130 interrupted.
+    """
     sys.exit(_exit_code())
 
 
@@ -128,16 +163,19 @@ def _exit_code() -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _stop("interrupted", 130)
     except BrokenPipeError:
-        # The reader has gone, as with `| head`; Python must not fail once more when it flushes at its end.
+        # The reader has gone, as with `| head`. Python flushes once more when it ends, which must not
+        # fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
         return _stop(
-            f"{error.filename or 'file system'}: {error.strerror or error}; free or repair that place, or give another with --out",
+            f"{error.filename or 'file system'}: {error.strerror or error}; repair this, or give another "
+            "folder with --out",
             3,
         )
     except Exception as error:
-        # Errors that a user can do something about carry their exit code: ours, the store's, and typer's, whichever version of click it brings.
+        # Errors that a user can act on carry their exit code: ours, the store's, and usage errors of
+        # typer, which have no public base class.
         code = getattr(error, "exit_code", None)
         if code is None:
             raise

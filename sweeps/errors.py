@@ -1,5 +1,8 @@
 """Errors a user can do something about: one line, no traceback, and the exit code that goes with them."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class UserError(Exception):
     """What was given, what is valid, what to do; printed as one line. exit_code 2: wrong usage."""
@@ -11,3 +14,12 @@ class InfrastructureError(UserError):
     """Infrastructure failure (disk, permissions, missing data); nothing was lost. exit_code 3."""
 
     exit_code = 3
+
+
+def did_you_mean(given: object, valid: Iterable[str], cutoff: float = 0.6) -> str:
+    """The part " (did you mean X?)" of a message, or "" if nothing valid is similar.
+
+    cutoff: the least similarity, from 0 to 1, as in `difflib.get_close_matches`.
+    """
+    close = difflib.get_close_matches(str(given), list(valid), n=1, cutoff=cutoff)
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -4,7 +4,6 @@ An id is the 128-bit BLAKE2b hash, in hex, of canonical JSON: sorted keys, coerc
 neutral (`odecore.config.section.added_later`), and the revisions above 1 of whatever the spec names.
 """
 
-import difflib
 import hashlib
 import json
 from typing import Any, get_args
@@ -13,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from odecore.config import Evaluation, ProbeConfig, TrialSpec, lookup
 from odecore.config.section import neutral_values
-from sweeps.errors import UserError
+from sweeps.errors import UserError, did_you_mean
 
 __all__ = [
     "Evaluation",
@@ -146,13 +145,13 @@ def _explain(item: Any) -> str:
     match item["type"]:
         case "union_tag_invalid":
             valid = [name.strip().strip("'") for name in item["ctx"]["expected_tags"].split(",")]
-            return f"unknown {key} {item['ctx']['tag']!r}; choose from {', '.join(valid)}{_nearest(item['ctx']['tag'], valid)}"
+            return f"unknown {key} {item['ctx']['tag']!r}; choose from {', '.join(valid)}{did_you_mean(item['ctx']['tag'], valid)}"
         case "union_tag_not_found":
             return f"{key}.name is missing"
         case "extra_forbidden":
             section = _section_at(path[:-1])
             valid = sorted(section.model_fields) if section else []
-            return f"unknown key {key!r}; valid here: {', '.join(valid)}{_nearest(path[-1], valid)}"
+            return f"unknown key {key!r}; valid here: {', '.join(valid)}{did_you_mean(path[-1], valid)}"
         case "missing":
             return f"{key} is missing"
         case "value_error":
@@ -192,8 +191,3 @@ def _is_choice(parents: list[str], part: str) -> bool:
     section = _section_at(before)
     field = section.model_fields.get(parent) if section else None
     return field is not None and part in _sections(field.annotation)
-
-
-def _nearest(given: str, valid: list[str]) -> str:
-    close = difflib.get_close_matches(str(given), valid, n=1)
-    return f" (did you mean {close[0]}?)" if close else ""

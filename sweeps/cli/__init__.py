@@ -1,17 +1,18 @@
-"""The command line `odesweep`. One file per command; nothing heavy is imported before a command needs it."""
+"""The command line `odesweep`: one file per command, which imports heavy packages only when called."""
 
 import os
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from sweeps.cli import complete
 from sweeps.errors import UserError
 
-# Command -> the module of this package that has a function of the command's name, in the order of `--help`.
+# Command -> module of this package with a function of that name, in the order of `--help`.
 COMMANDS = {
     "studies": "studies",
     "models": "models",
@@ -34,20 +35,25 @@ StudyArgument = Annotated[
     typer.Argument(
         metavar="STUDY",
         help="A study's name (`odesweep studies` lists them) or a file such as ./my_study.py.",
+        autocompletion=complete.study_names,
     ),
 ]
 OverridesArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[KEY=VALUE]…",
-        help="key=a,b keeps these grid values; +key=c adds one; any other key sets a value. seed=0..4 is a range.",
+        help=(
+            "key=a,b keeps only these values of an axis; +key=c adds a value to an axis; "
+            "a key that is no axis sets a value. seed=0..4 is a range."
+        ),
     ),
 ]
 ScaleOption = Annotated[
     str | None,
     typer.Option(
         "--scale",
-        help="paper, small or smoke, as far as the study has them; its first scale if not given.",
+        help="The size of the grid: paper, small or smoke. Default: the study's first scale.",
+        autocompletion=complete.scale_names,
     ),
 ]
 ResultsOption = Annotated[
@@ -56,8 +62,10 @@ ResultsOption = Annotated[
         "--results", envvar="ODESWEEP_RESULTS", help="The results folder.", file_okay=False
     ),
 ]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be done.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 DEFAULT_RESULTS = Path("results")
 
 
@@ -77,7 +85,7 @@ class _LazyCommands(TyperGroup):
         return typer.main.get_command(single)
 
     def invoke(self, ctx: Any) -> Any:
-        """Here rather than in `main`, because typer ends both cases in its own way."""
+        """Handle Ctrl-C and a closed pipe here, because typer would handle them differently."""
         try:
             code = super().invoke(ctx)
             sys.stdout.flush()
@@ -85,28 +93,35 @@ class _LazyCommands(TyperGroup):
             print("odesweep: interrupted", file=sys.stderr)
             return 130
         except BrokenPipeError:
-            # The reader has gone, as with `| head`; Python must not fail once more when it flushes at its end.
+            # The reader has gone, as with `| head`. Python flushes once more when it ends, which must not
+            # fail again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         return code
 
 
-app = typer.Typer(cls=_LazyCommands, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(cls=_LazyCommands, pretty_exceptions_enable=False)
 
 
 @app.callback()
 def odesweep() -> None:
-    """Sweeps over normalization, solver and depth of neural ODEs: plan, run anywhere, resume, and keep every result as Parquet."""
+    """Run sweeps over normalization, solver and depth of neural ODEs.
+
+    odesweep plans a grid of trials, runs it on this machine or on a cluster, resumes it after an
+    interruption, and keeps every result as Parquet.
+    """
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 some trials are not final, 2 usage, 3 infrastructure failure, 130 interrupted."""
+    """Run the command line and exit.
+
+    Exit codes: 0 done, 1 some trials are not final, 2 wrong usage, 3 infrastructure failure,
+    130 interrupted.
+    """
     sys.exit(_exit_code(arguments))
 
 
 def _exit_code(arguments: list[str] | None) -> int:
-    # Usage errors of typer, whichever version of click it brings.
-    usage_error: type[Exception] = cast(Any, typer.BadParameter.__mro__[1])
     if not (sys.argv[1:] if arguments is None else arguments):
         arguments = ["--help"]
     try:
@@ -114,11 +129,11 @@ def _exit_code(arguments: list[str] | None) -> int:
     except UserError as error:
         print(f"odesweep: {error}", file=sys.stderr)
         return error.exit_code
-    except usage_error as error:
-        print(f"odesweep: {' '.join(_message(error).split())} (odesweep --help)", file=sys.stderr)
+    except Exception as error:
+        # Usage errors of typer have no public base class: typer brings its own copy of click.
+        message = getattr(error, "format_message", None)
+        if message is None:
+            raise
+        print(f"odesweep: {' '.join(message().split())} (odesweep --help)", file=sys.stderr)
         return 2
     return code if isinstance(code, int) else 0
-
-
-def _message(error: Any) -> str:
-    return error.format_message()

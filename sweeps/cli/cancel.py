@@ -1,4 +1,4 @@
-"""`odesweep cancel`: ask every worker on a study to stop; what is trained so far is kept."""
+"""`odesweep cancel`: ask all workers of a study to stop; they keep their progress."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,10 @@ def cancel(
     results: ResultsOption = DEFAULT_RESULTS,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Cancel the submissions of a study that have not ended; their workers save a checkpoint and stop within a minute."""
+    """Cancel the running and queued submissions of a study.
+
+    Their workers save a checkpoint and stop within a minute.
+    """
     from sweeps.cli.plan import count
     from sweeps.cli.status import study_name
     from sweeps.status import Watch

@@ -1,4 +1,4 @@
-"""`odesweep compact`: many result files into one per table, and the replaced ones removed a day later."""
+"""`odesweep compact`: merge result files into one per table; --prune deletes the replaced files."""
 
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +16,10 @@ PruneOption = Annotated[
     bool,
     typer.Option(
         "--prune",
-        help="Also delete what was replaced over 24 hours ago; takes two looks, two minutes apart.",
+        help=(
+            "Also delete files that were replaced more than 24 hours ago. Takes two minutes: files are "
+            "listed twice, two minutes apart, and deleted only if both lists contain them."
+        ),
     ),
 ]
 
@@ -26,7 +29,10 @@ def compact(
     results: ResultsOption = DEFAULT_RESULTS,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Put all result files into one per table, which reads many times faster; safe while workers write."""
+    """Merge all result files into one file per table, which reads many times faster.
+
+    This is safe while workers write.
+    """
     from sweeps.store import Results
     from sweeps.store.compact import compact as compact_rows
 

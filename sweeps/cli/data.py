@@ -1,4 +1,4 @@
-"""`odesweep data check|fetch`: whether the data sets a study needs are there, and downloading them. Workers never download."""
+"""`odesweep data check|fetch`: check or download the data sets of a study. Workers never download."""
 
 import json
 from pathlib import Path
@@ -19,18 +19,21 @@ if TYPE_CHECKING:
 DataOption = Annotated[
     Path | None,
     typer.Option(
-        "--data-root", envvar="ODESWEEP_DATA", help="Folder with the data sets.", file_okay=False
+        "--data-root",
+        envvar="ODESWEEP_DATA",
+        help="The folder with the data sets.",
+        file_okay=False,
     ),
 ]
 ActionArgument = Annotated[
     Literal["check", "fetch"],
-    typer.Argument(help="check: are the files there? fetch: download those that are not."),
+    typer.Argument(help="check: check that the files exist. fetch: download missing files."),
 ]
 VerifyOption = Annotated[
     bool,
     typer.Option(
         "--verify",
-        help="With check: read every data set and compare checksums, which takes seconds to minutes.",
+        help="With check: also read the files and compare checksums (seconds to minutes).",
     ),
 ]
 
@@ -45,7 +48,10 @@ def data(
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Say whether every data set of a study is there, or download what is not. Exit code 3 when something is missing."""
+    """Check that the data sets of a study are complete, or download what is missing.
+
+    The exit code is 3 if something is missing.
+    """
     from sweeps.overrides import select
     from sweeps.studies import find
 

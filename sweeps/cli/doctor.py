@@ -1,4 +1,4 @@
-"""`odesweep doctor`: what would hurt a sweep here, before it starts."""
+"""`odesweep doctor`: find what would make a sweep fail here, before it starts."""
 
 import json
 from dataclasses import asdict
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption
+from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption, complete
 from sweeps.cli.data import DataOption
 
 if TYPE_CHECKING:
@@ -16,7 +16,11 @@ ProfileOption = Annotated[
     str | None,
     typer.Option(
         "--profile",
-        help="Of executor slurm, a TOML file or a name: check what its tasks get, by a tiny job too.",
+        help=(
+            "Name or TOML file of a profile for executor slurm. Also checks what its tasks get, with a "
+            "small test job."
+        ),
+        autocompletion=complete.profile_names,
     ),
 ]
 COLOURS = {"ok": "green", "warning": "yellow", "error": "bold red"}
@@ -28,7 +32,10 @@ def doctor(
     profile: ProfileOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Check versions, results folder, data, GPU, limits and cluster: one line each, with a remedy. Exit code 3 when something is an error."""
+    """Check versions, results folder, data, GPU, limits and cluster.
+
+    Prints one line per check, with a remedy. The exit code is 3 if a check is an error.
+    """
     from sweeps.doctor import Level, examine
     from sweeps.profiles import load
 

@@ -1,4 +1,4 @@
-"""`odesweep logs`: what the process of a trial printed, attempt by attempt."""
+"""`odesweep logs`: what the process of a trial printed, for every attempt."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +16,7 @@ TrialArgument = Annotated[
     str,
     typer.Argument(
         metavar="TRIAL",
-        help="At least 4 digits of a trial's id; `odesweep plan STUDY --json` lists them.",
+        help="At least the first 4 digits of a trial's id; `odesweep plan STUDY --json` lists ids.",
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""`odesweep models`: every model of the papers, with its number of parameters as printed there and as counted here."""
+"""`odesweep models`: every model of the papers, with its printed and its counted parameters."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ from sweeps.cli import JsonOption
 
 
 def models(as_json: JsonOption = False) -> None:
-    """List the models: paper, data set, parameters printed, parameters here."""
+    """List the models of the papers, with the parameters printed there and counted here."""
     from sweeps.cli.installed import check_installed
 
     check_installed()

@@ -1,4 +1,4 @@
-"""`odesweep plan`: the grid, what of it is done, what the rest costs, and what `run` would submit."""
+"""`odesweep plan`: the grid, which trials are done, what the others cost, what `run` would submit."""
 
 import json
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,12 +23,12 @@ def plan(
     overrides: OverridesArgument = None,
     scale: ScaleOption = None,
     save: Annotated[
-        bool, typer.Option("--save", help="Write the plan file, as `run` does.")
+        bool, typer.Option("--save", help="Also write the plan file, as `run` does.")
     ] = False,
     results: ResultsOption = DEFAULT_RESULTS,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the grid, what is done, pending or stale, what it costs, and what would be submitted."""
+    """Show a study's grid: which trials are done, pending or stale, and what the rest would cost."""
     from sweeps.overrides import select
     from sweeps.plan import look
     from sweeps.plan import save as save_plan

@@ -20,7 +20,10 @@ SqlArgument = Annotated[
     str,
     typer.Argument(
         metavar="SQL",
-        help="One SELECT over runs, attempts, epochs, evaluations, probe_NAME; `DESCRIBE runs` lists the columns of one.",
+        help=(
+            "One SELECT over the views runs, attempts, epochs, evaluations and probe_NAME. "
+            "`DESCRIBE runs` lists the columns of a view."
+        ),
     ),
 ]
 CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
@@ -32,7 +35,11 @@ def query(
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:
-    """Ask the results in SQL (DuckDB): runs are the accepted ones, epochs their curves, attempts every row there is."""
+    """Answer an SQL query (DuckDB) over the results.
+
+    The view runs has one row per accepted run, epochs their curves, attempts every row of a run,
+    accepted or not.
+    """
     from sweeps.store import Results
     from sweeps.store.query import query as ask
 
@@ -67,7 +74,7 @@ def _rows(table: "pa.Table") -> "list[tuple[Any, ...]]":
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has a word for: times as ISO text, NaN and infinity as null."""
+    """Convert to JSON: times become ISO text, NaN and infinity become null."""
     if isinstance(value, bool | int | str) or value is None:
         return value
     if isinstance(value, float | Decimal):

@@ -1,4 +1,4 @@
-"""`odesweep retry`: let failed trials start again, and take back final rows that were asked for by name."""
+"""`odesweep retry`: make failed trials pending again, and withdraw final rows if asked to."""
 
 import shlex
 import sys
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweeps.cli import DEFAULT_RESULTS, DryRunOption, ResultsOption, ScaleOption
+from sweeps.cli import DEFAULT_RESULTS, DryRunOption, ResultsOption, ScaleOption, complete
 from sweeps.errors import UserError
 
 if TYPE_CHECKING:
@@ -15,13 +15,20 @@ if TYPE_CHECKING:
 
 TargetArgument = Annotated[
     str,
-    typer.Argument(metavar="STUDY|TRIAL", help="A study, or at least 4 digits of a trial's id."),
+    typer.Argument(
+        metavar="STUDY|TRIAL",
+        help="A study, or at least the first 4 digits of a trial's id.",
+        autocompletion=complete.study_names,
+    ),
 ]
 OutcomeOption = Annotated[
     list[str] | None,
     typer.Option(
         "--outcome",
-        help="Only trials that ended so; may be repeated. Final outcomes (completed, diverged, solver_failed) must be named.",
+        help=(
+            "Only trials with this outcome; may be repeated. Trials with a final outcome (completed, "
+            "diverged, solver_failed) are retried only if it is given here."
+        ),
     ),
 ]
 
@@ -33,7 +40,10 @@ def retry(
     results: ResultsOption = DEFAULT_RESULTS,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Make trials pending again: those that crashed, timed out or ran out of memory, or those with the outcomes named."""
+    """Make trials pending again, so that the next run trains them.
+
+    Without --outcome these are the trials that crashed, timed out or ran out of memory.
+    """
     from sweeps.status import Watch
     from sweeps.store import FINAL_OUTCOMES, OUTCOMES, Results, write_retraction
 

@@ -15,6 +15,7 @@ from sweeps.cli import (
     ResultsOption,
     ScaleOption,
     StudyArgument,
+    complete,
 )
 from sweeps.cli.data import DataOption, check
 from sweeps.cli.installed import check_installed
@@ -31,7 +32,11 @@ ExecutorOption = Annotated[
     str,
     typer.Option(
         "--executor",
-        help="Where to run: inline (one slot here), ray (Ray Tune, here or on a cluster) or slurm (job arrays).",
+        help=(
+            "Where to run: inline (one trial at a time in one process), ray (one trial per CPU, here or on "
+            "a Ray cluster) or slurm (job arrays)."
+        ),
+        autocompletion=complete.executor_names,
     ),
 ]
 LimitOption = Annotated[
@@ -40,27 +45,37 @@ LimitOption = Annotated[
 ThreadsOption = Annotated[
     int | None,
     typer.Option(
-        "--threads", min=1, help="Threads of one slot; else OMP_NUM_THREADS, else all CPUs."
+        "--threads",
+        min=1,
+        help="Threads of one trial. Default: OMP_NUM_THREADS if set, otherwise all CPUs.",
     ),
 ]
 ProfileOption = Annotated[
     str | None,
     typer.Option(
         "--profile",
-        help="CPUs and GPUs of one slot, and options of sbatch: a TOML file or a name (executors ray, slurm).",
+        help=(
+            "Name or TOML file of a profile: CPUs and GPUs of one trial, and options of sbatch "
+            "(executors ray and slurm)."
+        ),
+        autocompletion=complete.profile_names,
     ),
 ]
 AddressOption = Annotated[
     str | None,
     typer.Option(
-        "--address", help="An existing Ray cluster, such as auto or host:6379 (executor ray)."
+        "--address",
+        help="Address of a running Ray cluster, such as auto or host:6379 (executor ray).",
     ),
 ]
 WaitOption = Annotated[
     bool,
     typer.Option(
         "--wait",
-        help="Wait until all submitted trials have finished (executor slurm; the others always wait).",
+        help=(
+            "Wait until all submitted trials have finished (executor slurm; the other executors always "
+            "wait)."
+        ),
     ),
 ]
 ResubmitOption = Annotated[
@@ -77,7 +92,7 @@ PdbOption = Annotated[
     bool,
     typer.Option(
         "--pdb",
-        help="Run in this very process and stop in the debugger at an exception (executor inline).",
+        help="Run trials in this process and stop in the debugger at an exception (executor inline).",
     ),
 ]
 
@@ -125,11 +140,13 @@ def _command(help_text: str, *, train: bool) -> Callable[..., int]:
 
 
 run = _command(
-    "Train pending trials and run missing evaluations. Run the command again to resume or to fill a larger grid.",
+    "Train pending trials and run missing evaluations.\n\n"
+    "Run the command again to resume, or to compute what is new in a larger grid.",
     train=True,
 )
 evaluate = _command(
-    "Fill missing evaluations and probes from kept weights; never trains.", train=False
+    "Run missing evaluations and probes of trained trials, from their saved weights. Never trains.",
+    train=False,
 )
 
 

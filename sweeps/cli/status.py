@@ -1,4 +1,4 @@
-"""`odesweep status`: of every saved plan, of one study, or of one trial, with an explanation of its state."""
+"""`odesweep status`: the progress of all saved plans or of one study, or the state of one trial."""
 
 import json
 import time
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption
+from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption, complete
 
 if TYPE_CHECKING:
     from sweeps.status import StudyStatus, TrialStatus, Watch
@@ -21,22 +21,31 @@ def status(
         str | None,
         typer.Argument(
             metavar="[STUDY|TRIAL]",
-            help="A study, or at least 4 digits of a trial's id; all if not given.",
+            help="A study, or at least the first 4 digits of a trial's id. Default: all saved plans.",
+            autocompletion=complete.study_names,
         ),
     ] = None,
     scale: Annotated[
-        str | None, typer.Option("--scale", help="Only the plan of this scale.")
+        str | None,
+        typer.Option(
+            "--scale",
+            help="Only the plan of this scale. Default: all.",
+            autocompletion=complete.scale_names,
+        ),
     ] = None,
     watch: Annotated[
         bool,
         typer.Option(
-            "--watch", help="Stay and show what changes, until Ctrl-C or until nothing is pending."
+            "--watch", help="Keep the display up to date until Ctrl-C or until nothing is pending."
         ),
     ] = False,
     results: ResultsOption = DEFAULT_RESULTS,
     as_json: JsonOption = False,
 ) -> None:
-    """Show per axis what is done, running, failed and pending, and when it will end. For one trial: explain its state."""
+    """Show the progress of a study: done, running, failed and pending trials, and the expected end.
+
+    For one trial: explain its state.
+    """
     from sweeps.explain import explain
     from sweeps.status import Watch
     from sweeps.store import Results, list_plans

@@ -1,4 +1,4 @@
-"""`odesweep studies`: what there is, how large it is, and what it costs."""
+"""`odesweep studies`: all studies, how large they are, and what they cost."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ from sweeps.cli import JsonOption
 
 
 def studies(as_json: JsonOption = False) -> None:
-    """List the studies: scales, cells, trials, predicted hours, paper."""
+    """List all studies with their scales, number of cells and trials, predicted hours and paper."""
     from sweeps.overrides import select
     from sweeps.plan import plan
     from sweeps.studies import studies as all_studies

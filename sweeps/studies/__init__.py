@@ -1,6 +1,5 @@
 """The studies: one file per paper, each with a tuple STUDIES; the folder's listing is the list, and a path names a user's own file."""
 
-import difflib
 import importlib.util
 import pkgutil
 import sys
@@ -8,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from sweeps.errors import UserError
+from sweeps.errors import UserError, did_you_mean
 from sweeps.study import Study
 
 
@@ -26,17 +25,14 @@ def find(name: str) -> Study:
     path, _, inside = name.partition(".py:")
     if name.endswith(".py") or inside:
         return _from_file(Path(path if name.endswith(".py") else f"{path}.py"), inside)
-    return _choose(studies(), name, "study")
+    hint = "`odesweep studies` lists all studies, and ./my_study.py names a file of your own"
+    return _choose(studies(), name, "study", hint)
 
 
-def _choose(found: dict[str, Study], name: str, what: str) -> Study:
+def _choose(found: dict[str, Study], name: str, what: str, hint: str) -> Study:
     if name in found:
         return found[name]
-    close = difflib.get_close_matches(name, found, n=1, cutoff=0.4)
-    nearest = f" (did you mean {close[0]}?)" if close else ""
-    raise UserError(
-        f"no {what} {name!r}; choose from {', '.join(found)}{nearest}, or give a file such as ./my_study.py"
-    )
+    raise UserError(f"no {what} {name!r}{did_you_mean(name, found, cutoff=0.4)}; {hint}")
 
 
 def _from_file(path: Path, inside: str) -> Study:
@@ -46,7 +42,7 @@ def _from_file(path: Path, inside: str) -> Study:
     if not found:
         raise UserError(f"{path} has neither STUDY nor STUDIES")
     if inside:
-        return _choose(found, inside, f"study in {path}")
+        return _choose(found, inside, f"study in {path}", f"choose from {', '.join(found)}")
     if len(found) > 1:
         raise UserError(
             f"{path} has several studies; choose one: {', '.join(f'{path}:{name}' for name in found)}"

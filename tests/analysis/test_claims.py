@@ -298,5 +298,6 @@ def test_command_prints_and_writes(
     assert [one["verdict"] for one in plain] == [REPRODUCED, NOT_ENOUGH]
     assert report(monkeypatch, "claims", "paper/none", *common) == 2
     assert capsys.readouterr().err.startswith(
-        "odereport: no claim 'paper/none'; choose from paper, paper/layer-above-batch, paper/order"
+        "odereport: no claim 'paper/none' (did you mean paper/order?); "
+        "choose from paper/layer-above-batch, paper/order"
     )

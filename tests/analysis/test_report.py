@@ -220,8 +220,14 @@ def test_what_a_plan_never_asks_for_is_left_out(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["figures", "ott2021/figure9"], "no figure 'ott2021/figure9'; choose from "),
-        (["tables", "gusak"], "no table 'gusak'; choose from "),
+        (
+            ["figures", "ott2021/figure9"],
+            "no figure 'ott2021/figure9' (did you mean ott2021/figure5?); choose from ",
+        ),
+        (
+            ["tables", "gusak"],
+            "no table 'gusak' (did you mean gusak2020?); choose from cross, gusak2020, ",
+        ),
         (
             ["figures", "ott2021", "--plan", "demo", "--results", "nowhere"],
             "no results folder nowhere",

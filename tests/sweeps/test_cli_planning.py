@@ -92,7 +92,8 @@ def test_planning_and_looking_load_no_torch(arguments: tuple[str, ...], tmp_path
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("plan", "nope"), "no study 'nope'; choose from "),
+        (("plan", "nope"), "no study 'nope'; `odesweep studies` lists all studies"),
+        (("plan", "ott2021/sphere-fixed"), "(did you mean ott2021/sphere3-fixed?)"),
         (("plan", "demo", "solver.steps=0"), "solver.steps = 0 is not on the axis (2, 64, 1, 8)"),
         (("plan", "demo", "+solver.steps=0"), "solver.steps = 0: input should be greater than 0"),
         (("plan", "demo", "seed=abc"), "seed = abc: seeds are whole numbers"),
@@ -109,7 +110,7 @@ def test_planning_and_looking_load_no_torch(arguments: tuple[str, ...], tmp_path
             ("retry", "demo", "--outcome", "crahsed"),
             "unknown outcome 'crahsed'; choose from completed, ",
         ),
-        (("cancel", "nope"), "no study 'nope'; choose from "),
+        (("cancel", "nope"), "no study 'nope'; `odesweep studies` lists all studies"),
         (("pln",), "No such command 'pln'"),
     ],
 )

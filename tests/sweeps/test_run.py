@@ -131,7 +131,7 @@ def test_dry_run_writes_nothing(tmp_path: Path) -> None:
 
 
 MISTAKES = {
-    "study": (("run", "demmo"), "choose from", "demo"),
+    "study": (("run", "demmo"), "demmo", "did you mean demo?"),
     "key": (("run", TINY, "trian.lr=1"), "trian", "train"),
     "solver": (("run", TINY, "+solver.name=eulr"), "eulr", "euler"),
     "steps": (("run", TINY, "+solver.steps=0"), "solver.steps = 0", "greater than 0"),
