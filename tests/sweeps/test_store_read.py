@@ -65,7 +65,7 @@ def test_nan_stays_nan_and_null_stays_null(results: Results) -> None:
 def test_units_and_version_stand_in_the_file(results: Results) -> None:
     path = _publish(results, "runs", [run("t", "a")])
     schema = pq.read_schema(path)
-    assert schema.metadata[b"odesweep_schema"] == b"2"
+    assert schema.metadata[b"odesweep_schema"] == str(VERSION).encode()
     assert schema.field("train_seconds").metadata[b"unit"] == b"s"
 
 
