@@ -4,8 +4,7 @@ Acceptance: only final outcomes, nothing retracted; of what remains the attempt 
 (finished_at, attempt_id). So a row that comes late, from a worker cut off with a slow clock, takes nobody's place.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
 import pyarrow as pa
@@ -13,9 +12,17 @@ import pyarrow as pa
 from sweeps.store.compute import pc
 from sweeps.store.folders import Results
 from sweeps.store.generations import Manifest
-from sweeps.store.read import newest, read_table, smallest
+from sweeps.store.read import (
+    columns_of,
+    empty,
+    newest,
+    once_each,
+    read_new,
+    read_table,
+    smallest,
+)
 from sweeps.store.retractions import read_retractions
-from sweeps.store.schema import FINAL_OUTCOMES, KEYS, schema_of
+from sweeps.store.schema import FINAL_OUTCOMES, KEYS, SCHEMAS
 
 RUN_COLUMNS = ("trial_id", "attempt_id", "outcome", "finished_at", "weights_sha256")
 _Found = TypeVar("_Found")
@@ -23,20 +30,36 @@ _ORDER = ("finished_at", "attempt_id")
 
 
 def accept_runs(
-    runs: pa.Table, retracted: Collection[str], standing: Mapping[str, str] = MappingProxyType({})
+    runs: pa.Table, retracted: Collection[str], standing: pa.Array | None = None
 ) -> pa.Table:
-    """The accepted row of each trial, sorted by trial_id. runs: at least RUN_COLUMNS. retracted: attempt ids. standing: trial -> attempt."""
-    rows = _final(runs, retracted)
+    """The accepted row of each trial, sorted by trial_id.
+
+    runs: at least RUN_COLUMNS. retracted: attempt ids. standing: "trial/attempt" of those that the
+    newest generation accepted, as `standing_runs` gives them.
+    """
+    rows = final_runs(runs, retracted)
     names = rows.column_names
-    stands = pc.is_in(
-        _attempt_key(rows),
-        value_set=pa.array(
-            [f"{trial}/{attempt}" for trial, attempt in standing.items()], pa.string()
-        ),
+    if standing is None or not len(standing):
+        return smallest(rows, ("trial_id",), _ORDER)
+    late = pc.invert(pc.is_in(attempt_key(rows), value_set=standing))
+    return smallest(rows.append_column("late", late), ("trial_id",), ("late", *_ORDER)).select(
+        names
     )
-    return smallest(
-        rows.append_column("late", pc.invert(stands)), ("trial_id",), ("late", *_ORDER)
-    ).select(names)
+
+
+def standing_runs(manifest: Manifest, held: Sequence[pa.Table]) -> pa.Array:
+    """The runs that the generation accepted, as "trial/attempt".
+
+    held: RUN_COLUMNS of its files.
+    """
+    if manifest.accepted is not None:
+        pairs = [f"{trial}/{attempt}" for trial, attempt in manifest.accepted.items()]
+        return pa.array(pairs, pa.string())
+    if not held:
+        return pa.array([], pa.string())
+    keys = attempt_key(final_runs(pa.concat_tables(held), ())).combine_chunks()
+    set_aside = pa.array(manifest.set_aside, pa.string())
+    return keys.filter(pc.invert(pc.is_in(keys, value_set=set_aside)))
 
 
 def accept_derived(
@@ -46,9 +69,9 @@ def accept_derived(
 
     accepted: what `accept_runs` gave. rows: each once, with the table's keys and finished_at.
     """
-    rows = _final(rows, retracted)
+    rows = final_runs(rows, retracted)
     # Series belong to the training itself, so also to one that left no weights.
-    belongs = _attempt_key if table == "probe_series" else _weights_key
+    belongs = attempt_key if table == "probe_series" else _weights_key
     rows = rows.filter(pc.is_in(belongs(rows), value_set=belongs(accepted)))
     key = ("trial_id", "weights_sha256", KEYS[table][-1])
     if table == "evaluations":
@@ -63,7 +86,8 @@ def deciding_columns(table: str) -> list[str]:
     return [*KEYS[table], "finished_at", *(["outcome"] if table == "evaluations" else [])]
 
 
-def _final(rows: pa.Table, retracted: Collection[str]) -> pa.Table:
+def final_runs(rows: pa.Table, retracted: Collection[str]) -> pa.Table:
+    """Rows that may count: not retracted, and with a final outcome where they have an outcome."""
     keep = pc.invert(
         pc.is_in(rows["attempt_id"], value_set=pa.array(sorted(retracted), pa.string()))
     )
@@ -72,7 +96,8 @@ def _final(rows: pa.Table, retracted: Collection[str]) -> pa.Table:
     return rows.filter(keep)
 
 
-def _attempt_key(rows: pa.Table) -> pa.ChunkedArray:
+def attempt_key(rows: pa.Table) -> pa.ChunkedArray:
+    """Each row's "trial/attempt"."""
     return pc.binary_join_element_wise(rows["trial_id"], rows["attempt_id"], "/")
 
 
@@ -88,13 +113,14 @@ def _block_key(rows: pa.Table, key: Sequence[str]) -> pa.Array:
 
 def accepted_runs(results: Results, columns: Sequence[str] | None = None) -> pa.Table:
     """The one accepted row of every trial that has one, sorted by trial_id. columns: all if None. Raises as `read_table`."""
-    columns = schema_of("runs").names if columns is None else list(columns)
-    runs, standing = unchanged(
-        results, lambda: read_table(results, "runs", list(dict.fromkeys([*columns, *RUN_COLUMNS])))
-    )
-    return accept_runs(runs, read_retractions(results).attempt_ids, standing.accepted).select(
-        columns
-    )
+    columns = columns_of("runs", columns)
+    needed = list(dict.fromkeys([*columns, *RUN_COLUMNS]))
+    pieces, manifest = unchanged(results, lambda: read_new(results, "runs", needed))
+    held = set(manifest.paths(results, "runs"))
+    standing = standing_runs(manifest, [pieces[path] for path in pieces if path in held])
+    runs = once_each("runs", [empty(SCHEMAS["runs"], needed), *pieces.values()])
+    retracted = read_retractions(results).attempt_ids
+    return accept_runs(runs, retracted, standing).select(columns)
 
 
 def unchanged(results: Results, read: Callable[[], _Found]) -> tuple[_Found, Manifest]:
@@ -118,7 +144,7 @@ def accepted_probes(results: Results, name: str, columns: Sequence[str] | None =
 
 
 def _accepted(results: Results, table: str, columns: Sequence[str] | None) -> pa.Table:
-    columns = schema_of(table).names if columns is None else list(columns)
+    columns = columns_of(table, columns)
     accepted = accepted_runs(results, RUN_COLUMNS)
     rows = read_table(results, table, list(dict.fromkeys([*columns, *deciding_columns(table)])))
     return accept_derived(table, rows, accepted, read_retractions(results).attempt_ids).select(

@@ -31,7 +31,10 @@ class Manifest:
     """What generation `number` consists of.
 
     base: the generation it was made from, 0 if none. at: epoch seconds of the file system's clock. by: who made it. files: table -> its files.
-    superseded: folder, relative to the results -> name -> since when a generation holds all of that file. accepted: trial -> attempt.
+    superseded: folder, relative to the results -> name -> since when a generation holds all of that
+    file. set_aside: sorted "trial/attempt" of the runs that count as final and are not accepted: all
+    other final runs here are. accepted: trial -> attempt; only manifests of schema versions 1 and 2
+    have it, and no set_aside.
     """
 
     number: int = 0
@@ -40,7 +43,8 @@ class Manifest:
     by: str = ""
     files: Mapping[str, tuple[DataFile, ...]] = field(default_factory=dict)
     superseded: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    accepted: Mapping[str, str] = field(default_factory=dict)
+    set_aside: tuple[str, ...] = ()
+    accepted: Mapping[str, str] | None = None
 
     def paths(self, results: Results, table: str) -> list[Path]:
         """The table's data files."""
@@ -48,7 +52,9 @@ class Manifest:
 
     def encode(self) -> bytes:
         """The manifest's file."""
-        values = {name: value for name, value in vars(self).items() if name != "files"}
+        values = {
+            name: value for name, value in vars(self).items() if name not in ("files", "accepted")
+        }
         files = {table: [vars(file) for file in files] for table, files in self.files.items()}
         return json.dumps(
             {VERSION_KEY.decode(): VERSION, **values, "files": files}, separators=(",", ":")
@@ -115,7 +121,8 @@ def _read(path: Path, number: int, inode: int, modified: int) -> Manifest:  # no
             data["by"],
             files,
             data["superseded"],
-            data["accepted"],
+            tuple(data.get("set_aside", ())),
+            data["accepted"] if "set_aside" not in data else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InfrastructureError(

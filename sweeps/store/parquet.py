@@ -5,7 +5,8 @@ Older versions are read, newer ones are refused, and unreadable files are skippe
 
 import logging
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -57,19 +58,40 @@ def load_large(
 
     Raises OSError with an errno if the file system fails, ValueError in one line if the file is damaged.
     """
+    with _opened(path) as parquet:
+        groups = [
+            group
+            for group in range(parquet.num_row_groups)
+            if ids is None or _may_hold(parquet.metadata.row_group(group), ids)
+        ]
+        version, present = _present(path, parquet, schema, columns)
+        data = parquet.read_row_groups(groups, columns=present)
+        return _conform(data, _target(schema, columns), version, schema)
+
+
+def load_groups(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
+    """All columns of a file, one row group after the other. Raises as `load_large`."""
+    with _opened(path) as parquet:
+        version, present = _present(path, parquet, schema, None)
+        for group in range(parquet.num_row_groups):
+            data = parquet.read_row_group(group, columns=present)
+            yield _conform(data, _target(schema, None), version, schema)
+
+
+def file_version(path: Path) -> int:
+    """The schema version of a file. Raises as `load_large`."""
+    with _opened(path) as parquet:
+        return _check_version(path, parquet.metadata.metadata)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
         with (
             pa.OSFile(str(path)) as file,
             pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=True) as parquet,
         ):
-            groups = [
-                group
-                for group in range(parquet.num_row_groups)
-                if ids is None or _may_hold(parquet.metadata.row_group(group), ids)
-            ]
-            version, present = _present(path, parquet, schema, columns)
-            data = parquet.read_row_groups(groups, columns=present)
-            return _conform(data, _target(schema, columns), version, schema)
+            yield parquet
     except (OSError, ValueError, pa.ArrowException) as error:
         if isinstance(error, OSError) and error.errno:
             raise

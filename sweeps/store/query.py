@@ -15,18 +15,21 @@ import pyarrow.parquet as pq
 from sweeps.errors import UserError
 from sweeps.store.accept import RUN_COLUMNS, accept_derived, accepted_runs, deciding_columns
 from sweeps.store.folders import Results
+from sweeps.store.generations import Manifest
 from sweeps.store.parquet import load
 from sweeps.store.read import (
     empty,
     kept_rows,
     load_held,
+    new_files,
     once_each,
     read_table,
     restarting,
     table_files,
 )
 from sweeps.store.retractions import read_retractions
-from sweeps.store.schema import KEYS, SCHEMAS, TABLES, spec_columns
+from sweeps.store.schema import FINAL_OUTCOMES, KEYS, SCHEMAS, TABLES, spec_columns
+from sweeps.store.to_python import values
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -94,18 +97,27 @@ def _make_views(
     connection: "DuckDBPyConnection", results: Results, views: Sequence[str]
 ) -> list[Path]:
     """The views, and which files they scan."""
-    # Accepted rows first: what is read after them can only be more.
-    accepted = accepted_runs(results, RUN_COLUMNS)
     scanned: list[Path] = []
     runs = [view for view in views if view in ("runs", "attempts", "epochs")]
+    derived = [view for view in views if view in _DERIVED]
+    whole = None if derived else _whole(results)
+    # Accepted rows first: what is read after them can only be more.
+    accepted = accepted_runs(results, RUN_COLUMNS) if whole is None else None
     if runs:
-        connection.register("_accepted", accepted.select(["trial_id", "attempt_id"]))
-        scanned += _register(
-            connection, results, "runs", SCHEMAS["runs"].names if "epochs" in runs else _RUN_COLUMNS
-        )
+        columns = SCHEMAS["runs"].names if "epochs" in runs else _RUN_COLUMNS
+        if whole is None:
+            assert accepted is not None
+            connection.register("_accepted", accepted.select(["trial_id", "attempt_id"]))
+            scanned += _register(connection, results, "runs", columns)
+        else:
+            connection.register("_set_aside", _set_aside(whole))
+            scanned += _view(connection, "runs", columns, whole.paths(results, "runs"))
+        counts = _COUNTS_BY_ROW if whole is None else _COUNTS_BY_MANIFEST
+        connection.execute(f"CREATE VIEW _counted AS SELECT *, {counts} AS accepted FROM _all_runs")
         for view in runs:
             connection.execute(f"CREATE VIEW {view} AS {_RUN_VIEWS[view]}")
-    for table in [view for view in views if view in _DERIVED]:
+    for table in derived:
+        assert accepted is not None
         counting = accept_derived(
             table,
             read_table(results, table, deciding_columns(table)),
@@ -123,16 +135,45 @@ def _make_views(
     return scanned
 
 
+def _whole(results: Results) -> Manifest | None:
+    """The manifest in force, if its generation holds all runs and says which of them are accepted."""
+    new, manifest = restarting(results, lambda: new_files(results, "runs"))
+    retracted = read_retractions(results).attempt_ids
+    known = {key.partition("/")[2] for key in manifest.set_aside}
+    older = any(set(_RUN_COLUMNS) - _names(path) for path in manifest.paths(results, "runs"))
+    decided = manifest.number and manifest.accepted is None and retracted <= known
+    return manifest if decided and not new and not older else None
+
+
+def _names(path: Path) -> set[str]:
+    return set(pq.read_schema(path).names)
+
+
+def _set_aside(manifest: Manifest) -> pa.Table:
+    keys = [key.partition("/") for key in manifest.set_aside]
+    columns = {
+        "trial_id": pa.array([trial for trial, _, _ in keys], pa.string()),
+        "attempt_id": pa.array([attempt for _, _, attempt in keys], pa.string()),
+    }
+    return pa.table(columns)
+
+
 def _list(columns: Sequence[str], table: str = "") -> str:
     # Quoted: `limit` is a column here and a word of SQL there.
     return ", ".join(f'{table}"{name}"' for name in columns)
 
 
+# Whether a run is the accepted one of its trial.
+_COUNTS_BY_ROW = "(trial_id, attempt_id) IN (SELECT (trial_id, attempt_id) FROM _accepted)"
+_COUNTS_BY_MANIFEST = (
+    f"outcome IN ({', '.join(repr(outcome) for outcome in FINAL_OUTCOMES)}) AND "
+    "(trial_id, attempt_id) NOT IN (SELECT (trial_id, attempt_id) FROM _set_aside)"
+)
 _RUN_VIEWS = {
-    "runs": f"SELECT {_list(_RUN_COLUMNS)} FROM _all_runs SEMI JOIN _accepted USING (trial_id, attempt_id)",
-    "attempts": f"SELECT {_list(_RUN_COLUMNS, 'r.')}, a.trial_id IS NOT NULL AS accepted "
-    "FROM _all_runs r LEFT JOIN _accepted a USING (trial_id, attempt_id)",
-    "epochs": f"SELECT {_list(_EPOCH_KEYS)}, unnest(epochs, recursive := true) FROM _all_runs SEMI JOIN _accepted USING (trial_id, attempt_id)",
+    "runs": f"SELECT {_list(_RUN_COLUMNS)} FROM _counted WHERE accepted",
+    "attempts": f"SELECT {_list(_RUN_COLUMNS)}, accepted FROM _counted",
+    "epochs": f"SELECT {_list(_EPOCH_KEYS)}, unnest(epochs, recursive := true) "
+    "FROM _counted WHERE accepted",
 }
 
 
@@ -144,9 +185,21 @@ def _register(
     Returns the files that the view scans.
     """
     held, new = restarting(results, lambda: _sources(results, table, columns))
+    return _view(connection, table, columns, held, new)
+
+
+def _view(
+    connection: "DuckDBPyConnection",
+    table: str,
+    columns: Sequence[str],
+    held: list[Path],
+    new: pa.Table | None = None,
+) -> list[Path]:
     chosen = ", ".join(_plain_time(name) for name in columns)
-    connection.register(f"_new_{table}", new)
-    parts = [f"SELECT {chosen} FROM _new_{table}"]
+    parts: list[str] = []
+    if new is not None:
+        connection.register(f"_new_{table}", new)
+        parts.append(f"SELECT {chosen} FROM _new_{table}")
     for number, path in enumerate(held):
         scanned = _quoted(path)
         if set("*?[") & set(str(path)):
@@ -177,17 +230,24 @@ def _sources(results: Results, table: str, columns: Sequence[str]) -> tuple[list
     files, held = table_files(results, table)
     loaded = [rows for path in files if (rows := load(path, schema, columns)) is not None]
     new = once_each(table, [empty(schema, columns), *loaded])
-    # Only these columns need be there; a file of an older version, which may lack others, is read as a whole.
-    there = [load_held(results, path, schema, [*KEYS[table], "finished_at"]) for path in held]
-    if any(set(columns) - set(pq.read_schema(path).names) for path in held):
-        return [], read_table(results, table, columns)
-    rows = pa.concat_tables([*there, new.select([*KEYS[table], "finished_at"])])
+    # A file of an older version, which may lack columns, is read as a whole. So are all when a row
+    # has a second copy that finished before the one in the generation, which is rare.
+    older = any(set(columns) - _names(path) for path in held)
+    added = None if older else _added(results, table, new, held)
+    return ([], read_table(results, table, columns)) if added is None else (held, added)
+
+
+def _added(results: Results, table: str, new: pa.Table, held: Sequence[Path]) -> pa.Table | None:
+    """The rows of `new` that the generation's files lack; None when one of `new` is to replace its copy there."""
+    names = [*KEYS[table], "finished_at"]
+    ids = sorted(set(values(new["trial_id"])))
+    there = [load_held(results, path, SCHEMAS[table], names, ids) for path in held] if ids else []
+    rows = pa.concat_tables([*there, new.select(names)])
     kept = kept_rows(table, rows, [piece.num_rows for piece in (*there, new)]).to_numpy()
     before = rows.num_rows - new.num_rows
     if (kept < before).sum() < before:
-        # A second copy of a row, which finished before the one in the generation: so rare that it may be slow.
-        return [], read_table(results, table, columns)
-    return held, new.take(pa.array(kept[kept >= before] - before))
+        return None
+    return new.take(pa.array(kept[kept >= before] - before))
 
 
 def _data_set(path: Path, schema: pa.Schema) -> Any:

@@ -2,7 +2,8 @@
 
 import errno
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +14,7 @@ from sweeps.store.compute import pc
 from sweeps.store.files import list_folder
 from sweeps.store.folders import Results
 from sweeps.store.generations import Manifest, manifest_path, read_newest, relative, remedy
-from sweeps.store.parquet import load, load_large
+from sweeps.store.parquet import load, load_groups, load_large
 from sweeps.store.schema import KEYS, SCHEMAS, SchemaError, schema_of
 
 # Before each restart of a listing. An NFS client may go on listing a file that another one unlinked a few seconds ago.
@@ -26,6 +27,12 @@ def table_files(results: Results, table: str) -> tuple[list[Path], list[Path]]:
 
     Rows move from parts/ to merged/ to a generation, and are unlinked behind; listed in that order, none is missed.
     """
+    found, manifest = new_files(results, table)
+    return found, manifest.paths(results, table)
+
+
+def new_files(results: Results, table: str) -> tuple[list[Path], Manifest]:
+    """The files of parts/ and merged/ that the generation in force does not hold, and its manifest."""
     listed = [
         (folder, list_folder(folder)) for folder in (results.parts(table), results.merged(table))
     ]
@@ -34,7 +41,7 @@ def table_files(results: Results, table: str) -> tuple[list[Path], list[Path]]:
     for folder, names in listed:
         held = manifest.superseded.get(relative(results, folder), {})
         found += [folder / name for name in names if name.endswith(".parquet") and name not in held]
-    return found, manifest.paths(results, table)
+    return found, manifest
 
 
 def newest(results: Results) -> Manifest:
@@ -76,8 +83,20 @@ def load_held(
     ids: Sequence[str] | None = None,
 ) -> pa.Table:
     """A generation's file as `load_large`; damaged, it is an InfrastructureError that says what to do."""
-    try:
+    with _held(results, path):
         return load_large(path, schema, columns, ids)
+
+
+def load_held_groups(results: Results, path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
+    """All of a generation's file, row group by row group; raises as `load_held`."""
+    with _held(results, path):
+        yield from load_groups(path, schema)
+
+
+@contextmanager
+def _held(results: Results, path: Path) -> Iterator[None]:
+    try:
+        yield
     except ValueError as error:
         manifest = manifest_path(results, read_newest(results).number)
         raise InfrastructureError(f"{path} is damaged ({error}); {remedy(manifest)}") from None
@@ -112,12 +131,7 @@ def read_table(
     Unreadable files are skipped with one warning each. Raises InfrastructureError for files of a newer version and when the folder cannot
     be read; SchemaError for columns the table does not have.
     """
-    schema = schema_of(table)
-    columns = schema.names if columns is None else list(columns)
-    if unknown := [name for name in columns if name not in schema.names]:
-        raise SchemaError(
-            f"table {table} has no column {', '.join(unknown)}; there are: {', '.join(schema.names)}"
-        )
+    schema, columns = schema_of(table), columns_of(table, columns)
     needed = list(dict.fromkeys([*columns, *KEYS[table], "finished_at"]))
     wanted = None if ids is None else sorted(ids)
     pieces = [empty(schema, needed), *read_new(results, table, needed, ids=wanted).values()]
@@ -127,6 +141,16 @@ def read_table(
             for piece in pieces
         ]
     return once_each(table, pieces).select(columns)
+
+
+def columns_of(table: str, columns: Sequence[str] | None) -> list[str]:
+    """The named columns of a table, all if None. Raises SchemaError for one that it does not have."""
+    names = schema_of(table).names
+    if unknown := [name for name in columns or () if name not in names]:
+        raise SchemaError(
+            f"table {table} has no column {', '.join(unknown)}; there are: {', '.join(names)}"
+        )
+    return names if columns is None else list(columns)
 
 
 def once_each(table: str, pieces: Sequence[pa.Table]) -> pa.Table:

@@ -12,6 +12,7 @@ from sweeps.store.accept import (
     accept_derived,
     accept_runs,
     deciding_columns,
+    standing_runs,
     unchanged,
 )
 from sweeps.store.folders import Results
@@ -55,6 +56,7 @@ class StoreView:
         self.retractions = Retractions()
         self._rows = {table: empty(SCHEMAS[table], _COLUMNS[table]) for table in TABLES}
         self._generation = NONE
+        self._held: dict[Path, pa.Table] = {}
         self._seen: dict[str, set[Path]] = {table: set() for table in TABLES}
         self.refresh()
 
@@ -72,6 +74,8 @@ class StoreView:
         if not any(news) and retractions == self.retractions and generation == self._generation:
             return False
         self.retractions, self._generation = retractions, generation
+        paths = generation.paths(self.results, "runs")
+        self._held = {path: self._held[path] for path in paths if path in self._held}
         self._decide()
         return True
 
@@ -80,6 +84,8 @@ class StoreView:
         pieces = read_new(self.results, table, _COLUMNS[table], skip=self._seen[table])
         if pieces:
             self._seen[table].update(pieces)
+            if table == "runs":
+                self._held |= {path: piece.select(RUN_COLUMNS) for path, piece in pieces.items()}
             rows = pa.concat_tables(
                 [self._rows[table], *(_short(table, piece) for piece in pieces.values())]
             )
@@ -88,7 +94,8 @@ class StoreView:
 
     def _decide(self) -> None:
         runs = self._rows["runs"]
-        accepted = accept_runs(runs, self.retractions.attempt_ids, self._generation.accepted)
+        standing = standing_runs(self._generation, list(self._held.values()))
+        accepted = accept_runs(runs, self.retractions.attempt_ids, standing)
         by_trial: dict[str, list[Attempt]] = defaultdict(list)
         for attempt in _attempts(
             runs.sort_by([("finished_at", "ascending"), ("attempt_id", "ascending")])

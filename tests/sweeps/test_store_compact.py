@@ -25,11 +25,12 @@ from sweeps.store import (
     read_table,
     write_retraction,
 )
+from sweeps.store.accept import RUN_COLUMNS, standing_runs
 from sweeps.store.compact import compact
 from sweeps.store.generations import Manifest, manifest_numbers, manifest_path
 from sweeps.store.parquet import load_large
 from sweeps.store.prune import prune
-from sweeps.store.read import newest, table_files
+from sweeps.store.read import load_held, newest, table_files
 from sweeps.store.schema import OUTCOMES, SCHEMAS, VERSION
 
 
@@ -55,6 +56,18 @@ def accepted(results: Results) -> dict[str, str]:
         trial: attempt.attempt_id for trial, attempt in StoreView(results).accepted.items()
     } == found
     return found
+
+
+def standing(results: Results) -> dict[str, str]:
+    """Trial -> the attempt that the newest generation accepted."""
+    manifest = newest(results)
+    held = [
+        load_held(results, path, SCHEMAS["runs"], RUN_COLUMNS)
+        for path in manifest.paths(results, "runs")
+    ]
+    pairs = [key.split("/") for key in standing_runs(manifest, held).to_pylist()]
+    assert len(pairs) == len(dict(pairs))
+    return dict(pairs)
 
 
 def unlink_superseded(results: Results) -> None:
@@ -93,7 +106,7 @@ def test_generation_holds_every_row_sorted_and_reads_the_same(results: Results) 
         "probe_layer_statistics": [],
         "probe_series": [],
     }
-    assert done.manifest.accepted == accepted(results)
+    assert standing(results) == accepted(results)
     for table in SCHEMAS:
         files, held = table_files(results, table)
         assert files == []
@@ -128,6 +141,47 @@ def test_nothing_new_makes_no_generation_and_one_table_leaves_the_others_as_they
     ] == ["e", "f"]
 
 
+def test_large_files_stay_as_they_are_and_small_ones_are_merged(results: Results) -> None:
+    put(results, "many", runs=[run(f"t{index:02d}", "a") for index in range(9)])
+    large = compact(results).manifest.files["runs"]
+    for number in range(3):
+        put(results, f"few{number}", runs=[run(f"u{number}", "a")])
+        files = compact(results).manifest.files["runs"]
+        # The three small files are merged, the one with nine rows is not rewritten.
+        assert files[0] == large[0]
+        assert [file.rows for file in files[1:]] == [number + 1]
+    put(results, "five", runs=[run(f"v{index}", "a") for index in range(5)])
+    assert [file.rows for file in compact(results).manifest.files["runs"]] == [17]
+    assert read_table(results, "runs").num_rows == 17
+    assert len(standing(results)) == 17
+
+
+def test_of_a_row_that_two_generations_saw_the_copy_that_finished_first_is_kept(
+    results: Results,
+) -> None:
+    blocks = [trajectory(f"t{index}", "a", seconds=10.0) for index in range(9)]
+    put(
+        results,
+        "many",
+        runs=[run(f"t{index}", "a", 10.0) for index in range(9)],
+        probe_trajectory=[row for block in blocks for row in block],
+    )
+    compact(results)
+    put(
+        results,
+        "again",
+        runs=[run("t3", "a", 5.0), run("t4", "a", 20.0)],
+        probe_trajectory=trajectory("t3", "a", seconds=5.0),
+    )
+    expected = {table: read_table(results, table) for table in ("runs", "probe_trajectory")}
+    files = compact(results).manifest.files
+    assert [file.rows for file in files["runs"]] == [9]
+    assert [file.rows for file in files["probe_trajectory"]] == [9 * len(blocks[0])]
+    unlink_superseded(results)
+    for table, rows in expected.items():
+        assert read_table(results, table).equals(rows)
+
+
 def test_late_zombie_takes_nobodys_place_but_a_retraction_does(results: Results) -> None:
     put(results, runs=[run("t", "winner", 10.0)])
     compact(results)
@@ -147,7 +201,7 @@ def test_late_zombie_takes_nobodys_place_but_a_retraction_does(results: Results)
     write_retraction(results, attempt_ids=["winner"], trial_ids=[], reason="test", command="retry")
     assert accepted(results) == {"t": "early"}
     assert compact(results).made
-    assert newest(results).accepted == {"t": "early"}
+    assert standing(results) == {"t": "early"}
     put(results, "zombie2", runs=[run("t", "earliest", 0.0)])
     assert accepted(results) == {"t": "early"}
 
@@ -172,7 +226,7 @@ def test_any_order_of_rows_retractions_and_compactions_follows_the_rule(
 ) -> None:
     results = Results(tmp_path_factory.mktemp("store") / "results")
     rows: list[dict[str, Any]] = []
-    standing: dict[str, str] = {}
+    stands: dict[str, str] = {}
     retracted: set[str] = set()
 
     def rule() -> dict[str, str]:
@@ -183,7 +237,7 @@ def test_any_order_of_rows_retractions_and_compactions_follows_the_rule(
                 and row["attempt_id"] not in retracted
             ):
                 order = (
-                    standing.get(row["trial_id"]) != row["attempt_id"],
+                    stands.get(row["trial_id"]) != row["attempt_id"],
                     row["finished_at"],
                     row["attempt_id"],
                 )
@@ -205,8 +259,8 @@ def test_any_order_of_rows_retractions_and_compactions_follows_the_rule(
         if compacting:
             expected = rule()
             compact(results)
-            standing = dict(newest(results).accepted)
-            assert standing == expected
+            stands = standing(results)
+            assert stands == expected
             if unlinking:
                 unlink_superseded(results)
         assert accepted(results) == rule()
@@ -256,7 +310,7 @@ def test_damaged_generation_stops_everything_in_one_line_and_the_one_before_can_
     manifest_path(results, 2).unlink()
     assert accepted(results) == {"t": "a", "u": "b", "v": "c"}
     assert compact(results).manifest.number == 2
-    assert newest(results).accepted == {"t": "a", "u": "b", "v": "c"}
+    assert standing(results) == {"t": "a", "u": "b", "v": "c"}
 
 
 @pytest.mark.parametrize(
@@ -298,8 +352,15 @@ def test_missing_row_is_noticed_before_anything_is_published(
 ) -> None:
     put(results, runs=[run("t", "a"), run("u", "b")])
     write = compact_module._write  # pyright: ignore[reportPrivateUsage]
+
+    def lose_a_row(file: Any, table: str, batches: Any, written: Any) -> None:
+        rows = list(batches)
+        write(file, table, [rows[0][:1]], type(written)())
+        for batch in rows:
+            written.add(table, batch)
+
     for damage in (
-        lambda file, rows, indices, group: write(file, rows, indices[:1], group),
+        lose_a_row,
         lambda file, *_: file.write(b"PAR1"),
     ):
         monkeypatch.setattr(compact_module, "_write", damage)
