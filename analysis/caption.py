@@ -48,6 +48,11 @@ def standard_notes(
 STANDARD_NOTES = standard_notes()
 
 
+def scale_only(data: Data, _needs: tuple[str, ...], _numbers: pd.DataFrame) -> list[str]:
+    """For numbers that count what ran and are no means over seeds."""
+    return [scale_text(data)]
+
+
 def compose(text: str, data: Data, needs: Iterable[str], n: pd.Series) -> str:
     """The figure's own text followed by what every caption must say. n: seeds behind each number drawn."""
     needs = tuple(needs)
