@@ -1,6 +1,6 @@
 """Captions: every one says n, the interval, the scale, what is missing, what failed and what was overridden."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pandas as pd
 
@@ -10,6 +10,47 @@ from sweeps.store import PlanInfo
 INTERVAL = "95 % Student t interval over seeds"
 # More plans of one scale than this are counted, not named one by one.
 MAX_NAMED = 4
+
+
+# Of the data shown, what a figure needs and its numbers: the sentences that follow the caption's own text.
+Notes = Callable[[Data, tuple[str, ...], pd.DataFrame], list[str]]
+
+
+def seeds(numbers: pd.DataFrame) -> pd.Series:
+    """The n behind each number; 1 where single runs are shown. Lines of failed runs do not count."""
+    if "n" not in numbers:
+        return pd.Series([1])
+    if "line" in numbers:
+        numbers = numbers.loc[numbers["line"] != "failed"]
+    return numbers.loc[:, "n"]
+
+
+def standard_notes(
+    shown: Callable[[pd.DataFrame], pd.Series] = seeds,
+    spread: Callable[[pd.DataFrame], str] | None = None,
+) -> Notes:
+    """Sentences on n and interval, scale, what failed and what is missing.
+
+    shown: gives the n of the numbers shown. spread: says n and interval in another way.
+    """
+
+    def notes(data: Data, needs: tuple[str, ...], numbers: pd.DataFrame) -> list[str]:
+        return [
+            spread(numbers) if spread else interval_text(shown(numbers)),
+            scale_text(data),
+            failures_text(data, needs),
+            missing_text(data, needs),
+        ]
+
+    return notes
+
+
+STANDARD_NOTES = standard_notes()
+
+
+def scale_only(data: Data, _needs: tuple[str, ...], _numbers: pd.DataFrame) -> list[str]:
+    """For numbers that count what ran and are no means over seeds."""
+    return [scale_text(data)]
 
 
 def compose(text: str, data: Data, needs: Iterable[str], n: pd.Series) -> str:

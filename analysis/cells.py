@@ -70,6 +70,11 @@ def cells(rows: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
     )
 
 
+def or_nothing(numbers: pd.DataFrame) -> pd.DataFrame:
+    """The cells, or none of them where no run stands behind any, not even one that failed."""
+    return numbers if numbers.filter(["n", "failed"]).to_numpy().any() else numbers.iloc[:0]
+
+
 def difference(
     first: pd.DataFrame, second: pd.DataFrame, value: str, apart: Sequence[str] = ()
 ) -> pd.DataFrame:

@@ -2,45 +2,36 @@
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from analysis import PAPERS
 from analysis.errors import ReportError, did_you_mean
+from analysis.figure import Figure, Table
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.data import Data
-    from analysis.save import Figure, Table
 
 # More cells than this are counted, not listed: after a plan nothing has run, and all of them are missing.
 MAX_LISTED = 12
 
 
-def names(kind: str) -> list[str]:
-    """All names of a kind, FIGURES or TABLES, as `paper/name`, in the papers' order."""
-    return [
-        f"{paper}/{name}"
-        for paper in PAPERS
-        for name in getattr(import_module(f"analysis.{paper}"), kind)
-    ]
+def select(target: str | None, *kinds: str) -> list[Figure | Table]:
+    """Of FIGURES or TABLES those that `target` means: None all, a paper its own, `paper/name` one.
 
-
-def select(target: str | None, *kinds: str) -> list[str]:
-    """Names of these kinds that `target` means: None all, a paper its own, `paper/name` one. Raises ReportError that lists the valid ones."""
-    valid = [name for kind in kinds for name in names(kind)]
+    They come in the papers' order. Raises ReportError that lists the valid names.
+    """
+    every = [value for kind in kinds for paper in PAPERS for value in values(paper, kind)]
+    papers = dict.fromkeys(value.name.partition("/")[0] for value in every)
     chosen = [
-        name
-        for name in valid
-        if target is None or name == target or name.partition("/")[0] == target
+        value for value in every if target in (None, value.name, value.name.partition("/")[0])
     ]
     if not chosen:
         words = " or ".join(kind.lower()[:-1] for kind in kinds)
-        papers = [paper for paper in PAPERS if any(name.startswith(f"{paper}/") for name in valid)]
         paper = str(target).partition("/")[0]
-        listed = [
-            name for name in valid if paper in papers and name.startswith(f"{paper}/")
-        ] or papers
+        valid = [value.name for value in every]
+        listed = [name for name in valid if name.startswith(f"{paper}/")] or papers
         raise ReportError(
             f"no {words} {target!r}{did_you_mean(str(target), [*papers, *valid])}; "
             f"choose from {', '.join(listed)}"
@@ -48,19 +39,48 @@ def select(target: str | None, *kinds: str) -> list[str]:
     return chosen
 
 
-def table_module(name: str) -> "Table":
-    """The module of a table; a figure's numbers are a table as well."""
-    return cast("Table", import_module(f"analysis.{name.replace('/', '.')}"))
+def values(paper: str, kind: str) -> tuple[Figure | Table, ...]:
+    """FIGURES or TABLES of one paper."""
+    package = import_module(f"analysis.{paper}")
+    return tuple(
+        _of_module(f"{paper}/{value}", kind) if isinstance(value, str) else value
+        for value in getattr(package, kind)
+    )
 
 
-def figure_module(name: str) -> "Figure":
-    """The module of a figure."""
-    return cast("Figure", import_module(f"analysis.{name.replace('/', '.')}"))
+def _of_module(name: str, kind: str) -> Any:
+    # Modules of papers that have no values yet.
+    import types
+
+    module: Any = import_module(f"analysis.{name.replace('/', '.')}")
+    about = {
+        "name": name,
+        "study": module.STUDY,
+        "studies": (module.STUDY,) if isinstance(module.STUDY, str) else module.STUDY,
+        "needs": module.NEEDS,
+        "axes": (),
+        "table": module.table,
+        "caption": module.caption,
+        "not_planned": lambda data: Table.not_planned(value, data),
+    }
+    if kind == "FIGURES":
+        shape = getattr(module, "panels", None)
+        width, height = module.SIZE_INCHES
+        about |= {
+            "draw": module.draw,
+            "shape": shape if callable(shape) else lambda _: module.PANELS,
+            "size_inches": (width, height / module.PANELS[0]),
+        }
+    else:
+        about |= {"readable": module.readable}
+    value: Any = types.SimpleNamespace(**about)
+    return value
 
 
-def not_planned(data: "Data", needs: tuple[str, ...]) -> list[str]:
-    """Kinds of rows that a figure needs and these plans never ask for, such as trajectories of images."""
-    return sorted(set(needs) - data.kinds())
+def find(name: str) -> Any:
+    """The figure or table of this name, `paper/name`."""
+    (value,) = select(name, "FIGURES", "TABLES")
+    return value
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Shell completion: the names that begin like the typed word. No function here loads pandas."""
+"""Shell completion: the names that begin like the typed word. Nothing here loads torch."""
 
 
 def figure_names(incomplete: str) -> list[str]:
@@ -22,8 +22,8 @@ def scale_names(incomplete: str) -> list[str]:
 
 
 def _beginning(incomplete: str, *kinds: str) -> list[str]:
-    from analysis.check import names
+    from analysis.check import select
 
-    found = [name for kind in kinds for name in names(kind)]
+    found = [value.name for value in select(None, *kinds)]
     papers = dict.fromkeys(name.partition("/")[0] for name in found)
     return [name for name in (*papers, *found) if name.startswith(incomplete)]

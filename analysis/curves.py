@@ -16,17 +16,21 @@ Look = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
 def over_epochs(
-    data: Data, by: Sequence[str], value: str = "accuracy_test", x: str = "epoch"
+    data: Data,
+    by: Sequence[str],
+    value: str = "accuracy_test",
+    x: str = "epoch",
+    rows: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Rows line = "mean": n, mean, low, high, minimum, maximum of completed runs at each x. Rows line = "failed": one run, its value as `mean`.
 
     A failed run stands at its last value from where it failed to the end of the axis, with carried = True there (Zheng 2024, Figure 1); it is in
     no mean. One that failed before it recorded anything has a single row with x = 0 and mean = NaN. x: "epoch" or "iteration".
-    Raises ReportError where `by` would average over another axis.
+    rows: what was recorded, the epochs when None. Raises ReportError where `by` would average over another axis.
     """
     by = list(by)
     one_per_seed(data.runs, by)
-    rows = data.epochs.dropna(subset=[value])
+    rows = (data.epochs if rows is None else rows).dropna(subset=[value])
     done = summarise_at(rows.loc[rows["run.outcome"] == COMPLETED], by, x, value).assign(
         line="mean", carried=False
     )

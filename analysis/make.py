@@ -4,14 +4,16 @@ import sys
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
+from rich.table import Table as PrintedTable
 
-from analysis.check import examine, figure_module, not_planned, select, table_module
+from analysis.check import examine, select
 from analysis.data import Data
 from analysis.errors import ReportError
+from analysis.figure import Figure, Table
 from analysis.read import Folder, NoPlan, load
 from analysis.save import save_figure, save_table
 
@@ -72,67 +74,64 @@ class Reader:
 def figures(target: str | None, reader: Reader, out: Path) -> int:
     """Draw what `target` names; the exit code."""
 
-    def draw(name: str, data: Data) -> str | None:
-        module = figure_module(name)
-        numbers = module.table(data)
+    def draw(figure: Any, data: Data) -> str | None:
+        numbers = figure.table(data)
         if numbers.empty:
             return None
-        paths = save_figure(
-            module, numbers, module.caption(data, numbers), reader.stem(name, data, out)
-        )
+        stem = reader.stem(figure.name, data, out)
+        paths = save_figure(figure, numbers, figure.caption(data, numbers), stem)
         return f"{paths[0]} (also {', '.join(path.suffix for path in paths[1:])})"
 
-    return _each("FIGURES", target, reader, draw)
+    return _each(("FIGURES",), target, reader, draw)
 
 
 def tables(target: str | None, reader: Reader, out: Path) -> int:
     """Write and print what `target` names; the exit code."""
 
-    def write(name: str, data: Data) -> str | None:
-        module = table_module(name)
-        numbers = module.table(data)
+    def write(table: Any, data: Data) -> str | None:
+        numbers = table.table(data)
         if numbers.empty:
             return None
-        shown, caption = module.readable(numbers), module.caption(data, numbers)
-        paths = save_table(numbers, shown, caption, reader.stem(name, data, out))
-        printed = Table(*shown.columns, title=name)
+        shown, caption = table.readable(numbers), table.caption(data, numbers)
+        paths = save_table(numbers, shown, caption, reader.stem(table.name, data, out))
+        printed = PrintedTable(*shown.columns, title=table.name)
         for row in shown.to_numpy().tolist():
             printed.add_row(*row)
         CONSOLE.print(printed)
         CONSOLE.print(caption)
         return f"{paths[0]} (also {paths[1].suffix})"
 
-    return _each("TABLES", target, reader, write)
+    return _each(("TABLES",), target, reader, write)
 
 
 def check(target: str | None, reader: Reader) -> int:
     """Say what each figure and table lacks; the exit code."""
-    return _each("FIGURES TABLES", target, reader, None)
+    return _each(("FIGURES", "TABLES"), target, reader, None)
 
 
-def _each(
-    kinds: str, target: str | None, reader: Reader, make: Callable[[str, Data], str | None] | None
-) -> int:
-    """`make` for every name, or only say what is missing. What the plans have no data for counts as lacking only when it was named."""
+Make = Callable[[Any, Data], str | None]
+
+
+def _each(kinds: tuple[str, ...], target: str | None, reader: Reader, make: Make | None) -> int:
+    """`make` for every value, or only say what is missing. What the plans have no data for counts as lacking only when it was named."""
     named = target is not None and "/" in target
-    chosen = select(target, *kinds.split())
-    chosen = [name for name in chosen if reader.concerns(target, table_module(name).STUDY)]
+    chosen = [value for value in select(target, *kinds) if reader.concerns(target, value.study)]
     if not chosen:
         raise ReportError(
             f"plan {reader.plan} alone is not enough: also name a paper, e.g. ott2021"
         )
     codes, without_plan = [], {}
-    for name in track(
+    for value in track(
         chosen,
-        description=kinds.lower(),
+        description=" and ".join(kinds).lower(),
         console=CONSOLE,
         transient=True,
         disable=not CONSOLE.is_terminal,
     ):
         try:
-            codes.append(_one(name, reader(table_module(name).STUDY), make, named))
+            codes.append(_one(value, reader(value.study), make, named))
         except NoPlan as reason:
-            without_plan.setdefault(str(reason), []).append(name)
+            without_plan.setdefault(str(reason), []).append(value.name)
     if without_plan and not codes:
         raise ReportError(next(iter(without_plan)))
     # A named plan is one study's: what other studies' figures lack there is not worth a line.
@@ -141,35 +140,26 @@ def _each(
     return max(codes, default=OK)
 
 
-def _one(name: str, data: Data, make: Callable[[str, Data], str | None] | None, named: bool) -> int:
-    module = table_module(name)
-    if absent := not_planned(data, module.NEEDS):
-        CONSOLE.print(f"{name}: left out, {data.names} does not plan {', '.join(absent)}")
+def _one(value: Figure | Table, data: Data, make: Make | None, named: bool) -> int:
+    if reason := value.not_planned(data):
+        CONSOLE.print(f"{value.name}: left out, {reason}")
         return INCOMPLETE if named and make else OK
     try:
-        made = make(name, data) if make else None
+        made = make(value, data) if make else None
     except KeyError as error:
-        # Only a plan of another study lacks an axis that the figure is about.
+        # Modules that do not declare their axes yet.
         if not str(error.args[0]).startswith("axis."):
             raise
-        CONSOLE.print(
-            f"{name}: left out, {data.names} has no {str(error.args[0]).removeprefix('axis.')} axis"
-        )
+        missing = str(error.args[0]).removeprefix("axis.")
+        CONSOLE.print(f"{value.name}: left out, {data.names} has no {missing} axis")
         return INCOMPLETE if named else OK
     if made:
-        CONSOLE.print(f"{name}: {made}")
+        CONSOLE.print(f"{value.name}: {made}")
         return OK
-    return max(
-        _say_missing(name, data, module.NEEDS, "nothing to show. " if make else ""),
-        INCOMPLETE if make else OK,
-    )
-
-
-def _say_missing(name: str, data: Data, needs: tuple[str, ...], what: str) -> int:
-    finding = examine(data, needs)
-    CONSOLE.print(f"{name}: {what}{finding.summary}")
+    finding = examine(data, value.needs)
+    CONSOLE.print(f"{value.name}: {'nothing to show. ' if make else ''}{finding.summary}")
     for cell in finding.cells:
         CONSOLE.print(f"  {cell}")
     for command in finding.commands:
         CONSOLE.print(f"  fill with: {command}")
-    return INCOMPLETE if finding.cells else OK
+    return INCOMPLETE if make or finding.cells else OK

@@ -1,7 +1,7 @@
 """Published values: each paper's published.toml, every number with its source; beside ours in tables."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -101,5 +101,6 @@ def _signed(row: Mapping[Any, Any], decimals: int) -> str:
 
 def sources(numbers: pd.DataFrame) -> str:
     """Where the published values stand, for captions."""
-    found: Sequence[str] = [source for source in dict.fromkeys(numbers["source"]) if source]
-    return f"Published: {'; '.join(found)}." if found else ""
+    sources: list[str] = list(dict.fromkeys(numbers["source"])) if "source" in numbers else []
+    named = "; ".join(filter(None, sources))
+    return f"Published: {named}." if named else ""

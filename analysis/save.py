@@ -1,17 +1,15 @@
 """Writing figures and tables: PNG, PDF (the same bytes for the same numbers), CSV of the numbers, caption beside and beneath."""
 
 import textwrap
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.data import Data
+from analysis.figure import Figure
 from analysis.style import SETTINGS
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure as MplFigure
 
 CAPTION_POINTS = 6.5
@@ -20,73 +18,24 @@ LINE_INCHES = CAPTION_POINTS * 1.3 / 72
 CHARACTER_WIDTH = 0.54
 
 
-class Numbers(Protocol):
-    """What every figure and table module has.
-
-    STUDY: whose plan it reads, or whose several. NEEDS: which rows it uses: "runs", "epochs", "evaluations", "probe_<name>", the last two also
-    of one grid: "evaluations:<grid>".
-    """
-
-    NAME: str
-    STUDY: str | tuple[str, ...]
-    NEEDS: tuple[str, ...]
-
-    def table(self, data: Data) -> pd.DataFrame:
-        """The numbers, tidy; empty when nothing of what it needs exists."""
-        ...
-
-    def caption(self, data: Data, numbers: pd.DataFrame) -> str:
-        """What is shown, with n and interval."""
-        ...
-
-
-class Table(Numbers, Protocol):
-    """A module whose numbers are printed."""
-
-    def readable(self, numbers: pd.DataFrame) -> pd.DataFrame:
-        """The rows and columns to print, as strings."""
-        ...
-
-
-class Figure(Numbers, Protocol):
-    """A module with ink: `draw` on PANELS (rows, columns) of axes; SIZE_INCHES (width, height) is theirs, the caption's comes on top.
-
-    A module may also have `panels(numbers) -> (rows, columns)` where the grid of a smaller scale fills fewer; the height goes with the rows.
-    """
-
-    PANELS: tuple[int, int]
-    SIZE_INCHES: tuple[float, float]
-
-    def draw(self, numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
-        """Ink only: everything drawn is in `numbers` or published."""
-        ...
-
-
-def panels(module: Figure, numbers: pd.DataFrame) -> tuple[int, int]:
-    """Rows and columns of axes for these numbers."""
-    given: Callable[[pd.DataFrame], tuple[int, int]] | None = getattr(module, "panels", None)
-    # A paper may have a file of that name.
-    return given(numbers) if callable(given) else module.PANELS
-
-
-def compose_figure(module: Figure, numbers: pd.DataFrame, caption: str) -> "MplFigure":
+def compose_figure(figure: Figure, numbers: pd.DataFrame, caption: str) -> "MplFigure":
     """The figure with its caption beneath, in our style; whoever asks for it closes it."""
     import matplotlib as mpl
 
     mpl.use("agg")
     import matplotlib.pyplot as plt
 
-    width, height = module.SIZE_INCHES
-    rows, columns = panels(module, numbers)
-    panel_height = height * rows / module.PANELS[0]
+    rows, columns = figure.shape(numbers)
+    width, row_height = figure.size_inches
+    panel_height = row_height * rows
     lines = textwrap.wrap(caption, int(width * 72 / (CAPTION_POINTS * CHARACTER_WIDTH)))
     caption_height = (len(lines) + 1) * LINE_INCHES
     with mpl.rc_context(SETTINGS):  # pyright: ignore[reportArgumentType] - any string is fine as a key
-        figure = plt.figure(figsize=(width, panel_height + caption_height), layout="constrained")
+        page = plt.figure(figsize=(width, panel_height + caption_height), layout="constrained")
         # Two parts, so that legends outside the axes cannot run into the caption.
-        parts = figure.add_gridspec(2, 1, height_ratios=[panel_height, caption_height])
-        above, strip = figure.add_subfigure(parts[0]), figure.add_subfigure(parts[1])
-        module.draw(numbers, list(above.subplots(rows, columns, squeeze=False).flat))
+        parts = page.add_gridspec(2, 1, height_ratios=[panel_height, caption_height])
+        above, strip = page.add_subfigure(parts[0]), page.add_subfigure(parts[1])
+        figure.draw(numbers, list(above.subplots(rows, columns, squeeze=False).flat))
         strip.text(
             0.05 / width,
             0.05 / caption_height,
@@ -96,22 +45,22 @@ def compose_figure(module: Figure, numbers: pd.DataFrame, caption: str) -> "MplF
             linespacing=1.2,
             color="0.2",
         )
-    return figure
+    return page
 
 
-def save_figure(module: Figure, numbers: pd.DataFrame, caption: str, stem: Path) -> list[Path]:
+def save_figure(figure: Figure, numbers: pd.DataFrame, caption: str, stem: Path) -> list[Path]:
     """Draws and writes stem.png, .pdf, .csv, .txt; gives their paths. Raises OSError if the folder cannot be written."""
     stem.parent.mkdir(parents=True, exist_ok=True)
-    figure = compose_figure(module, numbers, caption)
+    page = compose_figure(figure, numbers, caption)
     import matplotlib as mpl
     import matplotlib.pyplot as plt
 
     paths = [stem.with_name(stem.name + suffix) for suffix in (".png", ".pdf", ".csv", ".txt")]
     with mpl.rc_context(SETTINGS):  # pyright: ignore[reportArgumentType] - any string is fine as a key
         # No dates, no versions: the same numbers give the same bytes.
-        figure.savefig(paths[0], metadata={"Software": None})
-        figure.savefig(paths[1], metadata={"CreationDate": None, "Creator": None, "Producer": None})
-    plt.close(figure)
+        page.savefig(paths[0], metadata={"Software": None})
+        page.savefig(paths[1], metadata={"CreationDate": None, "Creator": None, "Producer": None})
+    plt.close(page)
     write_csv(numbers, paths[2])
     paths[3].write_text(caption + "\n", encoding="utf-8")
     return paths

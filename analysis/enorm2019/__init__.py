@@ -1,4 +1,6 @@
 """Reproducibility report of Equi-Normalization of neural networks (2019), fully connected nets on CIFAR-10."""
 
-FIGURES: tuple[str, ...] = ("figure2", "figure3", "bias_gradients")
-TABLES: tuple[str, ...] = ("table1", "controls")
+from analysis.enorm2019 import bias_gradients, controls, depths, table1
+
+FIGURES = (*depths.FIGURES, bias_gradients.FIGURE)
+TABLES = (table1.TABLE, controls.TABLE)

@@ -6,22 +6,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.caption import compose
 from analysis.cells import one_per_seed
 from analysis.curves import draw_curves, summarise_at
 from analysis.data import COMPLETED, Data
-from analysis.enorm2019.nets import CONTROL, CONTROLS, LAYERS, METHOD, REPORT, beside
+from analysis.enorm2019.controls import CONTROL, CONTROLS, LAYERS, METHOD, REPORT, beside
+from analysis.figure import Figure, one_column_each
+from analysis.frames import stack
 from analysis.legend import failed_handle, handle, legend_below
 from analysis.style import FULL_INCHES, NORM_COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NAME = "enorm2019/bias_gradients"
-STUDY = (CONTROLS, REPORT)
-NEEDS = ("epochs",)
-PANELS = (1, 5)
-SIZE_INCHES = (FULL_INCHES, 2.2)
 # A gradient that vanished to zero has no place on a logarithmic axis.
 FLOOR = 1e-10
 BY = ["net", LAYERS]
@@ -40,7 +36,7 @@ NETS: dict[str, dict[str, Any]] = {
         "label": "ENorm, c = 1.2, softmax before the loss",
     },
 }
-CAPTION = (
+TEXT = (
     "ENorm 2019, control (no figure of the report): norm of the largest gradient of one layer's bias in each epoch, of nets with p hidden layers "
     "with bias on CIFAR-10. Geometric means over seeds with the interval of the logarithm; runs that ended in NaN one by one up to the last epoch "
     f"that they finished, with a cross there, or at the foot on the left if they finished none. Norms below {FLOOR:g} are drawn at {FLOOR:g}."
@@ -49,8 +45,7 @@ CAPTION = (
 
 def table(data: Data) -> pd.DataFrame:
     """net, p, epoch with n, mean, low, high (of the logarithm, as norms); rows line = "failed": one run, its norms as `mean`."""
-    own = beside(data, "Baseline, bias")
-    runs, epochs = (_named(rows) for rows in (own.runs, own.epochs))
+    runs, epochs = (_named(rows) for rows in (data.runs, data.epochs))
     one_per_seed(runs, BY)
     epochs = epochs.dropna(subset=["bias_gradient_norm_max"])
     epochs = epochs.assign(
@@ -63,11 +58,8 @@ def table(data: Data) -> pd.DataFrame:
         _failed(run, epochs.loc[epochs["trial_id"] == run["trial_id"]])
         for run in runs.loc[runs["outcome"] != COMPLETED].to_dict("records")
     ]
-    parts = [part.dropna(axis="columns", how="all") for part in (means, *failed) if len(part)]
     columns = [*BY, "line", "seed", "epoch", "n", *STATISTICS, "carried"]
-    if not parts:
-        return pd.DataFrame(columns=columns)
-    numbers = pd.concat(parts, ignore_index=True).reindex(columns=columns)
+    numbers = stack((means, *failed), columns)
     return numbers.assign(**{name: 10 ** numbers[name].astype(float) for name in STATISTICS})
 
 
@@ -84,21 +76,11 @@ def _failed(run: Mapping[Any, Any], own: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(**{name: run[name] for name in (*BY, "seed")}, line="failed", n=1)
 
 
-def panels(numbers: pd.DataFrame) -> tuple[int, int]:
-    """One column per depth."""
-    return 1, len(_depths(numbers))
-
-
-def _depths(numbers: pd.DataFrame) -> list[str]:
-    return sorted(set(numbers[LAYERS]), key=int)
-
-
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, interval, scale and what is missing."""
-    own = beside(data, "Baseline, bias").where(
+def _used(data: Data) -> Data:
+    """The nets of NETS."""
+    return beside(data, "Baseline, bias").where(
         {"method": ("", "ENorm, bias", "Baseline, bias"), "control": ("", "c = 1, bias", "softmax")}
     )
-    return compose(CAPTION, own, NEEDS, numbers.loc[numbers["line"] == "mean", "n"])
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
@@ -113,7 +95,8 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         if len(ends)
         else (0.1, 1.0)
     )
-    for place, (ax, depth) in enumerate(zip(axes, _depths(numbers), strict=True)):
+    depths = sorted(set(numbers[LAYERS]), key=int)
+    for place, (ax, depth) in enumerate(zip(axes, depths, strict=True)):
         ax.set(
             yscale="log",
             ylim=(low, high),
@@ -135,3 +118,16 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     for mark in failed:
         mark.set_label("ended in NaN")
     legend_below(axes[0], [*present, *failed], 5, handlelength=2.4)
+
+
+FIGURE = Figure(
+    name="enorm2019/bias_gradients",
+    study=(CONTROLS, REPORT),
+    needs=("epochs",),
+    used=_used,
+    numbers=table,
+    text=TEXT,
+    draw=draw,
+    panels=one_column_each(LAYERS),
+    size_inches=(FULL_INCHES, 2.2),
+)

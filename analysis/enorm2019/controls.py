@@ -1,29 +1,26 @@
 """ENorm 2019, controls: accuracy with c = 1, without balancing the last layer, with the code's decay, with softmax, beside the report's nets."""
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
-from analysis.caption import compose
-from analysis.cells import cells, difference, interval, planned_rows
+from analysis.cells import cells, difference, interval, or_nothing, planned_rows
 from analysis.data import Data
-from analysis.enorm2019.nets import (
-    CONTROL,
-    CONTROLS,
-    COUNTERPARTS,
-    LAYERS,
-    METHOD,
-    REPORT,
-    beside,
-    of_study,
-)
+from analysis.figure import Table, by_row
 
-NAME = "enorm2019/controls"
-STUDY = (CONTROLS, REPORT)
-NEEDS = ("runs", "epochs")
+REPORT, CONTROLS = "enorm2019/report", "enorm2019/controls"
+METHOD, CONTROL, LAYERS = "axis.method", "axis.control", "axis.model.layers"
+# Control -> its counterpart in the report.
+COUNTERPARTS = {
+    "c = 1, bias": "ENorm, bias",
+    "last layer left out": "ENorm",
+    "decay as in the code": "ENorm + BN",
+    "softmax": "ENorm, bias",
+}
 BY = [CONTROL, LAYERS]
 STATISTICS = ("n", "mean", "low", "high", "minimum", "maximum")
-CAPTION = (
+TEXT = (
     "ENorm 2019, controls (no table of the report): test accuracy on CIFAR-10 after the last epoch. Each differs from its counterpart, a net of "
     "Figures 2 and 3, in one thing: c = 1 instead of 1.2; the last layer not balanced, as in the method's authors' code; the learning rate falling "
     "by 0.1/60 an epoch whatever it started from, as in the report's code, so that it is negative from the middle on; a softmax before the loss. "
@@ -32,16 +29,27 @@ CAPTION = (
 )
 
 
+def beside(data: Data, *more: str) -> Data:
+    """The controls and, at the same depths, their counterparts and `more` methods of the report."""
+    # A plan of one study alone lacks the other's axis.
+    trials = data.trials.reindex(
+        columns=list(dict.fromkeys([*data.trials.columns, METHOD, CONTROL])), fill_value=""
+    )
+    depths = tuple(dict.fromkeys(trials.loc[trials["study"] == CONTROLS, LAYERS]))
+    return replace(data, trials=trials, whole=None).where(
+        {"method": ("", *COUNTERPARTS.values(), *more), "model.layers": depths}
+    )
+
+
 def table(data: Data) -> pd.DataFrame:
     """axis.control, p with n, mean, ..., bias_gradient; counterpart, counterpart_*, counterpart_bias_gradient; difference_*."""
-    own = beside(data)
-    rows = planned_rows(own, "runs", "accuracy_test")
-    controls, report = of_study(rows, CONTROLS), of_study(rows, REPORT)
-    numbers = cells(controls, BY, "accuracy_test")
-    if not numbers.loc[:, ["n", "failed"]].to_numpy().any():
-        return numbers.iloc[:0]
+    rows = planned_rows(data, "runs", "accuracy_test")
+    controls, report = (rows.loc[rows["study"] == study] for study in (CONTROLS, REPORT))
+    numbers = or_nothing(cells(controls, BY, "accuracy_test"))
+    if not len(numbers):
+        return numbers
     gradients = pd.DataFrame(
-        own.epochs.groupby([CONTROL, METHOD, LAYERS])["bias_gradient_norm_max"].max()
+        data.epochs.groupby([CONTROL, METHOD, LAYERS])["bias_gradient_norm_max"].max()
     ).reset_index()
     gradients = gradients.rename(columns={"bias_gradient_norm_max": "bias_gradient"})
     numbers = numbers.merge(gradients.drop(columns=METHOD), on=BY, how="left").assign(
@@ -80,17 +88,7 @@ def _renamed(rows: pd.DataFrame, prefix: str) -> pd.DataFrame:
     )
 
 
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, interval, scale and what is missing."""
-    return compose(CAPTION, beside(data), NEEDS, numbers.loc[:, "n"])
-
-
-def readable(numbers: pd.DataFrame) -> pd.DataFrame:
-    """One row per control and depth."""
-    return pd.DataFrame([_readable(row) for row in numbers.to_dict("records")])
-
-
-def _readable(row: dict[Any, Any]) -> dict[str, str]:
+def _words(row: dict[Any, Any]) -> dict[str, str]:
     return {
         "control": row[CONTROL],
         "p": row[LAYERS],
@@ -110,3 +108,14 @@ def _part(row: dict[Any, Any], prefix: str) -> dict[str, Any]:
 
 def _gradient(value: float) -> str:
     return "-" if value != value else f"{value:.3g}"
+
+
+TABLE = Table(
+    name="enorm2019/controls",
+    study=(CONTROLS, REPORT),
+    needs=("runs", "epochs"),
+    used=beside,
+    numbers=table,
+    text=TEXT,
+    readable=by_row(_words),
+)

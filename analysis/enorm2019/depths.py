@@ -1,16 +1,20 @@
-"""Accuracy against depth as the report's figures show it, with failed runs left out and counted."""
+"""ENorm 2019, Figures 2 and 3: test accuracy against depth, with failed runs left out and counted."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis.bars import draw_points
-from analysis.caption import interval_text, missing_text, scale_text
-from analysis.cells import MISSING, cells, planned_rows
+from analysis import published
+from analysis.bars import draw_points, draw_published
+from analysis.caption import interval_text, missing_text, scale_text, seeds
+from analysis.cells import MISSING, cells, or_nothing, planned_rows
 from analysis.data import COMPLETED, Data
+from analysis.figure import Figure
+from analysis.frames import in_order
 from analysis.ink import panel_title
-from analysis.style import NORM_COLOURS, lighter
+from analysis.legend import handle, legend_below, published_handle
+from analysis.style import FULL_INCHES, NORM_COLOURS, lighter
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +32,7 @@ SELECTION_TEXT = (
     "(a) As in the report, which started runs anew that ended in NaN: those are left out; crosses at the foot: all did. (b) All runs: one that ended "
     f"in NaN counts as accuracy {CHANCE:g}, chance; there the mean stands without interval, with how many did."
 )
-LOOKS: dict[str, dict[str, Any]] = {
+STYLES: dict[str, dict[str, Any]] = {
     "Baseline": {"color": NORM_COLOURS["none"], "marker": "o"},
     "BN": {"color": NORM_COLOURS["batch"], "marker": "s"},
     "ENorm": {"color": NORM_COLOURS["enorm"], "marker": "^"},
@@ -37,10 +41,10 @@ LOOKS: dict[str, dict[str, Any]] = {
 WITHOUT_BIAS: dict[str, Any] = {"linestyle": (0, (3, 1.5)), "markersize": 2.5}
 
 
-def look(method: str, beside_bias: bool = False) -> dict[str, Any]:
+def line_style(method: str, beside_bias: bool = False) -> dict[str, Any]:
     """Colour, marker and line of a method; beside_bias: paler and dashed where nets with bias are the subject."""
     name = method.removesuffix(", bias")
-    properties = {"markersize": 3, **LOOKS[name]}
+    properties = {"markersize": 3, **STYLES[name]}
     return (
         {**properties, **WITHOUT_BIAS, "color": lighter(properties["color"])}
         if beside_bias and name == method
@@ -54,10 +58,9 @@ def accuracies(data: Data, methods: Sequence[str]) -> pd.DataFrame:
     A mean over both kinds has no interval: two lumps far apart are not what Student's t is for.
     """
     rows = planned_rows(data, "runs", "accuracy_test")
-    rows = rows.loc[rows[METHOD].isin(list(methods))]
-    completed = cells(rows, [METHOD, LAYERS], "accuracy_test")
-    if not completed.loc[:, ["n", "failed"]].to_numpy().any():
-        return completed.iloc[:0]
+    completed = or_nothing(cells(rows, [METHOD, LAYERS], "accuracy_test"))
+    if not len(completed):
+        return completed
     everyone = cells(with_failed(rows), [METHOD, LAYERS], "accuracy_test").assign(
         failed=completed["failed"]
     )
@@ -65,15 +68,10 @@ def accuracies(data: Data, methods: Sequence[str]) -> pd.DataFrame:
         **{end: everyone[end].where(everyone["failed"] == 0) for end in ("low", "high")}
     )
     parts = {AS_IN_REPORT: completed, ALL_RUNS: everyone}
-    numbers = pd.concat(
-        [part.assign(selection=name) for name, part in parts.items()], ignore_index=True
-    )
-    place = {method: index for index, method in enumerate(methods)}
-    numbers = numbers.sort_values(METHOD, key=lambda names: names.map(place), kind="stable")
-    numbers = numbers.sort_values(
-        "selection", key=lambda names: names == ALL_RUNS, kind="stable", ignore_index=True
-    )
-    return numbers.filter(["selection", *completed.columns])
+    return pd.concat(
+        [in_order(part, METHOD, methods).assign(selection=name) for name, part in parts.items()],
+        ignore_index=True,
+    ).filter(["selection", *completed.columns])
 
 
 def with_failed(rows: pd.DataFrame, value: str = "accuracy_test") -> pd.DataFrame:
@@ -87,29 +85,23 @@ def with_failed(rows: pd.DataFrame, value: str = "accuracy_test") -> pd.DataFram
     )
 
 
-def caption(text: str, data: Data, needs: Sequence[str], numbers: pd.DataFrame) -> str:
-    """As `compose`, but for failed runs, which are averaged in one of the panels."""
+def notes(data: Data, needs: Sequence[str], numbers: pd.DataFrame) -> list[str]:
+    """As `standard_notes`, but for failed runs, which are averaged in one of the panels."""
     ended = ", ".join(f"{n} {outcome}" for outcome, n in data.failures(needs).items())
-    ended = f"Ended in NaN: {ended} of {len(data.trials)} runs." if ended else ""
-    return " ".join(
-        part
-        for part in (
-            text,
-            interval_text(numbers.loc[:, "n"]),
-            scale_text(data),
-            ended,
-            missing_text(data, needs),
-        )
-        if part
-    )
+    return [
+        interval_text(seeds(numbers)),
+        scale_text(data),
+        f"Ended in NaN: {ended} of {len(data.trials)} runs." if ended else "",
+        missing_text(data, needs),
+    ]
 
 
 def draw_depths(
-    axes: Sequence["Axes"], numbers: pd.DataFrame, looks: Mapping[str, Mapping[str, Any]]
+    axes: Sequence["Axes"], numbers: pd.DataFrame, styles: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    """Panel (a) as in the report, (b) all runs; looks: method -> properties of its line, in the order of drawing."""
+    """Panel (a) as in the report, (b) all runs; styles: method -> properties of its line, in the order of drawing."""
     for index, (ax, (selection, title)) in enumerate(zip(axes, SELECTIONS.items(), strict=True)):
-        for place, (method, properties) in enumerate(looks.items()):
+        for place, (method, properties) in enumerate(styles.items()):
             rows = numbers.loc[
                 (numbers["selection"] == selection) & (numbers[METHOD] == method)
             ].astype({LAYERS: float})
@@ -117,7 +109,7 @@ def draw_depths(
                 ax,
                 rows.sort_values(LAYERS),
                 dict(properties),
-                aside=0.25 * (place - (len(looks) - 1) / 2),
+                aside=0.25 * (place - (len(styles) - 1) / 2),
                 count=selection == ALL_RUNS,
             )
         panel_title(ax, index, title)
@@ -152,3 +144,75 @@ def _draw_line(
                 "clip_on": False,
             }
             ax.plot([row[LAYERS] + aside], [0.02], color=properties["color"], **at)
+
+
+def _known(numbers: pd.DataFrame) -> pd.DataFrame:
+    """What Figure 2 shows of these nets, as read off."""
+    known = published.values("enorm2019", "figure2")
+    return known.loc[
+        known["method"].isin(list(numbers[METHOD]))
+        & known["layers"].astype(str).isin(list(numbers[LAYERS]))
+    ]
+
+
+def draw_figure2(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+    """One line per method."""
+    present = {name: line_style(name) for name in dict.fromkeys(numbers[METHOD])}
+    draw_depths(axes, numbers, present)
+    handles = [handle(label=method, **style) for method, style in present.items()]
+    if len(known := _known(numbers)):
+        draw_published(axes[0], known["layers"], known["value"], label="_")
+        handles.append(published_handle("published, ENorm + BN"))
+    legend_below(axes[0], handles, 5)
+
+
+def draw_figure3(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+    """One line per method; those without bias are drawn first."""
+    present = {name: line_style(name, True) for name in dict.fromkeys(numbers[METHOD])}
+    draw_depths(axes, numbers, present)
+    handles = [handle(label=_bias_label(method), **style) for method, style in present.items()]
+    legend_below(axes[0], handles[::-1], 4, handlelength=2.4)
+
+
+def _bias_label(method: str) -> str:
+    name, bias, _ = method.partition(", bias")
+    return f"{name} with bias" if bias else f"{name} without"
+
+
+def _figure(number: int, methods: Sequence[str], **about: Any) -> Figure:
+    return Figure(
+        name=f"enorm2019/figure{number}",
+        study=STUDY,
+        axes=("method", "model.layers"),
+        used=lambda data: data.where({"method": tuple(methods)}),
+        numbers=lambda data: accuracies(data, methods),
+        notes=notes,
+        panels=(1, 2),
+        size_inches=(FULL_INCHES, 2.7),
+        **about,
+    )
+
+
+FIGURES = (
+    _figure(
+        2,
+        tuple(STYLES),
+        text=(
+            "ENorm 2019, Figure 2. Test accuracy on CIFAR-10 after the last epoch of fully connected "
+            f"nets without bias against the number of hidden layers p. {SELECTION_TEXT} {{sources}}"
+        ),
+        fields=lambda _, numbers: {"sources": published.sources(_known(numbers))},
+        draw=draw_figure2,
+    ),
+    # Without bias first, so that the subject is drawn over them.
+    _figure(
+        3,
+        ("Baseline", "ENorm", "Baseline, bias", "ENorm, bias"),
+        text=(
+            "ENorm 2019, Figure 3. Test accuracy on CIFAR-10 after the last epoch of fully connected "
+            "nets with bias (solid) against the number of hidden layers p, and without (dashed, pale). "
+            f"The report has ENorm with bias up to p = 9 only. {SELECTION_TEXT}"
+        ),
+        draw=draw_figure3,
+    ),
+)

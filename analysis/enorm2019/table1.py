@@ -7,12 +7,9 @@ from analysis.caption import missing_text, scale_text
 from analysis.cells import planned_rows
 from analysis.data import Data
 from analysis.enorm2019.depths import LAYERS, METHOD, STUDY
+from analysis.figure import Table
 
-__all__ = ["STUDY"]
-
-NAME = "enorm2019/table1"
-NEEDS = ("runs",)
-CAPTION = (
+TEXT = (
     "ENorm 2019, Table 1. Initial learning rates as recorded in the rows; the rate then falls linearly to zero. Where ours differ from the report's, "
     "the report's are in brackets. Nets with bias have the rate of their counterparts without. The method's authors have 0.1 in the last three cells "
     "of ENorm + BN. A setting, not a measurement, hence no interval; n is the number of runs. Published: Table 1."
@@ -48,12 +45,9 @@ def _published(numbers: pd.DataFrame) -> list[float]:
     ]
 
 
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with scale and what is missing."""
+def _notes(data: Data, needs: tuple[str, ...], numbers: pd.DataFrame) -> list[str]:
     runs = f"n = {int(numbers.loc[:, 'n'].sum())} runs."
-    return " ".join(
-        part for part in (CAPTION, runs, scale_text(data), missing_text(data, NEEDS)) if part
-    )
+    return [runs, scale_text(data), missing_text(data, needs)]
 
 
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
@@ -68,3 +62,14 @@ def _words(row: dict) -> str:
     known = row["published"]
     ours = row["rates"] or "-"
     return ours if known != known or ours in (f"{known:g}", "-") else f"{ours} ({known:g})"
+
+
+TABLE = Table(
+    name="enorm2019/table1",
+    study=STUDY,
+    axes=("method", "model.layers"),
+    numbers=table,
+    text=TEXT,
+    notes=_notes,
+    readable=readable,
+)

@@ -1,4 +1,6 @@
 """Gladzik (2019), engineering thesis at AGH: neural ODE nets against residual nets."""
 
-FIGURES = tuple(f"figure5_{number}" for number in range(1, 11))
-TABLES = ("d1", "d2", "d3", "d4", "d5", "d6", "d7")
+from analysis.gladzik2019 import by_epoch, crossing, quantities
+
+FIGURES = (*by_epoch.FIGURES, crossing.FIGURE)
+TABLES = quantities.TABLES

@@ -1,4 +1,4 @@
-"""Gladzik's figures: accuracy by epoch, on the training images as the thesis plots it, and beside it on the test set."""
+"""Gladzik 2019, Figures 5.1 to 5.9: accuracy by epoch, on the training images as the thesis plots it, and beside it on the test set."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -7,10 +7,25 @@ import pandas as pd
 
 from analysis import published
 from analysis.bars import draw_published
-from analysis.caption import compose
-from analysis.curves import draw_curves, over_epochs, summarise_at
-from analysis.data import AXIS, COMPLETED, Data
-from analysis.gladzik2019.nets import Name, look, planned
+from analysis.curves import draw_curves, over_epochs
+from analysis.data import AXIS, Data
+from analysis.figure import Figure
+from analysis.frames import in_order, stack
+from analysis.gladzik2019 import nets
+from analysis.gladzik2019.nets import (
+    D1,
+    D2,
+    D3,
+    D4,
+    D5,
+    D6,
+    D7,
+    D7_ADAM,
+    D8,
+    Name,
+    line_style,
+    planned,
+)
 from analysis.ink import panel_title
 from analysis.legend import handle, legend_below, published_handle
 from analysis.style import FULL_INCHES
@@ -18,11 +33,8 @@ from analysis.style import FULL_INCHES
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NEEDS = ("epochs", "probe_series")
-PANELS = (1, 2)
-SIZE_INCHES = (FULL_INCHES, 2.6)
 TITLES = {"train_images": "training images, as in the thesis", "test": "test images"}
-CAPTION = (
+TEXT = (
     "Gladzik 2019, {figure}. Accuracy by epoch: (a) on the training images under the test transform, which the thesis plots as validation; "
     "(b) on the test set, which it does not show. {more} Dashed, from a cross on: a run that failed. The thesis' curves are not in its text."
 )
@@ -57,25 +69,18 @@ def table(data: Data, name: Name) -> pd.DataFrame:
             ("test", over_epochs(own, by)),
         ):
             axes = numbers.rename(columns={column: column.removeprefix(AXIS) for column in by})
-            nets = [
+            named = [
                 name(str(study), row)
                 for row in axes.filter([column.removeprefix(AXIS) for column in by])
                 .astype(str)
                 .to_dict("records")
             ]
-            parts.append(numbers.assign(panel=panel, net=nets).loc[[net != "" for net in nets]])
-    there = [part.dropna(axis="columns", how="all") for part in parts if len(part)]
-    if not there:
-        return pd.DataFrame(columns=COLUMNS)
-    numbers = pd.concat(there, ignore_index=True).reindex(columns=COLUMNS)
+            parts.append(numbers.assign(panel=panel, net=named).loc[[net != "" for net in named]])
     # Nets in the plan's order; rows come in the order of trial ids.
-    order = {net: place for place, net in enumerate(dict.fromkeys(planned(data, name)["net"]))}
-    numbers = numbers.sort_values(
-        ["panel", "net"],
-        key=lambda column: column.map(order) if column.name == "net" else column,
-        kind="stable",
+    order = dict.fromkeys(planned(data, name)["net"])
+    numbers = in_order(stack(parts, COLUMNS), "net", order).sort_values(
+        "panel", ascending=True, kind="stable", ignore_index=True
     )
-    numbers = numbers.reset_index(drop=True)
     percent = {
         column: 100 * numbers[column].astype(float)
         for column in ("mean", "low", "high", "minimum", "maximum")
@@ -89,52 +94,22 @@ def _on_training_images(data: Data, by: Sequence[str]) -> pd.DataFrame:
     batches = last.assign(
         batches=last["iteration"].astype(float) / last["epoch"].astype(float)
     ).filter(["trial_id", "batches"])
-    rows = data.with_run(
-        data.series("accuracy.train_images").dropna(subset=["value"]), "outcome"
-    ).merge(batches, on="trial_id")
-    rows = rows.assign(epoch=(rows["iteration"] / rows["batches"]).round(6)).sort_values(
-        ["trial_id", "epoch"]
+    rows = data.with_run(data.series("accuracy.train_images"), "outcome").merge(
+        batches, on="trial_id"
     )
-    done = rows["run.outcome"] == COMPLETED
-    parts = [summarise_at(rows.loc[done], by, "epoch", "value").assign(line="mean", carried=False)]
-    end = max((float(epoch) for epoch in data.epochs["epoch"]), default=0.0)
-    for _, run in rows.loc[~done].groupby("trial_id", sort=False):
-        line = run.filter([*by, "seed", "epoch", "value"]).assign(line="failed", n=1, carried=False)
-        # As `over_epochs` draws it: from its last value dashed to the end of the axis.
-        on = pd.concat([line.iloc[-1:]] * 2).assign(
-            carried=True, epoch=[line["epoch"].iloc[-1], end]
-        )
-        both = pd.concat([line, on])
-        parts.append(
-            both.assign(mean=both["value"], minimum=both["value"], maximum=both["value"]).drop(
-                columns="value"
-            )
-        )
-    return pd.concat(
-        [part.dropna(axis="columns", how="all") for part in parts if len(part)] or parts[:1],
-        ignore_index=True,
-    )
-
-
-def caption(data: Data, numbers: pd.DataFrame, figure: str, more: str = "") -> str:
-    """What is shown, with n, interval, scale and what is missing."""
-    return compose(
-        CAPTION.format(figure=figure, more=more),
-        data,
-        NEEDS,
-        numbers.loc[numbers["line"] == "mean", "n"],
-    )
+    epoch = (rows["iteration"] / rows["batches"]).round(6)
+    rows = rows.assign(epoch=epoch).sort_values(["trial_id", "epoch"])
+    return over_epochs(data, by, "value", rows=rows)
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"], known: str = "") -> None:
     """(a) training images, (b) test images; one line per net. known: entry of published.toml with a value that the text gives for the end."""
-    nets = list(dict.fromkeys(numbers["net"]))
     for index, (ax, panel) in enumerate(zip(axes, TITLES, strict=True)):
         rows = numbers.loc[numbers["panel"] == panel]
-        draw_curves(ax, rows, ["net"], lambda group: look(group["net"]))
+        draw_curves(ax, rows, ["net"], lambda group: line_style(group["net"]))
         panel_title(ax, index, TITLES[panel])
         ax.set_xlabel("epoch")
-    handles = [handle(**look(net)) for net in nets]
+    handles = [handle(**line_style(net)) for net in dict.fromkeys(numbers["net"])]
     if known:
         about = published.values("gladzik2019", known)
         about = about.loc[about["quantity"] == "accuracy_train_images", "value"]
@@ -142,3 +117,63 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"], known: str = "") -> None
         handles.append(published_handle("about, thesis (text)"))
     axes[0].set_ylabel("accuracy [%]")
     legend_below(axes[0], handles, 4)
+
+
+def _figure(
+    number: int,
+    study: str | tuple[str, ...],
+    naming: Name,
+    what: str,
+    *axes: str,
+    more: str = "",
+    known: str = "",
+) -> Figure:
+    return Figure(
+        name=f"gladzik2019/figure5_{number}",
+        study=study,
+        needs=("epochs", "probe_series"),
+        axes=axes,
+        numbers=lambda data: table(data, naming),
+        text=TEXT.format(figure=f"Figure 5.{number}, {what}", more=more),
+        draw=lambda numbers, axes: draw(numbers, axes, known),
+        panels=(1, 2),
+        size_inches=(FULL_INCHES, 2.6),
+    )
+
+
+FIGURES = (
+    _figure(1, D1, nets.by_gradient, "MNIST", "gradient", known="d1"),
+    _figure(2, D2, nets.by_gradient, "QMNIST", "gradient", known="d2"),
+    _figure(3, D3, nets.by_net, "Fashion-MNIST", "net"),
+    _figure(4, (D3, D4), nets.by_blocks, "Fashion-MNIST, one and two ODE blocks"),
+    _figure(
+        5,
+        D3,
+        nets.by_smallest_net,
+        "Fashion-MNIST, the smallest residual net against the ODENet trained by the adjoint",
+        "net",
+    ),
+    _figure(6, D5, nets.by_net, "CIFAR-10", "net"),
+    _figure(
+        7,
+        D6,
+        nets.by_tolerance,
+        "CIFAR-10, tighter tolerances with Adam",
+        "solver.tolerance",
+    ),
+    _figure(
+        8,
+        (D7, D7_ADAM),
+        nets.by_optimizer,
+        "CIFAR-100",
+        more="Adam with learning rate 0.1 is the thesis'; Adam 1e-3 is ours, with a learning rate that trains.",
+    ),
+    _figure(
+        9,
+        D8,
+        nets.by_optimizer,
+        "CIFAR-100, 200 epochs",
+        "gradient",
+        more="Which two nets the thesis means is not said; Adam with learning rate 0.1 is used here.",
+    ),
+)

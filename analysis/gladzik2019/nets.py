@@ -8,6 +8,8 @@ import pandas as pd
 from analysis.data import AXIS, KEY, Data
 from analysis.style import sequential_colours
 
+D1, D2, D3, D4, D5, D6, D7, D8 = (f"gladzik2019/d{number}" for number in range(1, 9))
+D7_ADAM = f"{D7}-adam"
 # Study and labels of the axes -> the net's name; empty: this figure or table does not have it.
 Name = Callable[[str, Mapping[str, str]], str]
 DIRECT, ADJOINT = "ODENet without adjoint", "ODENet adjoint"
@@ -21,6 +23,12 @@ def by_gradient(_study: str, axes: Mapping[str, str]) -> str:
 def by_net(_study: str, axes: Mapping[str, str]) -> str:
     """D3, D5: the axis says it."""
     return axes["net"]
+
+
+def by_smallest_net(study: str, axes: Mapping[str, str]) -> str:
+    """D3 without the larger residual nets and the ODENet trained without the adjoint."""
+    net = by_net(study, axes)
+    return net if net in ("ResNet2", ADJOINT) else ""
 
 
 def by_blocks(study: str, axes: Mapping[str, str]) -> str:
@@ -74,7 +82,7 @@ _COLOUR_OF = {
 }
 
 
-def look(net: str) -> dict[str, Any]:
+def line_style(net: str) -> dict[str, Any]:
     """Colour, line style and label of a net."""
     place = next((index for part, index in _COLOUR_OF.items() if part in net), 0)
     style: Any = "-" if "adjoint" not in net or "without adjoint" in net else (0, (1, 1))

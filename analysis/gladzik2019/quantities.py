@@ -1,12 +1,14 @@
-"""What Gladzik's tables list of each net: seconds per epoch, evaluations of the ODE function, parameters and accuracy; beside what was printed."""
+"""Gladzik 2019, tables of experiments D1 to D7: seconds, calls of f, parameters and accuracy."""
 
 import pandas as pd
 
 from analysis import published
-from analysis.caption import compose
 from analysis.cells import cells, planned_rows
 from analysis.data import KEY, Data
-from analysis.gladzik2019.nets import Name, planned
+from analysis.figure import Table
+from analysis.frames import in_order
+from analysis.gladzik2019 import nets
+from analysis.gladzik2019.nets import D1, D2, D3, D4, D5, D6, D7, D7_ADAM, Name, planned
 
 NEEDS = ("runs", "probe_series")
 # Name of a quantity -> its words in the table, and decimals.
@@ -25,7 +27,7 @@ _COLUMNS = (
     *("train_seconds", "train_epochs", "nfe_forward", "outcome_iteration", "n_blocks"),
     *("parameters", "peak_memory_bytes", "accuracy_test", "device", "timing_valid"),
 )
-CAPTION = (
+TEXT = (
     "Gladzik 2019, {what}. Compare ratios, not seconds: the thesis ran on four CPU cores. Seconds are of runs that had their device to themselves "
     "and were not resumed. Validation, as in the thesis: of the training images under the test transform. Hidden layers: "
     "evaluations of the ODE function in a forward pass, mean over the training. Published ratios are computed from the published seconds. "
@@ -112,17 +114,8 @@ def table(data: Data, name: Name, reference: str, experiment: str) -> pd.DataFra
         printed(experiment, reference),
         {"quantity": "quantity", "net": "net"},
     )
-    nets = list(dict.fromkeys(numbers["net"]))
-    order = [(quantity, net) for quantity in QUANTITIES for net in nets]
-    places = [
-        order.index(key)
-        for key in numbers.filter(["quantity", "net"]).itertuples(index=False, name=None)
-    ]
-    numbers = (
-        numbers.assign(place=places, reference=reference)
-        .sort_values("place", ignore_index=True)
-        .drop(columns="place")
-    )
+    order = [(quantity, net) for quantity in QUANTITIES for net in dict.fromkeys(numbers["net"])]
+    numbers = in_order(numbers, ["quantity", "net"], order).assign(reference=reference)
     # Memory on a CPU, seconds of runs that shared theirs: a quantity that no net has and nobody printed is left out.
     told = set(numbers.loc[(numbers["n"] > 0) | numbers["published"].notna(), "quantity"]) | {
         "accuracy_test"
@@ -142,16 +135,6 @@ def printed(experiment: str, reference: str) -> pd.DataFrame:
     return pd.concat([known, ratios], ignore_index=True)
 
 
-def caption(data: Data, numbers: pd.DataFrame, what: str) -> str:
-    """What is shown, with n, interval, scale and what is missing."""
-    return compose(
-        CAPTION.format(what=what, sources=published.sources(numbers)),
-        data,
-        NEEDS,
-        numbers.loc[:, "n"],
-    )
-
-
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
     """The rows for Markdown and the terminal, as strings."""
     reference = str(numbers["reference"].iloc[0])
@@ -167,3 +150,47 @@ def readable(numbers: pd.DataFrame) -> pd.DataFrame:
             )
         )
     return pd.concat(parts, ignore_index=True)
+
+
+def _table(
+    name: str, study: str | tuple[str, ...], naming: Name, reference: str, what: str, *axes: str
+) -> Table:
+    return Table(
+        name=f"gladzik2019/{name}",
+        study=study,
+        needs=NEEDS,
+        axes=axes,
+        numbers=lambda data: table(data, naming, reference, name),
+        text=TEXT.format(what=f"{name.upper()}: {what}", sources="{sources}"),
+        readable=readable,
+    )
+
+
+TABLES = (
+    _table("d1", D1, nets.by_gradient, nets.DIRECT, "MNIST", "gradient"),
+    _table("d2", D2, nets.by_gradient, nets.DIRECT, "QMNIST", "gradient"),
+    _table("d3", D3, nets.by_net, nets.DIRECT, "Fashion-MNIST", "net"),
+    _table(
+        "d4",
+        (D3, D4),
+        nets.by_blocks,
+        "1 block, without adjoint",
+        "Fashion-MNIST, one and two ODE blocks",
+    ),
+    _table("d5", D5, nets.by_net, nets.DIRECT, "CIFAR-10", "net"),
+    _table(
+        "d6",
+        D6,
+        nets.by_tolerance,
+        "tolerance 1e-04",
+        "CIFAR-10, tighter tolerances (the thesis does not say which gradient; the adjoint here)",
+        "solver.tolerance",
+    ),
+    _table(
+        "d7",
+        (D7, D7_ADAM),
+        nets.by_optimizer,
+        "ODENet without adjoint, SGD",
+        "CIFAR-100 (Adam 1e-3 is ours, with a learning rate that trains)",
+    ),
+)

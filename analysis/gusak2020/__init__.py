@@ -1,4 +1,6 @@
 """Gusak, Markeeva, Daulbaev, Katrutsa, Cichocki, Oseledets (2020), Towards Understanding Normalization in Neural ODEs."""
 
-FIGURES: tuple[str, ...] = ("figure1",)
-TABLES: tuple[str, ...] = ("table1", "criterion", "recipe")
+from analysis.gusak2020 import criterion, figure1, recipe, table1
+
+FIGURES = (figure1.FIGURE,)
+TABLES = (table1.TABLE, criterion.TABLE, recipe.TABLE)

@@ -6,10 +6,12 @@ from typing import Any
 import pandas as pd
 
 from analysis import published
-from analysis.caption import compose
+from analysis.caption import standard_notes
 from analysis.cells import MISSING, cells, interval
 from analysis.data import Data
+from analysis.figure import Table, by_row
 from analysis.gusak2020.smoothness import (
+    AXES,
     CHANCE,
     NEEDS,
     NORM,
@@ -21,13 +23,10 @@ from analysis.gusak2020.smoothness import (
     tested,
 )
 
-__all__ = ["NEEDS", "STUDY"]
-
-NAME = "gusak2020/criterion"
 BY = [STEM, NORM, STEPS]
 SHORT = {"batch": "BN", "layer": "LN", "weight": "WN", "spectral": "SN", "none": "NF"}
 STATISTICS = ("mean", "low", "high", "minimum", "maximum")
-CAPTION = (
+TEXT = (
     "Gusak 2020, section 3.2 and Figure 1: the (S, n)-criterion. BN-LN (Euler, 16): batch norm after the first layer, layer norm in the ODE block, "
     "trained with 16 Euler steps. Drop: accuracy as trained minus the lowest under Euler, RK2 or RK4 with more evaluations of the right-hand side. "
     f"Smooth: drop at most {TOLERANCE:g} (the paper gives no tolerance); literally: every such solver gives a higher accuracy than the training's. "
@@ -96,22 +95,7 @@ def _words(smooth: bool | None) -> str:
     return {True: "smooth", False: "not smooth", None: ""}[smooth]
 
 
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, interval, scale and what is missing."""
-    return compose(
-        CAPTION.format(sources=published.sources(numbers)),
-        data,
-        NEEDS,
-        numbers.loc[:, "accuracy_n"].fillna(0),
-    )
-
-
-def readable(numbers: pd.DataFrame) -> pd.DataFrame:
-    """One row per kind of net."""
-    return pd.DataFrame([_readable(row) for row in numbers.to_dict("records")])
-
-
-def _readable(row: dict[Any, Any]) -> dict[str, str]:
+def _row_words(row: dict[Any, Any]) -> dict[str, str]:
     accuracy = {name: row[f"accuracy_{name}"] for name in STATISTICS} | {"failed": row["failed"]}
     n = row["accuracy_n"]
     return {
@@ -128,3 +112,15 @@ def _readable(row: dict[Any, Any]) -> dict[str, str]:
         ),
         "paper says": row["paper"] or "-",
     }
+
+
+TABLE = Table(
+    name="gusak2020/criterion",
+    study=STUDY,
+    needs=NEEDS,
+    axes=AXES,
+    numbers=table,
+    text=TEXT,
+    notes=standard_notes(lambda numbers: numbers.loc[:, "accuracy_n"].fillna(0)),
+    readable=by_row(_row_words),
+)

@@ -7,22 +7,17 @@ import pandas as pd
 
 from analysis import published
 from analysis.bars import draw_published
-from analysis.caption import compose
-from analysis.cells import cells
+from analysis.cells import cells, or_nothing
 from analysis.data import Data
-from analysis.gusak2020.smoothness import NEEDS, NORM, STEM, STEPS, STUDY, tested
+from analysis.figure import Figure
+from analysis.gusak2020.smoothness import AXES, NEEDS, NORM, STEPS, STUDY, tested
 from analysis.legend import handle, legend_below, published_handle
 from analysis.style import FULL_INCHES, NORM_COLOURS, SOLVER_LABELS, SOLVER_MARKERS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["NEEDS", "STUDY"]
-
-NAME = "gusak2020/figure1"
-PANELS = (3, 5)
-SIZE_INCHES = (FULL_INCHES, 4.6)
-CAPTION = (
+TEXT = (
     "Gusak 2020, Figure 1. Test accuracy of ODENet4 under other solvers than in training, against the evaluations of the right-hand side in one "
     "solve. Rows: trained with n Euler steps; dashed vertical line: n. Columns: batch norm after the first layer, then the normalization of the ODE "
     "block. RK2 is the midpoint method, RK4 the classical one. {crosses}{published}"
@@ -42,23 +37,14 @@ TRAINED = {"color": "crimson", "linestyle": (0, (4, 2)), "linewidth": 0.7}
 
 def table(data: Data) -> pd.DataFrame:
     """axis.model.ode_norm, axis.solver.steps (of the training), test.solver, evaluations with n, mean, low, high, failed."""
-    own = data.where({STEM.removeprefix("axis."): "batch", STEPS.removeprefix("axis."): ROWS})
-    numbers = cells(tested(own), [STEPS, NORM, "test.solver", "evaluations"], "accuracy")
-    return numbers if numbers.loc[:, ["n", "failed"]].to_numpy().any() else numbers.iloc[:0]
+    return or_nothing(cells(tested(data), [STEPS, NORM, "test.solver", "evaluations"], "accuracy"))
 
 
-def panels(numbers: pd.DataFrame) -> tuple[int, int]:
-    """One row per number of training steps, one column per normalization."""
-    return len(set(numbers[STEPS])), len(set(numbers[NORM]))
-
-
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, interval, scale and what is missing."""
-    known = _published(numbers)
-    crosses = "Crosses at the foot: no finite result. " if len(_failed(numbers)) else ""
-    text = CAPTION.format(crosses=crosses, published=published.sources(known))
-    used = data.where({STEM.removeprefix("axis."): "batch", STEPS.removeprefix("axis."): ROWS})
-    return compose(text, used, NEEDS, numbers.loc[:, "n"])
+def _fields(_data: Data, numbers: pd.DataFrame) -> dict[str, str]:
+    return {
+        "crosses": "Crosses at the foot: no finite result. " if len(_failed(numbers)) else "",
+        "published": published.sources(_published(numbers)),
+    }
 
 
 def _published(numbers: pd.DataFrame) -> pd.DataFrame:
@@ -104,7 +90,7 @@ def _draw_panel(ax: "Axes", rows: pd.DataFrame, norm: str) -> None:
     for solver, line in LINES.items():
         own = rows.loc[rows["test.solver"] == solver].sort_values("evaluations")
         done = own.loc[own["n"] > 0]
-        look = {
+        style = {
             "color": colour,
             "linestyle": line,
             "marker": SOLVER_MARKERS[solver],
@@ -112,7 +98,7 @@ def _draw_panel(ax: "Axes", rows: pd.DataFrame, norm: str) -> None:
             "markeredgewidth": 0.5,
             "linewidth": 0.8,
         }
-        ax.plot(done["evaluations"], done["mean"], **look)
+        ax.plot(done["evaluations"], done["mean"], **style)
         ax.fill_between(
             done["evaluations"], done["low"], done["high"], color=colour, alpha=0.18, linewidth=0
         )
@@ -154,3 +140,19 @@ def _legend(ax: "Axes", numbers: pd.DataFrame) -> None:
         5,
         handlelength=2.6,
     )
+
+
+FIGURE = Figure(
+    name="gusak2020/figure1",
+    study=STUDY,
+    needs=NEEDS,
+    axes=AXES,
+    used=lambda data: data.where({"model.stem_norm": "batch", "solver.steps": ROWS}),
+    numbers=table,
+    text=TEXT,
+    fields=_fields,
+    draw=draw,
+    # One row per number of training steps, one column per normalization.
+    panels=lambda numbers: (len(set(numbers[STEPS])), len(set(numbers[NORM]))),
+    size_inches=(FULL_INCHES, 4.6 / 3),
+)

@@ -3,21 +3,18 @@
 import pandas as pd
 
 from analysis import published
-from analysis.caption import compose
 from analysis.cells import cells, difference, interval, planned_rows
 from analysis.data import Data
+from analysis.figure import Table
 from analysis.gusak2020.table1 import best_and_last, last_words
 from analysis.style import NORM_LABELS
 
-NAME = "gusak2020/recipe"
-STUDY = "gusak2020/recipe"
-NEEDS = ("runs",)
 NORM, DROPS, RESET = "axis.model.ode_norm", "axis.drops", "axis.fidelity.momentum_reset"
 BY = [NORM, DROPS, RESET]
 # Drops as printed and the optimizer's restart as in the code: the recipe of our Table 1.
 DEFAULT = {DROPS: "150, 300", RESET: "true"}
 EFFECT = {name: f"effect_{name}" for name in ("n", "mean", "low", "high", "minimum", "maximum")}
-CAPTION = (
+TEXT = (
     "Gusak 2020: recipe variants of Table 1's nets with batch and layer norm in the ODE blocks (best test accuracy over all epochs, CIFAR-10). The "
     "paper prints learning rate drops at epochs 150 and 300, its code has 150 and 250 and starts the optimizer anew each epoch, which empties its "
     "momentum. Effect: minus the recipe of our Table 1 (150 and 300, new each epoch), paired by seed. The published value is the same for all "
@@ -49,13 +46,6 @@ def table(data: Data) -> pd.DataFrame:
     return compared.merge(effect, on=BY, how="left")
 
 
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, interval, scale and what is missing."""
-    return compose(
-        CAPTION.format(sources=published.sources(numbers)), data, NEEDS, numbers.loc[:, "n"]
-    )
-
-
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
     """One row per norm and recipe."""
     labels = {
@@ -84,3 +74,13 @@ def _effect(row: dict) -> str:
         {name: row[theirs] for name, theirs in EFFECT.items()}
         | {"failed": 0, "n": n if n == n else 0}
     )
+
+
+TABLE = Table(
+    name="gusak2020/recipe",
+    study="gusak2020/recipe",
+    axes=("model.ode_norm", "drops", "fidelity.momentum_reset"),
+    numbers=table,
+    text=TEXT,
+    readable=readable,
+)

@@ -8,7 +8,8 @@ from odecore.config.methods import FIXED_STEP
 
 STUDY = "gusak2020/figure1"
 NEEDS = ("runs", "evaluations:figure1")
-STEM, NORM, STEPS = "axis.model.stem_norm", "axis.model.ode_norm", "axis.solver.steps"
+AXES = ("model.stem_norm", "model.ode_norm", "solver.steps")
+STEM, NORM, STEPS = (AXIS + axis for axis in AXES)
 # The paper measures the power of a solver by its NFE, steps times stages.
 STAGES = {name: FIXED_STEP[name].stages for name in ("euler", "midpoint", "rk4")}
 # The paper gives no tolerance; this one gives its verdicts from the values read off its Figure 1.

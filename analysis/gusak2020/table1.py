@@ -3,15 +3,13 @@
 import pandas as pd
 
 from analysis import published
-from analysis.caption import compose
-from analysis.cells import cells, interval, planned_rows
+from analysis.cells import cells, interval, or_nothing, planned_rows
 from analysis.data import Data
+from analysis.figure import Table
 
-NAME = "gusak2020/table1"
-STUDY = "gusak2020/table1"
-NEEDS = ("runs",)
 NET = "axis.net"
-CAPTION = (
+MEANS = ("mean", "low", "high", "minimum", "maximum")
+TEXT = (
     "Gusak 2020, Table 1. Test accuracy on CIFAR-10 of ODENet10, trained with 8 Euler steps, batch norm outside the ODE blocks unless said. NF: no "
     "normalization. Best: over all epochs, on the test set, as the authors' code prints it and as published values are taken to be; last: after the "
     "last epoch, without that choice. {sources}"
@@ -42,28 +40,20 @@ def best_and_last(data: Data, by: list[str]) -> pd.DataFrame:
     """`cells` of the best accuracy over epochs, and with the prefix last_ of the last epoch's; empty without rows."""
     rows = planned_rows(data, "runs", "accuracy_test_best", "accuracy_test")
     best, last = (cells(rows, by, value) for value in ("accuracy_test_best", "accuracy_test"))
-    last = last.filter([*by, "mean", "low", "high", "minimum", "maximum"])
+    last = last.filter([*by, *MEANS])
     numbers = best.merge(
         last.rename(columns={name: f"last_{name}" for name in last.columns if name not in by}),
         on=by,
     )
-    return numbers if numbers.loc[:, ["n", "failed"]].to_numpy().any() else numbers.iloc[:0]
+    return or_nothing(numbers)
 
 
 def last_words(numbers: pd.DataFrame) -> list[str]:
     """The cells of the last epoch as printed."""
-    names = ("mean", "low", "high", "minimum", "maximum")
     return [
-        interval(row | {name: row[f"last_{name}"] for name in names})
+        interval(row | {name: row[f"last_{name}"] for name in MEANS})
         for row in numbers.to_dict("records")
     ]
-
-
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, interval, scale and what is missing."""
-    return compose(
-        CAPTION.format(sources=published.sources(numbers)), data, NEEDS, numbers.loc[:, "n"]
-    )
 
 
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
@@ -72,3 +62,13 @@ def readable(numbers: pd.DataFrame) -> pd.DataFrame:
         columns={"ours ± 95 % interval (n)": "ours, best ± 95 % interval (n)"}
     )
     return shown.assign(**{"ours, last epoch": last_words(numbers)})
+
+
+TABLE = Table(
+    name="gusak2020/table1",
+    study="gusak2020/table1",
+    axes=("net",),
+    numbers=table,
+    text=TEXT,
+    readable=readable,
+)

@@ -1,15 +1,23 @@
 """Ott, Katiyar, Hennig, Tiemann (2021), ResNet After All: Neural ODEs and Their Numerical Solution."""
 
-FIGURES = (
-    "figure1",
-    "figure2",
-    "figure3",
-    "figure4",
-    "figure4_adaptive",
-    "figure5",
-    "supplement_fixed",
-    "supplement_adaptive",
-    "supplement_adaptation",
-    "tolerance_adaptation",
+from analysis.ott2021 import (
+    adaptation,
+    critical_step_size,
+    crossing,
+    figure1,
+    figure2,
+    figure3,
+    figure5,
+    solver_panels,
+    table1,
 )
-TABLES = ("table1", "critical_step_size", "crossing")
+
+FIGURES = (
+    figure1.FIGURE,
+    figure2.FIGURE,
+    figure3.FIGURE,
+    *solver_panels.FIGURES,
+    figure5.FIGURE,
+    *adaptation.FIGURES,
+)
+TABLES = (table1.TABLE, critical_step_size.TABLE, crossing.TABLE)

@@ -1,11 +1,21 @@
-"""Shared by Figure 5, Table 1 and the supplement of Ott 2021: what adaptation did during training, as curves over iterations."""
+"""Ott 2021, supplement: step size and tolerance adaptation, as curves over iterations."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
-from analysis.curves import over_epochs, summarise_at
+from analysis.curves import draw_curves, over_epochs, summarise_at
 from analysis.data import COMPLETED, Data
+from analysis.figure import Figure, one_row_each
+from analysis.frames import stack
+from analysis.ink import panel_title
+from analysis.legend import handle, legend_below
+from analysis.style import FULL_INCHES, SOLVER_LABELS, sequential_colours
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 STUDY = "ott2021/adaptation"
 SETS = {
@@ -38,16 +48,113 @@ def curves(data: Data, by: Sequence[str], quantities: Mapping[str, Transform]) -
             rows.assign(value=transform(rows["value"].astype(float))), by, "iteration", "value"
         )
         parts.append(averaged.assign(quantity=quantity, line="mean", carried=False))
-    there = [part.dropna(axis="columns", how="all") for part in parts if len(part)]
-    if not there:
-        return pd.DataFrame(columns=columns)
     order = data.trials.filter(by).drop_duplicates().assign(place=lambda groups: range(len(groups)))
-    numbers = pd.concat(there, ignore_index=True).reindex(columns=columns).merge(order, on=by)
+    numbers = stack(parts, columns).merge(order, on=by)
     return numbers.sort_values(
         ["place", "quantity", "line", "seed", "iteration"], kind="stable", ignore_index=True
     ).drop(columns="place")
 
 
-def as_it_is(values: pd.Series) -> pd.Series:
-    """No transform."""
-    return values
+def step_sizes(data: Data) -> pd.DataFrame:
+    """By data set and pair: quantity "accuracy" and "steps" by iteration, see `curves`."""
+    # One set at a time: a failed run's line ends where its own set's training does.
+    parts = [
+        curves(data.where({"set": name}), BY_SET, {"steps": lambda steps: steps})
+        for name in data.order("set")
+    ]
+    return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
+
+
+def _styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    return {
+        name: {"color": colour, "linewidth": 0.8}
+        for name, colour in zip(names, sequential_colours(len(names)), strict=True)
+    }
+
+
+PAIRS = _styles(("Euler, midpoint", "Euler, RK4", "midpoint, RK4"))
+SOLVERS = _styles(("fehlberg2", "dopri5"))
+BY_SET = ["axis.set", "axis.pair"]
+QUANTITIES = {
+    "accuracy": "test accuracy",
+    "steps": "steps",
+    "tolerance": "$\\log_{10}$ tolerance",
+}
+
+
+def draw_step_sizes(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+    """Rows: data sets; left accuracy, right steps."""
+    sets = numbers.groupby("axis.set", sort=False)
+    for row, (name, of_set) in enumerate(sets):
+        for ax, quantity in zip(axes[2 * row :], ("accuracy", "steps"), strict=False):
+            rows = of_set.loc[of_set["quantity"] == quantity]
+            draw_curves(ax, rows, BY_SET, lambda group: PAIRS[group["axis.pair"]], "iteration")
+            ax.set_title(SETS[str(name)], loc="left")
+            ax.set_ylim(0, None)
+            ax.set_ylabel(QUANTITIES[quantity])
+            ax.set_xlabel("iteration" if row == len(sets) - 1 else "")
+    _legend(axes[0], PAIRS, set(numbers["axis.pair"]), "trained, checked: {}".format)
+
+
+def draw_tolerances(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+    """(a) accuracy, (b) tolerance."""
+    for index, (ax, quantity) in enumerate(zip(axes, ("accuracy", "tolerance"), strict=True)):
+        rows = numbers.loc[numbers["quantity"] == quantity]
+        draw_curves(
+            ax, rows, ["axis.solver"], lambda group: SOLVERS[group["axis.solver"]], "iteration"
+        )
+        panel_title(ax, index, QUANTITIES[quantity])
+        ax.set_xlabel("iteration")
+    axes[0].set_ylim(0, None)
+    _legend(
+        axes[0],
+        SOLVERS,
+        set(numbers["axis.solver"]),
+        lambda solver: f"trained with {SOLVER_LABELS[solver]}",
+    )
+
+
+def _legend(
+    ax: "Axes",
+    styles: Mapping[str, dict[str, Any]],
+    drawn: set[Any],
+    label: Callable[[str], str],
+) -> None:
+    present = {name: style for name, style in styles.items() if name in drawn}
+    handles = [handle(label=label(name), **style) for name, style in present.items()]
+    legend_below(ax, handles, len(styles))
+
+
+FIGURES = (
+    Figure(
+        name="ott2021/supplement_adaptation",
+        study=STUDY,
+        needs=("epochs", "probe_series"),
+        axes=("set", "pair"),
+        numbers=step_sizes,
+        text=(
+            "Ott 2021, supplement. Step size adaptation: test accuracy (left) and number of steps "
+            "(right) over iterations. Colour: solver of training and the better one that checks it "
+            "every 50 iterations. Dashed, from a cross on: a run that failed."
+        ),
+        draw=draw_step_sizes,
+        panels=one_row_each("axis.set", 2),
+        size_inches=(FULL_INCHES, 1.6),
+    ),
+    Figure(
+        name="ott2021/tolerance_adaptation",
+        study="ott2021/tolerance-adaptation",
+        needs=("epochs", "probe_series"),
+        axes=("solver",),
+        numbers=lambda data: curves(data, ["axis.solver"], {"tolerance": np.log10}),
+        text=(
+            "Ott 2021, supplement, algorithm 2. Tolerance adaptation on Sphere2 from 1e-6 on, checked "
+            "by Dopri5 with a smaller tolerance every 50 iterations: (a) test accuracy, (b) decimal "
+            "logarithm of the tolerance. Evaluations of the current iteration decide; the authors' "
+            "code reads them from an uninitialized array. Dashed, from a cross on: a run that failed."
+        ),
+        draw=draw_tolerances,
+        panels=(1, 2),
+        size_inches=(FULL_INCHES, 2.4),
+    ),
+)

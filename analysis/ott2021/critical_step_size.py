@@ -5,25 +5,27 @@ from typing import Any
 import pandas as pd
 
 from analysis import published
-from analysis.caption import compose
 from analysis.data import Data
+from analysis.figure import Table, by_row
 from analysis.ott2021 import dependence
 from analysis.stats import paired_difference, summarise
 from analysis.style import SOLVER_LABELS
 
-NAME = "ott2021/critical_step_size"
-STUDY = "ott2021/sphere2-fixed"
-NEEDS = ("evaluations",)
 # Ott 2021, section 7: a net depends on its solver if the accuracy under a more accurate one differs by more than this.
 THRESHOLD = 0.1
 # Training solver -> the more accurate test solver and its steps as a multiple of the training steps.
 MORE_ACCURATE = {"euler": ("midpoint", 1), "rk4_38": ("rk4_38", 2)}
-CAPTION = (
+TEXT = (
     "Ott 2021, section 7, on {data}. Gap: |accuracy under the training solver - accuracy under a more accurate one|: "
     "midpoint for Euler, 2K steps for RK4 (3/8 rule); a net depends on its solver if the gap is above {threshold:g}. "
     "Midpoint takes K steps here; the paper's adaptation takes sqrt(50 K) where K is below 50. "
     "Critical K: first that fails / first that passes, coming from the finest. {selection}"
 )
+COLUMNS = [
+    *("data", "train_solver", "solver_steps", "seeds", "n", "gap", "low", "high"),
+    *("minimum", "maximum", "difference", "difference_low", "difference_high"),
+    *("dependent", "first_failing", "first_passing", "published_failing", "published_passing"),
+]
 
 
 def table(data: Data) -> pd.DataFrame:
@@ -39,32 +41,10 @@ def table(data: Data) -> pd.DataFrame:
         for name, rows in (("successful", pairs.loc[pairs["successful"]]), ("all", pairs))
         if len(rows)
     ]
-    columns = [
-        "data",
-        "train_solver",
-        "solver_steps",
-        "seeds",
-        "n",
-        "gap",
-        "low",
-        "high",
-        "minimum",
-        "maximum",
-        "difference",
-        "difference_low",
-        "difference_high",
-    ]
-    columns += [
-        "dependent",
-        "first_failing",
-        "first_passing",
-        "published_failing",
-        "published_passing",
-    ]
     if not parts:
-        return pd.DataFrame(columns=columns)
+        return pd.DataFrame(columns=COLUMNS)
     numbers = pd.concat(parts, ignore_index=True).assign(data=dependence.label(data))
-    return _with_published(numbers).filter(columns)
+    return _with_published(numbers).filter(COLUMNS)
 
 
 def _paired(nets: pd.DataFrame) -> pd.DataFrame:
@@ -131,21 +111,7 @@ def _with_published(numbers: pd.DataFrame) -> pd.DataFrame:
     return numbers.assign(**values)
 
 
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, interval, scale and what is missing."""
-    text = CAPTION.format(
-        data=numbers["data"].iloc[0], threshold=THRESHOLD, selection=dependence.selection_text(data)
-    )
-    return compose(text, data, NEEDS, dependence.drawn(numbers).loc[:, "n"])
-
-
-def readable(numbers: pd.DataFrame) -> pd.DataFrame:
-    """The rows for Markdown and the terminal, as strings."""
-    rows = dependence.drawn(numbers).to_dict("records")
-    return pd.DataFrame([_readable_row(row) for row in rows])
-
-
-def _readable_row(row: dict[Any, Any]) -> dict[str, str]:
+def _words(row: dict[Any, Any]) -> dict[str, str]:
     singles = ", ".join(f"{row[end]:.3f}" for end in ("minimum", "maximum")[: row["n"]])
     interval = f"[{row['low']:.3f}, {row['high']:.3f}]" if row["n"] >= 3 else f"single: {singles}"
     return {
@@ -164,3 +130,19 @@ def _pair(failing: float, passing: float) -> str:
     if failing != failing and passing != passing:
         return "-"
     return " / ".join("none" if value != value else f"{value:.0f}" for value in (failing, passing))
+
+
+TABLE = Table(
+    name="ott2021/critical_step_size",
+    study="ott2021/sphere2-fixed",
+    needs=("evaluations",),
+    numbers=table,
+    text=TEXT,
+    fields=lambda data, numbers: {
+        "data": numbers["data"].iloc[0],
+        "threshold": THRESHOLD,
+        "selection": dependence.selection_text(data),
+    },
+    notes=dependence.NOTES,
+    readable=lambda numbers: by_row(_words)(dependence.drawn(numbers)),
+)

@@ -1,18 +1,17 @@
 """Ott 2021, section 3 and supplement: how many trajectories of a coarsely and of a finely trained net cross."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
-from analysis.caption import compose
 from analysis.data import Data
+from analysis.figure import Table, by_row
 from analysis.ott2021 import dependence, two_nets
 from analysis.ott2021.dependence import SUCCESS
 from analysis.ott2021.intersections import crossing_fractions
 
-NAME = "ott2021/crossing"
-STUDY = "ott2021/sphere2-fixed"
-NEEDS = ("probe_trajectory:figure1",)
-CAPTION = (
+TEXT = (
     "Ott 2021, section 3. Fraction of pairs of test points whose trajectories, poly-lines through the states after each Euler step as in training, "
     "intersect at least once (Sphere2). Solutions of an autonomous ODE cannot; the paper prints no numbers. {selection}"
 )
@@ -56,29 +55,28 @@ def table(data: Data) -> pd.DataFrame:
     )
 
 
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, interval, scale and what is missing."""
-    selection = dependence.selection_text(
-        data, two_nets.SOLVER, sorted({int(steps) for steps in numbers["solver_steps"]})
-    )
-    return compose(
-        CAPTION.format(selection=selection), data, NEEDS, dependence.drawn(numbers).loc[:, "n"]
-    )
+def _words(row: dict[Any, Any]) -> dict[str, str]:
+    return {
+        "Euler steps K": f"{row['solver_steps']}",
+        "pairs of": row["pairs"],
+        "test points": f"{row['points']}",
+        "fraction that cross": f"{row['mean']:.4f}",
+        "95 % interval": f"[{row['low']:.4f}, {row['high']:.4f}]" if row["n"] >= 3 else "-",
+        "n": f"{row['n']}",
+    }
 
 
-def readable(numbers: pd.DataFrame) -> pd.DataFrame:
-    """The rows for Markdown and the terminal, as strings."""
-    rows = dependence.drawn(numbers).to_dict("records")
-    return pd.DataFrame(
-        [
-            {
-                "Euler steps K": f"{row['solver_steps']}",
-                "pairs of": row["pairs"],
-                "test points": f"{row['points']}",
-                "fraction that cross": f"{row['mean']:.4f}",
-                "95 % interval": f"[{row['low']:.4f}, {row['high']:.4f}]" if row["n"] >= 3 else "-",
-                "n": f"{row['n']}",
-            }
-            for row in rows
-        ]
-    )
+TABLE = Table(
+    name="ott2021/crossing",
+    study="ott2021/sphere2-fixed",
+    needs=("probe_trajectory:figure1",),
+    numbers=table,
+    text=TEXT,
+    fields=lambda data, numbers: {
+        "selection": dependence.selection_text(
+            data, two_nets.SOLVER, sorted({int(steps) for steps in numbers["solver_steps"]})
+        )
+    },
+    notes=dependence.NOTES,
+    readable=lambda numbers: by_row(_words)(dependence.drawn(numbers)),
+)

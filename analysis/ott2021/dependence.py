@@ -5,6 +5,7 @@ from typing import Literal
 
 import pandas as pd
 
+from analysis.caption import standard_notes
 from analysis.data import COMPLETED, Data
 from analysis.errors import ReportError
 from analysis.stats import summarise
@@ -83,6 +84,10 @@ def drawn(numbers: pd.DataFrame) -> pd.DataFrame:
     """The rows to draw: successfully trained seeds as in the paper; if there are none at all (very short training), all seeds."""
     successful = numbers.loc[numbers["seeds"] == "successful"]
     return successful if len(successful) else numbers.loc[numbers["seeds"] == "all"]
+
+
+# For captions of numbers of which `drawn` ones are shown.
+NOTES = standard_notes(lambda numbers: drawn(numbers).loc[:, "n"])
 
 
 def selection_text(

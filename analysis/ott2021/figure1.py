@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis import published
-from analysis.caption import compose
+from analysis.bars import draw_published
+from analysis.caption import standard_notes
 from analysis.data import Data
+from analysis.figure import Figure
+from analysis.frames import stack
 from analysis.ink import class_legend, values_with_bars
 from analysis.ott2021 import dependence, two_nets
 from analysis.style import CLASS_COLOURS, FULL_INCHES, PLAIN_COLOUR, lighter
@@ -15,12 +18,7 @@ from analysis.style import CLASS_COLOURS, FULL_INCHES, PLAIN_COLOUR, lighter
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NAME = "ott2021/figure1"
-STUDY = "ott2021/sphere2-fixed"
-NEEDS = ("evaluations", "probe_trajectory")
-PANELS = (2, 2)
-SIZE_INCHES = (FULL_INCHES, 4.6)
-CAPTION = (
+TEXT = (
     "Ott 2021, Figure 1. The same network trained with Euler steps of size {sizes}. "
     "(a), (b): trajectories of {points} test points of one net (seed {seed}), coloured by class{thinned}. "
     "(c), (d): test accuracy under Euler with other numbers of steps; dark: as in training. {selection} "
@@ -29,6 +27,10 @@ CAPTION = (
 )
 # Straight pieces shorter than this share of a trajectory cannot be seen: longer ones are drawn at every k-th state, still exact there.
 MAX_PIECES = 64
+COLUMNS = [
+    *("panel", "solver_steps", "seed", "point", "label", "step", "x1", "x2"),
+    *("test_solver_steps", "seeds", "n", "mean", "low", "high", "minimum", "maximum"),
+]
 ROWS = {"fine": ("a", "c"), "coarse": ("b", "d")}
 
 
@@ -57,49 +59,25 @@ def table(data: Data) -> pd.DataFrame:
         parts.append(
             curve.drop(columns=["train_solver", "test_solver"]).assign(panel=accuracy_panel)
         )
-    columns = [
-        "panel",
-        "solver_steps",
-        "seed",
-        "point",
-        "label",
-        "step",
-        "x1",
-        "x2",
-        "test_solver_steps",
-        "seeds",
-        "n",
-        "mean",
-        "low",
-        "high",
-        "minimum",
-        "maximum",
-    ]
-    return (
-        pd.concat(parts, ignore_index=True).filter(columns)
-        if parts
-        else pd.DataFrame(columns=columns)
-    )
+    return stack(parts, COLUMNS)
 
 
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, interval, scale and what is missing."""
-    trajectories, curves = numbers.loc[numbers["panel"].isin(["a", "b"])], _curves(numbers)
+def _fields(data: Data, numbers: pd.DataFrame) -> dict[str, object]:
+    trajectories = numbers.loc[numbers["panel"].isin(["a", "b"])]
     steps = sorted({int(step) for step in numbers["solver_steps"]}, reverse=True)
     thinned = [
         f"every {step // MAX_PIECES}th of {step} steps drawn"
         for step in steps
         if step >= 2 * MAX_PIECES
     ]
-    text = CAPTION.format(
-        sizes=" and ".join(f"1/{step}" for step in steps),
-        points=trajectories["point"].nunique(),
-        seed=", ".join(str(int(seed)) for seed in sorted(set(trajectories["seed"]))),
-        thinned=f" ({', '.join(thinned)})" if thinned else "",
-        selection=dependence.selection_text(data, two_nets.SOLVER, steps),
-        maximum=published.load("ott2021", "figure1")["bias"]["maximum_attainable"],
-    )
-    return compose(text, data, NEEDS, curves.loc[:, "n"])
+    return {
+        "sizes": " and ".join(f"1/{step}" for step in steps),
+        "points": trajectories["point"].nunique(),
+        "seed": ", ".join(str(int(seed)) for seed in sorted(set(trajectories["seed"]))),
+        "thinned": f" ({', '.join(thinned)})" if thinned else "",
+        "selection": dependence.selection_text(data, two_nets.SOLVER, steps),
+        "maximum": published.load("ott2021", "figure1")["bias"]["maximum_attainable"],
+    }
 
 
 def _curves(numbers: pd.DataFrame) -> pd.DataFrame:
@@ -154,16 +132,13 @@ def _draw_curve(ax: "Axes", rows: pd.DataFrame, panel: str, read_off: dict[str, 
         ]
         values_with_bars(ax, part, "test_solver_steps", marker="o", color=colour)
         ax.plot([], [], "o", color=colour, label=label)
-    cross = {
-        "color": "black",
-        "marker": "x",
-        "markersize": 3.5,
-        "markeredgewidth": 0.8,
-        "linestyle": "none",
-        "zorder": 5,
-    }
-    ax.plot(
-        read_off["test_solver_steps"], read_off["accuracy"], **cross, label="Ott 2021, read off"
+    draw_published(
+        ax,
+        read_off["test_solver_steps"],
+        read_off["accuracy"],
+        "Ott 2021, read off",
+        marker="x",
+        markersize=3.5,
     )
     ax.text(
         0.98,
@@ -182,3 +157,17 @@ def _draw_curve(ax: "Axes", rows: pd.DataFrame, panel: str, read_off: dict[str, 
 
 def _steps(rows: pd.DataFrame) -> str:
     return f"{rows['solver_steps'].iloc[0]:.0f}" if len(rows) else "no"
+
+
+FIGURE = Figure(
+    name="ott2021/figure1",
+    study="ott2021/sphere2-fixed",
+    needs=("evaluations", "probe_trajectory"),
+    numbers=table,
+    text=TEXT,
+    fields=_fields,
+    notes=standard_notes(lambda numbers: _curves(numbers).loc[:, "n"]),
+    draw=draw,
+    panels=(2, 2),
+    size_inches=(FULL_INCHES, 2.3),
+)

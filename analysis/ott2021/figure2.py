@@ -5,43 +5,30 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.caption import compose
 from analysis.data import Data
-from analysis.ink import class_legend
+from analysis.figure import Figure
+from analysis.ink import class_legend, no_rows
 from analysis.ott2021 import two_nets
 from analysis.style import CLASS_COLOURS, FULL_INCHES, lighter
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NAME = "ott2021/figure2"
-STUDY = "ott2021/sphere2-fixed"
-NEEDS = ("probe_trajectory", "probe_decision_grid")
-PANELS = (1, 2)
-SIZE_INCHES = (FULL_INCHES, 2.8)
-CAPTION = (
+TEXT = (
     "Ott 2021, Figure 2. Output of the ODE block of the net trained with Euler, step size h = 1/{steps} (seed {seed}), "
     "for {points} test points coloured by true class; background: the class that the net's classifier gives. (a) tested with h, (b) with h/2."
 )
+COLUMNS = [
+    *("panel", "kind", "solver_steps", "test_solver_steps", "seed", "point"),
+    *("x1", "x2", "label", "p1"),
+]
 
 
 def table(data: Data) -> pd.DataFrame:
     """Rows kind = "point" (x1, x2, label: output and true class) and kind = "grid" (x1, x2, p1: probability of class 1) for panels a and b."""
     nets = two_nets.solver_steps(data)
-    columns = [
-        "panel",
-        "kind",
-        "solver_steps",
-        "test_solver_steps",
-        "seed",
-        "point",
-        "x1",
-        "x2",
-        "label",
-        "p1",
-    ]
     if "coarse" not in nets:
-        return pd.DataFrame(columns=columns)
+        return pd.DataFrame(columns=COLUMNS)
     steps = nets["coarse"]
     trajectories = two_nets.one_seed(two_nets.probe(data, "trajectory"), steps)
     grids = two_nets.one_seed(two_nets.probe(data, "decision_grid"), steps)
@@ -54,19 +41,18 @@ def table(data: Data) -> pd.DataFrame:
             rows.assign(panel=panel, kind=kind, test_solver_steps=test_solver_steps)
             for kind, rows in (("point", ends), ("grid", grid))
         ]
-    numbers = pd.concat(parts, ignore_index=True).reindex(columns=columns)
+    numbers = pd.concat(parts, ignore_index=True).reindex(columns=COLUMNS)
     return numbers if "point" in set(numbers["kind"]) else numbers.iloc[:0]
 
 
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, interval, scale and what is missing."""
+def _fields(_data: Data, numbers: pd.DataFrame) -> dict[str, object]:
     points = numbers.loc[numbers["kind"] == "point"]
-    text = CAPTION.format(
-        steps=int(points["solver_steps"].iloc[0]),
-        seed=int(points["seed"].iloc[0]),
-        points=points["point"].nunique(),
-    )
-    return compose(text, data, NEEDS, pd.Series([1]))
+    first = points.iloc[0]
+    return {
+        "steps": int(first["solver_steps"]),
+        "seed": int(first["seed"]),
+        "points": points["point"].nunique(),
+    }
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
@@ -90,7 +76,7 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         ax.set_xlabel("$x_1(1)$")
         class_legend(ax)
         if not len(points):
-            ax.text(0.5, 0.5, "no rows", transform=ax.transAxes, ha="center", color="0.5")
+            no_rows(ax)
     axes[0].set_ylabel("$x_2(1)$")
 
 
@@ -106,3 +92,16 @@ def _draw_background(ax: "Axes", grid: pd.DataFrame) -> None:
         levels=[-0.01, 0.5, 1.01],
         colors=colours,
     )
+
+
+FIGURE = Figure(
+    name="ott2021/figure2",
+    study="ott2021/sphere2-fixed",
+    needs=("probe_trajectory", "probe_decision_grid"),
+    numbers=table,
+    text=TEXT,
+    fields=_fields,
+    draw=draw,
+    panels=(1, 2),
+    size_inches=(FULL_INCHES, 2.8),
+)

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.caption import compose
 from analysis.data import AXIS, Data
+from analysis.figure import Figure, one_column_each
+from analysis.frames import stack
 from analysis.legend import handle, legend_below
 from analysis.ott2021.fan import margin
 from analysis.style import CLASS_COLOURS, FULL_INCHES
@@ -14,13 +15,8 @@ from analysis.style import CLASS_COLOURS, FULL_INCHES
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NAME = "ott2021/figure3"
 FAN, SPHERES = "ott2021/fan", "ott2021/sphere2-fixed"
-STUDY = (FAN, SPHERES)
-NEEDS = ("probe_trajectory:figure3",)
-PANELS = (1, 3)
-SIZE_INCHES = (FULL_INCHES, 2.6)
-CAPTION = (
+TEXT = (
     "Ott 2021, Figure 3. (a), (b): Lady Windermere's fan, Euler with two step sizes h: trajectories in grey, end points coloured by class, "
     "the two of a class joined by a line; where the lines cross no straight line parts the classes. Margin between the classes along the best of 720 "
     "directions, over the end points' mean distance from the origin (above 0: separable): {margins}. Trajectories leave the frame{thinned}. "
@@ -30,24 +26,16 @@ WITH_SPHERES = "(c): {points} test points of Sphere2."
 WITHOUT_SPHERES = f"Not shown: (c), the Sphere2 data, as no trajectory of {SPHERES} is there yet."
 # Trajectories longer than this are drawn at every k-th state, still exact there.
 MAX_PIECES = 800
+COLUMNS = [
+    *("panel", "axis.solver", "steps", "point", "label", "step"),
+    *("x1", "x2", "last", "margin"),
+]
 
 
 def table(data: Data) -> pd.DataFrame:
     """Panels a, b: point, label, step, x1, x2 (last: the end), steps, and the panel's margin. Panel c: the inputs of a Sphere2 net, step 0."""
     fan = data.where({"study": FAN})
     rows = fan.probe("trajectory", "figure3")
-    columns = [
-        "panel",
-        "axis.solver",
-        "steps",
-        "point",
-        "label",
-        "step",
-        "x1",
-        "x2",
-        "last",
-        "margin",
-    ]
     parts = []
     for panel, size in zip("ab", fan.order("solver") if len(rows) else (), strict=False):
         own = rows.loc[rows[AXIS + "solver"] == size]
@@ -63,45 +51,32 @@ def table(data: Data) -> pd.DataFrame:
             )
         )
     if not parts:
-        return pd.DataFrame(columns=columns)
+        return pd.DataFrame(columns=COLUMNS)
     inputs = data.where({"study": SPHERES}).probe("trajectory")
     inputs = inputs.loc[inputs["step"] == 0].drop_duplicates(["point", "x1", "x2"])
     if len(inputs):
         parts.append(inputs.assign(panel="c"))
-    numbers = pd.concat([part.filter(columns) for part in parts], ignore_index=True).reindex(
-        columns=columns
+    return stack(parts, COLUMNS).sort_values(
+        ["panel", "point", "step"], kind="stable", ignore_index=True
     )
-    return numbers.sort_values(["panel", "point", "step"], kind="stable", ignore_index=True)
 
 
-def panels(numbers: pd.DataFrame) -> tuple[int, int]:
-    """As many as have rows."""
-    return 1, len(set(numbers["panel"]))
-
-
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, interval, scale and what is missing."""
-    fan = numbers.loc[numbers["panel"] != "c"].drop_duplicates("panel")
+def _fields(_data: Data, numbers: pd.DataFrame) -> dict[str, object]:
+    fans = numbers.loc[numbers["panel"] != "c"].drop_duplicates("panel").to_dict("records")
     margins = [
-        f"{row['margin']:+.2f} with {row['axis.solver']} ({row['steps']:.0f} steps)"
-        for row in fan.to_dict("records")
+        f"{fan['margin']:+.2f} with {fan['axis.solver']} ({fan['steps']:.0f} steps)" for fan in fans
     ]
     thinned = [
-        f"of {row['steps']:.0f} steps one in {row['steps'] // MAX_PIECES:.0f} is drawn"
-        for row in fan.to_dict("records")
+        f"of {fan['steps']:.0f} steps one in {fan['steps'] // MAX_PIECES:.0f} is drawn"
+        for fan in fans
+        if fan["steps"] >= 2 * MAX_PIECES
     ]
-    thinned = [
-        text
-        for text, row in zip(thinned, fan.to_dict("records"), strict=True)
-        if row["steps"] >= 2 * MAX_PIECES
-    ]
-    spheres = numbers.loc[numbers["panel"] == "c"]
-    text = CAPTION.format(
-        margins=", ".join(margins),
-        thinned=f" ({', '.join(thinned)})" if thinned else "",
-        spheres=WITH_SPHERES.format(points=len(spheres)) if len(spheres) else WITHOUT_SPHERES,
-    )
-    return compose(text, data, NEEDS, pd.Series([1]))
+    points = list(numbers["panel"]).count("c")
+    return {
+        "margins": ", ".join(margins),
+        "thinned": f" ({', '.join(thinned)})" if thinned else "",
+        "spheres": WITH_SPHERES.format(points=points) if points else WITHOUT_SPHERES,
+    }
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
@@ -145,3 +120,16 @@ def _draw_fan(ax: "Axes", rows: pd.DataFrame) -> None:
     reach = 1.25 * max(float(ends.filter(["x1", "x2"]).abs().to_numpy().max()), 1e-9)
     ax.set_xlim(-reach, reach)
     ax.set_ylim(-reach, reach)
+
+
+FIGURE = Figure(
+    name="ott2021/figure3",
+    study=(FAN, SPHERES),
+    needs=("probe_trajectory:figure3",),
+    numbers=table,
+    text=TEXT,
+    fields=_fields,
+    draw=draw,
+    panels=one_column_each("panel"),
+    size_inches=(FULL_INCHES, 2.6),
+)

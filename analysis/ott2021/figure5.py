@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis.caption import compose
 from analysis.data import COMPLETED, Data
+from analysis.figure import Figure
 from analysis.ink import panel_title
 from analysis.legend import handle, legend_below
 from analysis.ott2021 import adaptation
@@ -21,12 +21,7 @@ from analysis.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NAME = "ott2021/figure5"
-STUDY = adaptation.STUDY
-NEEDS = ("epochs", "probe_series")
-PANELS = (2, 2)
-SIZE_INCHES = (FULL_INCHES, 3.8)
-CAPTION = (
+TEXT = (
     "Ott 2021, Figure 5{instead}. Step size adaptation with Euler, checked by midpoint every 50 iterations. (a): test accuracy, one line per seed. "
     "(b): number of Euler steps. (c), (d): the same of one run (seed {seed}); at the checks nearest to a quarter, half and three quarters of the "
     "training, marked in one colour in both, the accuracy on the training batch under Euler (circle) and under the solver that checks it (cross). "
@@ -39,18 +34,22 @@ TIMES = (0.25, 0.5, 0.75)
 TIME_COLOURS = ("#E69F00", "#009E73", "#D55E00")
 
 
+def _used(data: Data) -> Data:
+    """Runs on CIFAR-10, or else on the first data set, of the paper's pair of solvers."""
+    names = data.order("set")
+    chosen = next(name for name in ("cifar10", *names) if name in names)
+    return data.where({"set": chosen, "pair": adaptation.PAPERS_PAIR})
+
+
 def table(data: Data) -> pd.DataFrame:
     """Rows panel, set, seed, iteration, value, outcome; marks of panels c, d carry `time` (0, 1, 2) and `name` (what was measured)."""
     columns = ["panel", "set", "seed", "iteration", "value", "outcome", "name", "time"]
-    names = data.order("set")
-    chosen = next((name for name in ("cifar10", *names) if name in names), "")
-    own = data.where({"study": STUDY, "set": chosen, "pair": adaptation.PAPERS_PAIR})
     accuracy = (
-        own.epochs.dropna(subset=["accuracy_test"])
+        data.epochs.dropna(subset=["accuracy_test"])
         .rename(columns={"accuracy_test": "value"})
         .assign(name="accuracy_test")
     )
-    series = own.with_run(own.probe("series"), "outcome").dropna(subset=["value"])
+    series = data.with_run(data.probe("series"), "outcome").dropna(subset=["value"])
     lines = [part for part in (accuracy, series.loc[series["name"] == "steps"]) if len(part)]
     if not lines:
         return pd.DataFrame(columns=columns)
@@ -71,7 +70,7 @@ def table(data: Data) -> pd.DataFrame:
     parts += _marks(series.loc[series["seed"] == seed])
     numbers = (
         pd.concat([part for part in parts if len(part)], ignore_index=True)
-        .assign(set=chosen)
+        .assign(set=data.order("set")[0])
         .reindex(columns=columns)
     )
     return numbers.sort_values(
@@ -106,20 +105,18 @@ def _marks(series: pd.DataFrame) -> list[pd.DataFrame]:
     ]
 
 
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, interval, scale and what is missing."""
-    data_set = str(numbers["set"].iloc[0])
+def _fields(_data: Data, numbers: pd.DataFrame) -> dict[str, object]:
+    data_set = adaptation.SETS[str(numbers["set"].iloc[0])]
     failed = sorted(set(numbers.loc[numbers["outcome"] != COMPLETED, "seed"]))
-    text = CAPTION.format(
-        instead=""
-        if data_set == "cifar10"
-        else f", on {adaptation.SETS[data_set]} instead of CIFAR-10, which this scale does not have",
-        seed=int(numbers.loc[numbers["panel"].isin(["c", "d"]), "seed"].iloc[0]),
-        failed=f"Dashed: runs that failed (seed {', '.join(map(str, failed))})." if failed else "",
-    )
-    return compose(
-        text, data.where({"set": data_set, "pair": adaptation.PAPERS_PAIR}), NEEDS, pd.Series([1])
-    )
+    return {
+        "instead": ""
+        if data_set == "CIFAR-10"
+        else f", on {data_set} instead of CIFAR-10, which this scale does not have",
+        "seed": int(numbers.loc[numbers["panel"].isin(["c", "d"]), "seed"].iloc[0]),
+        "failed": f"Dashed: runs that failed (seed {', '.join(map(str, failed))})."
+        if failed
+        else "",
+    }
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
@@ -168,3 +165,18 @@ def _draw_mark(ax: "Axes", mark: dict[Any, Any]) -> None:
         zorder=4,
         linestyle="none",
     )
+
+
+FIGURE = Figure(
+    name="ott2021/figure5",
+    study=adaptation.STUDY,
+    needs=("epochs", "probe_series"),
+    axes=("set", "pair"),
+    used=_used,
+    numbers=table,
+    text=TEXT,
+    fields=_fields,
+    draw=draw,
+    panels=(2, 2),
+    size_inches=(FULL_INCHES, 1.9),
+)

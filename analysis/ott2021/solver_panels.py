@@ -1,17 +1,25 @@
 """Ott 2021, Figure 4 and supplement: test accuracy against the accuracy of the test solver, one colour per training setting."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from analysis.caption import Notes, standard_notes
 from analysis.data import Data
 from analysis.errors import ReportError
+from analysis.figure import Figure, one_row_each
 from analysis.ink import no_rows, values_with_bars
 from analysis.legend import handle, legend_right
 from analysis.ott2021 import dependence
-from analysis.read import NoPlan
-from analysis.style import SOLVER_LABELS, SOLVER_MARKERS, lighter, sequential_colours
+from analysis.ott2021.dependence import Setting
+from analysis.style import (
+    FULL_INCHES,
+    SOLVER_LABELS,
+    SOLVER_MARKERS,
+    lighter,
+    sequential_colours,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,11 +31,13 @@ ASIDE = 2**0.12
 # Tolerances are a factor of 10 apart, steps at most one of 2.
 ASIDE_POWER = {"steps": 1.0, "tolerance": 2.0}
 LARGEST_ACCURACY = {"CIFAR-10": 0.7}
+# The paper's main-text panels show every second training step size; its supplement shows all.
+MAX_COLOURS = 6
 NAMES = {"steps": "K = {}", "tolerance": "tol = {:g}"}
 LABELS = {"steps": "steps of the test solver", "tolerance": "1 / tolerance of the test solver"}
 
 
-def table(data: Data, setting: dependence.Setting) -> pd.DataFrame:
+def table(data: Data, setting: Setting) -> pd.DataFrame:
     """Accuracy per (train_solver, solver_<setting>, test_solver, test_solver_<setting>) and selection of seeds; `own`: tested exactly as trained."""
     nets = dependence.accuracies(data, setting)
     if setting == "steps":
@@ -43,25 +53,45 @@ def table(data: Data, setting: dependence.Setting) -> pd.DataFrame:
     return numbers.assign(own=own, data=dependence.label(data))
 
 
-def by_study(data: Data, studies: Iterable[str], setting: dependence.Setting) -> pd.DataFrame:
-    """`table` of each study one below the other, with `study`. Raises NoPlan when the plans are of none of these studies."""
-    there = dict.fromkeys(data.trials["study"])
-    if not there.keys() & set(studies):
-        raise NoPlan(f"{data.names} is a plan of none of {', '.join(studies)}")
+def figure4(data: Data, setting: Setting, solvers: Sequence[str]) -> pd.DataFrame:
+    """`table` of the nets trained with these solvers; panel: its letter."""
+    panel_of = dict(zip(solvers, "ab" if setting == "steps" else "cd", strict=True))
+    numbers = table(data, setting)
+    numbers = numbers.loc[numbers["train_solver"].isin(list(solvers))].reset_index(drop=True)
+    return numbers.assign(panel=numbers["train_solver"].map(panel_of))
+
+
+def by_study(data: Data, setting: Setting) -> pd.DataFrame:
+    """`table` of each study one below the other, with `study`; drawn: whether the panels show it."""
     parts = []
-    for study in there:
+    for study in dict.fromkeys(data.trials["study"]):
         own = data.where({"study": study})
         try:
             numbers = table(own, setting)
         except ReportError as error:
             raise ReportError(f"{study}: {error}") from None
-        parts.append(
-            numbers.assign(
-                study=study,
-                data=f"{dependence.label(own)}{', adjoint' if study.endswith('adjoint') else ''}",
-            )
-        )
-    return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+        adjoint = ", adjoint" if study.endswith("adjoint") else ""
+        parts.append(numbers.assign(study=study, data=f"{dependence.label(own)}{adjoint}"))
+    numbers = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    return numbers.assign(drawn=numbers.index.isin(shown(numbers).index))
+
+
+def shown(numbers: pd.DataFrame) -> pd.DataFrame:
+    """The rows to draw: of each data set those of successful seeds, or of all where there are none."""
+    successful = numbers.loc[numbers["seeds"] == "successful", "data"]
+    return numbers.loc[(numbers["seeds"] == "successful") | ~numbers["data"].isin(list(successful))]
+
+
+def steps_drawn(numbers: pd.DataFrame) -> list[int]:
+    """Training steps that get a colour: all, or every second from the coarsest when there are more than six."""
+    steps = sorted({int(step) for step in shown(numbers)["solver_steps"]})
+    return steps[::2] if len(steps) > MAX_COLOURS else steps
+
+
+def thinned(numbers: pd.DataFrame) -> pd.DataFrame:
+    """`shown` with the training steps that Figure 4 draws."""
+    rows = shown(numbers)
+    return rows.loc[rows["solver_steps"].isin(steps_drawn(numbers))]
 
 
 def marker(train_solver: str, test_solver: str) -> str:
@@ -92,7 +122,7 @@ def draw_panel(
     ax: "Axes",
     rows: pd.DataFrame,
     colour_of: Mapping[float, Colour],
-    setting: dependence.Setting,
+    setting: Setting,
     data: str,
 ) -> None:
     """One data set and training solver. rows: of `table`, those to draw."""
@@ -106,28 +136,25 @@ def draw_panel(
     else:
         ax.set_xscale("log")
     ax.set_ylim(0, LARGEST_ACCURACY.get(data, 1.1))
-    ax.set_xlabel(LABELS[setting])
     if not len(rows):
         no_rows(ax)
 
 
-def _draw_cell(
-    ax: "Axes", row: dict[Any, Any], colour: Colour, setting: dependence.Setting
-) -> None:
+def _draw_cell(ax: "Axes", row: dict[Any, Any], colour: Colour, setting: Setting) -> None:
     symbol = marker(row["train_solver"], row["test_solver"])
     face = colour if row["own"] else lighter(colour)
-    look: dict[str, Any] = {"marker": symbol, "color": face, "zorder": 4 if row["own"] else 3}
+    style: dict[str, Any] = {"marker": symbol, "color": face, "zorder": 4 if row["own"] else 3}
     if symbol != "x":
-        look |= {"markeredgecolor": "black" if row["own"] else colour, "markeredgewidth": 0.5}
+        style |= {"markeredgecolor": "black" if row["own"] else colour, "markeredgewidth": 0.5}
     place = row["test_solver_steps"] if setting == "steps" else 1 / row["test_solver_tolerance"]
     place *= aside(row["train_solver"], row["test_solver"]) ** ASIDE_POWER[setting]
     values_with_bars(
-        ax, pd.DataFrame([row | {"place": place}]), "place", ecolor=lighter(colour, 0.25), **look
+        ax, pd.DataFrame([row | {"place": place}]), "place", ecolor=lighter(colour, 0.25), **style
     )
 
 
 def handles(
-    shown: pd.DataFrame, colour_of: Mapping[float, Colour], setting: dependence.Setting
+    shown: pd.DataFrame, colour_of: Mapping[float, Colour], setting: Setting
 ) -> "list[Line2D]":
     """The legend's entries: training settings as colours, then test solvers as markers."""
     entries = [
@@ -150,39 +177,132 @@ def handles(
     ]
 
 
-def drawn_by_study(numbers: pd.DataFrame) -> list[bool]:
-    """Which rows of `by_study` to draw: of each study the successful seeds, or all where there are none."""
-    successful = set(numbers.loc[numbers["seeds"] == "successful", "study"])
-    return [
-        seeds == "successful" or study not in successful
-        for study, seeds in zip(numbers["study"], numbers["seeds"], strict=True)
-    ]
-
-
-def draw_studies(
-    numbers: pd.DataFrame,
-    axes: "Sequence[Axes]",
-    solvers: Sequence[str],
-    setting: dependence.Setting,
+def draw(
+    numbers: pd.DataFrame, axes: "Sequence[Axes]", setting: Setting, letters: Mapping[str, str]
 ) -> None:
-    """One row of axes for each study of `numbers` (as of `by_study`, with `drawn`), one column for each training solver."""
-    shown = numbers.loc[numbers["drawn"]]
-    colour_of = colours(sorted(set(shown[f"solver_{setting}"]), reverse=setting == "tolerance"))
-    studies = list(dict.fromkeys(shown["study"]))
-    for row, study in enumerate(studies):
-        of_study = shown.loc[shown["study"] == study]
-        data = str(of_study["data"].iloc[0])
-        own_axes = axes[row * len(solvers) : (row + 1) * len(solvers)]
-        for ax, solver in zip(own_axes, solvers, strict=True):
-            draw_panel(
-                ax, of_study.loc[of_study["train_solver"] == solver], colour_of, setting, data
-            )
-            ax.set_title(f"{data}, trained with {SOLVER_LABELS[solver]}", loc="left")
-            ax.set_xlabel(LABELS[setting] if row == len(studies) - 1 else "")
-        own_axes[0].set_ylabel("test accuracy")
+    """One row of axes for each data set, one column for each training solver.
+
+    numbers: of `table`, those to draw. letters: training solver -> what stands in front of the panel's title.
+    """
+    colour_of = colours(sorted(set(numbers[f"solver_{setting}"]), reverse=setting == "tolerance"))
+    sets = list(dict.fromkeys(numbers["data"]))
+    for row, data in enumerate(sets):
+        of_set = numbers.loc[numbers["data"] == data]
+        row_axes = axes[row * len(letters) : (row + 1) * len(letters)]
+        for ax, (solver, letter) in zip(row_axes, letters.items(), strict=True):
+            rows = of_set.loc[of_set["train_solver"] == solver]
+            draw_panel(ax, rows, colour_of, setting, data)
+            ax.set_title(f"{letter}{data}, trained with {SOLVER_LABELS[solver]}", loc="left")
+            ax.set_xlabel(LABELS[setting] if row == len(sets) - 1 else "")
+        row_axes[0].set_ylabel("test accuracy")
     legend_right(
-        axes[0],
-        handles(shown, colour_of, setting),
+        axes[-1],
+        handles(numbers, colour_of, setting),
         title="trained with / tested with",
         title_fontsize=6.5,
     )
+
+
+def _figure4_fields(setting: Setting) -> Callable[[Data, pd.DataFrame], dict[str, object]]:
+    def fields(data: Data, numbers: pd.DataFrame) -> dict[str, object]:
+        fewer = setting == "steps" and len(thinned(numbers)) < len(shown(numbers))
+        return {
+            "data": numbers["data"].iloc[0],
+            "selection": dependence.selection_text(data, setting=setting),
+            "thinned": THINNED if fewer else "",
+        }
+
+    return fields
+
+
+def _counted(rows: Callable[[pd.DataFrame], pd.DataFrame]) -> Notes:
+    return standard_notes(lambda numbers: rows(numbers).loc[:, "n"])
+
+
+THINNED = "Every second K is drawn, as in the paper; all are in the CSV."
+BY_STEPS = "Colour: K, the number of steps in training (step size 1/K)"
+BY_TOLERANCE = "Colour: tolerance (rtol = atol) in training."
+TESTED_AT = "Each net is tested with 0.1, 1 and 10 times its tolerance."
+DARK = "Dark: tested as trained; light: tested otherwise."
+SUPPLEMENT = (
+    "Ott 2021, supplement, as Figure 4; what the paper's own panels show beyond that is not known."
+)
+SUCCESSFUL = (
+    "Only nets that trained successfully (final train accuracy > 0.9, on CIFAR-10 0.3); "
+    "where none of a data set did, all are shown."
+)
+SETS = ("sphere2", "sphere3", "sphere10", "sphere900", "mnist")
+
+FIGURES = (
+    Figure(
+        name="ott2021/figure4",
+        study="ott2021/sphere2-fixed",
+        needs=("evaluations",),
+        numbers=lambda data: figure4(data, "steps", ("euler", "rk4_38")),
+        text=(
+            f"Ott 2021, Figure 4 (a), (b), on {{data}}. {BY_STEPS}. Each net is tested with K/2 to 2K "
+            "steps. Circle: solver of training; other markers, set slightly aside: other solvers. "
+            f"{DARK} {{selection}} {{thinned}}"
+        ),
+        fields=_figure4_fields("steps"),
+        notes=_counted(thinned),
+        draw=lambda numbers, axes: draw(
+            thinned(numbers), axes, "steps", {"euler": "(a) ", "rk4_38": "(b) "}
+        ),
+        panels=(1, 2),
+        size_inches=(FULL_INCHES, 2.6),
+    ),
+    Figure(
+        name="ott2021/figure4_adaptive",
+        study="ott2021/cifar10-adaptive",
+        needs=("evaluations:figure4",),
+        axes=("solver.tolerance",),
+        numbers=lambda data: figure4(data, "tolerance", ("fehlberg2", "dopri5")),
+        text=(
+            f"Ott 2021, Figure 4 (c), (d), on {{data}}. {BY_TOLERANCE} {TESTED_AT} Circle: solver of "
+            f"training; diamond, set slightly aside: Dopri5. {DARK} {{selection}}"
+        ),
+        fields=_figure4_fields("tolerance"),
+        notes=_counted(shown),
+        draw=lambda numbers, axes: draw(
+            shown(numbers), axes, "tolerance", {"fehlberg2": "(c) ", "dopri5": "(d) "}
+        ),
+        panels=(1, 2),
+        size_inches=(FULL_INCHES, 2.6),
+    ),
+    Figure(
+        name="ott2021/supplement_fixed",
+        study=(
+            *(f"ott2021/{name}-fixed" for name in (*SETS, "cifar10")),
+            "ott2021/sphere2-adjoint",
+        ),
+        needs=("evaluations:figure4",),
+        numbers=lambda data: by_study(data, "steps"),
+        text=(
+            f"{SUPPLEMENT} {BY_STEPS}, all that were trained. Each net is tested with K/2 to 2K steps. "
+            "Left: trained with Euler; right: with the 3/8 rule. Circle: solver of training; other "
+            f"markers, set slightly aside: other solvers. {DARK} {SUCCESSFUL}"
+        ),
+        notes=_counted(shown),
+        draw=lambda numbers, axes: draw(shown(numbers), axes, "steps", {"euler": "", "rk4_38": ""}),
+        panels=one_row_each("study", 2),
+        size_inches=(FULL_INCHES, 9.6 / 7),
+    ),
+    Figure(
+        name="ott2021/supplement_adaptive",
+        study=tuple(f"ott2021/{name}-adaptive" for name in SETS),
+        needs=("evaluations:figure4",),
+        numbers=lambda data: by_study(data, "tolerance"),
+        text=(
+            f"{SUPPLEMENT} {BY_TOLERANCE} {TESTED_AT} Left: trained with Fehlberg 2(1); right: with "
+            "Dormand-Prince 5(4). Circle: solver of training; diamond, set slightly aside: Dopri5. "
+            f"{DARK} {SUCCESSFUL}"
+        ),
+        notes=_counted(shown),
+        draw=lambda numbers, axes: draw(
+            shown(numbers), axes, "tolerance", {"fehlberg2": "", "dopri5": ""}
+        ),
+        panels=one_row_each("study", 2),
+        size_inches=(FULL_INCHES, 7.2 / 5),
+    ),
+)

@@ -3,18 +3,16 @@
 import pandas as pd
 
 from analysis import published
-from analysis.caption import compose
 from analysis.cells import STATISTICS, cells, planned_rows
 from analysis.data import AXIS, COMPLETED, Data
+from analysis.figure import Table
+from analysis.frames import in_order
 from analysis.ott2021 import adaptation, critical_step_size, dependence
-from analysis.read import NoPlan
 
-NAME = "ott2021/table1"
 SETS = {"Sphere2": "sphere2", "CIFAR-10": "cifar10"}
 FIXED = {label: f"ott2021/{name}-fixed" for label, name in SETS.items()}
 STUDY = (*FIXED.values(), adaptation.STUDY)
-NEEDS = ("runs", "evaluations:figure4")
-CAPTION = (
+TEXT = (
     "Ott 2021, Table 1, Euler. Grid search: K is the number of Euler steps, equal to evaluations of f per forward pass here (the paper's numbers "
     "look like K + 1); first failing and first passing as in critical_step_size; accuracy of the nets trained with the first passing K. "
     "Adaptation (checked by midpoint): all evaluations of f in training, those of the checks included, over the iterations. "
@@ -32,9 +30,6 @@ DECIMALS = {"first failing": 0, "first passing": 0, "adaptation evaluations": 1}
 
 def table(data: Data) -> pd.DataFrame:
     """Per data set and quantity (the keys of WORDS): planned, failed, missing, n, mean, low, high, minimum, maximum, and the published value."""
-    there = set(data.trials["study"])
-    if not there & set(STUDY):
-        raise NoPlan(f"{data.names} is a plan of none of {', '.join(STUDY)}")
     parts = [
         part for label in SETS for part in (*_grid_search(data, label), *_adaptation(data, label))
     ]
@@ -45,13 +40,7 @@ def table(data: Data) -> pd.DataFrame:
         numbers, published.values("ott2021", "table1"), {"data": "data", "quantity": "quantity"}
     )
     order = [(label, quantity) for label in SETS for quantity in WORDS]
-    places = [
-        order.index(key)
-        for key in numbers.filter(["data", "quantity"]).itertuples(index=False, name=None)
-    ]
-    return (
-        numbers.assign(place=places).sort_values("place", ignore_index=True).drop(columns="place")
-    )
+    return in_order(numbers, ["data", "quantity"], order)
 
 
 def trained(rows: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -140,17 +129,14 @@ def _exact(label: str, quantity: str, value: float, n: int) -> pd.DataFrame:
     )
 
 
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, interval, scale and what is missing."""
-    used = {
+def _used(data: Data) -> Data:
+    """Runs of Euler, or of the paper's pair of solvers on the table's data sets."""
+    axes = {
         "solver.name": ("", "euler"),
         "set": ("", *SETS.values()),
         "pair": ("", adaptation.PAPERS_PAIR),
     }
-    own = data.where({axis: labels for axis, labels in used.items() if AXIS + axis in data.trials})
-    return compose(
-        CAPTION.format(sources=published.sources(numbers)), own, NEEDS, numbers.loc[:, "n"]
-    )
+    return data.where({axis: labels for axis, labels in axes.items() if AXIS + axis in data.trials})
 
 
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
@@ -165,3 +151,14 @@ def readable(numbers: pd.DataFrame) -> pd.DataFrame:
             shown = shown.assign(**{shown.columns[2]: f"{row['mean']:.0f} ({row['n']})"})
         parts.append(shown)
     return pd.concat(parts, ignore_index=True)
+
+
+TABLE = Table(
+    name="ott2021/table1",
+    study=STUDY,
+    needs=("runs", "evaluations:figure4"),
+    used=_used,
+    numbers=table,
+    text=TEXT,
+    readable=readable,
+)

@@ -7,9 +7,10 @@ from typing import Any
 
 from rich.progress import track
 
+from analysis.check import select
 from analysis.judging import RULE, rows
 from analysis.make import CONSOLE, INCOMPLETE, OK, Reader
-from analysis.report.sections import items, names, sections
+from analysis.report.sections import items, sections
 from analysis.verdicts import VERDICTS
 
 NAME = "report.html"
@@ -20,7 +21,7 @@ def write_report(reader: Reader, out: Path) -> int:
     drawn = track(
         items(reader),
         description="report",
-        total=len(names()),
+        total=len(select(None, "FIGURES", "TABLES")),
         console=CONSOLE,
         transient=True,
         disable=not CONSOLE.is_terminal,

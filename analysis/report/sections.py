@@ -2,19 +2,21 @@
 
 import base64
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from io import BytesIO
+from typing import Any
 
 import pandas as pd
 
 from analysis import PAPERS
-from analysis.check import examine, figure_module, not_planned, select, table_module
+from analysis.check import examine, select, values
 from analysis.data import Data
 from analysis.errors import ReportError
+from analysis.figure import Figure
 from analysis.make import Reader
 from analysis.read import NoPlan
-from analysis.save import Figure, compose_figure
+from analysis.save import compose_figure
 
 # Of a page's width, as in the papers: screens show an inch as 96 pixels.
 PIXELS_PER_INCH = 96 * 1.25
@@ -51,69 +53,52 @@ class Section:
     items: list[Item]
 
 
-def names() -> list[str]:
-    """Every figure and table that there is, as `paper/name`."""
-    return select(None, "FIGURES", "TABLES")
-
-
 def sections(items: dict[str, Item]) -> list[Section]:
     """The items by paper, figures before tables, in the papers' order."""
     found = []
     for paper in PAPERS:
-        package = import_module(f"analysis.{paper}")
-        own = [items[f"{paper}/{name}"] for name in (*package.FIGURES, *package.TABLES)]
-        if own:
-            found.append(Section(paper, (package.__doc__ or paper).splitlines()[0], own))
+        title = (import_module(f"analysis.{paper}").__doc__ or paper).splitlines()[0]
+        shown = (*values(paper, "FIGURES"), *values(paper, "TABLES"))
+        found.append(Section(paper, title, [items[value.name] for value in shown]))
     return found
 
 
 def items(reader: Reader) -> Iterator[Item]:
     """Each figure and table in turn."""
-    for name in names():
+    for value in select(None, "FIGURES", "TABLES"):
         try:
-            yield _item(name, reader(table_module(name).STUDY))
+            yield _item(value, reader(value.study))
         except NoPlan as reason:
-            yield Item(name, reason=reason.reason, commands=reason.commands)
+            yield Item(value.name, reason=reason.reason, commands=reason.commands)
         except ReportError as reason:
-            yield Item(name, reason=str(reason))
+            yield Item(value.name, reason=str(reason))
 
 
-def _item(name: str, data: Data) -> Item:
-    module = table_module(name)
-    if absent := not_planned(data, module.NEEDS):
-        return Item(name, reason=f"{data.names} does not plan {', '.join(absent)}")
-    finding = examine(data, module.NEEDS)
-    numbers = module.table(data)
+def _item(value: Any, data: Data) -> Item:
+    if reason := value.not_planned(data):
+        return Item(value.name, reason=reason)
+    finding = examine(data, value.needs)
+    numbers = value.table(data)
     if numbers.empty:
-        return Item(name, reason=finding.summary, commands=finding.commands)
-    caption = module.caption(data, numbers)
-    if not hasattr(module, "draw"):
-        return Item(
-            name,
-            caption,
-            shown=module.readable(numbers),
-            reason=finding.summary if finding.cells else "",
-            commands=finding.commands,
-        )
-    figure = figure_module(name)
-    image = _image(figure, numbers)
-    width = round(figure.SIZE_INCHES[0] * PIXELS_PER_INCH)
-    return Item(
-        name,
-        caption,
-        image,
-        width,
+        return Item(value.name, reason=finding.summary, commands=finding.commands)
+    item = Item(
+        value.name,
+        value.caption(data, numbers),
         reason=finding.summary if finding.cells else "",
         commands=finding.commands,
     )
+    if not hasattr(value, "draw"):
+        return replace(item, shown=value.readable(numbers))
+    width = round(value.size_inches[0] * PIXELS_PER_INCH)
+    return replace(item, image=_image(value, numbers), width=width)
 
 
-def _image(module: Figure, numbers: pd.DataFrame) -> str:
+def _image(figure: Figure, numbers: pd.DataFrame) -> str:
     import matplotlib.pyplot as plt
 
     png = BytesIO()
     # The page has the caption as text.
-    figure = compose_figure(module, numbers, "")
-    figure.savefig(png, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    plt.close(figure)
+    page = compose_figure(figure, numbers, "")
+    page.savefig(png, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    plt.close(page)
     return f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}"

@@ -1,4 +1,6 @@
 """What the sweep itself did: cost, failures, coverage of every grid."""
 
-FIGURES: tuple[str, ...] = ("coverage",)
-TABLES: tuple[str, ...] = ("cost", "failures")
+from analysis.running import cost, coverage, failures
+
+FIGURES = (coverage.FIGURE,)
+TABLES = (cost.TABLE, failures.TABLE)

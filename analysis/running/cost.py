@@ -2,18 +2,16 @@
 
 import pandas as pd
 
-from analysis.caption import scale_text
+from analysis.caption import scale_only
 from analysis.data import KEY, Data
+from analysis.figure import Table
 from analysis.read import EVERY_STUDY
 
-NAME = "running/cost"
-STUDY = EVERY_STUDY
-NEEDS = ("runs",)
 TOTAL = "all studies"
-CAPTION = (
+TEXT = (
     "Hours: of training, its own tests, and later evaluations, summed over resumed attempts; on a GPU they count as GPU-hours, elsewhere as "
     "core-hours (seconds times threads). Evaluations: of the right-hand side. Speed: medians over runs that had the machine to themselves and "
-    "were never resumed ({timed} of {runs}). A trial that serves several studies counts in each, once in the total."
+    "were never resumed ({timed} of {runs}). A trial that serves several studies counts in each, once in the total.{left}"
 )
 
 
@@ -71,8 +69,7 @@ def _total(rows: pd.DataFrame, column: str) -> int:
     return sum(int(count) for count in rows[column] if count == count)
 
 
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is summed, and of which plans."""
+def _fields(data: Data, numbers: pd.DataFrame) -> dict[str, object]:
     total = numbers.loc[numbers["study"] == TOTAL].iloc[0]
     remaining = data.trials.loc[
         ~pd.MultiIndex.from_frame(data.trials.filter(KEY)).isin(
@@ -84,7 +81,7 @@ def caption(data: Data, numbers: pd.DataFrame) -> str:
         if len(remaining)
         else ""
     )
-    return f"{CAPTION.format(timed=total['n'], runs=total['runs'])}{left} {scale_text(data)}"
+    return {"timed": total["n"], "runs": total["runs"], "left": left}
 
 
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
@@ -117,3 +114,14 @@ def readable(numbers: pd.DataFrame) -> pd.DataFrame:
             for row in rows
         ]
     )
+
+
+TABLE = Table(
+    name="running/cost",
+    study=EVERY_STUDY,
+    numbers=table,
+    text=TEXT,
+    fields=_fields,
+    notes=scale_only,
+    readable=readable,
+)

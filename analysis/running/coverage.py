@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.caption import scale_text
+from analysis.caption import scale_only
 from analysis.cells import MISSING
 from analysis.data import COMPLETED, KEY, Data
+from analysis.figure import Figure
 from analysis.legend import handle, legend_below
 from analysis.read import EVERY_STUDY
 from analysis.style import FULL_INCHES
@@ -16,14 +17,11 @@ from analysis.style import FULL_INCHES
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NAME = "running/coverage"
-STUDY = EVERY_STUDY
-NEEDS = ("runs",)
-PANELS = (1, 1)
-SIZE_INCHES = (FULL_INCHES, 6.2)
-CAPTION = (
-    "Share of the planned trials of each study that completed, ended in a scientific failure (diverged or solver failed) or have no "
-    "accepted row yet; numbers: completed + failed of planned, and evaluations with a row of those planned. Counts, no averages."
+TEXT = (
+    "Share of the planned trials of each study that completed, ended in a scientific failure "
+    "(diverged or solver failed) or have no accepted row yet; numbers: completed + failed of "
+    "planned, and evaluations with a row of those planned. Counts, no averages. "
+    "{planned} planned trials."
 )
 COLOURS = {
     COMPLETED: "#0072B2",
@@ -55,11 +53,6 @@ def table(data: Data) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, of which plans."""
-    return f"{CAPTION} {numbers['planned'].sum()} planned trials. {scale_text(data)}"
-
-
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     """One bar per study, from top to bottom."""
     (ax,) = axes
@@ -88,3 +81,15 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
             for name, colour in COLOURS.items()
         ],
     )
+
+
+FIGURE = Figure(
+    name="running/coverage",
+    study=EVERY_STUDY,
+    numbers=table,
+    text=TEXT,
+    fields=lambda _, numbers: {"planned": numbers["planned"].sum()},
+    notes=scale_only,
+    draw=draw,
+    size_inches=(FULL_INCHES, 6.2),
+)

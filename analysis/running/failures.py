@@ -4,14 +4,12 @@ from collections import Counter
 
 import pandas as pd
 
-from analysis.caption import scale_text
+from analysis.caption import scale_only
 from analysis.data import COMPLETED, Data
+from analysis.figure import Table
 from analysis.read import EVERY_STUDY
 
-NAME = "running/failures"
-STUDY = EVERY_STUDY
-NEEDS = ("runs",)
-CAPTION = (
+TEXT = (
     "Cells with runs that did not complete. Diverged and solver failed are results; crashed, out of memory and timed out are not, their trials "
     "count as missing. Epoch: first to last at which it happened. {failed} of {rows} runs with a row failed."
 )
@@ -55,10 +53,9 @@ def table(data: Data) -> pd.DataFrame:
     return pd.DataFrame(rows or [none], columns=COLUMNS)
 
 
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What failed, of which plans."""
-    failed = int(numbers.loc[numbers["outcome"].isin(["diverged", "solver_failed"]), "runs"].sum())
-    return f"{CAPTION.format(failed=failed, rows=len(data.runs))} {scale_text(data)}"
+def _fields(data: Data, numbers: pd.DataFrame) -> dict[str, int]:
+    scientific = numbers["outcome"].isin(["diverged", "solver_failed"])
+    return {"failed": int(numbers.loc[scientific, "runs"].sum()), "rows": len(data.runs)}
 
 
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
@@ -82,3 +79,14 @@ def _epochs(first: float, last: float) -> str:
     if first != first:
         return "-"
     return f"{first:.0f}" if first == last else f"{first:.0f} to {last:.0f}"
+
+
+TABLE = Table(
+    name="running/failures",
+    study=EVERY_STUDY,
+    numbers=table,
+    text=TEXT,
+    fields=_fields,
+    notes=scale_only,
+    readable=readable,
+)

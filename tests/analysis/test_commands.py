@@ -1,7 +1,6 @@
 """What `odereport` does where a folder holds several scales, plans of only some studies, or a plan that lacks an axis."""
 
 import sys
-import types
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +9,7 @@ from synthetic import World, write
 
 from analysis import cli, make
 from analysis.data import Data
+from analysis.figure import Table
 
 FIXED = "ott2021/sphere2-fixed"
 
@@ -33,18 +33,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def by_width(monkeypatch: pytest.MonkeyPatch) -> None:
     """One table about the axis `width`, which no study of Ott 2021 has, and one about a study that has no plan."""
 
-    def table(data: Data) -> pd.DataFrame:
+    def by_width(data: Data) -> pd.DataFrame:
         return data.runs.groupby("axis.width").size().reset_index()
 
-    def choose(target: str | None, *kinds: str) -> list[str]:
-        return [name for name in modules if target in (None, name)]
+    about = {"numbers": by_width, "text": "By width.", "axes": ("width",), "readable": pd.DataFrame}
+    values = [
+        Table(name="paper/wide", study=FIXED, **about),
+        Table(name="paper/absent", study="paper/absent", **about),
+    ]
 
-    about = {"NEEDS": ("runs",), "table": table}
-    modules = {
-        "paper/wide": types.SimpleNamespace(STUDY=FIXED, **about),
-        "paper/absent": types.SimpleNamespace(STUDY="paper/absent", **about),
-    }
-    monkeypatch.setattr(make, "table_module", modules.__getitem__)
+    def choose(target: str | None, *kinds: str) -> list[Table]:
+        return [value for value in values if target in (None, value.name)]
+
     monkeypatch.setattr(make, "select", choose)
 
 

@@ -11,9 +11,15 @@ import pytest
 from synthetic import Cell, Run, World, data_of
 
 from analysis import published
+from analysis.check import find
 from analysis.data import Data, Source
-from analysis.enorm2019 import bias_gradients, controls, figure2, figure3, table1
+from analysis.enorm2019.controls import COUNTERPARTS
 from analysis.stats import t_interval
+
+figure2, figure3, table1, bias_gradients, controls = (
+    find(f"enorm2019/{name}")
+    for name in ("figure2", "figure3", "table1", "bias_gradients", "controls")
+)
 
 STUDIES = ("enorm2019/controls", "enorm2019/report")
 # Method -> accuracies by seed at every depth; None ended in NaN.
@@ -173,7 +179,7 @@ def test_controls_differ_from_their_counterparts_in_one_field() -> None:
     }
     for one in controls_of:
         control = one.axes["control"]
-        other = specs[controls.COUNTERPARTS[control], one.axes["model.layers"], one.spec.seed]
+        other = specs[COUNTERPARTS[control], one.axes["model.layers"], one.spec.seed]
         own = flatten(one.spec)
         assert {
             name for name in own.keys() | other.keys() if own.get(name) != other.get(name)
@@ -199,7 +205,7 @@ def test_bias_gradients_are_geometric_means_and_failed_runs_stand_alone(both: Da
     seeds = dict(zip(both.trials["trial_id"], both.trials["seed"].astype(int), strict=True))
     scaled: Any = Scaled(both.source, seeds)
     numbers = bias_gradients.table(replace(both, source=scaled))
-    assert bias_gradients.panels(numbers) == (1, 2)
+    assert bias_gradients.shape(numbers) == (1, 2)
     means = numbers.loc[
         (numbers["net"] == "c = 1, bias") & (numbers["axis.model.layers"] == "5")
     ].sort_values("epoch")

@@ -12,20 +12,13 @@ from conftest import Frames
 from synthetic import Cell, Run, World, data_of
 
 from analysis import published
+from analysis.check import find
 from analysis.data import Data
-from analysis.gladzik2019 import (
-    d3,
-    d4,
-    d6,
-    d7,
-    figure5_1,
-    figure5_3,
-    figure5_4,
-    figure5_5,
-    figure5_8,
-    figure5_10,
-)
 
+d3, d4, d6, d7 = (find(f"gladzik2019/{name}") for name in ("d3", "d4", "d6", "d7"))
+figure5_1, figure5_3, figure5_4, figure5_5, figure5_8, figure5_10 = (
+    find(f"gladzik2019/figure5_{number}") for number in (1, 3, 4, 5, 8, 10)
+)
 DIRECT, ADJOINT = "ODENet without adjoint", "ODENet adjoint"
 TRAIN, EVALUATE = {DIRECT: 20.0, ADJOINT: 30.0, "ResNet2": 4.0, "ResNet4": 5.0, "ResNet8": 6.0}, 2.0
 
@@ -225,7 +218,7 @@ def test_figure5_10_has_every_path(tmp_path: Path) -> None:
         2: 2,
         64: 64,
     }
-    assert figure5_10.panels(numbers) == (1, 3)
+    assert figure5_10.shape(numbers) == (1, 3)
     assert set(numbers["point"]) == {0, 1}
 
 

@@ -84,7 +84,7 @@ def test_table1_compares_the_best_epoch_and_shows_the_last(tmp_path: Path) -> No
     assert shown.loc["ODENet10, BN in the ODE blocks", ours] == "0.700, 0.740 (2, 1 failed)"
     assert shown.loc["ODENet10, BN in the ODE blocks", last] == "0.690, 0.730 (2, 1 failed)"
     assert shown.loc["ResNet10, BN", ours] == "-"
-    assert "Missing: 3 of 24 trials." in table1.caption(data, numbers)
+    assert "Missing: 3 of 24 trials." in table1.TABLE.caption(data, numbers)
 
 
 class Recipes(World):
@@ -201,7 +201,7 @@ def test_criterion_by_tolerance_and_literally_beside_accuracy_and_paper(data: Da
     ) == (2, 1)
     # Trained with 32 steps at no smaller scale: the paper's row stays, without numbers of ours.
     assert row(numbers, norm="weight", steps="32")["published"] == pytest.approx(0.02)
-    shown = criterion.readable(numbers).set_index("net")
+    shown = criterion.TABLE.readable(numbers).set_index("net")
     assert shown.loc["BN-LN (Euler, 2)", "drop (n)"] == "0.300 ± 0.000 (3)"
     assert shown.loc["BN-WN (Euler, 2)", "accuracy as trained (n)"] == "0.600 (1, 2 failed)"
     assert list(shown.loc["BN-WN (Euler, 32)"]) == ["-", "-", "0.020", "-", "-", "-", "smooth"]
@@ -235,7 +235,7 @@ def test_answers(
 
 
 def test_figure1_counts_evaluations_of_the_right_hand_side(data: Data) -> None:
-    numbers = figure1.table(data)
+    numbers = figure1.FIGURE.table(data)
     own = numbers.loc[
         (numbers["axis.model.ode_norm"] == "layer") & (numbers["axis.solver.steps"] == "2")
     ]
@@ -245,8 +245,8 @@ def test_figure1_counts_evaluations_of_the_right_hand_side(data: Data) -> None:
         assert list(ours["mean"]) == pytest.approx([curve[n] + 0.01 for n in sorted(curve)])
     lost = row(numbers, norm="layer", steps="16", solver="rk4", evaluations=64)
     assert (lost["n"], lost["failed"]) == (0, 3)
-    assert figure1.panels(numbers) == (2, 5)
-    assert "Crosses at the foot: no finite result." in figure1.caption(data, numbers)
+    assert figure1.FIGURE.panels(numbers) == (2, 5)
+    assert "Crosses at the foot: no finite result." in figure1.FIGURE.caption(data, numbers)
 
 
 def test_figure1_leaves_out_what_the_paper_trained_and_did_not_plot(tmp_path: Path) -> None:
@@ -254,9 +254,11 @@ def test_figure1_leaves_out_what_the_paper_trained_and_did_not_plot(tmp_path: Pa
         def run(self, cell: Cell) -> Run | None:
             return Run(0.5) if cell["model.ode_norm"] == "layer" and cell.seed == 0 else None
 
-    numbers = figure1.table(data_of(tmp_path / "r", "gusak2020/figure1", Few(), scale="paper"))
+    numbers = figure1.FIGURE.table(
+        data_of(tmp_path / "r", "gusak2020/figure1", Few(), scale="paper")
+    )
     assert set(numbers["axis.solver.steps"]) == {"2", "16", "32"}
-    assert figure1.panels(numbers) == figure1.PANELS
+    assert figure1.FIGURE.panels(numbers) == (3, 5)
     assert row(numbers, norm="layer", steps="16", solver="rk4", evaluations=156)["n"] == 1
 
 

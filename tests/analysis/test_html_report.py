@@ -231,7 +231,7 @@ def test_cost_counts_hours_and_times_only_undisturbed_runs(tmp_path: Path) -> No
     assert numbers["nfe_forward"] == 2 * 1000 + 2 * 1000
     assert numbers["n"] == 2
     assert numbers["seconds_per_evaluation_median"] == pytest.approx(3.6)
-    assert "(2 of 4)" in cost.caption(data, cost.table(data))
+    assert "(2 of 4)" in cost.TABLE.caption(data, cost.table(data))
 
 
 def test_failures_and_coverage_say_what_happened(tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_failures_and_coverage_say_what_happened(tmp_path: Path) -> None:
     assert found["runs"].tolist() == [1, 1]
     assert set(found["outcome"]) == {"diverged"}
     assert set(found["detail"]) == {"the training loss is nan"}
-    assert "2 of 4 runs with a row failed" in failures.caption(data, found)
+    assert "2 of 4 runs with a row failed" in failures.TABLE.caption(data, found)
     (row,) = coverage.table(data).to_dict("records")
     assert (row["planned"], row["completed"], row["diverged"], row["missing"]) == (4, 2, 2, 0)
     assert row["evaluations_done"] == len(data.evaluations)

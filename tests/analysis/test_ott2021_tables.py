@@ -10,21 +10,15 @@ import pytest
 from conftest import Frames, net, trajectories
 
 from analysis import published
+from analysis.check import find
 from analysis.data import Data
 from analysis.errors import ReportError
-from analysis.ott2021 import (
-    critical_step_size,
-    dependence,
-    figure1,
-    figure2,
-    figure4,
-    solver_panels,
-    two_nets,
-)
+from analysis.ott2021 import critical_step_size, dependence, solver_panels, two_nets
 from analysis.stats import t_interval
 from analysis.style import SOLVER_MARKERS
 
 Make = Callable[..., Data]
+figure1, figure2, figure4 = (find(f"ott2021/{name}") for name in ("figure1", "figure2", "figure4"))
 
 
 def row(numbers: pd.DataFrame, **wanted: Any) -> dict[Any, Any]:
@@ -130,7 +124,7 @@ def test_no_rows_at_all_make_an_empty_table(make: Make) -> None:
 
 def test_every_second_of_many_training_steps_is_drawn(paper_like: Data) -> None:
     numbers = figure4.table(paper_like)
-    assert figure4.steps_drawn(numbers) == [1, 4, 16, 64, 256]
+    assert solver_panels.steps_drawn(numbers) == [1, 4, 16, 64, 256]
     assert sorted(set(numbers["solver_steps"])) == [2**k for k in range(9)]
     assert "Every second K is drawn" in figure4.caption(paper_like, numbers)
 
@@ -215,7 +209,7 @@ def test_readable_table_shows_single_values_below_three_seeds(make: Make) -> Non
         net("euler", 8, seed, {("euler", 8): 0.9, ("midpoint", 8): other})
         for seed, other in enumerate([0.5, 0.6])
     ]
-    shown = critical_step_size.readable(critical_step_size.table(make(nets)))
+    shown = critical_step_size.TABLE.readable(critical_step_size.table(make(nets)))
     assert shown["95 % interval"].to_list() == ["single: 0.300, 0.400"]
     assert shown["critical K, ours"].to_list() == ["8 / none"]
     assert shown["published"].to_list() == ["64 / 128"]

@@ -115,7 +115,7 @@ def test_crossing_table(make: Make) -> None:
     ].set_index("solver_steps")
     assert different["mean"].to_dict() == {2: pytest.approx(2 / 3), 256: 0.0}
     assert different["n"].tolist() == [3, 3]
-    assert crossing.readable(numbers)["fraction that cross"].tolist()[0] == "0.6667"
+    assert crossing.TABLE.readable(numbers)["fraction that cross"].tolist()[0] == "0.6667"
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def fan(tmp_path_factory: pytest.TempPathFactory) -> Data:
 
 def test_figure3_has_the_ends_and_their_margins(fan: Data) -> None:
     numbers = figure3.table(fan)
-    assert figure3.panels(numbers) == (1, 2)
+    assert figure3.FIGURE.shape(numbers) == (1, 2)
     fine = numbers.loc[(numbers["panel"] == "b") & numbers["last"].astype(bool)].sort_values(
         "point"
     )
@@ -195,7 +195,7 @@ def test_figure3_has_the_ends_and_their_margins(fan: Data) -> None:
     assert numbers.drop_duplicates("panel")["margin"].round(2).tolist() == [0.66, -0.22]
     # Two thirds of the states are left out of the drawing, never the last.
     assert set(numbers.loc[numbers["panel"] == "b", "step"]) == {*range(0, 3162, 3), 3162}
-    text = figure3.caption(fan, numbers)
+    text = figure3.FIGURE.caption(fan, numbers)
     assert "+0.66 with h = 10^-2.5 (316 steps), -0.22 with h = 10^-3.5 (3162 steps)" in text
     assert "Not shown: (c)" in text
 

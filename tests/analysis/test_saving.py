@@ -1,10 +1,9 @@
 """Files of figures: all there, the same bytes twice, ink on them, the numbers beside."""
 
-import importlib
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,14 +11,16 @@ import pytest
 from conftest import net, realistic
 from matplotlib.image import imread
 
+from analysis.check import find
 from analysis.data import Data
-from analysis.save import Figure, save_figure, save_table
+from analysis.figure import Figure
+from analysis.save import save_figure, save_table
 
 FIGURES = ("figure1", "figure2", "figure4")
 
 
-def module(name: str) -> Figure:
-    return cast("Figure", importlib.import_module(f"analysis.ott2021.{name}"))
+def of_ott(name: str) -> Figure:
+    return find(f"ott2021/{name}")
 
 
 def assert_same(csv: Path, numbers: pd.DataFrame) -> None:
@@ -42,7 +43,7 @@ def assert_same(csv: Path, numbers: pd.DataFrame) -> None:
 def test_figure_is_saved_with_numbers_and_caption(
     name: str, paper_like: Data, tmp_path: Path
 ) -> None:
-    figure = module(name)
+    figure = of_ott(name)
     numbers = figure.table(paper_like)
     caption = figure.caption(paper_like, numbers)
     paths = save_figure(figure, numbers, caption, tmp_path / "out" / name)
@@ -50,7 +51,7 @@ def test_figure_is_saved_with_numbers_and_caption(
     assert_same(paths[2], numbers)
     assert paths[3].read_text() == caption + "\n"
     pixels = imread(paths[0])[..., :3]
-    assert pixels.shape[1] == round(figure.SIZE_INCHES[0] * 300)
+    assert pixels.shape[1] == round(figure.size_inches[0] * 300)
     # Ink in the panels' upper half and in the caption's strip at the bottom, none on the outermost rows and columns.
     assert (pixels[: pixels.shape[0] // 2] < 0.9).any(axis=2).mean() > 0.001
     assert (pixels[-round(0.3 * 300) :] < 0.9).any(axis=2).mean() > 0.01
@@ -60,7 +61,7 @@ def test_figure_is_saved_with_numbers_and_caption(
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_caption_says_n_interval_scale_and_plan(name: str, paper_like: Data) -> None:
-    figure = module(name)
+    figure = of_ott(name)
     caption = figure.caption(paper_like, figure.table(paper_like))
     assert re.search(r"n = \d", caption)
     assert "interval" in caption
@@ -69,13 +70,13 @@ def test_caption_says_n_interval_scale_and_plan(name: str, paper_like: Data) -> 
 
 def test_overrides_stand_in_the_caption(make: Callable[..., Data]) -> None:
     data = make([net("euler", 2, 0, {("euler", 2): 0.5})], overrides=("train.iterations=10",))
-    figure = module("figure4")
+    figure = of_ott("figure4")
     assert "Overridden: train.iterations=10." in figure.caption(data, figure.table(data))
 
 
 def test_same_numbers_make_the_same_bytes(tmp_path: Path) -> None:
     data = realistic((2,), seeds=1)
-    figure = module("figure4")
+    figure = of_ott("figure4")
     numbers = figure.table(data)
     first, second = (
         save_figure(figure, numbers, figure.caption(data, numbers), tmp_path / name)
@@ -90,7 +91,7 @@ def axes_of(figure: Figure, numbers: pd.DataFrame) -> list[Any]:
     mpl.use("agg")
     import matplotlib.pyplot as plt
 
-    _, axes = plt.subplots(*figure.PANELS, squeeze=False)
+    _, axes = plt.subplots(*figure.shape(numbers), squeeze=False)
     figure.draw(numbers, list(axes.flat))
     return list(axes.flat)
 
@@ -104,7 +105,7 @@ def test_accuracy_axis_fits_the_data(make: Callable[..., Data], data_name: str, 
         data_name=data_name,
         dimension=2 if data_name == "spheres" else None,
     )
-    figure = module("figure4")
+    figure = of_ott("figure4")
     axes = axes_of(figure, figure.table(data))
     assert [ax.get_ylim() for ax in axes] == [(0, top), (0, top)]
     plt.close("all")
@@ -113,7 +114,7 @@ def test_accuracy_axis_fits_the_data(make: Callable[..., Data], data_name: str, 
 def test_two_seeds_are_drawn_as_two_points_and_three_with_a_bar(make: Callable[..., Data]) -> None:
     import matplotlib.pyplot as plt
 
-    figure = module("figure4")
+    figure = of_ott("figure4")
     drawn = {}
     for n in (2, 3):
         data = make([net("euler", 2, seed, {("euler", 2): 0.8 + 0.05 * seed}) for seed in range(n)])

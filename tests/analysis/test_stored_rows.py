@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.check import names, table_module
+from analysis.check import find, select
 from analysis.make import Reader
 from analysis.save import save_table
 
@@ -22,7 +22,7 @@ def reader() -> Reader:
 
 
 def test_most_figures_and_tables_have_stored_numbers() -> None:
-    known = {name.replace("/", "_") for kind in ("FIGURES", "TABLES") for name in names(kind)}
+    known = {value.name.replace("/", "_") for value in select(None, "FIGURES", "TABLES")}
     assert EXPECTED.keys() <= known
     assert len(EXPECTED) >= 30
 
@@ -30,8 +30,8 @@ def test_most_figures_and_tables_have_stored_numbers() -> None:
 @pytest.mark.parametrize("name", EXPECTED)
 def test_numbers_are_the_stored_ones(name: str, reader: Reader, tmp_path: Path) -> None:
     paper, _, rest = name.partition("_")
-    module = table_module(f"{paper}/{rest}")
-    numbers = module.table(reader(module.STUDY))
+    value = find(f"{paper}/{rest}")
+    numbers = value.table(reader(value.study))
     # Written and read back, as the stored ones were.
     written, _ = save_table(numbers, pd.DataFrame(), "", tmp_path / name)
     pd.testing.assert_frame_equal(pd.read_csv(written), pd.read_csv(EXPECTED[name]), rtol=1e-9)

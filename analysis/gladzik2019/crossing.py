@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.caption import compose
 from analysis.data import AXIS, Data
+from analysis.figure import Figure, one_column_each
 from analysis.ink import panel_title
 from analysis.legend import handle, legend_below
 from analysis.style import CLASS_COLOURS, FULL_INCHES
@@ -14,12 +14,7 @@ from analysis.style import CLASS_COLOURS, FULL_INCHES
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NAME = "gladzik2019/figure5_10"
-STUDY = "gladzik2019/crossing"
-NEEDS = ("probe_trajectory",)
-PANELS = (1, 3)
-SIZE_INCHES = (FULL_INCHES, 2.3)
-CAPTION = (
+TEXT = (
     "Gladzik 2019, Figure 5.10. What a neural ODE cannot do: send -1 to 1 and 1 to -1 (open circles: where they should end). z' = -2z by {steps} "
     "Euler steps: one step exchanges the points and the paths cross, two end both at 0; with many they approach 0 from their own sides and never "
     "meet. Drawn anew; the thesis copies its figure from Dupont et al. 2019."
@@ -38,20 +33,9 @@ def table(data: Data) -> pd.DataFrame:
     )
 
 
-def panels(numbers: pd.DataFrame) -> tuple[int, int]:
-    """One for each number of steps."""
-    return 1, len(set(numbers["steps"]))
-
-
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, interval, scale and what is missing."""
+def _steps(_data: Data, numbers: pd.DataFrame) -> dict[str, str]:
     *first, last = (str(steps) for steps in sorted(set(numbers["steps"])))
-    return compose(
-        CAPTION.format(steps=f"{', '.join(first)} and {last}" if first else last),
-        data,
-        NEEDS,
-        pd.Series([1]),
-    )
+    return {"steps": f"{', '.join(first)} and {last}" if first else last}
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
@@ -85,3 +69,17 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
             for colour, start in zip(CLASS_COLOURS, (-1, 1), strict=True)
         ],
     )
+
+
+FIGURE = Figure(
+    name="gladzik2019/figure5_10",
+    study="gladzik2019/crossing",
+    needs=("probe_trajectory",),
+    axes=("solver.steps",),
+    numbers=table,
+    text=TEXT,
+    fields=_steps,
+    draw=draw,
+    panels=one_column_each("steps"),
+    size_inches=(FULL_INCHES, 2.3),
+)
