@@ -11,7 +11,7 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Any
 
-from sweeps.errors import UserError
+from sweeps.errors import UserError, did_you_mean
 
 ENTRY_POINTS = "odesweep.executors"
 
@@ -72,7 +72,10 @@ def executors() -> dict[str, Executor]:
 def executor(name: str) -> Executor:
     """The executor of that name. Raises UserError if there is none."""
     if name not in executors():
-        raise UserError(f"unknown executor {name!r}; choose from {', '.join(executors())}")
+        raise UserError(
+            f"unknown executor {name!r}{did_you_mean(name, executors())}; "
+            f"choose from {', '.join(executors())}"
+        )
     return executors()[name]
 
 
