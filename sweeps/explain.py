@@ -142,7 +142,7 @@ def _why(
     if any(row["standing"] == "withdrawn by retry" for row in rows):
         return "its row was withdrawn by retry and it has not been trained again since"
     if status and status[0].queued:
-        return f"SLURM has it as task {status[0].queued}" + ("" if attempts else "; never started")
+        return f"queued as task {status[0].queued}" + ("" if attempts else "; never started")
     if not attempts:
         return "never started"
     return f"started {len(attempts)} times, the last attempt {_words(watch, trial_id, attempts[-1], now)}; the next run goes on with it"

@@ -5,12 +5,13 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from sweeps.cost import Costs
 from sweeps.derived import PlannedEvaluation, PlannedProbe
 from sweeps.errors import UserError
 from sweeps.grid import PlannedTrial
+from sweeps.missing import Done, missing
 from sweeps.overrides import Selection
 from sweeps.spec import TrialSpec, canonical, parse
 
@@ -26,10 +27,17 @@ ROW_COLUMNS = (
     "cell_id",
     "spec",
     "outcome",
+    "weights_sha256",
     "train_seconds",
     "nfe_forward",
     "code_hash",
 )
+
+
+class Weights(NamedTuple):
+    """What an accepted row says of the weights; None if the trial did not complete."""
+
+    weights_sha256: str | None
 
 
 @dataclass(frozen=True)
@@ -76,14 +84,14 @@ class Plan:
 def plan(
     selection: Selection,
     accepted: Sequence[Mapping[str, Any]] = (),
-    done_evaluations: Collection[tuple[str, str]] = frozenset(),
-    done_probes: Collection[tuple[str, str]] = frozenset(),
+    done_evaluations: Done = frozenset(),
+    done_probes: Done = frozenset(),
     in_flight: Collection[str] = frozenset(),
 ) -> Plan:
     """What is left of `selection`.
 
-    accepted: the accepted runs, of any study, with ROW_COLUMNS. done_evaluations, done_probes: (trial_id, eval_id or probe_id) of accepted weights.
-    in_flight: trials that somebody works on. A run that did not complete has no weights, so none of its evaluations is missing.
+    accepted: the accepted runs, of any study, with ROW_COLUMNS. done_evaluations, done_probes: see
+    `missing`. in_flight: trials that somebody works on.
     """
     rows = {row["trial_id"]: row for row in accepted}
     costs = Costs.from_rows(accepted)
@@ -91,14 +99,11 @@ def plan(
     for trial in selection.selected:
         row = rows.get(trial.trial_id)
         outcome = row["outcome"] if row else None
-        due = outcome in (None, "completed")
-        evaluations = tuple(
-            one
-            for one in trial.evaluations
-            if due and (trial.trial_id, one.eval_id) not in done_evaluations
-        )
-        probes = tuple(
-            one for one in trial.probes if due and (trial.trial_id, one.probe_id) not in done_probes
+        trial_id, weights = trial.trial_id, Weights(row["weights_sha256"]) if row else None
+        planned = {one.eval_id: one for one in trial.evaluations}
+        evaluations = missing(trial_id, weights, planned, done_evaluations)
+        probes = missing(
+            trial_id, weights, {one.probe_id: one for one in trial.probes}, done_probes
         )
         state: State = "done" if row else "in_flight" if trial.trial_id in in_flight else "pending"
         seconds = 0.0 if row else costs.train_seconds(trial.spec, trial.cell_id)
@@ -214,6 +219,5 @@ def look(
 
     accepted = accepted_runs(results, ROW_COLUMNS).to_pylist()
     view = StoreView(results)
-    evaluations = {(trial, one) for trial, _, one in view.done_evaluations}
-    probes = {(trial, one) for trial, _, one in view.done_probes}
-    return plan(selection, accepted, evaluations, probes, in_flight), Costs.from_rows(accepted)
+    current = plan(selection, accepted, view.done_evaluations, view.done_probes, in_flight)
+    return current, Costs.from_rows(accepted)

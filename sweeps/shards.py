@@ -41,11 +41,13 @@ def balance(tasks: Sequence[T], shards: int) -> list[list[T]]:
     )
 
 
-def shard_count(tasks: int, executor: str, profile: Profile, slots: int | None = None) -> int:
-    """How many shards a submission has: one inline; else as the profile says, or some for every slot, of this machine if `slots` is None."""
-    if executor == "inline":
-        return 1
+def local_slots(profile: Profile) -> int:
+    """Slots on this machine: as the profile says, else as many as the CPUs allow."""
+    return profile.slots or max(1, len(os.sched_getaffinity(0)) // profile.cpus)
+
+
+def shard_count(trials: int, profile: Profile, slots: int) -> int:
+    """How many shards a submission has: as the profile says, else a few for every slot."""
     if profile.trials_per_shard:
-        return math.ceil(tasks / profile.trials_per_shard)
-    slots = slots or profile.slots or max(1, len(os.sched_getaffinity(0)) // profile.cpus)
-    return min(tasks, SHARDS_PER_SLOT * slots)
+        return math.ceil(trials / profile.trials_per_shard)
+    return min(trials, SHARDS_PER_SLOT * slots)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sweeps.errors import UserError
+from sweeps.execute.queues import Queues
 from sweeps.limits import Limits
-from sweeps.slurm.inflight import InFlight, Sky, tasks
+from sweeps.missing import missing
 from sweeps.store import (
     FINAL_OUTCOMES,
     Attempt,
@@ -32,7 +33,7 @@ SHORTEST_PREFIX = 4
 class TrialStatus:
     """One planned trial. outcome: of its accepted row, or of its last row when it failed. attempt: the one that is running.
 
-    queued: its task under SLURM and the task's state, such as "123_4 PENDING (Priority)", while there is one.
+    queued: its job in a queue and the job's state, such as "123_4 PENDING (Priority)", if any.
     """
 
     trial_id: str
@@ -50,7 +51,7 @@ class TrialStatus:
 class StudyStatus:
     """All trials of one plan. workers: how many work on it now. eta_seconds: until nothing is pending; None when nobody works on it.
 
-    notes: what SLURM says, or that it does not answer, and why a study was stopped early, in one line each.
+    notes: what schedulers say, or that they do not answer, and why a study was stopped early.
     """
 
     plan: str
@@ -89,7 +90,7 @@ def fold(
     queued: Mapping[str, str] | None = None,
     notes: tuple[str, ...] = (),
 ) -> StudyStatus:
-    """The status of a plan's rows `planned` at `now` (epoch seconds), from rows and events read before. queued: trial -> its task under SLURM."""
+    """The status of a plan's rows `planned` at `now` (epoch seconds), from rows and events read before. queued: trial -> its job in a queue."""
     trials = tuple(
         _trial(row, view, history, now, claim_seconds, alive, (queued or {}).get(row["trial_id"]))
         for row in planned
@@ -114,8 +115,8 @@ def _trial(
     accepted = view.accepted.get(trial_id)
     running = history.running(trial_id, now, claim_seconds, alive)
     state, outcome = _state(trial_id, accepted, view, bool(running))
-    weights = accepted.weights_sha256 if accepted else None
-    due = accepted is None or weights is not None
+    evaluations = {one["eval_id"]: one for one in planned["evaluations"]}
+    probes = {one["probe_id"]: one for one in planned["probes"]}
     return TrialStatus(
         trial_id,
         {**planned["axes"], "seed": planned["seed"]},
@@ -123,14 +124,8 @@ def _trial(
         outcome,
         running[0] if running else None,
         planned["predicted_seconds"] or 0.0,
-        sum(
-            due and (trial_id, weights, one["eval_id"]) not in view.done_evaluations
-            for one in planned["evaluations"]
-        ),
-        sum(
-            due and (trial_id, weights, one["probe_id"]) not in view.done_probes
-            for one in planned["probes"]
-        ),
+        len(missing(trial_id, accepted, evaluations, view.done_evaluations)),
+        len(missing(trial_id, accepted, probes, view.done_probes)),
         queued if state != "done" else None,
     )
 
@@ -187,7 +182,7 @@ class Watch:
         self.history = History()
         self.events: list[dict[str, Any]] = []
         self.claim_seconds = Limits.from_environment().claim_seconds
-        self.sky = Sky(results)
+        self.queues = Queues(results)
         self._reader = EventReader(results)
         self.refresh()
 
@@ -197,37 +192,22 @@ class Watch:
             self.view.refresh()
             new = self._reader.poll()
             self.history.add(new)
-            self.sky.told.add(new)
+            self.queues.add(new)
             self.events += new
 
     def study(self, plan: str) -> StudyStatus:
         """Status of the saved plan of that name. Raises UserError if there is none."""
         saved = read_plan(self.results, plan)
-        flight = self.sky.look()
+        queued = {trial: str(job) for trial, job in self.queues.in_flight().trials.items()}
         with uncollected():
             known = (self.view, self.history, time.time(), self.claim_seconds, process_alive)
-            status = fold(plan, saved.info.title, saved.rows(), *known, flight.trials)
-        return replace(status, notes=self._notes(status, flight))
+            status = fold(plan, saved.info.title, saved.rows(), *known, queued)
+        return replace(status, notes=self._notes(status))
 
-    def _notes(self, status: StudyStatus, flight: InFlight) -> tuple[str, ...]:
-        """What SLURM says of the plan's trials that are not done, and whether many of them crashed alike."""
+    def _notes(self, status: StudyStatus) -> tuple[str, ...]:
+        """What schedulers say of trials that are not done, and whether many crashed alike."""
         open_ = {trial.trial_id for trial in status.trials if trial.state != "done"}
-        notes = []
-        if queued := {trial.queued for trial in status.trials if trial.queued}:
-            states = Counter(" ".join(task.split()[1:]) for task in queued)
-            notes.append(
-                f"SLURM: {', '.join(f'{tasks(n)} {state}' for state, n in states.most_common())}"
-            )
-        if unknown := open_ & flight.unknown:
-            notes.append(
-                f"SLURM: {flight.problem}; nobody can tell whether {len(unknown)} trials are still queued"
-            )
-        elif queued and flight.problem:
-            notes.append(f"SLURM: {flight.problem}; counted by what the tasks told last")
-        if ended := self.sky.ended(open_ - flight.trials.keys() - flight.unknown):
-            notes.append(
-                f"SLURM ended {', '.join(f'{tasks(n)} as {state}' for state, n in ended.items())}: `odesweep run` goes on with their trials"
-            )
+        notes = list(self.queues.notes(open_))
         # Of several tasks that stopped for the same reason the last one knew most.
         alike = {
             event["fingerprint"]: event["message"]
@@ -297,6 +277,6 @@ class Watch:
 
 
 def in_flight(results: Results) -> set[str]:
-    """Trials that somebody works on now, as far as events tell, and those that SLURM has queued."""
+    """Trials that somebody works on now, as far as events tell, and those that a scheduler has queued."""
     watch = Watch(results)
-    return watch.running() | watch.sky.look().trials.keys()
+    return watch.running() | watch.queues.in_flight().trials.keys()

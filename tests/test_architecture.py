@@ -1,6 +1,7 @@
 """Directions of import, and heavy libraries in one place."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -113,3 +114,18 @@ def test_analysis_needs_no_torch() -> None:
 def test_planning_needs_no_torch() -> None:
     code = "import sys\nsys.argv = ['odesweep', 'plan', 'ott2021/sphere2-fixed']\nfrom sweeps.cli import main\ntry: main()\nexcept SystemExit: pass"
     assert "torch" not in loaded_by(code)
+
+
+def test_only_its_own_folder_and_the_registry_know_slurm() -> None:
+    words = re.compile(
+        r"slurm|sbatch|srun|squeue|sinfo|scontrol|sacct|scancel|submitit", re.IGNORECASE
+    )
+    allowed = ROOT / "sweeps" / "slurm", ROOT / "sweeps" / "execute" / "registry.py"
+    found = [
+        f"{file.relative_to(ROOT)}:{number}: {line.strip()}"
+        for file in FILES
+        if file.is_relative_to(ROOT / "sweeps") and not any(map(file.is_relative_to, allowed))
+        for number, line in enumerate(file.read_text().splitlines(), 1)
+        if words.search(line)
+    ]
+    assert not found, "\n".join(found)

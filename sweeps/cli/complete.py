@@ -31,6 +31,6 @@ def profile_names(incomplete: str) -> list[str]:
 
 def executor_names(incomplete: str) -> list[str]:
     """Names of the executors."""
-    from sweeps.execute import EXECUTORS
+    from sweeps.execute.registry import executors
 
-    return [name for name in EXECUTORS if name.startswith(incomplete)]
+    return [name for name in executors() if name.startswith(incomplete)]

@@ -17,7 +17,7 @@ ProfileOption = Annotated[
     typer.Option(
         "--profile",
         help=(
-            "Name or TOML file of a profile for executor slurm. Also checks what its tasks get, with a "
+            "Name or TOML file of a profile. Also checks what tasks with this profile get, with a "
             "small test job."
         ),
         autocompletion=complete.profile_names,

@@ -1,11 +1,10 @@
-"""`odesweep run --wait` under SLURM: shows what the tasks tell in their events, until none of the trials is in flight any more."""
+"""`odesweep run --wait`: shows what workers report in their events until no trial is in flight."""
 
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from sweeps.slurm.commands import QUEUE_SECONDS
-from sweeps.slurm.inflight import Sky, tasks
+from sweeps.execute.scheduler import QueueScheduler
 from sweeps.store import FINAL_OUTCOMES, EventReader, is_cancelled, read_table
 from sweeps.worker.messages import Ending, Progress
 from sweeps.worker.report import ShardReport, Watcher, exit_words
@@ -17,93 +16,62 @@ if TYPE_CHECKING:
 POLL_SECONDS = 2.0
 
 
-def follow(
-    results: "Results", trials: list["Task"], written: list[str], watcher: Watcher
-) -> ShardReport:
-    """Wait for these trials, wherever in the queue they are; what is known of them then. written: submissions of a moment ago."""
-    sky, reader = Sky(results, cancelled=True), EventReader(results)
-    sky.know(written)
-    told = _Teller({task.trial_id: task for task in trials}, results, watcher)
-    mine = {
-        one.submission_id
-        for one in sky.open()
-        for shard in sky.trials(one.submission_id).values()
-        if told.tasks.keys() & set(shard)
-    }
+def follow(scheduler: QueueScheduler, trials: list["Task"], watcher: Watcher) -> ShardReport:
+    """Wait for these trials, in whichever jobs they are; report what is known of them then."""
+    results, reader = scheduler.results, EventReader(scheduler.results)
+    relay = _EventRelay({task.trial_id: task for task in trials}, results, watcher)
+    # Earlier submissions of the same trials that ended badly are over; what counts is what is
+    # alive meanwhile.
     followed: set[str] = set()
-    began_at, released_at, problem = time.time(), -1e9, None
-    sky.told.add(reader.poll())
+    began_at, problem = time.time(), None
+    scheduler.add(reader.poll())
     while True:
-        flight = sky.look()
-        # Earlier submissions of the same trials that ended badly are over; what counts is what was alive meanwhile.
-        followed |= {
-            task.comment for task in sky.queue.queued if task.live and task.comment in mine
+        flight = scheduler.in_flight(cancelled=True)
+        flying = {
+            trial: flight.trials[trial] for trial in relay.tasks.keys() & flight.trials.keys()
         }
+        followed |= {job.submission_id for job in flying.values()}
         if flight.problem and flight.problem != problem:
-            watcher.note(f"{flight.problem}; waiting for what the tasks tell")
+            watcher.note(f"{flight.problem}; waiting for events of the tasks")
         problem = flight.problem
-        if time.monotonic() - released_at > QUEUE_SECONDS and (n := sky.release_held()):
-            watcher.note(f"{tasks(n)} that SLURM held after a failed launch: released")
-            released_at = time.monotonic()
-        if not told.tasks.keys() & (flight.trials.keys() | flight.unknown):
+        for line in scheduler.release():
+            watcher.note(line)
+        if not flying and not relay.tasks.keys() & flight.unknown:
             break
         time.sleep(POLL_SECONDS)
         new = reader.poll()
-        sky.told.add(new)
-        told.tell(new)
+        scheduler.add(new)
+        relay.pass_on(new)
         watcher.tick()
-    report = ShardReport(evaluated=told.evaluated, stopped=_stopped(sky, followed))
-    ids = [trial_id for trial_id in told.tasks if told.tasks[trial_id].train]
-    for row in (
-        read_table(
-            results, "runs", ("trial_id", "outcome", "outcome_detail", "finished_at"), ids=ids
-        )
-        .sort_by("finished_at")
-        .to_pylist()
-    ):
+    cancelled = any(is_cancelled(results, submission) for submission in followed)
+    report = ShardReport(
+        evaluated=relay.evaluated,
+        stopped="cancelled" if cancelled else scheduler.stopped(followed),
+    )
+    ids = [trial_id for trial_id in relay.tasks if relay.tasks[trial_id].train]
+    columns = ("trial_id", "outcome", "outcome_detail", "finished_at")
+    rows = read_table(results, "runs", columns, ids=ids).sort_by("finished_at").to_pylist()
+    for row in rows:
         if row["outcome"] not in FINAL_OUTCOMES and row["finished_at"].timestamp() >= began_at:
-            report.outcomes[row["trial_id"]], report.details[row["trial_id"]] = (
-                row["outcome"],
-                row["outcome_detail"] or "",
-            )
+            report.outcomes[row["trial_id"]] = row["outcome"]
+            report.details[row["trial_id"]] = row["outcome_detail"] or ""
     return report
 
 
-def _stopped(sky: Sky, submissions: set[str]) -> str | None:
-    """Why tasks ended before their work was done, as they or SLURM say."""
-    if any(is_cancelled(sky.results, submission) for submission in submissions):
-        return "cancelled"
-    for submission in submissions:
-        for starts in sky.told.starts.get(submission, {}).values():
-            for ending in starts[max(starts)].endings.values():
-                if ending not in (None, "done"):
-                    return ending
-    ended = Counter(
-        task.state
-        for task in sky.queue.look() or ()
-        if task.comment in submissions and not task.live and task.state != "COMPLETED"
-    )
-    return (
-        "SLURM ended " + ", ".join(f"{tasks(n)} as {state}" for state, n in ended.items())
-        if ended
-        else None
-    )
-
-
-class _Teller:
+class _EventRelay:
     """Passes events on to a watcher."""
 
     def __init__(self, tasks: dict[str, "Task"], results: "Results", watcher: Watcher) -> None:
         self.tasks, self.results, self.watcher, self.evaluated = tasks, results, watcher, 0
         self._starts: Counter[str] = Counter()
 
-    def tell(self, events: list[dict[str, Any]]) -> None:
+    def pass_on(self, events: list[dict[str, Any]]) -> None:
         """In the order in which they happened."""
         for event in events:
             if task := self.tasks.get(event.get("trial_id", "")):
-                self._tell(task, event)
+                self._pass_on(task, event)
 
-    def _tell(self, task: "Task", event: dict[str, Any]) -> None:
+    def _pass_on(self, task: "Task", event: dict[str, Any]) -> None:
         match event["event"]:
             case "started":
                 self._starts[task.trial_id] += 1

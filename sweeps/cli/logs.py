@@ -34,7 +34,7 @@ def logs(trial: TrialArgument, results: ResultsOption = DEFAULT_RESULTS) -> None
         )
     starts = [event for event in watch.events if event["event"] == "started" and event.get("log")]
     mine = [event for event in starts if event["trial_id"] == trial_id]
-    if not mine and not _show_tasks(watch, trial_id):
+    if not mine and not _show_jobs(watch, trial_id):
         raise UserError(
             f"trial {trial_id[:12]} has no log in {watch.results.logs}: it was never started"
         )
@@ -44,27 +44,15 @@ def logs(trial: TrialArgument, results: ResultsOption = DEFAULT_RESULTS) -> None
         print(_section(watch.results, event, starts), end="")
 
 
-def _show_tasks(watch: "Watch", trial_id: str) -> bool:
-    """Of a trial that never started, what SLURM's tasks that have it on their list printed; whether there is such a task."""
-    from sweeps.slurm.inflight import Sky
-
-    found, sky = False, Sky(watch.results, cancelled=True)
-    for one in sorted(sky.sendings(), key=lambda one: one.created_at):
-        shards = [
-            shard for shard, trials in sky.trials(one.submission_id).items() if trial_id in trials
-        ]
-        for index in {shard // one.slots for shard in shards}:
-            name = f"{one.job_id}_{index}" if one.tasks > 1 else f"{one.job_id}"
-            state = sky.look().trials.get(trial_id, "not queued any more")
-            print(f"== task {name} of SLURM, {state}; this trial was never started in it")
-            path = watch.results.state / "submitit" / one.submission_id / f"{name}_0_log.out"
-            print(
-                path.read_text(errors="replace")
-                if path.is_file()
-                else f"(it has printed nothing: there is no {path})"
-            )
-            found = True
-    return found
+def _show_jobs(watch: "Watch", trial_id: str) -> bool:
+    """Of a trial that never started, what the jobs that have it printed; whether there is one."""
+    shown = False
+    for scheduler in watch.queues.schedulers.values():
+        for title, text in scheduler.logs(trial_id):
+            print(f"== {title}")
+            print(text)
+            shown = True
+    return shown
 
 
 def _section(results: "Results", event: dict[str, Any], starts: list[dict[str, Any]]) -> str:

@@ -21,10 +21,11 @@ from sweeps.cli.data import DataOption, check
 from sweeps.cli.installed import check_installed
 from sweeps.cli.options import Options
 from sweeps.errors import InfrastructureError, UserError
+from sweeps.execute.registry import executor, executors, having, require
 
 if TYPE_CHECKING:
+    from sweeps.execute.scheduler import InFlight
     from sweeps.plan import Entry, Plan
-    from sweeps.slurm.inflight import InFlight
     from sweeps.store import Results
     from sweeps.worker.report import ShardReport
 
@@ -32,10 +33,9 @@ ExecutorOption = Annotated[
     str,
     typer.Option(
         "--executor",
-        help=(
-            "Where to run: inline (one trial at a time in one process), ray (one trial per CPU, here or on "
-            "a Ray cluster) or slurm (job arrays)."
-        ),
+        help="Where to run: "
+        + ", ".join(f"{name} ({known.words})" for name, known in executors().items())
+        + ".",
         autocompletion=complete.executor_names,
     ),
 ]
@@ -55,8 +55,8 @@ ProfileOption = Annotated[
     typer.Option(
         "--profile",
         help=(
-            "Name or TOML file of a profile: CPUs and GPUs of one trial, and options of sbatch "
-            "(executors ray and slurm)."
+            "Name or TOML file of a profile: CPUs and GPUs of one trial, and a scheduler's own "
+            f"options ({having('profile')})."
         ),
         autocompletion=complete.profile_names,
     ),
@@ -65,7 +65,7 @@ AddressOption = Annotated[
     str | None,
     typer.Option(
         "--address",
-        help="Address of a running Ray cluster, such as auto or host:6379 (executor ray).",
+        help=f"Address of a running cluster, such as auto or host:6379 ({having('address')}).",
     ),
 ]
 WaitOption = Annotated[
@@ -73,8 +73,8 @@ WaitOption = Annotated[
     typer.Option(
         "--wait",
         help=(
-            "Wait until all submitted trials have finished (executor slurm; the other executors always "
-            "wait)."
+            "Wait until all submitted trials have finished "
+            f"({having('wait')}; the other executors always wait)."
         ),
     ),
 ]
@@ -82,7 +82,7 @@ ResubmitOption = Annotated[
     bool,
     typer.Option(
         "--resubmit",
-        help="Resubmit trials whose queue state is unknown (executor slurm).",
+        help=f"Resubmit trials whose queue state is unknown ({having('resubmit')}).",
     ),
 ]
 VerboseOption = Annotated[
@@ -92,7 +92,8 @@ PdbOption = Annotated[
     bool,
     typer.Option(
         "--pdb",
-        help="Run trials in this process and stop in the debugger at an exception (executor inline).",
+        help="Run trials in this process and stop in the debugger at an exception "
+        f"({having('pdb')}).",
     ),
 ]
 
@@ -117,23 +118,26 @@ def _command(help_text: str, *, train: bool) -> Callable[..., int]:
         pdb: PdbOption = False,
         dry_run: DryRunOption = False,
     ) -> int:
-        given = (
-            study,
-            overrides or [],
-            executor,
-            scale,
-            limit,
-            threads,
-            data_root,
-            profile,
-            address,
-            wait,
-            resubmit,
-            verbose,
-            pdb,
-            dry_run,
+        return _run(
+            results,
+            Options(
+                study=study,
+                overrides=overrides or [],
+                executor=executor,
+                scale=scale,
+                limit=limit,
+                threads=threads,
+                data_root=data_root,
+                profile=profile,
+                address=address,
+                wait=wait,
+                resubmit=resubmit,
+                verbose=verbose,
+                pdb=pdb,
+                dry_run=dry_run,
+                train=train,
+            ),
         )
-        return _run(results, Options(*given, train=train))
 
     command.__doc__ = help_text
     return command
@@ -193,10 +197,10 @@ def _run(folder: Path, options: Options) -> int:
         print(
             f"{selection.plan_name}: would submit {words}, about {sum(e.seconds for e in chosen) / 60:.1f} core-minutes"
         )
-        if options.executor == "slurm":
-            from sweeps.cli.submit import show_scripts
+        if chosen and executor(options.executor).queues:
+            from sweeps.cli.submit import preview
 
-            show_scripts(current, chosen, results, options, profile)
+            print(preview(current, chosen, results, options, profile))
         return 0
     check_installed()
     check((entry.trial.spec for entry in chosen), options.data_root)
@@ -217,45 +221,33 @@ def _run(folder: Path, options: Options) -> int:
 
 
 def _check_options(options: Options) -> None:
-    from sweeps.execute import EXECUTORS
-
-    if options.executor not in EXECUTORS:
-        raise UserError(
-            f"unknown executor {options.executor!r}; choose from {', '.join(EXECUTORS)}"
-        )
-    if options.pdb and options.executor != "inline":
-        raise UserError(
-            f"--pdb needs the trial in this process; use --executor inline instead of {options.executor}"
-        )
-    if options.address and options.executor != "ray":
-        raise UserError(f"--address is for executor ray, not {options.executor}")
-    if options.profile and options.executor == "inline":
-        raise UserError("--profile is for executors ray and slurm, not inline")
+    chosen = executor(options.executor)
+    given = {"pdb": options.pdb, "address": options.address, "profile": options.profile}
+    for name, value in given.items():
+        if value and name not in chosen.options:
+            raise UserError(f"--{name} is for {having(name)}, not {options.executor}")
 
 
 def _in_flight(results: "Results", options: Options) -> "InFlight":
-    """What SLURM has of this folder, for every executor alike; jobs whose sender died are noted on the way."""
-    from sweeps.slurm.inflight import Sky, tasks
+    """What any executor has of this folder; jobs that are stuck in this one are freed on the way."""
+    from sweeps.execute.queues import Queues
     from sweeps.store import EventReader
 
-    sky = Sky(results)
-    sky.told.add(EventReader(results).poll())
-    if options.executor == "slurm" and not options.dry_run:
-        from sweeps.cli.submit import slurm
-
-        slurm().adopt_lost(results, sky)
-    flight = sky.look()
-    if options.executor == "slurm" and not options.dry_run and (n := sky.release_held()):
-        print(f"{tasks(n)} that SLURM held after a failed launch: released", file=sys.stderr)
-    return flight
+    queues = Queues(results)
+    queues.add(EventReader(results).poll())
+    if options.executor in queues.schedulers and not options.dry_run:
+        require(options.executor)
+        for line in queues.schedulers[options.executor].release():
+            print(line, file=sys.stderr)
+    return queues.in_flight()
 
 
 def _check_known(current: "Plan", flight: "InFlight", options: Options) -> None:
     lost = [entry for entry in current.of("pending") if entry.trial.trial_id in flight.unknown]
     if lost and options.train and not options.resubmit:
         raise InfrastructureError(
-            f"cannot tell whether {len(lost)} trials are still queued: {flight.problem}; try again where squeue works, or submit them once more "
-            "with --resubmit"
+            f"cannot tell whether {len(lost)} trials are still queued: {flight.problem}; "
+            "try again where it answers, or submit them once more with --resubmit"
         )
 
 
@@ -263,8 +255,8 @@ def _tasks(flight: "InFlight") -> str:
     if flight.problem:
         return f"as events tell; {flight.problem}"
     return (
-        counts(Counter({state.lower(): n for state, n in flight.tasks.items()})) + " tasks"
-        if flight.tasks
+        counts(Counter({state.lower(): n for state, n in flight.jobs.items()})) + " tasks"
+        if flight.jobs
         else "sent a moment ago"
     )
 

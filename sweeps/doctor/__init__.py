@@ -9,8 +9,8 @@ from pathlib import Path
 
 from sweeps.doctor import folder, machine, software, studies, writing
 from sweeps.doctor.finding import Finding, Level, Situation
+from sweeps.execute.registry import executors, load_object
 from sweeps.profiles import Profile
-from sweeps.slurm.doctor import cluster
 
 __all__ = ["CHECKS", "Finding", "Level", "Situation", "examine"]
 
@@ -28,8 +28,8 @@ CHECKS: tuple[Callable[[Situation], Iterable[Finding]], ...] = (
     # Late: these wait for torch, which imports while the others look.
     software.torch_imports,
     machine.gpu,
-    # A compute node may not be free for minutes.
-    cluster.slurm,
+    # Late: a compute node may not be free for minutes.
+    *(load_object(one.doctor) for one in executors().values() if one.doctor),
 )
 
 

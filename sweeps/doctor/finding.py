@@ -38,6 +38,21 @@ class Finding:
         assert bool(self.remedy) == (self.level is not Level.OK), self
 
 
+def good(name: str, text: str) -> Finding:
+    """A finding that all is well."""
+    return Finding(Level.OK, name, text)
+
+
+def warn(name: str, text: str, remedy: str) -> Finding:
+    """A finding that will hurt a sweep."""
+    return Finding(Level.WARNING, name, text, remedy)
+
+
+def fail(name: str, text: str, remedy: str) -> Finding:
+    """A finding with which a sweep fails."""
+    return Finding(Level.ERROR, name, text, remedy)
+
+
 class TorchProbe:
     """A Python that imports torch, torchvision and torchdiffeq together, which takes seconds, while other checks go on."""
 
@@ -86,7 +101,11 @@ class TorchProbe:
 
 @dataclass(frozen=True)
 class Situation:
-    """results: the folder, which need not exist. data_root: the folder with data sets, profile: what tasks of SLURM get, if they are named."""
+    """What doctor was given.
+
+    results: the folder, which need not exist. data_root: the folder with data sets. profile: of the
+    executor to check.
+    """
 
     results: Path
     data_root: Path | None

@@ -106,9 +106,7 @@ def open_files(_situation: Situation) -> Iterator[Finding]:
     """The hard limit: Ray raises the soft one to it."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if hard != resource.RLIM_INFINITY and hard < LEAST_OPEN_FILES:
-        remedy = (
-            "raise it for your user (nofile in /etc/security/limits.conf; LimitNOFILE of slurmd)"
-        )
+        remedy = "raise it for your user (nofile in /etc/security/limits.conf, or LimitNOFILE of the service)"
         yield Finding(
             Level.WARNING,
             "open files",

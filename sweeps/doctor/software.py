@@ -4,6 +4,7 @@ import platform
 from collections.abc import Iterator
 
 from sweeps.doctor.finding import Finding, Level, Situation, version
+from sweeps.execute.registry import executors
 
 # Package -> the extra that brings it (empty: the base install), and what needs it.
 PACKAGES = {
@@ -12,8 +13,7 @@ PACKAGES = {
     "torch": ("train", "training"),
     "torchvision": ("train", "image data sets"),
     "torchdiffeq": ("train", "gradient adjoint and solver.backend torchdiffeq"),
-    "ray": ("ray", "executor ray"),
-    "submitit": ("slurm", "executor slurm"),
+    **{one.package: (name, f"executor {name}") for name, one in executors().items() if one.package},
 }
 
 

@@ -1,28 +1,26 @@
-"""Executor `inline`: one slot on this machine, in a child process; with `debug`, in this very process."""
+"""Executor `inline`: one slot on this machine, a child process; with `debug` this very process."""
 
 import contextlib
+from collections.abc import Sequence
 
-from sweeps.execute.base import Job, new_worker_id, stop_on_signals
-from sweeps.worker.report import ShardReport
-from sweeps.worker.shard import run_shard
-from sweeps.worker.slot import ChildSlot, InProcessSlot
+from sweeps.execute.scheduler import Scheduler, Shards
+from sweeps.execute.signals import stop_on_signals
+from sweeps.execute.worker import Worker
+from sweeps.shards import balance
+from sweeps.worker.report import ShardReport, Watcher
+from sweeps.worker.tasks import Task
 
 
-def execute(job: Job) -> ShardReport:
-    """Run the submission's only shard and return when it ends."""
-    worker_id = new_worker_id()
-    context = job.context(worker_id)
-    log = job.results.logs / f"{worker_id}.log"
-    slot = InProcessSlot(context, debug=True) if job.debug else ChildSlot(context, log)
-    job.watcher.writes_to(log)
-    with stop_on_signals() as request, contextlib.closing(slot):
-        return run_shard(
-            job.tasks(),
-            context,
-            slot,
-            submission_id=job.submission_id,
-            worker_id=worker_id,
-            log=log,
-            stop_cause=request.cause,
-            watcher=job.watcher,
-        )
+class Inline(Scheduler):
+    """Runs a submission of one shard and returns when it has ended."""
+
+    def divide(self, trials: Sequence[Task]) -> tuple[list[Shards], list[Task]]:
+        """One shard, the longest trial first."""
+        return [balance(trials, 1)], []
+
+    def send(self, submission_id: str, watcher: Watcher) -> ShardReport:
+        """See `Scheduler.send`."""
+        worker = Worker(self.results, submission_id, watcher)
+        slot = worker.slot(debug=self.setup.debug)
+        with stop_on_signals() as request, contextlib.closing(slot):
+            return worker.run(0, slot, request.cause)

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -42,15 +42,16 @@ from ray import tune
 from ray.exceptions import RayError
 
 from sweeps.errors import InfrastructureError
-from sweeps.execute.base import Job, StopRequest, new_worker_id, stop_on_signals
-from sweeps.limits import Limits
+from sweeps.execute.scheduler import Scheduler, Setup, Shards
+from sweeps.execute.signals import StopRequest, stop_on_signals
+from sweeps.execute.worker import Worker
 from sweeps.profiles import Profile
-from sweeps.store import Results
+from sweeps.shards import local_slots
+from sweeps.store import Results, read_submission
 from sweeps.worker.history import process_alive
 from sweeps.worker.messages import Ending, Progress
 from sweeps.worker.report import ShardReport, Watcher
-from sweeps.worker.shard import run_shard
-from sweeps.worker.slot import ChildSlot
+from sweeps.worker.slot import ChildSlot, InProcessSlot
 from sweeps.worker.tasks import Task
 
 POLL_SECONDS = 0.3
@@ -69,22 +70,22 @@ QUIET: dict[str, Any] = {
 
 
 @ray.remote(num_cpus=0)
-class Desk:
-    """Between the driver and the slots: what they tell, and whether they should stop."""
+class Mailbox:
+    """Carries messages from the slots to the driver, and the driver's request to stop."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, tuple[Any, ...]]] = []
+        self.messages: list[tuple[str, tuple[Any, ...]]] = []
         self.cause: str | None = None
 
-    def tell(self, method: str, *arguments: Any) -> None:
+    def put(self, method: str, *arguments: Any) -> None:
         """Keep a call of a watcher's method for the driver."""
-        self.told.append((method, arguments))
+        self.messages.append((method, arguments))
 
     def collect(self, cause: str | None) -> list[tuple[str, tuple[Any, ...]]]:
-        """What was told since the last time; `cause` asks all slots to stop."""
+        """The messages since the last time; `cause` asks all slots to stop."""
         self.cause = cause or self.cause
-        told, self.told = self.told, []
-        return told
+        messages, self.messages = self.messages, []
+        return messages
 
     def stop_cause(self) -> str | None:
         """Why slots should stop, if they should."""
@@ -94,44 +95,44 @@ class Desk:
 class RemoteWatcher(Watcher):
     """Passes everything on to the driver, progress at most once a second."""
 
-    def __init__(self, desk: Any) -> None:
-        self.desk = desk
+    def __init__(self, mailbox: Any) -> None:
+        self.mailbox = mailbox
         self._progress_at = 0.0
 
     def writes_to(self, log: Path) -> None:
         """See `Watcher.writes_to`."""
-        self.desk.tell.remote("writes_to", log)
+        self.mailbox.put.remote("writes_to", log)
 
     def began(self, task: Task, attempts: int) -> None:
         """See `Watcher.began`."""
-        self.desk.tell.remote("began", task, attempts)
+        self.mailbox.put.remote("began", task, attempts)
 
     def progress(self, task: Task, progress: Progress) -> None:
         """See `Watcher.progress`."""
         if time.monotonic() - self._progress_at >= ASK_SECONDS:
             self._progress_at = time.monotonic()
-            self.desk.tell.remote("progress", task, progress)
+            self.mailbox.put.remote("progress", task, progress)
 
     def ended(self, task: Task, ending: Ending) -> None:
         """See `Watcher.ended`."""
-        self.desk.tell.remote("ended", task, ending)
+        self.mailbox.put.remote("ended", task, ending)
 
     def note(self, text: str) -> None:
         """See `Watcher.note`."""
-        self.desk.tell.remote("note", text)
+        self.mailbox.put.remote("note", text)
 
 
-class _Asking:
-    """`stop_cause` of a remote slot: asks the desk now and then; a desk that is gone means that the driver is."""
+class _StopCause:
+    """`stop_cause` of a remote slot: asks the mailbox now and then. If it is gone, the driver is."""
 
-    def __init__(self, desk: Any) -> None:
-        self.desk, self._asked_at = desk, 0.0
+    def __init__(self, mailbox: Any) -> None:
+        self.mailbox, self._asked_at = mailbox, 0.0
         self._cause: str | None = None
 
     def __call__(self) -> str | None:
         if self._cause is None and time.monotonic() - self._asked_at >= ASK_SECONDS:
             try:
-                self._cause = ray.get(self.desk.stop_cause.remote(), timeout=60)
+                self._cause = ray.get(self.mailbox.stop_cause.remote(), timeout=60)
             except RayError:
                 self._cause = "the driver is gone"
             self._asked_at = time.monotonic()
@@ -143,7 +144,7 @@ class ShardTrainable(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Nothing yet: the slot starts its process with its first trial."""
-        self.slot: ChildSlot | None = None
+        self.slot: ChildSlot | InProcessSlot | None = None
         self.config = config
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -154,38 +155,13 @@ class ShardTrainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Run the whole shard."""
         config = self.config
-        desk = ray.get_actor(config["desk"])
-        watcher = RemoteWatcher(desk)
-        results = Results(Path(config["results"]))
-        data_root = Path(config["data_root"]) if config["data_root"] else None
-        limits = Limits(**config["limits"])
-        job = Job(
-            results,
-            config["submission_id"],
-            "ray",
-            watcher,
-            limits,
-            data_root,
-            config["threads"],
-            exclusive=config["exclusive"],
+        mailbox = ray.get_actor(config["mailbox"])
+        worker = Worker(
+            Results(Path(config["results"])), config["submission_id"], RemoteWatcher(mailbox)
         )
-        worker_id = new_worker_id()
-        context = job.context(worker_id)
-        if self.slot is None:
-            self.slot = ChildSlot(context, results.logs / f"{worker_id}.log")
-        self.slot.context = context
-        watcher.writes_to(self.slot.log)
-        report = run_shard(
-            job.tasks(config["shard"]),
-            context,
-            self.slot,
-            submission_id=job.submission_id,
-            worker_id=worker_id,
-            log=self.slot.log,
-            stop_cause=_Asking(desk),
-            watcher=watcher,
-        )
-        ray.get(desk.tell.remote("report", report))
+        self.slot = self.slot or worker.slot()
+        report = worker.run(config["shard"], self.slot, _StopCause(mailbox))
+        ray.get(mailbox.put.remote("report", report))
         return {"done": True}
 
     def cleanup(self) -> None:
@@ -198,36 +174,60 @@ class ClusterLost(BaseException):
     """The cluster died under Tune, which would wait for it without end. Not an Exception, so that nothing on the way takes it for a trial's."""
 
 
-def execute(job: Job) -> ShardReport:
-    """Run all shards of the submission and return when they have ended. Raises InfrastructureError when Ray itself fails."""
-    _remove_left_over()
-    folder, lost = Path(tempfile.mkdtemp(prefix=f"odesweep-{os.getpid()}-")), threading.Event()
-    try:
-        _connect(job, folder)
-        with stop_on_signals() as request:
-            return _run(job, folder, request, lost)
-    except (ClusterLost, RayError, ConnectionError, RuntimeError, ValueError, SystemError) as error:
-        # Raised inside Ray's compiled code, ClusterLost arrives as a SystemError.
-        if lost.is_set():
+class Ray(Scheduler):
+    """Runs the shards of a submission as trials of Ray Tune and returns when all have ended."""
+
+    def slots(self) -> int:
+        """Slots of the cluster at `address`, else of this machine."""
+        address, profile = self.setup.address, self.setup.profile
+        return cluster_slots(address, profile) if address else local_slots(profile)
+
+    def settings(self, shards: Shards) -> dict[str, Any]:
+        """See `Scheduler.settings`; a slot has the profile's CPUs."""
+        profile = self.setup.profile
+        return super().settings(shards) | {
+            "threads": self.setup.threads or profile.cpus,
+            "exclusive": min(len(shards), profile.slots or len(shards)) == 1,
+        }
+
+    def send(self, submission_id: str, watcher: Watcher) -> ShardReport:
+        """See `Scheduler.send`. Raises InfrastructureError when Ray itself fails."""
+        _remove_left_over()
+        folder, lost = Path(tempfile.mkdtemp(prefix=f"odesweep-{os.getpid()}-")), threading.Event()
+        try:
+            _connect(self.setup, folder)
+            with stop_on_signals() as request:
+                return _run(self.results, self.setup, submission_id, watcher, folder, request, lost)
+        except (
+            ClusterLost,
+            RayError,
+            ConnectionError,
+            RuntimeError,
+            ValueError,
+            SystemError,
+        ) as error:
+            # Raised inside Ray's compiled code, ClusterLost arrives as a SystemError.
+            line = " ".join(str(error).split())[:300]
+            why = (
+                "Ray's processes, here or on its cluster, are gone"
+                if lost.is_set()
+                else f"Ray failed ({type(error).__name__}: {line})"
+            )
             raise InfrastructureError(
-                "Ray's processes, here or on its cluster, are gone; what was published is kept: run again to go on"
+                f"{why}; published rows are kept: run again to go on"
             ) from None
-        line = " ".join(str(error).split())[:300]
-        raise InfrastructureError(
-            f"Ray failed ({type(error).__name__}: {line}); what was published is kept: run again to go on"
-        ) from None
-    finally:
-        ray.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            ray.shutdown()
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _connect(job: Job, folder: Path) -> None:
-    if job.address:
-        _check_reachable(job.address)
-        ray.init(address=job.address, **QUIET)
+def _connect(setup: Setup, folder: Path) -> None:
+    if setup.address:
+        _check_reachable(setup.address)
+        ray.init(address=setup.address, **QUIET)
         return
     ray.init(
-        num_cpus=local_slots(job.profile) * job.profile.cpus,
+        num_cpus=local_slots(setup.profile) * setup.profile.cpus,
         include_dashboard=False,
         object_store_memory=OBJECT_STORE_BYTES,
         _temp_dir=str(folder),
@@ -256,11 +256,6 @@ def _check_reachable(address: str) -> None:
             ) from None
 
 
-def local_slots(profile: Profile) -> int:
-    """Slots on this machine: what the profile says, else as many as its CPUs allow."""
-    return profile.slots or max(1, len(os.sched_getaffinity(0)) // profile.cpus)
-
-
 def cluster_slots(address: str, profile: Profile) -> int:
     """Slots of an existing cluster: what its CPUs and GPUs allow, at most what the profile says. Raises InfrastructureError."""
     try:
@@ -281,26 +276,30 @@ def cluster_slots(address: str, profile: Profile) -> int:
     )
 
 
-def _run(job: Job, folder: Path, request: StopRequest, lost: threading.Event) -> ShardReport:
-    name = f"odesweep-{job.submission_id}"
-    desk = Desk.options(name=name).remote()
-    shards = sorted({row["shard"] for row in job.rows()})
+def _run(
+    results: Results,
+    setup: Setup,
+    submission_id: str,
+    watcher: Watcher,
+    folder: Path,
+    request: StopRequest,
+    lost: threading.Event,
+) -> ShardReport:
+    name = f"odesweep-{submission_id}"
+    mailbox = Mailbox.options(name=name).remote()
+    shards = sorted({row["shard"] for row in read_submission(results, submission_id).rows()})
     config = {
-        "desk": name,
-        "results": str(job.results.path),
-        "submission_id": job.submission_id,
-        "limits": asdict(job.limits),
-        "data_root": str(job.data_root.absolute()) if job.data_root else None,
-        "threads": job.threads or job.profile.cpus,
-        "exclusive": min(len(shards), job.profile.slots or len(shards)) == 1,
+        "mailbox": name,
+        "results": str(results.path),
+        "submission_id": submission_id,
         "shard": tune.grid_search(shards),
     }
     tuner = tune.Tuner(
-        tune.with_resources(ShardTrainable, {"cpu": job.profile.cpus, "gpu": job.profile.gpus}),
+        tune.with_resources(ShardTrainable, {"cpu": setup.profile.cpus, "gpu": setup.profile.gpus}),
         param_space=config,
         tune_config=tune.TuneConfig(
             reuse_actors=True,
-            max_concurrent_trials=job.profile.slots,
+            max_concurrent_trials=setup.profile.slots,
             trial_dirname_creator=lambda trial: trial.trial_id,
         ),
         run_config=tune.RunConfig(
@@ -312,7 +311,7 @@ def _run(job: Job, folder: Path, request: StopRequest, lost: threading.Event) ->
         ),
     )
     reports: list[ShardReport] = []
-    with _relay(job.watcher, desk, request, reports, lost):
+    with _relay(watcher, mailbox, request, reports, lost):
         grid = tuner.fit()
     report = ShardReport.merged(reports)
     if grid.num_errors and report.infrastructure is None:
@@ -327,7 +326,7 @@ def _run(job: Job, folder: Path, request: StopRequest, lost: threading.Event) ->
 @contextlib.contextmanager
 def _relay(
     watcher: Watcher,
-    desk: Any,
+    mailbox: Any,
     request: StopRequest,
     reports: list[ShardReport],
     lost: threading.Event,
@@ -339,7 +338,7 @@ def _relay(
         raise ClusterLost
 
     def pass_on() -> None:
-        for method, arguments in ray.get(desk.collect.remote(request.cause())):
+        for method, arguments in ray.get(mailbox.collect.remote(request.cause())):
             if method == "report":
                 reports.append(*arguments)
             else:

@@ -1,14 +1,12 @@
-"""Dividing a study's trials into arrays of SLURM, as large as the cluster takes them, and what a task has to know. Pure."""
+"""How trials become job arrays as large as the cluster takes, and what a task has to know."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from sweeps.limits import Limits
 from sweeps.profiles import Profile
 from sweeps.shards import SHARDS_PER_SLOT, T, balance
+from sweeps.slurm.profile import limit_seconds, signal_seconds, slots_per_task
 
 # A task costs some ten seconds of waiting and imports before its first step; a shard should last much longer than that.
 SHARD_SECONDS = 120.0
@@ -16,6 +14,26 @@ SHARD_SECONDS = 120.0
 LIMIT_SHARE = 0.5
 # Submitit renames one file per task once the array is queued, and tasks wait a minute for theirs.
 LARGEST_ARRAY = 5_000
+
+
+class Layout(NamedTuple):
+    """How the shards of a submission lie in the tasks of its array: `slots` of them side by side."""
+
+    shards: int
+    slots: int
+
+    @property
+    def tasks(self) -> int:
+        """Tasks of the array."""
+        return math.ceil(self.shards / self.slots)
+
+    def shards_of(self, task: int) -> range:
+        """The shards that a task runs side by side."""
+        return range(task * self.slots, min(self.shards, (task + 1) * self.slots))
+
+    def task_of(self, shard: int) -> int:
+        """The task that runs a shard."""
+        return shard // self.slots
 
 
 class Room(NamedTuple):
@@ -33,16 +51,14 @@ def shard_count(seconds: Sequence[float], profile: Profile, room: Room) -> int:
     """
     if profile.trials_per_shard:
         return math.ceil(len(seconds) / profile.trials_per_shard)
-    slots, total = profile.slots_per_task, sum(seconds)
+    slots, total = slots_per_task(profile), sum(seconds)
     wanted = math.ceil(total / SHARD_SECONDS)
     if profile.throttle:
         wanted = min(wanted, SHARDS_PER_SLOT * profile.throttle * slots)
     wanted = min(wanted, _array(room) * slots)
-    if profile.limit_seconds:
-        wanted = max(
-            wanted,
-            math.ceil(total / (LIMIT_SHARE * (profile.limit_seconds - profile.signal_seconds))),
-        )
+    if limit := limit_seconds(profile):
+        usable = LIMIT_SHARE * (limit - signal_seconds(profile))
+        wanted = max(wanted, math.ceil(total / usable))
     if room.total is not None:
         wanted = min(wanted, room.total * slots)
     return max(1, min(len(seconds), max(wanted, slots)))
@@ -56,7 +72,7 @@ def divide(tasks: Sequence[T], profile: Profile, room: Room) -> tuple[list[list[
         shards = [ordered[number::count] for number in range(count)]
     else:
         shards = balance(tasks, count)
-    slots = profile.slots_per_task
+    slots = slots_per_task(profile)
     taken = shards if room.total is None else shards[: room.total * slots]
     size = _array(room) * slots
     return [taken[start : start + size] for start in range(0, len(taken), size)], [
@@ -68,29 +84,20 @@ def _array(room: Room) -> int:
     return max(1, min(room.array, LARGEST_ARRAY))
 
 
-def settings(
-    profile: Profile,
-    shards: int,
-    limits: Limits,
-    data_root: Path | None,
-    threads: int | None,
-    code: dict[str, Any],
-    device: str = "auto",
-) -> dict[str, Any]:
-    """How the trials of one array run, as plain values for its submission. code: provenance that only the login node knows."""
-    slots = profile.slots_per_task
+def settings(profile: Profile, shards: int, code: dict[str, Any]) -> dict[str, Any]:
+    """What a task has to know besides `Scheduler.settings`, as plain values.
+
+    code: provenance that only the login node knows.
+    """
+    slots = slots_per_task(profile)
     return {
         "shards": shards,
         "slots": slots,
         "cpus": profile.cpus,
-        "threads": threads,
-        "device": device,
-        # Only a whole node for one trial makes its seconds mean something.
-        "exclusive": slots == 1 and profile.sbatch.get("exclusive") is True,
-        "data_root": str(data_root.absolute()) if data_root else None,
-        "exclude": profile.sbatch.get("exclude"),
-        "limit_seconds": profile.limit_seconds,
-        "signal_seconds": profile.signal_seconds,
-        "limits": asdict(limits),
+        # Only a whole node for one trial makes its seconds comparable.
+        "exclusive": slots == 1 and profile.options.get("exclusive") is True,
+        "exclude": profile.options.get("exclude"),
+        "limit_seconds": limit_seconds(profile),
+        "signal_seconds": signal_seconds(profile),
         "code": code,
     }

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sweeps.slurm.commands import ArrayTask
-from sweeps.slurm.inflight import place_of
+from sweeps.slurm.inflight import task_of_worker
 from sweeps.store import FINAL_OUTCOMES
 
 # So many failures without one success make a node bad; for this long, then it may try again.
@@ -29,7 +29,7 @@ def bad_nodes(
     failed: Counter[str] = Counter()
     spoke: set[tuple[str, int]] = set()
     for event in events:
-        if now - event["at"] > MEMORY_SECONDS or not (place := place_of(event["worker"])):
+        if now - event["at"] > MEMORY_SECONDS or not (place := task_of_worker(event["worker"])):
             continue
         if event["event"] == "worker_started":
             spoke.add((event.get("submission_id", ""), place[0]))
@@ -50,8 +50,8 @@ def bad_nodes(
     return sorted(host for host, n in failed.items() if host and n >= FAILURES and not good[host])
 
 
-def leave(job_id: str, nodes: list[str]) -> None:
-    """Keep the array's waiting tasks off these nodes. That it cannot is no reason to fail: it is only for their good."""
+def exclude_nodes(job_id: str, nodes: list[str]) -> None:
+    """Keep the array's waiting tasks off these nodes, if SLURM agrees."""
     subprocess.run(
         ["scontrol", "update", f"JobId={job_id}", f"ExcNodeList={','.join(nodes)}"],
         capture_output=True,
@@ -59,7 +59,7 @@ def leave(job_id: str, nodes: list[str]) -> None:
     )
 
 
-def here_is_bad(events: Iterable[Mapping[str, Any]]) -> list[str]:
+def bad_nodes_if_here(events: Iterable[Mapping[str, Any]]) -> list[str]:
     """The bad nodes, if this is one of them."""
     nodes = bad_nodes(events, (), time.time())
     return (

@@ -88,9 +88,14 @@ def _answer(*command: str, seconds: float) -> subprocess.CompletedProcess[str]:
     return done
 
 
+def user() -> str:
+    """The user whose jobs these are."""
+    return getpass.getuser()
+
+
 def squeue(users: Collection[str] = ()) -> list[ArrayTask]:
     """Tasks that wait, run, or ended a few minutes ago (MinJobAge), of these users or of oneself. Raises NoAnswer."""
-    names = {getpass.getuser(), *filter(_known, users)}
+    names = {user(), *filter(_known, users)}
     return parse_squeue(
         ask(
             "squeue", "-r", "-h", "-t", "all", "-u", ",".join(sorted(names)), "-o", "%i|%T|%N|%r|%k"
@@ -196,7 +201,7 @@ def max_submit(account: str | None = None, qos: str | None = None) -> int | None
             "-P",
             "show",
             "assoc",
-            f"user={getpass.getuser()}",
+            f"user={user()}",
             "format=Account,MaxSubmitJobs",
         )
         rows = [line.split("|") for line in shown.splitlines()]

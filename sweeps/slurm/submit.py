@@ -2,13 +2,11 @@
 
 Submitit writes the batch script, a pickle per task (a function of the code snapshot, a path and a number) and starts Python in the task.
 Its pickles lie beside that snapshot, which the tasks run in any case; nothing that comes back is ever unpickled. What its handlers would
-do about signals, `slurm_task` does in another way.
+do about signals, `sweeps.slurm.task` does in another way.
 """
 
 import contextlib
-import getpass
 import io
-import math
 import re
 import shlex
 import shutil
@@ -16,21 +14,22 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import submitit
 from submitit.core.utils import DelayedSubmission, FailedJobError, FailedSubmissionError, JobPaths
 
 from sweeps.errors import InfrastructureError, UserError
-from sweeps.execute.base import Job
+from sweeps.execute.scheduler import Setup
 from sweeps.profiles import Profile
 from sweeps.slurm import commands, snapshot
+from sweeps.slurm.arrays import Layout
 from sweeps.slurm.bad_nodes import bad_nodes
-from sweeps.slurm.inflight import SENDING_SECONDS, Sky
+from sweeps.slurm.paths import job_folder, job_name, task_name
+from sweeps.slurm.profile import sbatch_options, signal_seconds
 from sweeps.slurm.task import run_task
-from sweeps.store import EventReader, Results, Sent, read_submission, write_sent
-from sweeps.worker.report import ShardReport
+from sweeps.store import EventReader, Results, Sent, Submission, read_submission, write_sent
+from sweeps.worker.report import Watcher
 
 # An answer that was lost is asked for this often before the array is sent again, and it is sent this often.
 LOOKS, LOOK_SECONDS, SENDS = 4, 3.0, 3
@@ -40,7 +39,7 @@ _LOST = re.compile(
     re.IGNORECASE,
 )
 # SLURM signals every process of a task; until Python has its own handlers it had better not die of them.
-_DEAF = """bash -c 'trap "" TERM USR2; exec "$@"' odesweep"""
+_IGNORE_SIGNALS = """bash -c 'trap "" TERM USR2; exec "$@"' odesweep"""
 
 
 class ArrayExecutor(submitit.SlurmExecutor):
@@ -48,7 +47,7 @@ class ArrayExecutor(submitit.SlurmExecutor):
 
     @classmethod
     def affinity(cls) -> int:
-        """Always usable; `execute` looks for sbatch itself."""
+        """Always usable; `send` looks for sbatch itself."""
         return 2
 
     def script(self, tasks: int) -> str:
@@ -58,40 +57,44 @@ class ArrayExecutor(submitit.SlurmExecutor):
         return self._make_submission_file_text(self._submitit_command_str, "")
 
 
-def execute(job: Job) -> ShardReport:
-    """Queue the submission as one array and return at once. Raises UserError when sbatch refuses, InfrastructureError when SLURM is silent."""
+def send(results: Results, submission_id: str, setup: Setup, watcher: Watcher) -> None:
+    """Queue the submission as one array.
+
+    Raises UserError when sbatch refuses, InfrastructureError when SLURM does not answer.
+    """
     if missing := [name for name in ("sbatch", "srun") if not shutil.which(name)]:
         raise InfrastructureError(
-            f"executor slurm: no {' and no '.join(missing)} on this machine; run it on a login node of the cluster"
+            f"executor slurm: no {' and no '.join(missing)} on this machine; "
+            "run it on a login node of the cluster"
         )
-    sent = read_submission(job.results, job.submission_id)
-    tasks = task_count(sent.settings())
-    code = snapshot.write(job.results, snapshot.code(job.study_file))
-    nodes = bad_nodes(EventReader(job.results).poll(), _shown(), time.time())
+    submission = read_submission(results, submission_id)
+    study, tasks = submission.metadata["study"], _layout(submission).tasks
+    code = snapshot.write(results, snapshot.code(setup.study_file))
+    nodes = bad_nodes(EventReader(results).poll(), _queued_tasks(), time.time())
     if nodes:
-        job.watcher.note(f"excluding {', '.join(nodes)}: everything failed there in the last 24 h")
-    made = executor(
-        job.results, job.submission_id, sent.metadata["study"], job.profile, tasks, code, nodes
-    )
-    path = str(job.results.submissions / f"{job.submission_id}.parquet")
-    name = job_name(sent.metadata["study"], job.submission_id)
+        watcher.note(f"excluding {', '.join(nodes)}: everything failed there in the last 24 h")
+    executor = array_executor(results, submission_id, study, setup.profile, tasks, code, nodes)
+    path = str(results.submissions / f"{submission_id}.parquet")
+
+    def call_sbatch() -> str:
+        jobs = executor.map_array(run_task, [path] * tasks, range(tasks))
+        return jobs[0].job_id.partition("_")[0]
+
     try:
-        job_id = _send(
-            lambda: made.map_array(run_task, [path] * tasks, range(tasks))[0].job_id.partition("_")[
-                0
-            ],
-            job.submission_id,
-            name,
-        )
+        job_id = _send(call_sbatch, submission_id, job_name(study, submission_id))
     except UserError as error:
         if not isinstance(error, InfrastructureError):
-            write_sent(job.results, job.submission_id, Sent(None, getpass.getuser()))
+            write_sent(results, submission_id, Sent(None, commands.user()))
         raise
-    adopt(job.results, job.submission_id, job_id)
-    return ShardReport()
+    adopt(results, submission_id, job_id)
 
 
-def _shown() -> list[commands.ArrayTask]:
+def _layout(submission: Submission) -> Layout:
+    settings = submission.settings()
+    return Layout(settings["shards"], settings["slots"])
+
+
+def _queued_tasks() -> list[commands.ArrayTask]:
     with contextlib.suppress(commands.NoAnswer):
         return commands.squeue()
     return []
@@ -145,8 +148,8 @@ def find(submission_id: str, name: str) -> str | None:
 
 def adopt(results: Results, submission_id: str, job_id: str) -> None:
     """Note the job of a submission, and give its tasks the pickles that submitit had no chance to name after it."""
-    write_sent(results, submission_id, Sent(job_id, getpass.getuser()))
-    tasks = task_count(read_submission(results, submission_id).settings())
+    write_sent(results, submission_id, Sent(job_id, commands.user()))
+    tasks = _layout(read_submission(results, submission_id)).tasks
     for index in range(tasks):
         path = JobPaths(
             job_folder(results, submission_id), task_name(job_id, index, tasks)
@@ -159,40 +162,6 @@ def adopt(results: Results, submission_id: str, job_id: str) -> None:
             beside.rename(path)
 
 
-def adopt_lost(results: Results, sky: Sky) -> None:
-    """Note the jobs of submissions whose sender died before it could, and write off those that SLURM never got."""
-    for one in sky.sendings():
-        if one.job_id is None and (queued := sky.queue.look()) is not None:
-            shown = [task.job_id for task in queued if task.comment == one.submission_id]
-            if shown:
-                adopt(results, one.submission_id, shown[0])
-            elif (
-                time.time() - one.created_at >= SENDING_SECONDS
-                and one.submission_id not in sky.told.starts
-            ):
-                write_sent(results, one.submission_id, Sent(None, getpass.getuser()))
-
-
-def task_count(settings: dict[str, Any]) -> int:
-    """Tasks of a submission's array."""
-    return math.ceil(settings["shards"] / settings["slots"])
-
-
-def task_name(job_id: str, index: int, tasks: int) -> str:
-    """As submitit names a task's files: it makes no array of a single task."""
-    return job_id if tasks == 1 else f"{job_id}_{index}"
-
-
-def job_folder(results: Results, submission_id: str) -> Path:
-    """Submitit's files of one array."""
-    return results.state / "submitit" / submission_id
-
-
-def job_name(study: str, submission_id: str) -> str:
-    """What squeue shows and accounting keeps."""
-    return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', study)}-{submission_id[:8]}"
-
-
 def script(
     results: Results,
     submission_id: str,
@@ -201,12 +170,12 @@ def script(
     tasks: int,
     study_file: Path | None = None,
 ) -> str:
-    """The batch script that `execute` would hand to sbatch."""
+    """The batch script that `send` would hand to sbatch."""
     code = snapshot.folder(results, snapshot.code(study_file))
-    return executor(results, submission_id, study, profile, tasks, code).script(tasks)
+    return array_executor(results, submission_id, study, profile, tasks, code).script(tasks)
 
 
-def executor(
+def array_executor(
     results: Results,
     submission_id: str,
     study: str,
@@ -223,14 +192,15 @@ def executor(
         )
     # -P keeps the folder in which sbatch was called, perhaps the checkout itself, off the import path.
     made = ArrayExecutor(
-        job_folder(results, submission_id), python=f"{_DEAF} {shlex.quote(sys.executable)} -P"
+        job_folder(results, submission_id),
+        python=f"{_IGNORE_SIGNALS} {shlex.quote(sys.executable)} -P",
     )
     made.update_parameters(
         job_name=job_name(study, submission_id),
         comment=submission_id,
         time=None,
         wckey=None,
-        signal_delay_s=profile.signal_seconds,
+        signal_delay_s=signal_seconds(profile),
         array_parallelism=profile.throttle or tasks,
         stderr_to_stdout=True,
         setup=[
@@ -250,18 +220,3 @@ def executor(
         additional_parameters={"ntasks": 1, "requeue": True, **options},
     )
     return made
-
-
-def sbatch_options(profile: Profile) -> dict[str, Any]:
-    """The profile's options of sbatch, by submitit's names, with CPUs and GPUs for all slots of a task where it does not say."""
-    options = {
-        key.replace("-", "_"): value for key, value in profile.sbatch.items() if key != "signal"
-    }
-    if "cpus_per_gpu" not in options:
-        options.setdefault("cpus_per_task", profile.cpus * profile.slots_per_task)
-    if (
-        profile.gpus
-        and not {"gres", "gpus_per_node", "gpus_per_task", "gpus_per_socket"} & options.keys()
-    ):
-        options["gpus_per_node"] = math.ceil(profile.gpus * profile.slots_per_task)
-    return options

@@ -5,6 +5,7 @@ checkpoint, publish, then stay until killed, because SLURM requeues a preempted 
 must not come back.
 """
 
+import contextlib
 import os
 import signal
 import socket
@@ -13,19 +14,20 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 from uuid import uuid4
 
-from sweeps.execute.base import Job, StopRequest, default_threads, host_name
-from sweeps.limits import Limits
-from sweeps.slurm.bad_nodes import here_is_bad, leave
-from sweeps.slurm.inflight import place_of, worker_name
+from sweeps.execute.signals import StopRequest
+from sweeps.execute.worker import Worker, host_name
+from sweeps.slurm.arrays import Layout
+from sweeps.slurm.bad_nodes import bad_nodes_if_here, exclude_nodes
+from sweeps.slurm.inflight import task_of_worker, worker_name
 from sweeps.store import EventLog, EventReader, Results, is_cancelled, read_submission
 from sweeps.worker.report import ShardReport, Watcher
-from sweeps.worker.shard import NO_TIME, run_shard
-from sweeps.worker.slot import ChildSlot
+from sweeps.worker.shard import NO_TIME
 from sweeps.worker.tasks import Task
 
 REQUEUE_SECONDS = 60.0
@@ -39,38 +41,44 @@ def run_task(submission: str, index: int) -> None:
     path = Path(submission)
     results, submission_id = Results(path.parents[1]), path.stem
     settings = read_submission(results, submission_id).settings()
-    place = Place.here(index)
-    may_requeue = lambda: not signals.terminated and not is_cancelled(results, submission_id)  # noqa: E731
+    task = TaskId.here(index)
+
+    def may_requeue() -> bool:
+        return not signals.terminated and not is_cancelled(results, submission_id)
+
     events = EventReader(results).poll()
-    if place.restart < TURNS_ELSEWHERE and (nodes := here_is_bad(events)):
+    if task.restart < TURNS_ELSEWHERE and (nodes := bad_nodes_if_here(events)):
         # What is set replaces what the profile said.
-        leave(place.job_id, [*filter(None, [settings["exclude"]]), *nodes])
-        if may_requeue() and requeue(place.requeue_id, may_requeue):
-            stay("everything fails on this node; requeued on another node")
-    if place.restart:
-        forgive(results, submission_id, place, events)
-    first = index * settings["slots"]
-    shards = range(first, min(first + settings["slots"], settings["shards"]))
-    left = time_left(settings)
+        exclude_nodes(task.job_id, [*filter(None, [settings["exclude"]]), *nodes])
+        if may_requeue() and requeue(task.requeue_id, may_requeue):
+            wait_for_end("everything fails on this node; requeued on another node")
+    if task.restart:
+        close_earlier_starts(results, submission_id, task, events)
+    shards = Layout(settings["shards"], settings["slots"]).shards_of(index)
+    left = time_left(settings["limit_seconds"], settings["signal_seconds"])
     with ThreadPoolExecutor(len(shards)) as pool:
-        numbered = enumerate(shards)
-        reports = _results(
-            [
-                pool.submit(
-                    _run_shard, results, submission_id, settings, place, *one, signals, left
-                )
-                for one in numbered
-            ]
-        )
+        futures: list[Future[ShardReport]] = []
+        for number, shard in enumerate(shards):
+            started = StartRecorder()
+            worker = Worker(
+                results,
+                submission_id,
+                started,
+                worker_id=task.worker_id(),
+                device=device(settings["device"], number, settings["slots"]),
+            )
+            futures.append(pool.submit(_run_shard, worker, shard, started, signals, left))
+        reports = _results(futures)
     if (
         {signal.SIGUSR2.name, NO_TIME} & {report.stopped for report in reports}
         and may_requeue()
-        and requeue(place.requeue_id, may_requeue)
+        and requeue(task.requeue_id, may_requeue)
     ):
-        stay("requeued by SLURM for another turn")
+        wait_for_end("requeued by SLURM for another turn")
     if signals.terminated:
-        stay(
-            "SIGTERM: everything is published; staying until SLURM ends this task, which it may then start anew"
+        wait_for_end(
+            "SIGTERM: everything is published; waiting until SLURM ends this task, "
+            "which it may then start anew"
         )
     sys.exit(_exit_code(ShardReport.merged(reports)))
 
@@ -90,14 +98,20 @@ class Signals(StopRequest):
         self.signal = self.signal or number
 
 
-class Place:
-    """Which task this is. requeue_id: what scontrol is told; the bare job id of an array's last task would requeue the whole array."""
+@dataclass(frozen=True)
+class TaskId:
+    """Which task this is, and its how manyth start.
 
-    def __init__(self, job_id: str, index: int, restart: int, requeue_id: str) -> None:
-        self.job_id, self.index, self.restart, self.requeue_id = job_id, index, restart, requeue_id
+    requeue_id: for scontrol; the bare job id of an array's last task would requeue the whole array.
+    """
+
+    job_id: str
+    index: int
+    restart: int
+    requeue_id: str
 
     @classmethod
-    def here(cls, index: int) -> "Place":
+    def here(cls, index: int) -> "TaskId":
         """From SLURM's environment variables."""
         array = os.environ.get("SLURM_ARRAY_JOB_ID")
         job_id = array or os.environ["SLURM_JOB_ID"]
@@ -109,29 +123,32 @@ class Place:
         return worker_name(host_name(), self.job_id, self.index, self.restart, uuid4().hex[:8])
 
 
-class Begun(Watcher):
-    """Notes whether the slot has begun any trial in this turn."""
+class StartRecorder(Watcher):
+    """Notes whether the slot has started any trial in this turn."""
 
-    anything = False
+    any_trial = False
 
     def began(self, task: Task, attempts: int) -> None:  # noqa: ARG002 - the watcher's signature
         """See `Watcher.began`."""
-        self.anything = True
+        self.any_trial = True
 
 
-def forgive(
-    results: Results, submission_id: str, place: Place, events: list[dict[str, Any]]
+def close_earlier_starts(
+    results: Results, submission_id: str, task: TaskId, events: list[dict[str, Any]]
 ) -> None:
-    """Close what earlier turns of this task left open: SLURM started it anew because of its node or of preemption, not of a trial."""
-    mine: set[str] = set()
+    """End the attempts that earlier starts of this task left open.
+
+    SLURM started the task anew because of its node or of preemption, not because of a trial.
+    """
+    workers: set[str] = set()
     unfinished: dict[str, str] = {}
     for event in events:
         worker = event["worker"]
         if event["event"] == "worker_started" and event.get("submission_id") == submission_id:
-            here = place_of(worker)
-            if here and here[0] == place.index and here[1] < place.restart:
-                mine.add(worker)
-        if worker in mine and event["event"] == "started":
+            other = task_of_worker(worker)
+            if other and other[0] == task.index and other[1] < task.restart:
+                workers.add(worker)
+        if worker in workers and event["event"] == "started":
             unfinished[worker] = event["trial_id"]
         elif event["event"] in ("finished", "interrupted", "died", "worker_ended"):
             unfinished.pop(worker, None)
@@ -143,50 +160,20 @@ def forgive(
 
 
 def _run_shard(
-    results: Results,
-    submission_id: str,
-    settings: dict[str, Any],
-    place: Place,
-    number: int,
+    worker: Worker,
     shard: int,
-    signals: Signals,
+    started: StartRecorder,
+    signals: "Signals",
     left: Callable[[], float],
 ) -> ShardReport:
-    """One slot of the task. number: which of them."""
-    begun, worker_id = Begun(), place.worker_id()
-    data_root = Path(settings["data_root"]) if settings["data_root"] else None
-    threads = settings["threads"] or default_threads(settings["cpus"])
-    job = Job(
-        results,
-        submission_id,
-        "slurm",
-        begun,
-        Limits(**settings["limits"]),
-        data_root,
-        threads,
-        device(settings["device"], number, settings["slots"]),
-        exclusive=settings["exclusive"],
-    )
-    context = job.context(worker_id)
-    # The snapshot is no git checkout, or lies in somebody else's; the login node knew.
-    context.provenance.update(settings["code"])
-    log = results.logs / f"{worker_id}.log"
-    slot = ChildSlot(context, log)
-    try:
-        return run_shard(
-            job.tasks(shard),
-            context,
-            slot,
-            submission_id=submission_id,
-            worker_id=worker_id,
-            log=log,
-            stop_cause=signals.cause,
-            watcher=begun,
-            # The first trial of a turn may be longer than any turn is: it goes on from its checkpoint in the next.
-            fits=lambda task: not begun.anything or task.predicted_seconds <= left(),
-        )
-    finally:
-        slot.close()
+    """Run one slot of the task."""
+
+    def fits(task: Task) -> bool:
+        # The first trial of a turn may be longer than any turn: the next goes on from its checkpoint.
+        return not started.any_trial or task.predicted_seconds <= left()
+
+    with contextlib.closing(worker.slot()) as slot:
+        return worker.run(shard, slot, signals.cause, fits)
 
 
 def device(asked: str, number: int, slots: int) -> str:
@@ -199,12 +186,12 @@ def device(asked: str, number: int, slots: int) -> str:
     return f"cuda:{number * visible // slots}" if visible > 1 else asked
 
 
-def time_left(settings: dict[str, Any]) -> Callable[[], float]:
-    """Seconds until the warning that comes before the time limit; infinite when nobody knows the limit."""
-    known = os.environ.get("SLURM_JOB_END_TIME")  # from Slurm 23.02 on
-    limit = settings["limit_seconds"]
-    end = float(known) if known else time.time() + limit if limit else float("inf")
-    return lambda: end - settings["signal_seconds"] - time.time()
+def time_left(limit_seconds: float | None, signal_seconds: float) -> Callable[[], float]:
+    """Seconds until the warning before the time limit; infinite when nobody knows the limit."""
+    end_time = os.environ.get("SLURM_JOB_END_TIME")  # from Slurm 23.02 on
+    known = time.time() + limit_seconds if limit_seconds else float("inf")
+    end = float(end_time) if end_time else known
+    return lambda: end - signal_seconds - time.time()
 
 
 def _results(futures: list[Future[ShardReport]]) -> list[ShardReport]:
@@ -221,7 +208,7 @@ def _exit_code(report: ShardReport) -> int:
     return 3 if report.infrastructure else int(report.stopped not in (None, "cancelled"))
 
 
-def stay(why: str) -> NoReturn:
+def wait_for_end(why: str) -> NoReturn:
     """Wait for SLURM to end this task."""
     print(f"{socket.gethostname()}: {why}", file=sys.stderr, flush=True)
     while True:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from odecore.training.checkpointing import furthest_iteration
 from sweeps.limits import Limits
+from sweeps.missing import missing
 from sweeps.spec import eval_id, probe_id
 from sweeps.store import EventReader, Results, StoreView
 from sweeps.worker.history import DEATHS_ALLOWED, RESUMES_ALLOWED, History, process_alive
@@ -105,20 +106,14 @@ class Chooser:
                 return None
             return task
         self.settled.setdefault(task.trial_id, accepted.outcome)
-        sha256 = accepted.weights_sha256
-        if sha256 is None:
-            return None
-        evaluations = tuple(
-            e
-            for e in task.evaluations
-            if (task.trial_id, sha256, eval_id(e)) not in self._view.done_evaluations
+        view, trial_id = self._view, task.trial_id
+        evaluations = {eval_id(one): one for one in task.evaluations}
+        probes = {probe_id(one): one for one in task.probes}
+        return task.only_evaluating(
+            missing(trial_id, accepted, evaluations, view.done_evaluations),
+            missing(trial_id, accepted, probes, view.done_probes),
+            accepted.weights_sha256,
         )
-        probes = tuple(
-            p
-            for p in task.probes
-            if (task.trial_id, sha256, probe_id(p)) not in self._view.done_probes
-        )
-        return task.only_evaluating(evaluations, probes, sha256) if evaluations or probes else None
 
     def put_last(self, task: Task) -> None:
         """Do this one after all others."""

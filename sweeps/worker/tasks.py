@@ -43,9 +43,11 @@ class Task:
         self,
         evaluations: tuple[Evaluation, ...],
         probes: tuple[ProbeConfig, ...],
-        weights_sha256: str,
-    ) -> "Task":
-        """What is left once the training is accepted."""
+        weights_sha256: str | None,
+    ) -> "Task | None":
+        """What is left once the training is accepted; None if nothing is."""
+        if not evaluations and not probes:
+            return None
         return replace(
             self,
             train=False,

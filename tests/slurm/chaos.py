@@ -18,7 +18,7 @@ from calls import Calls, local_pid, slurm, slurm_arguments, states
 from command import children, events, odesweep
 from small_disk import fill
 
-from sweeps.slurm.inflight import place_of
+from sweeps.slurm.inflight import task_of_worker
 
 STUDIES = SLEEPING, REAL = [
     f"{Path(__file__).with_name('slurm_studies.py')}:{name}"
@@ -193,7 +193,7 @@ class Chaos:
         found: dict[str, Victim] = {}
         for event in events(self.results):
             worker = event["worker"]
-            if event["event"] == "started" and place_of(worker):
+            if event["event"] == "started" and task_of_worker(worker):
                 found[worker] = Victim(
                     worker,
                     event["host"],

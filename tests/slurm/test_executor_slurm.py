@@ -60,7 +60,7 @@ def test_a_thousand_trials_are_ten_calls_of_sbatch_and_a_second_run_makes_none(
     run = ("run", STUDY, *slurm_arguments(tmp_path, HELD + "trials_per_shard = 1\n"))
     code, out, err = odesweep(*run, results=results, **calls.environment)
     assert code == 0, err
-    assert "1000 of 1000 trials queued as 10 arrays" in out
+    assert "1000 of 1000 trials queued as 10 jobs" in out
     assert calls.count()["sbatch"] == 10
     arrays = submitted(results)
     assert [len(trials) for trials in arrays] == [101] * 9 + [91]
@@ -209,7 +209,7 @@ def test_logs_and_status_of_a_trial_that_never_started_show_its_task(tmp_path: P
     assert code == 0
     assert "PENDING (BeginTime); this trial was never started in it" in out
     _, out, _ = odesweep("status", trials[0][:12], results=results)
-    assert "SLURM has it as task" in out
+    assert "queued as task" in out
     failing = slurm_arguments(tmp_path, SOON + 'setup = ["echo no module of that name; exit 1"]\n')
     assert odesweep("cancel", "tiny", results=results)[0] == 0
     assert odesweep("run", TINY, *failing, "--wait", results=results)[0] == 1

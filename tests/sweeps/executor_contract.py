@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,10 @@ class ExecutorContract:
     def trial_of(self, event: dict[str, Any]) -> int:
         """The process that trains for the worker of an event."""
         return trial_process(event["pid"])
+
+    def stop(self, driver: subprocess.Popen[str], worker: int, number: signal.Signals) -> None:
+        """Ask the run to stop; where trials outlive the command, ask the worker."""
+        driver.send_signal(number)
 
     def test_rows_a_second_run_a_seed_and_a_test_solver_added(self, tmp_path: Path) -> None:
         results = tmp_path / "results"
@@ -127,7 +132,7 @@ class ExecutorContract:
         driver = start("run", LONG, *self.arguments, results=results, **OFTEN)
         worker = wait_for(lambda: events(results, "checkpoint"))[0]["pid"]
         child = trial_process(worker)
-        driver.send_signal(number)
+        self.stop(driver, worker, number)
         _, err = driver.communicate(timeout=100)
         assert driver.returncode == 1, err
         assert number.name in err

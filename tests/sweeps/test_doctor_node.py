@@ -225,7 +225,7 @@ def test_both_sides_talk_in_a_folder_of_any_name(
     profile = Profile(
         cpus=2,
         setup=("export ODESWEEP_SETUP='a {b}'",),
-        sbatch={"partition": "low", "time": "08:00:00", "exclusive": True},
+        options={"partition": "low", "time": "08:00:00", "exclusive": True},
     )
     found = {
         one.name: one
@@ -263,7 +263,7 @@ def test_a_job_that_cannot_be_cancelled_is_named(
     waits = SCONTROL.replace("RUNNING Reason=None", "PENDING Reason=PartitionDown")
     played(tmp_path, monkeypatch, sbatch="#!/bin/sh\necho 123\n", scontrol=waits, scancel=refused)
     queued, left = compute_node.try_there(
-        Situation(tmp_path / "results", None), Profile(sbatch={"partition": "low"})
+        Situation(tmp_path / "results", None), Profile(options={"partition": "low"})
     )
     assert "PENDING (PartitionDown)" in queued.text
     assert (left.level, left.text) == (Level.WARNING, "may still be queued: Socket timed out")

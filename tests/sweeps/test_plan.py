@@ -42,6 +42,7 @@ def row(trial: Any, **given: Any) -> dict[str, Any]:
         "cell_id": trial.cell_id,
         "spec": trial.spec.model_dump_json(),
         "outcome": "completed",
+        "weights_sha256": "w",
         "train_seconds": 10.0,
         "nfe_forward": 1000,
         "code_hash": "0123456789",
@@ -62,7 +63,9 @@ def test_nothing_is_done_at_first() -> None:
 def test_what_is_left_is_what_was_not_accepted(done: set[int], evaluated: set[int]) -> None:
     selection = select(ONE)
     pairs = [
-        (trial.trial_id, one.eval_id) for trial in selection.declared for one in trial.evaluations
+        (trial.trial_id, "w", one.eval_id)
+        for trial in selection.declared
+        for one in trial.evaluations
     ]
     accepted = [row(selection.declared[i]) for i in done]
     current = plan(selection, accepted, {pairs[i] for i in evaluated})
@@ -70,9 +73,14 @@ def test_what_is_left_is_what_was_not_accepted(done: set[int], evaluated: set[in
         t.trial_id for i, t in enumerate(selection.declared) if i not in done
     }
     missing = [
-        (e.trial.trial_id, one.eval_id) for e in current.entries for one in e.missing_evaluations
+        (e.trial.trial_id, "w", one.eval_id)
+        for e in current.entries
+        for one in e.missing_evaluations
     ]
-    assert missing == [pair for i, pair in enumerate(pairs) if i not in evaluated]
+    trained = {entry["trial_id"] for entry in accepted}
+    assert missing == [
+        pair for i, pair in enumerate(pairs) if i not in evaluated or pair[0] not in trained
+    ]
 
 
 def test_in_flight_is_neither_pending_nor_submitted() -> None:
@@ -87,7 +95,10 @@ def test_in_flight_is_neither_pending_nor_submitted() -> None:
 @pytest.mark.parametrize("outcome", ["diverged", "solver_failed"])
 def test_a_run_that_failed_is_done_and_misses_nothing(outcome: str) -> None:
     selection = select(ONE)
-    current = plan(selection, [row(trial, outcome=outcome) for trial in selection.declared])
+    current = plan(
+        selection,
+        [row(trial, outcome=outcome, weights_sha256=None) for trial in selection.declared],
+    )
     assert not any(
         entry.submits or entry.missing_evaluations or entry.missing_probes
         for entry in current.entries
@@ -97,12 +108,14 @@ def test_a_run_that_failed_is_done_and_misses_nothing(outcome: str) -> None:
 def test_a_trained_net_is_submitted_for_its_missing_evaluations_only() -> None:
     selection = select(ONE)
     every = {
-        (trial.trial_id, one.eval_id) for trial in selection.declared for one in trial.evaluations
+        (trial.trial_id, "w", one.eval_id)
+        for trial in selection.declared
+        for one in trial.evaluations
     }
     lacking = selection.declared[1]
-    done = every - {(lacking.trial_id, lacking.evaluations[0].eval_id)}
+    done = every - {(lacking.trial_id, "w", lacking.evaluations[0].eval_id)}
     probes = {
-        (trial.trial_id, one.probe_id) for trial in selection.declared for one in trial.probes
+        (trial.trial_id, "w", one.probe_id) for trial in selection.declared for one in trial.probes
     }
     current = plan(selection, [row(trial) for trial in selection.declared], done, probes)
     assert [entry.trial.trial_id for entry in current.entries if entry.submits] == [
@@ -116,8 +129,12 @@ def test_a_trained_net_is_submitted_for_its_missing_evaluations_only() -> None:
 def test_another_test_solver_trains_nothing() -> None:
     before = select(ONE)
     accepted = [row(trial) for trial in before.declared]
-    done = {(trial.trial_id, one.eval_id) for trial in before.declared for one in trial.evaluations}
-    probes = {(trial.trial_id, one.probe_id) for trial in before.declared for one in trial.probes}
+    done = {
+        (trial.trial_id, "w", one.eval_id) for trial in before.declared for one in trial.evaluations
+    }
+    probes = {
+        (trial.trial_id, "w", one.probe_id) for trial in before.declared for one in trial.probes
+    }
     current = plan(select(ONE, None, ["+evaluations.solver=heun"]), accepted, done, probes)
     assert not current.of("pending")
     assert {

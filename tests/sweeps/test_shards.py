@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sweeps.errors import UserError
 from sweeps.limits import Limits
 from sweeps.profiles import Profile
-from sweeps.shards import SHARDS_PER_SLOT, balance, shard_count
+from sweeps.shards import SHARDS_PER_SLOT, balance, local_slots, shard_count
 from sweeps.worker.guard import START_SECONDS, Guard
 from sweeps.worker.messages import Progress
 from sweeps.worker.repeated_crashes import shared_values
@@ -48,10 +48,10 @@ def test_tasks_of_no_predicted_length_spread_as_well() -> None:
 
 
 def test_how_many_shards() -> None:
-    assert shard_count(100, "inline", Profile()) == 1
-    assert shard_count(100, "ray", Profile(slots=3)) == 3 * SHARDS_PER_SLOT
-    assert shard_count(5, "ray", Profile(slots=3)) == 5
-    assert shard_count(10, "ray", Profile(trials_per_shard=4)) == 3
+    assert shard_count(100, Profile(), 3) == 3 * SHARDS_PER_SLOT
+    assert shard_count(5, Profile(), 3) == 5
+    assert shard_count(10, Profile(trials_per_shard=4), 3) == 3
+    assert local_slots(Profile(slots=3)) == 3
 
 
 def test_silence_is_a_hang_only_after_the_limit_or_twenty_median_steps(

@@ -31,7 +31,7 @@ def jobs(seconds: list[float]) -> list[Job]:
 def test_every_trial_is_in_one_shard_or_left_out(
     seconds: list[float], array: int, total: int | None, slots: int, each: int | None
 ) -> None:
-    profile = Profile(slots=slots, trials_per_shard=each, sbatch={"time": "02:00:00"})
+    profile = Profile(slots=slots, trials_per_shard=each, options={"time": "02:00:00"})
     arrays, left_out = divide(jobs(seconds), profile, Room(array, total))
     placed = [job.number for shards in arrays for shard in shards for job in shard]
     assert sorted(placed + [job.number for job in left_out]) == list(range(len(seconds)))
@@ -60,11 +60,11 @@ def test_by_default_many_short_trials_are_one_array_of_few_tasks() -> None:
 
 
 def test_long_trials_are_a_task_each() -> None:
-    assert shard_count([3600.0] * 50, Profile(sbatch={"time": "12:00:00"}), Room(1001)) == 50
+    assert shard_count([3600.0] * 50, Profile(options={"time": "12:00:00"}), Room(1001)) == 50
 
 
 def test_a_shard_ends_within_the_time_limit_even_if_that_takes_a_second_array() -> None:
-    limited = Profile(sbatch={"time": "01:00:00"})
+    limited = Profile(options={"time": "01:00:00"})
     usable = LIMIT_SHARE * (3600 - 120)
     arrays, _ = divide(jobs([600.0] * 600), limited, Room(100))
     assert len(arrays) > 1

@@ -7,9 +7,18 @@ from typing import Any
 import pytest
 
 from sweeps.slurm import commands
+from sweeps.slurm.arrays import Layout
 from sweeps.slurm.bad_nodes import bad_nodes
 from sweeps.slurm.commands import ArrayTask, NoAnswer, Queue, parse_sacct, parse_squeue
-from sweeps.slurm.inflight import SENDING_SECONDS, Sending, Sky, Told, fly, place_of, worker_name
+from sweeps.slurm.inflight import (
+    SENDING_SECONDS,
+    SentArray,
+    TaskHistory,
+    in_flight,
+    task_of_worker,
+    worker_name,
+)
+from sweeps.slurm.scheduler import Slurm
 from sweeps.store import (
     EventLog,
     EventReader,
@@ -24,7 +33,7 @@ RECORDED = Path(__file__).with_name("recorded")
 ID, OTHER = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"
 QUEUED = parse_squeue((RECORDED / "squeue.txt").read_text())
 NOW = 1_800_000_000.0
-FIVE = Sending(ID, NOW - 3600, 5, 1, "71", "me")
+FIVE = SentArray(ID, NOW - 3600, Layout(5, 1), "71", "me")
 TRIALS = {ID: {shard: [f"t{shard}"] for shard in range(5)}}
 
 
@@ -43,8 +52,8 @@ def event(name: str, at: float, by: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def told(*events: dict[str, Any]) -> Told:
-    found = Told()
+def reported(*events: dict[str, Any]) -> TaskHistory:
+    found = TaskHistory()
     found.add(events)
     return found
 
@@ -73,31 +82,31 @@ def test_squeue_and_sacct_as_recorded() -> None:
 
 
 def test_waiting_running_and_requeued_tasks_are_in_flight_and_ended_ones_are_not() -> None:
-    flight = fly([FIVE], TRIALS, QUEUED, Told(), NOW)
-    assert flight.trials == {
+    flight = in_flight([FIVE], TRIALS, QUEUED, TaskHistory(), NOW)
+    assert {trial: str(job) for trial, job in flight.trials.items()} == {
         "t0": "71_0 RUNNING",
         "t2": "71_2 PENDING (Resources)",
         "t3": "71_3 PENDING (BeginTime)",
     }
-    assert flight.tasks == {"RUNNING": 1, "PENDING": 2}
+    assert flight.jobs == {"RUNNING": 1, "PENDING": 2}
     assert not flight.unknown
 
 
 def test_a_task_that_says_it_is_done_is_over_while_squeue_still_shows_it() -> None:
-    done = told(
+    done = reported(
         event("worker_started", NOW, worker(0)),
         event("worker_ended", NOW, worker(0), reason="done"),
     )
-    assert "t0" not in fly([FIVE], TRIALS, QUEUED, done, NOW).trials
+    assert "t0" not in in_flight([FIVE], TRIALS, QUEUED, done, NOW).trials
 
 
 @pytest.mark.parametrize("reason", ["SIGUSR2", "SIGTERM", "no time left for another trial"])
 def test_a_task_that_ended_early_and_waits_again_is_in_flight(reason: str) -> None:
-    early = told(
+    early = reported(
         event("worker_started", NOW, worker(3)),
         event("worker_ended", NOW, worker(3), reason=reason),
     )
-    assert "t3" in fly([FIVE], TRIALS, QUEUED, early, NOW).trials
+    assert "t3" in in_flight([FIVE], TRIALS, QUEUED, early, NOW).trials
     # Of two turns the later one counts.
     early.add(
         [
@@ -105,7 +114,7 @@ def test_a_task_that_ended_early_and_waits_again_is_in_flight(reason: str) -> No
             event("worker_ended", NOW, worker(3, 1), reason="done"),
         ]
     )
-    assert "t3" not in fly([FIVE], TRIALS, QUEUED, early, NOW).trials
+    assert "t3" not in in_flight([FIVE], TRIALS, QUEUED, early, NOW).trials
 
 
 def test_a_trial_that_crashed_in_a_running_task_may_be_sent_again_and_one_that_completed_may_not() -> (
@@ -115,22 +124,26 @@ def test_a_trial_that_crashed_in_a_running_task_may_be_sent_again_and_one_that_c
         event("finished", NOW, worker(0), trial_id=trial, outcome=outcome)
         for trial, outcome in (("a", "crashed"), ("b", "completed"))
     ]
-    flight = fly(
+    flight = in_flight(
         [FIVE],
         {ID: {0: ["a", "b", "c"]}},
         QUEUED,
-        told(event("worker_started", NOW, worker(0)), *finished),
+        reported(event("worker_started", NOW, worker(0)), *finished),
         NOW,
     )
     assert flight.trials.keys() == {"b", "c"}
 
 
 def test_slots_side_by_side_are_one_task() -> None:
-    paired = Sending(ID, NOW, 5, 2, "71", "me")
-    assert paired.tasks == 3
-    assert [list(paired.shards_of(index)) for index in range(3)] == [[0, 1], [2, 3], [4]]
-    assert fly([paired], TRIALS, QUEUED, Told(), NOW).trials.keys() == {"t0", "t1", "t4"}
-    one_of_two = told(
+    paired = SentArray(ID, NOW, Layout(5, 2), "71", "me")
+    assert paired.layout.tasks == 3
+    assert [list(paired.layout.shards_of(index)) for index in range(3)] == [[0, 1], [2, 3], [4]]
+    assert in_flight([paired], TRIALS, QUEUED, TaskHistory(), NOW).trials.keys() == {
+        "t0",
+        "t1",
+        "t4",
+    }
+    one_of_two = reported(
         event("worker_started", NOW, worker(0)),
         event("worker_ended", NOW, worker(0), reason="done"),
     )
@@ -140,7 +153,7 @@ def test_slots_side_by_side_are_one_task() -> None:
 def test_without_squeue_an_event_younger_than_ten_minutes_decides_and_else_nobody_can_tell() -> (
     None
 ):
-    talk = told(
+    talk = reported(
         event("worker_started", NOW - 7000, worker(0)),
         event("heartbeat", NOW - 599, worker(0)),
         event("worker_started", NOW - 7000, worker(1)),
@@ -148,7 +161,7 @@ def test_without_squeue_an_event_younger_than_ten_minutes_decides_and_else_nobod
         event("worker_started", NOW - 7000, worker(2)),
         event("heartbeat", NOW - 601, worker(2)),
     )
-    flight = fly([FIVE], TRIALS, None, talk, NOW)
+    flight = in_flight([FIVE], TRIALS, None, talk, NOW)
     assert flight.trials.keys() == {"t0"}
     assert flight.unknown == {"t2", "t3", "t4"}
 
@@ -156,21 +169,20 @@ def test_without_squeue_an_event_younger_than_ten_minutes_decides_and_else_nobod
 def test_a_job_that_nobody_noted_is_found_by_its_comment_and_one_not_shown_yet_is_waited_for() -> (
     None
 ):
-    unnoted = Sending(ID, NOW - SENDING_SECONDS + 1, 5, 1, None, None)
-    assert fly([unnoted], TRIALS, QUEUED, Told(), NOW).trials["t2"].startswith("71_2 PENDING")
-    fresh = fly([unnoted], TRIALS, [], Told(), NOW)
-    assert fresh.waiting == {ID}
+    unnoted = SentArray(ID, NOW - SENDING_SECONDS + 1, Layout(5, 1), None, None)
+    assert in_flight([unnoted], TRIALS, QUEUED, TaskHistory(), NOW).trials["t2"].name == "71_2"
+    fresh = in_flight([unnoted], TRIALS, [], TaskHistory(), NOW)
     assert len(fresh.trials) == 5
-    assert not fly([unnoted], TRIALS, [], Told(), NOW + 2).trials
+    assert not in_flight([unnoted], TRIALS, [], TaskHistory(), NOW + 2).trials
 
 
 def test_a_workers_name_says_its_task() -> None:
-    assert place_of(worker(17, 2)) == (17, 2)
-    assert place_of("n1-4711-01234567") is None
-    assert place_of(worker_name("a-100_2.3-x", "5", 6, 7, "89abcdef")) == (6, 7)
+    assert task_of_worker(worker(17, 2)) == (17, 2)
+    assert task_of_worker("n1-4711-01234567") is None
+    assert task_of_worker(worker_name("a-100_2.3-x", "5", 6, 7, "89abcdef")) == (6, 7)
 
 
-class Slurm:
+class Commands:
     """Answers of squeue and sacct, counted."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +204,7 @@ class Slurm:
 def test_however_often_one_looks_slurm_is_asked_at_most_six_times_a_minute(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    slurm = Slurm(monkeypatch)
+    slurm = Commands(monkeypatch)
     queue, at = Queue(slurm.clock), []
     for second in range(600):
         slurm.now, before = second / 2, len(slurm.asked)
@@ -206,7 +218,7 @@ def test_however_often_one_looks_slurm_is_asked_at_most_six_times_a_minute(
 def test_accounting_that_is_missing_is_not_asked_again_and_squeue_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    slurm = Slurm(monkeypatch)
+    slurm = Commands(monkeypatch)
     slurm.broken = {"sacct", "squeue"}
     queue = Queue(slurm.clock)
     for slurm.now in (0.0, 100.0, 200.0):
@@ -222,7 +234,7 @@ def test_accounting_that_is_missing_is_not_asked_again_and_squeue_is(
 def test_other_senders_are_asked_for_by_name_if_this_machine_knows_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    slurm = Slurm(monkeypatch)
+    slurm = Commands(monkeypatch)
     Queue(slurm.clock).look(["daemon", "no such user"])
     [command] = slurm.asked
     assert command[command.index("-u") + 1] == ",".join(sorted({"daemon", getpass.getuser()}))
@@ -251,8 +263,8 @@ def sent(results: Results, shards: int = 1, executor: str = "slurm") -> str:
 def test_slurm_is_not_asked_when_nothing_was_sent_or_all_of_it_is_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slurm, results = Slurm(monkeypatch), Results(tmp_path / "results")
-    assert not Sky(results).look().trials
+    slurm, results = Commands(monkeypatch), Results(tmp_path / "results")
+    assert not Slurm(results).in_flight().trials
     sent(results, executor="ray")
     refused, cancelled, over = sent(results), sent(results), sent(results)
     write_sent(results, refused, Sent(None, "me"))
@@ -261,25 +273,25 @@ def test_slurm_is_not_asked_when_nothing_was_sent_or_all_of_it_is_over(
     log.append("worker_started", submission_id=over)
     log.append("worker_ended", reason="done")
     log.close()
-    sky = Sky(results)
-    sky.told.add(EventReader(results).poll())
-    assert not sky.look().trials
+    scheduler = Slurm(results)
+    scheduler.add(EventReader(results).poll())
+    assert not scheduler.in_flight().trials
     assert slurm.asked == []
-    assert len(Sky(results, cancelled=True).sendings()) == 2
+    assert len(Slurm(results).sent_arrays(cancelled=True)) == 2
 
 
 def test_how_tasks_ended_is_told_with_and_without_accounting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slurm, results = Slurm(monkeypatch), Results(tmp_path / "results")
+    slurm, results = Commands(monkeypatch), Results(tmp_path / "results")
     write_sent(results, sent(results, 2), Sent("71", "me"))
-    sky = Sky(results)
-    assert not sky.look().trials, "squeue shows other jobs only"
-    assert sky.ended({"t0", "t1"}) == {"TIMEOUT": 1, "CANCELLED": 1}
-    assert sky.ended({"t1"}) == {"CANCELLED": 1}
+    scheduler = Slurm(results)
+    assert not scheduler.in_flight().trials, "squeue shows other jobs only"
+    assert scheduler.ended({"t0", "t1"}) == {"TIMEOUT": 1, "CANCELLED": 1}
+    assert scheduler.ended({"t1"}) == {"CANCELLED": 1}
     slurm.broken = {"sacct"}
-    without = Sky(results)
-    without.look()
+    without = Slurm(results)
+    without.in_flight()
     assert without.ended({"t0", "t1"}) == {}
 
 

@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 
 from sweeps.errors import UserError
-from sweeps.profiles import OURS, SBATCH, SHIPPED, limit_seconds, load, names, parse
+from sweeps.profiles import ROOT, load, names, parse
+from sweeps.slurm.profile import (
+    OURS,
+    SBATCH,
+    limit_seconds,
+    parse_limit,
+    signal_seconds,
+    slots_per_task,
+)
 
 
 def profile(folder: Path, text: str) -> str:
@@ -21,24 +29,24 @@ def test_own_keys_and_options_of_sbatch_in_one_file(tmp_path: Path) -> None:
             'cpus = 4\nslots = 2\nthrottle = 8\nsetup = ["module load x"]\npartition = "gpu"\nmem = 0\nexclusive = true\nhold = false\n',
         )
     )
-    assert (found.cpus, found.slots_per_task, found.throttle, found.setup) == (
+    assert (found.cpus, slots_per_task(found), found.throttle, found.setup) == (
         4,
         2,
         8,
         ("module load x",),
     )
-    assert found.sbatch == {"partition": "gpu", "mem": 0, "exclusive": True}
-    assert (found.limit_seconds, found.signal_seconds) == (None, 120)
+    assert found.options == {"partition": "gpu", "mem": 0, "exclusive": True}
+    assert (limit_seconds(found), signal_seconds(found)) == (None, 120)
 
 
 def test_an_option_that_nobody_here_knows_is_passed_on() -> None:
-    assert parse({"bank-of-site": "x17"}).sbatch == {"bank-of-site": "x17"}
+    assert parse({"bank-of-site": "x17"}).options == {"bank-of-site": "x17"}
 
 
 def test_lists_are_joined_and_a_time_without_quotes_is_a_time_limit(tmp_path: Path) -> None:
     found = load(profile(tmp_path, 'exclude = ["n1", "n2"]\ntime = 08:00:00\n'))
-    assert found.sbatch == {"exclude": "n1,n2", "time": "08:00:00"}
-    assert found.limit_seconds == 8 * 3600
+    assert found.options == {"exclude": "n1,n2", "time": "08:00:00"}
+    assert limit_seconds(found) == 8 * 3600
 
 
 # The formats of sbatch(1), "Acceptable time formats".
@@ -55,7 +63,7 @@ def test_lists_are_joined_and_a_time_without_quotes_is_a_time_limit(tmp_path: Pa
     ],
 )
 def test_time_limits_as_sbatch_reads_them(text: str | int, seconds: float) -> None:
-    assert limit_seconds(text) == seconds
+    assert parse_limit(text) == seconds
 
 
 MISTAKES = {
@@ -102,13 +110,14 @@ def test_a_profile_that_is_not_there_names_those_that_are(
 
 
 def test_the_shipped_ones_load_and_have_a_time_limit() -> None:
+    shipped = ROOT / "slurm" / "profiles"
     assert (
-        {path.stem for path in SHIPPED.glob("*.toml")}
+        {path.stem for path in shipped.glob("*.toml")}
         == {"a100", "h200", "devcluster"}
         <= set(names())
     )
-    for path in SHIPPED.glob("*.toml"):
-        assert load(str(path)).limit_seconds
+    for path in shipped.glob("*.toml"):
+        assert limit_seconds(load(str(path)))
 
 
 def test_no_option_is_both_given_and_set() -> None:

@@ -13,8 +13,10 @@ pytest.importorskip("submitit", reason="submitit is not installed")
 from submitit.core.utils import JobPaths
 
 from sweeps.slurm import submit as slurm_submit
+from sweeps.slurm.paths import job_folder
+from sweeps.slurm.profile import sbatch_options
 from sweeps.slurm.snapshot import ROOT, code, content_hash, folder, write
-from sweeps.slurm.submit import adopt, sbatch_options, script
+from sweeps.slurm.submit import adopt, script
 from sweeps.store import read_sent, write_submission
 
 RECORDED = Path(__file__).with_name("recorded")
@@ -64,7 +66,7 @@ def test_cpus_and_gpus_of_all_slots_unless_the_profile_says_them_in_sbatch_words
 
 
 def test_bad_nodes_are_left_out_besides_the_profiles_own(tmp_path: Path) -> None:
-    made = slurm_submit.executor(
+    made = slurm_submit.array_executor(
         Results(tmp_path / "r"), ID, "s", parse({"exclude": ["n1"]}), 2, tmp_path, ["n3", "n4"]
     )
     assert "#SBATCH --exclude=n1,n3,n4\n" in made.script(2)
@@ -76,12 +78,12 @@ def test_a_pickle_holds_the_name_of_a_function_a_path_and_a_number(
 ) -> None:
     results = Results(tmp_path / "results")
     submission = write_submission(results, [], METADATA, {"shards": tasks, "slots": 1})
-    slurm_submit.job_folder(results, submission).mkdir(parents=True)
+    job_folder(results, submission).mkdir(parents=True)
     adopt(results, submission, "77")
     assert read_sent(results, submission) is not None
     for index in range(tasks):
         path = JobPaths(
-            slurm_submit.job_folder(results, submission), "77" if tasks == 1 else f"77_{index}"
+            job_folder(results, submission), "77" if tasks == 1 else f"77_{index}"
         ).submitted_pickle
         assert path.stat().st_size < 1000
         strings = {

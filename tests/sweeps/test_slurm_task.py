@@ -12,7 +12,7 @@ import pytest
 from sweeps.limits import Limits
 from sweeps.slurm import task as slurm_task
 from sweeps.slurm.inflight import worker_name
-from sweeps.slurm.task import Place, Signals, device, forgive
+from sweeps.slurm.task import Signals, TaskId, close_earlier_starts, device
 from sweeps.store import EventLog, EventReader, Results
 from sweeps.worker.choose import Chooser
 from sweeps.worker.history import History
@@ -38,12 +38,12 @@ def test_an_array_task_is_requeued_as_a_task_and_never_by_its_job_id(
         "RESTART_COUNT": "2",
     }.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
-    place = Place.here(3)
-    assert (place.requeue_id, place.job_id, place.restart) == ("49_3", "49", 2)
+    task = TaskId.here(3)
+    assert (task.requeue_id, task.job_id, task.restart) == ("49_3", "49", 2)
     for name in ("ARRAY_JOB_ID", "ARRAY_TASK_ID", "RESTART_COUNT"):
         monkeypatch.delenv(f"SLURM_{name}")
-    place = Place.here(0)
-    assert (place.requeue_id, place.job_id, place.restart) == ("49", "49", 0)
+    task = TaskId.here(0)
+    assert (task.requeue_id, task.job_id, task.restart) == ("49", "49", 0)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_requeue_is_given_up_as_soon_as_the_task_is_being_ended(
 
 
 def test_a_new_turn_forgives_what_the_last_one_left_open(tmp_path: Path) -> None:
-    results, here = Results(tmp_path / "results"), Place("71", 4, 1, "71_4")
+    results, here = Results(tmp_path / "results"), TaskId("71", 4, 1, "71_4")
 
     def left(trial: str, index: int, restart: int, submission: str, *, ended: bool = False) -> None:
         log = EventLog(results, worker_name("n1", "71", index, restart, trial * 8))
@@ -95,7 +95,7 @@ def test_a_new_turn_forgives_what_the_last_one_left_open(tmp_path: Path) -> None
     left("b", 4, 0, "mine", ended=True)
     left("c", 5, 0, "mine")
     left("d", 4, 0, "other")
-    forgive(results, "mine", here, EventReader(results).poll())
+    close_earlier_starts(results, "mine", here, EventReader(results).poll())
     history = History()
     history.add(EventReader(results).poll())
     gone: Any = lambda _host, _pid: False  # noqa: E731
@@ -127,12 +127,12 @@ def test_time_left_is_until_the_warning(monkeypatch: pytest.MonkeyPatch) -> None
     now = 1000.0
     monkeypatch.setattr(slurm_task.time, "time", lambda: now)
     monkeypatch.delenv("SLURM_JOB_END_TIME", raising=False)
-    left = slurm_task.time_left({"limit_seconds": 600.0, "signal_seconds": 60})
+    left = slurm_task.time_left(600.0, 60)
     now = 1100.0
     assert left() == 440.0
-    assert slurm_task.time_left({"limit_seconds": None, "signal_seconds": 60})() == float("inf")
+    assert slurm_task.time_left(None, 60)() == float("inf")
     monkeypatch.setenv("SLURM_JOB_END_TIME", "1500")
-    assert slurm_task.time_left({"limit_seconds": 600.0, "signal_seconds": 60})() == 340.0
+    assert slurm_task.time_left(600.0, 60)() == 340.0
 
 
 @pytest.mark.parametrize(

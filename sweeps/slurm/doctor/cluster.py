@@ -5,13 +5,14 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 
-from sweeps.doctor.finding import Finding, Level, Situation, version
+from sweeps.doctor.finding import Finding, Level, Situation, fail, good, version, warn
 from sweeps.limits import Limits
 from sweeps.profiles import Profile
 from sweeps.slurm import commands
 from sweeps.slurm.commands import NoAnswer
 from sweeps.slurm.doctor import compute_node, partition
 from sweeps.slurm.doctor.partition import seconds
+from sweeps.slurm.profile import account_and_qos
 
 # From SIGTERM to SIGKILL, for a step of training and its checkpoint.
 LEAST_GRACE_SECONDS = 10
@@ -21,21 +22,19 @@ ASK = "ask the administrator"
 
 def slurm(situation: Situation) -> Iterator[Finding]:
     """All of it; nothing but one line where there is no SLURM and no profile for one. A profile with options of sbatch is tried by a tiny job."""
-    wanted = situation.profile is not None and bool(situation.profile.sbatch)
+    wanted = situation.profile is not None and bool(situation.profile.options)
     if not shutil.which("sbatch"):
         if wanted:
-            yield Finding(
-                Level.ERROR,
+            yield fail(
                 "slurm",
                 "the profile is for SLURM, and there is no sbatch here",
                 "run this on a login node of the cluster",
             )
         else:
-            yield Finding(Level.OK, "slurm", NO_SLURM)
+            yield good("slurm", NO_SLURM)
         return
     if wanted and version("submitit") is None:
-        yield Finding(
-            Level.ERROR,
+        yield fail(
             "slurm",
             "executor slurm needs submitit, which is not installed",
             "pip install 'odesweep[slurm]'",
@@ -55,8 +54,7 @@ def slurm(situation: Situation) -> Iterator[Finding]:
         broken = broken or finding.level is Level.ERROR
         yield finding
     if wanted and broken:
-        yield Finding(
-            Level.WARNING,
+        yield warn(
             "tiny job",
             "not sent, as it would not run",
             "repair what is an error above, then run doctor again",
@@ -74,12 +72,9 @@ def _configuration(
     profile: Profile,
     wanted: bool,
 ) -> Iterator[Finding]:
-    account, qos = (
-        str(profile.sbatch[key]) if key in profile.sbatch else None for key in ("account", "qos")
-    )
+    account, qos = account_and_qos(profile)
     more = "" if wanted else "; with --profile also what its tasks get and see"
-    yield Finding(
-        Level.OK,
+    yield good(
         "slurm",
         f"{config.get('SLURM_VERSION', 'of unknown version')}, cluster {config.get('ClusterName', 'unnamed')}{more}",
     )
@@ -111,38 +106,30 @@ def arrays(config: Mapping[str, str]) -> Finding:
     """MaxArraySize, the largest index and one more."""
     text = config.get("MaxArraySize", "")
     if not text.isdigit():
-        return Finding(
-            Level.OK,
+        return good(
             "arrays",
             f"MaxArraySize not told; sweeps are split into arrays of {commands.MAX_ARRAY_SIZE} tasks",
         )
     if int(text) < 2:
         remedy = f"{ASK} for MaxArraySize = 1001; until then each task is a job of its own"
-        return Finding(
-            Level.WARNING, "arrays", f"MaxArraySize = {text}: there are no arrays", remedy
-        )
-    return Finding(
-        Level.OK, "arrays", f"MaxArraySize = {text}: larger sweeps are split into several arrays"
-    )
+        return warn("arrays", f"MaxArraySize = {text}: there are no arrays", remedy)
+    return good("arrays", f"MaxArraySize = {text}: larger sweeps are split into several arrays")
 
 
 def queue_limit(most: int | None) -> Finding:
     """most: tasks of one's own queued or running at once."""
     if most is None:
-        return Finding(
-            Level.OK,
+        return good(
             "queue limit",
             "no MaxSubmitJobs known of; all tasks of a sweep are queued at once",
         )
     if most < 1:
-        return Finding(
-            Level.ERROR,
+        return fail(
             "queue limit",
             "MaxSubmitJobs = 0: SLURM takes nothing from you",
             f"{ASK}, or give another account or qos in the profile",
         )
-    return Finding(
-        Level.OK,
+    return good(
         "queue limit",
         f"MaxSubmitJobs = {most}: run sends no more tasks than that at a time, with longer shards",
     )
@@ -165,16 +152,14 @@ def preemption(
     modes = set(mode.upper().split(",")) - {"GANG", "WITHIN", "PRIORITY"}
     where = f"partition {one.name}" if by_partition or not qos else f"qos {qos['Name']}"
     if kind == "preempt/none" or modes <= {"OFF"}:
-        return Finding(Level.OK, "preemption", f"{where}: none")
+        return good("preemption", f"{where}: none")
     if by_partition and not any(other.tier > one.tier for other in partitions):
-        return Finding(
-            Level.OK, "preemption", f"{where}: none, as no partition has a higher PriorityTier"
-        )
+        return good("preemption", f"{where}: none, as no partition has a higher PriorityTier")
     if "SUSPEND" in modes:
         stall = Limits.from_environment().stall_seconds
         remedy = "set ODESWEEP_STALL_SECONDS to more than a suspension lasts, or choose a partition or qos that requeues"
         text = f"{where}: SUSPEND: a task that sleeps for over {stall:.0f} s takes its trial for hung when it wakes, and keeps the GPU's memory"
-        return Finding(Level.WARNING, "preemption", text, remedy)
+        return warn("preemption", text, remedy)
     grace, wait = (
         seconds(one.fields.get("GraceTime") if by_partition else qos.get("GraceTime")) or 0,
         seconds(config.get("KillWait")) or 0,
@@ -182,8 +167,7 @@ def preemption(
     told = f"{grace + wait:.0f} s from SIGTERM to SIGKILL (GraceTime {grace:.0f} s + KillWait {wait:.0f} s)"
     if "CANCEL" in modes:
         remedy = "repeat the same `odesweep run` until all is done (checkpoints are used), or choose a partition or qos with PreemptMode=REQUEUE"
-        return Finding(
-            Level.WARNING,
+        return warn(
             "preemption",
             f"{where}: CANCEL: preempted tasks do not come back by themselves; {told}",
             remedy,
@@ -191,33 +175,26 @@ def preemption(
     if grace + wait < LEAST_GRACE_SECONDS and (by_partition or qos):
         apart = Limits.from_environment().checkpoint_seconds
         remedy = f"{ASK} for a GraceTime of 30 s, or accept that what came after the last checkpoint ({apart:.0f} s apart) is trained again"
-        return Finding(
-            Level.WARNING,
+        return warn(
             "preemption",
             f"{where}: requeued, but only {told}; a step and its checkpoint may take longer",
             remedy,
         )
-    return Finding(
-        Level.OK, "preemption", f"{where}: preempted tasks checkpoint and come back; {told}"
-    )
+    return good("preemption", f"{where}: preempted tasks checkpoint and come back; {told}")
 
 
 def accounting(config: Mapping[str, str], problem: str | None) -> Finding:
     """problem: why sacct does not answer."""
     known = f"{seconds(config.get('MinJobAge')) or 0:.0f} s (MinJobAge)"
     if problem is None:
-        return Finding(
-            Level.OK, "accounting", f"sacct answers; squeue shows ended tasks for another {known}"
-        )
+        return good("accounting", f"sacct answers; squeue shows ended tasks for another {known}")
     remedy = "sweeps run without it; ask the administrator for accounting (slurmdbd) to see later why tasks were killed"
     why = (
         "this cluster has no accounting"
         if config.get("AccountingStorageType", "").endswith("/none")
         else f"sacct does not answer: {problem}"
     )
-    return Finding(
-        Level.WARNING, "accounting", f"{why}; how a task ended is known for only {known}", remedy
-    )
+    return warn("accounting", f"{why}; how a task ended is known for only {known}", remedy)
 
 
 def _problem_of_sacct() -> str | None:

@@ -18,12 +18,13 @@ from types import FrameType
 from uuid import uuid4
 
 from sweeps.doctor import probe
-from sweeps.doctor.finding import Finding, Level, Situation
+from sweeps.doctor.finding import Finding, Situation, fail, good, warn
 from sweeps.profiles import Profile
 from sweeps.slurm import commands
 from sweeps.slurm.commands import NoAnswer
 from sweeps.slurm.doctor import node_report, partition
 from sweeps.slurm.doctor.tiny_job import TinyJob
+from sweeps.slurm.profile import limit_seconds
 
 # Longest wait for the job to start, then for all that it does, which is mostly importing torch from a cold disk.
 QUEUE_SECONDS, RUN_SECONDS = 120.0, 300.0
@@ -62,8 +63,7 @@ exec srun --ntasks=1 --export=ALL{cpus} {python} -P "$probe/probe.py" "$probe"
 def sees(situation: Situation, profile: Profile) -> Iterator[Finding]:
     """Send it, wait for what it says, judge that."""
     minutes = int(QUEUE_SECONDS // 60)
-    yield Finding(
-        Level.OK,
+    yield good(
         "tiny job",
         f"sending one with this profile's options; it may wait {minutes} minutes in the queue",
     )
@@ -81,8 +81,7 @@ def try_there(situation: Situation, profile: Profile) -> list[Finding]:
             job = _follow(commands.submit(folder / "job.sh", _arguments(name, profile)), folder)
         except NoAnswer as error:
             return [
-                Finding(
-                    Level.ERROR,
+                fail(
                     "tiny job",
                     f"not sent: {error}",
                     "change the profile's options, or run doctor again if SLURM is busy",
@@ -91,8 +90,7 @@ def try_there(situation: Situation, profile: Profile) -> list[Finding]:
         except OSError as error:
             remedy = "free or repair that place, or give another with --results"
             return [
-                Finding(
-                    Level.ERROR,
+                fail(
                     "tiny job",
                     f"cannot write in {situation.existing}: {error.strerror}",
                     remedy,
@@ -142,11 +140,8 @@ def script(folder: Path, profile: Profile) -> str:
 
 def _arguments(name: str, profile: Profile) -> list[str]:
     # Of the options, only a shorter time: it starts earlier, in a gap.
-    minutes = (
-        LIMIT_MINUTES
-        if profile.limit_seconds is None
-        else max(1, min(LIMIT_MINUTES, int(profile.limit_seconds // 60)))
-    )
+    limit = limit_seconds(profile)
+    minutes = LIMIT_MINUTES if limit is None else max(1, min(LIMIT_MINUTES, int(limit // 60)))
     given = {
         key: value
         for key, value in partition.options(profile).items()
@@ -201,15 +196,13 @@ def _clean(name: str, folder: Path) -> Iterator[Finding]:
     try:
         commands.ask("scancel", f"--name={name}", f"--user={getpass.getuser()}")
     except NoAnswer as error:
-        yield Finding(
-            Level.WARNING, "tiny job", f"may still be queued: {error}", f"scancel --name={name}"
-        )
+        yield warn("tiny job", f"may still be queued: {error}", f"scancel --name={name}")
     # A job that is just being ended may still write.
     deadline = time.monotonic() + 10.0
     while folder.exists():
         shutil.rmtree(folder, ignore_errors=True)
         if time.monotonic() >= deadline:
-            yield Finding(Level.WARNING, "tiny job", f"cannot remove {folder}", f"rm -r {folder}")
+            yield warn("tiny job", f"cannot remove {folder}", f"rm -r {folder}")
             break
         time.sleep(LOOK_SECONDS)
 

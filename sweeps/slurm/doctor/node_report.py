@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sweeps.doctor.finding import Finding, Level, Situation
+from sweeps.doctor.finding import Finding, Level, Situation, fail, good, warn
 from sweeps.doctor.machine import compare_gpus
 from sweeps.doctor.writing import MOST_SKEW_SECONDS
 from sweeps.profiles import Profile
@@ -27,8 +27,7 @@ def judge(job: TinyJob, situation: Situation, profile: Profile) -> Iterator[Find
         yield without_report(job, situation)
         return
     report = job.report
-    yield Finding(
-        Level.OK,
+    yield good(
         "tiny job",
         f"{job.job_id} ran on {job.node} after {job.waited:.0f} s, for {job.took:.0f} s; it is removed",
     )
@@ -50,48 +49,40 @@ def without_report(job: TinyJob, situation: Situation) -> Finding:
     code = job.fields.get("ExitCode", "").partition(":")[0]
     if not job.over and job.state != "RUNNING":
         text = f"{job_id} still queued after {job.waited:.0f} s: {job.state or 'SLURM does not say'}{reason}; cancelled, so the nodes are unknown"
-        return Finding(
-            Level.WARNING,
+        return warn(
             "tiny job",
             text,
             "run doctor again when the cluster is less busy; `squeue --start` tells of other jobs",
         )
     if code == str(EXITS["unseen"]):
-        return Finding(
-            Level.ERROR,
+        return fail(
             "node files",
             f"{node} does not see {situation.existing}: a file written here did not show up there",
             SHARED,
         )
     if code == str(EXITS["unwritable"]):
-        return Finding(
-            Level.ERROR,
+        return fail(
             "node files",
             f"{node} sees {situation.existing} and cannot write in it",
             SHARED,
         )
     if code == str(EXITS["no_python"]):
-        return Finding(
-            Level.ERROR, "node python", f"there is no {sys.executable} on {node}", INSTALL
-        )
+        return fail("node python", f"there is no {sys.executable} on {node}", INSTALL)
     if job.state == "COMPLETED":
-        return Finding(
-            Level.ERROR,
+        return fail(
             "node files",
             f"what {node} wrote in {situation.existing} did not show up here within a minute",
             SHARED,
         )
     if job.state == "RUNNING":
         text = f"{job_id} on {node} has not reported after {job.took:.0f} s; cancelled"
-        return Finding(
-            Level.ERROR,
+        return fail(
             "tiny job",
             text,
             "look how long `python -c 'import torch'` takes in a job; a slow disk under the environment does that",
         )
     how = f"{job_id} on {node}: {job.state or 'state unknown'}{reason}, exit code {job.fields.get('ExitCode', 'unknown')}, after {job.took:.0f} s"
-    return Finding(
-        Level.ERROR,
+    return fail(
         "tiny job",
         f"{how}; it said last: {said or 'nothing'}",
         "look at `setup` in the profile; it is run before Python starts",
@@ -101,8 +92,7 @@ def without_report(job: TinyJob, situation: Situation) -> Finding:
 def files(node: str, report: Mapping[str, Any], situation: Situation) -> Finding:
     """How long it takes until what one side wrote is seen by the other, there and back."""
     if report["answer"] is None:
-        return Finding(
-            Level.ERROR,
+        return fail(
             "node files",
             f"{node} did not see within a minute what was written here in {situation.existing}",
             SHARED,
@@ -111,8 +101,8 @@ def files(node: str, report: Mapping[str, Any], situation: Situation) -> Finding
     text = f"{node} sees files written here, and they are seen here from there: {lag:.1f} s there and back"
     if lag > MOST_LAG_SECONDS:
         remedy = "ask the administrator for shorter attribute caching (actimeo); until then trials may be trained twice, and status is late"
-        return Finding(Level.WARNING, "node files", text, remedy)
-    return Finding(Level.OK, "node files", text)
+        return warn("node files", text, remedy)
+    return good("node files", text)
 
 
 def clock(began_at: float, here: float, answered_at: float) -> Finding:
@@ -120,44 +110,38 @@ def clock(began_at: float, here: float, answered_at: float) -> Finding:
     skew = max(began_at - here, here - answered_at, 0.0)
     if skew > MOST_SKEW_SECONDS:
         side = "ahead of" if began_at > here else "behind"
-        return Finding(
-            Level.WARNING,
+        return warn(
             "node clock",
             f"{skew:.0f} s {side} this machine's",
             "set both by NTP; until then a trial that runs may look given up",
         )
-    return Finding(Level.OK, "node clock", f"within {MOST_SKEW_SECONDS:.0f} s of this machine's")
+    return good("node clock", f"within {MOST_SKEW_SECONDS:.0f} s of this machine's")
 
 
 def python(report: Mapping[str, Any]) -> Finding:
     """Whether a sweep's task could begin."""
     there, here = report["python"], platform.python_version()
     if report["imports"]:
-        return Finding(
-            Level.ERROR, "node python", f"odesweep does not import: {report['imports']}", INSTALL
-        )
+        return fail("node python", f"odesweep does not import: {report['imports']}", INSTALL)
     if there.rpartition(".")[0] != here.rpartition(".")[0]:
-        return Finding(
-            Level.ERROR,
+        return fail(
             "node python",
             f"{there}, and {here} here",
             "call odesweep by the Python that compute nodes have at the same place",
         )
-    return Finding(Level.OK, "node python", f"{there}, odesweep imports")
+    return good("node python", f"{there}, odesweep imports")
 
 
 def torch(seen: Mapping[str, Any]) -> Finding:
     """That it imports."""
     if "error" in seen:
-        return Finding(
-            Level.ERROR,
+        return fail(
             "node torch",
             f"torch, torchvision and torchdiffeq do not import together: {seen['error']}",
             INSTALL,
         )
     built = f"CUDA {seen['cuda']}" if seen["cuda"] else "no CUDA"
-    return Finding(
-        Level.OK,
+    return good(
         "node torch",
         f"{seen['version']}, built for {built}; torchvision and torchdiffeq import with it",
     )
@@ -177,7 +161,7 @@ def gpu(report: Mapping[str, Any], asked: int) -> Finding:
             remedy="ask for one (gpus or gres in the profile), or for nodes without",
         )
     if not asked:
-        return Finding(Level.OK, "node gpu", "the profile asks for none; trials run on the CPU")
+        return good("node gpu", "the profile asks for none; trials run on the CPU")
     if found.level is Level.WARNING or not devices:
         text = (
             found.text
@@ -211,12 +195,9 @@ def data(missing: list[str] | None, situation: Situation) -> Finding:
         text = (
             f"{missing[0]} in {situation.data_root} is" if missing else f"{situation.data_root} is"
         )
-        return Finding(
-            Level.ERROR,
+        return fail(
             "node data",
             f"{text} not there",
             "give a folder that compute nodes see with --data-root",
         )
-    return Finding(
-        Level.OK, "node data", f"{situation.data_root} is there, with all that it holds here"
-    )
+    return good("node data", f"{situation.data_root} is there, with all that it holds here")

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweeps.doctor.finding import Finding, Level
-from sweeps.profiles import Profile, limit_seconds
+from sweeps.doctor.finding import Finding, Level, fail, good, warn
+from sweeps.profiles import Profile
 from sweeps.slurm import commands
 from sweeps.slurm.commands import NoAnswer
+from sweeps.slurm.profile import limit_seconds, parse_limit, sbatch_options, signal_seconds
 
 _UNITS = {"": 1, "sec": 1, "min": 60, "hour": 3600, "day": 86400}
 # Words in a node's state with which it starts nothing; a * says that it does not respond.
@@ -88,7 +89,7 @@ def seconds(text: str | None) -> float | None:
     if text and (matched := re.fullmatch(r"(\d+)(?: ?(sec|min|hour|day)s?)?", text)):
         return float(int(matched[1]) * _UNITS[matched[2] or ""])
     try:
-        return limit_seconds(text or "")
+        return parse_limit(text or "")
     except ValueError:
         return None
 
@@ -96,7 +97,9 @@ def seconds(text: str | None) -> float | None:
 def names(profile: Profile) -> list[str]:
     """What the profile says; none for the cluster's default."""
     return [
-        name.strip() for name in str(profile.sbatch.get("partition", "")).split(",") if name.strip()
+        name.strip()
+        for name in str(profile.options.get("partition", "")).split(",")
+        if name.strip()
     ]
 
 
@@ -112,8 +115,6 @@ def chosen(profile: Profile, partitions: Iterable[Partition]) -> list[Partition]
 
 def options(profile: Profile) -> dict[str, Any]:
     """Sbatch's options as executor slurm gives them, by their long names."""
-    from sweeps.slurm.submit import sbatch_options
-
     return {key.replace("_", "-"): value for key, value in sbatch_options(profile).items()} | {
         "ntasks": 1
     }
@@ -139,8 +140,7 @@ def fits(
                 "sinfo", "-h", "-N", "-p", ",".join(one.name for one in found), "-o", "%N|%T|%G|%c"
             )
         except NoAnswer as error:
-            yield Finding(
-                Level.WARNING,
+            yield warn(
                 "nodes",
                 f"sinfo does not answer: {error}",
                 "run doctor again in some minutes",
@@ -156,12 +156,9 @@ def there(profile: Profile, found: Sequence[Partition], partitions: Sequence[Par
     )
     missing = [name for name in names(profile) if name not in {one.name for one in found}]
     if missing:
-        return Finding(
-            Level.ERROR, "partition", f"there is no {' and no '.join(missing)} here", every
-        )
+        return fail("partition", f"there is no {' and no '.join(missing)} here", every)
     if not found:
-        return Finding(
-            Level.ERROR,
+        return fail(
             "partition",
             "the profile names none, and the cluster has no default",
             every,
@@ -179,20 +176,18 @@ def there(profile: Profile, found: Sequence[Partition], partitions: Sequence[Par
             f"{text}: {what}",
             "wait (sinfo shows when it is up), or give another partition in the profile",
         )
-    return Finding(Level.OK, "partition", text)
+    return good("partition", text)
 
 
 def time_limit(profile: Profile, found: Sequence[Partition], config: Mapping[str, str]) -> Finding:
     """The profile's time against MaxTime, and what comes at its end."""
     longest = max(found, key=lambda one: seconds(one.fields.get("MaxTime")) or float("inf"))
-    most, limit = longest.fields.get("MaxTime", "UNLIMITED"), profile.limit_seconds
+    most, limit = longest.fields.get("MaxTime", "UNLIMITED"), limit_seconds(profile)
     if limit is None:
         default = longest.fields.get("DefaultTime", "NONE")
         text = f"none in the profile: tasks get {most if default == 'NONE' else default}, and nobody knows which trials still fit"
-        return Finding(
-            Level.WARNING, "time limit", text, f'give time = "…" in the profile, at most {most}'
-        )
-    given = str(profile.sbatch["time"])
+        return warn("time limit", text, f'give time = "…" in the profile, at most {most}')
+    given = str(profile.options["time"])
     text = (
         f"{given}{' min' if given.isdigit() else ''}, of at most {most} in partition {longest.name}"
     )
@@ -202,8 +197,7 @@ def time_limit(profile: Profile, found: Sequence[Partition], config: Mapping[str
             if config.get("EnforcePartLimits", "NO") == "NO"
             else "sbatch refuses"
         )
-        return Finding(
-            Level.ERROR,
+        return fail(
             "time limit",
             f"{text}: {refused}",
             f"give at most {most} as time in the profile, or another partition",
@@ -211,10 +205,9 @@ def time_limit(profile: Profile, found: Sequence[Partition], config: Mapping[str
     over = config.get("OverTimeLimit", "0")
     later = f", OverTimeLimit {over} later" if seconds(over) != 0 else ""
     kill = f"{seconds(config.get('KillWait')) or 0:.0f} s after it SIGKILL (KillWait)"
-    return Finding(
-        Level.OK,
+    return good(
         "time limit",
-        f"{text}; tasks are warned {profile.signal_seconds} s before, SIGTERM at the limit{later}, {kill}",
+        f"{text}; tasks are warned {signal_seconds(profile)} s before, SIGTERM at the limit{later}, {kill}",
     )
 
 
@@ -244,8 +237,7 @@ def enough(given: Mapping[str, Any], nodes: Sequence[Node]) -> Finding:
         }
         have = "; ".join(f"{n} CPUs and {what}" for n, what in sorted(kinds)) or "no nodes at all"
         remedy = "ask for less in the profile (cpus x slots, gpus x slots, gres), or give another partition"
-        return Finding(
-            Level.ERROR,
+        return fail(
             "nodes",
             f"a task asks for {asks}, and no node of the partition has that; they have {have}",
             remedy,
@@ -253,11 +245,8 @@ def enough(given: Mapping[str, Any], nodes: Sequence[Node]) -> Finding:
     if not here:
         states = ", ".join(sorted({node.state for node in fitting}))
         remedy = "wait (sinfo -R says why), or give another partition in the profile"
-        return Finding(
-            Level.ERROR, "nodes", f"all {len(fitting)} nodes that have {asks} are {states}", remedy
-        )
-    return Finding(
-        Level.OK,
+        return fail("nodes", f"all {len(fitting)} nodes that have {asks} are {states}", remedy)
+    return good(
         "nodes",
         f"a task asks for {asks}; {len(fitting)} of {len(nodes)} nodes have that, {len(here)} of them up",
     )
@@ -324,7 +313,7 @@ def may_use(account: str | None, qos: str | None, config: Mapping[str, str]) -> 
 def known(key: str, asked: str, mine: set[str], enforced: bool) -> Finding:
     """asked: in the profile. mine: what the user has. enforced: whether SLURM refuses others."""
     if asked in mine:
-        return Finding(Level.OK, key, f"{asked} is yours")
+        return good(key, f"{asked} is yours")
     text = f"{asked} is not among yours{': SLURM refuses it' if enforced else ', which SLURM here does not mind'}"
     have = (
         f"{key} in the profile is one of: {', '.join(sorted(filter(None, mine)))}"
@@ -340,7 +329,7 @@ def taken(profile: Profile) -> Finding:
         said = commands.would_start(arguments(options(profile)))
     except NoAnswer as error:
         remedy = "change the profile's options; `odesweep run --dry-run` shows them all"
-        return Finding(Level.ERROR, "sbatch", f"refuses a task of this profile: {error}", remedy)
+        return fail("sbatch", f"refuses a task of this profile: {error}", remedy)
     matched = re.search(r"to start at (\S+) .*on nodes (\S+)", said)
     when = f"; one sent now would start at {matched[1]} on {matched[2]}" if matched else ""
-    return Finding(Level.OK, "sbatch", f"takes a task of this profile{when}")
+    return good("sbatch", f"takes a task of this profile{when}")

@@ -1,0 +1,172 @@
+"""The interface of every executor: what odesweep asks of a place where trials run."""
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+from sweeps.execute.registry import executor, load_object
+from sweeps.limits import Limits
+from sweeps.profiles import Profile
+from sweeps.shards import balance, local_slots, shard_count
+from sweeps.store import Results
+from sweeps.worker.report import ShardReport, Watcher
+from sweeps.worker.tasks import Task
+
+Shards = list[list[Task]]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How the trials of one command run.
+
+    data_root: folder of the data sets. threads: of one slot; None for what the profile or the
+    machine gives. address: of a running cluster. debug: let a trial's exceptions through.
+    study_file: the user's own, if the study comes from one.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    data_root: Path | None = None
+    threads: int | None = None
+    profile: Profile = field(default_factory=Profile)
+    address: str | None = None
+    debug: bool = False
+    study_file: Path | None = None
+
+
+class QueuedJob(NamedTuple):
+    """The job that has a trial. name, state: in the scheduler's words, such as "123_4", "PENDING"."""
+
+    submission_id: str
+    name: str
+    state: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.state}"
+
+
+@dataclass(frozen=True)
+class InFlight:
+    """What a scheduler has waiting or running.
+
+    trials: trial id -> its job. unknown: trials of which nobody can tell. jobs: state -> how many
+    jobs. problem: why the scheduler does not answer; None while it does.
+    """
+
+    trials: Mapping[str, QueuedJob] = field(default_factory=dict)
+    unknown: frozenset[str] = frozenset()
+    jobs: Mapping[str, int] = field(default_factory=dict)
+    problem: str | None = None
+
+
+class Scheduler(ABC):
+    """A place where trials run, for one results folder."""
+
+    def __init__(self, results: Results, setup: Setup | None = None) -> None:
+        self.results, self.setup = results, setup or Setup()
+
+    def slots(self) -> int:
+        """How many trials run at once."""
+        return local_slots(self.setup.profile)
+
+    def divide(self, trials: Sequence[Task]) -> tuple[list[Shards], list[Task]]:
+        """Submissions as lists of shards, and the trials for which there is no room now.
+
+        Raises InfrastructureError when there is no room at all.
+        """
+        return [balance(trials, shard_count(len(trials), self.setup.profile, self.slots()))], []
+
+    def settings(self, shards: Shards) -> dict[str, Any]:
+        """What `Worker` reads from a submission's file; a subclass may add keys of its own."""
+        data_root = self.setup.data_root
+        return {
+            "threads": self.setup.threads,
+            "device": "auto",
+            # Seconds are comparable only where no other trial shares the machine.
+            "exclusive": len(shards) == 1,
+            "data_root": str(data_root.absolute()) if data_root else None,
+            "limits": asdict(self.setup.limits),
+        }
+
+    @abstractmethod
+    def send(self, submission_id: str, watcher: Watcher) -> ShardReport | None:
+        """Run a written submission and report, or queue it and return None.
+
+        Raises UserError when the submission is refused, InfrastructureError when nobody answers.
+        """
+
+
+class QueueScheduler(Scheduler):
+    """A place with a queue: `send` returns None at once, and the trials outlive the command.
+
+    An object may be asked every second, and asks its cluster less often. title: in messages.
+    """
+
+    title: ClassVar[str]
+
+    def add(self, events: Iterable[Mapping[str, Any]]) -> None:
+        """Take in what workers reported, each event once, those of a worker in its order."""
+
+    @abstractmethod
+    def in_flight(self, *, cancelled: bool = False) -> InFlight:
+        """What is waiting or running. cancelled: also jobs that were cancelled and have not ended."""
+
+    @abstractmethod
+    def cancel(self, submission_ids: Collection[str]) -> None:
+        """End the jobs of submissions marked as cancelled. Raises InfrastructureError if it cannot."""
+
+    def release(self) -> list[str]:
+        """Free jobs that are stuck, such as held ones; one line for each kind of job freed."""
+        return []
+
+    def over(self, submission_id: str) -> bool:
+        """Whether none of the submission's jobs waits or runs, or will be started again."""
+        return submission_id not in {
+            job.submission_id for job in self.in_flight(cancelled=True).trials.values()
+        }
+
+    @abstractmethod
+    def logs(self, trial_id: str) -> Iterator[tuple[str, str]]:
+        """A title and the text of each log of a job that has this trial on its list."""
+
+    def preview(self, study: str, submissions: Sequence[Shards], left_out: Sequence[Task]) -> str:
+        """What `run --dry-run` shows of these submissions, besides their trials."""
+        return ""
+
+    def ended(self, trial_ids: Collection[str]) -> Mapping[str, int]:
+        """State -> how many jobs of these trials ended in it before their work was done."""
+        return {}
+
+    def stopped(self, submission_ids: Collection[str]) -> str | None:
+        """Why jobs of these submissions ended before their work was done, if they did."""
+        return None
+
+    def notes(self, trial_ids: Collection[str]) -> Iterator[str]:
+        """Lines for `status` about trials that are not done."""
+        flight, title = self.in_flight(), self.title
+        queued = {job for trial, job in flight.trials.items() if trial in trial_ids}
+        if queued:
+            states = Counter(job.state for job in queued).most_common()
+            yield f"{title}: {', '.join(f'{tasks(n)} {state}' for state, n in states)}"
+        if unknown := flight.unknown & set(trial_ids):
+            yield (
+                f"{title}: {flight.problem}; "
+                f"nobody can tell whether {len(unknown)} trials are still queued"
+            )
+        elif queued and flight.problem:
+            yield f"{title}: {flight.problem}; the counts come from the tasks' last events"
+        if ended := self.ended(set(trial_ids) - flight.trials.keys() - flight.unknown):
+            counts = ", ".join(f"{tasks(n)} as {state}" for state, n in ended.items())
+            yield f"{title} ended {counts}: `odesweep run` goes on with their trials"
+
+
+def scheduler(name: str, results: Results, setup: Setup | None = None) -> Scheduler:
+    """The executor of that name. Raises UserError if there is none."""
+    return load_object(executor(name).scheduler)(results, setup)
+
+
+def tasks(count: int) -> str:
+    """Such as "1 task" or "2 tasks"."""
+    return f"{count} task{'' if count == 1 else 's'}"

@@ -1,0 +1,38 @@
+"""Signals of the process: the first one asks for a stop at the next step."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class StopRequest:
+    """Set by the first stop signal; `cause` says which. A second Ctrl-C ends the process at once."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    def cause(self) -> str | None:
+        """The signal's name; None while there was none."""
+        return None if self.signal is None else signal.Signals(self.signal).name
+
+    def handle(self, number: int, _frame: FrameType | None) -> None:
+        """Handle a signal."""
+        if number == signal.SIGINT and self.signal is not None:
+            raise KeyboardInterrupt
+        self.signal = self.signal or number
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[StopRequest]:
+    """Let SIGINT, SIGTERM and SIGUSR2 ask for a stop instead of ending the process; restored after."""
+    request = StopRequest()
+    before = {
+        number: signal.signal(number, request.handle)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
+    }
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,268 @@
+"""Executor `slurm`: what odesweep asks of SLURM, for one results folder. Needs submitit only to send."""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sweeps.errors import InfrastructureError
+from sweeps.execute.scheduler import InFlight, QueueScheduler, Setup, Shards, tasks
+from sweeps.slurm import arrays, commands, profile
+from sweeps.slurm.commands import OVER, QUEUE_SECONDS, NoAnswer, Queue
+from sweeps.slurm.inflight import SENDING_SECONDS, SentArray, TaskHistory, in_flight, sent_array
+from sweeps.store import (
+    Results,
+    Sent,
+    is_cancelled,
+    list_submissions,
+    read_sent,
+    read_submission,
+    write_sent,
+)
+from sweeps.worker.report import Watcher
+from sweeps.worker.tasks import Task
+
+
+class Slurm(QueueScheduler):
+    """One submission is one job array; its tasks outlive the command that sent them."""
+
+    title = "SLURM"
+
+    def __init__(self, results: Results, setup: Setup | None = None) -> None:
+        super().__init__(results, setup)
+        self.queue, self.history = Queue(), TaskHistory()
+        self._metadata: dict[str, dict[str, str]] = {}
+        self._trials: dict[str, dict[int, list[str]]] = {}
+        self._released_at = -1e9
+
+    def divide(self, trials: Sequence[Task]) -> tuple[list[Shards], list[Task]]:
+        """As many arrays as the cluster takes."""
+        return arrays.divide(trials, self.setup.profile, self._room())
+
+    def settings(self, shards: Shards) -> dict[str, Any]:
+        """See `Scheduler.settings`, with what a task has to know."""
+        from sweeps.worker import provenance
+
+        # The copy of the code that tasks run is no checkout; only this machine knows its commit.
+        collected = provenance.collect()
+        code = {name: collected[name] for name in ("code_commit", "code_dirty")}
+        return super().settings(shards) | arrays.settings(self.setup.profile, len(shards), code)
+
+    def preview(self, study: str, submissions: Sequence[Shards], left_out: Sequence[Task]) -> str:
+        """How many arrays there would be, and the batch script of the first."""
+        from sweeps.slurm.submit import script
+
+        slots = profile.slots_per_task(self.setup.profile)
+        sizes = [arrays.Layout(len(shards), slots).tasks for shards in submissions]
+        more = f", {len(left_out)} trials left for later (MaxSubmitJobs)" if left_out else ""
+        lines = (
+            f"{len(sizes)} calls of sbatch, tasks: {', '.join(map(str, sizes))}{more}; "
+            "the script of the first:\n"
+        )
+        if sizes:
+            # A submission gets its id when it is written.
+            lines += "\n" + script(
+                self.results,
+                "0" * 32,
+                study,
+                self.setup.profile,
+                sizes[0],
+                self.setup.study_file,
+            )
+        return lines
+
+    def send(self, submission_id: str, watcher: Watcher) -> None:
+        """Queue the submission as one array. See `Scheduler.send`."""
+        from sweeps.slurm.submit import send
+
+        # On a network file system a listing may show the new file later.
+        self._metadata[submission_id] = read_submission(self.results, submission_id).metadata
+        send(self.results, submission_id, self.setup, watcher)
+
+    def add(self, events: Iterable[Mapping[str, Any]]) -> None:
+        """See `Scheduler.add`."""
+        self.history.add(events)
+
+    def in_flight(self, *, cancelled: bool = False) -> InFlight:
+        """See `Scheduler.in_flight`. SLURM is asked only if a submission may not be over."""
+        open_arrays = self.open_arrays(cancelled=cancelled)
+        if not open_arrays:
+            return InFlight()
+        queued = self.queue.look({array.user for array in open_arrays if array.user})
+        live = {task.comment for task in queued or () if task.live}
+        # Long lists of old submissions are not read: what squeue does not list is not in flight.
+        near = [
+            array
+            for array in open_arrays
+            if queued is None or array.submission_id in live or array.job_id is None
+        ]
+        trials = {array.submission_id: self.trials(array.submission_id) for array in near}
+        flight = in_flight(near, trials, queued, self.history, time.time())
+        return replace(flight, problem=self.queue.problem)
+
+    def cancel(self, submission_ids: Collection[str]) -> None:
+        """See `Scheduler.cancel`."""
+        jobs = sorted({job for one in submission_ids for job in self._jobs(one)})
+        try:
+            if jobs:
+                commands.cancel(jobs)
+        except NoAnswer as error:
+            raise InfrastructureError(
+                f"marked as cancelled, but {error}; on a login node: scancel {' '.join(jobs)}"
+            ) from None
+
+    def release(self) -> list[str]:
+        """See `Scheduler.release`; also notes the jobs of submissions whose sender died."""
+        self._adopt_lost()
+        if time.monotonic() - self._released_at <= QUEUE_SECONDS:
+            return []
+        self.in_flight()
+        ids = {array.submission_id for array in self.open_arrays()}
+        held = {task.name for task in self.queue.queued if task.comment in ids and task.held}
+        try:
+            if held:
+                commands.release(held)
+        except NoAnswer:
+            return []
+        if not held:
+            return []
+        self._released_at = time.monotonic()
+        return [f"{tasks(len(held))} that SLURM held after a failed launch: released"]
+
+    def over(self, submission_id: str) -> bool:
+        """Every task reported that it is done, or squeue shows none that waits or runs."""
+        if submission_id not in {array.submission_id for array in self.open_arrays()}:
+            return True
+        sent, queued = read_sent(self.results, submission_id), self.queue.look()
+        return (
+            queued is not None
+            and sent is not None
+            and not any(task.live for task in queued if task.comment == submission_id)
+        )
+
+    def logs(self, trial_id: str) -> Iterator[tuple[str, str]]:
+        """What tasks printed before they started the trial."""
+        from sweeps.slurm.paths import task_log
+
+        flight = self.in_flight(cancelled=True)
+        for array in sorted(self.sent_arrays(cancelled=True), key=lambda one: one.created_at):
+            shards = self.trials(array.submission_id)
+            indices = {array.layout.task_of(shard) for shard in shards if trial_id in shards[shard]}
+            for index in sorted(indices):
+                state = flight.trials.get(trial_id, "not queued any more")
+                name = array.task_name(index)
+                path = task_log(self.results, array.submission_id, name)
+                yield (
+                    f"task {name} of SLURM, {state}; this trial was never started in it",
+                    path.read_text(errors="replace")
+                    if path.is_file()
+                    else f"(it has printed nothing: there is no {path})",
+                )
+
+    def ended(self, trial_ids: Collection[str]) -> Mapping[str, int]:
+        """See `Scheduler.ended`; as squeue or accounting remembers the tasks."""
+        if not trial_ids:
+            return {}
+        near = {one.submission_id: one for one in self.open_arrays() if one.job_id}
+        unfinished = {
+            (submission, index)
+            for submission, array in near.items()
+            for index in range(array.layout.tasks)
+            if not self.history.over(array, index)
+            and any(
+                trial in trial_ids and (submission, trial) not in self.history.failed
+                for shard in array.layout.shards_of(index)
+                for trial in self.trials(submission)[shard]
+            )
+        }
+        if not unfinished:
+            return {}
+        by_job = {array.job_id: submission for submission, array in near.items()}
+        shown = {(task.comment, task.index): task.state for task in self.queue.queued}
+        missing = {
+            job
+            for job, submission in by_job.items()
+            if job and any(task not in shown for task in unfinished if task[0] == submission)
+        }
+        accounted = {
+            (by_job.get(task.job_id, ""), task.index): task.state
+            for task in self.queue.ended(missing)
+        }
+        states = [accounted.get(task) or shown.get(task, "") for task in unfinished]
+        return Counter(state for state in states if state in OVER and state != "COMPLETED")
+
+    def stopped(self, submission_ids: Collection[str]) -> str | None:
+        """See `Scheduler.stopped`; as the tasks reported it, else as squeue shows it."""
+        for submission in submission_ids:
+            if (reason := self.history.stopped(submission)) is not None:
+                return reason
+        ended = Counter(
+            task.state
+            for task in self.queue.look() or ()
+            if task.comment in submission_ids and not task.live and task.state != "COMPLETED"
+        )
+        counts = ", ".join(f"{tasks(count)} as {state}" for state, count in ended.items())
+        return f"SLURM ended {counts}" if ended else None
+
+    def sent_arrays(self, *, cancelled: bool = False) -> list[SentArray]:
+        """The submissions that SLURM was given and did not refuse, cancelled ones only if asked."""
+        self._metadata |= list_submissions(self.results, self._metadata)
+        found = []
+        for submission, metadata in self._metadata.items():
+            if metadata["executor"] == "slurm" and (
+                cancelled or not is_cancelled(self.results, submission)
+            ):
+                sent = read_sent(self.results, submission)
+                if sent is None or sent.job_id is not None:
+                    found.append(sent_array(submission, metadata, sent))
+        return found
+
+    def open_arrays(self, *, cancelled: bool = False) -> list[SentArray]:
+        """Sent arrays of which not every task has reported that it is done."""
+        return [
+            array
+            for array in self.sent_arrays(cancelled=cancelled)
+            if not all(self.history.over(array, index) for index in range(array.layout.tasks))
+        ]
+
+    def trials(self, submission_id: str) -> dict[int, list[str]]:
+        """Shard -> trials of a submission."""
+        if submission_id not in self._trials:
+            shards: dict[int, list[str]] = defaultdict(list)
+            for row in read_submission(self.results, submission_id).rows():
+                shards[row["shard"]].append(row["trial_id"])
+            self._trials[submission_id] = dict(shards)
+        return self._trials[submission_id]
+
+    def _room(self) -> arrays.Room:
+        account, qos = profile.account_and_qos(self.setup.profile)
+        limit = commands.max_submit(account, qos)
+        if limit is None:
+            return arrays.Room(commands.max_array_size())
+        queued = self.queue.look() or ()
+        used = sum(task.live for task in queued)
+        return arrays.Room(commands.max_array_size(), max(0, limit - used))
+
+    def _jobs(self, submission_id: str) -> list[str]:
+        """The array of a submission, as noted or as squeue knows it."""
+        if sent := read_sent(self.results, submission_id):
+            return [sent.job_id] if sent.job_id else []
+        queued = self.queue.look() or ()
+        return [task.job_id for task in queued if task.comment == submission_id]
+
+    def _adopt_lost(self) -> None:
+        """Note the jobs of submissions whose sender died, and write off those SLURM never got."""
+        for array in self.sent_arrays():
+            if array.job_id is not None or (queued := self.queue.look()) is None:
+                continue
+            jobs = [task.job_id for task in queued if task.comment == array.submission_id]
+            if jobs:
+                from sweeps.slurm.submit import adopt
+
+                adopt(self.results, array.submission_id, jobs[0])
+            elif (
+                time.time() - array.created_at >= SENDING_SECONDS
+                and array.submission_id not in self.history.starts
+            ):
+                write_sent(self.results, array.submission_id, Sent(None, commands.user()))
