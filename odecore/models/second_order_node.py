@@ -124,7 +124,7 @@ class SecondOrderNode(nn.Module):
         self.channels = channels
         self.zeros = 2 * channels - image_channels
         self.start = _start(config, image_channels, self.zeros)
-        field = _field(config, (height, width))
+        field = _field(config, shape)
         stack = field.acceleration if isinstance(field, SonodeField) else field.force
         self.depth_layers = (0 if self.start is None else 3) + len(stack.table) + 1
         self.block = ODEBlock(field, solver, gradient)
@@ -155,12 +155,12 @@ def _start(config: Config, inputs: int, outputs: int) -> nn.Sequential | None:
     )
 
 
-def _field(config: Config, size: tuple[int, int]) -> SonodeField | HeavyBallField:
+def _field(config: Config, shape: tuple[int, ...]) -> SonodeField | HeavyBallField:
     channels = config.channels
     if config.dynamics == "sonode":
-        return SonodeField(backbone(config, 2 * channels, channels, size), channels)
+        return SonodeField(backbone(config, 2 * channels, channels, shape), channels)
     return HeavyBallField(
-        backbone(config, channels, channels, size),
+        backbone(config, channels, channels, shape),
         channels,
         SPRINGS[config.dynamics],
     )

@@ -18,7 +18,7 @@ from odecore import norms
 from odecore.config import TrialSpec
 from odecore.config.train import AlsoTest
 from odecore.data import Dataset
-from odecore.models import build_model
+from odecore.models import build_model, dropout
 from odecore.models.ode_block import (
     SolveFailed,
     count_nfe,
@@ -152,6 +152,8 @@ class Training:
         reset_nfe(self.model)
         x, labels = self._batch()
         self._set_end_times()
+        dropout.set_streams(self.model, self.spec.seed, self.iteration)
+        norms.set_epoch(self.model, self.epoch)
         logits = loss = None
         try:
             logits, loss = self._forward(x, labels)

@@ -58,6 +58,7 @@ def _fields(*groups: tuple[pa.DataType, str]) -> list[pa.Field]:
 
 # One column for each field of a trial's spec, named section_field; null where a family lacks the field.
 _NORM = "name groups grid_size interpolation momentum penalty"
+_NORM_RELEASED = "grid mirrored skip_first_visit statistics penalty_over"
 _SPEC = _fields(
     (_TEXT, "data_name"),
     (
@@ -80,6 +81,14 @@ _SPEC = _fields(
             (_TEXT, _INT, _INT, _TEXT, _FLOAT, _FLOAT), _NORM.split(), strict=True
         )
     ),
+    *(
+        (kind, f"model_{slot}_{field}")
+        for slot in ("norm", "stem_norm", "residual_norm", "ode_norm")
+        for kind, field in zip(
+            (_TEXT, _BOOL, _BOOL, _TEXT, _TEXT), _NORM_RELEASED.split(), strict=True
+        )
+    ),
+    (_TEXT, "model_layout model_last_layer model_head"),
     (_FLOAT, "model_enorm_c"),
     (_INT, "model_enorm_cycles"),
     (_BOOL, "model_enorm_last_layer"),
