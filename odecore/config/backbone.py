@@ -18,8 +18,8 @@ NARROWEST = 32
 Stack = Literal["cnn4", "cnn6", "cnn8", "cnn10", "cnn12", "unet18"]
 # Where the convolutions have their strides and skips (Zheng 2024, appendix or code).
 Layout = Literal["printed", "released"]
-# What follows the last layer of a right-hand side: nothing, the norm, or the norm and a ReLU.
-LastLayer = Literal["plain", "norm", "norm_relu"]
+# What follows the last layer of a right-hand side.
+LastLayer = Literal["plain", "norm", "relu", "norm_relu"]
 
 
 class Row(NamedTuple):
@@ -118,7 +118,12 @@ def rows_of(backbone: Stack, layout: Layout, image_channels: int) -> tuple[Row, 
 
 def has_last_relu(backbone: str, last_layer: LastLayer) -> bool:
     """Whether a ReLU follows the last layer: never in the U-Net (Zheng 2024, code)."""
-    return last_layer == "norm_relu" and backbone != "unet18"
+    return "relu" in last_layer and backbone != "unet18"
+
+
+def has_last_norm(last_layer: LastLayer) -> bool:
+    """Whether the norm follows the last layer too."""
+    return "norm" in last_layer
 
 
 def check_layout(backbone: str, layout: Layout) -> None:

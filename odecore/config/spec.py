@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from odecore.config.backbone import NARROWEST, BackboneSection
+from odecore.config.backbone import NARROWEST, BackboneSection, has_last_norm
 from odecore.config.data import DataConfig, Fan, Images, Line
 from odecore.config.gradient import Adjoint, Backprop, Checkpoint, GradientConfig
 from odecore.config.methods import torchdiffeq_name
@@ -149,7 +149,7 @@ class TrialSpec(Section):
                 f"model.layout = released halves a U-Net's maps three times by pooling, which "
                 f"{shape[1]} pixels cannot: take images whose sides are multiples of 8"
             )
-        if model.last_layer != "plain":
+        if has_last_norm(model.last_layer):
             channels = model.channels if isinstance(model, SecondOrderNode) else shape[0]
             channels += model.channels if isinstance(model, AugmentedNode) else 0
             check_groups(model.norm, "model.last_layer: model.norm", channels)
@@ -160,7 +160,13 @@ class TrialSpec(Section):
     @model_validator(mode="after")
     def _state_holds_the_image(self) -> Self:
         model, channels = self.model, self.data.shape[0]
-        if isinstance(model, SecondOrderNode) and model.channels < channels:
+        if isinstance(model, SecondOrderNode) and model.start == "image":
+            if model.channels != channels:
+                raise ValueError(
+                    f"model.start = image needs as many model.channels as {self.data.name} has, "
+                    f"{channels}, not {model.channels}"
+                )
+        elif isinstance(model, SecondOrderNode) and model.channels < channels:
             raise ValueError(
                 f"model.channels = {model.channels} cannot hold the {channels} channels of {self.data.name}"
             )

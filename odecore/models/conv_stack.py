@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from torch import Tensor, nn
 
-from odecore.config.backbone import BackboneSection, Row, has_last_relu, rows_of
+from odecore.config.backbone import BackboneSection, Row, has_last_norm, has_last_relu, rows_of
 from odecore.config.norm import NoNorm, NormConfig
 from odecore.models.fields import FieldModule, Normed
 from odecore.norms.weights import SpectralNorm
@@ -179,6 +179,6 @@ def backbone(
         size,
         config.norm,
         time=time,
-        last_norm=config.last_layer != "plain",
+        last_norm=has_last_norm(config.last_layer),
         last_relu=has_last_relu(config.backbone, config.last_layer),
     )

@@ -97,7 +97,8 @@ class SecondOrderNode(nn.Module):
 
     h and m have d channels each.
 
-    start: the 2 d - c other channels by three convolutions with leaky ReLUs, or zeros.
+    start: the 2 d - c other channels by three convolutions with leaky ReLUs, or zeros; or m(0) is
+    the image, for d = c.
     depth_layers: of start, the field, and the head.
     Raises ValueError for d < c, and for a start by convolutions whose width is not given.
     """
@@ -123,6 +124,7 @@ class SecondOrderNode(nn.Module):
             )
         self.channels = channels
         self.zeros = 2 * channels - image_channels
+        self.starts_at_image = config.start == "image"
         self.start = _start(config, image_channels, self.zeros)
         field = _field(config, shape)
         stack = field.acceleration if isinstance(field, SonodeField) else field.force
@@ -132,16 +134,17 @@ class SecondOrderNode(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits. Raises SolveFailed."""
-        x0 = (
-            append_zeros(x, self.zeros)
-            if self.start is None
-            else torch.cat((x, self.start(x).to(x.dtype)), 1)
-        )
+        if self.starts_at_image:
+            x0 = torch.cat((x, x), 1)
+        elif self.start is None:
+            x0 = append_zeros(x, self.zeros)
+        else:
+            x0 = torch.cat((x, self.start(x).to(x.dtype)), 1)
         return self.head(self.block(x0)[:, : self.channels].flatten(1))
 
 
 def _start(config: Config, inputs: int, outputs: int) -> nn.Sequential | None:
-    if config.start == "zeros":
+    if config.start != "network":
         return None
     # The section's own check has made sure of the width.
     assert config.width is not None

@@ -8,7 +8,7 @@ from math import prod
 from torch import Tensor, nn
 from torch.nn import functional
 
-from odecore.config.backbone import has_last_relu, rows_of
+from odecore.config.backbone import has_last_norm, has_last_relu, rows_of
 from odecore.config.models.unmixed_node import UnmixedNode as Config
 from odecore.config.norm import NormConfig
 from odecore.gradients.base import Gradient
@@ -77,8 +77,8 @@ class UnmixedNode(nn.Module):
         super().__init__()
         self.depth_layers = depth_layers
         self.block = block
-        self.head_norm = BatchNorm(shape[0]) if config.head == "norm_dropout" else None
-        self.dropout = None if config.head == "linear" else Dropout()
+        self.head_norm = BatchNorm(shape[0]) if "norm" in config.head else None
+        self.dropout = Dropout() if "dropout" in config.head else None
         self.head = nn.Linear(prod(shape), classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -96,7 +96,7 @@ def build(
 ) -> UnmixedNode:
     """shape: (C, H, W) of one image."""
     channels, height, width = shape
-    last_norm = config.last_layer != "plain"
+    last_norm = has_last_norm(config.last_layer)
     last_relu = has_last_relu(config.backbone, config.last_layer)
     if config.backbone == "mlp":
         field = MlpField(prod(shape), config.norm, last_norm=last_norm, last_relu=last_relu)

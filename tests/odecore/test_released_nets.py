@@ -9,10 +9,12 @@ from torch import Tensor, nn
 from odecore import gradients, solvers
 from odecore.config import TrialSpec
 from odecore.config.gradient import Backprop
+from odecore.config.models.second_order_node import SecondOrderNode as SecondOrderConfig
 from odecore.config.models.unmixed_node import UnmixedNode as Config
 from odecore.config.solver import FixedStep
 from odecore.models import initial_values, parameter_count
 from odecore.models.dropout import Dropout, set_streams
+from odecore.models.second_order_node import SecondOrderNode
 from odecore.models.unmixed_node import UnmixedNode, build
 from odecore.norms import Norm
 from odecore.training.streams import generator
@@ -112,7 +114,7 @@ def test_field_is_the_released_block(name: str, channels: int) -> None:
     assert bool((net.block.field(0.5, x) >= 0).all()) == (name != "unet18")
 
 
-@pytest.mark.parametrize("last_layer", ["plain", "norm", "norm_relu"])
+@pytest.mark.parametrize("last_layer", ["plain", "norm", "relu", "norm_relu"])
 def test_each_form_of_the_last_layer(last_layer: str) -> None:
     net = model(backbone="cnn6", norm="mini_batch", last_layer=last_layer)
     theirs = copied(net, Released("cnn6", 3))
@@ -121,9 +123,9 @@ def test_each_form_of_the_last_layer(last_layer: str) -> None:
     for number in range(5):
         last = theirs.step(number, 0.5, last)
     last = theirs.layers[5](with_t(0.5, last))
-    if last_layer != "plain":
+    if last_layer.startswith("norm"):
         last = theirs.norms[5](last)
-    if last_layer == "norm_relu":
+    if last_layer.endswith("relu"):
         last = torch.relu(last)
     torch.testing.assert_close(net.block.field(0.5, x), last, rtol=1e-10, atol=1e-12)
 
@@ -182,6 +184,44 @@ def test_head_is_norm_flatten_dropout_linear() -> None:
         module.eval()
     expected = reference(net.block(x)).flatten(1) @ net.head.weight.T + net.head.bias
     torch.testing.assert_close(net(x), expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("dynamics", ["sonode", "hbnode"])
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_second_order_with_the_released_unet_starts_with_velocity_at_the_image(
+    dynamics: str, norm: str
+) -> None:
+    config = SecondOrderConfig.model_validate(
+        {
+            "dynamics": dynamics,
+            "backbone": "unet18",
+            "channels": 3,
+            "start": "image",
+            "layout": "released",
+            "last_layer": "norm",
+            "norm": norm,
+        }
+    )
+    solver = solvers.build(FixedStep(name="euler", steps=2))
+    net = SecondOrderNode(config, (3, 16, 16), 5, solver, gradients.build(Backprop())).double()
+    x = torch.randn(2, 3, 16, 16, dtype=torch.float64)
+    seen: list[Tensor] = []
+    net.block.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+    y = net(x)
+    assert torch.equal(seen[0], torch.cat([x, x], 1))
+    # One step of half a unit by hand: positions move with the velocity, of which HBNODE takes -m.
+    force = net.block.field.get_submodule("acceleration" if dynamics == "sonode" else "force")
+    state, sign = (x, x), 1.0 if dynamics == "sonode" else -1.0
+    net.eval()
+    y = net(x)
+    for t in (0.0, 0.5):
+        h, m = state
+        inputs = torch.cat([h, m], 1) if dynamics == "sonode" else h
+        slope = force(t, inputs)
+        if dynamics == "hbnode":
+            slope = slope - torch.sigmoid(torch.tensor(-3.0)).double() * m
+        state = h + 0.5 * sign * m, m + 0.5 * slope
+    torch.testing.assert_close(y, net.head(state[0].flatten(1)), rtol=1e-8, atol=1e-10)
 
 
 def test_masks_differ_by_step_and_seed_and_leave_other_streams_alone() -> None:

@@ -25,8 +25,8 @@ class UnmixedNode(Model):
 
     norm: after every layer but the last. layout: where a stack has its strides and skips.
     last_layer: what follows the last layer; a U-Net never has the ReLU.
-    head: the linear layer alone, behind dropout of probability 1/2, or behind batch norm over the
-    image's channels and that dropout. The three fields' second forms are those of the code.
+    head: the linear layer alone, or behind batch norm over the image's channels, dropout of
+    probability 1/2, or both. The released code has both, and in the MLP the dropout alone.
     """
 
     builder = "odecore.models.unmixed_node:build"
@@ -35,7 +35,7 @@ class UnmixedNode(Model):
     norm: NormConfig = NoNorm()
     layout: Layout = added_later(neutral="printed")
     last_layer: LastLayer = added_later(neutral="plain")
-    head: Literal["linear", "dropout", "norm_dropout"] = added_later(neutral="linear")
+    head: Literal["linear", "norm", "dropout", "norm_dropout"] = added_later(neutral="linear")
 
     @model_validator(mode="after")
     def _groups_divide(self) -> Self:
