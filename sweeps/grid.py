@@ -118,9 +118,8 @@ def _values(study: Study, cell: Cell, overrides: Mapping[str, Any]) -> dict[str,
         _set(nested, key, value)
     for axis, value in cell.items():
         choices = study.grid.get(axis)
-        for key, chosen in (
-            choices[value] if isinstance(choices, Mapping) else {axis: value}
-        ).items():
+        keys = choices[value] if isinstance(choices, Mapping) else {axis: value}
+        for key, chosen in (keys(nested) if callable(keys) else keys).items():
             _set(nested, key, chosen)
     for key, value in [*study.overrides.items(), *overrides.items()]:
         _set(nested, key, value)

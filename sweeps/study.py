@@ -1,6 +1,7 @@
 """What a study is: base, axes, seeds, what is done with the trained weights, and the scales it comes in.
 
-An axis is a dotted key of the spec with its values, or a name of its own whose values are labels, each with the dotted keys it sets. The order
+An axis is a dotted key of the spec with its values, or a name of its own whose values are labels, each with the dotted keys it sets (or a function
+that gives these for the values so far). The order
 of axes and values is the order of listings and plots. Conditions (`where`) are partial matches: axis -> a value or a tuple of values.
 """
 
@@ -12,7 +13,9 @@ from typing import Any
 from sweeps.errors import UserError
 
 Where = Mapping[str, Any]
-Values = Sequence[Any] | Mapping[str, Mapping[str, Any]]
+# Keys that depend on the values so far, those of the base and of the axes before.
+Dependent = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+Values = Sequence[Any] | Mapping[str, Mapping[str, Any] | Dependent]
 
 # "/" separates paper and study; the rest keeps names inside the results folder and readable in file names.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]*(-[a-z0-9_]+)*(/[a-z0-9][a-z0-9_]*(-[a-z0-9_]+)*)?")

@@ -1,4 +1,8 @@
-"""Right-hand sides that several families share: Zheng's convolution stacks, and the three convolutions of the augmented neural ODE."""
+"""Right-hand sides that several families share.
+
+Zheng's convolution stacks, as printed and as released, and the three convolutions of the augmented
+neural ODE.
+"""
 
 import math
 from typing import Literal, NamedTuple, Self
@@ -7,21 +11,27 @@ from pydantic import PositiveInt, model_validator
 
 from odecore.config.model import Model
 from odecore.config.norm import NoNorm, NormConfig, check_groups
+from odecore.config.section import added_later
 
 # Channels of the narrowest layer; all others have a multiple of it.
 NARROWEST = 32
 Stack = Literal["cnn4", "cnn6", "cnn8", "cnn10", "cnn12", "unet18"]
+# Where the convolutions have their strides and skips (Zheng 2024, appendix or code).
+Layout = Literal["printed", "released"]
+# What follows the last layer of a right-hand side.
+LastLayer = Literal["plain", "norm", "relu", "norm_relu"]
 
 
 class Row(NamedTuple):
     """One convolution of a stack.
 
-    channels: its outputs, None for those of the whole stack. scale: stride 1, stride 2, or transposed with stride 2.
+    channels: its outputs, None for those of the whole stack. scale: stride 1, stride 2, transposed
+    with stride 2, or `pool`, stride 1 after max pooling of 2x2 places.
     skip `out`: its result, after norm and ReLU, is kept for the `in` row that leaves the same size, and concatenated there to the input.
     """
 
     channels: int | None
-    scale: Literal["same", "down", "up"] = "same"
+    scale: Literal["same", "down", "up", "pool"] = "same"
     kernel: int = 3
     skip: Literal["no", "out", "in"] = "no"
 
@@ -64,6 +74,67 @@ STACKS: dict[Stack, tuple[Row, ...]] = {
 }
 
 
+def _released_cnn(middle: int) -> tuple[Row, ...]:
+    """CNN-(7 + middle) of the code: the last step down leads to the 256 channels."""
+    return (
+        *(Row(32), Row(64, "down"), Row(128, "down"), Row(256, "down")),
+        *(Row(256) for _ in range(middle - 1)),
+        *(Row(128, "up"), Row(64, "up"), Row(32, "up"), Row(None)),
+    )
+
+
+# Zheng 2024, code. The numbers of parameters are those of the printed layout.
+RELEASED_STACKS: dict[Stack, tuple[Row, ...]] = {
+    "cnn4": STACKS["cnn4"],
+    "cnn6": (
+        *(Row(32), Row(64, "down"), Row(128, "down")),
+        *(Row(64, "up"), Row(32, "up"), Row(None)),
+    ),
+    "cnn8": _released_cnn(1),
+    "cnn10": _released_cnn(3),
+    "cnn12": _released_cnn(5),
+    "unet18": (
+        *(Row(32), Row(32, skip="out")),
+        *(Row(64, "pool"), Row(64, skip="out")),
+        *(Row(128, "pool"), Row(128, skip="out"), Row(256, "pool"), Row(256)),
+        *(Row(128, "up"), Row(128, skip="in"), Row(128)),
+        *(Row(64, "up"), Row(64, skip="in"), Row(64)),
+        *(Row(32, "up"), Row(32, skip="in"), Row(32), Row(None)),
+    ),
+}
+
+
+def rows_of(backbone: Stack, layout: Layout, image_channels: int) -> tuple[Row, ...]:
+    """The convolutions of a stack; `released` has half of the channels on images of one channel."""
+    if layout == "printed":
+        return STACKS[backbone]
+    rows = RELEASED_STACKS[backbone]
+    if image_channels > 1:
+        return rows
+    return tuple(
+        row if row.channels is None else row._replace(channels=row.channels // 2) for row in rows
+    )
+
+
+def has_last_relu(backbone: str, last_layer: LastLayer) -> bool:
+    """Whether a ReLU follows the last layer: never in the U-Net (Zheng 2024, code)."""
+    return "relu" in last_layer and backbone != "unet18"
+
+
+def has_last_norm(last_layer: LastLayer) -> bool:
+    """Whether the norm follows the last layer too."""
+    return "norm" in last_layer
+
+
+def check_layout(backbone: str, layout: Layout) -> None:
+    """Raises ValueError for a right-hand side that has no released layout of its own."""
+    if layout == "released" and backbone in ("conv3", "mlp"):
+        raise ValueError(
+            f"model.layout = released is a form of the stacks cnn4 to unet18; model.backbone = "
+            f"{backbone} has one layout, so leave it printed"
+        )
+
+
 def three_convolutions(
     channels_in: int, width: int, channels_out: int, places: int, taps: int = 9
 ) -> int:
@@ -72,17 +143,21 @@ def three_convolutions(
 
 
 def stack_operations(
-    backbone: Stack, channels_in: int, channels_out: int, shape: tuple[int, ...]
+    backbone: Stack,
+    channels_in: int,
+    channels_out: int,
+    shape: tuple[int, ...],
+    layout: Layout = "printed",
 ) -> int:
     """Multiply-adds of one evaluation of a convolution stack, with its time channel."""
     total, places, before, kept = 0.0, float(math.prod(shape[1:])), channels_in, []
-    for row in STACKS[backbone]:
+    for row in rows_of(backbone, layout, shape[0]):
         after = channels_out if row.channels is None else row.channels
         seen = before + 1 + (kept.pop() if row.skip == "in" else 0)
         # A transposed convolution works on the places of its input, any other on those of its output.
-        worked = places / 4 if row.scale == "down" else places
+        worked = places / 4 if row.scale in ("down", "pool") else places
         total += row.kernel**2 * seen * after * worked
-        places *= {"down": 0.25, "same": 1.0, "up": 4.0}[row.scale]
+        places *= {"down": 0.25, "pool": 0.25, "same": 1.0, "up": 4.0}[row.scale]
         if row.skip == "out":
             kept.append(after)
         before = after
@@ -90,11 +165,16 @@ def stack_operations(
 
 
 class BackboneSection(Model):
-    """`conv3` is 1x1 - ReLU - 3x3 - ReLU - 1x1 with `width` features and no norm; a stack has its own widths and takes a norm."""
+    """`conv3` is 1x1 - ReLU - 3x3 - ReLU - 1x1 with `width` features and no norm.
+
+    A stack has its own widths and takes a norm. layout, last_layer: see `Layout` and `LastLayer`.
+    """
 
     backbone: Literal["conv3"] | Stack = "conv3"
     width: PositiveInt | None = None
     norm: NormConfig = NoNorm()
+    layout: Layout = added_later(neutral="printed")
+    last_layer: LastLayer = added_later(neutral="plain")
 
     @model_validator(mode="after")
     def _fields_of_the_backbone(self) -> Self:
@@ -109,6 +189,7 @@ class BackboneSection(Model):
             raise ValueError(
                 f"model.backbone = {self.backbone} has widths of its own; leave model.width null"
             )
+        check_layout(self.backbone, self.layout)
         check_groups(self.norm, "model.norm", NARROWEST)
         return self
 
@@ -117,4 +198,4 @@ class BackboneSection(Model):
         if self.backbone == "conv3":
             places = math.prod(shape[1:])
             return three_convolutions(channels_in + 1, self.width or 0, channels_out, places)
-        return stack_operations(self.backbone, channels_in, channels_out, shape)
+        return stack_operations(self.backbone, channels_in, channels_out, shape, self.layout)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 
 from odecore.config.section import Section, added_later
 
@@ -121,6 +121,11 @@ else:
     ImageName = Literal[tuple(IMAGE_SETS)]
 
 
+Augment = Literal[
+    "none", "crop4_flip", "crop8_flip", "resize32_crop28", "erase_crop4_flip", "erase_crop8_flip"
+]
+
+
 class Images(Section):
     """An image set. train_limit, test_limit: a stratified subset of that many images, null for all of them.
 
@@ -129,16 +134,21 @@ class Images(Section):
     that much CIFAR-10 code has (Gusak 2020 and ENorm 2019, code).
     augment, in training only: random crop with 4 or 8 pixels of padding and flip, or Gladzik's: resize to 32x32, random 28x28 crop, and at test
     resize to 28x28 (Gladzik 2019, section 4.4). The padding is black, as it lies around the image before it is standardized.
+    The forms with `erase` standardize, flip, erase a random rectangle and crop (Zheng 2024, code).
+    standardize `imagenet` and `half`: ImageNet's means and deviations, and .5 and .5 (same code).
+    noise_level: Gaussian noise of this deviation, in bytes, added to one in ten images of both splits;
+    bytes wrap around (same code, whose level is not known).
     """
 
     name: ImageName
     train_limit: PositiveInt | None = None
     test_limit: PositiveInt | None = None
     source: Literal["files", "generated"] = added_later(neutral="files")
-    standardize: Literal["none", "channel", "widespread"] = added_later(neutral="none")
-    augment: Literal["none", "crop4_flip", "crop8_flip", "resize32_crop28"] = added_later(
+    standardize: Literal["none", "channel", "widespread", "imagenet", "half"] = added_later(
         neutral="none"
     )
+    augment: Augment = added_later(neutral="none")
+    noise_level: NonNegativeFloat = added_later(neutral=0.0)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -158,6 +168,11 @@ class Images(Section):
         if self.standardize == "widespread" and self.name != "cifar10":
             raise ValueError(
                 f"data.standardize = widespread is a habit of CIFAR-10 code, not of {self.name}; use channel"
+            )
+        if self.standardize == "imagenet" and IMAGE_SETS[self.name].shape[0] != 3:
+            raise ValueError(
+                f"data.standardize = imagenet has constants of three channels and {self.name} has "
+                "one; use half or channel"
             )
         return self
 

@@ -1,10 +1,17 @@
 """Normalizations, each by its config. Output norms act on features, weight norms on the layers before them, ENorm on the whole net."""
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, Union
 
-from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
-from odecore.config.section import Section
+from odecore.config.section import Section, added_later
 
 
 class Norm(Section):
@@ -108,6 +115,15 @@ class TemporalBatch(Norm):
 
     grid_size: M, the number of intervals of [0, 1]. momentum: eta of the running statistics.
     penalty: weight of |gamma - 1|^2 + |alpha|^2 in the loss.
+
+    The fields below are forms of the released code; their first values are those of the paper.
+    grid: `closed` is t_m = m / M, m = 0 .. M; `half_open` has no point at 1.
+    mirrored: between two points the weights of the linear interpolation are exchanged, for all that
+    is read and for the momentum.
+    skip_first_visit: the first evaluation near a grid point leaves its statistics as they are.
+    statistics: how running statistics follow those of the batch, see `odecore.norms.statistics`;
+    each of the last three goes with one interpolation.
+    penalty_over: the sum over channels, or their mean.
     """
 
     label = "TA-BN"
@@ -118,6 +134,32 @@ class TemporalBatch(Norm):
     interpolation: Literal["linear", "cubic_spline", "kernel", "gaussian_process"] = "linear"
     momentum: float = Field(default=0.1, gt=0, le=1)
     penalty: NonNegativeFloat = 1e-4
+    grid: Literal["closed", "half_open"] = added_later(neutral="closed")
+    mirrored: bool = added_later(neutral=False)
+    skip_first_visit: bool = added_later(neutral=False)
+    statistics: Literal["neighbours", "kernel", "descent", "refit"] = added_later(
+        neutral="neighbours"
+    )
+    penalty_over: Literal["sum", "channel_mean"] = added_later(neutral="sum")
+
+    @model_validator(mode="after")
+    def _forms_fit(self) -> Self:
+        if self.grid == "half_open" and self.grid_size == 1:
+            raise ValueError("a ta_bn with grid = half_open needs grid_size = 2 or more")
+        if self.mirrored and self.interpolation != "linear":
+            raise ValueError("a ta_bn with mirrored = true needs interpolation = linear")
+        if self.skip_first_visit and self.statistics != "neighbours":
+            raise ValueError("a ta_bn with skip_first_visit = true needs statistics = neighbours")
+        needed = {
+            "kernel": "kernel",
+            "descent": "cubic_spline",
+            "refit": "gaussian_process",
+        }.get(self.statistics, self.interpolation)
+        if self.interpolation != needed:
+            raise ValueError(
+                f"a ta_bn with statistics = {self.statistics} needs interpolation = {needed}"
+            )
+        return self
 
 
 class EquiNorm(Section):

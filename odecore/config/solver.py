@@ -33,12 +33,18 @@ class FixedStep(Section):
 
 
 class Adaptive(Section):
-    """Embedded pair with rtol = atol = `tolerance`, as in all five papers. More than `max_evaluations` of f end the solve as failed."""
+    """Embedded pair with rtol = atol = `tolerance`, as in all five papers.
+
+    More than `max_evaluations` of f end the solve as failed. fallback_steps: a failed forward solve
+    is repeated with this number of Euler steps, and counted; null for no repetition (Zheng 2024,
+    code).
+    """
 
     name: AdaptiveName
     tolerance: PositiveFloat
     max_evaluations: PositiveInt = 10_000
     backend: Backend = added_later(neutral="odecore")
+    fallback_steps: PositiveInt | None = added_later(neutral=None)
 
     @model_validator(mode="after")
     def _exists_there(self) -> Self:

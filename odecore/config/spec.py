@@ -4,16 +4,19 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from odecore.config.backbone import NARROWEST, BackboneSection, has_last_norm
 from odecore.config.data import DataConfig, Fan, Images, Line
 from odecore.config.gradient import Adjoint, Backprop, Checkpoint, GradientConfig
 from odecore.config.methods import torchdiffeq_name
 from odecore.config.models import ModelConfig
+from odecore.config.models.augmented_node import AugmentedNode
 from odecore.config.models.flat_node import FlatNode
 from odecore.config.models.idle import Idle
 from odecore.config.models.input_layer_node import InputLayerNode
 from odecore.config.models.second_order_node import SecondOrderNode
 from odecore.config.models.toy import Crossing, WindermereFan
-from odecore.config.norm import NoNorm
+from odecore.config.models.unmixed_node import UnmixedNode
+from odecore.config.norm import NoNorm, check_groups
 from odecore.config.section import Section
 from odecore.config.solver import AdaptedStep, AdaptedTolerance, FixedStep, SolverConfig
 from odecore.config.train import Fidelity, Precision, Train
@@ -136,9 +139,34 @@ class TrialSpec(Section):
         return self
 
     @model_validator(mode="after")
+    def _layers_fit_the_image(self) -> Self:
+        model, shape = self.model, self.data.shape
+        if not isinstance(model, UnmixedNode | BackboneSection):
+            return self
+        pooled = model.layout == "released" and model.backbone == "unet18"
+        if pooled and any(side % 8 for side in shape[1:]):
+            raise ValueError(
+                f"model.layout = released halves a U-Net's maps three times by pooling, which "
+                f"{shape[1]} pixels cannot: take images whose sides are multiples of 8"
+            )
+        if has_last_norm(model.last_layer):
+            channels = model.channels if isinstance(model, SecondOrderNode) else shape[0]
+            channels += model.channels if isinstance(model, AugmentedNode) else 0
+            check_groups(model.norm, "model.last_layer: model.norm", channels)
+        if model.layout == "released" and shape[0] == 1:
+            check_groups(model.norm, "model.layout: model.norm", NARROWEST // 2)
+        return self
+
+    @model_validator(mode="after")
     def _state_holds_the_image(self) -> Self:
         model, channels = self.model, self.data.shape[0]
-        if isinstance(model, SecondOrderNode) and model.channels < channels:
+        if isinstance(model, SecondOrderNode) and model.start == "image":
+            if model.channels != channels:
+                raise ValueError(
+                    f"model.start = image needs as many model.channels as {self.data.name} has, "
+                    f"{channels}, not {model.channels}"
+                )
+        elif isinstance(model, SecondOrderNode) and model.channels < channels:
             raise ValueError(
                 f"model.channels = {model.channels} cannot hold the {channels} channels of {self.data.name}"
             )

@@ -87,8 +87,16 @@ class GeometricSchedule(Section):
     unit: Literal["epochs", "iterations"] = "epochs"
 
 
+class HalfwaySchedule(Section):
+    """lr * factor from the middle of the epochs on, lr before (Zheng 2024, code)."""
+
+    name: Literal["halfway"] = "halfway"
+    factor: PositiveFloat = 0.1
+
+
 ScheduleConfig = Annotated[
-    StepSchedule | LinearSchedule | GeometricSchedule, Field(discriminator="name")
+    StepSchedule | LinearSchedule | GeometricSchedule | HalfwaySchedule,
+    Field(discriminator="name"),
 ]
 
 
@@ -111,6 +119,8 @@ class Train(Section):
     record_every: iterations between two recorded rows (accuracy, loss, cost); null records once an epoch.
     drop_last: leave out the last, smaller batch of an epoch. iterations = 0 trains nothing, for fields without parameters.
     schedule: of the learning rate, null for a constant one. gradient_clip: largest norm of the whole gradient.
+    grid_clip: afterwards, the largest norm of the gradient of all of TA-BN's scales, and of all its
+    shifts. decay_grids: weight decay acts on these too. Both are of the code of Zheng 2024.
     """
 
     optimizer: OptimizerConfig = Adam()
@@ -122,6 +132,8 @@ class Train(Section):
     schedule: ScheduleConfig | None = added_later(neutral=None)
     gradient_clip: PositiveFloat | None = added_later(neutral=None)
     also_test: tuple[AlsoTest, ...] = added_later(neutral=())
+    grid_clip: PositiveFloat | None = added_later(neutral=None)
+    decay_grids: bool = added_later(neutral=False)
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
@@ -134,6 +146,10 @@ class Train(Section):
         if isinstance(self.schedule, LinearSchedule) and self.epochs is None:
             raise ValueError(
                 "train.schedule = linear needs train.epochs, at whose end the rate is zero"
+            )
+        if isinstance(self.schedule, HalfwaySchedule) and self.epochs is None:
+            raise ValueError(
+                "train.schedule = halfway needs train.epochs, in whose middle the rate drops"
             )
         labels = [one.label for one in self.also_test]
         if len(set(labels)) < len(labels):

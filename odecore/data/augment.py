@@ -3,9 +3,14 @@
 Draws come from a CPU generator, so they are the same on every device. Shapes: x is (B, C, H, W).
 """
 
+import math
+
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
+
+# Of RandomErasing (Zheng 2024, code): share of the image's area, and height over width.
+ERASED_AREA, ERASED_ASPECT = (0.04, 0.2), (0.5, 2.0)
 
 
 def resize(x_BCHW: Tensor, size: int) -> Tensor:
@@ -38,6 +43,27 @@ def random_crop(
         mirror.bool(),
         size,
     )
+
+
+def random_erase(x_BCHW: Tensor, generator: Generator) -> Tensor:
+    """Torchvision's `RandomErasing` with value 0 and probability 1/2, drawn per image.
+
+    Area uniform, aspect log-uniform in the ranges above; every place is equally likely. Square
+    images only, in which such a rectangle always has room.
+    """
+    batch, size = len(x_BCHW), x_BCHW.shape[-1]
+    share, aspect, top, left, chosen = torch.rand(5, batch, generator=generator)
+    area = (ERASED_AREA[0] + (ERASED_AREA[1] - ERASED_AREA[0]) * share) * size**2
+    low, high = (math.log(value) for value in ERASED_ASPECT)
+    aspect = (low + (high - low) * aspect).exp()
+    height, width = (area * aspect).sqrt().round(), (area / aspect).sqrt().round()
+    top, left = (top * (size - height + 1)).floor(), (left * (size - width + 1)).floor()
+    edges = torch.stack([top, top + height, left, left + width, chosen])
+    top, bottom, left, right, chosen = edges[:, :, None].to(x_BCHW.device, non_blocking=True)
+    along = torch.arange(size, device=x_BCHW.device)
+    rows = (along >= top) & (along < bottom) & (chosen < 0.5)
+    columns = (along >= left) & (along < right)
+    return x_BCHW.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
 
 
 def crop(x_BCHW: Tensor, top_B: Tensor, left_B: Tensor, mirrored_B: Tensor, size: int) -> Tensor:

@@ -3,11 +3,11 @@
 import dataclasses
 import hashlib
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Generator, Tensor
 
+from odecore.config.data import Augment
 from odecore.data import augment
 
 
@@ -18,7 +18,7 @@ class DataMissing(Exception):
 # Gladzik 2019, section 4.4: trained on random windows of enlarged images, evaluated on images
 # of the windows' size.
 ENLARGED, WINDOW = 32, 28
-PADDING = {"crop4_flip": 4, "crop8_flip": 8}
+PADDING = {"crop4_flip": 4, "crop8_flip": 8, "erase_crop4_flip": 4, "erase_crop8_flip": 8}
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Dataset:
     sha256: str
     mean: Tensor | None = None
     deviation: Tensor | None = None
-    augmentation: Literal["none", "crop4_flip", "crop8_flip", "resize32_crop28"] = "none"
+    augmentation: Augment = "none"
 
     def to(self, device: torch.device | str) -> "Dataset":
         """The same data on a device."""
@@ -74,11 +74,15 @@ class Dataset:
                     augment.resize(x_batch.float().div_(255), ENLARGED), WINDOW, generator
                 )
             )
+        size, padding = x_batch.shape[-1], PADDING[self.augmentation]
+        if self.augmentation.startswith("erase"):
+            # The border and what is erased are 0 after standardizing. Flipping last, after an
+            # erased place and a window that are as likely as their mirror images, is flipping first.
+            x = augment.random_erase(self._standardized(x_batch.float().div_(255)), generator)
+            return augment.random_crop(x, size, generator, padding=padding, flip=True)
         # Of bytes, as they are a quarter of the floats to move; the border is black, so it comes
         # before standardizing.
-        x = augment.random_crop(
-            x_batch, x_batch.shape[-1], generator, padding=PADDING[self.augmentation], flip=True
-        )
+        x = augment.random_crop(x_batch, size, generator, padding=padding, flip=True)
         return self._standardized(x.float().div_(255))
 
     def _standardized(self, x: Tensor) -> Tensor:

@@ -30,6 +30,9 @@ CHANNELS = {
 # Means over images of each image's own deviation, which much code takes for the deviation of the
 # pixels.
 WIDESPREAD_DEVIATION = [0.2023, 0.1994, 0.2010]
+IMAGENET = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+# One image in so many gets noise, in each split (Zheng 2024, code).
+NOISY_ONE_IN = 10
 
 
 def load(config: Images, root: Path | None) -> dataset.Dataset:
@@ -52,6 +55,11 @@ def load(config: Images, root: Path | None) -> dataset.Dataset:
             )
         else:
             loaded = dataset.Dataset(train_x, train_y, test_x, test_y, sha256=facts["sha256"])
+    if config.noise_level:
+        loaded = dataset.make(
+            (with_noise(loaded.train_x, config, "train"), loaded.train_y),
+            (with_noise(loaded.test_x, config, "test"), loaded.test_y),
+        )
     loaded = dataclasses.replace(loaded, augmentation=config.augment)
     if config.standardize == "none":
         return loaded
@@ -62,11 +70,29 @@ def load(config: Images, root: Path | None) -> dataset.Dataset:
     )
     if config.standardize == "widespread":
         deviation = WIDESPREAD_DEVIATION
+    if config.standardize == "imagenet":
+        mean, deviation = IMAGENET
+    if config.standardize == "half":
+        mean = deviation = [0.5] * len(mean)
     return dataclasses.replace(
         loaded,
         mean=torch.tensor(mean)[:, None, None],
         deviation=torch.tensor(deviation)[:, None, None],
     )
+
+
+def with_noise(x: Tensor, config: Images, split: Split) -> Tensor:
+    """Images (N, C, H, W) of which one in ten has Gaussian noise added to its bytes (a copy).
+
+    Bytes beyond 0 and 255 wrap around. Which images, and the noise, depend on the set's name and
+    the split alone.
+    """
+    generator = streams.generator(0, "noise", config.name, split)
+    chosen = torch.randperm(len(x), generator=generator)[: len(x) // NOISY_ONE_IN]
+    noise = torch.randn(len(chosen), *x.shape[1:], generator=generator)
+    noisy = x.clone()
+    noisy[chosen] = (x[chosen] + config.noise_level * noise).long().remainder(256).to(torch.uint8)
+    return noisy
 
 
 def limits(config: Images) -> dict[Split, int | None]:

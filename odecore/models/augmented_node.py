@@ -42,7 +42,7 @@ class AugmentedNode(nn.Module):
         super().__init__()
         image_channels, height, width = shape
         channels = image_channels + config.channels
-        field = backbone(config, channels, channels, (height, width), time=config.time)
+        field = backbone(config, channels, channels, shape, time=config.time)
         self.channels = config.channels
         self.depth_layers = len(field.table) + 1
         self.block = ODEBlock(field, solver, gradient)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from torch import Tensor, nn
 
-from odecore.config.backbone import STACKS, BackboneSection, Row
+from odecore.config.backbone import BackboneSection, Row, has_last_norm, has_last_relu, rows_of
 from odecore.config.norm import NoNorm, NormConfig
 from odecore.models.fields import FieldModule, Normed
 from odecore.norms.weights import SpectralNorm
@@ -27,6 +27,7 @@ def conv3(width: int) -> tuple[Row, ...]:
 class ConvStack(FieldModule):
     """Convolutions with bias; norm and ReLU after each but the last. (B, I, H, W) to (B, O, H, W).
 
+    last_norm, last_relu: after the last one too (Zheng 2024, code).
     time: a constant channel t before the input channels of each convolution. A convolution is
     linear, so that channel adds t times the response to ones, which is computed once per solve: the
     same function, borders included, without concatenation and with 64 channels, not 65.
@@ -43,16 +44,22 @@ class ConvStack(FieldModule):
         norm: NormConfig,
         *,
         time: bool = True,
+        last_norm: bool = False,
+        last_relu: bool = False,
     ) -> None:
         super().__init__()
         self.table = table
         self.time = time
+        self.last_relu = last_relu
         # Of each layer's input: borders make the response to ones depend on it.
         self.sizes: list[Size] = []
         self.layers = nn.ModuleList()
         larger: list[Size] = []
         kept: list[int] = []
         for number, row in enumerate(table, start=1):
+            if row.scale == "pool":
+                larger.append(size)
+                size = (size[0] // 2, size[1] // 2)
             self.sizes.append(size)
             into = inputs + int(time) + (kept.pop() if row.skip == "in" else 0)
             inputs = outputs if row.channels is None else row.channels
@@ -77,7 +84,8 @@ class ConvStack(FieldModule):
                 layer = nn.Conv2d(into, inputs, row.kernel, padding=row.kernel // 2)
             if row.skip == "out":
                 kept.append(inputs)
-            self.layers.append(Normed(norm if number < len(table) else NoNorm(), layer))
+            normed = number < len(table) or last_norm
+            self.layers.append(Normed(norm if normed else NoNorm(), layer))
 
     def bind(self) -> VectorField:
         """Each layer's response to the time channel is computed here."""
@@ -91,10 +99,12 @@ class ConvStack(FieldModule):
         def f(t: float, x: Tensor) -> Tensor:
             hidden, kept = x, []
             for number, (row, convolve, norm) in enumerate(rows, start=1):
+                if row.scale == "pool":
+                    hidden = F.max_pool2d(hidden, 2)
                 if row.skip == "in":
                     hidden = torch.cat((hidden, kept.pop()), 1)
                 hidden = norm(convolve(t, hidden), t)
-                if number < len(rows):
+                if number < len(rows) or self.last_relu:
                     # In place on a fresh result, which neither convolutions nor norms need on the
                     # way back.
                     hidden = F.relu_(hidden)
@@ -146,13 +156,29 @@ def _bind_time(layer: Conv, size: Size) -> Callable[[float, Tensor], Tensor]:
 
 
 def backbone(
-    config: BackboneSection, inputs: int, outputs: int, size: Size, *, time: bool = True
+    config: BackboneSection,
+    inputs: int,
+    outputs: int,
+    image_shape: tuple[int, ...],
+    *,
+    time: bool = True,
 ) -> ConvStack:
-    """The right-hand side that a section names. size: (H, W) of the state."""
+    """The right-hand side that a section names. image_shape: (C, H, W), H and W of the state."""
+    image_channels, *size_of_image = image_shape
+    size = (size_of_image[0], size_of_image[1])
     if config.backbone == "conv3":
         # The section's own check has made sure of the width.
         assert config.width is not None
         table = conv3(config.width)
     else:
-        table = STACKS[config.backbone]
-    return ConvStack(table, inputs, outputs, size, config.norm, time=time)
+        table = rows_of(config.backbone, config.layout, image_channels)
+    return ConvStack(
+        table,
+        inputs,
+        outputs,
+        size,
+        config.norm,
+        time=time,
+        last_norm=has_last_norm(config.last_layer),
+        last_relu=has_last_relu(config.backbone, config.last_layer),
+    )

@@ -11,17 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from odecore import solvers
-from odecore.config.solver import SolverConfig
+from odecore.config.solver import Adaptive, FixedStep, SolverConfig
 from odecore.gradients.backprop import backprop
 from odecore.gradients.base import Gradient
 from odecore.models.fields import FieldModule
 from odecore.norms import side_effects
 from odecore.solvers import adaptation
-from odecore.solvers.base import SolveFailed, Solver, SolveStatus, VectorField
+from odecore.solvers.base import Solution, SolveFailed, Solver, SolveStatus, VectorField
 
 __all__ = [
     "ODEBlock",
     "SolveFailed",
+    "count_fallbacks",
     "count_nfe",
     "ode_blocks",
     "repeat_side_effects",
@@ -32,6 +33,9 @@ __all__ = [
 
 class ODEBlock(nn.Module):
     """Solves its field over [0, end_time] and counts what that costs.
+
+    A failed solve is repeated by Euler where the solver's config has fallback_steps; fallbacks
+    counts these solves until reset_counts().
 
     nfe_forward: calls of f inside forward(). nfe_backward: calls of f later, by
     recomputation or by the adjoint's backward solve.
@@ -52,6 +56,7 @@ class ODEBlock(nn.Module):
         self.anode_side_effects = False
         self.nfe_forward = 0
         self.nfe_backward = 0
+        self.fallbacks = 0
         self.adaptation: Tensor | None
         adaptation.register_adapted_value(self, solver)
         self._inside_forward = False
@@ -74,12 +79,23 @@ class ODEBlock(nn.Module):
                 if repeatable
                 else nullcontext()
             ):
-                solution = self.gradient(_CountedField(self), x0, self.solver, self.end_time)
+                solution = self._solve(x0)
         finally:
             self._inside_forward = False
         if solution.status is not SolveStatus.OK:
             raise SolveFailed(solution.status)
         return solution.x1
+
+    def _solve(self, x0: Tensor) -> Solution:
+        field, config = _CountedField(self), self.solver.config
+        solution = self.gradient(field, x0, self.solver, self.end_time)
+        if solution.status is SolveStatus.OK or not isinstance(config, Adaptive):
+            return solution
+        if config.fallback_steps is None:
+            return solution
+        self.fallbacks += 1
+        euler = FixedStep(name="euler", steps=config.fallback_steps, backend=config.backend)
+        return self.gradient(field, x0, solvers.build(euler), self.end_time)
 
     def bind_counted(self) -> VectorField:
         """The field made ready for one solve, counting its calls."""
@@ -99,7 +115,7 @@ class ODEBlock(nn.Module):
 
     def reset_counts(self) -> None:
         """Start counting from 0."""
-        self.nfe_forward = self.nfe_backward = 0
+        self.nfe_forward = self.nfe_backward = self.fallbacks = 0
 
     def repeat_side_effects(self) -> None:
         """Repeat the norm changes of the last forward pass, in their order, if there are any."""
@@ -140,6 +156,11 @@ def count_nfe(model: nn.Module) -> tuple[int, int]:
     """NFE since the last reset, (forward, backward), summed over the blocks."""
     blocks = ode_blocks(model)
     return sum(block.nfe_forward for block in blocks), sum(block.nfe_backward for block in blocks)
+
+
+def count_fallbacks(model: nn.Module) -> int:
+    """Solves since the last reset that failed and were repeated by Euler, in all blocks."""
+    return sum(block.fallbacks for block in ode_blocks(model))
 
 
 def reset_nfe(model: nn.Module) -> None:

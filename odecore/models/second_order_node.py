@@ -97,7 +97,8 @@ class SecondOrderNode(nn.Module):
 
     h and m have d channels each.
 
-    start: the 2 d - c other channels by three convolutions with leaky ReLUs, or zeros.
+    start: the 2 d - c other channels by three convolutions with leaky ReLUs, or zeros; or m(0) is
+    the image, for d = c.
     depth_layers: of start, the field, and the head.
     Raises ValueError for d < c, and for a start by convolutions whose width is not given.
     """
@@ -123,8 +124,9 @@ class SecondOrderNode(nn.Module):
             )
         self.channels = channels
         self.zeros = 2 * channels - image_channels
+        self.starts_at_image = config.start == "image"
         self.start = _start(config, image_channels, self.zeros)
-        field = _field(config, (height, width))
+        field = _field(config, shape)
         stack = field.acceleration if isinstance(field, SonodeField) else field.force
         self.depth_layers = (0 if self.start is None else 3) + len(stack.table) + 1
         self.block = ODEBlock(field, solver, gradient)
@@ -132,16 +134,17 @@ class SecondOrderNode(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits. Raises SolveFailed."""
-        x0 = (
-            append_zeros(x, self.zeros)
-            if self.start is None
-            else torch.cat((x, self.start(x).to(x.dtype)), 1)
-        )
+        if self.starts_at_image:
+            x0 = torch.cat((x, x), 1)
+        elif self.start is None:
+            x0 = append_zeros(x, self.zeros)
+        else:
+            x0 = torch.cat((x, self.start(x).to(x.dtype)), 1)
         return self.head(self.block(x0)[:, : self.channels].flatten(1))
 
 
 def _start(config: Config, inputs: int, outputs: int) -> nn.Sequential | None:
-    if config.start == "zeros":
+    if config.start != "network":
         return None
     # The section's own check has made sure of the width.
     assert config.width is not None
@@ -155,12 +158,12 @@ def _start(config: Config, inputs: int, outputs: int) -> nn.Sequential | None:
     )
 
 
-def _field(config: Config, size: tuple[int, int]) -> SonodeField | HeavyBallField:
+def _field(config: Config, shape: tuple[int, ...]) -> SonodeField | HeavyBallField:
     channels = config.channels
     if config.dynamics == "sonode":
-        return SonodeField(backbone(config, 2 * channels, channels, size), channels)
+        return SonodeField(backbone(config, 2 * channels, channels, shape), channels)
     return HeavyBallField(
-        backbone(config, channels, channels, size),
+        backbone(config, channels, channels, shape),
         channels,
         SPRINGS[config.dynamics],
     )

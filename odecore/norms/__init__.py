@@ -14,7 +14,7 @@ from odecore.norms.base import Layer, Norm
 if TYPE_CHECKING:
     from odecore.norms.temporal import TemporalBatchNorm
 
-__all__ = ["Layer", "Norm", "apply", "penalty", "undecayed"]
+__all__ = ["Layer", "Norm", "apply", "grids", "penalty", "set_epoch", "undecayed"]
 
 
 def apply(config: NormConfig, layer: Layer) -> tuple[Layer, Norm]:
@@ -39,6 +39,18 @@ def penalty(model: nn.Module) -> Tensor | None:
 def undecayed(model: nn.Module) -> set[nn.Parameter]:
     """TA-BN's parameters. Weight decay must not touch them: their penalty draws them to 1 and 0."""
     return {parameter for norm in _temporal(model) for parameter in norm.parameters()}
+
+
+def grids(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """All scales gamma and all shifts alpha of TA-BN's grids; empty lists without TA-BN."""
+    temporal = _temporal(model)
+    return [norm.gamma for norm in temporal], [norm.alpha for norm in temporal]
+
+
+def set_epoch(model: nn.Module, epoch: int) -> None:
+    """Tell the norms whose momentum grows which epoch, counted from 0, the training is in."""
+    for norm in _temporal(model):
+        norm.statistics.epoch = epoch
 
 
 def _temporal(model: nn.Module) -> list["TemporalBatchNorm"]:

@@ -1,14 +1,13 @@
-"""Interpolation weights on the grid t_m = m / M, m = 0 .. M.
+"""Interpolation weights on the grid t_m = m end / M, m = 0 .. M; end is 1 where not said.
 
 Shapes: grids and arrays of weights are (M + 1,), matrices (M + 1, M + 1).
 
 value(t) = sum_m w_m(t) a_m for any grid values a. The weights depend on t and M alone and sum to 1;
-outside of [0, 1] the end values hold.
+outside of [0, end] the end values hold.
 """
 
-from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,46 +34,70 @@ class Weights(NamedTuple):
     values: tuple[float, ...]
 
 
-# (t in [0, 1], M) -> weights.
-Interpolation = Callable[[float, int], Weights]
+class Interpolation(Protocol):
+    """(t, M, end) -> weights."""
+
+    def __call__(self, t: float, intervals: int, end: float = 1.0, /) -> Weights: ...  # noqa: D102
 
 
-def linear(t: float, intervals: int) -> Weights:
+# A time this close to a grid point, in units of the spacing, is that point for `mirrored`, which
+# jumps there: times are float32 numbers in an adaptive solve.
+SNAP = 1e-4
+
+
+def linear(t: float, intervals: int, end: float = 1.0) -> Weights:
     """Weights of the two neighbours t_l <= t <= t_l+1 (Zheng 2024, Algorithm 1).
 
     w_l = (t_l+1 - t) M, w_l+1 = (t - t_l) M.
     """
-    t = _clamp(t)
-    first = min(int(t * intervals), intervals - 1)
-    upper = t * intervals - first
+    position = _clamp(t, end) * intervals / end
+    first = min(int(position), intervals - 1)
+    upper = position - first
     return Weights(first, (1 - upper, upper))
 
 
+def mirrored(t: float, intervals: int, end: float = 1.0) -> Weights:
+    """The linear weights exchanged: w_l = (t - t_l) M, w_l+1 = (t_l+1 - t) M (Zheng 2024, code).
+
+    At or beyond an end that end alone counts. A grid point inside belongs to the cell on its right,
+    so its value is the next point's.
+    """
+    if t <= 0:
+        return Weights(0, (1.0,))
+    position = _clamp(t, end) * intervals / end
+    if position > intervals - SNAP:
+        return Weights(intervals, (1.0,))
+    nearest = round(position)
+    first = nearest if abs(position - nearest) < SNAP else int(position)
+    upper = max(position - first, 0.0)
+    return Weights(first, (upper, 1 - upper))
+
+
 @lru_cache(maxsize=CACHED)
-def cubic_spline(t: float, intervals: int) -> Weights:
+def cubic_spline(t: float, intervals: int, end: float = 1.0) -> Weights:
     """The natural cubic spline through all grid values. Weights can be negative."""
-    return _all(_spline(intervals)(_clamp(t)))
+    return _all(_spline(intervals, end)(_clamp(t, end)))
 
 
 @lru_cache
-def _spline(intervals: int) -> "CubicSpline":
+def _spline(intervals: int, end: float) -> "CubicSpline":
     from scipy.interpolate import CubicSpline
 
-    return CubicSpline(_grid(intervals), np.eye(intervals + 1), bc_type="natural")
+    return CubicSpline(grid(intervals, end), np.eye(intervals + 1), bc_type="natural")
 
 
 @lru_cache(maxsize=CACHED)
-def kernel(t: float, intervals: int) -> Weights:
+def kernel(t: float, intervals: int, end: float = 1.0) -> Weights:
     """w_m = K(t, t_m) / sum_i K(t, t_i), K(t, s) = exp(-(t - s)^2 / (2 b^2)) (Zheng 2024, paper).
 
     It smooths: the value at a grid point is not the grid value.
     """
-    values = _covariance(_clamp(t), _grid(intervals))
+    values = _covariance(_clamp(t, end), grid(intervals, end))
     return _all(values / values.sum())
 
 
 @lru_cache(maxsize=CACHED)
-def gaussian_process(t: float, intervals: int) -> Weights:
+def gaussian_process(t: float, intervals: int, end: float = 1.0) -> Weights:
     """Posterior mean of a Gaussian process with unknown constant mean (ordinary kriging).
 
     The kernel K is squared exponential, with noise.
@@ -84,19 +107,36 @@ def gaussian_process(t: float, intervals: int) -> Weights:
     The unknown mean makes the weights sum to 1, so that constants are kept and no prior value is
     needed. Weights can be negative.
     """
-    inverse, of_ones = _kriging(intervals)
-    k = _covariance(_clamp(t), _grid(intervals))
-    return _all(inverse @ k + of_ones * ((1 - of_ones @ k) / of_ones.sum()))
+    return _all(_of_one_time(_clamp(t, end), grid(intervals, end), *_kriging(intervals, end)))
+
+
+def kriging(times: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights (len(at), len(times)) of the same Gaussian process, observed at any times."""
+    inverse, of_ones = _inverse(times)
+    return np.stack([_of_one_time(t, times, inverse, of_ones) for t in at.tolist()])
+
+
+def _of_one_time(
+    t: float,
+    times: NDArray[np.float64],
+    inverse: NDArray[np.float64],
+    of_ones: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    k = _covariance(t, times)
+    return inverse @ k + of_ones * ((1 - of_ones @ k) / of_ones.sum())
 
 
 @lru_cache
-def _kriging(intervals: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _kriging(intervals: int, end: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return _inverse(grid(intervals, end))
+
+
+def _inverse(times: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """C^-1 and C^-1 1."""
     from scipy.linalg import cho_factor, cho_solve
 
-    grid = _grid(intervals)
-    covariance = _covariance(grid[:, None], grid) + NOISE_VARIANCE * np.eye(len(grid))
-    inverse = cho_solve(cho_factor(covariance), np.eye(len(grid)))
+    covariance = _covariance(times[:, None], times) + NOISE_VARIANCE * np.eye(len(times))
+    inverse = cho_solve(cho_factor(covariance), np.eye(len(times)))
     return inverse, inverse.sum(axis=1)
 
 
@@ -104,16 +144,17 @@ def _all(values: NDArray[np.float64]) -> Weights:
     return Weights(0, tuple(values.tolist()))
 
 
-def _grid(intervals: int) -> NDArray[np.float64]:
-    return np.arange(intervals + 1) / intervals
+def grid(intervals: int, end: float = 1.0) -> NDArray[np.float64]:
+    """The grid's times (M + 1,)."""
+    return np.arange(intervals + 1) * end / intervals
 
 
 def _covariance(t: float | NDArray[np.float64], s: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.exp(-0.5 * ((t - s) / LENGTH_SCALE) ** 2)
 
 
-def _clamp(t: float) -> float:
-    return min(max(t, 0.0), 1.0)
+def _clamp(t: float, end: float) -> float:
+    return min(max(t, 0.0), end)
 
 
 INTERPOLATIONS: dict[str, Interpolation] = {

@@ -16,7 +16,8 @@ from odecore.norms.base import (
     normalize_by_statistics,
     output_channels,
 )
-from odecore.norms.interpolation import INTERPOLATIONS, Weights, linear
+from odecore.norms.interpolation import INTERPOLATIONS, Weights, mirrored
+from odecore.norms.statistics import STATISTICS
 
 
 class TemporalBatchNorm(Norm):
@@ -34,15 +35,21 @@ class TemporalBatchNorm(Norm):
     variance interpolated below 0 counts as 0. Grid points that no evaluation came near keep mean 0
     and variance 1, and the spline, the kernel and the Gaussian process read them too: after
     training with few fixed steps, mind that.
+
+    The forms of the released code are options of the config; a half-open grid has M points, and
+    none at 1.
     """
 
     def __init__(self, channels: int, config: norm_config.TemporalBatch) -> None:
         super().__init__()
-        self.grid_size = config.grid_size
-        self.momentum = config.momentum
+        self.intervals, self.end = config.grid_size, 1.0
+        if config.grid == "half_open":
+            self.intervals, self.end = config.grid_size - 1, 1 - 1 / config.grid_size
         self.penalty_weight = config.penalty
-        self.weights = INTERPOLATIONS[config.interpolation]
-        shape = config.grid_size + 1, channels
+        self.penalty_over = config.penalty_over
+        self.weights = mirrored if config.mirrored else INTERPOLATIONS[config.interpolation]
+        shape = self.intervals + 1, channels
+        self.statistics = STATISTICS[config.statistics](config, shape, self.end)
         self.gamma = nn.Parameter(torch.ones(shape))
         self.alpha = nn.Parameter(torch.zeros(shape))
         self.running_mean: Tensor
@@ -52,7 +59,7 @@ class TemporalBatchNorm(Norm):
 
     def forward(self, x: Tensor, t: float) -> Tensor:
         """x: (B, C, ...). Raises ValueError for one value per channel in training."""
-        weights = self.weights(t, self.grid_size)
+        weights = self.weights(t, self.intervals, self.end)
         scale, shift = interpolate(self.gamma, weights), interpolate(self.alpha, weights)
         if not self.training:
             mean, variance = (
@@ -61,19 +68,23 @@ class TemporalBatchNorm(Norm):
             )
             return normalize_by_statistics(x, mean, variance.clamp_min(0), scale, shift)
         normalized, mean, variance = normalize_by_batch(x, scale, shift)
-        side_effects.once(lambda: self._update(t, mean, variance), side_effects.nothing)
+        side_effects.once(lambda: self._update(t, weights, mean, variance), side_effects.nothing)
         return normalized
 
     @torch.no_grad()
-    def _update(self, t: float, mean: Tensor, variance: Tensor) -> None:
-        first, weights = linear(t, self.grid_size)
-        for index, weight in enumerate(weights, start=first):
-            self.running_mean[index].lerp_(mean, self.momentum * weight)
-            self.running_var[index].lerp_(variance, self.momentum * weight)
+    def _update(self, t: float, weights: Weights, mean: Tensor, variance: Tensor) -> None:
+        running = self.running_mean, self.running_var
+        self.statistics.update(t, weights, (mean, variance), running)
 
     def penalty(self) -> Tensor:
-        """The scalar penalty (|gamma - 1|^2 + |alpha|^2) over grid and channels (Zheng 2024)."""
-        return self.penalty_weight * ((self.gamma - 1).square().sum() + self.alpha.square().sum())
+        """The scalar penalty (|gamma - 1|^2 + |alpha|^2) over grid and channels (Zheng 2024).
+
+        penalty_over channel_mean: divided by the number of channels (Zheng 2024, code).
+        """
+        total = (self.gamma - 1).square().sum() + self.alpha.square().sum()
+        if self.penalty_over == "channel_mean":
+            total = total / self.gamma.shape[1]
+        return self.penalty_weight * total
 
 
 def interpolate(grid: Tensor, weights: Weights) -> Tensor:
@@ -84,6 +95,8 @@ def interpolate(grid: Tensor, weights: Weights) -> Tensor:
         # The weights sum to 1. Numbers travel with the kernel; a tensor of them would be a copy of
         # its own.
         return torch.lerp(rows[0], rows[1], weights.values[1])
+    if count == 1:
+        return rows[0]
     # Not a matrix product, which autocast would do in half precision. non_blocking: the device is
     # not waited for.
     column = torch.tensor(weights.values, dtype=grid.dtype).to(grid.device, non_blocking=True)

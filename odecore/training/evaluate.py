@@ -13,7 +13,13 @@ from torch.nn import functional
 
 from odecore.config import Evaluation
 from odecore.data import Dataset
-from odecore.models.ode_block import SolveFailed, count_nfe, reset_nfe, use_solver
+from odecore.models.ode_block import (
+    SolveFailed,
+    count_fallbacks,
+    count_nfe,
+    reset_nfe,
+    use_solver,
+)
 from odecore.norms.base import BatchTooSmall
 from odecore.solvers.base import SolveStatus
 from odecore.training.precision import EvaluationPrecision, in_float64, numerics
@@ -32,7 +38,8 @@ NOISE_SAMPLES = 1024
 class Score:
     """outcome: completed, diverged or solver_failed; accuracy and loss are NaN unless completed.
 
-    nfe: calls of f over all batches.
+    nfe: calls of f over all batches. fallbacks: solves that failed and were repeated by Euler; a
+    completed score has them in its detail too.
 
     A batch too small for a norm by its own statistics is solver_failed too: nothing is wrong with
     the weights, and they have no score.
@@ -47,6 +54,7 @@ class Score:
     batches: int
     nfe: int
     seconds: float
+    fallbacks: int = 0
 
 
 def failure_outcome(failure: SolveFailed) -> str:
@@ -109,6 +117,8 @@ def score(
     mean_loss = loss.item() / samples
     if outcome == "completed" and not math.isfinite(mean_loss):
         outcome, detail = "diverged", "the loss is not finite"
+    fallbacks = count_fallbacks(model)
+    detail = detail or fallback_detail(fallbacks, batches)
     divisor = samples if accuracy_divisor == "count" else batches * batch_size
     good = outcome == "completed"
     return Score(
@@ -121,7 +131,15 @@ def score(
         batches=batches,
         nfe=count_nfe(model)[0],
         seconds=time.perf_counter() - start,
+        fallbacks=fallbacks,
     )
+
+
+def fallback_detail(fallbacks: int, passes: int) -> str | None:
+    """One line about solves that Euler repeated in so many forward passes, None without any."""
+    if not fallbacks:
+        return None
+    return f"{fallbacks} failed solves in {passes} forward passes were repeated with Euler steps"
 
 
 def _inputs(data: Dataset, x: Tensor, batch_size: int, noise: Noise) -> Iterator[Tensor]:

@@ -18,9 +18,10 @@ from odecore import norms
 from odecore.config import TrialSpec
 from odecore.config.train import AlsoTest
 from odecore.data import Dataset
-from odecore.models import build_model
+from odecore.models import build_model, dropout
 from odecore.models.ode_block import (
     SolveFailed,
+    count_fallbacks,
     count_nfe,
     ode_blocks,
     repeat_side_effects,
@@ -28,7 +29,7 @@ from odecore.models.ode_block import (
 )
 from odecore.solvers.adaptation import REMEMBERED_ITERATIONS, Measured
 from odecore.training import adapt
-from odecore.training.evaluate import Score, Split, failure_outcome, score
+from odecore.training.evaluate import Score, Split, failure_outcome, fallback_detail, score
 from odecore.training.optim import Updates
 from odecore.training.precision import numerics
 from odecore.training.records import Sums, current_names, peak_memory_bytes, reset_peak_memory
@@ -42,7 +43,7 @@ AfterStep = Callable[["Training"], bool]
 # learning rate: the position is their state.
 _PLAIN_STATE = (
     *("iteration", "records", "series", "recent_nfe", "last_loss"),
-    *("train_seconds", "evaluate_seconds", "nfe_forward", "nfe_backward"),
+    *("train_seconds", "evaluate_seconds", "nfe_forward", "nfe_backward", "fallbacks"),
 )
 
 
@@ -55,7 +56,8 @@ class Training:
     """One run of `spec` on `data`: model, optimizer, position, and the metrics so far.
 
     outcome is None while running, then completed, diverged (non-finite loss or state) or
-    solver_failed, with a detail.
+    solver_failed, with a detail. fallbacks: failed solves of training steps that Euler repeated; the
+    detail of a completed run says how many, and the series "fallbacks" in which iterations.
     records: one dict per recorded row; see `_record` for its keys. series: other numbers by
     iteration, (steps done, name, value).
     Raises ValueError when an epoch would have no batch.
@@ -88,6 +90,7 @@ class Training:
         self.evaluate_seconds = 0.0
         self.nfe_forward = 0
         self.nfe_backward = 0
+        self.fallbacks = 0
         self.last_loss = float("nan")
         # Of the latest iterations, without the checks of an adaptation, which asks for them.
         self.recent_nfe: list[int] = []
@@ -126,7 +129,8 @@ class Training:
         self.model.load_state_dict(state["model"])
         self.updates.load_state(state["optimizer"])
         for name in _PLAIN_STATE:
-            setattr(self, name, state[name])
+            # Older checkpoints lack what was added later.
+            setattr(self, name, state.get(name, getattr(self, name)))
         self._sums.load_state(state["sums"])
 
     def _batch(self) -> tuple[Tensor, Tensor]:
@@ -152,6 +156,8 @@ class Training:
         reset_nfe(self.model)
         x, labels = self._batch()
         self._set_end_times()
+        dropout.set_streams(self.model, self.spec.seed, self.iteration)
+        norms.set_epoch(self.model, self.epoch)
         logits = loss = None
         try:
             logits, loss = self._forward(x, labels)
@@ -168,6 +174,9 @@ class Training:
             forward, backward = count_nfe(self.model)
             self.nfe_forward += forward
             self.nfe_backward += backward
+            if fallbacks := count_fallbacks(self.model):
+                self.fallbacks += fallbacks
+                self._note(self.iteration + 1, {"fallbacks": fallbacks})
         if self.outcome is not None or logits is None or loss is None:
             return
         norm, bias_norm = self.updates.step(self.iteration)
@@ -249,6 +258,8 @@ class Training:
             # On the way there the row just has no test score; a model that cannot be tested at its
             # end has not completed.
             self.outcome, self.detail = test.outcome, f"on the test split: {test.detail}"
+        if test.fallbacks:
+            self._note(self.iteration, {"fallbacks.test": test.fallbacks})
         for also in self.spec.train.also_test:
             scored = self.score_split(also.split, on_batch, also)
             numbers = {
@@ -305,4 +316,5 @@ class Training:
                 return None
         if self.outcome is None:
             self.outcome = "completed"
+            self.detail = fallback_detail(self.fallbacks, self.iteration)
         return self.outcome

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.nn.utils import clip_grad_norm_, clip_grads_with_norm_, get_total_norm
 
 from odecore import norms
 from odecore.config import TrialSpec
@@ -18,15 +18,17 @@ from odecore.training import schedule
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d)
 
 
-def build(config: OptimizerConfig, model: nn.Module) -> torch.optim.Optimizer | None:
+def build(
+    config: OptimizerConfig, model: nn.Module, *, decay_grids: bool = False
+) -> torch.optim.Optimizer | None:
     """The optimizer of all trainable parameters, None without any.
 
-    Those of `norms.undecayed` get no weight decay.
+    Those of `norms.undecayed` get no weight decay, unless decay_grids.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
         return None
-    apart = norms.undecayed(model)
+    apart = set() if decay_grids else norms.undecayed(model)
     decayed: dict[str, Any] = {"params": [p for p in parameters if p not in apart]}
     undecayed: dict[str, Any] = {
         "params": [p for p in parameters if p in apart],
@@ -61,7 +63,8 @@ class Updates:
             spec.fidelity.momentum_reset,
             batches,
         )
-        self.optimizer = build(spec.train.optimizer, model)
+        self.optimizer = build(spec.train.optimizer, model, decay_grids=spec.train.decay_grids)
+        self.grids = norms.grids(model)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.biases = [
             layer.bias
@@ -99,6 +102,9 @@ class Updates:
         bias_norm = torch.stack(bias_norms).max() if bias_norms else torch.zeros_like(norm)
         if self.train.gradient_clip is not None:
             clip_grads_with_norm_(self.parameters, self.train.gradient_clip, norm)
+        if self.train.grid_clip is not None:
+            for parameters in self.grids:
+                clip_grad_norm_(parameters, self.train.grid_clip)
         self.optimizer.step()
         return norm, bias_norm
 

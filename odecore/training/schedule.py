@@ -1,6 +1,12 @@
 """The learning rate of each step, as a function of its position alone."""
 
-from odecore.config.train import GeometricSchedule, LinearSchedule, ScheduleConfig, StepSchedule
+from odecore.config.train import (
+    GeometricSchedule,
+    HalfwaySchedule,
+    LinearSchedule,
+    ScheduleConfig,
+    StepSchedule,
+)
 
 
 def lr(
@@ -10,7 +16,7 @@ def lr(
 
     Formulas are at the configs.
 
-    epochs: of the whole training, for linear only. Caveat: linear with a `start` above `base`
+    epochs: of the whole training, for linear and halfway. Caveat: linear with a `start` above `base`
     becomes negative, which is gradient ascent (ENorm 2019, code).
     """
     match config:
@@ -21,6 +27,9 @@ def lr(
         case LinearSchedule():
             assert epochs is not None
             return base - (base if config.start is None else config.start) * epoch / epochs
+        case HalfwaySchedule():
+            assert epochs is not None
+            return base * config.factor if 2 * epoch >= epochs else base
         case GeometricSchedule():
             return base * config.factor ** (
                 (epoch if config.unit == "epochs" else iteration) // config.every

@@ -58,6 +58,7 @@ def _fields(*groups: tuple[pa.DataType, str]) -> list[pa.Field]:
 
 # One column for each field of a trial's spec, named section_field; null where a family lacks the field.
 _NORM = "name groups grid_size interpolation momentum penalty"
+_NORM_RELEASED = "grid mirrored skip_first_visit statistics penalty_over"
 _SPEC = _fields(
     (_TEXT, "data_name"),
     (
@@ -80,6 +81,18 @@ _SPEC = _fields(
             (_TEXT, _INT, _INT, _TEXT, _FLOAT, _FLOAT), _NORM.split(), strict=True
         )
     ),
+    *(
+        (kind, f"model_{slot}_{field}")
+        for slot in ("norm", "stem_norm", "residual_norm", "ode_norm")
+        for kind, field in zip(
+            (_TEXT, _BOOL, _BOOL, _TEXT, _TEXT), _NORM_RELEASED.split(), strict=True
+        )
+    ),
+    (_TEXT, "model_layout model_last_layer model_head"),
+    (_INT, "solver_fallback_steps"),
+    (_FLOAT, "train_grid_clip"),
+    (_BOOL, "train_decay_grids"),
+    (_FLOAT, "data_noise_level"),
     (_FLOAT, "model_enorm_c"),
     (_INT, "model_enorm_cycles"),
     (_BOOL, "model_enorm_last_layer"),
@@ -125,7 +138,7 @@ _RUNS = [
         (_FLOAT, "accuracy_test accuracy_train loss_test loss_train accuracy_test_best"),
         (_INT, "iteration_best parameters depth_layers n_blocks"),
         (_FLOAT, "train_seconds evaluate_seconds"),
-        (_INT, "nfe_forward nfe_backward peak_memory_bytes"),
+        (_INT, "nfe_forward nfe_backward fallbacks peak_memory_bytes"),
         (_FLOAT, "samples_per_second"),
         (_BOOL, "timing_valid"),
         (_INT32, "attempts"),
@@ -143,7 +156,7 @@ _EVALUATIONS = _fields(
     (_TEXT, "trial_id weights_sha256 eval_id attempt_id test_solver"),
     (_INT, "test_solver_steps"),
     (_FLOAT, "test_solver_tolerance"),
-    (_INT, "test_solver_max_evaluations"),
+    (_INT, "test_solver_max_evaluations test_solver_fallback_steps"),
     (_TEXT, "test_solver_backend split"),
     (_INT, "limit batch_size"),
     (_TEXT, "precision noise outcome outcome_detail"),

@@ -4,6 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweeps.studies.scales import limited, small_images, smoke_images
+from sweeps.studies.zheng2024_released import (
+    quirk_axis,
+    released,
+    released_table2,
+    variants,
+)
 from sweeps.study import EvaluationGrid, Exclude, ProbeGrid, Scale, Study
 
 DATA: dict[str, dict[str, Any]] = {
@@ -29,7 +35,8 @@ BASE: dict[str, Any] = {
 }
 FIDELITY = (
     "Left open by the paper and chosen here: constant learning rate, weight decay 0.01 (not on TA-BN's grid, which has the paper's penalty with "
-    "weight 1e-4), channel standardization, crop and flip on CIFAR and Tiny-ImageNet, rtol = atol, momentum 0.1 of the running statistics, 5 seeds."
+    "weight 1e-4), channel standardization, crop and flip on CIFAR and Tiny-ImageNet, rtol = atol, momentum 0.1 of the running statistics, 5 seeds. "
+    "Variant `released` has the net, the TA-BN and the recipe of the authors' code."
 )
 PAPER = "Paper scale: 128 epochs, 5 seeds."
 GENERATED = {"data.source": "generated"}
@@ -57,10 +64,14 @@ def _smoke(overrides: Mapping[str, Any] | None = None, **rest: Any) -> Scale:
 
 
 def _not_in_the_table(cell: Mapping[str, Any]) -> bool:
-    """TA-BN has a small and a large net, every other norm one (Zheng 2024, main table; backbones by their printed sizes)."""
-    small = "cnn4" if cell["data"] in ("MNIST", "CIFAR-10") else "cnn6"
+    """TA-BN has a small and a large net, every other norm one (Zheng 2024, main table).
+
+    Backbones are those of the printed sizes; on MNIST the released small net is the MLP.
+    """
+    on_mnist = "mlp" if cell["variant"] == "released" else "cnn4"
+    small = {"MNIST": on_mnist, "CIFAR-10": "cnn4"}.get(cell["data"], "cnn6")
     large = "cnn6" if cell["data"] == "MNIST" else "unet18"
-    others = "cnn4" if cell["data"] == "MNIST" else "unet18"
+    others = on_mnist if cell["data"] == "MNIST" else "unet18"
     return cell["model.backbone"] not in (
         (small, large) if cell["model.norm"] == "ta_bn" else (others,)
     )
@@ -74,7 +85,12 @@ MAIN = _study(
     "Is TA-BN better than no batch norm, Pop-TI and mini-batch batch norm, and by how much?",
     "On CIFAR-10, SVHN, CIFAR-100 and Tiny-ImageNet TA-BN above mini-batch above Pop-TI; on MNIST it does not help (Zheng 2024, main table).",
     fidelity=f"{FIDELITY} The printed sizes are labels of backbones taken from CIFAR-10: MNIST has CNN-4 (37k) and CNN-6 (220k).",
-    grid={"data": DATA, "model.norm": NORMS, "model.backbone": ("cnn4", "cnn6", "unet18")},
+    grid={
+        "data": DATA,
+        "model.norm": NORMS,
+        "model.backbone": ("cnn4", "cnn6", "unet18", "mlp"),
+        **variants(),
+    },
     exclude=(
         Exclude(
             "the table has one net per data set and norm, and for TA-BN a small and a large one",
@@ -89,7 +105,7 @@ MAIN = _study(
             axes={
                 "data": ("MNIST", "Tiny-ImageNet"),
                 "model.norm": NORMS,
-                "model.backbone": ("cnn4", "cnn6", "unet18"),
+                "model.backbone": ("cnn4", "cnn6", "unet18", "mlp"),
             },
         ),
     },
@@ -99,7 +115,7 @@ DEPTH = _study(
     "Depth with and without TA-BN on CIFAR-10",
     "Up to which depth does a neural ODE train, without normalization and with TA-BN?",
     "Without batch norm about 10 layers, 12 and 18 fail; with TA-BN accuracy rises with depth up to 18 layers (Zheng 2024, Figure 6).",
-    grid={"model.backbone": BACKBONES, "model.norm": ("none", "ta_bn")},
+    grid={"model.backbone": BACKBONES, "model.norm": ("none", "ta_bn"), **variants()},
     scales={
         "paper": Scale(PAPER),
         "small": small_images(10, axes={"model.backbone": ("cnn4", "cnn6", "cnn8")}),
@@ -124,6 +140,7 @@ CURVES = _study(
             },
             "ta_bn": {"model.norm": "ta_bn"},
         },
+        **variants(),
     },
     base={"model.backbone": "unet18"},
     probes=(
@@ -150,14 +167,29 @@ CURVES = _study(
     },
 )
 NOISY = [{"label": "noisy", "noise": "one_image"}]
-NOISY_CURVES = (ProbeGrid("figure3", "series"),)
+# The released code has its noise in the data themselves, in training too; its level is not known.
+NOISE_LEVEL = 50.0
+NOISY_CURVES = (ProbeGrid("figure3", "series", where={"variant": "printed"}),)
+
+
+def _released_noise(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**released(values), "train.also_test": []}
+
+
+ONE_IMAGE = EvaluationGrid("noise", settings={"noise": "one_image"}, where={"variant": "printed"})
 NOISE = _study(
     "noise",
     "One noisy image in every test batch",
     "Does one bad image in a test batch harm the others?",
     "Mini-batch batch norm loses accuracy, TA-BN does not (Zheng 2024, Figure 3 middle).",
-    fidelity=f"{FIDELITY} The paper does not say what noise: here one image of each batch becomes uniform noise of ten times the data's deviation.",
-    grid={"model.norm": ("mini_batch", "ta_bn")},
+    fidelity=f"{FIDELITY} The paper does not say what noise: here one image of each batch becomes uniform noise of ten times the data's deviation. "
+    f"As released, Gaussian noise of deviation {NOISE_LEVEL:.0f} is in the bytes of 10 % of all images.",
+    grid={
+        "model.norm": ("mini_batch", "ta_bn"),
+        **variants(_released_noise),
+        "images": {"clean": {}, "noisy": {"data.noise_level": NOISE_LEVEL}},
+    },
+    when={"images": {"variant": "released"}},
     base={"model.backbone": "cnn6", "train.also_test": NOISY},
     evaluations=(
         EvaluationGrid(
@@ -165,7 +197,7 @@ NOISE = _study(
         ),
         EvaluationGrid("batch_size", settings={"batch_size": 2, "limit": 1_000}),
         EvaluationGrid("batch_size", settings={"batch_size": 256, "limit": 1_000}),
-        EvaluationGrid("noise", settings={"noise": "one_image"}),
+        ONE_IMAGE,
     ),
     probes=NOISY_CURVES,
     scales={
@@ -175,7 +207,7 @@ NOISE = _study(
             evaluations=limited(
                 8,
                 EvaluationGrid("batch_size", settings={"batch_size": 2}),
-                EvaluationGrid("noise", settings={"noise": "one_image"}),
+                ONE_IMAGE,
             ),
             probes=NOISY_CURVES,
         ),
@@ -186,7 +218,8 @@ TABLE2 = _study(
     "TA-BN inside other families of neural ODEs",
     "Does TA-BN help augmented and second-order neural ODEs?",
     "It helps all three, SONODE most: .302 without, .853 with (Zheng 2024, Table 2).",
-    fidelity=f"{FIDELITY} Augmented by 5 zero channels (not printed); velocities start at zero.",
+    fidelity=f"{FIDELITY} Augmented by 5 zero channels (not printed); velocities start at zero. As released, f is the U-Net, "
+    "Aug-NODE has 6 channels in all, velocities start at the image, and Adam has no weight decay.",
     grid={
         "family": {
             "Aug-NODE": {"model": {"name": "augmented_node", "backbone": "cnn6", "channels": 5}},
@@ -210,6 +243,7 @@ TABLE2 = _study(
             },
         },
         "model.norm": ("none", "ta_bn"),
+        **variants(released_table2),
     },
     scales={
         "paper": Scale(PAPER),
@@ -222,13 +256,14 @@ TABLE4 = _study(
     "Norms under Euler and dopri5, 8 layers",
     "Is TA-BN best under a fixed-step solver too?",
     "Yes: .872 with Euler and .874 with dopri5 (Zheng 2024, Table 4).",
-    fidelity=f"{FIDELITY} The number of Euler steps is not printed; 20 here.",
+    fidelity=f"{FIDELITY} The number of Euler steps is not printed; 20 here, and 100 as released.",
     grid={
         "solver": {
             "euler": {"solver": {"name": "euler", "steps": 20}},
             "dopri5": {"solver": DOPRI5},
         },
         "model.norm": NORMS,
+        **variants(),
     },
     base={"model.backbone": "cnn8"},
     scales={
@@ -242,7 +277,7 @@ TABLE5 = _study(
     "Size of TA-BN's grid of times",
     "How fine must the grid be?",
     "100 intervals are better than 10 and 50, 500 no better (Zheng 2024, Table 5).",
-    grid={"model.norm.grid_size": (10, 50, 100, 500)},
+    grid={"model.norm.grid_size": (10, 50, 100, 500), **variants()},
     base={"model": {"name": "unmixed_node", "backbone": "cnn8", "norm": {"name": "ta_bn"}}},
     scales={
         "paper": Scale(PAPER),
@@ -269,6 +304,7 @@ INTERPOLATION = _study(
         "data": {name: DATA[name] for name in ("CIFAR-10", "CIFAR-100")},
         "model.backbone": ("cnn6", "unet18"),
         "model.norm.interpolation": INTERPOLATIONS,
+        **variants(),
     },
     exclude=(
         Exclude(
@@ -284,4 +320,19 @@ INTERPOLATION = _study(
     },
 )
 
-STUDIES = (MAIN, DEPTH, CURVES, NOISE, TABLE2, TABLE4, TABLE5, INTERPOLATION)
+QUIRKS = _study(
+    "quirks",
+    "Each difference between the paper and its released code, alone",
+    "Which difference between the printed and the released form decides the accuracy?",
+    "Nothing is stated: the paper does not mention the differences.",
+    fidelity=f"{FIDELITY} The printed form plus one difference, and the released form minus one.",
+    grid={**variants(), "quirk": quirk_axis()},
+    base={"model": {"name": "unmixed_node", "backbone": "cnn6", "norm": {"name": "ta_bn"}}},
+    scales={
+        "paper": Scale(PAPER),
+        "small": small_images(10),
+        "smoke": _smoke(axes={"quirk": tuple(quirk_axis())}),
+    },
+)
+
+STUDIES = (MAIN, DEPTH, CURVES, NOISE, TABLE2, TABLE4, TABLE5, INTERPOLATION, QUIRKS)

@@ -86,6 +86,7 @@ def run_row(
         "evaluate_seconds": training.evaluate_seconds,
         "nfe_forward": training.nfe_forward,
         "nfe_backward": training.nfe_backward,
+        "fallbacks": training.fallbacks,
         "peak_memory_bytes": peak_memory_bytes(training.device),
         "samples_per_second": training.iteration * assignment.spec.train.batch_size / seconds
         if seconds

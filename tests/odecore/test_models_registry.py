@@ -15,8 +15,8 @@ from odecore.config import lookup
 SHARED = {
     "solvers": {"base", "explicit_rk", "torchdiffeq_solver"},
     "gradients": {"base"},
-    "models": {"conv_stack", "fields", "initial_values", "ode_block", "sizes"},
-    "norms": {"base", "equinorm", "interpolation", "side_effects"},
+    "models": {"conv_stack", "dropout", "fields", "initial_values", "ode_block", "sizes"},
+    "norms": {"base", "equinorm", "interpolation", "side_effects", "statistics"},
     "data": {"augment", "cache", "dataset", "fetch", "readers"},
 }
 REGISTRIES = {

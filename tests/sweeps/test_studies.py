@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,9 @@ def test_every_study_expands_and_says_what_it_is(name: str, scale: str) -> None:
 @pytest.mark.parametrize(("name", "scale"), SMOKE)
 def test_smoke_is_small(name: str, scale: str) -> None:
     trials = select(find(name), scale).declared
-    assert len(trials) <= 12
+    # The most in one variant are the differences between paper and code, one by one.
+    in_variant = Counter(trial.axes.get("variant") for trial in trials)
+    assert max(in_variant.values()) <= (17 if name == "zheng2024/quirks" else 12)
     assert len({trial.spec.seed for trial in trials}) == 1
     for trial in trials:
         assert len(trial.evaluations) <= 5
@@ -48,11 +51,12 @@ CELLS = {
     "cross/norm_solver_depth": 240,
     "gusak2020/table1": 8,
     "gusak2020/figure1": 40,
-    "zheng2024/main": 25,
-    "zheng2024/depth": 12,
-    "zheng2024/table2": 6,
-    "zheng2024/table4": 8,
-    "zheng2024/table5": 4,
+    **{
+        # Each as printed and as released.
+        f"zheng2024/{study}": 2 * cells
+        for study, cells in {"main": 25, "depth": 12, "table2": 6, "table4": 8, "table5": 4}.items()
+    },
+    "zheng2024/quirks": 34,
     "zheng2024/baselines": 14,
     "enorm2019/report": 60,
     "ott2021/adaptation": 18,

@@ -14,14 +14,16 @@ class SecondOrderNode(BackboneSection):
 
     dynamics: of the generalized heavy ball the authors' code has two forms. `ghbnode`, their MNIST script, trains the spring constant
     softplus(xi) from 2.13 on; `ghbnode_fixed`, their CIFAR-10 script, keeps it at 1.5.
-    start: `network` computes m(0) and the appended channels of h(0) from the image (authors' code), `zeros` appends zeros (Zheng 2024, Table 2).
+    start: `network` computes m(0) and the appended channels of h(0) from the image (authors' code),
+    `zeros` appends zeros, `image` starts m as h, at the image itself, with no channels appended to
+    either (Zheng 2024, code of Table 2).
     """
 
     builder = "odecore.models.second_order_node:build"
     name: Literal["second_order_node"] = "second_order_node"
     dynamics: Literal["sonode", "hbnode", "ghbnode", "ghbnode_fixed"] = "hbnode"
     channels: PositiveInt
-    start: Literal["network", "zeros"] = "network"
+    start: Literal["network", "zeros", "image"] = "network"
 
     @model_validator(mode="after")
     def _network_has_a_width(self) -> Self:

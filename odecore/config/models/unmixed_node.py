@@ -5,24 +5,41 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from odecore.config.backbone import NARROWEST, Stack, stack_operations
+from odecore.config.backbone import (
+    NARROWEST,
+    LastLayer,
+    Layout,
+    Stack,
+    check_layout,
+    stack_operations,
+)
 from odecore.config.model import Model, Work
 from odecore.config.norm import NoNorm, NormConfig, check_groups
+from odecore.config.section import added_later
 
 
 class UnmixedNode(Model):
-    """backbone: the right-hand side, which sees time as one more constant channel; mlp is two linear layers of 784 as in the paper's text.
+    """backbone: the right-hand side, which sees time as one more constant channel.
 
-    norm: after every layer but the last.
+    `mlp` is two linear layers of 784 as in the paper's text.
+
+    norm: after every layer but the last. layout: where a stack has its strides and skips.
+    last_layer: what follows the last layer; a U-Net never has the ReLU.
+    head: the linear layer alone, or behind batch norm over the image's channels, dropout of
+    probability 1/2, or both. The released code has both, and in the MLP the dropout alone.
     """
 
     builder = "odecore.models.unmixed_node:build"
     name: Literal["unmixed_node"] = "unmixed_node"
     backbone: Stack | Literal["mlp"] = "cnn6"
     norm: NormConfig = NoNorm()
+    layout: Layout = added_later(neutral="printed")
+    last_layer: LastLayer = added_later(neutral="plain")
+    head: Literal["linear", "norm", "dropout", "norm_dropout"] = added_later(neutral="linear")
 
     @model_validator(mode="after")
     def _groups_divide(self) -> Self:
+        check_layout(self.backbone, self.layout)
         check_groups(self.norm, "model.norm", 784 if self.backbone == "mlp" else NARROWEST)
         return self
 
@@ -31,4 +48,5 @@ class UnmixedNode(Model):
         features = math.prod(shape)
         if self.backbone == "mlp":
             return Work(2 * 784 * features, features * classes)
-        return Work(stack_operations(self.backbone, shape[0], shape[0], shape), features * classes)
+        inside = stack_operations(self.backbone, shape[0], shape[0], shape, self.layout)
+        return Work(inside, features * classes)
