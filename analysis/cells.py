@@ -1,8 +1,9 @@
 """From planned trials and evaluations to cells: n, mean and interval over seeds, beside how many failed and how many are missing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.data import AXIS, COMPLETED, KEY, TEST, Data
@@ -76,18 +77,23 @@ def or_nothing(numbers: pd.DataFrame) -> pd.DataFrame:
 
 
 def difference(
-    first: pd.DataFrame, second: pd.DataFrame, value: str, apart: Sequence[str] = ()
+    first: pd.DataFrame,
+    second: pd.DataFrame,
+    value: str,
+    apart: Sequence[str] = (),
+    combine: Callable[[Any, Any], Any] = np.subtract,
 ) -> pd.DataFrame:
     """`value` of `first` minus that of `second`, paired: rows of the same study, seed and axes, but for those `apart` on which the two differ.
 
-    first, second: as of `planned_rows`. The result has study, seed, the shared axes, outcome (completed where both are) and `value`.
+    first, second: as of `planned_rows`. combine: what to compute instead of the difference. The result has study, seed, the shared axes,
+    outcome (completed where both are) and `value`.
     """
     axes = [
         name
         for name in first.columns
         if name.startswith(AXIS) and name in second and name not in apart
     ]
-    on = [*(name for name in ("study", "seed") if name not in apart), *axes]
+    on = [*(name for name in ("study", "seed") if name in first and name not in apart), *axes]
     both = first.filter([*on, "outcome", value]).merge(
         second.filter([*on, "outcome", value]), on=on, suffixes=("", "_second")
     )
@@ -97,7 +103,7 @@ def difference(
     )
     return both.assign(
         outcome=outcome,
-        **{value: both[value].astype(float) - both[f"{value}_second"].astype(float)},
+        **{value: combine(both[value].astype(float), both[f"{value}_second"].astype(float))},
     ).filter([*on, "outcome", value])
 
 

@@ -1,6 +1,7 @@
 """A paper's claims as data: statistic, threshold and the least evidence that may decide, all fixed before any row exists."""
 
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
@@ -8,25 +9,16 @@ from math import inf
 from typing import Any, NamedTuple
 
 from analysis import PAPERS
-from analysis.data import Data, label
+from analysis.data import label
 from analysis.errors import ReportError, did_you_mean
-
-
-class Estimate(NamedTuple):
-    """A number with its 95 % interval (NaN where there is none) and the n behind it."""
-
-    value: float
-    low: float
-    high: float
-    n: int
-    unit: str = ""
+from analysis.statistic import Quantity, Statistics
 
 
 class Region(NamedTuple):
     """Where the statistic lies if the claim holds: above low, below high; between both, ends included."""
 
-    low: float
-    high: float
+    low: float = -inf
+    high: float = inf
 
     def __str__(self) -> str:
         if self.high == inf:
@@ -36,12 +28,12 @@ class Region(NamedTuple):
 
 def above(threshold: float) -> Region:
     """The claim holds where the statistic is larger."""
-    return Region(threshold, inf)
+    return Region(low=threshold)
 
 
 def below(threshold: float) -> Region:
     """The claim holds where the statistic is smaller."""
-    return Region(-inf, threshold)
+    return Region(high=threshold)
 
 
 def within(low: float, high: float) -> Region:
@@ -49,15 +41,28 @@ def within(low: float, high: float) -> Region:
     return Region(low, high)
 
 
-Statistic = Callable[[Data], "Estimate | Mapping[str, Estimate]"]
+class Evidence(NamedTuple):
+    """The least on which a verdict stands: the plan's scale, seeds, and how long each net was trained."""
+
+    seeds: int = 3
+    epochs: int | None = None
+    iterations: int | None = None
+    scale: str = "paper"
+
+    def __str__(self) -> str:
+        """Such as "paper scale, 3 seeds, 128 epochs"."""
+        amounts = {"seeds": self.seeds, "epochs": self.epochs, "iterations": self.iterations}
+        return ", ".join(
+            [f"{self.scale} scale", *(f"{n:,} {unit}" for unit, n in amounts.items() if n)]
+        )
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim. statistic: rows -> an estimate, or several by name, of which every one has to lie in `holds`.
+    """One claim: every part of the `statistic` of a `quantity` has to lie in `holds`.
 
-    key: unique in its paper, lower case with dashes. source: where it is made, such as "Gusak 2020, Table 1". where: the trials that it is
-    about, axis -> value or tuple of values. needs: as a figure's. scale, seeds, epochs, iterations: the least on which a verdict stands.
+    key: unique in its paper, lower case with dashes. source: where it is made, such as "Gusak 2020, Table 1". measure: the statistic in
+    words. where: the trials that it is about, axis -> value or tuple of values.
     """
 
     paper: str
@@ -65,15 +70,12 @@ class Claim:
     statement: str
     source: str
     study: str | tuple[str, ...]
-    statistic: Statistic
+    quantity: Quantity
+    statistic: Statistics
     holds: Region
     measure: str
     where: Mapping[str, Any] = field(default_factory=dict)
-    needs: tuple[str, ...] = ("runs",)
-    scale: str = "paper"
-    seeds: int = 3
-    epochs: int | None = None
-    iterations: int | None = None
+    evidence: Evidence = field(default_factory=Evidence)
 
     @property
     def name(self) -> str:
@@ -88,31 +90,21 @@ class Claim:
     @property
     def commands(self) -> list[str]:
         """What makes all the rows it needs, one command for each study."""
-        import shlex
-
-        axes = (
-            {
-                axis: value if isinstance(value, tuple) else (value,)
-                for axis, value in self.where.items()
-            }
+        words = [
+            f"{axis}={','.join(map(label, value if isinstance(value, tuple) else (value,)))}"
+            for axis, value in self.where.items()
             if len(self.studies) == 1
-            else {}
-        )
-        words = [f"{axis}={','.join(map(label, values))}" for axis, values in axes.items()]
+        ]
         return [
-            shlex.join(["odesweep", "run", study, "--scale", self.scale, *words])
+            shlex.join(["odesweep", "run", study, "--scale", self.evidence.scale, *words])
             for study in self.studies
         ]
 
 
 def all_claims() -> list[Claim]:
     """Every paper's CLAIMS, in the papers' order."""
-    modules = [
-        import_module(f"analysis.{paper}.claims")
-        for paper in PAPERS
-        if find_spec(f"analysis.{paper}.claims")
-    ]
-    return [claim for module in modules for claim in module.CLAIMS]
+    names = [f"analysis.{paper}.claims" for paper in PAPERS]
+    return [claim for name in names if find_spec(name) for claim in import_module(name).CLAIMS]
 
 
 def select(target: str | None) -> list[Claim]:

@@ -126,9 +126,9 @@ def claims(
 
     Also writes claims.csv and claims.md.
     """
-    from analysis import judging, make
+    from analysis import claims_command, make
 
-    raise typer.Exit(judging.claims(target, make.Reader(results, plan, scale), out, as_json))
+    raise typer.Exit(claims_command.claims(target, make.Reader(results, plan, scale), out, as_json))
 
 
 @app.command()

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.cells import planned_rows
 from analysis.data import AXIS, Data
-from analysis.effects import at
+from analysis.statistic import at
 
 GUSAK, OTT = "gusak2020/recipe", "ott2021/sphere2-fixed"
 ENORM = ("enorm2019/report", "enorm2019/controls")

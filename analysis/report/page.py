@@ -8,10 +8,10 @@ from typing import Any
 from rich.progress import track
 
 from analysis.check import select
-from analysis.judging import RULE, rows
+from analysis.claims_command import RULE, rows
 from analysis.make import CONSOLE, INCOMPLETE, OK, Reader
 from analysis.report.sections import items, sections
-from analysis.verdicts import VERDICTS
+from analysis.verdict import VERDICTS
 
 NAME = "report.html"
 

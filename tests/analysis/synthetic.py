@@ -14,7 +14,7 @@ from analysis.claims import select as select_claims
 from analysis.data import Data
 from analysis.make import Reader
 from analysis.read import load
-from analysis.verdicts import Verdict, weigh
+from analysis.verdict import Verdict, weigh
 from sweeps import plan, store
 from sweeps.cost import Costs
 from sweeps.overrides import select

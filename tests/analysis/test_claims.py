@@ -10,13 +10,12 @@ import pandas as pd
 import pytest
 from synthetic import Cell, Run, World, write
 
-from analysis import claims, cli, effects
-from analysis.cells import planned_rows
-from analysis.claims import Claim, Estimate, Region, above, below, within
-from analysis.data import Data
+from analysis import claims, cli
+from analysis.claims import Claim, Evidence, Region, above, below, within
 from analysis.make import Reader
+from analysis.statistic import Difference, Estimate, Share, of_runs, order
 from analysis.stats import t_interval
-from analysis.verdicts import (
+from analysis.verdict import (
     CONTRADICTED,
     INCONCLUSIVE,
     NOT_ENOUGH,
@@ -70,46 +69,23 @@ class Means(World):
         )
 
 
-def advantage(data: Data) -> Estimate:
-    rows = planned_rows(data, "runs", "accuracy_test")
-    return effects.paired(
-        effects.at(rows, {"norm": "layer"}),
-        effects.at(rows, {"norm": "batch"}),
-        "accuracy_test",
-        ["norm"],
-    )
-
-
-def whole_order(data: Data) -> dict[str, Estimate]:
-    return effects.order(
-        planned_rows(data, "runs", "accuracy_test"),
-        "accuracy_test",
-        "norm",
-        ["layer", "batch", "none"],
-    )
-
-
 def claim(**given: Any) -> Claim:
     about = {
         "paper": "paper",
         "key": "layer-above-batch",
         "statement": "Layer beats batch.",
         "source": "Table 1",
+        "study": STUDY.name,
+        "quantity": of_runs("accuracy_test"),
+        "statistic": Difference({"norm": "layer"}, {"norm": "batch"}),
+        "holds": above(0.02),
         "measure": "difference of accuracy",
+        "evidence": Evidence(seeds=4),
     }
-    return Claim(
-        **{
-            **about,
-            "study": STUDY.name,
-            "statistic": advantage,
-            "holds": above(0.02),
-            "seeds": 4,
-            **given,
-        }
-    )
+    return Claim(**{**about, **given})
 
 
-ORDER = claim(key="order", statistic=whole_order, holds=above(0.0))
+ORDER = claim(key="order", statistic=order("norm", "layer", "batch", "none"), holds=above(0.0))
 
 
 class Uneven(Means):
@@ -242,8 +218,10 @@ def test_below_the_scale_a_verdict_stands_in_its_own_column(tmp_path: Path) -> N
 
 def test_too_few_epochs_or_an_override_is_a_reduced_scale(tmp_path: Path) -> None:
     world = Means(none=0.5, batch=0.7, layer=0.9)
-    assert verdict(tmp_path, world, claim(epochs=8)).full.verdict == REPRODUCED
-    longer = weigh(claim(epochs=9), Reader(tmp_path))
+    assert (
+        verdict(tmp_path, world, claim(evidence=Evidence(4, epochs=8))).full.verdict == REPRODUCED
+    )
+    longer = weigh(claim(evidence=Evidence(4, epochs=9)), Reader(tmp_path))
     assert longer.full.verdict == NOT_ENOUGH
     assert longer.reduced is not None
     assert longer.reduced.verdict == REPRODUCED
@@ -254,11 +232,8 @@ def test_too_few_epochs_or_an_override_is_a_reduced_scale(tmp_path: Path) -> Non
 
 
 def test_shares_of_failed_runs(tmp_path: Path) -> None:
-    def share(data: Data) -> Estimate:
-        return effects.failed_share(planned_rows(data, "runs"))
-
     write(tmp_path, STUDY, Means(none="diverged", batch=0.8, layer=0.9), "paper")
-    one = claim(statistic=share, holds=above(0.3), where={"norm": "none"})
+    one = claim(statistic=Share(), holds=above(0.3), where={"norm": "none"})
     found = weigh(one, Reader(tmp_path)).full
     # Clopper and Pearson: all of n fail, lower end (0.025)^(1/n).
     assert found.parts[""][:4] == pytest.approx((1.0, 0.025**0.25, 1.0, 4))

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from synthetic import Cell, Run, World, jitter, write
 
-from analysis.claims import Claim
+from analysis.claims import Claim, Evidence
 from analysis.cross.claims import CLAIMS
 from analysis.cross.grid import layers
 from analysis.make import Reader
-from analysis.verdicts import Judgement, weigh
+from analysis.verdict import Judgement, weigh
 from sweeps.studies.cross import NORM_SOLVER_DEPTH, REFERENCE
 from sweeps.study import EvaluationGrid
 
@@ -151,4 +151,4 @@ def test_thresholds_stay_put() -> None:
         "ta-bn-and-group-norm-smooth-at-32-steps": "< 0.03",
         "dopri5-nets-are-resolved": "< 0.1",
     }
-    assert {(claim.scale, claim.seeds, claim.epochs) for claim in CLAIMS} == {("paper", 3, 128)}
+    assert {claim.evidence for claim in CLAIMS} == {Evidence(3, epochs=128)}

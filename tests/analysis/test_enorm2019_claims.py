@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from synthetic import Cell, Run, World, data_of, jitter
 
-from analysis.claims import select
-from analysis.verdicts import CONTRADICTED, INCONCLUSIVE, REPRODUCED, Judgement, judge
+from analysis.claims import Evidence, select
+from analysis.verdict import CONTRADICTED, INCONCLUSIVE, REPRODUCED, Judgement, judge
 
 STUDIES = ("enorm2019/report", "enorm2019/controls")
 CLAIMS = select("enorm2019")
@@ -142,4 +142,4 @@ def test_thresholds_and_evidence_stay_as_fixed() -> None:
         "softmax-avoids-nan": "< 0.2",
         "softmax-does-not-learn": "< 0.15",
     }
-    assert {(claim.scale, claim.seeds, claim.epochs) for claim in CLAIMS} == {("paper", 5, 60)}
+    assert {claim.evidence for claim in CLAIMS} == {Evidence(5, epochs=60)}

@@ -14,7 +14,7 @@ from analysis.claims import all_claims
 from analysis.data import Data
 from analysis.make import Reader
 from analysis.save import compose_figure
-from analysis.verdicts import VERDICTS, weigh
+from analysis.verdict import VERDICTS, weigh
 from sweeps.studies import studies
 from sweeps.study import Study
 
@@ -180,7 +180,7 @@ def test_every_claim_is_judged_with_and_without_rows(name: str, worlds: dict[str
     for place in ("rows", "empty"):
         found = weigh(claim, worlds[place].reader)
         assert found.full.verdict in VERDICTS
-        assert claim.scale == "smoke" or found.full.verdict == "not enough data"
+        assert claim.evidence.scale == "smoke" or found.full.verdict == "not enough data"
         assert found.commands or not found.missing
     axes = {axis for study in STUDIES if study.name in claim.studies for axis in study.grid}
     assert set(claim.where) <= {*axes, "study"}, "no such axis"

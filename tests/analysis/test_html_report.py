@@ -10,13 +10,12 @@ from browser import print_to_pdf, run_in_page, screenshot
 from matplotlib.image import imread
 from synthetic import Cell, Run, World, data_of, jitter, write
 
-from analysis import claims, cli, effects
-from analysis.cells import planned_rows
-from analysis.claims import Claim, above, below
-from analysis.data import Data
+from analysis import claims, cli
+from analysis.claims import Claim, Evidence, above, below
 from analysis.report.page import render
 from analysis.running import cost, coverage, failures
-from analysis.verdicts import VERDICTS
+from analysis.statistic import Share, mean, of_runs
+from analysis.verdict import VERDICTS
 
 FIXED = "ott2021/sphere2-fixed"
 
@@ -42,37 +41,30 @@ class Mixed(World):
         )
 
 
-def mean(data: Data) -> claims.Estimate:
-    return effects.mean(planned_rows(data, "runs", "accuracy_test"), "accuracy_test")
-
-
-def failed(data: Data) -> claims.Estimate:
-    return effects.failed_share(planned_rows(data, "runs"))
-
-
-def claim(key: str, **given: Any) -> Claim:
+def claim(key: str, seeds: int = 1, **given: Any) -> Claim:
     about = {
         "paper": "ott2021",
         "statement": f"A <b>claim</b> on {key}",
         "source": "Figure 4",
-        "measure": "share of failed runs",
         "study": FIXED,
+        "quantity": of_runs("accuracy_test"),
+        "statistic": Share(),
+        "measure": "share of failed runs",
+        "evidence": Evidence(seeds, scale="smoke"),
     }
-    return Claim(
-        **{**about, "key": key, "seeds": 1, "scale": "smoke", "statistic": failed, **given}
-    )
+    return Claim(**{**about, "key": key, **given})
 
 
 CLAIMS = [
-    claim("all-fail", holds=above(0.3), where={"solver.name": "rk4_38"}, seeds=3),
+    claim("all-fail", 3, holds=above(0.3), where={"solver.name": "rk4_38"}),
     claim("some-fail", holds=above(0.2)),
     claim("many-fail", holds=below(0.99)),
     claim(
         "accurate",
+        3,
         holds=above(0.8),
         measure="accuracy",
         statistic=mean,
-        seeds=3,
         where={"solver.name": "euler"},
     ),
 ]

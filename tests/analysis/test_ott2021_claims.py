@@ -12,7 +12,7 @@ from synthetic import Cell, Run, World, jitter, write
 from analysis.claims import all_claims, select
 from analysis.make import Reader
 from analysis.ott2021.claims import reversals
-from analysis.verdicts import weigh
+from analysis.verdict import weigh
 from sweeps.studies import find
 from sweeps.studies.ott2021 import SETS, figure4
 from sweeps.studies.ott2021_adaptive import adaptive_tests

@@ -16,7 +16,7 @@ from analysis.data import Data
 from analysis.ott2021 import crossing, figure3
 from analysis.ott2021.fan import margin
 from analysis.ott2021.intersections import crossing_fractions, crossing_pairs
-from analysis.verdicts import judge
+from analysis.verdict import judge
 
 Make = Callable[..., Data]
 CORNERS, CLASSES = (

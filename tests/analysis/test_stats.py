@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from analysis.stats import (
-    bootstrap_interval,
     clopper_pearson,
     paired_difference,
     summarise,
@@ -70,17 +69,6 @@ def test_pairing_removes_what_seeds_share() -> None:
     assert (low, high) == pytest.approx(
         (1 - 4.302653 * 0.1 / math.sqrt(3), 1 + 4.302653 * 0.1 / math.sqrt(3)), abs=1e-6
     )
-
-
-def test_bootstrap_only_where_it_covers() -> None:
-    rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match="n >= 20, not 19"):
-        bootstrap_interval(np.arange(19), rng)
-    sample = rng.normal(3, 1, 400)
-    low, high = bootstrap_interval(sample, rng)
-    # For 400 values the bootstrap and the normal interval are nearly the same.
-    half = 1.96 * sample.std(ddof=1) / 20
-    assert (low, high) == pytest.approx((sample.mean() - half, sample.mean() + half), abs=0.02)
 
 
 def test_summarise_counts_seeds_and_skips_missing_values() -> None:

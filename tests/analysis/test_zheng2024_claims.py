@@ -9,12 +9,12 @@ from synthetic import data_of, verdict_on, write
 from worlds import Cell, Run, World
 from zheng2024_worlds import STUDIES, Fails, Holds
 
-from analysis.claims import Claim
+from analysis.claims import Claim, Evidence
 from analysis.data import Data, Source
 from analysis.make import Reader
 from analysis.stats import t_interval
-from analysis.verdicts import Judgement, judge
-from analysis.zheng2024 import statistics
+from analysis.verdict import Judgement, judge
+from analysis.zheng2024 import quantities
 from analysis.zheng2024.claims import CLAIMS
 
 BY_KEY = {claim.key: claim for claim in CLAIMS}
@@ -149,9 +149,9 @@ def test_roughness_is_of_the_second_half(tmp_path: Path) -> None:
             return Run(0.8, curve=[0.1, 0.9, 0.1, 0.5, 0.6, 0.8])
 
     data = data_of(tmp_path, "zheng2024/curves", Settles(), scale="small")
-    rows = statistics.roughness(data)
+    rows = quantities.roughness(data)
     # Epochs of the made-up curve: 1, 2, 2, 3, 4, 5 of 5; those after the middle are .5, .6, .8.
-    assert rows["roughness"].to_list() == [pytest.approx(0.15)] * len(rows)
+    assert rows["value"].to_list() == [pytest.approx(0.15)] * len(rows)
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.key)
@@ -175,11 +175,8 @@ def test_thresholds_and_evidence_are_fixed(claim: Claim) -> None:
         "linear-as-good-as-kernel": "> -0.02",
     }
     assert str(claim.holds) == fixed.get(claim.key, "> 0")
-    assert (claim.scale, claim.seeds, claim.epochs) == (
-        "paper",
-        3,
-        None if claim.key == "ta-bn-above-other-families" else 128,
-    )
+    of_all = claim.key == "ta-bn-above-other-families"
+    assert claim.evidence == Evidence(3, epochs=None if of_all else 128)
 
 
 def test_an_interval_behind_a_verdict_is_students(holding: dict[str, Judgement]) -> None:

@@ -6,23 +6,23 @@ reproduced only if all are; contradicted as soon as one is; otherwise not enough
 widened for their number: requiring all makes "reproduced" strict, while each part of a true claim is contradicted by chance at most once in 40.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf, isnan
 from typing import Any
 
 from analysis.check import examine, filling_commands
-from analysis.claims import Claim, Estimate, Region
+from analysis.claims import Claim, Region
 from analysis.data import Data
 from analysis.make import Reader
 from analysis.read import SCALES, NoPlan
+from analysis.statistic import NOTHING, Estimate, Estimates, estimates
 
-REPRODUCED, CONTRADICTED, INCONCLUSIVE, NOT_ENOUGH = (
+REPRODUCED, CONTRADICTED, INCONCLUSIVE, NOT_ENOUGH = VERDICTS = (
     "reproduced",
     "contradicted",
     "inconclusive",
     "not enough data",
 )
-VERDICTS = (REPRODUCED, CONTRADICTED, INCONCLUSIVE, NOT_ENOUGH)
 # Which part decides about several numbers, the first that any has.
 _DECIDES = (CONTRADICTED, NOT_ENOUGH, INCONCLUSIVE, REPRODUCED)
 
@@ -32,22 +32,20 @@ class Judgement:
     """What one plan's rows say. parts: name -> estimate (the name is empty for a claim of one number). plan: the plans' names."""
 
     verdict: str = NOT_ENOUGH
-    parts: dict[str, Estimate] = field(default_factory=dict)
+    parts: Estimates = field(default_factory=dict)
     plan: str = ""
     failures: dict[str, int] = field(default_factory=dict)
 
-    def deciding(self, claim: Claim) -> tuple[str, Estimate] | None:
+    def deciding(self, claim: Claim) -> tuple[str, Estimate]:
         """The part with the worst verdict, of several the one nearest to the threshold or farthest beyond."""
-        ranked = [
-            (
-                _DECIDES.index(judge_one(one, claim.holds, claim.seeds)),
-                _margin(one, claim.holds),
-                name,
-            )
-            for name, one in self.parts.items()
-        ]
-        name = min(ranked)[2] if ranked else None
-        return None if name is None else (name, self.parts[name])
+
+        def rank(part: tuple[str, Estimate]) -> tuple[int, float, str]:
+            name, one = part
+            inside = min(one.value - claim.holds.low, claim.holds.high - one.value)
+            verdict = judge_one(one, claim.holds, claim.evidence.seeds)
+            return _DECIDES.index(verdict), -inf if isnan(one.value) else inside, name
+
+        return min(self.parts.items(), key=rank, default=("", NOTHING))
 
 
 @dataclass(frozen=True)
@@ -70,22 +68,18 @@ class Verdict:
 
 
 def judge_one(estimate: Estimate, holds: Region, seeds: int) -> str:
-    """The verdict on one number; see the module docstring."""
+    """The verdict on one number; see the module docstring. The ends of a region with two ends belong to it."""
     value, low, high, n, _ = estimate
-    if n < seeds or any(number != number for number in (value, low, high)):
+    if n < seeds or isnan(value + low + high):
         return NOT_ENOUGH
-    both = abs(holds.low) != float("inf") and abs(holds.high) != float("inf")
-    inside = (
-        (holds.low <= low and high <= holds.high)
-        if both
-        else (holds.low < low and high < holds.high)
-    )
-    if inside:
+    two_ends = -inf < holds.low and holds.high < inf
+    if two_ends and holds.low <= low and high <= holds.high:
         return REPRODUCED
-    outside = (
-        (high < holds.low or low > holds.high) if both else (high <= holds.low or low >= holds.high)
-    )
-    return CONTRADICTED if outside else INCONCLUSIVE
+    if not two_ends and holds.low < low and high < holds.high:
+        return REPRODUCED
+    outside = high < holds.low or low > holds.high
+    at_the_end = not two_ends and (high == holds.low or low == holds.high)
+    return CONTRADICTED if outside or at_the_end else INCONCLUSIVE
 
 
 def judge(claim: Claim, data: Data) -> Judgement:
@@ -93,52 +87,44 @@ def judge(claim: Claim, data: Data) -> Judgement:
     own = data.where(claim.where)
     if not len(own.runs):
         return Judgement(plan=data.names)
-    found = claim.statistic(own)
-    parts = {"": found} if isinstance(found, Estimate) else dict(found)
-    verdicts = {judge_one(one, claim.holds, claim.seeds) for one in parts.values()}
-    verdict = next((one for one in _DECIDES if one in verdicts), NOT_ENOUGH)
-    return Judgement(verdict, parts, data.names, own.failures(claim.needs))
+    parts = {
+        name: one._replace(unit=one.unit or claim.quantity.unit)
+        for name, one in estimates(claim.statistic, claim.quantity.of(own)).items()
+    }
+    verdicts = {judge_one(one, claim.holds, claim.evidence.seeds) for one in parts.values()}
+    verdict = next((word for word in _DECIDES if word in verdicts), NOT_ENOUGH)
+    return Judgement(verdict, parts, data.names, own.failures(claim.quantity.needs))
 
 
 def weigh(claim: Claim, reader: Reader) -> Verdict:
     """The claim judged on the largest scale that there is, and on the largest below its own."""
-    enough = SCALES[: SCALES.index(claim.scale) + 1]
-    full, full_data, reduced = Judgement(), None, None
+    full, reduced = None, None
     for scale in (None,) if reader.plan or reader.scale else SCALES:
         try:
             data = reader(claim.study, scale)
         except NoPlan:
             continue
-        if _is_full(claim, data, enough):
-            if full_data is None:
-                full, full_data = judge(claim, data), data
+        if _is_full(claim, data):
+            full = full or data
         elif reduced is None or reduced.verdict == NOT_ENOUGH:
             reduced = judge(claim, data)
-    if full_data is None:
-        command = [f"{one} --results {reader.folder.path}" for one in claim.commands]
-        return Verdict(
-            claim,
-            full,
-            reduced,
-            [f"no plan of {study} at scale {claim.scale}" for study in claim.studies],
-            command,
-        )
-    own = full_data.where(claim.where)
+    folder, scale, needs = reader.folder.path, claim.evidence.scale, claim.quantity.needs
+    if full is None:
+        missing = [f"no plan of {study} at scale {scale}" for study in claim.studies]
+        commands = [f"{command} --results {folder}" for command in claim.commands]
+        return Verdict(claim, Judgement(), reduced, missing, commands)
+    own = full.where(claim.where)
     commands = [
-        f"odesweep run {study} --scale {claim.scale} --results {reader.folder.path}"
-        for study in full_data.unplanned
+        *filling_commands(full, own.missing(needs)),
+        *(f"odesweep run {study} --scale {scale} --results {folder}" for study in full.unplanned),
     ]
-    return Verdict(
-        claim,
-        full,
-        reduced,
-        examine(own, claim.needs).cells,
-        [*filling_commands(full_data, own.missing(claim.needs)), *commands],
-    )
+    return Verdict(claim, judge(claim, full), reduced, examine(own, needs).cells, commands)
 
 
-def _is_full(claim: Claim, data: Data, enough: tuple[str, ...]) -> bool:
+def _is_full(claim: Claim, data: Data) -> bool:
     """Whether these rows are at the claim's scale or above: by the plan, by what was trained, and without overrides other than more values."""
+    least = claim.evidence
+    enough = SCALES[: SCALES.index(least.scale) + 1]
     if any(
         plan.scale not in enough or any(not one.startswith("+") for one in plan.overrides)
         for plan in data.plans
@@ -147,42 +133,26 @@ def _is_full(claim: Claim, data: Data, enough: tuple[str, ...]) -> bool:
     runs = data.where(claim.where).runs
     if "data_source" in runs and "generated" in set(runs["data_source"]):
         return False
-    wanted = {"train_epochs": claim.epochs, "train_iterations": claim.iterations}
-    return all(
-        least is None or all(done >= least for done in runs[column])
-        for column, least in wanted.items()
-    )
-
-
-def _margin(estimate: Estimate, holds: Region) -> float:
-    """How far inside the region the estimate lies; negative outside."""
-    value = estimate.value
-    return min(value - holds.low, holds.high - value) if value == value else float("-inf")
+    wanted = {"train_epochs": least.epochs, "train_iterations": least.iterations}
+    return all(amount is None or (runs[name] >= amount).all() for name, amount in wanted.items())
 
 
 def row(verdict: Verdict) -> dict[str, Any]:
     """A verdict as one flat row, for CSV, JSON and the report; numbers are those of the part that decides, `parts` says all."""
     claim, shown = verdict.claim, verdict.shown
-    name, one = shown.deciding(claim) or ("", Estimate(float("nan"), float("nan"), float("nan"), 0))
+    name, one = shown.deciding(claim)
+    texts = ("paper", "key", "statement", "source", "measure")
     return {
-        "paper": claim.paper,
-        "key": claim.key,
-        "statement": claim.statement,
-        "source": claim.source,
-        "measure": claim.measure,
+        **{text: getattr(claim, text) for text in texts},
         "holds": str(claim.holds),
         "verdict": verdict.full.verdict,
         "at_reduced_scale": verdict.reduced.verdict if verdict.reduced else "",
         "part": name,
-        "value": one.value,
-        "low": one.low,
-        "high": one.high,
-        "n": one.n,
-        "unit": one.unit,
+        **one._asdict(),
         "parts": "; ".join(part_text(name, one) for name, one in shown.parts.items()),
         "failures": ", ".join(f"{n} {outcome}" for outcome, n in shown.failures.items()),
         "plan": shown.plan,
-        "least": least_text(claim),
+        "least": str(claim.evidence),
         "missing": "; ".join(verdict.missing),
         "command": " && ".join(verdict.commands or claim.commands),
     }
@@ -191,20 +161,7 @@ def row(verdict: Verdict) -> dict[str, Any]:
 def part_text(name: str, one: Estimate) -> str:
     """An estimate in words, such as name: 0.012 [0.004, 0.020] (n = 5)."""
     label = f"{name}: " if name else ""
-    unit = f" {one.unit}" if one.unit else ""
-    if one.value != one.value:
+    if isnan(one.value):
         return f"{label}no value (n = {one.n})"
-    interval = f" [{one.low:.4g}, {one.high:.4g}]" if one.low == one.low else ""
-    return f"{label}{one.value:.4g}{interval}{unit} (n = {one.n})"
-
-
-def least_text(claim: Claim) -> str:
-    """The least evidence that decides, such as "paper scale, 3 seeds, 128 epochs"."""
-    amounts: Mapping[str, int | None] = {"epochs": claim.epochs, "iterations": claim.iterations}
-    return ", ".join(
-        [
-            f"{claim.scale} scale",
-            f"{claim.seeds} seeds",
-            *(f"{n:,} {unit}" for unit, n in amounts.items() if n),
-        ]
-    )
+    interval = "" if isnan(one.low) else f" [{one.low:.4g}, {one.high:.4g}]"
+    return f"{label}{one.value:.4g}{interval}{f' {one.unit}' if one.unit else ''} (n = {one.n})"

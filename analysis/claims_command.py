@@ -1,0 +1,70 @@
+"""`odereport claims`: the verdicts as a table on the terminal, CSV, Markdown and JSON."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.table import Table
+
+from analysis.claims import select
+from analysis.make import CONSOLE, INCOMPLETE, OK, Reader
+from analysis.save import markdown
+from analysis.verdict import CONTRADICTED, INCONCLUSIVE, NOT_ENOUGH, REPRODUCED, row, weigh
+
+STYLES = {REPRODUCED: "green", CONTRADICTED: "red", INCONCLUSIVE: "yellow", NOT_ENOUGH: "dim"}
+RULE = (
+    "A claim is reproduced if the whole 95 % interval of its statistic lies where the claim holds, "
+    "contradicted if none of it does, and inconclusive if it straddles the threshold. It needs more "
+    "data when it has fewer seeds than it asks for. Every number of a claim must hold; one that is "
+    "contradicted contradicts the claim. Rows below a claim's scale or epochs, or on generated "
+    "data, are judged in a column of their own."
+)
+
+
+def rows(target: str | None, reader: Reader) -> list[dict[str, Any]]:
+    """The verdicts on the claims that `target` means, one flat row each."""
+    return [row(weigh(claim, reader)) for claim in select(target)]
+
+
+def claims(target: str | None, reader: Reader, out: Path, as_json: bool) -> int:
+    """Judge, print and write claims.csv and claims.md; the exit code: 1 if a claim lacks data at its own scale."""
+    verdicts = rows(target, reader)
+    frame = pd.DataFrame(verdicts)
+    shown = _readable(frame)
+    if as_json:
+        CONSOLE.print(frame.to_json(orient="records", indent=2))
+    else:
+        _print(shown, frame.loc[frame["verdict"] == NOT_ENOUGH])
+    out.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(out / "claims.csv", index=False, lineterminator="\n")
+    (out / "claims.md").write_text(f"{markdown(shown)}\n{RULE}\n", encoding="utf-8")
+    return INCOMPLETE if NOT_ENOUGH in set(frame["verdict"]) else OK
+
+
+def _readable(frame: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "claim": frame["paper"] + "/" + frame["key"],
+            **{name: frame[name] for name in ("statement", "source", "verdict")},
+            "at reduced scale": frame["at_reduced_scale"],
+            "statistic": frame["measure"]
+            + " "
+            + frame["holds"]
+            + "; ours "
+            + frame["parts"].replace("", "none yet"),
+            "command": "`" + frame["command"] + "`",
+        }
+    )
+
+
+def _print(shown: pd.DataFrame, lacking: pd.DataFrame) -> None:
+    columns = [name for name in shown.columns if name not in ("source", "command")]
+    table = Table(*columns, title="claims")
+    for line in shown.filter(columns).to_numpy().tolist():
+        table.add_row(*(f"[{STYLES[text]}]{text}[/]" if text in STYLES else text for text in line))
+    CONSOLE.print(table, markup=True)
+    for line in lacking.to_dict("records"):
+        missing = line["missing"] or "nothing; too few runs completed"
+        CONSOLE.print(f"{line['paper']}/{line['key']}: missing: {missing}")
+        CONSOLE.print(f"  fill with: {line['command']}")
+    CONSOLE.print(RULE)

@@ -1,0 +1,286 @@
+"""Statistics as data: each is a value that turns planned rows with a number into estimates.
+
+Statistics act on rows with the columns seed, outcome, axis.* and `value`; see `Quantity`. Only completed rows
+count, except in `Share`. A mapping from names to statistics is a statistic of several parts.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis.cells import MISSING, difference, planned_rows
+from analysis.data import AXIS, COMPLETED, KEY, Data, label
+from analysis.stats import clopper_pearson, t_interval
+
+VALUE = "value"
+Where = Mapping[str, Any]
+
+
+class Estimate(NamedTuple):
+    """A number with its 95 % interval (NaN where there is none) and the n behind it."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    unit: str = ""
+
+    def mapped(self, function: Callable[[float], float]) -> "Estimate":
+        """The estimate of a monotone function of the number."""
+        low, high = sorted((function(self.low), function(self.high)))
+        return self._replace(value=function(self.value), low=low, high=high)
+
+
+NOTHING = Estimate(math.nan, math.nan, math.nan, 0)
+Estimates = dict[str, Estimate]
+Statistic = Callable[[pd.DataFrame], "Estimate | Estimates"]
+Statistics = Statistic | Mapping[str, Statistic]
+
+
+class Quantity(NamedTuple):
+    """A number of planned rows. rows: the planned rows, with the number in `column`. needs: as a figure's."""
+
+    rows: Callable[[Data], pd.DataFrame]
+    column: str = VALUE
+    needs: tuple[str, ...] = ("runs",)
+    unit: str = ""
+
+    def of(self, data: Data) -> pd.DataFrame:
+        """The planned rows with the number in the column `value`."""
+        return self.rows(data).assign(**{VALUE: lambda rows: rows[self.column].astype(float)})
+
+
+def of_runs(column: str, *others: str) -> Quantity:
+    """A column of the table of runs. others: columns that go with it."""
+    return Quantity(lambda data: planned_rows(data, "runs", column, *others), column)
+
+
+def runs_with(data: Data, values: pd.DataFrame) -> pd.DataFrame:
+    """Planned runs with numbers of their own. values: study, trial_id and the numbers."""
+    return planned_rows(data, "runs").merge(values, on=KEY, how="left")
+
+
+def estimates(statistic: Statistics, rows: pd.DataFrame) -> Estimates:
+    """The estimates by the names of their parts; the name of a single number is empty."""
+    if not isinstance(statistic, Mapping):
+        found = statistic(rows)
+        return {"": found} if isinstance(found, Estimate) else found
+    return {
+        ": ".join(filter(None, (name, inner))): estimate
+        for name, part in statistic.items()
+        for inner, estimate in estimates(part, rows).items()
+    }
+
+
+def at(rows: pd.DataFrame, where: Where) -> pd.DataFrame:
+    """The rows at these values: a column or an axis -> a value or a tuple of values. No row is at an axis that no study here has."""
+    for name, wanted in where.items():
+        labels = [label(value) for value in (wanted if isinstance(wanted, tuple) else (wanted,))]
+        column = _column(rows, name)
+        rows = rows.loc[rows[column].astype(str).isin(labels) if column in rows else []]
+    return rows
+
+
+def _column(rows: pd.DataFrame, name: str) -> str:
+    return name if name in rows else AXIS + name
+
+
+def _labels(rows: pd.DataFrame, axis: str) -> list[str]:
+    column = _column(rows, axis)
+    return [name for name in dict.fromkeys(rows[column]) if name] if column in rows else []
+
+
+def mean(rows: pd.DataFrame) -> Estimate:
+    """Mean over seeds with its Student t interval; several rows of a seed count once."""
+    done = rows.loc[rows["outcome"] == COMPLETED].dropna(subset=[VALUE])
+    if not len(done):
+        return NOTHING
+    seeds = done.astype({VALUE: float}).groupby("seed")[VALUE].mean()
+    return Estimate(float(seeds.mean()), *t_interval(seeds), len(seeds))
+
+
+def exact(rows: pd.DataFrame) -> Estimate:
+    """A number without uncertainty, such as one that is zero to the bit; of several seeds the mean."""
+    number = mean(rows)
+    return number._replace(low=number.value, high=number.value)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean of the rows at `first` minus those at `second` that are equal in study, seed and all other axes, but for `apart`.
+
+    The interval is the paired t interval. size: the mean of the differences' absolute values.
+    """
+
+    first: Where
+    second: Where
+    apart: tuple[str, ...] = ()
+    size: bool = False
+    combine: ClassVar[Callable[[Any, Any], Any]] = np.subtract
+
+    def __call__(self, rows: pd.DataFrame) -> Estimate:
+        """Of these rows."""
+        apart = [_column(rows, name) for name in (*self.first, *self.second, *self.apart)]
+        pairs = difference(
+            at(rows, self.first), at(rows, self.second), VALUE, apart, type(self).combine
+        )
+        return mean(pairs.assign(**{VALUE: pairs[VALUE].abs()}) if self.size else pairs)
+
+
+class Ratio(Difference):
+    """Mean ratio of the rows at `first` to those at `second`, paired as in `Difference`."""
+
+    combine = np.divide
+
+    def __call__(self, rows: pd.DataFrame) -> Estimate:
+        """Of these rows."""
+        return super().__call__(rows)._replace(unit="times")
+
+
+class Excess(Difference):
+    """Geometric mean of the ratio of the rows at `first` to those at `second`, minus 1."""
+
+    combine = lambda first, second: np.log(first) - np.log(second)  # noqa: E731
+
+    def __call__(self, rows: pd.DataFrame) -> Estimate:
+        """Of these rows."""
+        return super().__call__(rows).mapped(math.expm1)
+
+
+@dataclass(frozen=True)
+class Share:
+    """Share of the runs with a row that ended in `outcome`, with its Clopper-Pearson interval; n counts runs.
+
+    outcome: empty for every one but completed. among: only runs that ended in one of these.
+    """
+
+    outcome: str = ""
+    among: tuple[str, ...] = ()
+    unit: str = "of runs"
+
+    def __call__(self, rows: pd.DataFrame) -> Estimate:
+        """Of these rows."""
+        outcomes = [str(one) for one in rows["outcome"]]
+        known = [one for one in outcomes if one in (self.among or {*outcomes} - {MISSING})]
+        if not (n := len(known)):
+            return NOTHING._replace(unit=self.unit)
+        count = sum(one == self.outcome if self.outcome else one != COMPLETED for one in known)
+        return Estimate(count / n, *clopper_pearson(count, n), n, self.unit)
+
+
+@dataclass(frozen=True)
+class InOrder:
+    """Mean over seeds of the share of labels of the axis `over` at which each of the pairs has its first above its second.
+
+    pairs: labels of `axis`. Labels of `over` at which a run failed do not count, nor do seeds that lack a row.
+    """
+
+    over: str
+    axis: str
+    pairs: tuple[tuple[str, str], ...]
+
+    def __call__(self, rows: pd.DataFrame) -> Estimate:
+        """Of these rows."""
+        lacking = rows.loc[rows["outcome"] == MISSING, "seed"]
+        done = rows.loc[(rows["outcome"] == COMPLETED) & ~rows["seed"].isin(lacking)]
+        by = ["seed", _column(rows, self.over)]
+        table = done.pivot_table(index=by, columns=_column(rows, self.axis), values=VALUE)
+        table = table.reindex(columns=list(dict.fromkeys(sum(self.pairs, ())))).dropna()
+        holds = [table[better] > table[worse] for better, worse in self.pairs]
+        share = table.assign(**{VALUE: np.all(holds, axis=0), "outcome": COMPLETED})
+        return mean(share.reset_index())._replace(unit="of depths")
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Change over the whole axis along the line fitted over its binary logarithm, by seed. doublings: the axis' length."""
+
+    axis: str
+    doublings: int
+
+    def __call__(self, rows: pd.DataFrame) -> Estimate:
+        """Of these rows; a seed needs three."""
+        done = rows.loc[rows["outcome"] == COMPLETED].dropna(subset=[VALUE])
+        places = np.log2(done[_column(rows, self.axis)].astype(float))
+        changes = [
+            (seed, COMPLETED, self.doublings * np.polyfit(places[own.index], own[VALUE], 1)[0])
+            for seed, own in done.groupby("seed")
+            if len(own) > 2
+        ]
+        return mean(pd.DataFrame(changes, columns=["seed", "outcome", VALUE]))
+
+
+@dataclass(frozen=True)
+class Margin:
+    """By how much the statistic lies above the threshold, or with sign -1 below it."""
+
+    threshold: float
+    sign: int
+    statistic: Callable[[pd.DataFrame], Estimate]
+
+    def __call__(self, rows: pd.DataFrame) -> Estimate:
+        """Of these rows."""
+        return self.statistic(rows).mapped(lambda value: self.sign * (value - self.threshold))
+
+
+@dataclass(frozen=True)
+class At:
+    """The statistic of the rows at these values alone."""
+
+    where: Where
+    statistic: Statistics
+
+    def __call__(self, rows: pd.DataFrame) -> Estimates:
+        """Of these rows."""
+        return estimates(self.statistic, at(rows, self.where))
+
+
+@dataclass(frozen=True)
+class Each:
+    """The statistic at each label of an axis, a part of each. labels: empty for those of the plan. name: of a part."""
+
+    axis: str
+    statistic: Statistics
+    labels: tuple[Any, ...] = ()
+    name: str = "{}"
+
+    def __call__(self, rows: pd.DataFrame) -> Estimates:
+        """Of these rows."""
+        labels = self.labels or _labels(rows, self.axis)
+        parts = {self.name.format(one): At({self.axis: one}, self.statistic) for one in labels}
+        return estimates(parts, rows)
+
+
+@dataclass(frozen=True)
+class Best:
+    """The advantage of one label over each other label of the axis that the plan has. name: of a part, from both labels."""
+
+    axis: str
+    winner: str
+    name: str = "{} - {}"
+
+    def __call__(self, rows: pd.DataFrame) -> Estimates:
+        """Of these rows."""
+        others = [name for name in _labels(rows, self.axis) if name != self.winner]
+        pairs = [(self.winner, other) for other in others]
+        return estimates(differences(self.axis, pairs, self.name), rows)
+
+
+def differences(
+    axis: str, pairs: Iterable[tuple[Any, Any]], name: str = "{} - {}"
+) -> dict[str, Difference]:
+    """The difference of each of these pairs of labels of an axis."""
+    return {
+        name.format(first, second): Difference({axis: first}, {axis: second})
+        for first, second in pairs
+    }
+
+
+def order(axis: str, *labels: str) -> dict[str, Difference]:
+    """For labels from best to worst: each neighbour's advantage over the next. All above 0 is the whole order, as "better than" is transitive."""
+    return differences(axis, pairwise(labels))

@@ -1,0 +1,80 @@
+"""Numbers that Zheng 2024's claims are about: rough curves, test batches, noise, layer statistics and families."""
+
+import numpy as np
+import pandas as pd
+
+from analysis.cells import difference, planned_rows
+from analysis.data import KEY, Data
+from analysis.statistic import VALUE, at, of_runs, runs_with
+
+ACCURACY = "accuracy_test"
+RUNS = of_runs(ACCURACY)
+
+
+def roughness(data: Data) -> pd.DataFrame:
+    """Planned runs with the mean absolute change of test accuracy from epoch to epoch in the second half of the training."""
+    rows = data.epochs.dropna(subset=[ACCURACY]).sort_values("iteration")
+    rows = rows.merge(rows.groupby(KEY, as_index=False).agg(end=("epoch", "max")), on=KEY)
+    curves = rows.query("epoch > end / 2").groupby(KEY, as_index=False)
+    return runs_with(data, curves.agg(value=(ACCURACY, lambda values: values.diff().abs().mean())))
+
+
+def loss_in_batches_of_2(data: Data) -> pd.DataFrame:
+    """Planned runs: accuracy after the last epoch in test batches as in training, minus that in test batches of two on the first images."""
+    scores = data.series("accuracy.batch_of_2").sort_values("iteration")
+    two = scores.groupby(KEY, as_index=False).agg(two=("value", "last"))
+    rows = RUNS.of(data).merge(two, on=KEY, how="left")
+    return rows.assign(**{VALUE: rows[VALUE] - rows["two"].astype(float)})
+
+
+def by_batch_size(data: Data) -> pd.DataFrame:
+    """Planned evaluations of the same weights on the same images in test batches of each `batch_size`."""
+    rows = planned_rows(data, "evaluations:batch_size", "accuracy", "batch_size")
+    return rows.assign(batch_size=rows["batch_size"].astype(float).astype("Int64").astype(str))
+
+
+def loss_by_noise(data: Data) -> pd.DataFrame:
+    """Accuracy on the clean test set minus that with one noisy image in each test batch, the same weights."""
+    rows = planned_rows(data, "evaluations:noise", "accuracy", f"run.{ACCURACY}")
+    clean, noisy = rows[f"run.{ACCURACY}"].astype(float), rows["accuracy"].astype(float)
+    return rows.assign(**{VALUE: clean - noisy})
+
+
+def swing_in_time(data: Data) -> pd.DataFrame:
+    """How far the first layer's statistics move over t, largest minus smallest, averaged over channels; two rows per run.
+
+    statistic: mean, in units of the layer's standard deviation; variance, in units of the variance averaged over t.
+    """
+    rows = data.probe("layer_statistics", "figure3")
+    ranges = {
+        "mean": ("mean", np.ptp),
+        "variance": ("var", np.ptp),
+        "spread": ("var", "mean"),
+    }
+    rows = rows.loc[rows["layer"] == 0].groupby([*KEY, "channel"], as_index=False).agg(**ranges)
+    rows = rows.query("spread > 0")
+    relative = {
+        "mean": rows["mean"] / rows["spread"] ** 0.5,
+        "variance": rows["variance"] / rows["spread"],
+    }
+    runs = rows.assign(**relative).groupby(KEY, as_index=False)
+    return pd.concat(
+        runs_with(data, runs.agg(value=(name, "mean"))).assign(statistic=name) for name in relative
+    )
+
+
+def gains(data: Data) -> pd.DataFrame:
+    """Table 2: accuracy with TA-BN minus without, one row per family and seed."""
+    rows = RUNS.of(data)
+    with_norm, without = (at(rows, {"model.norm": norm}) for norm in ("ta_bn", "none"))
+    return difference(with_norm, without, VALUE, ["axis.model.norm"])
+
+
+def families(data: Data) -> pd.DataFrame:
+    """TA-BN's largest net and the other families on CIFAR-10; `family` says which. Seeds go in pairs."""
+    largest = {"data": "CIFAR-10", "model.norm": "ta_bn", "model.backbone": "unet18"}
+    rows = RUNS.of(data)
+    baselines = rows["axis.baseline"] if "axis.baseline" in rows else pd.Series("", rows.index)
+    family = baselines.str.extract("^([^,]*), CIFAR-10$", expand=False)
+    family[at(rows, largest).index] = "TA-BN"
+    return rows.filter(["seed", "outcome", VALUE]).assign(family=family).dropna(subset="family")

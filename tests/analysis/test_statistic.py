@@ -1,0 +1,97 @@
+"""Statistics of rows that are small enough to compute by hand."""
+
+import pandas as pd
+import pytest
+
+from analysis.statistic import (
+    NOTHING,
+    VALUE,
+    At,
+    Best,
+    Difference,
+    Each,
+    Excess,
+    InOrder,
+    Margin,
+    Ratio,
+    Share,
+    Statistics,
+    Trend,
+    at,
+    estimates,
+    exact,
+    mean,
+)
+from analysis.stats import t_interval
+
+# Layer norm has .3, .6, 1.2 at depths 1, 2, 4 and batch norm two thirds of it; each seed adds .01.
+ROWS = pd.DataFrame(
+    [
+        ("study", seed, norm, str(depth), "completed", base * depth + 0.01 * seed)
+        for norm, base in (("layer", 0.3), ("batch", 0.2))
+        for depth in (1, 2, 4)
+        for seed in range(3)
+    ],
+    columns=["study", "seed", "axis.norm", "axis.depth", "outcome", VALUE],
+)
+LAYER, BATCH = {"norm": "layer"}, {"norm": "batch"}
+ADVANTAGE = Difference(LAYER, BATCH)
+ORDER = InOrder("depth", "norm", (("layer", "batch"),))
+
+
+def first_is(outcome: str) -> pd.DataFrame:
+    """The rows, where layer norm at depth 1 with seed 0 has this outcome."""
+    return ROWS.assign(outcome=ROWS["outcome"].where(ROWS.index > 0, outcome))
+
+
+@pytest.mark.parametrize(
+    ("statistic", "values"),
+    [
+        (mean, {"": 0.25 * 7 / 3 + 0.01}),
+        (At({"norm": "layer", "depth": 2}, mean), {"": 0.61}),
+        (At({"norm": "group"}, mean), {"": NOTHING.value}),
+        (At({"solver": "euler"}, mean), {"": NOTHING.value}),
+        (Difference(BATCH, LAYER), {"": -0.1 * 7 / 3}),
+        (Difference(BATCH, LAYER, size=True), {"": 0.1 * 7 / 3}),
+        (Difference({"depth": 4}, {"depth": 2}), {"": 0.5}),
+        (At({"depth": 1}, Margin(0.15, 1, ADVANTAGE)), {"": -0.05}),
+        (At({"depth": 1}, Margin(0.15, -1, ADVANTAGE)), {"": 0.05}),
+        (At({"seed": 0}, Ratio(LAYER, BATCH)), {"": 1.5}),
+        (At({"seed": 0}, Excess(LAYER, BATCH)), {"": 0.5}),
+        (Each("depth", ADVANTAGE, (1, 4)), {"1": 0.1, "4": 0.4}),
+        (Each("norm", exact, name="{} norm"), {"layer norm": 0.71, "batch norm": 1.4 / 3 + 0.01}),
+        (Best("norm", "layer"), {"layer - batch": 0.1 * 7 / 3}),
+        # Values .3, .6, 1.2 at 0, 1, 2 doublings: slope (1.2 - .3) / 2.
+        (At(LAYER, Trend("depth", 2)), {"": 0.9}),
+        (
+            {"a": ADVANTAGE, "b": Best("norm", "batch")},
+            {"a": 0.7 / 3, "b: batch - layer": -0.7 / 3},
+        ),
+        (ORDER, {"": 1.0}),
+        (InOrder("depth", "norm", (("batch", "layer"),)), {"": 0.0}),
+    ],
+)
+def test_values(statistic: Statistics, values: dict[str, float]) -> None:
+    found = {name: one.value for name, one in estimates(statistic, ROWS).items()}
+    assert found == pytest.approx(values, nan_ok=True)
+
+
+def test_the_interval_of_a_margin_is_turned_with_it() -> None:
+    (estimate,) = estimates(At(LAYER, Margin(1.0, -1, mean)), ROWS).values()
+    assert (estimate.low, estimate.high) == pytest.approx(t_interval([0.3, 0.29, 0.28]))
+
+
+def test_failed_runs_are_in_shares_alone() -> None:
+    failed, missing = first_is("diverged"), first_is("missing")
+    assert mean(at(failed, {"depth": 1, **LAYER}))[::3] == (pytest.approx(0.315), 2)
+    assert ADVANTAGE(at(failed, {"depth": 1})).n == 2
+    assert [Share()(rows).value for rows in (failed, missing)] == [1 / 18, 0.0]
+    assert [Share()(rows).n for rows in (failed, missing)] == [18, 17]
+    assert Share("diverged", ("diverged",))(failed)[::3] == (1.0, 1)
+    assert Share("completed")(failed).value == pytest.approx(17 / 18)
+
+
+def test_in_order_leaves_out_failed_depths_and_seeds_that_lack_a_row() -> None:
+    # Of seed 0 two depths are left, in both of which layer norm is above.
+    assert ORDER(first_is("diverged"))[::3] == (1.0, 3)
+    assert ORDER(first_is("missing"))[::3] == (1.0, 2)
