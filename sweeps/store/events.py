@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sweeps.store.files import list_folder, one_line
+from sweeps.store.files import list_files, one_line
 from sweeps.store.folders import Results, check_name
-from sweeps.store.parquet import warn_once
+from sweeps.store.warn import warn_once
 
 _LOG = logging.getLogger("odesweep")
 
@@ -106,7 +106,7 @@ class EventReader:
         A line that is not an event is skipped with one warning. Raises InfrastructureError if the folder cannot be read.
         """
         with one_line(f"cannot read {self._folder}", "check permissions and the disk"):
-            names = [name for name in list_folder(self._folder) if name.endswith(".jsonl")]
+            names = list_files(self._folder, ".jsonl")
             events = [event for name in names for event in self._new(name)]
         return sorted(events, key=lambda event: event["at"])
 
@@ -119,6 +119,9 @@ class EventReader:
                 file.seek(offset)
                 data = file.read()
         except FileNotFoundError:
+            return []
+        except PermissionError as error:
+            warn_once(str(path), f"skipped {path}: {error.strerror}")
             return []
         lines = data.split(b"\n")[:-1]
         first = self._lines.get(name, 0) + 1
@@ -135,19 +138,27 @@ def _parse_all(lines: list[bytes]) -> list[dict[str, Any]]:
     """All lines in one call, at less than half the cost of one each; empty if any is not an event."""
     try:
         events = json.loads(b"[" + b",".join(lines) + b"]")
-        whole = len(events) == len(lines) and all(
-            isinstance(event["event"], str) and math.isfinite(event["at"]) for event in events
-        )
+        whole = len(events) == len(lines) and all(map(_is_event, events))
     except (ValueError, TypeError, KeyError, IndexError, RecursionError):
         return []
     return events if whole else []
 
 
+def _is_event(event: dict[str, Any]) -> bool:
+    """Whether it has what every event has; TypeError or KeyError for what is not even a dict."""
+    texts = [event[name] for name in ("event", "worker", "host")]
+    if event["event"] == "started":
+        texts += [event["trial_id"], event["attempt_id"]]
+    numbers = [event["at"], event["pid"], event.get("resume_iteration") or 0]
+    numbers.append(event.get("iteration") or 0)
+    return all(isinstance(text, str) for text in texts) and all(map(math.isfinite, numbers))
+
+
 def _parse(path: Path, number: int, line: bytes) -> dict[str, Any] | None:
     try:
         event = json.loads(line)
-        if not isinstance(event["event"], str) or not math.isfinite(event["at"]):
-            raise TypeError("event or at is missing")
+        if not _is_event(event):
+            raise TypeError("a field is missing")
     except (ValueError, TypeError, KeyError, IndexError, RecursionError):
         warn_once(f"{path}:{number}", f"skipped line {number} of {path}: not an event")
         return None

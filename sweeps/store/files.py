@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from sweeps.errors import InfrastructureError
 from sweeps.store.schema import VERSION, VERSION_KEY
+from sweeps.store.warn import warn_once
 
 _FEW_ROWS = 100
 # Only tests set this: how late a new entry shows in a listing, as the directory caches of network file systems make it.
@@ -22,17 +23,43 @@ _first_seen: dict[Path, float] = {}
 
 
 def list_folder(path: Path) -> list[str]:
-    """Sorted names in a folder, hidden ones left out (files being written begin with a dot); empty if there is no such folder.
+    """Sorted names in a folder, hidden ones left out (files being written begin with a dot); empty if there is no such folder."""
+    return [entry.name for entry in _entries(path)]
 
-    The only place where the store lists anything.
+
+def list_files(path: Path, suffix: str = "", prefix: str = "") -> list[str]:
+    """The names of `list_folder` with this ending and beginning that are files, or links to files.
+
+    Whatever else has such a name (a folder, a socket, a link to nothing) is skipped with one warning.
     """
+    names = []
+    for entry in _entries(path):
+        if entry.name.endswith(suffix) and entry.name.startswith(prefix):
+            if _is_file(entry):
+                names.append(entry.name)
+            else:
+                warn_once(entry.path, f"skipped {entry.path}: not a file")
+    return names
+
+
+def _entries(path: Path) -> list[os.DirEntry[str]]:
+    """The only place where the store lists anything."""
     try:
-        names = [entry.name for entry in path.iterdir()]
+        with os.scandir(path) as entries:
+            shown = [entry for entry in entries if not entry.name.startswith(".")]
     except FileNotFoundError:
         return []
     if _LATE_SECONDS:
-        names = [name for name in names if _is_shown(path / name)]
-    return sorted(name for name in names if not name.startswith("."))
+        shown = [entry for entry in shown if _is_shown(path / entry.name)]
+    return sorted(shown, key=lambda entry: entry.name)
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        # A link in a circle, or through a folder that may not be read.
+        return False
 
 
 def _is_shown(path: Path) -> bool:

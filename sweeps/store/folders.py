@@ -119,9 +119,14 @@ def file_stem(name: str) -> str:
     return "--".join(parts)
 
 
+def is_name(name: str) -> bool:
+    """Whether `name` can be that of a worker or a submission: a file stem of one part."""
+    return _PART.fullmatch(name) is not None and len(name) <= _LONGEST
+
+
 def check_name(name: str) -> str:
     """`name` itself if it is a file stem of one part (worker, submission); UserError otherwise."""
-    if not _PART.fullmatch(name) or len(name) > _LONGEST:
+    if not is_name(name):
         raise UserError(
             f"not a usable name: {name[:_LONGEST]!r}; letters, digits and . _ + @ -, not beginning with a dot, at most {_LONGEST} characters"
         )

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from sweeps.errors import InfrastructureError
-from sweeps.store.files import list_folder
+from sweeps.store.files import list_files
 from sweeps.store.folders import Results
 from sweeps.store.schema import TABLES, VERSION, VERSION_KEY
 
@@ -80,9 +80,8 @@ def read_newest(results: Results) -> Manifest:
 
 def manifest_numbers(results: Results) -> list[int]:
     """Numbers of the generations whose manifests exist, ascending."""
-    return sorted(
-        int(match[1]) for name in list_folder(results.manifests) if (match := _NAME.fullmatch(name))
-    )
+    names = list_files(results.manifests, prefix="MANIFEST.")
+    return sorted(int(match[1]) for name in names if (match := _NAME.fullmatch(name)))
 
 
 def manifest_path(results: Results, number: int) -> Path:

@@ -3,7 +3,6 @@
 Older versions are read, newer ones are refused, and unreadable files are skipped with one warning.
 """
 
-import logging
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,35 +14,31 @@ import pyarrow.parquet as pq
 
 from sweeps.errors import InfrastructureError, UserError
 from sweeps.store.renamed import current_name, current_names
-from sweeps.store.schema import VERSION, VERSION_KEY
+from sweeps.store.schema import VERSION, VERSION_KEY, filled_columns
+from sweeps.store.warn import warn_once
 
-_LOG = logging.getLogger("odesweep")
-_WARNED: set[str] = set()
 _T = TypeVar("_T")
-
-
-def warn_once(about: str, message: str) -> None:
-    """Log `message` as a warning unless this process has already warned about the same thing."""
-    if about not in _WARNED:
-        _WARNED.add(about)
-        _LOG.warning("%s", message)
+# What reading a file raises whose content is not what it should be.
+_CONTENT = (ValueError, KeyError, pa.ArrowException)
 
 
 def load(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table | None:
     """`columns` (all if None) of one file, in that order and of the schema's types; columns the file lacks are null.
 
-    None, and one warning, if the file is not readable. Raises InfrastructureError for a file of a newer schema version and, as whoever reads
-    all columns may be about to write them again, for one with columns that the schema lacks when `columns` is None; OSError if the file
-    system fails.
+    None, and one warning, if the file is not readable or not of this table. Raises
+    InfrastructureError for a file of a newer schema version and, as whoever reads all columns may be
+    about to write them again, for one with columns that the schema lacks when `columns` is None;
+    OSError if the file system fails.
     """
-    # Read before it is parsed: what fails here is the file system, what fails below is the content.
-    data = path.read_bytes()
+    data = _bytes(path)
+    if data is None:
+        return None
     try:
         with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as parquet:
             version, present = _present(path, parquet, schema, columns)
             data = parquet.read(columns=present, use_threads=False)
             return _conform(data, _target(schema, columns), version, schema)
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except (OSError, *_CONTENT) as error:
         _warn_unreadable(path, error)
         return None
 
@@ -92,10 +87,10 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
             pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=True) as parquet,
         ):
             yield parquet
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except (OSError, *_CONTENT) as error:
         if isinstance(error, OSError) and error.errno:
             raise
-        raise ValueError((str(error).splitlines() or [type(error).__name__])[0]) from None
+        raise ValueError(_first_line(error)) from None
 
 
 def _present(
@@ -104,6 +99,8 @@ def _present(
     """The file's schema version and which of its columns hold `columns`; raises as `load`."""
     version = _check_version(path, parquet.metadata.metadata)
     names = {current_name(name, version, schema): name for name in parquet.schema_arrow.names}
+    if lacking := [name for name in filled_columns(schema) if name not in names]:
+        raise ValueError(f"a file of this table has {', '.join(lacking)}")
     if columns is None and (unknown := sorted(set(names) - set(schema.names))):
         raise InfrastructureError(
             f"{path} has columns that this odesweep does not know: {', '.join(unknown)}; upgrade odesweep"
@@ -135,7 +132,9 @@ def _may_hold(group: pq.RowGroupMetaData, ids: Sequence[str]) -> bool:
 
 def load_metadata(path: Path) -> dict[str, str] | None:
     """The file's key-value metadata as text, without reading its rows. None and errors as `load`."""
-    data = path.read_bytes()
+    data = _bytes(path)
+    if data is None:
+        return None
     try:
         with pq.ParquetFile(pa.BufferReader(data)) as parquet:
             pairs = parquet.metadata.metadata
@@ -145,7 +144,19 @@ def load_metadata(path: Path) -> dict[str, str] | None:
                 for key, value in pairs.items()
                 if key not in (VERSION_KEY, b"ARROW:schema")
             }
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except (OSError, *_CONTENT) as error:
+        _warn_unreadable(path, error)
+        return None
+
+
+def _bytes(path: Path) -> bytes | None:
+    """The file's content; None, and one warning, for a file that may not be read. OSError if the file system fails.
+
+    Read before it is parsed: what fails here is the file system, what fails later is the content.
+    """
+    try:
+        return path.read_bytes()
+    except PermissionError as error:
         _warn_unreadable(path, error)
         return None
 
@@ -171,11 +182,16 @@ def required(path: Path, missing: str, read: Callable[..., _T | None], *argument
 
 
 def _warn_unreadable(path: Path, error: Exception) -> None:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
     warn_once(
         str(path),
-        f"skipped {path}: not a readable Parquet file of this store ({reason}); what it held counts as missing",
+        f"skipped {path}: not a readable Parquet file of this store ({_first_line(error)}); what it held counts as missing",
     )
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _check_version(path: Path, metadata: dict[bytes, bytes] | None) -> int:
@@ -193,6 +209,7 @@ def _check_version(path: Path, metadata: dict[bytes, bytes] | None) -> int:
 def _conform(data: pa.Table, target: pa.Schema, version: int, schema: pa.Schema) -> pa.Table:
     if version < VERSION:
         data = current_names(data, version, schema)
+    _check_filled(data, schema)
     if data.schema.equals(target):
         return data.replace_schema_metadata(None)
     lacking = set(target.names) - set(data.column_names)
@@ -203,3 +220,10 @@ def _conform(data: pa.Table, target: pa.Schema, version: int, schema: pa.Schema)
         for field in target
     ]
     return pa.table(arrays, schema=target)
+
+
+def _check_filled(data: pa.Table, schema: pa.Schema) -> None:
+    """Raises ValueError for a row without what identifies it."""
+    for name in filled_columns(schema):
+        if name in data.column_names and data[name].null_count:
+            raise ValueError(f"rows without {name}")

@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from sweeps.store.files import list_folder, one_line, publish_table
-from sweeps.store.folders import Results, file_stem
+from sweeps.errors import InfrastructureError
+from sweeps.store.files import list_files, one_line, publish_table
+from sweeps.store.folders import Results, file_stem, is_name
 from sweeps.store.parquet import load, load_metadata, required
 from sweeps.store.renamed import OLD_PLAN, current_plan
 from sweeps.store.schema import PLAN, check_keys, to_table
 from sweeps.store.to_python import rows as rows_of
+from sweeps.store.warn import warn_once
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,8 @@ def read_plan(results: Results, name: str) -> Plan:
         " odesweep plan STUDY --save makes one"
     )
     about = required(path, missing, load_metadata)
+    if not _is_plan(path, about):
+        raise InfrastructureError(f"{path} is not a saved plan; remove it and make the plan again")
     if "reference" in about:
         table = required(path, missing, load, PLAN, PLAN.names)
     else:
@@ -116,14 +120,22 @@ def read_plan(results: Results, name: str) -> Plan:
 
 
 def list_plans(results: Results) -> list[str]:
-    """Names of the saved plans, as `read_plan` takes them."""
+    """Names of the saved plans, as `read_plan` takes them.
+
+    Other files are skipped, each with a warning.
+    """
     with one_line(f"cannot read {results.plans}", "check permissions and the disk"):
-        stems = [
-            name.removesuffix(".parquet")
-            for name in list_folder(results.plans)
-            if name.endswith(".parquet")
-        ]
-    return [stem.replace("--", "/") for stem in stems]
+        paths = [results.plans / name for name in list_files(results.plans, ".parquet")]
+        abouts = {path: load_metadata(path) for path in paths}
+    for path, about in abouts.items():
+        if about is not None and not _is_plan(path, about):
+            warn_once(str(path), f"skipped {path}: not a saved plan")
+    plans = [path for path, about in abouts.items() if about is not None and _is_plan(path, about)]
+    return [path.stem.replace("--", "/") for path in plans]
+
+
+def _is_plan(path: Path, about: Mapping[str, str]) -> bool:
+    return is_name(path.stem) and about.keys() >= {"study", "scale", "overrides"}
 
 
 def _to_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:

@@ -10,7 +10,7 @@ from pathlib import Path
 from sweeps.errors import InfrastructureError
 from sweeps.store.accept import accepted_runs
 from sweeps.store.clock import folder_clock
-from sweeps.store.files import list_folder, one_line
+from sweeps.store.files import list_files, list_folder, one_line
 from sweeps.store.folders import Results
 from sweeps.store.generations import Manifest, manifest_path, read_manifest, relative, remedy
 from sweeps.store.read import newest
@@ -133,7 +133,7 @@ def _unnamed(results: Results, manifest: Manifest, before: float) -> Iterator[Fo
             path.name for path in (*manifest.paths(results, table), *_data(results, manifest.base))
         }
         named |= set(manifest.superseded.get(relative(results, folder), ()))
-        for name in list_folder(folder):
+        for name in list_files(folder):
             if name not in named and _is_older(folder / name, before):
                 yield Found(folder / name, "files of a compact that did not end")
 
@@ -175,7 +175,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _is_temporary(path: Path) -> bool:
-    return path.name.startswith(".") and path.name.endswith(".tmp")
+    return path.name.startswith(".") and path.name.endswith(".tmp") and path.is_file()
 
 
 def _is_older(path: Path, before: float) -> bool:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from sweeps.errors import InfrastructureError
 from sweeps.store.compute import pc
-from sweeps.store.files import list_folder
+from sweeps.store.files import list_files
 from sweeps.store.folders import Results
 from sweeps.store.generations import Manifest, manifest_path, read_newest, relative, remedy
 from sweeps.store.parquet import load, load_groups, load_large
@@ -34,13 +34,14 @@ def table_files(results: Results, table: str) -> tuple[list[Path], list[Path]]:
 def new_files(results: Results, table: str) -> tuple[list[Path], Manifest]:
     """The files of parts/ and merged/ that the generation in force does not hold, and its manifest."""
     listed = [
-        (folder, list_folder(folder)) for folder in (results.parts(table), results.merged(table))
+        (folder, list_files(folder, ".parquet"))
+        for folder in (results.parts(table), results.merged(table))
     ]
     manifest = read_newest(results)
     found: list[Path] = []
     for folder, names in listed:
         held = manifest.superseded.get(relative(results, folder), {})
-        found += [folder / name for name in names if name.endswith(".parquet") and name not in held]
+        found += [folder / name for name in names if name not in held]
     return found, manifest
 
 

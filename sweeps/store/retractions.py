@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
-from sweeps.store.files import list_folder, one_line, publish_bytes
+from sweeps.store.files import list_files, one_line, publish_bytes
 from sweeps.store.folders import Results
-from sweeps.store.parquet import warn_once
+from sweeps.store.warn import warn_once
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,7 @@ def read_retractions(results: Results) -> Retractions:
     attempt_ids: set[str] = set()
     restarted_at: dict[str, float] = {}
     with one_line(f"cannot read {results.retractions}", "check permissions and the disk"):
-        paths = [
-            results.retractions / name
-            for name in list_folder(results.retractions)
-            if name.endswith(".json")
-        ]
+        paths = [results.retractions / name for name in list_files(results.retractions, ".json")]
     for path in paths:
         try:
             record = json.loads(path.read_bytes())
@@ -65,7 +61,7 @@ def read_retractions(results: Results) -> Retractions:
                 float(record["at"]),
             )
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            warn_once(str(path), f"skipped {path}: not a retraction ({error!r})")
+            warn_once(str(path), f"skipped {path}: not a retraction ({type(error).__name__})")
             continue
         attempt_ids.update(attempts)
         for trial in trials:

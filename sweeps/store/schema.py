@@ -202,6 +202,19 @@ KEYS: dict[str, tuple[str, ...]] = {
     if table.startswith("probe_")
 }
 
+# Columns that every version's files have and no row leaves empty: they tell one table's files from another's.
+FILLED: dict[str, tuple[str, ...]] = {
+    table: (*KEYS[table], "finished_at", *own.split())
+    for table, own in {
+        "runs": "cell_id spec outcome",
+        "evaluations": "outcome",
+        "probe_trajectory": "point step",
+        "probe_decision_grid": "p1",
+        "probe_layer_statistics": "layer channel",
+        "probe_series": "iteration name",
+    }.items()
+}
+
 # Which evaluation grids ask for it, under which solver; a setting that serves several factors has all.
 _TEST = [
     pa.field("grid", pa.list_(_TEXT)),
@@ -236,6 +249,14 @@ def schema_of(table: str) -> pa.Schema:
     return SCHEMAS[table]
 
 
+def filled_columns(schema: pa.Schema) -> tuple[str, ...]:
+    """FILLED of the table of this schema; of a plan or a submission what every one of them has."""
+    table = next((table for table, known in SCHEMAS.items() if known is schema), None)
+    if table is not None:
+        return FILLED[table]
+    return ("trial_id", "spec") if schema is SUBMISSION else ("trial_id", "cell_id", "axes")
+
+
 def spec_columns(flat: Mapping[str, Any]) -> dict[str, Any]:
     """All spec columns of `runs` for a flattened spec, None where its families lack a field; SchemaError for a field without a column."""
     names = [field.name for field in _SPEC]
@@ -252,7 +273,7 @@ def check_rows(table: str, rows: Iterable[Mapping[str, Any]]) -> None:
     times = [field.name for field in schema if field.type == _TIME]
     for row in rows:
         check_keys(f"table {table}", row, schema.names)
-        for name in (*KEYS[table], "finished_at"):
+        for name in FILLED[table]:
             if row[name] is None:
                 raise SchemaError(f"table {table}: {name} is empty")
         if "outcome" in row and row["outcome"] not in OUTCOMES:

@@ -8,10 +8,11 @@ from uuid import uuid4
 import pyarrow as pa
 
 from sweeps.errors import UserError
-from sweeps.store.files import list_folder, one_line, publish_bytes, publish_table
-from sweeps.store.folders import Results, check_name
-from sweeps.store.parquet import load, load_metadata, required, warn_once
+from sweeps.store.files import list_files, one_line, publish_bytes, publish_table
+from sweeps.store.folders import Results, check_name, is_name
+from sweeps.store.parquet import load, load_metadata, required
 from sweeps.store.schema import SUBMISSION, check_keys, to_table
+from sweeps.store.warn import warn_once
 
 METADATA = ("study", "scale", "executor", "command", "created_at")
 
@@ -75,16 +76,23 @@ def list_submissions(results: Results, known: Collection[str] = ()) -> dict[str,
     """submission_id -> metadata of every submission there is, less those `known`; one that cannot be read is skipped with a warning."""
     with one_line(f"cannot read {results.submissions}", "check permissions and the disk"):
         ids = [
-            name.removesuffix(".parquet")
-            for name in list_folder(results.submissions)
-            if name.endswith(".parquet")
+            name.removesuffix(".parquet") for name in list_files(results.submissions, ".parquet")
         ]
         loaded = {
-            one: load_metadata(results.submissions / f"{one}.parquet")
+            one: metadata
             for one in ids
             if one not in known
+            and (metadata := load_metadata(results.submissions / f"{one}.parquet")) is not None
         }
-    return {one: metadata for one, metadata in loaded.items() if metadata is not None}
+    for one, metadata in loaded.items():
+        if not _is_submission(one, metadata):
+            path = results.submissions / f"{one}.parquet"
+            warn_once(str(path), f"skipped {path}: not a submission")
+    return {one: metadata for one, metadata in loaded.items() if _is_submission(one, metadata)}
+
+
+def _is_submission(submission_id: str, metadata: Mapping[str, str]) -> bool:
+    return is_name(submission_id) and metadata.keys() >= set(METADATA)
 
 
 def settings_of(metadata: Mapping[str, str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 
-from sweeps.store.files import list_folder, publish_table
+from sweeps.store.files import list_files, publish_table
 from sweeps.store.folders import Results, check_name
 from sweeps.store.parquet import load
 from sweeps.store.read import once_each
@@ -98,8 +98,8 @@ class Writer:
         folder = self._results.parts(table)
         return [
             folder / name
-            for name in list_folder(folder)
-            if name.endswith(".parquet") and name.rpartition("-")[0] == self._worker_id
+            for name in list_files(folder, ".parquet")
+            if name.rpartition("-")[0] == self._worker_id
         ]
 
     def _merge(self, table: str) -> None:

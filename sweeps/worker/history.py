@@ -45,7 +45,7 @@ class History:
             worker, at = event["worker"], event["at"]
             if event["event"] == "started":
                 attempt = Start(
-                    worker, event["host"], event["pid"], at, at, event.get("resume_iteration", 0)
+                    worker, event["host"], event["pid"], at, at, event.get("resume_iteration") or 0
                 )
                 self.attempts.setdefault(event["trial_id"], {})[event["attempt_id"]] = attempt
                 self._of_worker[worker] = (event["trial_id"], event["attempt_id"])

@@ -99,7 +99,7 @@ def test_merge_between_any_two_steps_of_a_reader_hides_no_row(
 
         return wrapped
 
-    for step in ("list_folder", "load"):
+    for step in ("list_files", "load"):
         monkeypatch.setattr(read_module, step, merging_first(getattr(read_module, step)))
     assert read_table(results, "runs", ["trial_id"])["trial_id"].to_pylist() == ["t0", "t1", "t2"]
     assert next(steps) > min(moment, 4)

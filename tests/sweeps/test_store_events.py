@@ -64,14 +64,14 @@ def test_numbers_json_cannot_write_become_null(results: Results) -> None:
 def test_torn_last_line_waits_and_is_read_when_it_is_whole(
     results: Results, caplog: pytest.LogCaptureFixture
 ) -> None:
-    line = json.dumps({"at": 1.0, "event": "started"}).encode() + b"\n"
+    whole = line("checkpoint", 1.0) + b"\n"
     path = results.events / "w.jsonl"
-    path.write_bytes(line + line[:10])
+    path.write_bytes(whole + whole[:10])
     reader = EventReader(results)
     assert len(reader.poll()) == 1
     assert reader.poll() == []
     with path.open("ab") as file:
-        file.write(line[10:])
+        file.write(whole[10:])
     assert len(reader.poll()) == 1
     assert not caplog.records
 
@@ -88,7 +88,14 @@ GARBAGE = [
     b'{"event": "x"}',
     b'{"event": 3, "at": 1}',
     b'{"event": "x", "at": "1"}',
+    b'{"event": "x", "at": 1, "worker": "w", "host": "h"}',
+    b'{"event": "started", "at": 1, "worker": "w", "host": "h", "pid": 1, "trial_id": "t"}',
+    b'{"event": "x", "at": 1, "worker": "w", "host": "h", "pid": 1, "iteration": "a"}',
 ]
+
+
+def line(event: str, at: float) -> bytes:
+    return json.dumps({"at": at, "event": event, "worker": "w", "host": "h", "pid": 1}).encode()
 
 
 @pytest.mark.parametrize(
@@ -97,9 +104,9 @@ GARBAGE = [
 def test_garbage_line_is_skipped_with_one_warning_naming_file_and_line(
     results: Results, caplog: pytest.LogCaptureFixture, garbage: bytes
 ) -> None:
-    line = json.dumps({"at": 1.0, "event": "started"}).encode()
+    good = line("checkpoint", 1.0)
     path = results.events / "w.jsonl"
-    path.write_bytes(b"\n".join([line, garbage, line, b""]))
+    path.write_bytes(b"\n".join([good, garbage, good, b""]))
     with caplog.at_level(logging.WARNING, logger="odesweep"):
         assert len(EventReader(results).poll()) == 2
         assert len(EventReader(results).poll()) == 2
@@ -114,10 +121,7 @@ def test_reader_gives_every_event_once_however_the_bytes_arrive(
 ) -> None:
     results = Results(tmp_path_factory.mktemp("events") / "results")
     results.create()
-    data = b"".join(
-        json.dumps({"at": float(index), "event": f"e{index}"}).encode() + b"\n"
-        for index in range(8)
-    )
+    data = b"".join(line(f"e{index}", float(index)) + b"\n" for index in range(8))
     reader, read = EventReader(results), []
     start = 0
     for cut in [*cuts, len(data)]:
