@@ -245,7 +245,7 @@ def test_figure1_counts_evaluations_of_the_right_hand_side(data: Data) -> None:
         assert list(ours["mean"]) == pytest.approx([curve[n] + 0.01 for n in sorted(curve)])
     lost = row(numbers, norm="layer", steps="16", solver="rk4", evaluations=64)
     assert (lost["n"], lost["failed"]) == (0, 3)
-    assert figure1.FIGURE.panels(numbers) == (2, 5)
+    assert figure1.FIGURE.shape(numbers) == (2, 5)
     assert "Crosses at the foot: no finite result." in figure1.FIGURE.caption(data, numbers)
 
 
@@ -258,7 +258,7 @@ def test_figure1_leaves_out_what_the_paper_trained_and_did_not_plot(tmp_path: Pa
         data_of(tmp_path / "r", "gusak2020/figure1", Few(), scale="paper")
     )
     assert set(numbers["axis.solver.steps"]) == {"2", "16", "32"}
-    assert figure1.FIGURE.panels(numbers) == (3, 5)
+    assert figure1.FIGURE.shape(numbers) == (3, 5)
     assert row(numbers, norm="layer", steps="16", solver="rk4", evaluations=156)["n"] == 1
 
 
