@@ -10,8 +10,8 @@ import pandas as pd
 from analysis.cells import planned_rows
 from analysis.claims import Claim, Evidence, above, below, within
 from analysis.data import COMPLETED, Data
-from analysis.enorm2019.depths import with_failed
 from analysis.enorm2019.controls import CONTROLS, REPORT
+from analysis.enorm2019.depths import with_failed
 from analysis.statistic import At, Difference, Each, InOrder, Quantity, Share, mean, of_runs
 
 DEPTH, RATE = "model.layers", "train.optimizer.lr"
