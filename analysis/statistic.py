@@ -60,6 +60,18 @@ def of_runs(column: str, *others: str) -> Quantity:
     return Quantity(lambda data: planned_rows(data, "runs", column, *others), column)
 
 
+def costs(data: Data) -> pd.DataFrame:
+    """Planned runs with train_seconds, NaN where others shared the machine or the run was resumed, and peak_memory_bytes, NaN on a CPU."""
+    numbers = ("train_seconds", "timing_valid", "peak_memory_bytes", "device")
+    rows = planned_rows(data, "runs", *numbers)
+    alone = [valid is True or valid == 1 for valid in rows["timing_valid"]]
+    on_device = [not str(device).startswith("cpu") for device in rows["device"]]
+    return rows.assign(
+        train_seconds=rows["train_seconds"].where(alone),
+        peak_memory_bytes=rows["peak_memory_bytes"].where(on_device),
+    )
+
+
 def runs_with(data: Data, values: pd.DataFrame) -> pd.DataFrame:
     """Planned runs with numbers of their own. values: study, trial_id and the numbers."""
     return planned_rows(data, "runs").merge(values, on=KEY, how="left")

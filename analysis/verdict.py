@@ -12,7 +12,7 @@ from typing import Any
 
 from analysis.check import examine, filling_commands
 from analysis.claims import Claim, Region
-from analysis.data import Data
+from analysis.data import AXIS, Data
 from analysis.make import Reader
 from analysis.read import SCALES, NoPlan
 from analysis.statistic import NOTHING, Estimate, Estimates, estimates
@@ -82,9 +82,17 @@ def judge_one(estimate: Estimate, holds: Region, seeds: int) -> str:
     return CONTRADICTED if outside or at_the_end else INCONCLUSIVE
 
 
+def _about(claim: Claim, data: Data) -> Data:
+    """The trials that the claim is about. A plan that lacks an axis is at its empty value."""
+    where = claim.where.items()
+    return data.where(
+        {axis: at for axis, at in where if AXIS + axis in data.trials or "" not in at}
+    )
+
+
 def judge(claim: Claim, data: Data) -> Judgement:
     """What these rows say about the claim, whatever their scale."""
-    own = data.where(claim.where)
+    own = _about(claim, data)
     if not len(own.runs):
         return Judgement(plan=data.names)
     parts = {
@@ -113,7 +121,7 @@ def weigh(claim: Claim, reader: Reader) -> Verdict:
         missing = [f"no plan of {study} at scale {scale}" for study in claim.studies]
         commands = [f"{command} --results {folder}" for command in claim.commands]
         return Verdict(claim, Judgement(), reduced, missing, commands)
-    own = full.where(claim.where)
+    own = _about(claim, full)
     commands = [
         *filling_commands(full, own.missing(needs)),
         *(f"odesweep run {study} --scale {scale} --results {folder}" for study in full.unplanned),
@@ -130,7 +138,7 @@ def _is_full(claim: Claim, data: Data) -> bool:
         for plan in data.plans
     ):
         return False
-    runs = data.where(claim.where).runs
+    runs = _about(claim, data).runs
     if "data_source" in runs and "generated" in set(runs["data_source"]):
         return False
     wanted = {"train_epochs": least.epochs, "train_iterations": least.iterations}

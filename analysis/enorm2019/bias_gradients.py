@@ -1,4 +1,4 @@
-"""ENorm 2019, control: largest bias-gradient norm by epoch, with c = 1.2, c = 1, softmax and without ENorm, one panel per depth."""
+"""ENorm 2019, control: largest bias-gradient norm by epoch, with c = 1.2, c = 1 and without ENorm, one panel per depth."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -29,11 +29,6 @@ NETS: dict[str, dict[str, Any]] = {
         "color": NORM_COLOURS["enorm"],
         "linestyle": (0, (4, 1.5)),
         "label": "ENorm, c = 1",
-    },
-    "softmax": {
-        "color": NORM_COLOURS["enorm"],
-        "linestyle": (0, (1, 1.2)),
-        "label": "ENorm, c = 1.2, softmax before the loss",
     },
 }
 TEXT = (
@@ -79,7 +74,7 @@ def _failed(run: Mapping[Any, Any], own: pd.DataFrame) -> pd.DataFrame:
 def _used(data: Data) -> Data:
     """The nets of NETS."""
     return beside(data, "Baseline, bias").where(
-        {"method": ("", "ENorm, bias", "Baseline, bias"), "control": ("", "c = 1, bias", "softmax")}
+        {"method": ("", "ENorm, bias", "Baseline, bias"), "control": ("", "c = 1, bias")}
     )
 
 

@@ -16,7 +16,7 @@ COUNTERPARTS = {
     "c = 1, bias": "ENorm, bias",
     "last layer left out": "ENorm",
     "decay as in the code": "ENorm + BN",
-    "softmax": "ENorm, bias",
+    "softmax": "ENorm",
 }
 BY = [CONTROL, LAYERS]
 STATISTICS = ("n", "mean", "low", "high", "minimum", "maximum")

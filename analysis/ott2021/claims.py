@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis.cells import planned_rows
 from analysis.claims import Claim, Evidence, above, below, within
+from analysis.cross import gaps
 from analysis.data import COMPLETED, KEY, Data, split
 from analysis.ott2021 import adaptation, crossing
 from analysis.ott2021.dependence import SUCCESS
@@ -26,7 +27,6 @@ from analysis.statistic import (
 )
 
 SPHERE2, CIFAR10 = "ott2021/sphere2-fixed", "ott2021/cifar10-fixed"
-ADAPTIVE = "ott2021/cifar10-adaptive"
 # Ott 2021, section 4: a net depends on its solver where accuracies differ by more.
 THRESHOLD = 0.1
 COARSE_TOLERANCE, FINE_TOLERANCE = 0.1, 1e-7
@@ -138,15 +138,21 @@ PATHS = ("runs", "probe_trajectory:figure1")
 ACCURACY = Quantity(_runs, "accuracy_test", unit="accuracy")
 NFE = Quantity(_runs, "nfe", unit="evaluations")
 TESTS = Quantity(_tests, "accuracy", TESTED, "accuracy")
+REFERENCE_GAP = Quantity(gaps.rows, gaps.SIZE, ("runs", *gaps.NEEDS))
 CROSSING = Quantity(_crossing, "fraction", PATHS, "of pairs")
 ON_THE_SIDE = "distance of the gap to {} from 0.1, on the side that is claimed"
 SPHERES, IMAGES = Evidence(iterations=10_000), Evidence(iterations=7_800)
+ADAPTIVE = (
+    ("", "cifar10", "CIFAR-10", "Ott 2021, Figure 4c, d", IMAGES),
+    ("-sphere2", "sphere2", "Sphere2", "Ott 2021, conclusion and supplement", SPHERES),
+)
+ADAPTED = (("sphere2", "Sphere2", SPHERES), ("cifar10", "CIFAR-10", IMAGES))
 claim = partial(Claim, "ott2021")
 CLAIMS = (
     claim(
         "own-accuracy",
         "Tested with the solver of training, accuracy does not depend clearly on the step size.",
-        "Figure 4a, b, section 3",
+        "Ott 2021, Figure 4a, b, section 3",
         SPHERE2,
         ACCURACY,
         Each(NAME, Trend(STEPS, 8)),
@@ -157,7 +163,7 @@ CLAIMS = (
     claim(
         "coarse-drops",
         "A coarsely trained net (h = 1/2) loses much accuracy under any finer or better solver.",
-        "Figures 1d and 4a",
+        "Ott 2021, Figures 1d and 4a",
         SPHERE2,
         TESTS,
         _drops(2),
@@ -169,7 +175,7 @@ CLAIMS = (
     claim(
         "fine-holds",
         "A finely trained net (h = 1/256) loses no accuracy under a finer or better solver.",
-        "Figures 1c and 4a",
+        "Ott 2021, Figures 1c and 4a",
         SPHERE2,
         TESTS,
         _drops(256),
@@ -181,7 +187,7 @@ CLAIMS = (
     claim(
         "critical-steps-sphere2",
         "A critical number of Euler steps exists on Sphere2, between 64 and 128.",
-        "Table 1",
+        "Ott 2021, Table 1",
         SPHERE2,
         TESTS,
         _bracket(64, 128, 256),
@@ -193,7 +199,7 @@ CLAIMS = (
     claim(
         "critical-steps-cifar10",
         "A critical number of Euler steps exists on CIFAR-10, between 16 and 32.",
-        "Table 1",
+        "Ott 2021, Table 1",
         CIFAR10,
         TESTS,
         _bracket(16, 32, 64),
@@ -202,59 +208,87 @@ CLAIMS = (
         {NAME: "euler", STEPS: (16, 32, 64)},
         IMAGES,
     ),
-    claim(
-        "critical-tolerance",
-        "A critical tolerance exists on CIFAR-10 for adaptive solvers.",
-        "Figure 4c, d",
-        ADAPTIVE,
-        TESTS,
-        _tolerance_bracket("fehlberg2") | _tolerance_bracket("dopri5"),
-        above(0.0),
-        ON_THE_SIDE.format("Dopri5 at a tenth of the tolerance"),
-        {TOLERANCE: (COARSE_TOLERANCE, FINE_TOLERANCE)},
-        IMAGES,
+    *(
+        claim(
+            f"critical-tolerance{suffix}",
+            f"A critical tolerance exists on {label} for adaptive solvers.",
+            source,
+            f"ott2021/{name}-adaptive",
+            TESTS,
+            _tolerance_bracket("fehlberg2") | _tolerance_bracket("dopri5"),
+            above(0.0),
+            ON_THE_SIDE.format("Dopri5 at a tenth of the tolerance"),
+            {TOLERANCE: (COARSE_TOLERANCE, FINE_TOLERANCE)},
+            evidence,
+        )
+        for suffix, name, label, source, evidence in ADAPTIVE
     ),
-    claim(
-        "fixed-tolerance-fails",
-        "Adaptive solvers with a fixed tolerance do not solve the problem.",
-        "Figure 4c, d, section 3",
-        ADAPTIVE,
-        TESTS,
-        {
-            solver: At({NAME: solver}, _tolerance_gap(solver, size=False))
-            for solver in ("fehlberg2", "dopri5")
-        },
-        above(THRESHOLD),
-        "accuracy at tolerance 0.1 as trained minus that under Dopri5 at 0.01",
-        {TOLERANCE: COARSE_TOLERANCE},
-        IMAGES,
+    *(
+        claim(
+            f"fixed-tolerance-fails{suffix}",
+            f"Adaptive solvers with a fixed tolerance do not solve the problem on {label}.",
+            f"{source}, section 3",
+            f"ott2021/{name}-adaptive",
+            TESTS,
+            {
+                solver: At({NAME: solver}, _tolerance_gap(solver, size=False))
+                for solver in ("fehlberg2", "dopri5")
+            },
+            above(THRESHOLD),
+            "accuracy at tolerance 0.1 as trained minus that under Dopri5 at 0.01",
+            {TOLERANCE: COARSE_TOLERANCE},
+            evidence,
+        )
+        for suffix, name, label, source, evidence in ADAPTIVE
+    ),
+    *(
+        claim(
+            f"depends-on-solver-{name}",
+            f"On {label} a coarsely trained net (h = 1/2) depends on its solver, a finely trained "
+            f"one (h = 1/{fine}) does not.",
+            "Ott 2021, conclusion and supplement (its numbers are not known here)",
+            f"ott2021/{study}",
+            TESTS,
+            _bracket(2, fine),
+            above(0.0),
+            ON_THE_SIDE.format("midpoint"),
+            {NAME: "euler", STEPS: (2, fine)},
+            evidence,
+        )
+        for name, study, label, fine, evidence in (
+            *((f"sphere{d}", f"sphere{d}-fixed", f"Sphere{d}", 256, SPHERES) for d in (3, 10, 900)),
+            ("mnist", "mnist-fixed", "MNIST", 64, IMAGES),
+            ("adjoint", "sphere2-adjoint", "Sphere2 with adjoint gradients", 256, SPHERES),
+        )
     ),
     claim(
         "adaptation-accuracy-sphere2",
         "Step adaptation is as accurate as a grid search on Sphere2.",
-        "Table 1",
+        "Ott 2021, Table 1",
         (SPHERE2, ADAPTATION),
         ACCURACY,
         _above_grid("sphere2", SPHERE2, 128),
         above(-0.02),
         "accuracy of adaptation minus that of K = 128",
-        evidence=IMAGES,
+        {"set": ("", "sphere2")},
+        SPHERES,
     ),
     claim(
         "adaptation-accuracy-cifar10",
         "Step adaptation is as accurate as a grid search on CIFAR-10.",
-        "Table 1",
+        "Ott 2021, Table 1",
         (CIFAR10, ADAPTATION),
         ACCURACY,
         _above_grid("cifar10", CIFAR10, 32),
         above(-0.02),
         "accuracy of adaptation minus that of K = 32",
-        evidence=IMAGES,
+        {"set": ("", "cifar10")},
+        IMAGES,
     ),
     claim(
         "adaptation-evaluations-sphere2",
         "Step adaptation costs as much as the grid search's bracket says on Sphere2.",
-        "Table 1",
+        "Ott 2021, Table 1",
         ADAPTATION,
         NFE,
         mean,
@@ -266,7 +300,7 @@ CLAIMS = (
     claim(
         "adaptation-evaluations-cifar10",
         "Step adaptation costs as much as the grid search's bracket says on CIFAR-10.",
-        "Table 1",
+        "Ott 2021, Table 1",
         ADAPTATION,
         NFE,
         mean,
@@ -275,22 +309,52 @@ CLAIMS = (
         _adapted("cifar10"),
         IMAGES,
     ),
+    *(
+        claim(
+            f"steps-oscillate-{name}",
+            f"During adaptation on {label} the number of steps oscillates.",
+            "Ott 2021, Figure 5b, d, conclusion",
+            ADAPTATION,
+            Quantity(_oscillation, needs=("runs", "probe_series"), unit="reversals"),
+            mean,
+            above(2),
+            "reversals in the second half of the training",
+            _adapted(name),
+            evidence,
+        )
+        for name, label, evidence in ADAPTED
+    ),
+    *(
+        claim(
+            f"adaptation-keeps-ode-{name}",
+            f"Step adaptation on {label} maintains a continuous ODE: the net does not depend on its "
+            "solver.",
+            "Ott 2021, conclusion",
+            ADAPTATION,
+            REFERENCE_GAP,
+            mean,
+            below(THRESHOLD),
+            "size of the gap between the final solver of the training and the reference solution",
+            _adapted(name),
+            evidence,
+        )
+        for name, label, evidence in ADAPTED
+    ),
     claim(
-        "steps-oscillate",
-        "During adaptation the number of steps oscillates.",
-        "Figure 5b, d",
-        ADAPTATION,
-        Quantity(_oscillation, needs=("runs", "probe_series"), unit="reversals"),
-        Each("set", mean),
-        above(2),
-        "reversals in the second half of the training",
-        {**_adapted("sphere2"), "set": ("sphere2", "cifar10")},
-        IMAGES,
+        "tolerance-adaptation-keeps-ode",
+        "Tolerance adaptation maintains a continuous ODE: the net does not depend on its solver.",
+        "Ott 2021, conclusion",
+        "ott2021/tolerance-adaptation",
+        REFERENCE_GAP,
+        Each("solver", mean),
+        below(THRESHOLD),
+        "size of the gap between the final solver of the training and the reference solution",
+        evidence=SPHERES,
     ),
     claim(
         "coarse-crosses",
         "Trajectories of a coarsely trained net (h = 1/2) cross.",
-        "section 3",
+        "Ott 2021, section 3",
         SPHERE2,
         CROSSING,
         mean,
@@ -302,7 +366,7 @@ CLAIMS = (
     claim(
         "fine-does-not-cross",
         "Trajectories of a finely trained net (h = 1/256) do not cross.",
-        "section 3",
+        "Ott 2021, section 3",
         SPHERE2,
         CROSSING,
         mean,
@@ -314,7 +378,7 @@ CLAIMS = (
     claim(
         "fan",
         "Lady Windermere's fan separates the classes with h = 10^-2.5 and not with h = 10^-3.5.",
-        "Figure 3a, b (the paper does not print the field's constants; "
+        "Ott 2021, Figure 3a, b (the paper does not print the field's constants; "
         "ours were found by a search for this very statement)",
         "ott2021/fan",
         Quantity(_fan, needs=("runs", "probe_trajectory:figure3")),

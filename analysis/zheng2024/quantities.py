@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.cells import difference, planned_rows
-from analysis.data import KEY, Data
+from analysis.data import COMPLETED, KEY, Data
 from analysis.statistic import VALUE, at, of_runs, runs_with
 
 ACCURACY = "accuracy_test"
@@ -17,6 +17,13 @@ def roughness(data: Data) -> pd.DataFrame:
     rows = rows.merge(rows.groupby(KEY, as_index=False).agg(end=("epoch", "max")), on=KEY)
     curves = rows.query("epoch > end / 2").groupby(KEY, as_index=False)
     return runs_with(data, curves.agg(value=(ACCURACY, lambda values: values.diff().abs().mean())))
+
+
+def last_accuracy(data: Data) -> pd.DataFrame:
+    """Planned runs; a failed one has the accuracy after the last epoch that it finished, where the paper's curves end (Figure 1)."""
+    curves = data.epochs.sort_values("iteration").groupby(KEY, as_index=False)
+    rows = runs_with(data, curves.agg(value=(ACCURACY, "last")))
+    return rows.assign(outcome=rows["outcome"].mask(rows[VALUE].notna(), COMPLETED))
 
 
 def loss_in_batches_of_2(data: Data) -> pd.DataFrame:
@@ -70,11 +77,11 @@ def gains(data: Data) -> pd.DataFrame:
     return difference(with_norm, without, VALUE, ["axis.model.norm"])
 
 
-def families(data: Data) -> pd.DataFrame:
-    """TA-BN's largest net and the other families on CIFAR-10; `family` says which. Seeds go in pairs."""
-    largest = {"data": "CIFAR-10", "model.norm": "ta_bn", "model.backbone": "unet18"}
+def families(data_set: str, backbone: str, data: Data) -> pd.DataFrame:
+    """One of TA-BN's nets and the other families on one data set; `family` says which. Seeds go in pairs."""
+    ours = {"data": data_set, "model.norm": "ta_bn", "model.backbone": backbone}
     rows = RUNS.of(data)
     baselines = rows["axis.baseline"] if "axis.baseline" in rows else pd.Series("", rows.index)
-    family = baselines.str.extract("^([^,]*), CIFAR-10$", expand=False)
-    family[at(rows, largest).index] = "TA-BN"
+    family = baselines.str.extract(f"^([^,]*), {data_set}$", expand=False)
+    family[at(rows, ours).index] = "TA-BN"
     return rows.filter(["seed", "outcome", VALUE]).assign(family=family).dropna(subset="family")

@@ -103,7 +103,7 @@ CONTROLS = Study(
                 "model.norm": "batch",
                 "train.schedule.start": 0.1,
             },
-            "softmax": {"model.enorm": {}, "model.bias": True, "model.output": "softmax"},
+            "softmax": {"model.enorm": {}, "model.output": "softmax"},
         },
         "model.layers": (5, 9, 11, 15, 19),
         "train.optimizer.lr": RATES[1:],

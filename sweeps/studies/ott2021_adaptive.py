@@ -78,6 +78,17 @@ ADJOINT = replace(
     ),
 )
 ADAPTED_SERIES = (ProbeGrid("figure5", "series"),)
+# Does an adapted net depend on its solver? The same images in the same precision.
+REFERENCE = (
+    EvaluationGrid(
+        "reference",
+        ("dopri5",),
+        tolerances=(1e-7,),
+        max_evaluations=5_000,
+        settings={"precision": "float64", "limit": 2_000},
+    ),
+    EvaluationGrid("as_trained", settings={"precision": "float64", "limit": 2_000}),
+)
 ADAPTATION = Study(
     name="ott2021/adaptation",
     paper="Ott 2021",
@@ -95,6 +106,7 @@ ADAPTATION = Study(
         },
     },
     seeds=range(5),
+    evaluations=REFERENCE,
     probes=ADAPTED_SERIES,
     scales={
         "paper": Scale(
@@ -114,6 +126,7 @@ ADAPTATION = Study(
                 "pair": ("Euler, midpoint", "Euler, RK4", "midpoint, RK4"),
             },
             thin=True,
+            evaluations=limited(16, *REFERENCE),
         ),
     },
 )
@@ -132,6 +145,7 @@ TOLERANCE_ADAPTATION = Study(
         }
     },
     seeds=range(5),
+    evaluations=REFERENCE,
     probes=ADAPTED_SERIES,
     scales={
         "paper": Scale("Paper scale: 10,000 iterations at learning rate 1e-4, 5 seeds."),
@@ -153,6 +167,7 @@ TOLERANCE_ADAPTATION = Study(
                 "solver.tolerance": 1e-3,
             },
             thin=True,
+            evaluations=limited(16, *REFERENCE),
         ),
     },
 )

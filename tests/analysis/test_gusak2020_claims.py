@@ -123,8 +123,10 @@ def test_the_numbers_behind_the_verdicts(verdicts: Verdicts) -> None:
         "weight, 32 steps, smooth": 0.032,
     }
     assert numbers("weight-smooth-from-32") == margins
-    assert list(numbers("weight-smooth-literally").values()) == [0.2, 0.2, 0.002]
+    assert list(numbers("weight-smooth-without-tolerance").values()) == [0.2, 0.2, 0.002]
+    assert list(numbers("weight-smooth-by-gain").values()) == [0.2, 0.2, 0.002]
     assert numbers("accuracy-says-little") == {"": 0.202}
+    assert list(numbers("norm-and-solver-matter").values()) == [0.202, 0.202]
 
 
 def test_literal_criterion_differs_from_the_tolerance_for_a_small_drop(tmp_path: Path) -> None:
@@ -142,7 +144,7 @@ def test_literal_criterion_differs_from_the_tolerance_for_a_small_drop(tmp_path:
     by_tolerance, literally = (
         judge(claim, data)
         for claim in CLAIMS
-        if claim.key in ("layer-smooth-from-16", "layer-smooth-literally")
+        if claim.key in ("layer-smooth-from-16", "layer-smooth-without-tolerance")
     )
     assert by_tolerance.verdict == REPRODUCED
     assert literally.verdict == CONTRADICTED
@@ -161,6 +163,7 @@ def test_thresholds_and_evidence_stay_as_fixed() -> None:
     fixed = {claim.key: str(claim.holds) for claim in CLAIMS}
     assert fixed == {
         "layer-best": "> 0",
+        "layer-reaches-93-percent": "> 0.925",
         "layer-like-resnet10": "-0.005 to 0.005",
         "batch-far-worst": "> 0.1",
         "order": "> 0",
@@ -168,7 +171,10 @@ def test_thresholds_and_evidence_stay_as_fixed() -> None:
         "layer-smooth-from-16": "> 0",
         "weight-smooth-from-32": "> 0",
         "two-steps-not-smooth": "> 0",
-        "layer-smooth-literally": "> 0",
-        "weight-smooth-literally": "> 0",
+        "layer-smooth-without-tolerance": "> 0",
+        "weight-smooth-without-tolerance": "> 0",
+        "layer-smooth-by-gain": "> 0",
+        "weight-smooth-by-gain": "> 0",
+        "norm-and-solver-matter": "> 0.03",
         "accuracy-says-little": "> 0.03",
     }

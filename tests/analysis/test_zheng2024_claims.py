@@ -20,6 +20,7 @@ from analysis.zheng2024.claims import CLAIMS
 BY_KEY = {claim.key: claim for claim in CLAIMS}
 # In a world where deep nets with TA-BN fail they have no accuracy; layer statistics are no world's to say. Both are tested apart.
 DEEP, LAYERS = "deep-nets-with-ta-bn-train", "statistics-vary-with-time"
+TINY = "no-norm-fails-on-tiny-imagenet"
 
 
 def _judged(folder: Path, world: World) -> dict[str, Judgement]:
@@ -81,9 +82,15 @@ def test_each_claim_is_reproduced_where_it_holds(holding: dict[str, Judgement], 
     assert holding[key].verdict == "reproduced", holding[key].parts
 
 
-@pytest.mark.parametrize("key", [key for key in BY_KEY if key not in (DEEP, LAYERS)])
+@pytest.mark.parametrize("key", [key for key in BY_KEY if key not in (DEEP, LAYERS, TINY)])
 def test_each_claim_is_contradicted_where_it_fails(failing: dict[str, Judgement], key: str) -> None:
     assert failing[key].verdict == "contradicted", failing[key].parts
+
+
+def test_five_runs_that_train_leave_a_share_of_failures_open(failing: dict[str, Judgement]) -> None:
+    # Clopper and Pearson: none of five fail, upper end 1 - 0.025^(1/5).
+    assert failing[TINY].parts[""].high == pytest.approx(1 - 0.025**0.2)
+    assert failing[TINY].verdict == "inconclusive"
 
 
 def test_deep_nets_with_ta_bn_that_fail_contradict(tmp_path: Path) -> None:
@@ -132,6 +139,10 @@ def test_statistics_are_the_worlds_numbers(holding: dict[str, Judgement]) -> Non
     assert value("deeper-is-better-with-ta-bn", "cnn8 - cnn6") == pytest.approx(0.07)
     assert value("order-of-norms-svhn", "mini_batch - batch") == pytest.approx(0.38)
     assert value("ta-bn-above-other-families", "IL-NODE") == pytest.approx(0.92 - 0.65)
+    assert value("ta-bn-above-other-families-mnist", "2nd-Ord") == pytest.approx(0.985 - 0.95)
+    # Nets without norm stop at .5 on CIFAR-10, where they fail.
+    assert value("ta-bn-above-no-norm", "CIFAR-10: ta_bn - none") == pytest.approx(0.42)
+    assert value("ta-bn-above-no-norm", "SVHN: ta_bn - none") == pytest.approx(0.05)
     assert value("pop-ti-is-erratic", "batch - ta_bn") == pytest.approx(0.1)
     assert value("mini-batch-degrades-in-curves") == pytest.approx(0.1)
     assert value("mini-batch-degrades-in-batches-of-2", "2 - 256") == pytest.approx(-0.1)
@@ -161,6 +172,7 @@ def test_thresholds_and_evidence_are_fixed(claim: Claim) -> None:
         "shallow-nets-without-norm-train": "< 0.5",
         "deep-nets-with-ta-bn-train": "< 0.5",
         "ta-bn-reaches-91-percent": "> 0.9",
+        "no-norm-fails-on-tiny-imagenet": "> 0.4",
         "norms-do-not-help-on-mnist": "< 0.002",
         "pop-ti-is-erratic": "> 0.01",
         "mini-batch-degrades-in-curves": "> 0.02",
@@ -175,7 +187,7 @@ def test_thresholds_and_evidence_are_fixed(claim: Claim) -> None:
         "linear-as-good-as-kernel": "> -0.02",
     }
     assert str(claim.holds) == fixed.get(claim.key, "> 0")
-    of_all = claim.key == "ta-bn-above-other-families"
+    of_all = claim.key.startswith("ta-bn-above-other-families")
     assert claim.evidence == Evidence(3, epochs=None if of_all else 128)
 
 
