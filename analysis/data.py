@@ -147,6 +147,22 @@ class Data:
         }
         return replace(self, **parts, whole=self.whole or self)
 
+    @property
+    def with_variants(self) -> "Data":
+        """The whole that this is a part of, every variant included."""
+        return self.whole or self
+
+    def printed(self) -> "Data":
+        """Of plans with an axis `variant` only what is as printed in the paper, the rest as it is."""
+        axis = AXIS + "variant"
+        if axis not in self.trials:
+            return self
+        trials = self.trials.loc[self.trials[axis].isin(["printed", ""])]
+        if len(trials) == len(self.trials):
+            return self
+        tests, probes = (_of_trials(rows, trials) for rows in (self.tests, self.probes))
+        return replace(self, trials=trials, tests=tests, probes=probes, whole=self.whole or self)
+
     def order(self, axis: str) -> list[str]:
         """The labels of an axis in the order of the study."""
         return [one for one in dict.fromkeys(self.trials[AXIS + axis]) if one]

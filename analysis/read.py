@@ -118,6 +118,7 @@ def load(
     """The rows of these studies' plans, or of the plan that `plan` names: `study@scale`, `study@scale+hash` or just a study.
 
     A plan of one of the studies stands in for that one; a plan of another study stands in for all. scale: only plans of that scale.
+    Of studies with an axis `variant` the cells as printed in the paper; `Data.with_variants` has all.
     Raises ReportError when there is no such folder or plan, and the store's own one-line errors when it cannot be read.
     """
     folder = folder if isinstance(folder, Folder) else Folder(folder)
@@ -127,7 +128,7 @@ def load(
         wanted = [plan if one == study else one for one in wanted] if study in wanted else [plan]
     names = _every(folder, scale) if wanted == [EVERY_STUDY] else _choose(folder, wanted, scale)
     chosen = [folder.plan(name) for name in names.values()]
-    return Data(
+    data = Data(
         plans=tuple(plan for plan, _ in chosen),
         results=folder.path,
         trials=_frame(
@@ -158,6 +159,7 @@ def load(
         source=folder,
         unplanned=tuple(one for one in wanted if one not in names and one != EVERY_STUDY),
     )
+    return data if wanted == [EVERY_STUDY] else data.printed()
 
 
 _TESTS = [TEST + axis for axis in _TEST_AXES]

@@ -10,4 +10,4 @@ FIGURES: tuple[str, ...] = (
     "figure8_9",
     "figure10",
 )
-TABLES: tuple[str, ...] = ("table1", "table2", "table4", "table5", "batches", "steer")
+TABLES: tuple[str, ...] = ("table1", "table2", "table4", "table5", "quirks", "batches", "steer")

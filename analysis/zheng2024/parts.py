@@ -1,12 +1,29 @@
 """Parts of the data of several studies, and scores of other test batches that training recorded beside its epochs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
 
+from analysis import published
+from analysis.cells import planned_rows
 from analysis.curves import summarise_at
 from analysis.data import COMPLETED, KEY, Data
+
+VARIANT = "axis.variant"
+
+
+def runs_of_both(data: Data, *columns: str) -> pd.DataFrame:
+    """Planned runs as printed and as released, in `axis.variant`; older plans have the first only."""
+    rows = planned_rows(data.with_variants, "runs", *columns)
+    given = rows.get(VARIANT, "")
+    return rows.assign(**{VARIANT: given}).replace({VARIANT: {"": "printed"}})
+
+
+def beside_published(numbers: pd.DataFrame, name: str, keys: Mapping[str, str]) -> pd.DataFrame:
+    """`published.compare` for numbers of both variants: each stands beside the same value."""
+    compared = published.compare(numbers, published.values("zheng2024", name), keys)
+    return compared.fillna({VARIANT: ""})
 
 
 def part(data: Data, study: str) -> Data | None:

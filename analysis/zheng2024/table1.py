@@ -4,9 +4,10 @@ import pandas as pd
 
 from analysis import published
 from analysis.caption import compose
-from analysis.cells import cells, planned_rows
+from analysis.cells import cells
 from analysis.data import Data
 from analysis.style import NORM_LABELS
+from analysis.zheng2024.parts import VARIANT, beside_published, runs_of_both
 
 NAME = "zheng2024/table1"
 STUDY = ("zheng2024/main", "zheng2024/baselines")
@@ -22,28 +23,29 @@ FAMILIES = ("IL-NODE", "2nd-Ord", "HBNODE", "GHBNODE", "Aug-NODE", "STEER")
 MODELS = (*FAMILIES, "none", "batch", "mini_batch", "ta_bn, small", "ta_bn, large")
 LABELS = NORM_LABELS | {"ta_bn, small": "TA-BN, small", "ta_bn, large": "TA-BN, large"}
 KEYS = ["data", "model"]
+BY = [*KEYS, VARIANT]
 
 
 def table(data: Data) -> pd.DataFrame:
-    """data, model with n, mean, low, high, best_epoch, parameters, published, its plus_minus, printed and size, quoted, difference."""
-    rows = planned_rows(data, "runs", "accuracy_test", "accuracy_test_best", "parameters")
+    """data, model, variant with n, mean, low, high, best_epoch, parameters, published, its plus_minus, printed and size, quoted, difference."""
+    rows = runs_of_both(data, "accuracy_test", "accuracy_test_best", "parameters")
     if set(rows["outcome"]) <= {"missing"}:
         return pd.DataFrame()
     rows = rows.assign(
         data=[_named(row)[0] for row in rows.to_dict("records")],
         model=[_named(row)[1] for row in rows.to_dict("records")],
     )
-    numbers = cells(rows, KEYS, "accuracy_test")
+    numbers = cells(rows, BY, "accuracy_test")
     best = (
-        cells(rows, KEYS, "accuracy_test_best")
-        .filter([*KEYS, "mean"])
+        cells(rows, BY, "accuracy_test_best")
+        .filter([*BY, "mean"])
         .rename(columns={"mean": "best_epoch"})
     )
-    numbers = numbers.merge(best, on=KEYS).merge(
-        rows.groupby(KEYS, as_index=False).agg(parameters=("parameters", "max")), on=KEYS
+    numbers = numbers.merge(best, on=BY).merge(
+        rows.groupby(BY, as_index=False).agg(parameters=("parameters", "max")), on=BY
     )
     known = published.values("zheng2024", "table1")
-    numbers = published.compare(numbers, known, {name: name for name in KEYS})
+    numbers = beside_published(numbers, "table1", {name: name for name in KEYS})
     numbers = numbers.merge(
         known.reindex(columns=[*KEYS, "size", "printed"]), on=KEYS, how="left"
     ).fillna({"size": "", "printed": ""})
@@ -52,7 +54,7 @@ def table(data: Data) -> pd.DataFrame:
     }
     order = [place[pair] for pair in numbers.filter(KEYS).itertuples(index=False, name=None)]
     numbers = numbers.assign(quoted=numbers["source"].str.contains("quoted"), place=order)
-    return numbers.sort_values("place", ignore_index=True).drop(columns="place")
+    return numbers.sort_values(["place", VARIANT], ignore_index=True).drop(columns="place")
 
 
 def _named(row: dict[object, object]) -> tuple[str, str]:
@@ -65,18 +67,21 @@ def _named(row: dict[object, object]) -> tuple[str, str]:
     )
     if norm != "ta_bn":
         return data, norm
+    # On MNIST the released small net is the MLP.
     large = backbone == "unet18" or (data, backbone) == ("MNIST", "cnn6")
     return data, f"ta_bn, {'large' if large else 'small'}"
 
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
-    return f"{compose(CAPTION, data, NEEDS, numbers.loc[:, 'n'])} {published.sources(numbers)}"
+    return f"{compose(CAPTION, data.with_variants, NEEDS, numbers.loc[:, 'n'])} {published.sources(numbers)}"
 
 
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
-    """One row per data set and model: ours, published (quoted ones say so), difference, best epoch, both sizes."""
-    shown = published.readable(numbers, {"data": "data", "model": "model"}, labels=LABELS)
+    """One row per data set, model and variant: ours, published (quoted ones say so), difference, best epoch, both sizes."""
+    shown = published.readable(
+        numbers, {"data": "data", "model": "model", VARIANT: "variant"}, labels=LABELS
+    )
     theirs = [
         printed or (f"{value} (quoted)" if quoted else value)
         for value, printed, quoted in zip(

@@ -4,9 +4,9 @@ import pandas as pd
 
 from analysis import published
 from analysis.caption import compose
-from analysis.cells import cells, planned_rows
+from analysis.cells import cells
 from analysis.data import Data
-from analysis.zheng2024.parts import any_run
+from analysis.zheng2024.parts import VARIANT, any_run, beside_published, runs_of_both
 
 NAME = "zheng2024/table5"
 STUDY = "zheng2024/table5"
@@ -16,18 +16,18 @@ AXIS = "axis.model.norm.grid_size"
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Grid size with n, mean, low, high, failed, missing, published and difference."""
-    numbers = cells(planned_rows(data, "runs", "accuracy_test"), [AXIS], "accuracy_test")
+    """Grid size and variant with n, mean, low, high, failed, missing, published and difference."""
+    numbers = cells(runs_of_both(data, "accuracy_test"), [AXIS, VARIANT], "accuracy_test")
     if not any_run(numbers):
         return numbers.iloc[:0]
-    return published.compare(numbers, published.values("zheng2024", "table5"), {AXIS: "grid_size"})
+    return beside_published(numbers, "table5", {AXIS: "grid_size"})
 
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
-    return f"{compose(CAPTION, data, NEEDS, numbers.loc[:, 'n'])} {published.sources(numbers)}"
+    return f"{compose(CAPTION, data.with_variants, NEEDS, numbers.loc[:, 'n'])} {published.sources(numbers)}"
 
 
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
-    """One row per grid size."""
-    return published.readable(numbers, {AXIS: "M"})
+    """One row per grid size and variant."""
+    return published.readable(numbers, {AXIS: "M", VARIANT: "variant"})

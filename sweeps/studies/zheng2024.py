@@ -326,7 +326,7 @@ QUIRKS = _study(
     "Which difference between the printed and the released form decides the accuracy?",
     "Nothing is stated: the paper does not mention the differences.",
     fidelity=f"{FIDELITY} The printed form plus one difference, and the released form minus one.",
-    grid={**variants(), "quirk": quirk_axis()},
+    grid={"start": variants()["variant"], "quirk": quirk_axis()},
     base={"model": {"name": "unmixed_node", "backbone": "cnn6", "norm": {"name": "ta_bn"}}},
     scales={
         "paper": Scale(PAPER),

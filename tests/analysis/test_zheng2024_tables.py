@@ -12,7 +12,8 @@ from worlds import Cell, Run, World
 from analysis import published
 from analysis.read import load
 from analysis.stats import t_interval
-from analysis.zheng2024 import batches, known, steer, table1, table2, table4, table5
+from analysis.zheng2024 import batches, known, quirks, steer, table1, table2, table4, table5
+from sweeps.studies.zheng2024_released import QUIRKS
 
 OFFSETS = (-0.01, 0.0, 0.01)
 
@@ -26,7 +27,10 @@ class Labelled(World):
         self.by, self.otherwise = by, otherwise
 
     def run(self, cell: Cell) -> Run | None:
-        value = self.by.get(tuple(cell.axes.values()), self.otherwise)
+        axes = {name: value for name, value in cell.axes.items() if name != "variant"}
+        if cell.axes.get("variant") == "released":
+            return Run(0.4 + OFFSETS[cell.seed], columns={"parameters": 5678})
+        value = self.by.get(tuple(axes.values()), self.otherwise)
         if value is None:
             return None
         if isinstance(value, str):
@@ -154,6 +158,58 @@ def test_table2_and_table4_and_table5_compare_cell_by_cell(tmp_path: Path) -> No
     assert five["mean"].to_list() == pytest.approx([0.5, 0.5, 0.5, 0.88])
 
 
+def test_both_variants_stand_beside_the_published_value(tmp_path: Path) -> None:
+    numbers = table2.table(data_of(tmp_path, table2.STUDY, Labelled({}), "small"))
+    sonode = {"axis.family": "SONODE", "axis.model.norm": "ta_bn"}
+    printed, released = (
+        row(numbers, **sonode, **{"axis.variant": name}) for name in ("printed", "released")
+    )
+    assert (printed["mean"], released["mean"]) == pytest.approx((0.5, 0.4))
+    assert printed["published"] == released["published"] == 0.853
+    assert table2.readable(numbers)["variant"].to_list() == ["printed", "released"] * 6
+    large = {"data": "CIFAR-10", "model": "ta_bn, large"}
+    one = table1.table(data_of(tmp_path / "1", table1.STUDY, Labelled({}), "small"))
+    assert row(one, **large, **{"axis.variant": "released"})["parameters"] == 5678
+
+
+def test_figures_show_what_is_printed(tmp_path: Path) -> None:
+    data = data_of(tmp_path, "zheng2024/depth", Labelled({}), "small")
+    assert set(data.runs["axis.variant"]) == {"printed"}
+    assert set(data.with_variants.runs["axis.variant"]) == {"printed", "released"}
+    assert 2 * len(data.trials) == len(data.with_variants.trials)
+
+
+def test_quirks_are_paired_with_their_own_form(tmp_path: Path) -> None:
+    class Priced(World):
+        def run(self, cell: Cell) -> Run | None:
+            value = {"printed": 0.8, "released": 0.9}[cell.axes["start"]]
+            if cell.axes["quirk"] == "last_relu":
+                value += {"printed": -0.1, "released": 0.05}[cell.axes["start"]]
+            if cell.axes == {"start": "released", "quirk": "clips"}:
+                return Run(0.1, "diverged")
+            return Run(value + OFFSETS[cell.seed])
+
+    data = data_of(tmp_path, quirks.STUDY, Priced(), "small")
+    numbers = quirks.table(data)
+    assert len(numbers) == 34
+    for start, change in (("printed", -0.1), ("released", 0.05)):
+        priced = row(numbers, **{"axis.start": start, "axis.quirk": "last_relu"})
+        # Paired: the seeds' spread falls out.
+        assert priced["change_low"] == pytest.approx(change)
+        assert priced["change_high"] == pytest.approx(change)
+        assert priced["mean"] == pytest.approx({"printed": 0.7, "released": 0.95}[start])
+    shown = quirks.readable(numbers)
+    assert set(quirks.WORDS) == set(QUIRKS) | {"none"}
+    relu = row(shown, difference="ReLU after the last layer of f")
+    assert relu["printed + this (n)"] == "0.700 ± 0.025 (3)"
+    assert relu["change, printed + this"] == "-0.100 ± 0.000"
+    assert relu["change, released - this"] == "+0.050 ± 0.000"
+    clips = row(shown, difference="three clips of the gradient")
+    assert clips["released - this (n)"] == "3 failed"
+    assert clips["change, released - this"] == "-"
+    assert row(shown, difference="the form itself")["change, printed + this"] == "-"
+
+
 def test_batches_keep_sizes_images_and_noise_apart(tmp_path: Path) -> None:
     class Tested(Labelled):
         def test(
@@ -193,7 +249,9 @@ def test_steer_by_half_width(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [table1, table2, table4, table5, batches, steer], ids=lambda module: module.NAME
+    "module",
+    [table1, table2, table4, table5, quirks, batches, steer],
+    ids=lambda module: module.NAME,
 )
 def test_a_plan_without_rows_has_no_numbers(module: Any, tmp_path: Path) -> None:
     for study in [module.STUDY] if isinstance(module.STUDY, str) else module.STUDY:

@@ -31,7 +31,7 @@ def test_every_study_expands_and_says_what_it_is(name: str, scale: str) -> None:
 def test_smoke_is_small(name: str, scale: str) -> None:
     trials = select(find(name), scale).declared
     # The most in one variant are the differences between paper and code, one by one.
-    in_variant = Counter(trial.axes.get("variant") for trial in trials)
+    in_variant = Counter(trial.axes.get("variant", trial.axes.get("start")) for trial in trials)
     assert max(in_variant.values()) <= (17 if name == "zheng2024/quirks" else 12)
     assert len({trial.spec.seed for trial in trials}) == 1
     for trial in trials:
@@ -44,7 +44,7 @@ def test_smoke_is_small(name: str, scale: str) -> None:
         large = (
             "unet" in getattr(trial.spec.model, "backbone", "") or trial.spec.data.shape[-1] == 64
         )
-        assert Costs().train_seconds(trial.spec, trial.cell_id) <= (20.0 if large else 3.0)
+        assert Costs().train_seconds(trial.spec, trial.cell_id) <= (30.0 if large else 12.0)
 
 
 CELLS = {

@@ -49,7 +49,7 @@ def identity(trial: PlannedTrial) -> dict[str, Any]:
 
 
 def test_released_cnn6_by_its_description() -> None:
-    released, *_ = planned("zheng2024/quirks", "paper", variant="released", quirk="none")
+    released, *_ = planned("zheng2024/quirks", "paper", start="released", quirk="none")
     assert identity(released) == {
         "data": {"name": "cifar10", "standardize": "imagenet", "augment": "erase_crop4_flip"}
         | {"train_limit": None, "test_limit": None},
@@ -107,7 +107,7 @@ def leaves(plain: dict[str, Any], path: str = "") -> dict[str, Any]:
 def test_the_differences_together_lead_from_printed_to_released() -> None:
     """Each cell changes its own keys only, and no key that differs is left out."""
     cells = {
-        (trial.axes["variant"], trial.axes["quirk"]): leaves(identity(trial))
+        (trial.axes["start"], trial.axes["quirk"]): leaves(identity(trial))
         for trial in planned("zheng2024/quirks", "paper")
     }
     printed, released = cells["printed", "none"], cells["released", "none"]
