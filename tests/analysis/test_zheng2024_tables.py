@@ -39,7 +39,15 @@ class Labelled(World):
         return Run(value, columns={"parameters": 1234, "accuracy_test_best": value + 0.02})
 
 
+def as_printed(numbers: pd.DataFrame) -> pd.DataFrame:
+    """Without the rows of the released form; published values without a cell of ours stay."""
+    column = next((name for name in ("axis.variant", "variant") if name in numbers), None)
+    return numbers if column is None else numbers.loc[numbers[column] != "released"]
+
+
 def row(numbers: pd.DataFrame, **wanted: Any) -> dict[Any, Any]:
+    if "axis.variant" not in wanted:
+        numbers = as_printed(numbers)
     for column, value in wanted.items():
         numbers = numbers.loc[numbers[column] == value]
     assert len(numbers) == 1
@@ -107,13 +115,14 @@ def test_table1_puts_own_rows_beside_published_and_quoted_ones(tmp_path: Path) -
     assert row(shown, data="CIFAR-100", model="STEER")["published"] == "N/A"
     # Data sets and models in the paper's order.
     assert list(shown["data"].unique()) == list(table1.DATA)
+    shown = as_printed(shown)
     assert shown.loc[shown["data"] == "CIFAR-10", "model"].to_list() == [
         table1.LABELS.get(name, name) for name in table1.MODELS
     ]
 
 
 def test_table1_has_every_published_number(tmp_path: Path) -> None:
-    numbers = table1.table(data_of(tmp_path, table1.STUDY))
+    numbers = as_printed(table1.table(data_of(tmp_path, table1.STUDY)))
     assert (numbers["published"].notna().sum(), numbers["quoted"].sum()) == (24 + 14, 14)
     assert row(numbers, data="MNIST", model="GHBNODE")["published"] == 0.987
     assert row(numbers, data="Tiny-ImageNet", model="ta_bn, large")["published"] == 0.512
@@ -124,7 +133,7 @@ def test_table2_and_table4_and_table5_compare_cell_by_cell(tmp_path: Path) -> No
         data_of(tmp_path / "2", table2.STUDY, Labelled({("SONODE", "ta_bn"): 0.85}), "small")
     )
     sonode = row(two, **{"axis.family": "SONODE", "axis.model.norm": "ta_bn"})
-    assert (len(two), sonode["mean"], sonode["published"], sonode["difference"]) == (
+    assert (len(as_printed(two)), sonode["mean"], sonode["published"], sonode["difference"]) == (
         6,
         pytest.approx(0.85),
         0.853,
@@ -143,7 +152,12 @@ def test_table2_and_table4_and_table5_compare_cell_by_cell(tmp_path: Path) -> No
         row(four, **{"axis.solver": solver, "axis.model.norm": "batch"})
         for solver in ("euler", "dopri5")
     )
-    assert (len(four), euler["mean"], euler["published"], euler["published_plus_minus"]) == (
+    assert (
+        len(as_printed(four)),
+        euler["mean"],
+        euler["published"],
+        euler["published_plus_minus"],
+    ) == (
         8,
         pytest.approx(0.6),
         0.631,
@@ -152,7 +166,8 @@ def test_table2_and_table4_and_table5_compare_cell_by_cell(tmp_path: Path) -> No
     assert (dopri5["mean"], dopri5["published"]) == (pytest.approx(0.4), 0.332)
     assert "ours takes 20." in table4.caption(data, four)
 
-    five = table5.table(data_of(tmp_path / "5", table5.STUDY, Labelled({("500",): 0.88}), "small"))
+    labelled = Labelled({("500",): 0.88})
+    five = as_printed(table5.table(data_of(tmp_path / "5", table5.STUDY, labelled, "small")))
     assert five["axis.model.norm.grid_size"].to_list() == ["10", "50", "100", "500"]
     assert five["published"].to_list() == [0.851, 0.851, 0.874, 0.870]
     assert five["mean"].to_list() == pytest.approx([0.5, 0.5, 0.5, 0.88])
