@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from analysis import PAPERS
 from analysis.errors import ReportError, did_you_mean
 from analysis.figure import Figure, Table
+from sweeps.store import label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,10 +132,10 @@ def restriction(trials: "pd.DataFrame", wanted: "pd.DataFrame") -> list[str]:
         there, chosen = (list(dict.fromkeys(rows[f"axis.{axis}"])) for rows in (trials, wanted))
         if (
             "" not in chosen
-            and not any("," in value for value in chosen)
+            and not any("," in label(value) for value in chosen)
             and len(chosen) < len(there)
         ):
-            words.append(f"{axis}={','.join(chosen)}")
+            words.append(f"{axis}={','.join(map(label, chosen))}")
     seeds = sorted(set(wanted["seed"]))
     return (
         [*words, f"seed={','.join(map(str, seeds))}"]

@@ -9,9 +9,9 @@ from math import inf
 from typing import Any, NamedTuple
 
 from analysis import PAPERS
-from analysis.data import label
 from analysis.errors import ReportError, did_you_mean
 from analysis.statistic import Quantity, Statistics
+from sweeps.store import label
 
 
 class Region(NamedTuple):

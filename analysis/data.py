@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from sweeps.store import PlanInfo, label
+from sweeps.store import PlanInfo
 
 COMPLETED = "completed"
 AXIS, TEST, RUN = "axis.", "test.", "run."
@@ -42,10 +42,14 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Data:
-    """The rows of some plans. Trial axes stand in every frame as text columns `axis.<name>`, empty where a cell lacks the axis.
+    """The rows of some plans.
+
+    Trial axes stand in every frame as columns `axis.<name>`, numbers as numbers, an empty text
+    where a cell lacks the axis.
 
     trials: study, trial_id, cell_id, seed, axes (as text), predicted_seconds, axis.*. tests: planned evaluations, and probes: planned
-    probes: study, trial_id, eval_id or probe_id (and name), axes, test.grid, test.solver, test.factor, test.steps, test.tolerance.
+    probes: study, trial_id, eval_id or probe_id (and name), axes, test.grid and test.factor (tuples of all that ask for it), test.solver,
+    test.steps, test.tolerance (an empty text where there is none).
     unplanned: studies that were asked for and have no plan here. whole: what this is a part of, if it is one.
     """
 
@@ -136,10 +140,8 @@ class Data:
         """Only trials whose axes have these values: axis -> a value or a tuple of values. `study` is an axis as well."""
         trials = self.trials
         for axis, wanted in axes.items():
-            labels = [
-                label(value) for value in (wanted if isinstance(wanted, tuple) else (wanted,))
-            ]
-            trials = trials.loc[trials["study" if axis == "study" else AXIS + axis].isin(labels)]
+            values = list(wanted) if isinstance(wanted, tuple) else [wanted]
+            trials = trials.loc[trials["study" if axis == "study" else AXIS + axis].isin(values)]
         parts = {
             "trials": trials,
             "tests": _of_trials(self.tests, trials),
@@ -163,9 +165,9 @@ class Data:
         tests, probes = (_of_trials(rows, trials) for rows in (self.tests, self.probes))
         return replace(self, trials=trials, tests=tests, probes=probes, whole=self.whole or self)
 
-    def order(self, axis: str) -> list[str]:
-        """The labels of an axis in the order of the study."""
-        return [one for one in dict.fromkeys(self.trials[AXIS + axis]) if one]
+    def order(self, axis: str) -> list[Any]:
+        """The values of an axis in the order of the study."""
+        return [value for value in dict.fromkeys(self.trials[AXIS + axis]) if value != ""]
 
     @property
     def completed(self) -> pd.DataFrame:
@@ -194,10 +196,7 @@ class Data:
             .itertuples(index=False)
         ]
         return found.union(
-            *(
-                {kind, *(f"{kind}:{grid}" for grid in grids.split(",") if grid)}
-                for kind, grids in pairs
-            )
+            *({kind, *(f"{kind}:{grid}" for grid in grids)} for kind, grids in pairs)
         )
 
     def planned(self, need: str) -> pd.DataFrame:
@@ -261,13 +260,13 @@ class Data:
 
 def of_grid(rows: pd.DataFrame, grid: str) -> pd.DataFrame:
     """Of planned or finished evaluations or probes those of one grid; a row that serves several grids is then a row of this one."""
-    belongs = [grid in names.split(",") for names in rows["test.grid"]]
+    belongs = [grid in names for names in rows["test.grid"]]
     return rows.loc[belongs].assign(**{"test.grid": grid})
 
 
 def split(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    """One row for each of the comma-separated values in `column`, such as `test.factor` where two factors give the same number of steps."""
-    return rows.assign(**{column: rows[column].str.split(",")}).explode(column, ignore_index=True)
+    """One row for each value in `column`, such as `test.factor` where two factors give the same number of steps."""
+    return rows.explode(column, ignore_index=True)
 
 
 def _failed(rows: pd.DataFrame) -> dict[str, int]:

@@ -28,23 +28,26 @@ def values(paper: str, name: str) -> pd.DataFrame:
 def compare(numbers: pd.DataFrame, known: pd.DataFrame, on: Mapping[str, str]) -> pd.DataFrame:
     """`numbers` (as of `cells`) with published, published_plus_minus, source and difference = mean - published; NaN where nothing is published.
 
-    on: column of `numbers` -> column of `known` (as of `values`), compared as texts. Published values that we have no cell for are rows as well.
+    on: column of `numbers` -> column of `known` (as of `values`). Published values that we have no cell for are rows as well.
     """
     renamed = {theirs: ours for ours, theirs in on.items()}
     known = known.rename(
         columns={**renamed, "value": "published", "plus_minus": "published_plus_minus"}
     )
     keys = list(on)
-    known = known.filter([*keys, "published", "published_plus_minus", "source"]).astype(
-        dict.fromkeys(keys, str)
+    # As objects, numbers and texts can stand in one key.
+    known, numbers = (
+        rows.astype(dict.fromkeys(keys, object))
+        for rows in (
+            known.filter([*keys, "published", "published_plus_minus", "source"]),
+            numbers,
+        )
     )
-    joined = numbers.astype(dict.fromkeys(keys, str)).merge(known, on=keys, how="outer", sort=False)
+    joined = numbers.merge(known, on=keys, how="outer", sort=False)
     # An outer merge sorts; ours come first and in their order.
     order = {
         key: place
-        for place, key in enumerate(
-            numbers.filter(keys).astype(str).itertuples(index=False, name=None)
-        )
+        for place, key in enumerate(numbers.filter(keys).itertuples(index=False, name=None))
     }
     places = [
         order.get(key, len(order)) for key in joined.filter(keys).itertuples(index=False, name=None)

@@ -10,9 +10,9 @@ import pandas as pd
 import pyarrow as pa
 
 import sweeps.store as store
-from analysis.data import AXIS, KEY, TEST, Data, label
+from analysis.data import AXIS, KEY, TEST, Data
 from analysis.errors import ReportError
-from sweeps.store import PlanInfo
+from sweeps.store import PlanInfo, label
 from sweeps.store.compute import pc
 
 # Of several scales of a study the first of these that exists is read, unless a plan or a scale is named.
@@ -223,7 +223,7 @@ def _choose(folder: Folder, wanted: Sequence[str], scale: str | None) -> dict[st
 def _trials(plan: PlanInfo, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
         {"study": plan.study, **row, "axes": _text(row["axes"])}
-        | {AXIS + name: label(value) for name, value in row["axes"].items()}
+        | {AXIS + name: value for name, value in row["axes"].items()}
         for row in rows
     ]
 
@@ -236,31 +236,35 @@ def _items(
             "study": plan.study,
             "trial_id": row["trial_id"],
             **{key: item[key] for key in keys},
-            "axes": _text(_of_item(item)),
+            "axes": _test_text(item),
         }
-        | {TEST + name: value for name, value in _of_item(item).items()}
+        | {TEST + axis: _value(item[axis]) for axis in _TEST_AXES}
         for row in rows
         for item in row[kind]
     ]
 
 
-def _of_item(item: dict[str, Any]) -> dict[str, str]:
-    values = {axis: item[axis] for axis in _TEST_AXES}
-    return {
-        axis: ",".join(map(label, value)) if isinstance(value, list) else label(value)
+def _value(value: Any) -> Any:
+    """What stands in a frame for a field of a planned test: lists as tuples, null as an empty text."""
+    return "" if value is None else tuple(value) if isinstance(value, list) else value
+
+
+def _test_text(item: dict[str, Any]) -> str:
+    values = {axis: item[axis] for axis in _TEST_AXES if item[axis] not in (None, [])}
+    return " ".join(
+        f"{axis}={','.join(map(label, value if isinstance(value, list) else [value]))}"
         for axis, value in values.items()
-        if value not in (None, [])
-    }
+    )
 
 
 def _frame(rows: list[dict[str, Any]], *columns: str) -> pd.DataFrame:
-    """A frame with these columns even without rows, and the trial axes; what a row lacks is an empty text."""
+    """A frame with these columns even without rows, and the trial axes.
+
+    A trial that lacks an axis has an empty text there; the others keep their numbers.
+    """
     axes = dict.fromkeys(name for row in rows for name in row if name.startswith(AXIS))
-    frame = pd.DataFrame(rows, columns=[*columns, *axes])
-    texts = [name for name in frame.columns if name.startswith((AXIS, TEST))]
-    return frame.assign(
-        **{name: frame[name].astype(object).fillna("").astype(str) for name in texts}
-    )
+    lacking = dict.fromkeys(axes, "")
+    return pd.DataFrame([lacking | row for row in rows], columns=[*columns, *axes])
 
 
 def _text(axes: dict[str, Any]) -> str:

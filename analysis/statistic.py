@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.cells import MISSING, difference, planned_rows
-from analysis.data import AXIS, COMPLETED, KEY, Data, label
+from analysis.data import AXIS, COMPLETED, KEY, Data
 from analysis.stats import clopper_pearson, t_interval
 
 VALUE = "value"
@@ -92,9 +92,9 @@ def estimates(statistic: Statistics, rows: pd.DataFrame) -> Estimates:
 def at(rows: pd.DataFrame, where: Where) -> pd.DataFrame:
     """The rows at these values: a column or an axis -> a value or a tuple of values. No row is at an axis that no study here has."""
     for name, wanted in where.items():
-        labels = [label(value) for value in (wanted if isinstance(wanted, tuple) else (wanted,))]
+        values = list(wanted) if isinstance(wanted, tuple) else [wanted]
         column = _column(rows, name)
-        rows = rows.loc[rows[column].astype(str).isin(labels) if column in rows else []]
+        rows = rows.loc[rows[column].isin(values) if column in rows else []]
     return rows
 
 
@@ -102,9 +102,9 @@ def _column(rows: pd.DataFrame, name: str) -> str:
     return name if name in rows else AXIS + name
 
 
-def _labels(rows: pd.DataFrame, axis: str) -> list[str]:
+def _labels(rows: pd.DataFrame, axis: str) -> list[Any]:
     column = _column(rows, axis)
-    return [name for name in dict.fromkeys(rows[column]) if name] if column in rows else []
+    return [name for name in dict.fromkeys(rows[column]) if name != ""] if column in rows else []
 
 
 def mean(rows: pd.DataFrame) -> Estimate:

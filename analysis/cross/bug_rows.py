@@ -69,19 +69,17 @@ def _gusak(data: Data, bug: str) -> Iterator[Pair]:
         if bug == "gusak-drops"
         else ("fidelity.momentum_reset", "drops")
     )
-    on, off = (CODE_DROPS, PRINTED_DROPS) if bug == "gusak-drops" else ("true", "false")
+    on, off = (CODE_DROPS, PRINTED_DROPS) if bug == "gusak-drops" else (True, False)
     for norm in dict.fromkeys(rows[AXIS + "model.ode_norm"]):
         for other in dict.fromkeys(rows[AXIS + kept]):
             cell = at(rows, {"model.ode_norm": norm, kept: other})
             words = (
-                f"drops {other}"
-                if kept == "drops"
-                else f"momentum {'reset' if other == 'true' else 'kept'}"
+                f"drops {other}" if kept == "drops" else f"momentum {'reset' if other else 'kept'}"
             )
             yield Pair(str(norm), words, at(cell, {varied: on}), at(cell, {varied: off}))
 
 
-def _decay_layers(data: Data) -> list[str]:
+def _decay_layers(data: Data) -> list[int]:
     trials = data.trials
     return list(
         dict.fromkeys(
@@ -113,14 +111,14 @@ def _finest(data: Data) -> pd.DataFrame:
     if not len(trials):
         return trials
     euler = trials.loc[trials[AXIS + "solver.name"] == "euler"]
-    return euler.loc[euler[AXIS + "solver.steps"] == max(euler[AXIS + "solver.steps"], key=int)]
+    return euler.loc[euler[AXIS + "solver.steps"] == max(euler[AXIS + "solver.steps"])]
 
 
 def _ott(data: Data, bug: str) -> Iterator[Pair]:
     finest = _finest(data)
     if not len(finest):
         return
-    steps = str(finest[AXIS + "solver.steps"].iloc[0])
+    steps = finest[AXIS + "solver.steps"].iloc[0]
     own = replace(
         data, trials=finest, tests=data.tests.loc[data.tests["trial_id"].isin(finest["trial_id"])]
     )
@@ -130,8 +128,7 @@ def _ott(data: Data, bug: str) -> Iterator[Pair]:
     rows = rows.loc[rows["test.solver"] == "euler"]
     # The same test may stand in two grids; it is one evaluation.
     trained, one_step = (
-        rows.loc[rows["test.steps"] == wanted].drop_duplicates("trial_id")
-        for wanted in (steps, "1")
+        rows.loc[rows["test.steps"] == wanted].drop_duplicates("trial_id") for wanted in (steps, 1)
     )
     if bug == "ott-one-step":
         yield Pair(

@@ -13,6 +13,7 @@ from analysis.data import COMPLETED, Data
 from analysis.ink import no_rows, panel_title, values_with_bars
 from analysis.legend import handle, legend_below, norm_handles
 from analysis.style import FULL_INCHES, NORM_COLOURS, PLAIN_COLOUR
+from sweeps.store import label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,7 +80,9 @@ def caption(data: Data, numbers: pd.DataFrame) -> str:
         f"{size:.0f}"
         for size in sorted(data.evaluations_of("reference")["batch_size"].dropna().unique())
     )
-    text = CAPTION.format(tolerance=", ".join(tolerances), cap=cap, batch=batch or "the test")
+    text = CAPTION.format(
+        tolerance=", ".join(map(label, tolerances)), cap=cap, batch=batch or "the test"
+    )
     return compose(text, data, NEEDS, numbers.loc[:, "n"])
 
 

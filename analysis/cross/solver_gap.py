@@ -12,6 +12,7 @@ from analysis.data import Data
 from analysis.heat import shared_limits
 from analysis.ink import panel_title
 from analysis.style import FULL_INCHES
+from sweeps.store import label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +51,9 @@ def caption(data: Data, numbers: pd.DataFrame) -> str:
     )
     tolerances = data.planned(NEEDS[0])["test.tolerance"].unique()
     text = CAPTION.format(
-        tolerance=f"tolerance {', '.join(tolerances)}", unresolved=unresolved, nets=trained
+        tolerance=f"tolerance {', '.join(map(label, tolerances))}",
+        unresolved=unresolved,
+        nets=trained,
     )
     return grid.caption(text, data, NEEDS, numbers)
 

@@ -15,6 +15,7 @@ from analysis.heat import FAILED_COLOUR, shared_limits
 from analysis.ink import panel_title
 from analysis.legend import legend_below
 from analysis.style import FULL_INCHES, SOLVER_LABELS
+from sweeps.store import label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,7 +62,7 @@ def caption(data: Data, numbers: pd.DataFrame) -> str:
         numbers.filter(["test.solver", "setting"])
         .drop_duplicates()
         .groupby("test.solver", sort=False)["setting"]
-        .agg(", ".join)
+        .agg(lambda settings: ", ".join(map(label, settings)))
     )
     columns = "; ".join(
         f"{SOLVER_LABELS[str(name)]} {settings}" for name, settings in by_solver.items()
@@ -135,9 +136,9 @@ def _draw_panel(
         ax.vlines(
             [last] if last < len(columns) else [], 0, len(image), color="white", linewidth=1.8
         )
-        label = SOLVER_LABELS[name].partition(" ")[0]
+        short = SOLVER_LABELS[name].partition(" ")[0]
         ax.annotate(
-            label, ((first + last) / 2, 0), xycoords=("data", "axes fraction"), xytext=(0, -3), textcoords="offset points",
+            short, ((first + last) / 2, 0), xycoords=("data", "axes fraction"), xytext=(0, -3), textcoords="offset points",
             ha="center", va="top", fontsize=5.5, annotation_clip=False,
         )  # fmt: skip
     for name, setting in dict.fromkeys(

@@ -91,7 +91,7 @@ def _renamed(rows: pd.DataFrame, prefix: str) -> pd.DataFrame:
 def _words(row: dict[Any, Any]) -> dict[str, str]:
     return {
         "control": row[CONTROL],
-        "p": row[LAYERS],
+        "p": str(row[LAYERS]),
         "accuracy (n)": interval(row),
         "counterpart": row["counterpart"],
         "its accuracy (n)": interval(_part(row, "counterpart")),

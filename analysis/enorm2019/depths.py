@@ -104,7 +104,7 @@ def draw_depths(
         for place, (method, properties) in enumerate(styles.items()):
             rows = numbers.loc[
                 (numbers["selection"] == selection) & (numbers[METHOD] == method)
-            ].astype({LAYERS: float})
+            ]
             _draw_line(
                 ax,
                 rows.sort_values(LAYERS),
@@ -151,7 +151,7 @@ def _known(numbers: pd.DataFrame) -> pd.DataFrame:
     known = published.values("enorm2019", "figure2")
     return known.loc[
         known["method"].isin(list(numbers[METHOD]))
-        & known["layers"].astype(str).isin(list(numbers[LAYERS]))
+        & known["layers"].isin(list(numbers[LAYERS]))
     ]
 
 

@@ -35,7 +35,7 @@ def _rates(values: pd.Series) -> str:
 def _published(numbers: pd.DataFrame) -> list[float]:
     known = published.load("enorm2019", "table1")
     rates = {
-        (method, str(layers)): rate
+        (method, layers): rate
         for method, given in known["rates"].items()
         for layers, rate in zip(known["layers"], given, strict=True)
     }
@@ -55,7 +55,12 @@ def readable(numbers: pd.DataFrame) -> pd.DataFrame:
     words = numbers.assign(words=[_words(row) for row in numbers.to_dict("records")])
     wide = words.pivot(index=LAYERS, columns=METHOD, values="words").fillna("-")
     wide = wide.loc[sorted(wide.index, key=float), list(dict.fromkeys(numbers[METHOD]))]
-    return wide.reset_index().rename(columns={LAYERS: "p"}).rename_axis(columns=None)
+    return (
+        wide.reset_index()
+        .astype({LAYERS: str})
+        .rename(columns={LAYERS: "p"})
+        .rename_axis(columns=None)
+    )
 
 
 def _words(row: dict) -> str:

@@ -11,27 +11,27 @@ from analysis.style import sequential_colours
 D1, D2, D3, D4, D5, D6, D7, D8 = (f"gladzik2019/d{number}" for number in range(1, 9))
 D7_ADAM = f"{D7}-adam"
 # Study and labels of the axes -> the net's name; empty: this figure or table does not have it.
-Name = Callable[[str, Mapping[str, str]], str]
+Name = Callable[[str, Mapping[str, Any]], str]
 DIRECT, ADJOINT = "ODENet without adjoint", "ODENet adjoint"
 
 
-def by_gradient(_study: str, axes: Mapping[str, str]) -> str:
+def by_gradient(_study: str, axes: Mapping[str, Any]) -> str:
     """D1, D2: the two ODENets."""
     return f"ODENet {axes['gradient']}"
 
 
-def by_net(_study: str, axes: Mapping[str, str]) -> str:
+def by_net(_study: str, axes: Mapping[str, Any]) -> str:
     """D3, D5: the axis says it."""
     return axes["net"]
 
 
-def by_smallest_net(study: str, axes: Mapping[str, str]) -> str:
+def by_smallest_net(study: str, axes: Mapping[str, Any]) -> str:
     """D3 without the larger residual nets and the ODENet trained without the adjoint."""
     net = by_net(study, axes)
     return net if net in ("ResNet2", ADJOINT) else ""
 
 
-def by_blocks(study: str, axes: Mapping[str, str]) -> str:
+def by_blocks(study: str, axes: Mapping[str, Any]) -> str:
     """D4: the ODENets of D3 with one block beside those with two."""
     if study.endswith("d4"):
         return f"2 blocks, {axes['gradient']}"
@@ -42,12 +42,12 @@ def by_blocks(study: str, axes: Mapping[str, str]) -> str:
     )
 
 
-def by_tolerance(_study: str, axes: Mapping[str, str]) -> str:
+def by_tolerance(_study: str, axes: Mapping[str, Any]) -> str:
     """D6: tighter tolerances."""
-    return f"tolerance {float(axes['solver.tolerance']):.0e}"
+    return f"tolerance {axes['solver.tolerance']:.0e}"
 
 
-def by_optimizer(study: str, axes: Mapping[str, str]) -> str:
+def by_optimizer(study: str, axes: Mapping[str, Any]) -> str:
     """D7 and D8, and Adam at a learning rate that trains."""
     if study.endswith("d7"):
         return axes["net"]

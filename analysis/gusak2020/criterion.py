@@ -51,7 +51,7 @@ def table(data: Data) -> pd.DataFrame:
     )
     rows = numbers.to_dict("records")
     stated = {
-        (one["ode_norm"], str(one["steps"])): one["smooth"]
+        (one["ode_norm"], one["steps"]): one["smooth"]
         for one in published.load("gusak2020", "criterion")["values"]
     }
     return numbers.assign(

@@ -23,7 +23,7 @@ TEXT = (
     "block. RK2 is the midpoint method, RK4 the classical one. {crosses}{published}"
 )
 # The rows that the paper shows, of those trained; columns in its order.
-ROWS = ("2", "16", "32")
+ROWS = (2, 16, 32)
 COLUMNS = {
     "batch": "BN-BN",
     "layer": "BN-LN",
@@ -50,8 +50,7 @@ def _fields(_data: Data, numbers: pd.DataFrame) -> dict[str, str]:
 def _published(numbers: pd.DataFrame) -> pd.DataFrame:
     known = published.values("gusak2020", "figure1")
     return known.loc[
-        known["ode_norm"].isin(list(numbers[NORM]))
-        & known["steps"].astype(str).isin(list(numbers[STEPS]))
+        known["ode_norm"].isin(list(numbers[NORM])) & known["steps"].isin(list(numbers[STEPS]))
     ]
 
 
@@ -67,9 +66,9 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     top = max(0.76, 1.04 * float(numbers.loc[:, "maximum"].max()))
     for place, ax in enumerate(axes):
         steps, norm = rows[place // len(columns)], columns[place % len(columns)]
-        ax.axvline(int(steps), **TRAINED)
+        ax.axvline(steps, **TRAINED)
         _draw_panel(ax, numbers.loc[(numbers[STEPS] == steps) & (numbers[NORM] == norm)], norm)
-        points = known.loc[(known["ode_norm"] == norm) & (known["steps"].astype(str) == steps)]
+        points = known.loc[(known["ode_norm"] == norm) & (known["steps"] == steps)]
         draw_published(ax, points["evaluations"], points["value"], label="_", markersize=3.2)
         ax.set(xlim=(-4, 162), ylim=(0, top), xticks=(0, 50, 100, 150))
         ax.tick_params(

@@ -12,7 +12,7 @@ from analysis.style import NORM_LABELS
 NORM, DROPS, RESET = "axis.model.ode_norm", "axis.drops", "axis.fidelity.momentum_reset"
 BY = [NORM, DROPS, RESET]
 # Drops as printed and the optimizer's restart as in the code: the recipe of our Table 1.
-DEFAULT = {DROPS: "150, 300", RESET: "true"}
+DEFAULT = {DROPS: "150, 300", RESET: True}
 EFFECT = {name: f"effect_{name}" for name in ("n", "mean", "low", "high", "minimum", "maximum")}
 TEXT = (
     "Gusak 2020: recipe variants of Table 1's nets with batch and layer norm in the ODE blocks (best test accuracy over all epochs, CIFAR-10). The "
@@ -52,8 +52,8 @@ def readable(numbers: pd.DataFrame) -> pd.DataFrame:
         **NORM_LABELS,
         "batch": "BN",
         "layer": "LN",
-        "true": "new each epoch",
-        "false": "kept",
+        "True": "new each epoch",
+        "False": "kept",
     }
     shown = published.readable(
         numbers, {NORM: "ODE blocks", DROPS: "drops at epochs", RESET: "optimizer"}, labels=labels

@@ -22,7 +22,7 @@ def tested(data: Data) -> pd.DataFrame:
     """One row per planned evaluation with its accuracy, outcome and `evaluations`, the calls of the right-hand side in one solve."""
     rows = planned_rows(data, NEEDS[1], "accuracy")
     stages = rows.loc[:, "test.solver"].map(STAGES)
-    return rows.assign(evaluations=rows["test.steps"].astype(int) * stages.astype(int))
+    return rows.assign(evaluations=rows["test.steps"] * stages)
 
 
 def per_net(rows: pd.DataFrame) -> pd.DataFrame:
@@ -31,7 +31,7 @@ def per_net(rows: pd.DataFrame) -> pd.DataFrame:
     S: all solvers, n > n0 evaluations (Gusak 2020, section 3.2). rows: as of `tested`. A test whose state is not finite counts as chance, a net
     that lacks one of these tests as missing; drop and gain are NaN where no test has n > n0.
     """
-    trained = rows[STEPS].astype(int)
+    trained = rows[STEPS]
     own = rows.loc[(rows["test.solver"] == "euler") & (rows["evaluations"] == trained)]
     own = own.filter(
         [

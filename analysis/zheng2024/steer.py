@@ -38,7 +38,7 @@ def readable(numbers: pd.DataFrame) -> pd.DataFrame:
     """One row per half-width."""
     return pd.DataFrame(
         [
-            {"b": row[AXIS], "accuracy ± 95 % interval (n)": interval(row)}
+            {"b": str(row[AXIS]), "accuracy ± 95 % interval (n)": interval(row)}
             for row in numbers.to_dict("records")
         ]
     )

@@ -89,9 +89,7 @@ def build(
             "axes": axes,
             "predicted_seconds": 1.0,
         }
-        trials.append(
-            text | {"axis.solver.name": one["solver"], "axis.solver.steps": str(one["steps"])}
-        )
+        trials.append(text | {"axis.solver.name": one["solver"], "axis.solver.steps": one["steps"]})
         outcome = one.get("outcome", "completed")
         if not one.get("missing"):
             about = {
@@ -114,11 +112,11 @@ def build(
             key = {"trial_id": trial, "eval_id": f"{solver}-{steps}"}
             named = {
                 "axes": f"solver.name={solver} solver.steps={steps}",
-                "test.grid": "figure4",
+                "test.grid": ("figure4",),
                 "test.solver": solver,
-                "test.steps": str(steps),
+                "test.steps": steps,
             }
-            planned.append({"study": STUDY, "test.factor": "", "test.tolerance": ""} | key | named)
+            planned.append({"study": STUDY, "test.factor": (), "test.tolerance": ""} | key | named)
             if accuracy is None or one.get("missing") or outcome != "completed":
                 continue
             test = {

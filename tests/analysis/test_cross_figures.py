@@ -191,14 +191,12 @@ def test_test_grid_has_every_test_solver_and_marks_the_training_one(data: Data) 
     assert len(numbers) == 24 * 15
     own = numbers.loc[numbers["own"], ["panel", "test.solver", "setting"]].drop_duplicates()
     assert sorted(own.itertuples(index=False, name=None)) == [
-        ("dopri5", "dopri5", "0.001"),
-        ("euler2", "euler", "2"),
-        ("euler8", "euler", "8"),
+        ("dopri5", "dopri5", 0.001),
+        ("euler2", "euler", 2),
+        ("euler8", "euler", 8),
     ]
     cell = numbers.loc[
-        (numbers[NORM] == "ta_bn")
-        & (numbers["test.solver"] == "rk4")
-        & (numbers["setting"] == "16")
+        (numbers[NORM] == "ta_bn") & (numbers["test.solver"] == "rk4") & (numbers["setting"] == 16)
     ]
     assert (set(cell["n"]), set(cell["failed"])) == ({0}, {3})
 

@@ -9,9 +9,10 @@ from synthetic import Cell, Run, World, write
 
 from analysis.caption import compose, failures_text, missing_text, scale_text
 from analysis.check import examine
-from analysis.data import Data, label, split
+from analysis.data import Data, split
 from analysis.errors import ReportError
 from analysis.read import Folder, load
+from sweeps.store import label
 from sweeps.study import EvaluationGrid, ProbeGrid, Scale, Study
 
 BASE: dict[str, Any] = {
@@ -93,9 +94,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
     return load(results, MAIN.name)
 
 
-def test_axes_are_text_columns_of_every_frame(data: Data) -> None:
+def test_axes_are_columns_of_every_frame_with_their_types(data: Data) -> None:
     assert data.order("width") == ["thin", "wide, very"]
-    assert data.order("solver.steps") == ["2", "4"]
+    assert data.order("solver.steps") == [2, 4]
     for rows in (
         data.trials,
         data.runs,
@@ -105,7 +106,7 @@ def test_axes_are_text_columns_of_every_frame(data: Data) -> None:
         data.series("steps"),
     ):
         assert {"study", "trial_id", "seed", "axis.width", "axis.solver.steps"} <= set(rows.columns)
-        assert set(rows["axis.solver.steps"]) <= {"2", "4"}
+        assert set(rows["axis.solver.steps"]) <= {2, 4}
         assert len(rows.columns) == len(set(rows.columns))
 
 
@@ -128,18 +129,18 @@ def test_evaluations_carry_their_axes_and_their_run(data: Data) -> None:
     near = data.evaluations_of("near")
     # Factors .5, .75 and 1 of 2 steps are 1, 2 and 2 steps; the far grid tests 2 steps as well.
     assert sorted(set(zip(near["test.steps"], near["test.factor"], strict=True))) == [
-        ("1", "0.5"),
-        ("2", "0.75,1"),
+        (1, (0.5,)),
+        (2, (0.75, 1)),
     ]
     assert set(near["test.grid"]) == {"near"}
     shared = rows.loc[
-        (rows["test.steps"] == "2")
-        & (rows["axis.solver.steps"] == "2")
+        (rows["test.steps"] == 2)
+        & (rows["axis.solver.steps"] == 2)
         & (rows["test.solver"] == "euler")
     ]
-    assert set(shared["test.grid"]) == {"near,far"}
-    assert sorted(split(near, "test.factor")["test.factor"].unique()) == ["0.5", "0.75", "1"]
-    assert rows["run.solver_steps"].astype(str).tolist() == rows["axis.solver.steps"].tolist()
+    assert set(shared["test.grid"]) == {("near", "far")}
+    assert sorted(split(near, "test.factor")["test.factor"].unique()) == [0.5, 0.75, 1]
+    assert rows["run.solver_steps"].tolist() == rows["axis.solver.steps"].tolist()
     assert set(rows["run.model_width"]) == {4, 8}
     assert {
         "run.accuracy_test",

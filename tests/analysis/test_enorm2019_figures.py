@@ -74,10 +74,10 @@ def test_figure2_leaves_nan_out_as_in_the_report_and_counts_it_as_chance_beside(
 ) -> None:
     numbers = figure2.table(report)
     assert list(dict.fromkeys(numbers["axis.method"])) == ["Baseline", "BN", "ENorm", "ENorm + BN"]
-    assert list(dict.fromkeys(numbers["axis.model.layers"])) == ["1", "5", "9", "13", "19"]
-    left_out = row(numbers, selection="as in report", method="ENorm", p="9")
+    assert list(dict.fromkeys(numbers["axis.model.layers"])) == [1, 5, 9, 13, 19]
+    left_out = row(numbers, selection="as in report", method="ENorm", p=9)
     assert (left_out["n"], left_out["failed"], left_out["mean"]) == (2, 1, pytest.approx(0.52))
-    everyone = row(numbers, selection="all runs", method="ENorm", p="9")
+    everyone = row(numbers, selection="all runs", method="ENorm", p=9)
     assert (everyone["n"], everyone["failed"], everyone["mean"]) == (
         3,
         1,
@@ -85,9 +85,9 @@ def test_figure2_leaves_nan_out_as_in_the_report_and_counts_it_as_chance_beside(
     )
     assert math.isnan(everyone["low"])
     for selection in ("as in report", "all runs"):
-        baseline = row(numbers, selection=selection, method="Baseline", p="9")
+        baseline = row(numbers, selection=selection, method="Baseline", p=9)
         assert (baseline["low"], baseline["high"]) == pytest.approx(t_interval([0.40, 0.42, 0.44]))
-        missing = row(numbers, selection=selection, method="BN", p="9")
+        missing = row(numbers, selection=selection, method="BN", p=9)
         assert (missing["n"], missing["missing"]) == (0, 3)
     caption = figure2.caption(report, numbers)
     assert "Ended in NaN: 5 diverged of 60 runs." in caption
@@ -98,12 +98,12 @@ def test_figure2_leaves_nan_out_as_in_the_report_and_counts_it_as_chance_beside(
 def test_figure3_has_nets_with_bias_beside_those_without(report: Data) -> None:
     numbers = figure3.table(report)
     assert set(numbers["axis.method"]) == {"Baseline", "ENorm", "Baseline, bias", "ENorm, bias"}
-    failed = row(numbers, selection="as in report", method="ENorm, bias", p="13")
+    failed = row(numbers, selection="as in report", method="ENorm, bias", p=13)
     assert (failed["n"], failed["failed"]) == (0, 3)
-    assert row(numbers, selection="all runs", method="ENorm, bias", p="13")[
-        "mean"
-    ] == pytest.approx(0.1)
-    assert row(numbers, selection="as in report", method="Baseline, bias", p="13")[
+    assert row(numbers, selection="all runs", method="ENorm, bias", p=13)["mean"] == pytest.approx(
+        0.1
+    )
+    assert row(numbers, selection="as in report", method="Baseline, bias", p=13)[
         "mean"
     ] == pytest.approx(0.3)
 
@@ -134,13 +134,13 @@ def test_the_study_uses_the_published_rates_at_every_depth(tmp_path: Path) -> No
     numbers = table1.table(data_of(tmp_path / "r", "enorm2019/report", First(), scale="paper"))
     assert len(numbers) == 60
     assert list(numbers["rates"]) == [f"{rate:g}" for rate in numbers["published"]]
-    assert row(numbers, method="ENorm + BN", p="15")["published"] == 0.05
-    assert row(numbers, method="ENorm, bias", p="17")["published"] == 0.01
+    assert row(numbers, method="ENorm + BN", p=15)["published"] == 0.05
+    assert row(numbers, method="ENorm, bias", p=17)["published"] == 0.01
 
 
 def test_controls_are_paired_with_the_net_that_differs_in_one_thing(both: Data) -> None:
     numbers = controls.table(both)
-    last = row(numbers, control="last layer left out", p="5")
+    last = row(numbers, control="last layer left out", p=5)
     assert (last["counterpart"], last["counterpart_mean"], last["counterpart_failed"]) == (
         "ENorm",
         pytest.approx(0.52),
@@ -148,7 +148,7 @@ def test_controls_are_paired_with_the_net_that_differs_in_one_thing(both: Data) 
     )
     # Seeds 0 and 2 only: seed 1 of the counterpart ended in NaN.
     assert (last["difference_n"], last["difference_mean"]) == (2, pytest.approx((0.01 - 0.02) / 2))
-    with_bias = row(numbers, control="c = 1, bias", p="5")
+    with_bias = row(numbers, control="c = 1, bias", p=5)
     assert (with_bias["mean"], with_bias["counterpart_n"], with_bias["difference_n"]) == (
         pytest.approx(0.47),
         0,
@@ -207,14 +207,14 @@ def test_bias_gradients_are_geometric_means_and_failed_runs_stand_alone(both: Da
     numbers = bias_gradients.table(replace(both, source=scaled))
     assert bias_gradients.shape(numbers) == (1, 2)
     means = numbers.loc[
-        (numbers["net"] == "c = 1, bias") & (numbers["axis.model.layers"] == "5")
+        (numbers["net"] == "c = 1, bias") & (numbers["axis.model.layers"] == 5)
     ].sort_values("epoch")
     # The synthetic rows have 0.5, 1.5, ...; factors 1, 100 and 10,000 have the geometric mean 100.
     assert list(means["mean"].iloc[:3]) == pytest.approx([50.0, 150.0, 250.0])
     assert (means["minimum"].iloc[0], means["maximum"].iloc[0]) == pytest.approx((0.5, 5000.0))
     low, high = t_interval([math.log10(0.5), math.log10(50), math.log10(5000)])
     assert (means["low"].iloc[0], means["high"].iloc[0]) == pytest.approx((10**low, 10**high))
-    failed = numbers.loc[(numbers["net"] == "ENorm, bias") & (numbers["axis.model.layers"] == "5")]
+    failed = numbers.loc[(numbers["net"] == "ENorm, bias") & (numbers["axis.model.layers"] == 5)]
     assert set(failed["line"]) == {"failed"}
     heights = {
         seed: [None if math.isnan(one) else round(one, 6) for one in rows["mean"]]

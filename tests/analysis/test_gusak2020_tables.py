@@ -99,14 +99,14 @@ class Recipes(World):
 def test_recipe_effects_are_paired_with_the_recipe_of_table_1(tmp_path: Path) -> None:
     data = data_of(tmp_path / "r", "gusak2020/recipe", Recipes(), scale="small")
     numbers = recipe.table(data)
-    kept = row(numbers, norm="layer", **{"axis.fidelity.momentum_reset": "false"})
+    kept = row(numbers, norm="layer", **{"axis.fidelity.momentum_reset": False})
     assert kept["effect_mean"] == pytest.approx(-0.03)
     assert (kept["effect_low"], kept["effect_high"]) == pytest.approx(
         t_interval([-0.01, -0.02, -0.06])
     )
     assert kept["published"] == 0.930
     assert kept["mean"] == pytest.approx((0.89 + 0.90 + 0.88) / 3)
-    assert row(numbers, norm="batch", **{"axis.fidelity.momentum_reset": "false"})[
+    assert row(numbers, norm="batch", **{"axis.fidelity.momentum_reset": False})[
         "effect_mean"
     ] == pytest.approx(0.0)
     shown = recipe.readable(numbers)
@@ -165,18 +165,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
 
 def test_drop_is_to_the_worst_of_all_solvers_with_more_evaluations(data: Data) -> None:
     nets = smoothness.per_net(smoothness.tested(data))
-    first = row(nets, norm="layer", steps="2", seed=0)
+    first = row(nets, norm="layer", steps=2, seed=0)
     assert (first["accuracy"], first["drop"], first["gain"]) == pytest.approx((0.60, 0.30, 0.05))
     # midpoint's 0.10 with 2 evaluations is no more powerful solver; a test that is not finite is chance.
-    assert row(nets, norm="layer", steps="16", seed=0)["drop"] == pytest.approx(0.5)
-    assert row(nets, norm="weight", steps="16", seed=0)["outcome"] == MISSING
-    assert row(nets, norm="weight", steps="2", seed=0)["outcome"] == "diverged"
-    assert row(nets, norm="batch", steps="2", seed=1)["drop"] == pytest.approx(-0.01)
+    assert row(nets, norm="layer", steps=16, seed=0)["drop"] == pytest.approx(0.5)
+    assert row(nets, norm="weight", steps=16, seed=0)["outcome"] == MISSING
+    assert row(nets, norm="weight", steps=2, seed=0)["outcome"] == "diverged"
+    assert row(nets, norm="batch", steps=2, seed=1)["drop"] == pytest.approx(-0.01)
 
 
 def test_criterion_by_tolerance_and_literally_beside_accuracy_and_paper(data: Data) -> None:
     numbers = criterion.table(data)
-    layer = row(numbers, norm="layer", steps="2")
+    layer = row(numbers, norm="layer", steps=2)
     assert (layer["n"], layer["mean"], layer["accuracy_mean"], layer["gain_mean"]) == (
         3,
         pytest.approx(0.30),
@@ -185,7 +185,7 @@ def test_criterion_by_tolerance_and_literally_beside_accuracy_and_paper(data: Da
     )
     assert layer["published"] == pytest.approx(0.66 - 0.11)
     assert [
-        row(numbers, norm=norm, steps="2")[name]
+        row(numbers, norm=norm, steps=2)[name]
         for norm in ("layer", "batch", "none")
         for name in ("smooth", "literal", "paper")
     ] == [
@@ -193,14 +193,14 @@ def test_criterion_by_tolerance_and_literally_beside_accuracy_and_paper(data: Da
         *("smooth", "smooth", ""),
         *("smooth", "not smooth", ""),
     ]
-    weight = row(numbers, norm="weight", steps="2")
+    weight = row(numbers, norm="weight", steps=2)
     assert (weight["n"], weight["failed"]) == (1, 2)
     assert (
-        row(numbers, norm="weight", steps="16")["n"],
-        row(numbers, norm="weight", steps="16")["missing"],
+        row(numbers, norm="weight", steps=16)["n"],
+        row(numbers, norm="weight", steps=16)["missing"],
     ) == (2, 1)
     # Trained with 32 steps at no smaller scale: the paper's row stays, without numbers of ours.
-    assert row(numbers, norm="weight", steps="32")["published"] == pytest.approx(0.02)
+    assert row(numbers, norm="weight", steps=32)["published"] == pytest.approx(0.02)
     shown = criterion.TABLE.readable(numbers).set_index("net")
     assert shown.loc["BN-LN (Euler, 2)", "drop (n)"] == "0.300 ± 0.000 (3)"
     assert shown.loc["BN-WN (Euler, 2)", "accuracy as trained (n)"] == "0.600 (1, 2 failed)"
@@ -237,13 +237,13 @@ def test_answers(
 def test_figure1_counts_evaluations_of_the_right_hand_side(data: Data) -> None:
     numbers = figure1.FIGURE.table(data)
     own = numbers.loc[
-        (numbers["axis.model.ode_norm"] == "layer") & (numbers["axis.solver.steps"] == "2")
+        (numbers["axis.model.ode_norm"] == "layer") & (numbers["axis.solver.steps"] == 2)
     ]
     for solver, curve in LAYER.items():
         ours = own.loc[own["test.solver"] == solver].sort_values("evaluations")
         assert list(ours["evaluations"]) == sorted(curve)
         assert list(ours["mean"]) == pytest.approx([curve[n] + 0.01 for n in sorted(curve)])
-    lost = row(numbers, norm="layer", steps="16", solver="rk4", evaluations=64)
+    lost = row(numbers, norm="layer", steps=16, solver="rk4", evaluations=64)
     assert (lost["n"], lost["failed"]) == (0, 3)
     assert figure1.FIGURE.shape(numbers) == (2, 5)
     assert "Crosses at the foot: no finite result." in figure1.FIGURE.caption(data, numbers)
@@ -257,9 +257,9 @@ def test_figure1_leaves_out_what_the_paper_trained_and_did_not_plot(tmp_path: Pa
     numbers = figure1.FIGURE.table(
         data_of(tmp_path / "r", "gusak2020/figure1", Few(), scale="paper")
     )
-    assert set(numbers["axis.solver.steps"]) == {"2", "16", "32"}
+    assert set(numbers["axis.solver.steps"]) == {2, 16, 32}
     assert figure1.FIGURE.shape(numbers) == (3, 5)
-    assert row(numbers, norm="layer", steps="16", solver="rk4", evaluations=156)["n"] == 1
+    assert row(numbers, norm="layer", steps=16, solver="rk4", evaluations=156)["n"] == 1
 
 
 def test_published_points_of_figure1_are_at_the_training_n_and_at_150() -> None:
