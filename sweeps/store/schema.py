@@ -12,6 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from sweeps.store.spec_types import spec_types
+
 VERSION = 3
 VERSION_KEY = b"odesweep_schema"
 
@@ -56,65 +58,7 @@ def _fields(*groups: tuple[pa.DataType, str]) -> list[pa.Field]:
     return [_field(name, kind) for kind, names in groups for name in names.split()]
 
 
-# One column for each field of a trial's spec, named section_field; null where a family lacks the field.
-_NORM = "name groups grid_size interpolation momentum penalty"
-_NORM_RELEASED = "grid mirrored skip_first_visit statistics penalty_over"
-_SPEC = _fields(
-    (_TEXT, "data_name"),
-    (
-        _INT,
-        "data_dimension data_train_size data_test_size data_draw data_train_limit data_test_limit",
-    ),
-    (_TEXT, "data_source data_standardize data_augment model_name"),
-    (_INT, "model_width"),
-    (_TEXT, "model_kind"),
-    (_FLOAT, "model_seconds"),
-    (_TEXT, "model_fault"),
-    (_INT, "model_at_step model_layers model_blocks model_channels model_order"),
-    (_TEXT, "model_backbone model_dynamics model_start model_stem model_output"),
-    (_BOOL, "model_bias model_time"),
-    (_FLOAT, "model_steer model_alpha model_beta model_gamma model_delta"),
-    *(
-        (kind, f"model_{slot}_{field}")
-        for slot in ("norm", "stem_norm", "residual_norm", "ode_norm")
-        for kind, field in zip(
-            (_TEXT, _INT, _INT, _TEXT, _FLOAT, _FLOAT), _NORM.split(), strict=True
-        )
-    ),
-    *(
-        (kind, f"model_{slot}_{field}")
-        for slot in ("norm", "stem_norm", "residual_norm", "ode_norm")
-        for kind, field in zip(
-            (_TEXT, _BOOL, _BOOL, _TEXT, _TEXT), _NORM_RELEASED.split(), strict=True
-        )
-    ),
-    (_TEXT, "model_layout model_last_layer model_head"),
-    (_INT, "solver_fallback_steps"),
-    (_FLOAT, "train_grid_clip"),
-    (_BOOL, "train_decay_grids"),
-    (_FLOAT, "data_noise_level"),
-    (_FLOAT, "model_enorm_c"),
-    (_INT, "model_enorm_cycles"),
-    (_BOOL, "model_enorm_last_layer"),
-    (_TEXT, "model_enorm_dead_units solver_name"),
-    (_INT, "solver_steps"),
-    (_FLOAT, "solver_tolerance"),
-    (_INT, "solver_max_evaluations"),
-    (_TEXT, "solver_backend solver_test gradient_name gradient_every"),
-    (_FLOAT, "gradient_tolerance"),
-    (_TEXT, "train_optimizer_name"),
-    (_FLOAT, "train_optimizer_lr train_optimizer_weight_decay train_optimizer_momentum"),
-    (_INT, "train_batch_size train_iterations train_epochs"),
-    (_BOOL, "train_drop_last"),
-    (_INT, "train_record_every"),
-    (_TEXT, "train_schedule_name train_schedule_drops train_schedule_unit"),
-    (_FLOAT, "train_schedule_factor train_schedule_start"),
-    (_INT, "train_schedule_every"),
-    (_FLOAT, "train_gradient_clip"),
-    (_TEXT, "train_also_test precision fidelity_accuracy_divisor"),
-    (_BOOL, "fidelity_anode_side_effects fidelity_momentum_reset"),
-    (_INT, "seed"),
-)
+_SPEC = [_field(name, kind) for name, kind in spec_types().items()]
 
 _EPOCH = _fields(
     (_INT, "iteration epoch"),
@@ -261,9 +205,7 @@ def spec_columns(flat: Mapping[str, Any]) -> dict[str, Any]:
     """All spec columns of `runs` for a flattened spec, None where its families lack a field; SchemaError for a field without a column."""
     names = [field.name for field in _SPEC]
     if extra := sorted(set(flat) - set(names)):
-        raise SchemaError(
-            f"no column in table runs for {', '.join(extra)}; add it to sweeps/store/schema.py"
-        )
+        raise SchemaError(f"no section of a spec has {', '.join(extra)}")
     return {name: flat.get(name) for name in names}
 
 

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.store import Results, accepted_runs
-
 ROOT = Path(__file__).parents[2]
 
 # Ralston (1962), Math. Comp. 16, 431-437: second order. Heun's rule with Euler's inside: order 2(1).
@@ -36,6 +34,7 @@ NORM = '''class Halved(Norm):
     colour = "#123456"
     builder = "odecore.norms.halved:halved"
     name: Literal["halved"] = "halved"
+    amount: float = 0.5
 
 
 class EquiNorm('''
@@ -76,6 +75,10 @@ class OneConvolution(Model):
         channels, height, width = shape
         return Work(9 * channels**2 * height * width, channels * height * width * classes)
 '''
+SIZE = """
+["Nobody 2030"]
+models = [{ label = "One", data = { name = "dots" }, model = { name = "one_convolution" } }]
+"""
 MODEL_BUILDER = '''"""One convolution as right-hand side."""
 
 from math import prod
@@ -129,7 +132,10 @@ STUDY = Study(
             "heun_euler": {"solver": {"name": "heun_euler", "tolerance": 0.1}},
         }
     },
-    scales={"full": Scale("One step.")},
+    scales={
+        "full": Scale("One step."),
+        "real": Scale("Real images.", overrides={"data.source": "files"}),
+    },
 )
 """
 
@@ -145,10 +151,13 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     replace(config / "methods.py", "METHODS = (\n", SOLVERS)
     replace(config / "norm.py", "class EquiNorm(", NORM)
     replace(config / "data.py", "IMAGE_SETS = {\n", IMAGE_SET)
+    shutil.copy(ROOT / "docs/make_models.py", folder)
     (folder / "odecore/norms/halved.py").write_text(NORM_FUNCTION)
     (config / "models/one_convolution.py").write_text(MODEL)
     (folder / "odecore/models/one_convolution.py").write_text(MODEL_BUILDER)
-    (folder / "my_study.py").write_text(STUDY)
+    (folder / "sweeps/studies/added.py").write_text(STUDY)
+    with (config / "catalog.toml").open("a") as catalog:
+        catalog.write(SIZE)
     return folder
 
 
@@ -176,7 +185,7 @@ def odesweep(copy: Path, *arguments: str) -> str:
 
 
 def test_the_plan_has_them_with_a_cost(copy: Path) -> None:
-    plan = odesweep(copy, "plan", "./my_study.py", "--results", str(copy / "none"))
+    plan = odesweep(copy, "plan", "added", "--results", str(copy / "none"))
     assert "2 trials" in plan
     costs = python(
         copy,
@@ -207,13 +216,34 @@ def test_legends_show_them(copy: Path) -> None:
 
 def test_one_training_step_ends_as_a_row_with_their_names(copy: Path) -> None:
     results = copy / "results"
-    odesweep(copy, "run", "./my_study.py", "--executor", "inline", "--results", str(results))
-    columns = ["solver_name", "model_name", "model_norm_name", "data_name", "outcome"]
-    rows = accepted_runs(Results(results), columns).to_pylist()
-    assert {row["solver_name"] for row in rows} == {"ralston", "heun_euler"}
+    odesweep(copy, "run", "added", "--executor", "inline", "--results", str(results))
+    columns = "solver_name, model_name, model_norm_name, model_norm_amount, data_name, outcome"
+    sql = f"SELECT {columns} FROM runs"
+    rows = json.loads(odesweep(copy, "query", sql, "--json", "--results", str(results)))
+    assert {row.pop("solver_name") for row in rows} == {"ralston", "heun_euler"}
     for row in rows:
-        named = (row["model_name"], row["model_norm_name"], row["data_name"], row["outcome"])
-        assert named == ("one_convolution", "halved", "dots", "completed")
+        assert row == {
+            "model_name": "one_convolution",
+            "model_norm_name": "halved",
+            "model_norm_amount": 0.5,
+            "data_name": "dots",
+            "outcome": "completed",
+        }
+
+
+def test_doctor_and_the_list_of_models_name_them(copy: Path) -> None:
+    shown = python(
+        copy,
+        "-c",
+        "from pathlib import Path\n"
+        "from sweeps.doctor.finding import Situation\n"
+        "from sweeps.doctor.studies import data_sets\n"
+        "print(*data_sets(Situation(Path('none'), None)), sep='\\n')",
+    )
+    assert "data dots" in shown
+    assert "dots/{train,val}/CLASS/*.png" in shown
+    page = python(copy, "-c", "import runpy; print(runpy.run_path('make_models.py')['page']())")
+    assert "| One | dots |" in page
 
 
 def test_wrong_names_list_them_as_valid(copy: Path) -> None:
