@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from odecore.config.data import IMAGE_SETS
 from odecore.config.methods import METHODS
-from odecore.config.norm import NORMS
+from odecore.config.norm import NORMS, EquiNorm
 
 if TYPE_CHECKING:
     from matplotlib.typing import ColorType
@@ -16,12 +16,12 @@ FULL_INCHES = 6.8
 # Design", without its yellow, which is pale on white, and four more. Under normal, protanopic and
 # deuteranopic sight (Machado et al. 2009) every two differ as much as any two of the original eight.
 NORM_COLOURS = {name: norm.colour for name, norm in NORMS.items()} | {
-    "enorm": "#882255",
-    "enorm+batch": "#332288",
+    "enorm": EquiNorm.colour,
+    "enorm+batch": EquiNorm.batch_colour,
 }
 NORM_LABELS = {name: norm.label for name, norm in NORMS.items()} | {
-    "enorm": "ENorm",
-    "enorm+batch": "ENorm + BN",
+    "enorm": EquiNorm.label,
+    "enorm+batch": EquiNorm.batch_label,
 }
 # Two classes, told apart in greyscale as well.
 CLASS_COLOURS = ("#0072B2", "#E69F00")

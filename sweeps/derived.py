@@ -146,9 +146,9 @@ def _trained_solver(
 
 def _kind(name: str) -> type[FixedStep] | type[Adaptive]:
     valid = {
-        solver: entry.config
-        for solver, entry in lookup.SOLVERS.items()
-        if entry.config in (FixedStep, Adaptive)
+        solver: record
+        for solver, record in lookup.SOLVERS.items()
+        if record in (FixedStep, Adaptive)
     }
     if name not in valid:
         raise UserError(

@@ -11,6 +11,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from odecore.config import Evaluation, ProbeConfig, TrialSpec, lookup
+from odecore.config.norm import Norm
 from odecore.config.section import neutral_values
 from sweeps.errors import UserError, did_you_mean
 
@@ -59,7 +60,7 @@ def _digest(plain: dict[str, Any]) -> str:
 def _revisions(spec: BaseModel) -> dict[str, int]:
     """Revisions above 1 of what the spec names, as "registry.name" -> revision."""
     used = [
-        (f"{registry}.{name}", table[name].revision)
+        (f"{registry}.{name}", table[name].revision_of(name))
         for registry, table in (
             ("data", lookup.DATA),
             ("model", lookup.MODELS),
@@ -70,10 +71,8 @@ def _revisions(spec: BaseModel) -> dict[str, int]:
     ]
     if isinstance(spec, TrialSpec):
         used.append(("training", lookup.TRAINING_REVISION))
-        norms = {
-            entry.config: (f"norm.{name}", entry.revision) for name, entry in lookup.NORMS.items()
-        }
-        used += [norms[type(value)] for _, value in spec.model if type(value) in norms]
+        norms = [value for _, value in spec.model if isinstance(value, Norm)]
+        used += [(f"norm.{norm.name}", norm.revision) for norm in norms]
     return {name: revision for name, revision in used if revision > 1}
 
 

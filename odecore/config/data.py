@@ -1,16 +1,31 @@
 """Which data. Each config knows its input shape and number of classes, so that models can be sized without loading anything."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 
-from odecore.config.section import Section, added_later
+from odecore.config.section import Choice, Section, added_later, by_name
 
 
-class Spheres(Section):
+class Data(Choice):
+    """A kind of data as one record. builder: load(config, root) -> odecore.data.dataset.Dataset."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one input as a model sees it, without the batch axis."""
+        raise NotImplementedError
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return 2
+
+
+class Spheres(Data):
     """Concentric spheres, generated (Ott 2021, section 5 and code): inner and outer shell class 0, middle shell class 1. draw: which random draw."""
 
+    builder = "odecore.data.spheres:load"
     name: Literal["spheres"] = "spheres"
     dimension: PositiveInt = 2
     train_size: PositiveInt = 2000
@@ -19,13 +34,8 @@ class Spheres(Section):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one input, without the batch axis."""
+        """See `Data.shape`."""
         return (self.dimension,)
-
-    @property
-    def classes(self) -> int:
-        """Number of classes."""
-        return 2
 
 
 class ImageSet(NamedTuple):
@@ -34,6 +44,7 @@ class ImageSet(NamedTuple):
     files: files and folders its reader opens below the data folder.
     layout: for a set that cannot be downloaded, how to lay it out; empty for all others. A set with
     a layout has two files, the folders of its training and its test split, with a folder per class.
+    revision: raise it when a fix changes the images; the rows that used them become stale.
     """
 
     label: str
@@ -43,6 +54,7 @@ class ImageSet(NamedTuple):
     test_size: int
     files: tuple[str, ...]
     layout: str = ""
+    revision: int = 1
 
 
 def _idx(folder: str, *names: str) -> tuple[str, ...]:
@@ -126,7 +138,7 @@ Augment = Literal[
 ]
 
 
-class Images(Section):
+class Images(Data):
     """An image set. train_limit, test_limit: a stratified subset of that many images, null for all of them.
 
     source: `files` reads the data set; `generated` makes images of the same shape and classes from a seed (for quick runs, never for results).
@@ -140,6 +152,8 @@ class Images(Section):
     bytes wrap around (same code, whose level is not known).
     """
 
+    builder = "odecore.data.images:load"
+    revisions: ClassVar = {name: known.revision for name, known in IMAGE_SETS.items()}
     name: ImageName
     train_limit: PositiveInt | None = None
     test_limit: PositiveInt | None = None
@@ -152,7 +166,7 @@ class Images(Section):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one input as a model sees it, without the batch axis."""
+        """See `Data.shape`."""
         channels, height, width = IMAGE_SETS[self.name].shape
         return (
             (channels, 28, 28) if self.augment == "resize32_crop28" else (channels, height, width)
@@ -160,7 +174,7 @@ class Images(Section):
 
     @property
     def classes(self) -> int:
-        """Number of classes."""
+        """See `Data.classes`."""
         return IMAGE_SETS[self.name].classes
 
     @model_validator(mode="after")
@@ -177,36 +191,28 @@ class Images(Section):
         return self
 
 
-class Fan(Section):
+class Fan(Data):
     """Lady Windermere's fan: points (0,0) and (1,1) of class 0, (0,1) and (1,0) of class 1, the same four in both splits (Ott 2021, Figure 3)."""
 
+    builder = "odecore.data.toy:load_fan"
     name: Literal["fan"] = "fan"
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one input, without the batch axis."""
+        """See `Data.shape`."""
         return (2,)
 
-    @property
-    def classes(self) -> int:
-        """Number of classes."""
-        return 2
 
-
-class Line(Section):
+class Line(Data):
     """Points -1 and 1 on a line, which the function to be learned exchanges (Gladzik 2019, Figure 5.10, after Dupont et al. 2019)."""
 
+    builder = "odecore.data.toy:load_line"
     name: Literal["line"] = "line"
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one input, without the batch axis."""
+        """See `Data.shape`."""
         return (1,)
-
-    @property
-    def classes(self) -> int:
-        """Number of classes."""
-        return 2
 
 
 def missing_files(config: Section, root: Path | None) -> list[str]:
@@ -233,4 +239,5 @@ def how_to_get(name: str, study: str = "STUDY") -> str:
     return f"get it with `odesweep data fetch {study}`, or name the folder that has it with --data-root or ODESWEEP_DATA"
 
 
+DATA = by_name(Data)
 DataConfig = Annotated[Spheres | Images | Fan | Line, Field(discriminator="name")]

@@ -182,6 +182,7 @@ FIXED_STEP = {method.name: method.tableau for method in METHODS if method.tablea
 EMBEDDED_PAIRS = {
     method.name: method.tableau for method in METHODS if method.tableau.error is not None
 }
+REVISIONS = {method.name: method.revision for method in METHODS}
 TORCHDIFFEQ_NAMES = {
     method.name: method.torchdiffeq for method in METHODS if method.torchdiffeq is not None
 }

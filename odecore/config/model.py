@@ -1,8 +1,8 @@
 """What every model says of itself without torch."""
 
-from typing import Any, ClassVar, NamedTuple
+from typing import NamedTuple
 
-from odecore.config.section import Section
+from odecore.config.section import Choice
 
 
 class Work(NamedTuple):
@@ -16,20 +16,14 @@ class Work(NamedTuple):
     outside: int = 0
 
 
-class Model(Section):
+class Model(Choice):
     """A model as one record. To add one, add a file with a subclass to `odecore.config.models`.
 
     name: in specs, a Literal with itself as default.
     builder: "module:function" with the signature
     build(config, shape, classes, solver, gradient) -> nn.Module; solver and gradient are None for a
     model without ODE.
-    revision: raise it when a fix changes what the model computes; its rows become stale.
     """
-
-    builder: ClassVar[str]
-    revision: ClassVar[int] = 1
-
-    name: Any
 
     @property
     def ode_blocks(self) -> int:

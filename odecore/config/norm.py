@@ -11,10 +11,10 @@ from pydantic import (
     model_validator,
 )
 
-from odecore.config.section import Section, added_later
+from odecore.config.section import Choice, Section, added_later, by_name
 
 
-class Norm(Section):
+class Norm(Choice):
     """A normalization of the outputs or the weights of a layer, as one record.
 
     To add one, add a subclass here and its function in `odecore.norms`. The spec, the registry and
@@ -22,18 +22,13 @@ class Norm(Section):
 
     name: in specs, a Literal with itself as default. label, colour: in figures.
     builder: "module:function" with the signature build(config, layer) -> (layer, norm).
-    revision: raise it when a fix changes what the norm computes; its rows become stale.
     state_enters_training: each use in training changes a state that the next use computes with, so
     that a second pass is another function.
     """
 
     label: ClassVar[str]
     colour: ClassVar[str]
-    builder: ClassVar[str]
-    revision: ClassVar[int] = 1
     state_enters_training: ClassVar[bool] = False
-
-    name: Any
 
 
 class NoNorm(Norm):
@@ -169,6 +164,12 @@ class EquiNorm(Section):
     report does and the original code does not. dead_units: a unit without weights gives NaN, as in the report, or is left out and counted.
     """
 
+    label: ClassVar[str] = "ENorm"
+    colour: ClassVar[str] = "#882255"
+    # With batch norm as well.
+    batch_label: ClassVar[str] = "ENorm + BN"
+    batch_colour: ClassVar[str] = "#332288"
+
     c: PositiveFloat = 1.2
     cycles: PositiveInt = 1
     last_layer: bool = True
@@ -185,9 +186,7 @@ def _written_short(value: Any) -> Any:
 
 
 # In the order of listings and legends.
-NORMS: dict[str, type[Norm]] = {
-    norm.model_fields["name"].default: norm for norm in Norm.__subclasses__()
-}
+NORMS = by_name(Norm)
 # A type checker cannot read the subclasses, so it sees their base.
 if TYPE_CHECKING:
     NormConfig = Norm

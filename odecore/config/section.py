@@ -1,6 +1,8 @@
 """What every section of a spec shares: frozen, strict, no unknown key, no NaN; and fields that were added later."""
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any, ClassVar, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,6 +13,45 @@ class Section(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True
     )
+
+
+class Choice(Section):
+    """One choice that a spec names, as a record: its config and where it is built. Free of torch.
+
+    name: a Literal of the names that choose it.
+    builder: "module:function", imported when first built; the base class says its signature.
+    revision: raise it when a fix changes what the choice computes; its rows become stale.
+    revisions: of names that have one of their own.
+    """
+
+    builder: ClassVar[str]
+    revision: ClassVar[int] = 1
+    revisions: ClassVar[Mapping[str, int]] = {}
+
+    name: Any
+
+    @classmethod
+    def load(cls) -> Callable[..., Any]:
+        """The builder itself; imports its module, and with it torch."""
+        module, _, function = cls.builder.partition(":")
+        return getattr(import_module(module), function)
+
+    @classmethod
+    def revision_of(cls, name: str) -> int:
+        """The revision of the choice of that name."""
+        return cls.revisions.get(name, cls.revision)
+
+
+_Kind = TypeVar("_Kind", bound=Choice)
+
+
+def by_name(kind: type[_Kind]) -> dict[str, type[_Kind]]:
+    """Name -> record, for the records of one kind in the order of their definition."""
+    return {
+        name: record
+        for record in kind.__subclasses__()
+        for name in get_args(record.model_fields["name"].annotation)
+    }
 
 
 def added_later(*, neutral: Any, default: Any = ..., **constraints: Any) -> Any:

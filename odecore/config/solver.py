@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from odecore.config.methods import EMBEDDED_PAIRS, FIXED_STEP, torchdiffeq_name
-from odecore.config.section import Section, added_later
+from odecore.config.methods import EMBEDDED_PAIRS, FIXED_STEP, REVISIONS, torchdiffeq_name
+from odecore.config.section import Choice, added_later, by_name
 
 Backend = Literal["odecore", "torchdiffeq"]
 
@@ -18,9 +18,16 @@ else:
     AdaptiveName = Literal[tuple(EMBEDDED_PAIRS)]
 
 
-class FixedStep(Section):
+class Solver(Choice):
+    """A kind of solver as one record. builder: build(config) -> odecore.solvers.base.Solver."""
+
+    revisions = REVISIONS
+
+
+class FixedStep(Solver):
     """`steps` equal steps over [0, 1]. `rk4` is the classical method; `rk4_38` is the 3/8 rule, which torchdiffeq calls rk4."""
 
+    builder = "odecore.solvers:build_fixed_step"
     name: FixedStepName
     steps: PositiveInt
     backend: Backend = added_later(neutral="odecore")
@@ -32,7 +39,7 @@ class FixedStep(Section):
         return self
 
 
-class Adaptive(Section):
+class Adaptive(Solver):
     """Embedded pair with rtol = atol = `tolerance`, as in all five papers.
 
     More than `max_evaluations` of f end the solve as failed. fallback_steps: a failed forward solve
@@ -40,6 +47,7 @@ class Adaptive(Section):
     code).
     """
 
+    builder = "odecore.solvers:build_adaptive"
     name: AdaptiveName
     tolerance: PositiveFloat
     max_evaluations: PositiveInt = 10_000
@@ -53,12 +61,13 @@ class Adaptive(Section):
         return self
 
 
-class AdaptedStep(Section):
+class AdaptedStep(Solver):
     """Step size adapted in training: halved when a better solver disagrees on the batch, else enlarged (Ott 2021, algorithm 1 and code).
 
     test: the better solver. The first step size follows Hairer, Norsett & Wanner I, p. 169. Trained nets are evaluated with the last step size.
     """
 
+    builder = "odecore.solvers.adaptation:build_step"
     name: Literal["adapted_euler", "adapted_midpoint"]
     test: Literal["midpoint", "rk4_38"] = "midpoint"
 
@@ -71,14 +80,16 @@ class AdaptedStep(Section):
         return self
 
 
-class AdaptedTolerance(Section):
+class AdaptedTolerance(Solver):
     """Tolerance adapted in training, from `tolerance` on, against dopri5 with a smaller one (Ott 2021, supplement and code)."""
 
+    builder = "odecore.solvers.adaptation:build_tolerance"
     name: Literal["adapted_fehlberg2", "adapted_dopri5"]
     tolerance: PositiveFloat = 1e-6
     max_evaluations: PositiveInt = 10_000
 
 
+SOLVERS = by_name(Solver)
 # What a trained net can be tested with, and what it can be trained with.
 TestSolverConfig = Annotated[FixedStep | Adaptive, Field(discriminator="name")]
 SolverConfig = Annotated[

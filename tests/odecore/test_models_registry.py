@@ -35,7 +35,7 @@ def test_every_module_is_registered_or_shared(family: str) -> None:
     builders = {entry.builder.partition(":")[0] for entry in REGISTRIES[family].values()}
     registered = {module.rpartition(".")[2] for module in builders} - {family}
     assert present == registered | SHARED[family], (
-        f"list the new file in odecore/config/lookup.py, or here as shared by {family}"
+        f"name the new file in its record as builder, or here as shared by {family}"
     )
 
 

@@ -32,9 +32,9 @@ MODELS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 SOLVERS = {
     name: {
         "name": name,
-        **({"steps": 2} if "steps" in entry.config.model_fields else {"tolerance": 1e-2}),
+        **({"steps": 2} if "steps" in record.model_fields else {"tolerance": 1e-2}),
     }
-    for name, entry in lookup.SOLVERS.items()
+    for name, record in lookup.SOLVERS.items()
     if not name.startswith("adapted_")
 }
 GRADIENTS = {
@@ -102,9 +102,7 @@ def test_each_solver_with_each_gradient(solver: str, gradient: str) -> None:
 @pytest.mark.parametrize("solver", [name for name in lookup.SOLVERS if name.startswith("adapted_")])
 def test_each_adapted_solver(solver: str) -> None:
     chosen = {"name": solver} | ({"test": "rk4_38"} if solver == "adapted_midpoint" else {})
-    chosen |= (
-        {"tolerance": 1e-2} if "tolerance" in lookup.SOLVERS[solver].config.model_fields else {}
-    )
+    chosen |= {"tolerance": 1e-2} if "tolerance" in lookup.SOLVERS[solver].model_fields else {}
     values = {
         "data": {"name": "spheres"},
         "model": MODELS["flat_node"][0],

@@ -10,7 +10,7 @@ from small_study import study
 from store_rows import make
 
 from odecore.config import lookup
-from odecore.config.methods import FIXED_STEP
+from odecore.config.methods import FIXED_STEP, REVISIONS
 from odecore.config.solver import FixedStep
 from sweeps.cost import (
     PASSES,
@@ -156,7 +156,7 @@ def test_a_fixed_component_makes_its_rows_stale_and_their_trials_pending(
         "trial_id": "older",
         "spec": before.declared[0].spec.model_dump_json().replace('"width"', '"breadth"'),
     }
-    monkeypatch.setitem(lookup.SOLVERS, "heun", lookup.SOLVERS["heun"]._replace(revision=2))
+    monkeypatch.setitem(REVISIONS, "heun", 2)
     current = plan(select(grid), [*accepted, unreadable])
     assert [entry.trial.axes["solver.name"] for entry in current.of("pending")] == ["heun"]
     assert current.stale == {before.declared[1].trial_id: current.of("pending")[0].trial.trial_id}
@@ -293,7 +293,7 @@ def test_iterations_of_epochs() -> None:
 
 def test_every_fixed_step_solver_and_every_gradient_has_a_cost() -> None:
     assert set(FIXED_STEP) == {
-        name for name, entry in lookup.SOLVERS.items() if entry.config is FixedStep
+        name for name, record in lookup.SOLVERS.items() if record is FixedStep
     }
     assert set(PASSES) == set(lookup.GRADIENTS)
 

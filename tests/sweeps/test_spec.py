@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from odecore.config import Evaluation, Section, lookup
-from odecore.config.section import added_later
+from odecore.config.methods import REVISIONS
+from odecore.config.section import Choice, added_later
 from sweeps.errors import UserError
 from sweeps.spec import canonical, cell_id, eval_id, flatten, parse, trial_id
 
@@ -120,18 +121,23 @@ def test_a_section_with_nothing_but_neutral_fields_vanishes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "name"),
-    [(lookup.SOLVERS, "euler"), (lookup.DATA, "spheres"), (lookup.GRADIENTS, "backprop")],
+    ("record", "name"),
+    [
+        (lookup.SOLVERS["euler"], "euler"),
+        (lookup.DATA["spheres"], "spheres"),
+        (lookup.DATA["mnist"], "mnist"),
+        (lookup.GRADIENTS["backprop"], "backprop"),
+    ],
 )
 def test_a_revision_changes_only_what_uses_the_component(
-    table: dict[str, lookup.Entry], name: str, monkeypatch: pytest.MonkeyPatch
+    record: type[Choice], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     specs = {
         key: parse(values)
         for key, values in (("spheres", SPHERES), ("images", IMAGES), ("adjoint", ADJOINT))
     }
     before = {key: (trial_id(spec), cell_id(spec)) for key, spec in specs.items()}
-    monkeypatch.setitem(table, name, table[name]._replace(revision=2))
+    monkeypatch.setattr(record, "revisions", {name: 2})
     changed = {key for key, spec in specs.items() if (trial_id(spec), cell_id(spec)) != before[key]}
     uses = {
         key
@@ -150,7 +156,7 @@ def test_a_revision_of_a_solver_changes_its_evaluations_too(
         for name in ("euler", "heun")
     )
     before = eval_id(euler), eval_id(heun)
-    monkeypatch.setitem(lookup.SOLVERS, "euler", lookup.SOLVERS["euler"]._replace(revision=2))
+    monkeypatch.setitem(REVISIONS, "euler", 2)
     assert eval_id(euler) != before[0]
     assert eval_id(heun) == before[1]
 
