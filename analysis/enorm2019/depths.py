@@ -102,9 +102,7 @@ def draw_depths(
     """Panel (a) as in the report, (b) all runs; styles: method -> properties of its line, in the order of drawing."""
     for index, (ax, (selection, title)) in enumerate(zip(axes, SELECTIONS.items(), strict=True)):
         for place, (method, properties) in enumerate(styles.items()):
-            rows = numbers.loc[
-                (numbers["selection"] == selection) & (numbers[METHOD] == method)
-            ]
+            rows = numbers.loc[(numbers["selection"] == selection) & (numbers[METHOD] == method)]
             _draw_line(
                 ax,
                 rows.sort_values(LAYERS),
@@ -150,8 +148,7 @@ def _known(numbers: pd.DataFrame) -> pd.DataFrame:
     """What Figure 2 shows of these nets, as read off."""
     known = published.values("enorm2019", "figure2")
     return known.loc[
-        known["method"].isin(list(numbers[METHOD]))
-        & known["layers"].isin(list(numbers[LAYERS]))
+        known["method"].isin(list(numbers[METHOD])) & known["layers"].isin(list(numbers[LAYERS]))
     ]
 
 
