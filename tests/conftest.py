@@ -4,6 +4,7 @@ import os
 import signal
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 # Before torch is imported anywhere: results are compared bit for bit, and two test processes share the cores.
@@ -15,6 +16,10 @@ for name in [
 os.environ["NO_COLOR"] = "1"
 # A job in the background of a shell ignores Ctrl-C, and so would all that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long one example takes depends on the machine and on what runs beside it.
+hypothesis.settings.register_profile("odesweep", deadline=None)
+hypothesis.settings.load_profile("odesweep")
 
 
 @pytest.fixture(scope="session")

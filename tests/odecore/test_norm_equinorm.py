@@ -61,7 +61,7 @@ CONFIGS = st.builds(
 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(sizes=SIZES, seed=st.integers(0, 99), bias=st.booleans(), config=CONFIGS)
 def test_balanced_as_in_the_report_and_the_function_stays(
     sizes: list[int], seed: int, bias: bool, config: EquiNorm

@@ -28,7 +28,7 @@ def interpolated(name: str, t: float, values: Sequence[float]) -> float:
 
 
 @EVERY_SCHEME
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(t=TIMES, intervals=GRIDS)
 def test_constants_are_kept(name: str, t: float, intervals: int) -> None:
     assert dense(name, t, intervals).sum() == pytest.approx(1, abs=1e-10)
@@ -36,12 +36,12 @@ def test_constants_are_kept(name: str, t: float, intervals: int) -> None:
 
 @EVERY_SCHEME
 @given(t=st.one_of(st.floats(-5, 0), st.floats(1, 5)))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_end_values_hold_outside(name: str, t: float) -> None:
     assert INTERPOLATIONS[name](t, 9) == INTERPOLATIONS[name](0.0 if t <= 0 else 1.0, 9)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(t=TIMES, intervals=GRIDS)
 def test_linear_by_its_definition(t: float, intervals: int) -> None:
     expected = np.zeros(intervals + 1)
@@ -76,7 +76,7 @@ def literal_spline(t: float, values: Sequence[float]) -> float:
     )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(t=TIMES, values=st.lists(st.floats(-3, 3), min_size=2, max_size=25))
 def test_the_spline_solves_its_tridiagonal_system(t: float, values: list[float]) -> None:
     assert interpolated("cubic_spline", t, values) == pytest.approx(
@@ -84,7 +84,7 @@ def test_the_spline_solves_its_tridiagonal_system(t: float, values: list[float])
     )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(t=TIMES, values=st.lists(st.floats(-3, 3), min_size=2, max_size=25))
 def test_the_kernel_average_by_loops(t: float, values: list[float]) -> None:
     weights = [
@@ -96,7 +96,7 @@ def test_the_kernel_average_by_loops(t: float, values: list[float]) -> None:
     assert interpolated("kernel", t, values) == pytest.approx(expected, abs=1e-10)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(t=TIMES, intervals=st.integers(1, 25))
 def test_the_gaussian_process_solves_the_kriging_system(t: float, intervals: int) -> None:
     # [[C, 1], [1^T, 0]] [w, multiplier] = [k, 1]: the unbiased weights of least variance.

@@ -70,7 +70,7 @@ def scaled(x: Tensor, norm: Any) -> Tensor:
     return x * norm.weight.double().view(per_channel) + norm.bias.double().view(per_channel)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     batch=st.integers(2, 5),
     groups=st.integers(1, 4),

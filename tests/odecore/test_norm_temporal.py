@@ -85,7 +85,7 @@ class Literal:
 TIMES = st.one_of(st.floats(0, 1.4), st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0, 1.3, -0.1]))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     times=st.lists(TIMES, min_size=1, max_size=5),
     batch=st.integers(2, 4),

@@ -47,7 +47,7 @@ def literal_power_iteration(matrix: Tensor, u: Tensor) -> tuple[Tensor, Tensor, 
     return u, v, matrix / (u @ matrix @ v)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     kind=st.sampled_from(list(LAYERS)),
     inputs=st.integers(1, 5),
@@ -73,7 +73,7 @@ def test_weight_norm_by_its_formula(
     )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     kind=st.sampled_from(list(LAYERS)),
     inputs=st.integers(1, 5),

@@ -19,7 +19,7 @@ from odecore.config.solver import SolverConfig
 from odecore.solvers.base import Solver, SolveStatus
 
 PARSE = TypeAdapter(SolverConfig).validate_python
-MANY = settings(max_examples=15, deadline=None, derandomize=True)
+MANY = settings(max_examples=15, derandomize=True)
 
 
 def configs() -> dict[str, dict[str, Any]]:

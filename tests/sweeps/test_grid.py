@@ -19,7 +19,7 @@ WIDTHS = st.lists(st.integers(1, 64), min_size=1, max_size=3, unique=True)
 SEEDS = st.lists(st.integers(0, 99), min_size=1, max_size=3, unique=True)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(STEPS, WIDTHS, SEEDS)
 def test_product(steps: list[int], widths: list[int], seeds: list[int]) -> None:
     trials = expand(study(grid={"solver.steps": steps, "model.width": widths}, seeds=seeds))
@@ -29,7 +29,7 @@ def test_product(steps: list[int], widths: list[int], seeds: list[int]) -> None:
     assert len({t.cell_id for t in trials}) == len(steps) * len(widths)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(STEPS, WIDTHS, st.data())
 def test_zip_and_exclude(steps: list[int], widths: list[int], data: st.DataObject) -> None:
     rates = data.draw(

@@ -33,7 +33,7 @@ def evaluations(trials: list[Any]) -> set[tuple[str, str]]:
     return {(trial.trial_id, one.eval_id) for trial in trials for one in trial.evaluations}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(st.sampled_from(STEPS), min_size=1, unique=True),
     st.lists(st.sampled_from(WIDTHS), min_size=1, unique=True),
@@ -59,7 +59,7 @@ def test_restricting_selects_and_leaves_the_plan_alone(
     assert part.overrides == ()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(9, 64), min_size=1, max_size=3, unique=True))
 def test_extending_an_axis_only_adds(steps: list[int]) -> None:
     before, after = select(ONE), select(ONE, None, [f"+solver.steps={','.join(map(str, steps))}"])

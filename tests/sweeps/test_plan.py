@@ -58,7 +58,7 @@ def test_nothing_is_done_at_first() -> None:
     assert all(entry.submits for entry in current.entries)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.sets(st.integers(0, 5)), st.sets(st.integers(0, 23)))
 def test_what_is_left_is_what_was_not_accepted(done: set[int], evaluated: set[int]) -> None:
     selection = select(ONE)

@@ -20,7 +20,7 @@ def jobs(seconds: list[float]) -> list[Job]:
     return [Job(value, number) for number, value in enumerate(seconds)]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.lists(st.floats(0, 5000), min_size=1, max_size=120),
     st.integers(1, 12),

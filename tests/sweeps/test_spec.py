@@ -91,7 +91,7 @@ def _shuffled(values: Any, shuffle: random.Random) -> Any:
     return {key: _shuffled(value, shuffle) for key, value in items}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.randoms(use_true_random=False), st.sampled_from([SPHERES, IMAGES, ADJOINT, IDLE]))
 def test_order_of_keys_does_not_matter(shuffle: random.Random, values: dict[str, Any]) -> None:
     assert trial_id(parse(_shuffled(values, shuffle))) == trial_id(parse(values))

@@ -90,7 +90,7 @@ def whatever_lies_there(factory: pytest.TempPathFactory, strays: list[tuple[str,
     assert "good" in look(results)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(strays=st.lists(STRAY, min_size=1, max_size=6))
 def test_whatever_lies_there_rows_are_found(
     tmp_path_factory: pytest.TempPathFactory, strays: list[tuple[str, ...]]
@@ -100,7 +100,7 @@ def test_whatever_lies_there_rows_are_found(
 
 @pytest.mark.exhaustive
 @pytest.mark.timeout(3600)
-@settings(max_examples=2_000, deadline=None)
+@settings(max_examples=2_000)
 @given(strays=st.lists(STRAY, min_size=1, max_size=6))
 def test_whatever_lies_there_rows_are_found_two_thousand_times(
     tmp_path_factory: pytest.TempPathFactory, strays: list[tuple[str, ...]]
