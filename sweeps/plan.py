@@ -1,4 +1,4 @@
-"""What is left to do: the difference between a grid and what is accepted. Pure; `look` reads the results folder for it, `save` keeps the grid."""
+"""What is left to do: the difference between a grid and what is accepted."""
 
 import json
 from collections import Counter
@@ -211,7 +211,7 @@ def save(
     return write_plan(results, info, rows(selection, costs))
 
 
-def look(
+def current_plan(
     results: "Results", selection: Selection, in_flight: Collection[str] = frozenset()
 ) -> tuple[Plan, Costs]:
     """`plan` with what the results folder holds; a folder that does not exist holds nothing. Raises InfrastructureError if it cannot be read."""

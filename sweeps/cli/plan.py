@@ -30,7 +30,7 @@ def plan(
 ) -> None:
     """Show a study's grid: which trials are done, pending or stale, and what the rest would cost."""
     from sweeps.overrides import select
-    from sweeps.plan import look
+    from sweeps.plan import current_plan
     from sweeps.plan import save as save_plan
     from sweeps.status import in_flight
     from sweeps.store import Results
@@ -38,7 +38,7 @@ def plan(
 
     folder = Results(results)
     selection = select(find(study), scale, overrides or ())
-    current, costs = look(folder, selection, in_flight(folder))
+    current, costs = current_plan(folder, selection, in_flight(folder))
     path = save_plan(folder, selection, costs, study) if save else None
     if as_json:
         print(json.dumps(summary(current) | {"saved": str(path) if path else None}, indent=1))

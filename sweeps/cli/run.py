@@ -156,7 +156,7 @@ evaluate = _command(
 
 def _run(folder: Path, options: Options) -> int:
     from sweeps.overrides import select
-    from sweeps.plan import look, save
+    from sweeps.plan import current_plan, save
     from sweeps.profiles import load
     from sweeps.store import Results
     from sweeps.studies import find
@@ -166,7 +166,7 @@ def _run(folder: Path, options: Options) -> int:
     results = Results(folder)
     selection = select(find(options.study), options.scale, options.overrides)
     flight = _in_flight(results, options)
-    current, costs = look(results, selection, flight.trials)
+    current, costs = current_plan(results, selection, flight.trials)
     if not options.dry_run:
         save(results, selection, costs, options.study)
     _check_known(current, flight, options)

@@ -99,13 +99,13 @@ def as_dict(study: "StudyStatus") -> dict[str, Any]:
 def _watch(state: "Watch", plans: list[str]) -> None:
     from rich.live import Live
 
-    def look() -> "list[StudyStatus]":
+    def refreshed() -> "list[StudyStatus]":
         state.refresh()
         return [state.study(plan) for plan in plans]
 
-    with Live(_view(look(), details=True), auto_refresh=False) as live:
+    with Live(_view(refreshed(), details=True), auto_refresh=False) as live:
         while True:
-            studies = look()
+            studies = refreshed()
             live.update(_view(studies, details=True), refresh=True)
             if not any(study.of("pending") or study.of("running") for study in studies):
                 return

@@ -43,7 +43,7 @@ from ray.exceptions import RayError
 
 from sweeps.errors import InfrastructureError
 from sweeps.execute.scheduler import Scheduler, Setup, Shards
-from sweeps.execute.signals import StopRequest, stop_on_signals
+from sweeps.execute.signals import StopRequest, handled, stop_on_signals
 from sweeps.execute.worker import Worker
 from sweeps.profiles import Profile
 from sweeps.shards import local_slots
@@ -355,13 +355,12 @@ def _relay(
                     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
                 return
 
-    before = signal.signal(signal.SIGALRM, interrupt)
     thread = threading.Thread(target=loop, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-        signal.signal(signal.SIGALRM, before)
+    with handled(interrupt, signal.SIGALRM):
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
     pass_on()

@@ -1,7 +1,7 @@
 """Signals of the process: the first one asks for a stop at the next step."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -24,15 +24,21 @@ class StopRequest:
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[StopRequest]:
-    """Let SIGINT, SIGTERM and SIGUSR2 ask for a stop instead of ending the process; restored after."""
-    request = StopRequest()
-    before = {
-        number: signal.signal(number, request.handle)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
-    }
+def handled(
+    handler: Callable[[int, FrameType | None], None], *numbers: signal.Signals
+) -> Iterator[None]:
+    """Let a function handle signals; the handlers before it are restored after."""
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
-        yield request
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[StopRequest]:
+    """Let SIGINT, SIGTERM and SIGUSR2 ask for a stop instead of ending the process."""
+    request = StopRequest()
+    with handled(request.handle, signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
+        yield request

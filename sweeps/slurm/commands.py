@@ -191,37 +191,31 @@ def max_array_size() -> int:
     return int(matched.group(1)) if matched else MAX_ARRAY_SIZE
 
 
+def sacctmgr(entity: str, condition: str, *columns: str) -> list[list[str]]:
+    """Rows of what accounting knows, such as of entity qos and condition name=x. Raises NoAnswer."""
+    shown = ask("sacctmgr", "-n", "-P", "show", entity, condition, f"format={','.join(columns)}")
+    rows = [line.split("|") for line in shown.splitlines()]
+    return [row for row in rows if len(row) == len(columns)]
+
+
 def max_submit(account: str | None = None, qos: str | None = None) -> int | None:
-    """How many tasks of one's own may be queued or running at once; None where accounting sets no limit or does not say."""
-    limits: list[int] = []
+    """How many of the user's tasks may be queued or running at once.
+
+    None where accounting sets no limit or does not say.
+    """
+    limits: list[str] = []
     try:
-        shown = ask(
-            "sacctmgr",
-            "-n",
-            "-P",
-            "show",
-            "assoc",
-            f"user={user()}",
-            "format=Account,MaxSubmitJobs",
-        )
-        rows = [line.split("|") for line in shown.splitlines()]
-        mine = [
-            int(row[1])
-            for row in rows
-            if len(row) == 2 and row[1].isdigit() and account in (None, row[0])
-        ]
-        # Without an account in the profile nobody here knows which one SLURM takes; the widest limit leaves the word to sbatch.
-        limits += (
-            [max(mine)]
-            if mine and len(mine) == len([row for row in rows if account in (None, row[0])])
-            else []
-        )
+        rows = sacctmgr("assoc", f"user={user()}", "Account", "MaxSubmitJobs")
+        mine = [limit for name, limit in rows if account in (None, name)]
+        # Without an account in the profile nobody here knows which one SLURM takes: only the widest
+        # limit counts, and sbatch decides.
+        if mine and all(limit.isdigit() for limit in mine):
+            limits.append(max(mine, key=int))
         if qos:
-            shown = ask("sacctmgr", "-n", "-P", "show", "qos", f"name={qos}", "format=MaxSubmitPU")
-            limits += [int(line) for line in shown.split() if line.isdigit()]
+            limits += [limit for [limit] in sacctmgr("qos", f"name={qos}", "MaxSubmitPU")]
     except NoAnswer:
         return None
-    return min(limits, default=None)
+    return min((int(limit) for limit in limits if limit.isdigit()), default=None)
 
 
 @dataclass
@@ -239,7 +233,7 @@ class Queue:
     _accounted: tuple[ArrayTask, ...] = ()
     _accounting: bool = True
 
-    def look(self, users: Collection[str] = ()) -> list[ArrayTask] | None:
+    def tasks(self, users: Collection[str] = ()) -> list[ArrayTask] | None:
         """All tasks squeue shows; None when it does not answer, with the reason in `problem`."""
         if self.clock() - self._asked_at >= QUEUE_SECONDS:
             try:

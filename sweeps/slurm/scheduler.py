@@ -89,7 +89,7 @@ class Slurm(QueueScheduler):
         open_arrays = self.open_arrays(cancelled=cancelled)
         if not open_arrays:
             return InFlight()
-        queued = self.queue.look({array.user for array in open_arrays if array.user})
+        queued = self.queue.tasks({array.user for array in open_arrays if array.user})
         live = {task.comment for task in queued or () if task.live}
         # Long lists of old submissions are not read: what squeue does not list is not in flight.
         near = [
@@ -134,7 +134,7 @@ class Slurm(QueueScheduler):
         """Every task reported that it is done, or squeue shows none that waits or runs."""
         if submission_id not in {array.submission_id for array in self.open_arrays()}:
             return True
-        sent, queued = read_sent(self.results, submission_id), self.queue.look()
+        sent, queued = read_sent(self.results, submission_id), self.queue.tasks()
         return (
             queued is not None
             and sent is not None
@@ -199,7 +199,7 @@ class Slurm(QueueScheduler):
                 return reason
         ended = Counter(
             task.state
-            for task in self.queue.look() or ()
+            for task in self.queue.tasks() or ()
             if task.comment in submission_ids and not task.live and task.state != "COMPLETED"
         )
         counts = ", ".join(f"{tasks(count)} as {state}" for state, count in ended.items())
@@ -240,7 +240,7 @@ class Slurm(QueueScheduler):
         limit = commands.max_submit(account, qos)
         if limit is None:
             return arrays.Room(commands.max_array_size())
-        queued = self.queue.look() or ()
+        queued = self.queue.tasks() or ()
         used = sum(task.live for task in queued)
         return arrays.Room(commands.max_array_size(), max(0, limit - used))
 
@@ -248,13 +248,13 @@ class Slurm(QueueScheduler):
         """The array of a submission, as noted or as squeue knows it."""
         if sent := read_sent(self.results, submission_id):
             return [sent.job_id] if sent.job_id else []
-        queued = self.queue.look() or ()
+        queued = self.queue.tasks() or ()
         return [task.job_id for task in queued if task.comment == submission_id]
 
     def _adopt_lost(self) -> None:
         """Note the jobs of submissions whose sender died, and write off those SLURM never got."""
         for array in self.sent_arrays():
-            if array.job_id is not None or (queued := self.queue.look()) is None:
+            if array.job_id is not None or (queued := self.queue.tasks()) is None:
                 continue
             jobs = [task.job_id for task in queued if task.comment == array.submission_id]
             if jobs:

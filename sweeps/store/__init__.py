@@ -5,8 +5,8 @@ from sweeps.store.events import EventLog, EventReader
 from sweeps.store.files import list_folder, publish_bytes, publish_table
 from sweeps.store.folders import Results
 from sweeps.store.plans import (
-    Plan,
     PlanInfo,
+    SavedPlan,
     axis_words,
     label,
     list_plans,
@@ -49,10 +49,10 @@ __all__ = [
     "Attempt",
     "EventLog",
     "EventReader",
-    "Plan",
     "PlanInfo",
     "Results",
     "Retractions",
+    "SavedPlan",
     "SchemaError",
     "Sent",
     "StoreView",

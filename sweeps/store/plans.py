@@ -47,7 +47,7 @@ class PlanInfo:
         return shlex.join(["odesweep", action, self.reference, *scale, *self.overrides, *words])
 
 
-class Plan(NamedTuple):
+class SavedPlan(NamedTuple):
     """A saved plan."""
 
     info: PlanInfo
@@ -81,7 +81,7 @@ def plan_path(results: Results, name: str) -> Path:
 def write_plan(results: Results, info: PlanInfo, rows: Sequence[Mapping[str, Any]]) -> Path:
     """Save a plan in place of an earlier one of that name.
 
-    rows: as of `Plan.rows`. Raises SchemaError for wrong columns, UserError for a bad name,
+    rows: as of `SavedPlan.rows`. Raises SchemaError for wrong columns, UserError for a bad name,
     InfrastructureError if it cannot be written.
     """
     path = plan_path(results, info.name)
@@ -95,7 +95,7 @@ def write_plan(results: Results, info: PlanInfo, rows: Sequence[Mapping[str, Any
     return path
 
 
-def read_plan(results: Results, name: str) -> Plan:
+def read_plan(results: Results, name: str) -> SavedPlan:
     """The plan of that name.
 
     Raises UserError if there is none (listing those there are), InfrastructureError if it is
@@ -116,7 +116,7 @@ def read_plan(results: Results, name: str) -> Plan:
         old = required(path, missing, load, OLD_PLAN, OLD_PLAN.names)
         table, about = current_plan(old, about)
     overrides = tuple(json.loads(about.pop("overrides")))
-    return Plan(PlanInfo(**about | {"name": name}, overrides=overrides), table)
+    return SavedPlan(PlanInfo(**about | {"name": name}, overrides=overrides), table)
 
 
 def list_plans(results: Results) -> list[str]:

@@ -51,7 +51,7 @@ class Chooser:
         # Workers that meet go on in different orders, so that two do not walk in step.
         self._random = random.Random(worker_id)
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Read what others published and announced, not more often than it is worth."""
         start = time.monotonic()
         if start - self._looked_at < min(LOOK_MAXIMUM_SECONDS, self._look_seconds / LOOK_SHARE):
@@ -68,7 +68,7 @@ class Chooser:
 
     def next(self, fits: Fits = always) -> Task | None:
         """The next task that fits, or None when all that are left are settled or do not fit."""
-        self.look()
+        self.refresh()
         claimed: list[Task] = []
         for trial_id in self._order():
             left = self._left_of(self.tasks[trial_id])

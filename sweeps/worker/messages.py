@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from odecore.config import Evaluation, ProbeConfig, TrialSpec
 from sweeps.limits import Limits
+from sweeps.worker.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,11 @@ class Context:
 
 @dataclass(frozen=True)
 class Assignment:
-    """One trial to train and evaluate, or (train False) kept weights to evaluate only."""
+    """One attempt at a task: to train and evaluate, or (train False) to evaluate kept weights only."""
 
-    trial_id: str
+    task: Task
     attempt_id: str
-    spec: TrialSpec
-    train: bool
-    evaluations: tuple[Evaluation, ...] = ()
-    probes: tuple[ProbeConfig, ...] = ()
     attempts: int = 1
-    weights_sha256: str | None = None
 
 
 @dataclass(frozen=True)

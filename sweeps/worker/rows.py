@@ -31,10 +31,10 @@ def bare_row(
     fingerprint: str | None = None,
 ) -> dict[str, Any]:
     """The row of an attempt that left nothing but its outcome; every column that needs a trained model is null."""
-    spec = assignment.spec
+    spec = assignment.task.spec
     return {
         **dict.fromkeys(SCHEMAS["runs"].names),
-        "trial_id": assignment.trial_id,
+        "trial_id": assignment.task.trial_id,
         "cell_id": cell_id(spec),
         "attempt_id": assignment.attempt_id,
         "spec": spec.model_dump_json(),
@@ -88,7 +88,7 @@ def run_row(
         "nfe_backward": training.nfe_backward,
         "fallbacks": training.fallbacks,
         "peak_memory_bytes": peak_memory_bytes(training.device),
-        "samples_per_second": training.iteration * assignment.spec.train.batch_size / seconds
+        "samples_per_second": training.iteration * assignment.task.spec.train.batch_size / seconds
         if seconds
         else None,
         "timing_valid": context.exclusive and not resumed,
@@ -120,7 +120,7 @@ def device_name(device: Any) -> str:
 def _attached(table: str, assignment: Assignment, weights_sha256: str) -> dict[str, Any]:
     return {
         **dict.fromkeys(SCHEMAS[table].names),
-        "trial_id": assignment.trial_id,
+        "trial_id": assignment.task.trial_id,
         "weights_sha256": weights_sha256,
         "attempt_id": assignment.attempt_id,
         "finished_at": datetime.now(UTC),

@@ -60,9 +60,13 @@ def run_one(
     debug: let exceptions of the trial through, for a debugger.
     """
     started_at = datetime.now(UTC)
-    if trial_id(assignment.spec) != assignment.trial_id:
-        mismatch = f"trial {assignment.trial_id} resolves to {trial_id(assignment.spec)} with this code; plan and run it again with one version"
-        return Ending("infrastructure", mismatch)
+    task, resolved = assignment.task, trial_id(assignment.task.spec)
+    if resolved != task.trial_id:
+        return Ending(
+            "infrastructure",
+            f"trial {task.trial_id} resolves to {resolved} with this code; "
+            "plan and run it again with one version",
+        )
     emit(Alive())
     try:
         return _Trial(assignment, context, emit, should_stop, started_at).run()
@@ -70,7 +74,7 @@ def run_one(
         LOG.error("%s", error)
         return Ending(
             "infrastructure"
-            if assignment.train or not isinstance(error, weights.WeightsMissing)
+            if task.train or not isinstance(error, weights.WeightsMissing)
             else "weights_missing",
             str(error),
         )
@@ -84,7 +88,7 @@ def run_one(
             else ("crashed", rows.fingerprint_of(failure))
         )
         detail = f"{type(failure).__name__}: {failure}".splitlines()[0]
-        LOG.exception("trial %s: %s", assignment.trial_id, outcome)
+        LOG.exception("trial %s: %s", task.trial_id, outcome)
         row = rows.bare_row(
             assignment,
             context,
@@ -122,31 +126,31 @@ class _Trial:
             if context.device == "auto"
             else context.device
         )
-        self.trial_folder = Results(context.results).checkpoints / assignment.trial_id
+        self.trial_folder = Results(context.results).checkpoints / assignment.task.trial_id
         self.folder = self.trial_folder / assignment.attempt_id
-        self.data = _load_data(assignment.spec.data, context.data_root)
+        self.data = _load_data(assignment.task.spec.data, context.data_root)
         self.resumed = False
         self._progress_at = 0.0
         self._checkpoint_at = time.monotonic()
         self._checkpoint_cost_seconds = 0.0
 
     def run(self) -> Ending:
-        if not self.assignment.train:
-            assert self.assignment.weights_sha256 is not None
-            model = build_model(self.assignment.spec)
+        if not self.assignment.task.train:
+            assert self.assignment.task.weights_sha256 is not None
+            model = build_model(self.assignment.task.spec)
             weights.load(
                 self.context.results,
-                self.assignment.trial_id,
-                self.assignment.weights_sha256,
+                self.assignment.task.trial_id,
+                self.assignment.task.weights_sha256,
                 model,
             )
-            self._after_training(model.to(self.device), self.assignment.weights_sha256)
+            self._after_training(model.to(self.device), self.assignment.task.weights_sha256)
             return Ending("evaluated")
         # What `retry` took back is trained again, not published again.
         state = checkpointing.furthest(
             self.trial_folder, read_retractions(Results(self.context.results)).attempt_ids
         )
-        training = Training(self.assignment.spec, self.data, self.device)
+        training = Training(self.assignment.task.spec, self.data, self.device)
         if state and "finished" in state:
             return self._republish(training, state)
         if state:
@@ -246,7 +250,7 @@ class _Trial:
         deadline = time.monotonic() + self.context.limits.publish_retry_seconds
         while True:
             try:
-                return weights.publish(self.context.results, self.assignment.trial_id, model)
+                return weights.publish(self.context.results, self.assignment.task.trial_id, model)
             except OSError as error:
                 if time.monotonic() >= deadline or self.should_stop():
                     raise Infrastructure(f"cannot keep weights: {error}") from None
@@ -257,7 +261,7 @@ class _Trial:
     def _after_training(self, model: torch.nn.Module, sha256: str) -> None:
         """Evaluations and probes of the kept weights. A stop in between leaves the rest missing; `evaluate` fills it."""
         data = self.data.to(self.device)
-        for evaluation in self.assignment.evaluations:
+        for evaluation in self.assignment.task.evaluations:
             if self.should_stop():
                 return
             scored = evaluate(model, data, evaluation, self._alive_sometimes())
@@ -272,7 +276,7 @@ class _Trial:
                 )
             )
         model.eval()
-        for probe in self.assignment.probes:
+        for probe in self.assignment.task.probes:
             if self.should_stop():
                 return
             if isinstance(probe, Series):

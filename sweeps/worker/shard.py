@@ -153,16 +153,7 @@ class _Shard:
             self._give_up(task, verdict)
             return
         attempts = self.chooser.history.starts(task.trial_id) + 1
-        assignment = Assignment(
-            task.trial_id,
-            uuid4().hex,
-            task.spec,
-            task.train,
-            task.evaluations,
-            task.probes,
-            attempts,
-            weights_sha256=task.weights_sha256,
-        )
+        assignment = Assignment(task, uuid4().hex, attempts)
         offset = self.log.stat().st_size if self.log.exists() else 0
         where = {"log": self.log.name, "log_offset": offset}
         self._event(
@@ -178,7 +169,7 @@ class _Shard:
         try:
             ending = self.slot.run(assignment, self._listener(task, guard), self._stopping)
         except SlotDied as death:
-            self._died(task, assignment, guard, death)
+            self._died(assignment, guard, death)
             return
         self._ended(task, ending, time.monotonic() - began)
 
@@ -212,10 +203,11 @@ class _Shard:
 
         return on_message
 
-    def _died(self, task: Task, assignment: Assignment, guard: Guard, death: SlotDied) -> None:
+    def _died(self, assignment: Assignment, guard: Guard, death: SlotDied) -> None:
+        task = assignment.task
         if guard.killed:
             detail = f"no sign of life for {guard.limit_seconds:.0f} s; its process was ended"
-            self._end_for_it(task, assignment, Verdict("crashed", "hung", detail))
+            self._write_row(assignment, Verdict("crashed", "hung", detail))
         elif cause := self.stop_cause():
             self._event("interrupted", task, cause=cause)
         else:
@@ -227,13 +219,11 @@ class _Shard:
     def _give_up(self, task: Task, verdict: Verdict) -> None:
         """End a trial that is not started again, as an attempt of its own, so that all who read the events see the verdict."""
         attempts = self.chooser.history.starts(task.trial_id)
-        assignment = Assignment(
-            task.trial_id, uuid4().hex, task.spec, train=True, attempts=attempts
-        )
+        assignment = Assignment(task, uuid4().hex, attempts)
         self._event("started", task, attempt_id=assignment.attempt_id, resume_iteration=0)
-        self._end_for_it(task, assignment, verdict)
+        self._write_row(assignment, verdict)
 
-    def _end_for_it(self, task: Task, assignment: Assignment, verdict: Verdict) -> None:
+    def _write_row(self, assignment: Assignment, verdict: Verdict) -> None:
         """Write the row of a trial whose process cannot any more."""
         row = bare_row(
             assignment,
@@ -244,7 +234,8 @@ class _Shard:
             fingerprint=verdict.fingerprint,
         )
         self.publisher.add("runs", [row])
-        self._ended(task, Ending(verdict.outcome, verdict.detail, verdict.fingerprint), 0.0)
+        ending = Ending(verdict.outcome, verdict.detail, verdict.fingerprint)
+        self._ended(assignment.task, ending, 0.0)
 
     def _ended(self, task: Task, ending: Ending, seconds: float) -> None:
         done = True

@@ -20,7 +20,7 @@ from sweeps.cost import (
     nfe_per_solve,
 )
 from sweeps.overrides import Selection, select
-from sweeps.plan import look, plan, save
+from sweeps.plan import current_plan, plan, save
 from sweeps.spec import TrialSpec, flatten, parse
 from sweeps.store import Results, axis_words, read_plan
 from sweeps.store.write import Writer
@@ -200,12 +200,12 @@ def _filled(values: dict[str, Any]) -> dict[str, Any]:
 
 def test_looking_at_a_folder_counts_accepted_rows_and_their_evaluations(tmp_path: Path) -> None:
     results, selection = Results(tmp_path / "results"), select(ONE)
-    assert len(look(results, selection)[0].of("pending")) == 6
+    assert len(current_plan(results, selection)[0].of("pending")) == 6
     assert not results.path.exists(), "planning must not make folders"
     results.create()
     _publish(results, selection.declared[0])
     _publish(results, selection.declared[1], outcome="crashed")
-    current, costs = look(results, selection)
+    current, costs = current_plan(results, selection)
     assert [entry.trial.trial_id for entry in current.of("done")] == [
         selection.declared[0].trial_id
     ]

@@ -208,7 +208,7 @@ def test_however_often_one_looks_slurm_is_asked_at_most_six_times_a_minute(
     queue, at = Queue(slurm.clock), []
     for second in range(600):
         slurm.now, before = second / 2, len(slurm.asked)
-        queue.look()
+        queue.tasks()
         queue.ended(["71"])
         at += [slurm.now] * (len(slurm.asked) - before)
     assert len(at) > 10
@@ -222,12 +222,12 @@ def test_accounting_that_is_missing_is_not_asked_again_and_squeue_is(
     slurm.broken = {"sacct", "squeue"}
     queue = Queue(slurm.clock)
     for slurm.now in (0.0, 100.0, 200.0):
-        assert queue.look() is None
+        assert queue.tasks() is None
         assert queue.ended(["71"]) == []
     assert queue.problem == "squeue is not on this machine"
     assert [command[0] for command in slurm.asked] == ["squeue", "sacct", "squeue", "squeue"]
     slurm.broken, slurm.now = set(), 300.0
-    assert queue.look() == QUEUED
+    assert queue.tasks() == QUEUED
     assert queue.problem is None
 
 
@@ -235,7 +235,7 @@ def test_other_senders_are_asked_for_by_name_if_this_machine_knows_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     slurm = Commands(monkeypatch)
-    Queue(slurm.clock).look(["daemon", "no such user"])
+    Queue(slurm.clock).tasks(["daemon", "no such user"])
     [command] = slurm.asked
     assert command[command.index("-u") + 1] == ",".join(sorted({"daemon", getpass.getuser()}))
 

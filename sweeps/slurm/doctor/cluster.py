@@ -1,6 +1,5 @@
 """What SLURM's configuration means for executor `slurm`: arrays, queue, preemption, accounting. Judged from the texts of its own commands."""
 
-import getpass
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -200,7 +199,7 @@ def accounting(config: Mapping[str, str], problem: str | None) -> Finding:
 def _problem_of_sacct() -> str | None:
     try:
         commands.ask(
-            "sacct", "-n", "-X", "-P", "-u", getpass.getuser(), "-S", "now-1hours", "-o", "JobID"
+            "sacct", "-n", "-X", "-P", "-u", commands.user(), "-S", "now-1hours", "-o", "JobID"
         )
     except NoAnswer as error:
         return str(error)
@@ -209,10 +208,9 @@ def _problem_of_sacct() -> str | None:
 
 def _preempting_qos(name: str) -> dict[str, str]:
     try:
-        shown = commands.ask(
-            "sacctmgr", "-n", "-P", "show", "qos", f"name={name}", "format=PreemptMode,GraceTime"
-        )
+        rows = commands.sacctmgr("qos", f"name={name}", "PreemptMode", "GraceTime")
     except NoAnswer:
         return {}
-    mode, _, grace = shown.strip().partition("|")
-    return {"Name": name, "PreemptMode": mode, "GraceTime": grace} if mode else {}
+    return next(
+        ({"Name": name, "PreemptMode": mode, "GraceTime": s} for mode, s in rows if mode), {}
+    )

@@ -4,7 +4,6 @@ It and this process talk through files in a hidden folder beside the results, so
 """
 
 import contextlib
-import getpass
 import io
 import shlex
 import shutil
@@ -19,6 +18,7 @@ from uuid import uuid4
 
 from sweeps.doctor import probe
 from sweeps.doctor.finding import Finding, Situation, fail, good, warn
+from sweeps.execute.signals import handled
 from sweeps.profiles import Profile
 from sweeps.slurm import commands
 from sweeps.slurm.commands import NoAnswer
@@ -75,7 +75,8 @@ def try_there(situation: Situation, profile: Profile) -> list[Finding]:
     name = f"odesweep-doctor-{uuid4().hex[:8]}"
     folder = situation.existing / f".{name}"
     left: list[Finding] = []
-    with _signals_as_exit():
+    # A closed terminal, or SIGTERM.
+    with handled(_exit, signal.SIGTERM, signal.SIGHUP):
         try:
             _lay_out(folder, situation, profile)
             job = _follow(commands.submit(folder / "job.sh", _arguments(name, profile)), folder)
@@ -194,7 +195,7 @@ def _follow(job_id: str, folder: Path) -> TinyJob:
 def _clean(name: str, folder: Path) -> Iterator[Finding]:
     """End the job by its name, as its id may not have come back, and remove the folder."""
     try:
-        commands.ask("scancel", f"--name={name}", f"--user={getpass.getuser()}")
+        commands.ask("scancel", f"--name={name}", f"--user={commands.user()}")
     except NoAnswer as error:
         yield warn("tiny job", f"may still be queued: {error}", f"scancel --name={name}")
     # A job that is just being ended may still write.
@@ -207,16 +208,6 @@ def _clean(name: str, folder: Path) -> Iterator[Finding]:
         time.sleep(LOOK_SECONDS)
 
 
-@contextlib.contextmanager
-def _signals_as_exit() -> Iterator[None]:
-    """A closed terminal and SIGTERM end this process as Ctrl-C does, by an exception, so that it still cleans up."""
-
-    def leave(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _exit(number: int, _frame: FrameType | None) -> None:
+    """End this process by an exception, as Ctrl-C does, so that it still cleans up."""
+    raise SystemExit(128 + number)

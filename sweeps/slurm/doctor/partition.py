@@ -1,6 +1,5 @@
 """Whether the partition, nodes, account and qos of a profile are there and give its tasks what they ask for."""
 
-import getpass
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -288,18 +287,9 @@ def _has(node: Node, kind: tuple[str, str], count: int) -> bool:
 def may_use(account: str | None, qos: str | None, config: Mapping[str, str]) -> Iterator[Finding]:
     """Account and qos of the profile, where accounting knows which ones the user has."""
     try:
-        shown = commands.ask(
-            "sacctmgr",
-            "-n",
-            "-P",
-            "show",
-            "assoc",
-            f"user={getpass.getuser()}",
-            "format=Account,QOS",
-        )
+        rows = commands.sacctmgr("assoc", f"user={commands.user()}", "Account", "QOS")
     except NoAnswer:
         return
-    rows = [line.split("|") for line in shown.splitlines() if line.count("|") == 1]
     enforced = config.get("AccountingStorageEnforce", "").lower().split(",")
     mine = [row for row in rows if account in (None, row[0])]
     if account:
