@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from sweeps.profiles import Profile
 
-# Shards per slot: enough that slots which finish early find another, few enough that each is one file of results and one start.
+# Shards per slot: slots that finish early find another one, and each costs one start and one file.
 SHARDS_PER_SLOT = 4
 
 
@@ -25,9 +25,10 @@ T = TypeVar("T", bound=Timed)
 
 
 def balance(tasks: Sequence[T], shards: int) -> list[list[T]]:
-    """At most `shards` lists of about equal predicted length, the longest first, and within each the longest task first.
+    """At most `shards` lists of about equal predicted length; lists and tasks longest first.
 
-    Each task, longest first, goes to the shard with least to do (Graham 1969: at most 4/3 of the best possible longest shard).
+    Each task, longest first, goes to the shard with least to do (Graham 1969: the longest shard is at
+    most 4/3 of the best possible one).
     """
     lists: list[list[T]] = [[] for _ in range(min(shards, len(tasks)))]
     heap = [(0.0, 0, index) for index in range(len(lists))]

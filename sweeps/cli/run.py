@@ -229,7 +229,7 @@ def _check_options(options: Options) -> None:
 
 
 def _in_flight(results: "Results", options: Options) -> "InFlight":
-    """What any executor has of this folder; jobs that are stuck in this one are freed on the way."""
+    """What any executor has of this folder. Frees stuck jobs of the chosen executor on the way."""
     from sweeps.execute.queues import Queues
     from sweeps.store import EventReader
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Submitted:
-    """report: what came of it, None if nobody waited. words: what was queued. left_out: trials for which there was no room."""
+    """report: None if nobody waited. words: what was queued. left_out: trials without room."""
 
     report: ShardReport | None
     words: str = ""
@@ -41,7 +41,7 @@ def submit(
     options: "Options",
     profile: "Profile",
 ) -> Submitted:
-    """Write submissions and send them. flying: trials in flight already that are waited for as well.
+    """Write submissions and send them. flying: trials in flight already, to wait for as well.
 
     Raises UserError when the first submission is refused, InfrastructureError when there is no room
     or the executor fails.

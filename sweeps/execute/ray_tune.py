@@ -1,7 +1,8 @@
-"""Executor `ray`: Ray Tune places shards on this machine or an existing Ray cluster. The only file that imports ray.
+"""Executor `ray`: Ray Tune places shards on this machine or a Ray cluster. Only this file imports ray.
 
-A Tune trial is a shard. Its actor holds a slot with a child process of its own, as every other executor does, so that a crash costs one
-trial and the actor is reused. Rows leave through our own writer; nothing is ever read back from Tune's folder, which is removed.
+A Tune trial is a shard. Its actor has a slot with a child process, like every other executor, so
+that a crash costs one trial and the actor is reused. Rows are written by our own writer. Nothing is
+read from Tune's folder, which is removed.
 Longer than other files because nothing of Ray is to be found elsewhere.
 """
 
@@ -21,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-# Before ray is imported: no callbacks that write files per trial, no signal handler of Tune's, no usage report over the network.
+# Before ray is imported: no files per trial, no signal handler of Tune's, no usage report.
 os.environ |= {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
@@ -30,7 +31,7 @@ os.environ |= {
     "RAY_AIR_NEW_OUTPUT": "0",
 }
 
-# Ray 2.60 decides about its token before `init` could: a cluster with one refuses a driver that has it but was imported without this.
+# Ray 2.60 reads this when it is imported; without it a cluster with a token refuses the driver.
 if (
     os.environ.get("RAY_AUTH_TOKEN")
     or Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser().is_file()
@@ -57,7 +58,7 @@ from sweeps.worker.tasks import Task
 POLL_SECONDS = 0.3
 # How often a slot asks whether it should stop; a message through Ray each time.
 ASK_SECONDS = 1.0
-# Deaths of actors that Tune answers with a new one; which trial is to blame is decided by the events, not by this.
+# Tune replaces an actor this often; the events decide which trial is to blame.
 MAX_ACTOR_FAILURES = 5
 CONNECT_SECONDS = 10.0
 OBJECT_STORE_BYTES = 100 * 2**20
@@ -123,7 +124,7 @@ class RemoteWatcher(Watcher):
 
 
 class _StopCause:
-    """`stop_cause` of a remote slot: asks the mailbox now and then. If it is gone, the driver is."""
+    """`stop_cause` of a remote slot: asks the mailbox now and then. Without mailbox, no driver."""
 
     def __init__(self, mailbox: Any) -> None:
         self.mailbox, self._asked_at = mailbox, 0.0
@@ -171,7 +172,7 @@ class ShardTrainable(tune.Trainable):
 
 
 class ClusterLost(BaseException):
-    """The cluster died under Tune, which would wait for it without end. Not an Exception, so that nothing on the way takes it for a trial's."""
+    """The cluster died, and Tune would wait for it forever. No Exception, so that nobody catches it."""
 
 
 class Ray(Scheduler):
@@ -257,14 +258,18 @@ def _check_reachable(address: str) -> None:
 
 
 def cluster_slots(address: str, profile: Profile) -> int:
-    """Slots of an existing cluster: what its CPUs and GPUs allow, at most what the profile says. Raises InfrastructureError."""
+    """Slots that the CPUs and GPUs of a running cluster allow, at most as many as the profile says.
+
+    Raises InfrastructureError.
+    """
     try:
         _check_reachable(address)
         ray.init(address=address, **QUIET)
         resources = ray.cluster_resources()
     except (RayError, ConnectionError, RuntimeError, ValueError) as error:
         raise InfrastructureError(
-            f"Ray failed ({type(error).__name__}: {' '.join(str(error).split())[:300]}); nothing was begun"
+            f"Ray failed ({type(error).__name__}: {' '.join(str(error).split())[:300]}); "
+            "nothing was started"
         ) from None
     finally:
         ray.shutdown()
@@ -331,7 +336,10 @@ def _relay(
     reports: list[ShardReport],
     lost: threading.Event,
 ) -> Iterator[None]:
-    """While Tune holds the main thread, another passes messages to the watcher and a stop request to the slots; sets `lost` when nobody answers."""
+    """Pass messages to the watcher and a stop request to the slots, in a thread beside Tune's.
+
+    Sets `lost` when nobody answers.
+    """
     over = threading.Event()
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -22,7 +22,8 @@ class Executor:
 
     scheduler: its subclass of Scheduler. words: for the help of `--executor`. options: of
     `odesweep run`, those that not every executor has. An executor with "wait" has a queue: its
-    trials outlive the command that sends them. package: the library it needs, which the extra of the executor's name installs.
+    trials outlive the command that sends them. package: the library it needs, installed by the
+    extra of the executor's name.
     profile_check: checks a profile's own keys of the executor (see `sweeps.profiles`).
     profiles: folder of the profiles that odesweep ships. doctor: a check of `odesweep doctor`.
     """

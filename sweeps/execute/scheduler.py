@@ -37,7 +37,7 @@ class Setup:
 
 
 class QueuedJob(NamedTuple):
-    """The job that has a trial. name, state: in the scheduler's words, such as "123_4", "PENDING"."""
+    """The job that has a trial. name, state: in the scheduler's words ("123_4", "PENDING")."""
 
     submission_id: str
     name: str
@@ -111,11 +111,11 @@ class QueueScheduler(Scheduler):
 
     @abstractmethod
     def in_flight(self, *, cancelled: bool = False) -> InFlight:
-        """What is waiting or running. cancelled: also jobs that were cancelled and have not ended."""
+        """What waits or runs. cancelled: also jobs that were cancelled and have not ended."""
 
     @abstractmethod
     def cancel(self, submission_ids: Collection[str]) -> None:
-        """End the jobs of submissions marked as cancelled. Raises InfrastructureError if it cannot."""
+        """End the jobs of cancelled submissions. Raises InfrastructureError if it cannot."""
 
     def release(self) -> list[str]:
         """Free jobs that are stuck, such as held ones; one line for each kind of job freed."""

@@ -7,7 +7,7 @@ from types import FrameType
 
 
 class StopRequest:
-    """Set by the first stop signal; `cause` says which. A second Ctrl-C ends the process at once."""
+    """Set by the first stop signal (`cause`). A second Ctrl-C ends the process at once."""
 
     def __init__(self) -> None:
         self.signal: int | None = None

@@ -8,16 +8,17 @@ from sweeps.profiles import Profile
 from sweeps.shards import SHARDS_PER_SLOT, T, balance
 from sweeps.slurm.profile import limit_seconds, signal_seconds, slots_per_task
 
-# A task costs some ten seconds of waiting and imports before its first step; a shard should last much longer than that.
+# A task waits and imports for about ten seconds before its first step; a shard should last much
+# longer.
 SHARD_SECONDS = 120.0
-# Predictions are right within a factor; a shard planned to this share of the time limit mostly ends within it.
+# Predictions may be wrong by a factor of two: a shard is planned to this share of the time limit.
 LIMIT_SHARE = 0.5
 # Submitit renames one file per task once the array is queued, and tasks wait a minute for theirs.
 LARGEST_ARRAY = 5_000
 
 
 class Layout(NamedTuple):
-    """How the shards of a submission lie in the tasks of its array: `slots` of them side by side."""
+    """Which task of an array runs which shards of its submission: `slots` of them side by side."""
 
     shards: int
     slots: int
@@ -37,7 +38,7 @@ class Layout(NamedTuple):
 
 
 class Room(NamedTuple):
-    """What the cluster takes: tasks in one array, and tasks altogether from now on (None: nobody knows a limit)."""
+    """How many tasks the cluster takes: in one array, and in total (None: no known limit)."""
 
     array: int
     total: int | None = None
@@ -46,8 +47,9 @@ class Room(NamedTuple):
 def shard_count(seconds: Sequence[float], profile: Profile, room: Room) -> int:
     """How many shards trials of these predicted seconds make.
 
-    As the profile says; else such that a shard is worth a task and ends within the time limit, if possible in one array, with some tasks for
-    each that may run at once.
+    The profile decides if it sets trials_per_shard. Otherwise a shard is long enough to be worth a
+    task and short enough for the time limit. If possible they form one array, with a few tasks for
+    each task that may run at once.
     """
     if profile.trials_per_shard:
         return math.ceil(len(seconds) / profile.trials_per_shard)

@@ -1,4 +1,4 @@
-"""Nodes on which everything fails while it works elsewhere: left out of what is sent, and of what still waits."""
+"""Nodes on which everything fails while trials succeed elsewhere. New and waiting tasks avoid them."""
 
 import socket
 import subprocess
@@ -20,10 +20,10 @@ _FAILED_TASKS = frozenset(("FAILED", "NODE_FAIL", "BOOT_FAIL"))
 def bad_nodes(
     events: Iterable[Mapping[str, Any]], queued: Iterable[ArrayTask], now: float
 ) -> list[str]:
-    """Hosts with at least FAILURES failed trials or tasks and nothing that went well, while something did elsewhere.
+    """Hosts with at least FAILURES failures and no success, if another host had a success.
 
-    events: of any executor; only those of tasks of SLURM count. queued: squeue's tasks of one's own, for those that failed before they could
-    tell anything.
+    events: of any executor; only those of SLURM tasks count. queued: the user's tasks in squeue, for
+    those that failed before they wrote an event.
     """
     good: Counter[str] = Counter()
     failed: Counter[str] = Counter()
@@ -34,7 +34,7 @@ def bad_nodes(
         if event["event"] == "worker_started":
             spoke.add((event.get("submission_id", ""), place[0]))
         elif event["event"] == "finished":
-            # A trial that is given up after deaths elsewhere is nothing against the node that says so.
+            # A trial that is given up after deaths elsewhere is not the fault of this node.
             good[event["host"]] += event.get("outcome") in FINAL_OUTCOMES
             failed[event["host"]] += event.get("outcome") == "crashed" and event.get(
                 "fingerprint"

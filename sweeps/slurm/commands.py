@@ -1,4 +1,4 @@
-"""SLURM's own commands, sbatch only for single jobs. Each may be missing, slow or wrong; what they say is a hint."""
+"""SLURM's own commands. Each may be missing, slow or wrong, so an answer is only a hint."""
 
 import getpass
 import pwd
@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-# A controller under load answers within its own limit of 10 s, or says that it does not; nobody wants to wait longer for a hint.
+# A controller under load answers, or refuses to, within its own limit of 10 s.
 ANSWER_SECONDS = 15.0
 # Squeue three times and sacct once a minute stay under six queries in any minute.
 QUEUE_SECONDS = 20.0
@@ -40,7 +40,10 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True)
 class ArrayTask:
-    """One task of an array (or a single job, index 0). state: SLURM's word; comment: the submission's id; reason: why it waits or ended."""
+    """One task of an array, or a single job (index 0).
+
+    state: SLURM's word. comment: the submission's id. reason: why it waits or ended.
+    """
 
     job_id: str
     index: int
@@ -62,7 +65,7 @@ class ArrayTask:
 
     @property
     def held(self) -> bool:
-        """Whether SLURM put it back and holds it because its launch failed, as on a node that came back too early; it waits for good."""
+        """Whether SLURM holds it after a failed launch. It would wait forever."""
         return self.state == "PENDING" and re.search("launch.failed", self.reason) is not None
 
 
@@ -94,7 +97,7 @@ def user() -> str:
 
 
 def squeue(users: Collection[str] = ()) -> list[ArrayTask]:
-    """Tasks that wait, run, or ended a few minutes ago (MinJobAge), of these users or of oneself. Raises NoAnswer."""
+    """Tasks of the user and of `users` that wait, run, or ended within MinJobAge. Raises NoAnswer."""
     names = {user(), *filter(_known, users)}
     return parse_squeue(
         ask(
@@ -132,7 +135,7 @@ def sacct(job_ids: Collection[str]) -> list[ArrayTask]:
 
 
 def sacct_named(job_name: str) -> list[ArrayTask]:
-    """As `sacct`, of today's jobs of that name, which accounting always keeps; comments it may not. Raises NoAnswer."""
+    """Today's jobs of that name; accounting may lack their comments. Raises NoAnswer."""
     return parse_sacct(ask("sacct", "-n", "-X", "-P", "--name", job_name, "-o", _ACCOUNTED))
 
 
@@ -147,12 +150,15 @@ def parse_sacct(text: str) -> list[ArrayTask]:
 
 
 def cancel(job_ids: Collection[str]) -> None:
-    """End jobs; of jobs that have ended already nothing is heard. Raises NoAnswer."""
+    """End jobs. No error if they have ended already. Raises NoAnswer."""
     ask("scancel", *sorted(job_ids))
 
 
 def would_start(options: Collection[str]) -> str:
-    """What sbatch says of a job that it is only asked about: when and where it would start. Raises NoAnswer with its reason to refuse it."""
+    """When and where a job would start, in sbatch's words; nothing is queued.
+
+    Raises NoAnswer with the reason if sbatch would refuse it.
+    """
     return (
         _answer("sbatch", "--test-only", *options, "--wrap=true", seconds=ANSWER_SECONDS)
         .stderr.strip()
@@ -161,17 +167,17 @@ def would_start(options: Collection[str]) -> str:
 
 
 def submit(script: Path, options: Collection[str]) -> str:
-    """Queue a batch script; gives the job's id. Raises NoAnswer, also when the job may be queued and only the reply was lost."""
+    """Queue a batch script; the job's id. Raises NoAnswer, also if only the reply was lost."""
     return ask("sbatch", "--parsable", *options, str(script)).strip().partition(";")[0]
 
 
 def show_job(job_id: str) -> dict[str, str]:
-    """Fields of a job that waits, runs, or ended a few minutes ago: JobState, Reason, ExitCode, BatchHost... Raises NoAnswer."""
+    """Fields of a job, such as JobState, Reason and ExitCode, until MinJobAge. Raises NoAnswer."""
     return parse_fields(ask("scontrol", "-o", "show", "job", job_id))
 
 
 def parse_fields(line: str) -> dict[str, str]:
-    """Fields "Key=value" of a line of `scontrol -o show`; of a value with spaces in it only the first word."""
+    """Fields "Key=value" of a line of `scontrol -o show`. A value ends at its first space."""
     return dict(re.findall(r"(?:^|\s)([\w:/]+)=(\S*)", line))
 
 
@@ -192,7 +198,7 @@ def max_array_size() -> int:
 
 
 def sacctmgr(entity: str, condition: str, *columns: str) -> list[list[str]]:
-    """Rows of what accounting knows, such as of entity qos and condition name=x. Raises NoAnswer."""
+    """Rows of accounting, for example of the entity qos with condition name=x. Raises NoAnswer."""
     shown = ask("sacctmgr", "-n", "-P", "show", entity, condition, f"format={','.join(columns)}")
     rows = [line.split("|") for line in shown.splitlines()]
     return [row for row in rows if len(row) == len(columns)]
@@ -220,7 +226,7 @@ def max_submit(account: str | None = None, qos: str | None = None) -> int | None
 
 @dataclass
 class Queue:
-    """What squeue and sacct said last. However often it is looked at, SLURM is asked a few times a minute at most.
+    """What squeue and sacct said last. SLURM is asked at most a few times a minute.
 
     problem: why squeue does not answer; None while it does.
     """
@@ -244,7 +250,7 @@ class Queue:
         return None if self.problem else list(self.queued)
 
     def ended(self, job_ids: Collection[str]) -> list[ArrayTask]:
-        """What accounting knows of these jobs; nothing where it is missing or slow, and then it is not asked again."""
+        """What accounting knows of these jobs. Accounting that once fails is not asked again."""
         if job_ids and self._accounting and self.clock() - self._accounted_at >= ACCOUNTING_SECONDS:
             try:
                 self._accounted = tuple(sacct(job_ids))

@@ -1,4 +1,4 @@
-"""Which trials SLURM has waiting or running: as squeue lists tasks or, without it, by their events."""
+"""Which trials wait or run under SLURM, from squeue or, if it does not answer, from events."""
 
 import re
 from collections import Counter, defaultdict
@@ -13,12 +13,12 @@ from sweeps.slurm.commands import ArrayTask
 from sweeps.slurm.paths import task_name
 from sweeps.store import Sent, settings_of
 
-# Without squeue a task that said something so recently is taken for running, whatever became of it.
+# Without squeue, a task with an event this recent counts as running.
 RECENT_SECONDS = 600.0
 # SLURM may list a job this late after sbatch was told to send it, when its controller is busy.
 SENDING_SECONDS = 120.0
 _WORKER = re.compile(r"-(\d+)_(\d+)\.(\d+)-[0-9a-f]{8}$")
-# Trials that ended so in a task are not on its list any more; final ones are, until their rows are published.
+# A trial with such an outcome leaves its task's list at once; others leave it with their row.
 _LEFT = ("crashed", "timed_out")
 
 
@@ -101,7 +101,7 @@ class TaskHistory:
 
 
 def worker_name(host: str, job_id: str, index: int, restart: int, unique: str) -> str:
-    """The id of a worker in a task of SLURM; says where it ran, and `task_of_worker` finds the task in it again. unique: 8 hex digits."""
+    """The id of a worker in a task of SLURM; `task_of_worker` reads it. unique: 8 hex digits."""
     return f"{host}-{job_id}_{index}.{restart}-{unique}"
 
 

@@ -1,4 +1,4 @@
-"""The keys of a profile that are options of sbatch: which there are, and what they mean for a task."""
+"""The keys of a profile that are options of sbatch, and what they mean for a task."""
 
 import difflib
 import math
@@ -34,7 +34,7 @@ _KEYS = f"keys are {', '.join(OWN_KEYS)} and the options of sbatch by their long
 
 
 def check_options(options: Mapping[str, Any]) -> dict[str, Value]:
-    """A profile's options of sbatch, as text and numbers. Raises ValueError, one line, for a wrong one."""
+    """A profile's options of sbatch. Raises ValueError, one line, for a wrong one."""
     checked: dict[str, Value] = {}
     for key, value in options.items():
         _check_key(key)
@@ -75,7 +75,7 @@ def account_and_qos(profile: Profile) -> tuple[str | None, str | None]:
 
 
 def sbatch_options(profile: Profile) -> dict[str, Any]:
-    """The profile's options of sbatch, with underscores, and CPUs and GPUs for all slots of a task."""
+    """The profile's options of sbatch, and CPUs and GPUs for all slots; names with underscores."""
     options = {
         key.replace("-", "_"): value for key, value in profile.options.items() if key != "signal"
     }

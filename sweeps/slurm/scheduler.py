@@ -1,4 +1,4 @@
-"""Executor `slurm`: what odesweep asks of SLURM, for one results folder. Needs submitit only to send."""
+"""Executor `slurm`, for one results folder. Only sending needs submitit."""
 
 import time
 from collections import Counter, defaultdict

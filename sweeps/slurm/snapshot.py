@@ -1,4 +1,4 @@
-"""The code a queued array will run: a copy of the packages made when it was sent, so that editing the checkout changes nothing in the queue."""
+"""The copy of the code that a queued array runs. Later edits of the checkout do not change it."""
 
 import hashlib
 import shutil
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def code(study_file: Path | None = None) -> dict[str, bytes]:
-    """The files of the imported packages, and the user's own study file, by their places in the copy."""
+    """The files of the packages, and the user's study file, by their paths in the copy."""
     paths = [
         path
         for package in PACKAGES
@@ -45,7 +45,10 @@ def folder(results: Results, files: dict[str, bytes]) -> Path:
 
 
 def write(results: Results, files: dict[str, bytes]) -> Path:
-    """Make the copy, or what is missing of it (scratch disks remove old files). Raises InfrastructureError when it cannot be written."""
+    """Write the copy, or the files that it lacks: scratch disks remove old files.
+
+    Raises InfrastructureError when it cannot be written.
+    """
     path = folder(results, files)
     with one_line(f"cannot copy the code to {path}", "nothing was submitted"):
         if not path.exists():
@@ -59,7 +62,7 @@ def write(results: Results, files: dict[str, bytes]) -> Path:
 
 
 def _make(path: Path, files: dict[str, bytes]) -> None:
-    """All of it or nothing, without waiting for the disk file by file: the next `run` mends what is lost."""
+    """Write all files or none, without a sync per file. The next `run` repairs what is lost."""
     beside = path.with_name(f".{uuid4().hex}.tmp")
     try:
         for parent in {(beside / name).parent for name in files}:

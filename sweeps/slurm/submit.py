@@ -1,8 +1,8 @@
-"""Executor `slurm`: one submission becomes one array, by submitit. The only file that imports submitit.
+"""Sends a submission as one job array, with submitit. The only file that imports submitit.
 
-Submitit writes the batch script, a pickle per task (a function of the code snapshot, a path and a number) and starts Python in the task.
-Its pickles lie beside that snapshot, which the tasks run in any case; nothing that comes back is ever unpickled. What its handlers would
-do about signals, `sweeps.slurm.task` does in another way.
+Submitit writes the batch script and one pickle per task, and starts Python in the task. A pickle
+names a function of the code copy, a path and a number. Results are never unpickled. Signals are
+handled by `sweeps.slurm.task`, not by submitit.
 """
 
 import contextlib
@@ -31,14 +31,14 @@ from sweeps.slurm.task import run_task
 from sweeps.store import EventReader, Results, Sent, Submission, read_submission, write_sent
 from sweeps.worker.report import Watcher
 
-# An answer that was lost is asked for this often before the array is sent again, and it is sent this often.
+# How often to look for a job whose reply was lost before sending again, and how often to send.
 LOOKS, LOOK_SECONDS, SENDS = 4, 3.0, 3
-# What sbatch says when nobody knows whether the controller got its message; everything else is a refusal.
+# With these words of sbatch the job may or may not be queued; any other error is a refusal.
 _LOST = re.compile(
     r"timed out|unable to contact|connect|zero bytes|transmi|temporarily unable|standby|not responding",
     re.IGNORECASE,
 )
-# SLURM signals every process of a task; until Python has its own handlers it had better not die of them.
+# SLURM signals every process of a task. Python must survive until its handlers are set.
 _IGNORE_SIGNALS = """bash -c 'trap "" TERM USR2; exec "$@"' odesweep"""
 
 
@@ -101,7 +101,7 @@ def _queued_tasks() -> list[commands.ArrayTask]:
 
 
 def _send(send: Callable[[], str], submission_id: str, name: str) -> str:
-    """The array's job id. A reply that is lost is looked for by the submission's id before anything is sent again."""
+    """The array's job id. If the reply is lost, look for the job before sending again."""
     said = ""
     for _ in range(SENDS):
         try:
@@ -120,7 +120,10 @@ def _send(send: Callable[[], str], submission_id: str, name: str) -> str:
 
 
 def _look(submission_id: str, name: str) -> str | None:
-    """The job that a lost reply was about; None if squeue says that there is none. Raises InfrastructureError when squeue is silent as well."""
+    """The job whose reply was lost; None if squeue shows none.
+
+    Raises InfrastructureError when squeue does not answer either.
+    """
     problem = None
     for _ in range(LOOKS):
         time.sleep(LOOK_SECONDS)
@@ -132,13 +135,17 @@ def _look(submission_id: str, name: str) -> str | None:
             problem = error
     if problem:
         raise InfrastructureError(
-            f"sbatch's reply was lost and squeue does not answer ({problem}); run it again in some minutes"
+            f"sbatch's reply was lost and squeue does not answer ({problem}); "
+            "run it again in a few minutes"
         )
     return None
 
 
 def find(submission_id: str, name: str) -> str | None:
-    """The job whose comment is this submission, or in accounting whose name is; None if there is none. Raises NoAnswer if squeue does not."""
+    """The job of a submission, by its comment in squeue or its name in accounting; None if none.
+
+    Raises NoAnswer if squeue does not answer.
+    """
     shown = [task.job_id for task in commands.squeue() if task.comment == submission_id]
     if not shown:
         with contextlib.suppress(commands.NoAnswer):
@@ -147,7 +154,7 @@ def find(submission_id: str, name: str) -> str | None:
 
 
 def adopt(results: Results, submission_id: str, job_id: str) -> None:
-    """Note the job of a submission, and give its tasks the pickles that submitit had no chance to name after it."""
+    """Note the job of a submission, and write the pickles that its tasks lack."""
     write_sent(results, submission_id, Sent(job_id, commands.user()))
     tasks = _layout(read_submission(results, submission_id)).tasks
     for index in range(tasks):
@@ -184,13 +191,16 @@ def array_executor(
     code: Path,
     exclude: Sequence[str] = (),
 ) -> ArrayExecutor:
-    """Submitit's executor for one array. code: the snapshot, first on PYTHONPATH. exclude: nodes to leave out, besides the profile's."""
+    """Submitit's executor for one array.
+
+    code: the copy of the code, first on PYTHONPATH. exclude: nodes, besides the profile's.
+    """
     options = sbatch_options(profile)
     if exclude:
         options["exclude"] = ",".join(
             [*([str(options["exclude"])] if "exclude" in options else []), *exclude]
         )
-    # -P keeps the folder in which sbatch was called, perhaps the checkout itself, off the import path.
+    # -P keeps the current folder, perhaps the checkout, off the import path.
     made = ArrayExecutor(
         job_folder(results, submission_id),
         python=f"{_IGNORE_SIGNALS} {shlex.quote(sys.executable)} -P",
@@ -207,7 +217,8 @@ def array_executor(
             *profile.setup,
             f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}",
         ],
-        # Srun passes on neither the CPUs that sbatch gave (from Slurm 22.05 on) nor, after `export = "NONE"`, the variables set above.
+        # From Slurm 22.05 on srun does not inherit the CPUs that sbatch gave; after
+        # `export = "NONE"` it does not inherit the variables set above either.
         srun_args=[
             "--ntasks=1",
             "--export=ALL",

@@ -1,8 +1,8 @@
-"""The far side of executor `slurm`: one task of an array, on a compute node. Signals, slots side by side, and what happens at the end.
+"""One task of an array, on a compute node: its signals, its slots side by side, and its end.
 
-SIGUSR2 comes before the time limit: checkpoint, publish, then ask SLURM for another turn. SIGTERM comes from preemption and from scancel:
-checkpoint, publish, then stay until killed, because SLURM requeues a preempted job only if it did not end by itself, and a cancelled one
-must not come back.
+SIGUSR2 comes before the time limit: checkpoint, publish, then ask SLURM to requeue the task.
+SIGTERM comes from preemption and from scancel: checkpoint, publish, then wait to be killed. SLURM
+requeues a preempted task only if it did not end by itself, and a cancelled one must not come back.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ TURNS_ELSEWHERE = 5
 
 
 def run_task(submission: str, index: int) -> None:
-    """Run the shards of one array task; ends the process. submission: path of the submission's file."""
+    """Run the shards of one task and end the process. submission: path of the submission's file."""
     signals = Signals()
     path = Path(submission)
     results, submission_id = Results(path.parents[1]), path.stem
@@ -84,7 +84,7 @@ def run_task(submission: str, index: int) -> None:
 
 
 class Signals(StopRequest):
-    """SIGUSR2, SIGTERM and SIGINT in place of whatever handled them before, to the end of the process. terminated: SIGTERM came."""
+    """Handles SIGUSR2, SIGTERM and SIGINT from now on. terminated: whether SIGTERM came."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -169,7 +169,7 @@ def _run_shard(
     """Run one slot of the task."""
 
     def fits(task: Task) -> bool:
-        # The first trial of a turn may be longer than any turn: the next goes on from its checkpoint.
+        # The first trial may be longer than any turn: the next turn resumes its checkpoint.
         return not started.any_trial or task.predicted_seconds <= left()
 
     with contextlib.closing(worker.slot()) as slot:
@@ -216,7 +216,7 @@ def wait_for_end(why: str) -> NoReturn:
 
 
 def requeue(requeue_id: str, may_requeue: Callable[[], bool]) -> bool:
-    """Ask SLURM for another turn of this task; a busy controller is asked again for a minute, unless the task is being ended meanwhile."""
+    """Ask SLURM for another turn of this task, for up to a minute while it may be requeued."""
     deadline = time.monotonic() + REQUEUE_SECONDS
     while may_requeue():
         done = subprocess.run(
@@ -230,7 +230,7 @@ def requeue(requeue_id: str, may_requeue: Callable[[], bool]) -> bool:
         print(f"scontrol requeue {requeue_id}: {done.stderr.strip()}", file=sys.stderr, flush=True)
         if time.monotonic() >= deadline:
             print(
-                "SLURM gave no other turn; the next `odesweep run` goes on with what is left",
+                "SLURM did not requeue the task; the next `odesweep run` goes on with what is left",
                 file=sys.stderr,
                 flush=True,
             )

@@ -1,1 +1,1 @@
-"""What `odesweep doctor` checks of SLURM: the configuration, a partition, and a compute node by a tiny job."""
+"""What `odesweep doctor` checks of SLURM: configuration, partition, and nodes, by a tiny job."""

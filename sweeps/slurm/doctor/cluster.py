@@ -1,4 +1,4 @@
-"""What SLURM's configuration means for executor `slurm`: arrays, queue, preemption, accounting. Judged from the texts of its own commands."""
+"""What SLURM's configuration means for a sweep: arrays, queue, preemption, accounting."""
 
 import re
 import shutil
@@ -20,7 +20,7 @@ ASK = "ask the administrator"
 
 
 def slurm(situation: Situation) -> Iterator[Finding]:
-    """All of it; nothing but one line where there is no SLURM and no profile for one. A profile with options of sbatch is tried by a tiny job."""
+    """All checks of SLURM; one line where there is none. A tiny job tries a profile for SLURM."""
     wanted = situation.profile is not None and bool(situation.profile.options)
     if not shutil.which("sbatch"):
         if wanted:
@@ -140,7 +140,7 @@ def preemption(
     partitions: Sequence[partition.Partition],
     qos: Mapping[str, str],
 ) -> Finding:
-    """What becomes of a task that has to make room. qos: PreemptMode and GraceTime of the profile's, where SLURM preempts by them."""
+    """What happens to a preempted task. qos: PreemptMode and GraceTime, if SLURM preempts by qos."""
     kind = config.get("PreemptType", "preempt/none")
     by_partition = kind == "preempt/partition_prio"
     mode = (

@@ -1,6 +1,7 @@
-"""The tiny job: one job with a profile's options tries on a compute node what a sweep's tasks will do there, and is removed again.
+"""The tiny job: it tries on a compute node what a sweep's tasks will do there, and is removed.
 
-It and this process talk through files in a hidden folder beside the results, so it also finds out what each sees of the other's files.
+It has the options of the profile. The job and this process exchange files in a hidden folder beside
+the results, which shows whether each sees the files of the other.
 """
 
 import contextlib
@@ -26,7 +27,7 @@ from sweeps.slurm.doctor import node_report, partition
 from sweeps.slurm.doctor.tiny_job import TinyJob
 from sweeps.slurm.profile import limit_seconds
 
-# Longest wait for the job to start, then for all that it does, which is mostly importing torch from a cold disk.
+# Longest wait for the job to start, then for its work, mostly importing torch from a cold disk.
 QUEUE_SECONDS, RUN_SECONDS = 120.0, 300.0
 ASK_SECONDS, LOOK_SECONDS = 5.0, 0.2
 LIMIT_MINUTES = 10
@@ -43,7 +44,7 @@ HOPELESS = (
 )
 _WAITING = ("PENDING", "CONFIGURING", "")
 
-# The folder may become visible on the node later than the job starts there; if it never does, only the exit code can say so.
+# The node may see the folder only after the job has started. If it never does, the exit code says so.
 _SCRIPT = """#!/bin/bash
 probe={probe}
 for ((second = 0; second < {lag}; second++)); do

@@ -190,7 +190,7 @@ def gpu_remedy(cuda: str | None, driver: list[str] | str | None) -> str:
 
 
 def data(missing: list[str] | None, situation: Situation) -> Finding:
-    """missing: names in the folder with data sets that the node does not see, None if it does not see the folder."""
+    """missing: names in the data folder that the node does not see; None if not even the folder."""
     if missing is None or missing:
         text = (
             f"{missing[0]} in {situation.data_root} is" if missing else f"{situation.data_root} is"

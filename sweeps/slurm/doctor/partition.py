@@ -1,4 +1,4 @@
-"""Whether the partition, nodes, account and qos of a profile are there and give its tasks what they ask for."""
+"""Whether partition, nodes, account and qos of a profile exist and fit its tasks."""
 
 import re
 from collections import Counter
@@ -72,7 +72,7 @@ def parse_nodes(text: str) -> list[Node]:
 
 
 def parse_gres(text: str) -> Counter[tuple[str, str]]:
-    """Of a node, "gpu:a100:4(S:0-1),gpu:v100:2", or of a job, "gpu:1", "gres/gpu:a100": each kind and how many; of nothing, "(null)"."""
+    """How many of each kind: "gpu:a100:4(S:0-1),gpu:v100:2" of a node, "gpu:1" of a job, "(null)"."""
     found: Counter[tuple[str, str]] = Counter()
     for item in filter(None, re.sub(r"\([^)]*\)", "", text).replace("=", ":").split(",")):
         name, *rest = item.strip().removeprefix("gres/").removeprefix("gres:").split(":")
@@ -84,7 +84,7 @@ def parse_gres(text: str) -> Counter[tuple[str, str]]:
 
 
 def seconds(text: str | None) -> float | None:
-    """Of "30 sec", "5 min", "10", "00:01:00" or "1-00:00:00"; None for no limit, no value or what is none of these."""
+    """Seconds of "30 sec", "5 min", "10", "00:01:00" or "1-00:00:00"; None for other text."""
     if text and (matched := re.fullmatch(r"(\d+)(?: ?(sec|min|hour|day)s?)?", text)):
         return float(int(matched[1]) * _UNITS[matched[2] or ""])
     try:
