@@ -132,9 +132,9 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         ax.set_xticks(list(depths), list(depths.values()))
         ax.set_xlim(min(depths) - 1, max(depths) + 1)
         if name == AS_TRAINED:
-            ax.set_ylabel("evaluations")
+            ax.set_ylabel("NFE")
         elif index % across == 0:
-            ax.set_ylabel("evaluations of the\nreference solution")
+            ax.set_ylabel("NFE of the\nreference solution")
         if index >= len(names) - across:
             ax.set_xlabel("layers (U: U-Net)")
     for ax in axes[len(names) :]:

@@ -20,7 +20,7 @@ CAPTION = (
 def table(data: Data) -> pd.DataFrame:
     """The front's cells, cheapest first."""
     numbers = pareto.as_trained(data)
-    return numbers.loc[numbers["front"]].sort_values("evaluations", ignore_index=True)
+    return numbers.loc[numbers["front"]].sort_values("nfe_per_batch", ignore_index=True)
 
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
@@ -32,7 +32,7 @@ def readable(numbers: pd.DataFrame) -> pd.DataFrame:
     """One line per cell."""
     return pd.DataFrame(
         {
-            "evaluations": [f"{value:.4g}" for value in numbers["evaluations"]],
+            "NFE": [f"{value:.4g}" for value in numbers["nfe_per_batch"]],
             "normalization": [NORM_LABELS.get(name, name) for name in numbers[NORM]],
             "training solver": [grid.SOLVERS.get(name, name) for name in numbers[SOLVER]],
             "layers": [grid.depth_label(name) for name in numbers[DEPTH]],

@@ -28,7 +28,7 @@ COLUMNS = [
     "panel",
     *BY,
     "solver_name",
-    "evaluations",
+    "nfe_per_batch",
     "planned",
     "failed",
     "missing",
@@ -49,7 +49,7 @@ CAPTION = (
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Cells by panel ("as trained", "any test solver"), training solver, normalization, depth and test solver: accuracy, mean evaluations, front.
+    """Cells by panel ("as trained", "any test solver"), training solver, normalization, depth and test solver: accuracy, nfe_per_batch, front.
 
     front: on the Pareto front, of all cells as trained, of the same normalization under any test solver.
     """
@@ -77,7 +77,7 @@ def _cells(data: Data, need: str, accuracy: str) -> pd.DataFrame:
         rows.loc[rows["outcome"] == COMPLETED]
         .groupby(BY, sort=False)["nfe_per_batch"]
         .mean()
-        .rename("evaluations")
+        .rename("nfe_per_batch")
         .reset_index()
     )
     return cells(rows, BY, accuracy).merge(cost, on=BY, how="left")
@@ -85,8 +85,8 @@ def _cells(data: Data, need: str, accuracy: str) -> pd.DataFrame:
 
 def front(rows: pd.DataFrame) -> pd.Series:
     """Whether no other row has at most its evaluations and at least its mean, one of them strictly better. Rows without a mean are on no front."""
-    ranked = rows.dropna(subset=["mean", "evaluations"]).sort_values(
-        ["evaluations", "mean"], ascending=[True, False], kind="stable"
+    ranked = rows.dropna(subset=["mean", "nfe_per_batch"]).sort_values(
+        ["nfe_per_batch", "mean"], ascending=[True, False], kind="stable"
     )
     best = ranked["mean"].cummax().shift(fill_value=float("-inf"))
     return pd.Series(ranked["mean"] > best).reindex(rows.index, fill_value=False)
@@ -103,8 +103,8 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         list(dict.fromkeys(numbers[column].dropna())) for column in (NORM, "solver_name")
     )
     trained = numbers.loc[(numbers["panel"] == AS_TRAINED) & (numbers["n"] > 0)]
-    best = trained.loc[trained["front"]].sort_values("evaluations")
-    end = float(np.nanmax(numbers["evaluations"])) * 1.15
+    best = trained.loc[trained["front"]].sort_values("nfe_per_batch")
+    end = float(np.nanmax(numbers["nfe_per_batch"])) * 1.15
     _step(axes[0], best, end, color="0.55", linewidth=0.9, zorder=1)
     for place, norm in enumerate(norms):
         colour = NORM_COLOURS.get(norm, PLAIN_COLOUR)
@@ -117,13 +117,13 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
                 "markersize": 3,
                 "markeredgewidth": 0,
             }
-            axes[0].plot(rows["evaluations"] * shift, rows["mean"], alpha=0.8, **look)
+            axes[0].plot(rows["nfe_per_batch"] * shift, rows["mean"], alpha=0.8, **look)
         chosen = numbers.loc[
             (numbers["panel"] == ANY) & numbers["front"] & (numbers[NORM] == norm)
-        ].sort_values("evaluations")
+        ].sort_values("nfe_per_batch")
         _step(axes[1], chosen, end, color=colour, linewidth=1.1)
         axes[1].plot(
-            chosen["evaluations"],
+            chosen["nfe_per_batch"],
             chosen["mean"],
             linestyle="none",
             marker="o",
@@ -135,7 +135,7 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     ):
         ax.set_xscale("log", base=2)
         ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        ax.set_xlabel("evaluations per forward pass")
+        ax.set_xlabel("NFE per forward pass")
         ax.set_ylabel("test accuracy")
         panel_title(ax, index, title)
         if not ax.lines:
@@ -163,5 +163,5 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
 
 def _step(ax: "Axes", rows: pd.DataFrame, end: float, **look: object) -> None:
     if len(rows):
-        x, y = [*rows["evaluations"], end], [*rows["mean"], rows["mean"].iloc[-1]]
+        x, y = [*rows["nfe_per_batch"], end], [*rows["mean"], rows["mean"].iloc[-1]]
         ax.plot(x, y, drawstyle="steps-post", **look)  # pyright: ignore[reportArgumentType]

@@ -68,8 +68,8 @@ def published_drops() -> pd.DataFrame:
     """Figure 1's accuracy at the training's n minus that at about 150 evaluations, as read off; rows as of `published.values`."""
     known = published.values("gusak2020", "figure1")
     key = ["ode_norm", "steps"]
-    ends = known.loc[known["evaluations"] != known["steps"]].filter([*key, "value"])
-    both = known.loc[known["evaluations"] == known["steps"]].merge(
+    ends = known.loc[known["nfe_per_solve"] != known["steps"]].filter([*key, "value"])
+    both = known.loc[known["nfe_per_solve"] == known["steps"]].merge(
         ends, on=key, suffixes=("", "_end")
     )
     return both.assign(

@@ -36,8 +36,10 @@ TRAINED = {"color": "crimson", "linestyle": (0, (4, 2)), "linewidth": 0.7}
 
 
 def table(data: Data) -> pd.DataFrame:
-    """axis.model.ode_norm, axis.solver.steps (of the training), test.solver, evaluations with n, mean, low, high, failed."""
-    return or_nothing(cells(tested(data), [STEPS, NORM, "test.solver", "evaluations"], "accuracy"))
+    """axis.model.ode_norm, axis.solver.steps (of the training), test.solver, nfe_per_solve with n, mean, low, high, failed."""
+    return or_nothing(
+        cells(tested(data), [STEPS, NORM, "test.solver", "nfe_per_solve"], "accuracy")
+    )
 
 
 def _fields(_data: Data, numbers: pd.DataFrame) -> dict[str, str]:
@@ -69,7 +71,7 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         ax.axvline(steps, **TRAINED)
         _draw_panel(ax, numbers.loc[(numbers[STEPS] == steps) & (numbers[NORM] == norm)], norm)
         points = known.loc[(known["ode_norm"] == norm) & (known["steps"] == steps)]
-        draw_published(ax, points["evaluations"], points["value"], label="_", markersize=3.2)
+        draw_published(ax, points["nfe_per_solve"], points["value"], label="_", markersize=3.2)
         ax.set(xlim=(-4, 162), ylim=(0, top), xticks=(0, 50, 100, 150))
         ax.tick_params(
             labelbottom=place >= len(axes) - len(columns), labelleft=place % len(columns) == 0
@@ -78,16 +80,14 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
             ax.set_title(COLUMNS[norm])
         if place % len(columns) == 0:
             ax.set_ylabel(f"trained: Euler, {steps}\ntest accuracy")
-    axes[len(axes) - len(columns) // 2 - 1].set_xlabel(
-        "evaluations of the right-hand side in the test"
-    )
+    axes[len(axes) - len(columns) // 2 - 1].set_xlabel("NFE of the test")
     _legend(axes[0], numbers)
 
 
 def _draw_panel(ax: "Axes", rows: pd.DataFrame, norm: str) -> None:
     colour = NORM_COLOURS[norm]
     for solver, line in LINES.items():
-        own = rows.loc[rows["test.solver"] == solver].sort_values("evaluations")
+        own = rows.loc[rows["test.solver"] == solver].sort_values("nfe_per_solve")
         done = own.loc[own["n"] > 0]
         style = {
             "color": colour,
@@ -97,13 +97,13 @@ def _draw_panel(ax: "Axes", rows: pd.DataFrame, norm: str) -> None:
             "markeredgewidth": 0.5,
             "linewidth": 0.8,
         }
-        ax.plot(done["evaluations"], done["mean"], **style)
+        ax.plot(done["nfe_per_solve"], done["mean"], **style)
         ax.fill_between(
-            done["evaluations"], done["low"], done["high"], color=colour, alpha=0.18, linewidth=0
+            done["nfe_per_solve"], done["low"], done["high"], color=colour, alpha=0.18, linewidth=0
         )
         failed = _failed(own)
         ax.plot(
-            failed["evaluations"],
+            failed["nfe_per_solve"],
             [0.02] * len(failed),
             transform=ax.get_xaxis_transform(),
             color=colour,

@@ -19,10 +19,10 @@ CHANCE = 0.1
 
 
 def tested(data: Data) -> pd.DataFrame:
-    """One row per planned evaluation with its accuracy, outcome and `evaluations`, the calls of the right-hand side in one solve."""
+    """One row per planned evaluation with its accuracy, outcome and `nfe_per_solve`."""
     rows = planned_rows(data, NEEDS[1], "accuracy")
     stages = rows.loc[:, "test.solver"].map(STAGES)
-    return rows.assign(evaluations=rows["test.steps"] * stages)
+    return rows.assign(nfe_per_solve=rows["test.steps"] * stages)
 
 
 def per_net(rows: pd.DataFrame) -> pd.DataFrame:
@@ -32,7 +32,7 @@ def per_net(rows: pd.DataFrame) -> pd.DataFrame:
     that lacks one of these tests as missing; drop and gain are NaN where no test has n > n0.
     """
     trained = rows[STEPS]
-    own = rows.loc[(rows["test.solver"] == "euler") & (rows["evaluations"] == trained)]
+    own = rows.loc[(rows["test.solver"] == "euler") & (rows["nfe_per_solve"] == trained)]
     own = own.filter(
         [
             *KEY,
@@ -42,7 +42,7 @@ def per_net(rows: pd.DataFrame) -> pd.DataFrame:
             "accuracy",
         ]
     )
-    stronger = rows.loc[rows["evaluations"] > trained]
+    stronger = rows.loc[rows["nfe_per_solve"] > trained]
     score = stronger["accuracy"].astype(float).where(stronger["outcome"] == COMPLETED, CHANCE)
     stronger = stronger.assign(score=score, lacking=stronger["outcome"] == MISSING)
     ends = pd.DataFrame(

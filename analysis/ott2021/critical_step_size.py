@@ -22,7 +22,7 @@ TEXT = (
     "Critical K: first that fails / first that passes, coming from the finest. {selection}"
 )
 COLUMNS = [
-    *("data", "train_solver", "solver_steps", "seeds", "n", "gap", "low", "high"),
+    *("data", "solver_name", "solver_steps", "seeds", "n", "gap", "low", "high"),
     *("minimum", "maximum", "difference", "difference_low", "difference_high"),
     *("dependent", "first_failing", "first_passing", "published_failing", "published_passing"),
 ]
@@ -50,15 +50,15 @@ def table(data: Data) -> pd.DataFrame:
 def _paired(nets: pd.DataFrame) -> pd.DataFrame:
     """One row per net that was tested with both solvers: own, other, gap."""
     own = nets.loc[
-        (nets["train_solver"] == nets["test_solver"])
+        (nets["solver_name"] == nets["test_solver"])
         & (nets["solver_steps"] == nets["test_solver_steps"])
     ]
-    other = nets.loc[nets["train_solver"].isin(list(MORE_ACCURATE))]
-    wanted = other.loc[:, "train_solver"].map(MORE_ACCURATE)
+    other = nets.loc[nets["solver_name"].isin(list(MORE_ACCURATE))]
+    wanted = other.loc[:, "solver_name"].map(MORE_ACCURATE)
     is_more_accurate = (other["test_solver"] == wanted.str[0]) & (
         other["test_solver_steps"] == other["solver_steps"] * wanted.str[1].astype(int)
     )
-    key = ["train_solver", "solver_steps", "seed", "successful"]
+    key = ["solver_name", "solver_steps", "seed", "successful"]
     both = own.filter([*key, "accuracy"]).merge(
         other.loc[is_more_accurate, [*key, "accuracy"]], on=key, suffixes=("_own", "_other")
     )
@@ -66,17 +66,17 @@ def _paired(nets: pd.DataFrame) -> pd.DataFrame:
 
 
 def _per_steps(pairs: pd.DataFrame) -> pd.DataFrame:
-    numbers = summarise(pairs, ["train_solver", "solver_steps"], "gap").rename(
+    numbers = summarise(pairs, ["solver_name", "solver_steps"], "gap").rename(
         columns={"mean": "gap"}
     )
-    groups = pairs.groupby(["train_solver", "solver_steps"])
+    groups = pairs.groupby(["solver_name", "solver_steps"])
     signed = [
         paired_difference(group["accuracy_own"], group["accuracy_other"]) for _, group in groups
     ]
     numbers[["difference", "difference_low", "difference_high"]] = signed
     numbers["dependent"] = numbers["gap"] > THRESHOLD
-    brackets = numbers.groupby("train_solver")[["solver_steps", "dependent"]].apply(bracket)
-    return numbers.join(brackets, on="train_solver")
+    brackets = numbers.groupby("solver_name")[["solver_steps", "dependent"]].apply(bracket)
+    return numbers.join(brackets, on="solver_name")
 
 
 def bracket(rows: pd.DataFrame) -> pd.Series:
@@ -100,7 +100,7 @@ def _with_published(numbers: pd.DataFrame) -> pd.DataFrame:
     known = published.load("ott2021", "critical_step_size")
     entries = [
         known.get(row["data"], {})
-        if known.get(row["data"], {}).get("train_solver") == row["train_solver"]
+        if known.get(row["data"], {}).get("solver_name") == row["solver_name"]
         else {}
         for row in numbers.to_dict("records")
     ]
@@ -115,7 +115,7 @@ def _words(row: dict[Any, Any]) -> dict[str, str]:
     singles = ", ".join(f"{row[end]:.3f}" for end in ("minimum", "maximum")[: row["n"]])
     interval = f"[{row['low']:.3f}, {row['high']:.3f}]" if row["n"] >= 3 else f"single: {singles}"
     return {
-        "trained with": SOLVER_LABELS[row["train_solver"]],
+        "trained with": SOLVER_LABELS[row["solver_name"]],
         "K": f"{row['solver_steps']}",
         "n": f"{row['n']}",
         "gap": f"{row['gap']:.3f}",

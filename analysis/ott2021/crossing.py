@@ -22,7 +22,7 @@ def fractions(data: Data) -> pd.DataFrame:
     """One row per net and kind of pairs: solver_steps, seed, successful, pairs, points, fraction."""
     rows = two_nets.probe(data, "trajectory")
     rows = rows.loc[
-        (rows["train_solver"] == two_nets.SOLVER) & (rows["test_solver"] == two_nets.SOLVER)
+        (rows["solver_name"] == two_nets.SOLVER) & (rows["test_solver"] == two_nets.SOLVER)
     ]
     rows = rows.loc[rows["test_solver_steps"] == rows["solver_steps"]].sort_values(
         ["trial_id", "point", "step"]

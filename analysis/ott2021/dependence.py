@@ -20,14 +20,14 @@ Setting = Literal["steps", "tolerance"]
 
 def cell(setting: Setting) -> list[str]:
     """The columns that tell apart what a net was trained and tested with."""
-    return ["train_solver", f"solver_{setting}", "test_solver", f"test_solver_{setting}"]
+    return ["solver_name", f"solver_{setting}", "test_solver", f"test_solver_{setting}"]
 
 
 CELL = cell("steps")
 
 
 def accuracies(data: Data, setting: Setting = "steps") -> pd.DataFrame:
-    """One row per trained net and test solver: train_solver, solver_<setting>, test_solver, test_solver_<setting>, seed, accuracy, successful.
+    """One row per trained net and test solver: solver_name, solver_<setting>, test_solver, test_solver_<setting>, seed, accuracy, successful.
 
     Raises ReportError if two trials share training solver, setting and seed: averaging over anything else would be silent.
     """
@@ -43,7 +43,7 @@ def accuracies(data: Data, setting: Setting = "steps") -> pd.DataFrame:
     kind = int if setting == "steps" else float
     return pd.DataFrame(
         {
-            "train_solver": rows["run.solver_name"].astype(str),
+            "solver_name": rows["run.solver_name"].astype(str),
             f"solver_{setting}": rows[trained].astype(kind),
             "test_solver": rows["test_solver"].astype(str),
             f"test_solver_{setting}": rows[tested].astype(kind),

@@ -50,14 +50,14 @@ def table(data: Data) -> pd.DataFrame:
             )
         )
         same = accuracies.loc[
-            (accuracies["train_solver"] == two_nets.SOLVER)
+            (accuracies["solver_name"] == two_nets.SOLVER)
             & (accuracies["test_solver"] == two_nets.SOLVER)
         ]
         curve = dependence.both_selections(
             same.loc[same["solver_steps"] == steps], dependence.CELL, "accuracy"
         )
         parts.append(
-            curve.drop(columns=["train_solver", "test_solver"]).assign(panel=accuracy_panel)
+            curve.drop(columns=["solver_name", "test_solver"]).assign(panel=accuracy_panel)
         )
     return stack(parts, COLUMNS)
 

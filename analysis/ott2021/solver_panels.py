@@ -38,7 +38,7 @@ LABELS = {"steps": "steps of the test solver", "tolerance": "1 / tolerance of th
 
 
 def table(data: Data, setting: Setting) -> pd.DataFrame:
-    """Accuracy per (train_solver, solver_<setting>, test_solver, test_solver_<setting>) and selection of seeds; `own`: tested exactly as trained."""
+    """Accuracy per (solver_name, solver_<setting>, test_solver, test_solver_<setting>) and selection of seeds; `own`: tested exactly as trained."""
     nets = dependence.accuracies(data, setting)
     if setting == "steps":
         # Figure 1 tests two nets from 1 to 4096 steps; Figure 4 shows the factors 1/2 to 2 of the training steps.
@@ -47,7 +47,7 @@ def table(data: Data, setting: Setting) -> pd.DataFrame:
             & (nets["test_solver_steps"] <= nets["solver_steps"] * 2)
         ]
     numbers = dependence.both_selections(nets, dependence.cell(setting), "accuracy")
-    own = (numbers["train_solver"] == numbers["test_solver"]) & (
+    own = (numbers["solver_name"] == numbers["test_solver"]) & (
         numbers[f"solver_{setting}"] == numbers[f"test_solver_{setting}"]
     )
     return numbers.assign(own=own, data=dependence.label(data))
@@ -57,8 +57,8 @@ def figure4(data: Data, setting: Setting, solvers: Sequence[str]) -> pd.DataFram
     """`table` of the nets trained with these solvers; panel: its letter."""
     panel_of = dict(zip(solvers, "ab" if setting == "steps" else "cd", strict=True))
     numbers = table(data, setting)
-    numbers = numbers.loc[numbers["train_solver"].isin(list(solvers))].reset_index(drop=True)
-    return numbers.assign(panel=numbers["train_solver"].map(panel_of))
+    numbers = numbers.loc[numbers["solver_name"].isin(list(solvers))].reset_index(drop=True)
+    return numbers.assign(panel=numbers["solver_name"].map(panel_of))
 
 
 def by_study(data: Data, setting: Setting) -> pd.DataFrame:
@@ -141,13 +141,13 @@ def draw_panel(
 
 
 def _draw_cell(ax: "Axes", row: dict[Any, Any], colour: Colour, setting: Setting) -> None:
-    symbol = marker(row["train_solver"], row["test_solver"])
+    symbol = marker(row["solver_name"], row["test_solver"])
     face = colour if row["own"] else lighter(colour)
     style: dict[str, Any] = {"marker": symbol, "color": face, "zorder": 4 if row["own"] else 3}
     if symbol != "x":
         style |= {"markeredgecolor": "black" if row["own"] else colour, "markeredgewidth": 0.5}
     place = row["test_solver_steps"] if setting == "steps" else 1 / row["test_solver_tolerance"]
-    place *= aside(row["train_solver"], row["test_solver"]) ** ASIDE_POWER[setting]
+    place *= aside(row["solver_name"], row["test_solver"]) ** ASIDE_POWER[setting]
     values_with_bars(
         ax, pd.DataFrame([row | {"place": place}]), "place", ecolor=lighter(colour, 0.25), **style
     )
@@ -161,7 +161,7 @@ def handles(
         handle(linestyle="none", marker="o", color=colour, label=NAMES[setting].format(value))
         for value, colour in colour_of.items()
     ]
-    pairs = shown.filter(["train_solver", "test_solver"]).drop_duplicates()
+    pairs = shown.filter(["solver_name", "test_solver"]).drop_duplicates()
     solvers = list(SOLVER_MARKERS)
     labels: dict[str, str] = {}
     # The training solver first, then the order of the records.
@@ -190,7 +190,7 @@ def draw(
         of_set = numbers.loc[numbers["data"] == data]
         row_axes = axes[row * len(letters) : (row + 1) * len(letters)]
         for ax, (solver, letter) in zip(row_axes, letters.items(), strict=True):
-            rows = of_set.loc[of_set["train_solver"] == solver]
+            rows = of_set.loc[of_set["solver_name"] == solver]
             draw_panel(ax, rows, colour_of, setting, data)
             ax.set_title(f"{letter}{data}, trained with {SOLVER_LABELS[solver]}", loc="left")
             ax.set_xlabel(LABELS[setting] if row == len(sets) - 1 else "")

@@ -62,7 +62,7 @@ def _grid_search(data: Data, label: str) -> list[pd.DataFrame]:
     if not len(fixed.trials):
         return []
     numbers = critical_step_size.table(fixed)
-    euler = dependence.drawn(numbers).loc[lambda rows: rows["train_solver"] == "euler"]
+    euler = dependence.drawn(numbers).loc[lambda rows: rows["solver_name"] == "euler"]
     if not len(euler):
         return []
     ends = [
@@ -84,18 +84,19 @@ def _grid_search(data: Data, label: str) -> list[pd.DataFrame]:
 
 
 def adapted(data: Data, name: str, pair: str = adaptation.PAPERS_PAIR) -> pd.DataFrame:
-    """Planned runs of the adaptation on one data set, with `evaluations`, those per iteration."""
+    """Planned runs of the adaptation on one data set, with `nfe_per_iteration`."""
     own = data.where({"study": adaptation.STUDY})
     if not len(own.trials):
         return pd.DataFrame(
-            columns=["seed", "outcome", "accuracy_test", "accuracy_train", "evaluations"]
+            columns=["seed", "outcome", "accuracy_test", "accuracy_train", "nfe_per_iteration"]
         )
     own = own.where({"set": name, "pair": pair})
     rows = planned_rows(
         own, "runs", "accuracy_test", "accuracy_train", "nfe_forward", "outcome_iteration"
     )
     return rows.assign(
-        evaluations=rows["nfe_forward"].astype(float) / rows["outcome_iteration"].astype(float)
+        nfe_per_iteration=rows["nfe_forward"].astype(float)
+        / rows["outcome_iteration"].astype(float)
     )
 
 
@@ -105,7 +106,7 @@ def _adaptation(data: Data, label: str) -> list[pd.DataFrame]:
         return []
     rows = successful(rows, SETS[label])
     return [
-        _cell(rows, label, "adaptation evaluations", "evaluations"),
+        _cell(rows, label, "adaptation evaluations", "nfe_per_iteration"),
         _cell(rows, label, "adaptation accuracy", "accuracy_test"),
     ]
 

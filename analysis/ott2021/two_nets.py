@@ -10,9 +10,9 @@ COARSE_STEPS = 2  # the paper's coarse net; without it the coarsest of several
 
 
 def probe(data: Data, name: str) -> pd.DataFrame:
-    """Rows of a probe with train_solver, solver_steps and train_accuracy of their nets."""
+    """Rows of a probe with solver_name, solver_steps and train_accuracy of their nets."""
     carried = {
-        "solver_name": "train_solver",
+        "solver_name": "solver_name",
         "solver_steps": "solver_steps",
         "accuracy_train": "train_accuracy",
     }
@@ -24,7 +24,7 @@ def probe(data: Data, name: str) -> pd.DataFrame:
 def solver_steps(data: Data) -> dict[str, int]:
     """Training steps of the nets "fine" and "coarse" among the Euler-trained runs that have trajectories; empty when there are none."""
     rows = probe(data, "trajectory")
-    steps = sorted({int(step) for step in rows.loc[rows["train_solver"] == SOLVER, "solver_steps"]})
+    steps = sorted({int(step) for step in rows.loc[rows["solver_name"] == SOLVER, "solver_steps"]})
     if not steps:
         return {}
     if len(steps) == 1:
@@ -34,7 +34,7 @@ def solver_steps(data: Data) -> dict[str, int]:
 
 def one_seed(rows: pd.DataFrame, steps: int) -> pd.DataFrame:
     """Probe rows of one Euler-trained net: the smallest seed that trained successfully, or the smallest of all if none did."""
-    own = rows.loc[(rows["train_solver"] == SOLVER) & (rows["solver_steps"] == steps)]
+    own = rows.loc[(rows["solver_name"] == SOLVER) & (rows["solver_steps"] == steps)]
     successful = own.loc[own["train_accuracy"] > SUCCESS["spheres"]]
     chosen = successful if len(successful) else own
     return chosen.loc[chosen["seed"] == chosen["seed"].min()]

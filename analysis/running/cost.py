@@ -40,7 +40,7 @@ def _row(study: str, runs: pd.DataFrame, tests: pd.DataFrame) -> dict[str, objec
     )
     on_cpu = seconds["device"].astype(str).str.startswith("cpu")
     timed = runs.loc[[valid is True or valid == 1 for valid in runs["timing_valid"]]]
-    per_evaluation = timed["train_seconds"] / (
+    per_nfe = timed["train_seconds"] / (
         timed["nfe_forward"] + timed["nfe_backward"].fillna(0)
     ).where(lambda n: n > 0)
     return {
@@ -56,7 +56,7 @@ def _row(study: str, runs: pd.DataFrame, tests: pd.DataFrame) -> dict[str, objec
         "tests": len(tests),
         "n": len(timed),
         "train_seconds_median": float(timed["train_seconds"].median()),
-        "seconds_per_evaluation_median": float(per_evaluation.median()),
+        "seconds_per_nfe_median": float(per_nfe.median()),
         "samples_per_second_median": float(timed["samples_per_second"].median()),
         "peak_memory_bytes_max": max(
             (float(peak) for peak in runs["peak_memory_bytes"] if peak == peak),
@@ -96,12 +96,12 @@ def readable(numbers: pd.DataFrame) -> pd.DataFrame:
         "tests": ("tests", "{:,}"),
         "timed runs": ("n", "{}"),
         "train s, median": ("train_seconds_median", "{:.3g}"),
-        "ms per evaluation, median": ("seconds_per_evaluation_median", "{:.3g}"),
+        "ms per NFE, median": ("seconds_per_nfe_median", "{:.3g}"),
         "samples/s, median": ("samples_per_second_median", "{:.3g}"),
         "peak GB": ("peak_memory_bytes_max", "{:.2f}"),
     }
     scaled = numbers.assign(
-        seconds_per_evaluation_median=numbers["seconds_per_evaluation_median"] * 1e3,
+        seconds_per_nfe_median=numbers["seconds_per_nfe_median"] * 1e3,
         peak_memory_bytes_max=numbers["peak_memory_bytes_max"] / 1e9,
     )
     rows = scaled.to_dict("records")

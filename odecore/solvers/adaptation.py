@@ -259,7 +259,7 @@ class AdaptedToleranceSolver:
             )
             if agree(test, enlarged) and not unchanged:
                 self.value = GROWTH * tolerance
-        return self.numbers() | {"evaluations": float(train.nfe)} | _accuracies(train, test)
+        return self.numbers() | {"nfe_forward": float(train.nfe)} | _accuracies(train, test)
 
     def numbers(self) -> dict[str, float]:
         """What it is now, for a record: tolerance."""

@@ -204,7 +204,7 @@ def test_test_grid_has_every_test_solver_and_marks_the_training_one(data: Data) 
 def test_the_front_has_what_no_cheaper_cell_reaches() -> None:
     rows = pd.DataFrame(
         {
-            "evaluations": [2, 2, 8, 8, 16, 32, 64, None],
+            "nfe_per_batch": [2, 2, 8, 8, 16, 32, 64, None],
             "mean": [0.5, 0.6, 0.55, 0.7, 0.7, 0.69, 0.8, 0.9],
         },
         index=[7, 3, 1, 0, 2, 5, 6, 4],

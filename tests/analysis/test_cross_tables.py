@@ -118,7 +118,7 @@ def test_dependence_counts_nets_with_a_large_gap(data: Any) -> None:
 def test_the_front_in_words(data: Any) -> None:
     shown = front.readable(front.table(data))
     assert len(shown) == 1
-    assert shown.loc[0, "evaluations"] == "20"
+    assert shown.loc[0, "NFE"] == "20"
 
 
 class Bugs(World):

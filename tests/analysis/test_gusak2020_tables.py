@@ -240,10 +240,10 @@ def test_figure1_counts_evaluations_of_the_right_hand_side(data: Data) -> None:
         (numbers["axis.model.ode_norm"] == "layer") & (numbers["axis.solver.steps"] == 2)
     ]
     for solver, curve in LAYER.items():
-        ours = own.loc[own["test.solver"] == solver].sort_values("evaluations")
-        assert list(ours["evaluations"]) == sorted(curve)
+        ours = own.loc[own["test.solver"] == solver].sort_values("nfe_per_solve")
+        assert list(ours["nfe_per_solve"]) == sorted(curve)
         assert list(ours["mean"]) == pytest.approx([curve[n] + 0.01 for n in sorted(curve)])
-    lost = row(numbers, norm="layer", steps=16, solver="rk4", evaluations=64)
+    lost = row(numbers, norm="layer", steps=16, solver="rk4", nfe_per_solve=64)
     assert (lost["n"], lost["failed"]) == (0, 3)
     assert figure1.FIGURE.shape(numbers) == (2, 5)
     assert "Crosses at the foot: no finite result." in figure1.FIGURE.caption(data, numbers)
@@ -259,13 +259,16 @@ def test_figure1_leaves_out_what_the_paper_trained_and_did_not_plot(tmp_path: Pa
     )
     assert set(numbers["axis.solver.steps"]) == {2, 16, 32}
     assert figure1.FIGURE.shape(numbers) == (3, 5)
-    assert row(numbers, norm="layer", steps=16, solver="rk4", evaluations=156)["n"] == 1
+    assert row(numbers, norm="layer", steps=16, solver="rk4", nfe_per_solve=156)["n"] == 1
 
 
 def test_published_points_of_figure1_are_at_the_training_n_and_at_150() -> None:
     known = published.values("gusak2020", "figure1")
     assert len(known) == 30
-    assert set(known["evaluations"].where(known["evaluations"] != known["steps"], 0)) == {0, 150}
+    assert set(known["nfe_per_solve"].where(known["nfe_per_solve"] != known["steps"], 0)) == {
+        0,
+        150,
+    }
     smooth = {
         (one["ode_norm"], one["steps"]): one["value"] <= 0.03 + 1e-9
         for one in criterion.published_drops().to_dict("records")

@@ -222,7 +222,7 @@ def test_cost_counts_hours_and_times_only_undisturbed_runs(tmp_path: Path) -> No
     assert numbers["gpu_hours"] == 0
     assert numbers["nfe_forward"] == 2 * 1000 + 2 * 1000
     assert numbers["n"] == 2
-    assert numbers["seconds_per_evaluation_median"] == pytest.approx(3.6)
+    assert numbers["seconds_per_nfe_median"] == pytest.approx(3.6)
     assert "(2 of 4)" in cost.TABLE.caption(data, cost.table(data))
 
 

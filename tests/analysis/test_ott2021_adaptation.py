@@ -189,7 +189,7 @@ def test_figure4_of_adaptive_solvers(tmp_path: Path) -> None:
     data = data_of(tmp_path / "r", "ott2021/cifar10-adaptive", Known())
     numbers = figure4_adaptive.table(data)
     every = numbers.loc[numbers["seeds"] == "all"].set_index(
-        ["train_solver", "solver_tolerance", "test_solver", "test_solver_tolerance"]
+        ["solver_name", "solver_tolerance", "test_solver", "test_solver_tolerance"]
     )
     assert every["mean"].loc["fehlberg2", 0.1, "fehlberg2", 0.1] == pytest.approx(0.96)
     assert every["mean"].loc["fehlberg2", 0.1, "dopri5", 0.01] == 0.5
@@ -226,7 +226,7 @@ def test_places_of_tolerances_are_their_inverse() -> None:
 
     _, ax = plt.subplots()
     row = {
-        "train_solver": "dopri5",
+        "solver_name": "dopri5",
         "solver_tolerance": 0.1,
         "test_solver": "dopri5",
         "test_solver_tolerance": 0.01,

@@ -239,7 +239,7 @@ def test_one_net_is_the_smallest_successful_seed() -> None:
     import numpy as np
 
     rows = trajectories(np.random.default_rng(0), 2, 8, points=2).assign(
-        train_solver="euler", train_accuracy=0.995
+        solver_name="euler", train_accuracy=0.995
     )
     rows = rows.assign(solver_steps=rows["trial_id"].str.split("-").str[1].astype(int))
     seeds = pd.concat(
@@ -284,7 +284,7 @@ def test_other_solvers_are_set_aside_so_that_they_do_not_cover_the_training_solv
 
 def test_the_legend_begins_with_the_training_solver_and_names_every_other() -> None:
     tests = ("rk4_38", "midpoint", "euler")
-    shown = pd.DataFrame([{"train_solver": "euler", "test_solver": test} for test in tests])
+    shown = pd.DataFrame([{"solver_name": "euler", "test_solver": test} for test in tests])
     entries = solver_panels.handles(shown, {}, "steps")
     labels = [str(entry.get_label()) for entry in entries]
     assert labels == ["as in training", "midpoint", "RK4 (3/8 rule)"]

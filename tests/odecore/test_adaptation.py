@@ -145,7 +145,7 @@ def test_a_scripted_sequence_of_tolerances() -> None:
     # 1. The test solver takes 20 and 26 evaluations, no more than the 26 of the training: a tenth
     # each time. Then they disagree: halved.
     script = Script([(0.9, 20), (0.9, 26), (0.5, 32)])
-    assert solver.adapt(Measured(0.9, 26), earlier, script)["evaluations"] == 26
+    assert solver.adapt(Measured(0.9, 26), earlier, script)["nfe_forward"] == 26
     assert script.asked == [
         ("dopri5", pytest.approx(tolerance)) for tolerance in (2e-7, 2e-8, 2e-9)
     ]
