@@ -84,6 +84,8 @@ def judge_one(estimate: Estimate, holds: Region, seeds: int) -> str:
 
 def _about(claim: Claim, data: Data) -> Data:
     """The trials that the claim is about. A plan that lacks an axis is at its empty value."""
+    if "variant" in claim.where:
+        data = data.with_variants
     where = claim.where.items()
     return data.where(
         {axis: at for axis, at in where if AXIS + axis in data.trials or "" not in at}

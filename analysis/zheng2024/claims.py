@@ -6,6 +6,7 @@ from analysis.claims import Claim, Evidence, above, below, within
 from analysis.statistic import (
     At,
     Best,
+    Difference,
     Each,
     Excess,
     Quantity,
@@ -346,5 +347,45 @@ CLAIMS = (
         above(0.0),
         "time per step relative to linear's, minus 1, of runs alone on their machine",
         {"data": "CIFAR-10"},
+    ),
+    claim(
+        "mirroring-changes-little",
+        "Mirroring TA-BN's interpolation, as the code does, changes accuracy by less than a point.",
+        "Zheng 2024, code",
+        "zheng2024/quirks",
+        RUNS,
+        Each("start", differences("quirk", [("mirrored", "none")])),
+        within(-0.01, 0.01),
+        "change of accuracy by adding it to the printed form, and by taking it from the released",
+        {"quirk": ("none", "mirrored")},
+    ),
+    claim(
+        "last-relu-costs-accuracy",
+        "The ReLU after the last layer, by which the state only grows, costs accuracy.",
+        "Zheng 2024, code",
+        "zheng2024/quirks",
+        RUNS,
+        {
+            "printed": Difference(
+                {"start": "printed", "quirk": "none"}, {"start": "printed", "quirk": "last_relu"}
+            ),
+            "released": Difference(
+                {"start": "released", "quirk": "last_relu"}, {"start": "released", "quirk": "none"}
+            ),
+        },
+        above(0.0),
+        "accuracy without it minus that with it",
+        {"quirk": ("none", "last_relu")},
+    ),
+    claim(
+        "fallback-decides-failures",
+        "The Euler fallback decides which deep nets without norm count as failures.",
+        "Zheng 2024, code",
+        "zheng2024/depth",
+        Quantity(quantities.saved_by_euler),
+        mean,
+        above(0.5),
+        "share of released runs with 12 or 18 layers that completed with repeated solves only",
+        {"variant": "released", BACKBONE: DEEP, NORM: "none"},
     ),
 )

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from analysis.cells import difference, planned_rows
+from analysis.cells import MISSING, difference, planned_rows
 from analysis.data import COMPLETED, KEY, Data
 from analysis.statistic import VALUE, at, of_runs, runs_with
 
@@ -24,6 +24,14 @@ def last_accuracy(data: Data) -> pd.DataFrame:
     curves = data.epochs.sort_values("iteration").groupby(KEY, as_index=False)
     rows = runs_with(data, curves.agg(value=(ACCURACY, "last")))
     return rows.assign(outcome=rows["outcome"].mask(rows[VALUE].notna(), COMPLETED))
+
+
+def saved_by_euler(data: Data) -> pd.DataFrame:
+    """Planned runs: 1 for one that completed with failed solves that Euler repeated, else 0; a failed run has 0 too."""
+    rows = planned_rows(data, "runs", "fallbacks")
+    saved = (rows["outcome"] == COMPLETED) & (rows["fallbacks"].astype(float) > 0)
+    ended = rows["outcome"].where(rows["outcome"] == MISSING, COMPLETED)
+    return rows.assign(**{VALUE: saved.astype(float), "outcome": ended})
 
 
 def loss_in_batches_of_2(data: Data) -> pd.DataFrame:

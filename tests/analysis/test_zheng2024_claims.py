@@ -152,6 +152,10 @@ def test_statistics_are_the_worlds_numbers(holding: dict[str, Judgement]) -> Non
     assert value("grid-of-500-no-better", "M = 500 - M = 100") == pytest.approx(-0.002)
     assert value("linear-as-good-as-kernel", "unet18: linear - kernel") == pytest.approx(-0.002)
     assert value("linear-is-cheapest", "gaussian_process") == pytest.approx(1.0)
+    assert value("mirroring-changes-little", "released: mirrored - none") == pytest.approx(-0.002)
+    assert value("last-relu-costs-accuracy", "printed") == pytest.approx(0.05)
+    assert value("last-relu-costs-accuracy", "released") == pytest.approx(0.05)
+    assert value("fallback-decides-failures") == 1.0
 
 
 def test_roughness_is_of_the_second_half(tmp_path: Path) -> None:
@@ -184,6 +188,8 @@ def test_thresholds_and_evidence_are_fixed(claim: Claim) -> None:
         "ta-bn-helps-sonode-most": "> 0.1",
         "grid-of-500-no-better": "< 0.005",
         "interpolations-alike": "-0.02 to 0.02",
+        "mirroring-changes-little": "-0.01 to 0.01",
+        "fallback-decides-failures": "> 0.5",
         "linear-as-good-as-kernel": "> -0.02",
     }
     assert str(claim.holds) == fixed.get(claim.key, "> 0")
