@@ -45,7 +45,7 @@ def loss_in_batches_of_2(data: Data) -> pd.DataFrame:
 def by_batch_size(data: Data) -> pd.DataFrame:
     """Planned evaluations of the same weights on the same images in test batches of each `batch_size`."""
     rows = planned_rows(data, "evaluations:batch_size", "accuracy", "batch_size")
-    return rows.assign(batch_size=rows["batch_size"].astype(float).astype("Int64").astype(str))
+    return rows.assign(batch_size=rows["batch_size"].astype(float).astype("Int64"))
 
 
 def loss_by_noise(data: Data) -> pd.DataFrame:
