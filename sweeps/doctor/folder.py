@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from sweeps.doctor.finding import Finding, Level, Situation, nearest_existing
+from sweeps.doctor.finding import Finding, Situation, fail, good, nearest_existing, warn
 from sweeps.store import TABLES, Results
 
 # About 100,000 runs: 10 kB of rows, some files of weights and checkpoints each.
@@ -42,20 +42,18 @@ def file_system(situation: Situation) -> Iterator[Finding]:
     if not situation.folders.path.exists():
         text += ", not made yet"
     if kind in IN_MEMORY:
-        yield Finding(
-            Level.WARNING,
+        yield warn(
             "results",
             f"{text}: in memory, gone when the machine restarts",
             "give a folder on a disk with --results",
         )
     elif kind in NETWORK:
-        yield Finding(
-            Level.OK,
+        yield good(
             "results",
             f"{text}: network file system; other machines see new files some seconds later",
         )
     else:
-        yield Finding(Level.OK, "results", f"{text}: a disk of this machine")
+        yield good("results", f"{text}: a disk of this machine")
 
 
 def mounted(path: Path, table: Path = Path("/proc/self/mounts")) -> tuple[str, str]:
@@ -79,34 +77,31 @@ def space(situation: Situation) -> Iterator[Finding]:
     text = f"{free / 1e9:,.1f} GB and {f'{inodes:,}' if counted else 'any number of'} files free"
     if free < LEAST_FREE_BYTES or (counted and inodes < LEAST_FREE_INODES):
         wanted = f"{LEAST_FREE_BYTES / 1e9:.0f} GB and {LEAST_FREE_INODES:,} files"
-        yield Finding(
-            Level.WARNING,
+        yield warn(
             "disk",
             f"{text}; a large sweep wants {wanted}",
             "make room, or give a folder elsewhere with --results",
         )
     else:
-        yield Finding(Level.OK, "disk", text)
+        yield good("disk", text)
 
 
 def same_file_system(situation: Situation) -> Iterator[Finding]:
     """Results and the state beside them."""
     results, state = situation.folders.path, situation.folders.state
     if state.exists() and not state.is_dir():
-        yield Finding(
-            Level.ERROR,
+        yield fail(
             "state",
             f"{state} is not a folder, and checkpoints go there",
             "move it away, or give another --results",
         )
     elif nearest_existing(results).stat().st_dev == nearest_existing(state).stat().st_dev:
-        yield Finding(Level.OK, "state", f"checkpoints in {state.name}, on the same file system")
+        yield good("state", f"checkpoints in {state.name}, on the same file system")
     else:
         remedy = (
             "if the results folder is itself a mount point, give a folder inside it with --results"
         )
-        yield Finding(
-            Level.WARNING,
+        yield warn(
             "state",
             f"checkpoints in {state}, on another file system than the results",
             remedy,
@@ -119,14 +114,13 @@ def leftovers(situation: Situation) -> Iterator[Finding]:
         _count(folder, time.time() - LEFTOVER_SECONDS) for folder in _written(situation.folders)
     )
     if old:
-        yield Finding(
-            Level.WARNING,
+        yield warn(
             "leftovers",
             f"{old:,} files that killed writers left unfinished over a day ago; harmless",
             "odesweep compact --prune removes them",
         )
     else:
-        yield Finding(Level.OK, "leftovers", "no unfinished files older than a day")
+        yield good("leftovers", "no unfinished files older than a day")
 
 
 def _written(results: Results) -> list[Path]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sweeps.doctor.finding import Finding, Level, Situation, version
+from sweeps.doctor.finding import Finding, Situation, fail, good, version, warn
 from sweeps.doctor.probe import driver_gpus
 
 # Below these, Ray warns or gets slow; the second is twice what executor ray asks for its object store.
@@ -28,8 +28,7 @@ def compare_gpus(
     devices, cuda = (seen["devices"], seen["cuda"]) if seen else ([], None)
     if seen and seen["trouble"]:
         text = f"torch sees {devices[0]} and cannot compute on it: {seen['trouble']}"
-        return Finding(
-            Level.ERROR,
+        return fail(
             "gpu",
             text,
             "install a torch that is built for this GPU; CUDA_VISIBLE_DEVICES= keeps trials on the CPU",
@@ -40,22 +39,18 @@ def compare_gpus(
             if isinstance(driver, list) and driver
             else ""
         )
-        return Finding(
-            Level.OK, "gpu", f"torch sees {len(devices)}: {', '.join(sorted(set(devices)))}{by}"
-        )
+        return good("gpu", f"torch sees {len(devices)}: {', '.join(sorted(set(devices)))}{by}")
     if isinstance(driver, str):
-        return Finding(
-            Level.WARNING,
+        return warn(
             "gpu",
             f"nvidia-smi fails: {driver}",
             "repair the driver; until then trials run on the CPU",
         )
     if not driver:
-        return Finding(Level.OK, "gpu", "no GPU here; trials run on the CPU")
+        return good("gpu", "no GPU here; trials run on the CPU")
     text = f"the driver sees {len(driver)} ({driver[0]}), torch none; "
     if seen and cuda and not seen["why"] and visible is not None:
-        return Finding(
-            Level.WARNING,
+        return warn(
             "gpu",
             f"{text}CUDA_VISIBLE_DEVICES is {visible!r}",
             "unset CUDA_VISIBLE_DEVICES",
@@ -66,8 +61,7 @@ def compare_gpus(
         else "torch does not import"
     )
     why = f"{built}: {seen['why']}" if seen and seen["why"] else built
-    return Finding(
-        Level.WARNING,
+    return warn(
         "gpu",
         f"{text}{why}",
         "install a torch whose CUDA the driver supports; until then trials run on the CPU",
@@ -78,28 +72,25 @@ def threads(_situation: Situation) -> Iterator[Finding]:
     """CPUs against OMP_NUM_THREADS, which sets the threads of a slot of executor inline."""
     cpus, asked = len(os.sched_getaffinity(0)), os.environ.get("OMP_NUM_THREADS")
     if asked is None:
-        yield Finding(
-            Level.OK,
+        yield good(
             "cpus",
             f"{cpus}, OMP_NUM_THREADS not set: a slot of executor inline uses all of them",
         )
     elif not asked.isdigit() or int(asked) < 1:
-        yield Finding(
-            Level.ERROR,
+        yield fail(
             "cpus",
             f"OMP_NUM_THREADS = {asked!r} is not a number of threads",
             "unset it or set it to a number, such as 1",
         )
     elif int(asked) > cpus:
         remedy = f"set it to at most {cpus}, or unset it"
-        yield Finding(
-            Level.WARNING,
+        yield warn(
             "cpus",
             f"OMP_NUM_THREADS = {asked} threads on {cpus} CPUs would wait for each other",
             remedy,
         )
     else:
-        yield Finding(Level.OK, "cpus", f"{cpus}, OMP_NUM_THREADS = {asked}")
+        yield good("cpus", f"{cpus}, OMP_NUM_THREADS = {asked}")
 
 
 def open_files(_situation: Situation) -> Iterator[Finding]:
@@ -107,15 +98,13 @@ def open_files(_situation: Situation) -> Iterator[Finding]:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if hard != resource.RLIM_INFINITY and hard < LEAST_OPEN_FILES:
         remedy = "raise it for your user (nofile in /etc/security/limits.conf, or LimitNOFILE of the service)"
-        yield Finding(
-            Level.WARNING,
+        yield warn(
             "open files",
             f"at most {hard} (ulimit -Hn); Ray wants {LEAST_OPEN_FILES}",
             remedy,
         )
     else:
-        yield Finding(
-            Level.OK,
+        yield good(
             "open files",
             "no limit" if hard == resource.RLIM_INFINITY else f"at most {hard}",
         )
@@ -129,11 +118,10 @@ def shared_memory(_situation: Situation, path: Path = Path("/dev/shm")) -> Itera
     text = f"{free / 2**20:,.0f} MiB free in {path}"
     if free < LEAST_SHARED_MEMORY_BYTES:
         wanted = LEAST_SHARED_MEMORY_BYTES // 2**20
-        yield Finding(
-            Level.WARNING,
+        yield warn(
             "shared memory",
             f"{text}; executor ray wants {wanted}",
             "in a container: docker run --shm-size=1g",
         )
     else:
-        yield Finding(Level.OK, "shared memory", text)
+        yield good("shared memory", text)

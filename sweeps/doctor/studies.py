@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sweeps.doctor.finding import Finding, Level, Situation
+from sweeps.doctor.finding import Finding, Situation, good, warn
 
 # Of the studies that need a data set, so many are named.
 SHOWN = 3
@@ -27,13 +27,11 @@ def data_sets(situation: Situation) -> Iterator[Finding]:
         more = len(names) - SHOWN
         wanted = f"needed by {', '.join([*names][:SHOWN])}{f' and {more} more' if more > 0 else ''}"
         if not missing[name]:
-            yield Finding(Level.OK, f"data {name}", f"complete in {situation.data_root}; {wanted}")
+            yield good(f"data {name}", f"complete in {situation.data_root}; {wanted}")
             continue
         text = (
             f"{missing[name][0]} is not in {situation.data_root}"
             if situation.data_root
             else "no data folder is named"
         )
-        yield Finding(
-            Level.WARNING, f"data {name}", f"{text}; {wanted}", how_to_get(name, next(iter(names)))
-        )
+        yield warn(f"data {name}", f"{text}; {wanted}", how_to_get(name, next(iter(names))))

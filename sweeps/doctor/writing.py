@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
-from sweeps.doctor.finding import Finding, Level, Situation
+from sweeps.doctor.finding import Finding, Situation, fail, good, warn
 from sweeps.store import publish_bytes
 
 MOST_SKEW_SECONDS = 5.0
@@ -29,8 +29,7 @@ def works(situation: Situation) -> Iterator[Finding]:
     """Does in a hidden folder what the store does, and removes it."""
     place = situation.existing
     if not place.is_dir():
-        yield Finding(
-            Level.ERROR,
+        yield fail(
             "write",
             f"{place} is not a folder",
             "move it away, or give another --results",
@@ -40,8 +39,7 @@ def works(situation: Situation) -> Iterator[Finding]:
     try:
         probe.mkdir()
     except OSError as error:
-        yield Finding(
-            Level.ERROR,
+        yield fail(
             "write",
             f"cannot write in {place}: {error.strerror}",
             "free or repair that place, or give another with --results",
@@ -58,7 +56,7 @@ def _tried(name: str, attempt: Callable[[Path], Finding], probe: Path) -> Findin
     try:
         return attempt(probe)
     except OSError as error:
-        return Finding(Level.ERROR, name, f"fails: {error.strerror or error}", ELSEWHERE)
+        return fail(name, f"fails: {error.strerror or error}", ELSEWHERE)
 
 
 def _rename(probe: Path) -> Finding:
@@ -73,22 +71,19 @@ def _rename(probe: Path) -> Finding:
         timeout=60,
     )
     if done.returncode:
-        return Finding(
-            Level.ERROR,
+        return fail(
             "rename",
             f"fails in a second process: {done.stderr.strip().splitlines()[-1]}",
             ELSEWHERE,
         )
     here, there = sorted(path.name for path in probe.iterdir()), (probe / "two").read_text().split()
     if here != ["one", "two"] or there != ["one"]:
-        return Finding(
-            Level.ERROR,
+        return fail(
             "rename",
             f"two processes do not see the same files: {here} and {there}",
             ELSEWHERE,
         )
-    return Finding(
-        Level.OK,
+    return good(
         "rename",
         f"works, with fsync in {milliseconds:.1f} ms, and a second process sees it",
     )
@@ -103,12 +98,12 @@ def _link(probe: Path) -> Finding:
     try:
         (probe / "linked").hardlink_to(probe / "source")
     except OSError as error:
-        return Finding(Level.WARNING, "link", f"no hard links here: {error.strerror}", remedy)
+        return warn("link", f"no hard links here: {error.strerror}", remedy)
     try:
         (probe / "linked").hardlink_to(probe / "source")
     except FileExistsError:
-        return Finding(Level.OK, "link", "works, and refuses a name that is taken")
-    return Finding(Level.WARNING, "link", "a link replaces a file that is there", remedy)
+        return good("link", "works, and refuses a name that is taken")
+    return warn("link", "a link replaces a file that is there", remedy)
 
 
 def _append(probe: Path) -> Finding:
@@ -122,8 +117,8 @@ def _append(probe: Path) -> Finding:
         finally:
             os.close(descriptor)
     if path.read_text() != "".join(lines):
-        return Finding(Level.ERROR, "append", "lines appended to a file do not all stay", ELSEWHERE)
-    return Finding(Level.OK, "append", "works")
+        return fail("append", "lines appended to a file do not all stay", ELSEWHERE)
+    return good("append", "works")
 
 
 def _clock(probe: Path) -> Finding:
@@ -140,15 +135,12 @@ def compare_clocks(mtime_seconds: float, before_seconds: float, after_seconds: f
         remedy = (
             "set both clocks by NTP; until then old and new files may be mistaken for each other"
         )
-        return Finding(
-            Level.WARNING,
+        return warn(
             "clock",
             f"the file system's clock is {skew:.0f} s {side} this machine's",
             remedy,
         )
-    return Finding(
-        Level.OK, "clock", f"file system and machine agree within {MOST_SKEW_SECONDS:.0f} s"
-    )
+    return good("clock", f"file system and machine agree within {MOST_SKEW_SECONDS:.0f} s")
 
 
 ATTEMPTS: dict[str, Callable[[Path], Finding]] = {
