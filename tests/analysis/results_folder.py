@@ -89,7 +89,8 @@ class Folder:
             "accuracy_test": 0.98,
             "executor": "inline",
         }
-        self._writer.add("runs", [_row("runs", key | about)])
+        cell = {"cell_id": f"{solver}-{steps}", "spec": "{}"}
+        self._writer.add("runs", [_row("runs", key | cell | about)])
         if outcome != "completed":
             return
         for test, count in tests_of(solver, steps):

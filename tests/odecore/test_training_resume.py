@@ -39,6 +39,7 @@ RECIPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {
             "data": IMAGES,
             "model": STACKED | {"ode_norm": "spectral"},
+            "gradient": {"name": "checkpoint"},
             "fidelity": {"anode_side_effects": True},
         },
     ),
@@ -48,6 +49,14 @@ RECIPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "data": IMAGES,
             "model": STACKED | {"ode_norm": "spectral"},
             "gradient": {"name": "checkpoint"},
+        },
+    ),
+    "batch, side effects": (
+        ON_IMAGES,
+        {
+            "data": IMAGES,
+            "model": STACKED | {"ode_norm": "batch"},
+            "fidelity": {"anode_side_effects": True},
         },
     ),
     "steer, augmented": (

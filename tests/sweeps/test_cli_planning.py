@@ -181,7 +181,9 @@ def test_plan_after_rows(cli: Cli) -> None:
     for entry, trial, outcome in zip(
         _entries(cli), trials, ["completed", "diverged", "crashed"], strict=False
     ):
-        _publish(cli, entry, outcome, outcome, spec=trial.spec.model_dump_json())
+        weights = "weights" if outcome == "completed" else None
+        spec = trial.spec.model_dump_json()
+        _publish(cli, entry, outcome, outcome, spec=spec, weights_sha256=weights)
     after = json.loads(cli("plan", "demo", "--scale", "smoke", "--json"))
     assert (after["done"], after["pending"], after["evaluate_only"]) == (2, 2, 1)
     assert [entry["outcome"] for entry in after["entries"]] == ["completed", "diverged", None, None]
