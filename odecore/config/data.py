@@ -1,6 +1,10 @@
 """Which data. Each config knows its input shape and number of classes, so that models can be sized without loading anything."""
 
+import math
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
@@ -42,6 +46,7 @@ class ImageSet(NamedTuple):
     """What is known of an image set without reading it. label: in figures. shape: (C, H, W) as stored.
 
     files: files and folders its reader opens below the data folder.
+    sizes: file -> its bytes, where they are known and do not follow from the numbers of images.
     layout: for a set that cannot be downloaded, how to lay it out; empty for all others. A set with
     a layout has two files, the folders of its training and its test split, with a folder per class.
     revision: raise it when a fix changes the images; the rows that used them become stale.
@@ -55,6 +60,7 @@ class ImageSet(NamedTuple):
     files: tuple[str, ...]
     layout: str = ""
     revision: int = 1
+    sizes: Mapping[str, int] = MappingProxyType({})
 
 
 def _idx(folder: str, *names: str) -> tuple[str, ...]:
@@ -72,6 +78,7 @@ _QMNIST_FILES = tuple(
 )
 _TINY_IMAGENET_FILES = ("wnids.txt", "train", "val/val_annotations.txt", "val/images")
 _CIFAR10_FILES = (*(f"data_batch_{n}" for n in range(1, 6)), "test_batch", "batches.meta")
+_CIFAR10_SIZES = (31_035_704, 31_035_320, 31_035_999, 31_035_696, 31_035_623, 31_035_526, 158)
 
 # The subsets are data sets of their own: results on them are never called CIFAR-100 or Tiny-ImageNet.
 IMAGE_SETS = {
@@ -90,6 +97,12 @@ IMAGE_SETS = {
         50_000,
         10_000,
         tuple(f"cifar-10-batches-py/{part}" for part in _CIFAR10_FILES),
+        sizes=MappingProxyType(
+            {
+                f"cifar-10-batches-py/{part}": size
+                for part, size in zip(_CIFAR10_FILES, _CIFAR10_SIZES, strict=True)
+            }
+        ),
     ),
     "cifar100": ImageSet(
         "CIFAR-100",
@@ -225,11 +238,50 @@ def missing_files(config: Section, root: Path | None) -> list[str]:
 
 
 def what_is_missing(config: Section, root: Path | None, study: str = "STUDY") -> str | None:
-    """One line: the first file that is missing in `root`, and what a user can do; None when nothing is. Loads nothing."""
-    missing = missing_files(config, root)
-    if not missing or not isinstance(config, Images):
+    """One line: the first file that is missing in `root` or has another size than it should, and what a user can do.
+
+    None when nothing is. Loads nothing.
+    """
+    if not isinstance(config, Images) or config.source == "generated":
         return None
-    return f"{f'{missing[0]} is not in {root}' if root else 'no data folder is named'}; {how_to_get(config.name, study)}"
+    hint = how_to_get(config.name, study)
+    if root is None:
+        return f"no data folder is named; {hint}"
+    if missing := missing_files(config, root):
+        return f"{missing[0]} is not in {root}; {hint}"
+    wrong = wrong_size(config.name, root)
+    return f"{wrong}; delete it, then {hint}" if wrong else None
+
+
+def wrong_size(name: ImageName, root: Path) -> str | None:
+    """The first file of a set whose size is not the original's, in words; of a folder of images the number of them."""
+    image_set = IMAGE_SETS[name]
+    for index, file in enumerate(image_set.files):
+        path = root / file
+        if image_set.layout:
+            # Two folders, of the training and of the test split.
+            expected, unit = (image_set.train_size, image_set.test_size)[index], "images"
+            size = sum(len(files) for _, _, files in os.walk(path))
+        else:
+            expected, unit = image_set.sizes.get(file) or _idx_size(image_set, file), "bytes"
+            size = path.stat().st_size
+        if expected is not None and size != expected:
+            return f"{path} has {size:,} {unit}, not {expected:,}"
+    return None
+
+
+def _idx_size(image_set: ImageSet, file: str) -> int | None:
+    """Bytes of a file in MNIST's format: a header of four bytes and four more for each axis, then the numbers. None for others."""
+    split, _, kind = file.rpartition("/")[2].replace("qmnist-", "").partition("-")
+    samples = image_set.train_size if split == "train" else image_set.test_size
+    match kind:
+        case "images-idx3-ubyte":
+            return 16 + samples * math.prod(image_set.shape)
+        case "labels-idx1-ubyte":
+            return 8 + samples
+        case "labels-idx2-int":
+            return 12 + samples * 8 * 4
+    return None
 
 
 def how_to_get(name: str, study: str = "STUDY") -> str:

@@ -1,16 +1,19 @@
 """The command line `odesweep`: one file per command, which imports heavy packages only when called."""
 
+import errno
 import os
 import sys
+from contextlib import redirect_stderr
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperGroup
 
 from sweeps.cli import complete
 from sweeps.errors import UserError
+from sweeps.stop import Undaunted
 
 # Command -> module of this package with a function of that name, in the order of `--help`.
 COMMANDS = {
@@ -92,9 +95,11 @@ class _LazyCommands(TyperGroup):
         except KeyboardInterrupt:
             print("odesweep: interrupted", file=sys.stderr)
             return 130
-        except BrokenPipeError:
-            # The reader has gone, as with `| head`. Python flushes once more when it ends, which must not
-            # fail again.
+        except OSError as error:
+            # The reader has gone, as with `| head`, or the terminal.
+            if error.errno not in (errno.EPIPE, errno.EIO) or error.filename:
+                raise
+            # Python flushes once more when it ends, which must not fail again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         return code
@@ -124,6 +129,11 @@ def main(arguments: list[str] | None = None) -> None:
 def _exit_code(arguments: list[str] | None) -> int:
     if not (sys.argv[1:] if arguments is None else arguments):
         arguments = ["--help"]
+    with redirect_stderr(cast(Any, Undaunted(sys.stderr))):
+        return _called(arguments)
+
+
+def _called(arguments: list[str] | None) -> int:
     try:
         code = app(arguments, prog_name="odesweep", standalone_mode=False)
     except UserError as error:

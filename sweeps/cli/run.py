@@ -3,8 +3,9 @@
 import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -22,6 +23,7 @@ from sweeps.cli.installed import check_installed
 from sweeps.cli.options import Options
 from sweeps.errors import InfrastructureError, UserError
 from sweeps.execute.registry import executor, executors, having, require
+from sweeps.stop import Undaunted
 
 if TYPE_CHECKING:
     from sweeps.execute.scheduler import InFlight
@@ -118,26 +120,28 @@ def _command(help_text: str, *, train: bool) -> Callable[..., int]:
         pdb: PdbOption = False,
         dry_run: DryRunOption = False,
     ) -> int:
-        return _run(
-            results,
-            Options(
-                study=study,
-                overrides=overrides or [],
-                executor=executor,
-                scale=scale,
-                limit=limit,
-                threads=threads,
-                data_root=data_root,
-                profile=profile,
-                address=address,
-                wait=wait,
-                resubmit=resubmit,
-                verbose=verbose,
-                pdb=pdb,
-                dry_run=dry_run,
-                train=train,
-            ),
-        )
+        # Whoever reads what this prints may go; the trials go on.
+        with redirect_stdout(cast(Any, Undaunted(sys.stdout))):
+            return _run(
+                results,
+                Options(
+                    study=study,
+                    overrides=overrides or [],
+                    executor=executor,
+                    scale=scale,
+                    limit=limit,
+                    threads=threads,
+                    data_root=data_root,
+                    profile=profile,
+                    address=address,
+                    wait=wait,
+                    resubmit=resubmit,
+                    verbose=verbose,
+                    pdb=pdb,
+                    dry_run=dry_run,
+                    train=train,
+                ),
+            )
 
     command.__doc__ = help_text
     return command

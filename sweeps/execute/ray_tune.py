@@ -62,6 +62,8 @@ ASK_SECONDS = 1.0
 MAX_ACTOR_FAILURES = 5
 CONNECT_SECONDS = 10.0
 OBJECT_STORE_BYTES = 100 * 2**20
+# 107, of a socket's path, less the 64 of session_<date>_<time>_<pid>/sockets/plasma_store.
+LONGEST_FOLDER = 42
 # A dead actor is our business (an event, a note, a new attempt); Tune would print its traceback.
 QUIET: dict[str, Any] = {
     "logging_level": logging.CRITICAL,
@@ -194,9 +196,9 @@ class Ray(Scheduler):
     def send(self, submission_id: str, watcher: Watcher) -> ShardReport:
         """See `Scheduler.send`. Raises InfrastructureError when Ray itself fails."""
         _remove_left_over()
-        folder, lost = Path(tempfile.mkdtemp(prefix=f"odesweep-{os.getpid()}-")), threading.Event()
+        folder, lost = short_folder(), threading.Event()
         try:
-            _connect(self.setup, folder)
+            _connect(self.setup, folder, watcher)
             with stop_on_signals() as request:
                 return _run(self.results, self.setup, submission_id, watcher, folder, request, lost)
         except (
@@ -222,23 +224,56 @@ class Ray(Scheduler):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _connect(setup: Setup, folder: Path) -> None:
+def _connect(setup: Setup, folder: Path, watcher: Watcher) -> None:
     if setup.address:
         _check_reachable(setup.address)
         ray.init(address=setup.address, **QUIET)
         return
-    ray.init(
-        num_cpus=local_slots(setup.profile) * setup.profile.cpus,
-        include_dashboard=False,
-        object_store_memory=OBJECT_STORE_BYTES,
-        _temp_dir=str(folder),
-        **QUIET,
+    if elsewhere := os.environ.get("RAY_ADDRESS"):
+        watcher.note(f"RAY_ADDRESS = {elsewhere} is ignored; --address auto uses it")
+    # Ray's processes inherit this: a terminal that closes sends SIGHUP to all of them.
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        ray.init(
+            # Not what RAY_ADDRESS names, nor a cluster that somebody started on this machine.
+            address="local",
+            num_cpus=local_slots(setup.profile) * setup.profile.cpus,
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            _temp_dir=str(folder),
+            **QUIET,
+        )
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def short_folder() -> Path:
+    """A new folder in which Ray can make its sockets, whose paths have at most 107 bytes.
+
+    Raises InfrastructureError if there is no place for one.
+    """
+    for place in temporary_places():
+        with contextlib.suppress(OSError):
+            folder = Path(tempfile.mkdtemp(prefix=f"odesweep-{os.getpid()}-", dir=place))
+            if len(os.fsencode(folder)) <= LONGEST_FOLDER:
+                return folder
+            folder.rmdir()
+    raise InfrastructureError(
+        f"Ray needs a writable temporary folder with a short path, and neither "
+        f"{tempfile.gettempdir()} nor /tmp is one; set TMPDIR to one whose path has at most "
+        f"{LONGEST_FOLDER - 27} bytes, or use --executor inline"
     )
+
+
+def temporary_places() -> tuple[str, ...]:
+    """Where temporary folders may be made, the best first."""
+    return tuple(dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")))
 
 
 def _remove_left_over() -> None:
     """Folders of drivers that were killed; Ray's logs in them are of no use to anybody any more."""
-    for folder in Path(tempfile.gettempdir()).glob("odesweep-*-*"):
+    places = map(Path, temporary_places())
+    for folder in [folder for place in places for folder in place.glob("odesweep-*-*")]:
         pid = folder.name.split("-")[1]
         if pid.isdigit() and not process_alive(socket.gethostname(), int(pid)):
             shutil.rmtree(folder, ignore_errors=True)

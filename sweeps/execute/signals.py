@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from sweeps.stop import STOP_SIGNALS
+
 
 class StopRequest:
     """Set by the first stop signal (`cause`). A second Ctrl-C ends the process at once."""
@@ -38,7 +40,12 @@ def handled(
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Let SIGINT, SIGTERM and SIGUSR2 ask for a stop instead of ending the process."""
+    """Let STOP_SIGNALS ask for a stop instead of ending the process.
+
+    SIGHUP stays ignored where it is, as under nohup.
+    """
     request = StopRequest()
-    with handled(request.handle, signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
+    hangup_ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    numbers = [one for one in STOP_SIGNALS if one != signal.SIGHUP or not hangup_ignored]
+    with handled(request.handle, *numbers):
         yield request

@@ -9,6 +9,7 @@ import sys
 import threading
 from multiprocessing.connection import Connection
 
+from sweeps.stop import STOP_SIGNALS
 from sweeps.worker.messages import Assignment, Context
 
 PR_SET_PDEATHSIG = 1
@@ -24,7 +25,7 @@ def main(descriptor: int) -> None:
     """Serve assignments that arrive on the inherited pipe `descriptor`."""
     _die_with_parent()
     # The parent decides what a signal means and tells us; schedulers and terminals send theirs to every process.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
+    for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr

@@ -48,7 +48,7 @@ def write(
     monkeypatch.setitem(
         IMAGE_SETS,
         name,
-        IMAGE_SETS[name]._replace(train_size=train, test_size=test, classes=classes),
+        IMAGE_SETS[name]._replace(train_size=train, test_size=test, classes=classes, sizes={}),
     )
     return WRITERS[name](root, arrays(name, train, test, classes), monkeypatch)
 

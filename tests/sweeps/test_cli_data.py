@@ -1,6 +1,7 @@
 """`odesweep data check` and `fetch`, as a person sees them: one line per data set, and exit codes."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -51,11 +52,25 @@ def run(
     return exited.value.code, out.splitlines(), err
 
 
+MNIST_BYTES = {
+    "train-images-idx3-ubyte": 47_040_016,
+    "train-labels-idx1-ubyte": 60_008,
+    "t10k-images-idx3-ubyte": 7_840_016,
+    "t10k-labels-idx1-ubyte": 10_008,
+}
+
+
 def lay_out(root: Path, name: str) -> None:
     for file in IMAGE_SETS[name].files:
         path = root / file
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.mkdir() if name == "cifar100-subset" else path.write_text("")
+        if name == "mnist":
+            path.touch()
+            os.truncate(path, MNIST_BYTES[path.name])
+            continue
+        (path / "class").mkdir(parents=True)
+        for number in range(5_000 if path.name == "train" else 1_000):
+            (path / "class" / f"{number}.png").touch()
 
 
 def test_check_says_one_line_per_data_set(
@@ -89,6 +104,13 @@ def test_check_says_one_line_per_data_set(
     )
     lay_out(tmp_path, "cifar100-subset")
     assert run(capsys, "check", study, "--data-root", str(tmp_path))[0] == 0
+    labels = tmp_path / "MNIST" / "raw" / "t10k-labels-idx1-ubyte"
+    os.truncate(labels, 10_000)
+    (tmp_path / "cifar100-subset" / "test" / "class" / "7.png").unlink()
+    code, lines, _ = run(capsys, "check", study, "--data-root", str(tmp_path))
+    assert code == 3
+    assert lines[0].startswith(f"mnist: not ok: {labels} has 10,000 bytes, not 10,008; delete it")
+    assert "cifar100-subset/test has 999 images, not 1,000" in lines[1]
 
 
 def test_verify_reads_the_files(

@@ -1,11 +1,20 @@
 """Executor inline: the contract, and the debugger."""
 
+import fcntl
+import os
+import pty
+import shlex
 import signal
+import subprocess
+import termios
 from pathlib import Path
 
 import pytest
-from command import COMMAND, odesweep
-from executor_contract import ExecutorContract, uncut
+from command import COMMAND, LONG, events, odesweep, runs, science, wait_for
+from executor_contract import OFTEN, ExecutorContract, uncut
+
+from sweeps.execute.signals import stop_on_signals
+from sweeps.stop import STOP_SIGNALS
 
 __all__ = ["uncut"]
 
@@ -13,16 +22,68 @@ __all__ = ["uncut"]
 class TestInline(ExecutorContract):
     arguments = ("--executor", "inline")
 
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGUSR2], ids=lambda n: n.name)
+    @pytest.mark.parametrize(
+        "number", [signal.SIGINT, signal.SIGUSR2, signal.SIGHUP], ids=lambda n: n.name
+    )
     def test_other_signals_mean_the_same(
         self, tmp_path: Path, uncut: Path, number: signal.Signals
     ) -> None:
         self.check_signal(tmp_path / "results", uncut, number)
 
 
-def test_pdb_stops_at_the_exception_in_this_process(tmp_path: Path) -> None:
-    import subprocess
+def test_every_catchable_signal_that_ends_a_process_asks_for_a_stop() -> None:
+    # Those that tell of a bug, that are in use, or that do not end a process by themselves.
+    others = (
+        "ILL TRAP ABRT BUS FPE SEGV SYS ALRM VTALRM PROF PIPE XFSZ STKFLT IO POLL CHLD CLD CONT"
+    )
+    others += " TSTP TTIN TTOU URG WINCH KILL STOP RTMIN RTMAX"
+    names = {number.name for number in signal.Signals} - {f"SIG{name}" for name in others.split()}
+    assert {number.name for number in STOP_SIGNALS} == names
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+    with stop_on_signals() as request:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert request.cause() == "SIGHUP"
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_on_signals() as request:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert request.cause() is None
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+
+def test_a_terminal_that_closes_costs_nothing(tmp_path: Path, uncut: Path) -> None:
+    results = tmp_path / "results"
+    terminal, inside = pty.openpty()
+    driver = subprocess.Popen(
+        [*COMMAND, "run", LONG, "--results", str(results)],
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        env=os.environ | OFTEN,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(inside)
+    wait_for(lambda: events(results, "checkpoint"))
+    os.close(terminal)
+    assert driver.wait(60) == 1
+    assert {event["cause"] for event in events(results, "interrupted")} == {"SIGHUP"}
+    assert odesweep("run", LONG, results=results)[0] == 0
+    assert science(results) == science(uncut)
+
+
+def test_readers_that_go_away_stop_nothing(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    command = shlex.join([*COMMAND, "run", "idle", "data.draw=0", "--results", str(results)])
+    script = f"({command}; echo $? > {tmp_path}/code) 2>&1 | true"
+    subprocess.run(["bash", "-c", script], timeout=100, check=True)
+    wait_for((tmp_path / "code").exists)
+    assert wait_for((tmp_path / "code").read_text) == "0\n"
+    assert len(runs(results)) == 10
+
+
+def test_pdb_stops_at_the_exception_in_this_process(tmp_path: Path) -> None:
     command = [
         *COMMAND,
         "run",

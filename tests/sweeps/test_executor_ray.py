@@ -26,6 +26,7 @@ from command import (
 )
 from executor_contract import OFTEN, ExecutorContract, accepted_once, uncut
 
+from sweeps.errors import InfrastructureError
 from sweeps.store import Results
 
 pytest.importorskip("ray", reason="ray is not installed")
@@ -198,3 +199,30 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def test_a_long_temporary_folder_and_another_cluster_in_the_environment(tmp_path: Path) -> None:
+    long = tmp_path / ("long" * 20)
+    long.mkdir()
+    before = set(Path("/tmp").glob("odesweep-*-*"))
+    code, out, err = odesweep(
+        "run",
+        "idle",
+        "data.draw=0",
+        *RAY,
+        results=tmp_path / "r",
+        TMPDIR=str(long),
+        RAY_ADDRESS="127.0.0.1:1",
+    )
+    assert code == 0, err
+    assert "10 completed" in out
+    assert "RAY_ADDRESS = 127.0.0.1:1 is ignored; --address auto uses it" in err
+    assert set(Path("/tmp").glob("odesweep-*-*")) <= before
+
+
+def test_no_short_temporary_folder_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sweeps.execute import ray_tune
+
+    monkeypatch.setattr(ray_tune, "temporary_places", lambda: ("/proc/none", "/proc"))
+    with pytest.raises(InfrastructureError, match=r"set TMPDIR to one whose path has at most 15"):
+        ray_tune.short_folder()
