@@ -5,7 +5,7 @@ neural ODE.
 """
 
 import math
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import PositiveInt, model_validator
 
@@ -164,6 +164,19 @@ def stack_operations(
     return round(total)
 
 
+def check_image(model: Any, shape: tuple[int, ...], channels: int) -> None:
+    """Raises ValueError unless images of this shape fit a stack whose last layer has so many channels."""
+    if model.layout == "released" and model.backbone == "unet18" and any(n % 8 for n in shape[1:]):
+        raise ValueError(
+            f"model.layout = released halves a U-Net's maps three times by pooling, which "
+            f"{shape[1]} pixels cannot: take images whose sides are multiples of 8"
+        )
+    if has_last_norm(model.last_layer):
+        check_groups(model.norm, "model.last_layer: model.norm", channels)
+    if model.layout == "released" and shape[0] == 1:
+        check_groups(model.norm, "model.layout: model.norm", NARROWEST // 2)
+
+
 class BackboneSection(Model):
     """`conv3` is 1x1 - ReLU - 3x3 - ReLU - 1x1 with `width` features and no norm.
 
@@ -192,6 +205,14 @@ class BackboneSection(Model):
         check_layout(self.backbone, self.layout)
         check_groups(self.norm, "model.norm", NARROWEST)
         return self
+
+    def state_channels(self, shape: tuple[int, ...]) -> int:
+        """Channels that the right-hand side maps to, for images of this shape."""
+        return shape[0]
+
+    def check(self, spec: Any) -> None:
+        """See `check_image`."""
+        check_image(self, spec.data.shape, self.state_channels(spec.data.shape))
 
     def field_operations(self, channels_in: int, channels_out: int, shape: tuple[int, ...]) -> int:
         """Multiply-adds of one evaluation of the right-hand side, with the time channel."""

@@ -13,7 +13,12 @@ from odecore.config.section import Choice, Section, added_later, by_name
 
 
 class Data(Choice):
-    """A kind of data as one record. builder: load(config, root) -> odecore.data.dataset.Dataset."""
+    """A kind of data as one record, which a model may take or not.
+
+    builder: load(config, root) -> odecore.data.dataset.Dataset.
+    """
+
+    kind: ClassVar[str]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -29,6 +34,7 @@ class Data(Choice):
 class Spheres(Data):
     """Concentric spheres, generated (Ott 2021, section 5 and code): inner and outer shell class 0, middle shell class 1. draw: which random draw."""
 
+    kind = "points"
     builder = "odecore.data.spheres:load"
     name: Literal["spheres"] = "spheres"
     dimension: PositiveInt = 2
@@ -165,6 +171,7 @@ class Images(Data):
     bytes wrap around (same code, whose level is not known).
     """
 
+    kind = "images"
     builder = "odecore.data.images:load"
     revisions: ClassVar = {name: known.revision for name, known in IMAGE_SETS.items()}
     name: ImageName
@@ -207,6 +214,7 @@ class Images(Data):
 class Fan(Data):
     """Lady Windermere's fan: points (0,0) and (1,1) of class 0, (0,1) and (1,0) of class 1, the same four in both splits (Ott 2021, Figure 3)."""
 
+    kind = "fan"
     builder = "odecore.data.toy:load_fan"
     name: Literal["fan"] = "fan"
 
@@ -219,6 +227,7 @@ class Fan(Data):
 class Line(Data):
     """Points -1 and 1 on a line, which the function to be learned exchanges (Gladzik 2019, Figure 5.10, after Dupont et al. 2019)."""
 
+    kind = "line"
     builder = "odecore.data.toy:load_line"
     name: Literal["line"] = "line"
 

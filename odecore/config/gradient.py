@@ -1,14 +1,21 @@
 """How gradients pass through a solve."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat
 
+from odecore.config.methods import torchdiffeq_name
 from odecore.config.section import Choice, by_name
+from odecore.config.solver import FixedStep
 
 
 class Gradient(Choice):
     """A gradient method as one record. builder: build(config) -> odecore.gradients.base.Gradient."""
+
+    @property
+    def recomputes_blocks(self) -> bool:
+        """Whether a whole ODE block is computed again for its gradient."""
+        return False
 
 
 class Backprop(Gradient):
@@ -25,6 +32,22 @@ class Checkpoint(Gradient):
     name: Literal["checkpoint"] = "checkpoint"
     every: Literal["block", "step"] = "block"
 
+    @property
+    def recomputes_blocks(self) -> bool:
+        """See `Gradient.recomputes_blocks`."""
+        return self.every == "block"
+
+    def check(self, spec: Any) -> None:
+        """What is computed again must be the same steps, in our own loop if each is repeated alone."""
+        if spec.fidelity.anode_side_effects and not isinstance(spec.solver, FixedStep):
+            raise ValueError(
+                "fidelity.anode_side_effects with gradient checkpoint needs fixed steps: recomputation would take other ones"
+            )
+        if self.every == "step" and spec.solver and spec.solver.backend == "torchdiffeq":
+            raise ValueError(
+                "gradient.every = step needs our own loop; use solver.backend = odecore or gradient.every = block"
+            )
+
 
 class Adjoint(Gradient):
     """The continuous adjoint, solved from t=1 to 0 (Chen et al. 2018). tolerance: of the backward solve; null means the forward one's."""
@@ -32,6 +55,19 @@ class Adjoint(Gradient):
     builder = "odecore.gradients.adjoint:build"
     name: Literal["adjoint"] = "adjoint"
     tolerance: PositiveFloat | None = None
+
+    def check(self, spec: Any) -> None:
+        """The solver must be one of torchdiffeq's."""
+        if spec.solver is None:
+            return
+        try:
+            torchdiffeq_name(spec.solver.name)
+        except ValueError as error:
+            raise ValueError(f"gradient.name = adjoint runs torchdiffeq: {error}") from None
+        if isinstance(spec.solver, FixedStep) and self.tolerance is not None:
+            raise ValueError(
+                "gradient.tolerance is for adaptive solvers; a fixed-step adjoint takes the forward solve's steps"
+            )
 
 
 GRADIENTS = by_name(Gradient)

@@ -1,6 +1,6 @@
 """What every model says of itself without torch."""
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from odecore.config.section import Choice
 
@@ -23,7 +23,13 @@ class Model(Choice):
     builder: "module:function" with the signature
     build(config, shape, classes, solver, gradient) -> nn.Module; solver and gradient are None for a
     model without ODE.
+    takes: the kinds of data it takes. trains: whether it has parameters.
+    takes_any_solver: whether it runs with any solver and with none.
     """
+
+    takes: ClassVar[tuple[str, ...]] = ("images",)
+    trains: ClassVar[bool] = True
+    takes_any_solver: ClassVar[bool] = False
 
     @property
     def ode_blocks(self) -> int:

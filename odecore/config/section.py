@@ -36,6 +36,9 @@ class Choice(Section):
         module, _, function = cls.builder.partition(":")
         return getattr(import_module(module), function)
 
+    def check(self, spec: Any) -> None:
+        """Raise ValueError where the other sections of this TrialSpec do not go with this choice."""
+
     @classmethod
     def revision_of(cls, name: str) -> int:
         """The revision of the choice of that name."""

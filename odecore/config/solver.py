@@ -1,6 +1,6 @@
 """Which solver, and how accurate: fixed-step methods take a number of steps, adaptive ones a tolerance."""
 
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
@@ -22,6 +22,14 @@ class Solver(Choice):
     """A kind of solver as one record. builder: build(config) -> odecore.solvers.base.Solver."""
 
     revisions = REVISIONS
+    changes_in_training: ClassVar[bool] = False
+
+    def check(self, spec: Any) -> None:
+        """Steps that change in training need ordinary back-propagation."""
+        if self.changes_in_training and spec.gradient.name != "backprop":
+            raise ValueError(
+                f"solver.name = {self.name} changes its steps in training and needs gradient.name = backprop"
+            )
 
 
 class FixedStep(Solver):
@@ -68,6 +76,7 @@ class AdaptedStep(Solver):
     """
 
     builder = "odecore.solvers.adaptation:build_step"
+    changes_in_training = True
     name: Literal["adapted_euler", "adapted_midpoint"]
     test: Literal["midpoint", "rk4_38"] = "midpoint"
 
@@ -84,6 +93,7 @@ class AdaptedTolerance(Solver):
     """Tolerance adapted in training, from `tolerance` on, against dopri5 with a smaller one (Ott 2021, supplement and code)."""
 
     builder = "odecore.solvers.adaptation:build_tolerance"
+    changes_in_training = True
     name: Literal["adapted_fehlberg2", "adapted_dopri5"]
     tolerance: PositiveFloat = 1e-6
     max_evaluations: PositiveInt = 10_000

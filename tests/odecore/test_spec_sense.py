@@ -135,8 +135,11 @@ def make(**sections: Any) -> TrialSpec:
             "cannot hold the 3 channels",
         ),
         ({"data": {"name": "spheres"}}, "takes images, not spheres"),
-        ({"data": {"name": "fan"}}, "goes with model windermere_fan"),
-        ({"model": {"name": "windermere_fan"}}, "goes with the data fan only"),
+        ({"data": {"name": "fan"}}, "takes images, not fan; models for fan: "),
+        (
+            {"model": {"name": "windermere_fan"}},
+            "takes fan, not cifar10; models for cifar10: ",
+        ),
         (
             {"data": {"name": "fan"}, "model": {"name": "windermere_fan"}},
             "set train.iterations = 0",

@@ -22,7 +22,11 @@ class AugmentedNode(BackboneSection):
     time: bool = True
     steer: float | None = Field(default=None, gt=0, lt=1)
 
+    def state_channels(self, shape: tuple[int, ...]) -> int:
+        """See `BackboneSection.state_channels`."""
+        return shape[0] + self.channels
+
     def operations(self, shape: tuple[int, ...], classes: int) -> Work:
         """See `Model.operations`."""
-        channels, places = shape[0] + self.channels, math.prod(shape[1:])
+        channels, places = self.state_channels(shape), math.prod(shape[1:])
         return Work(self.field_operations(channels, channels, shape), channels * places * classes)

@@ -18,6 +18,7 @@ class FlatNode(Model):
     """
 
     builder = "odecore.models.flat_node:build"
+    takes = ("images", "points", "fan", "line")
     name: Literal["flat_node"] = "flat_node"
     width: PositiveInt = 32
     kind: Literal["conv", "linear"] = added_later(neutral="conv")

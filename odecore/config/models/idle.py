@@ -14,6 +14,8 @@ class Idle(Model):
     """
 
     builder = "odecore.models.idle:build"
+    takes = ("images", "points", "fan", "line")
+    takes_any_solver = True
     name: Literal["idle"] = "idle"
     seconds: float = Field(default=0.0, ge=0)
     fault: Literal["none", "raise", "segfault", "kill_self", "hang", "allocate"] = "none"

@@ -1,7 +1,7 @@
 """Neural ODEs behind a learned convolution of the image: IL-NODE and 2nd-Ord (Massaroli et al. 2020)."""
 
 import math
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import PositiveInt, model_validator
 
@@ -28,6 +28,14 @@ class InputLayerNode(Model):
                 "model.order = 2 needs an even model.width and model.stem = convolution: half of the channels are velocities"
             )
         return self
+
+    def check(self, spec: Any) -> None:
+        """The state must hold the image."""
+        channels = spec.data.shape[0]
+        if self.stem == "zeros" and self.width < channels:
+            raise ValueError(
+                f"model.width = {self.width} cannot hold the {channels} channels of {spec.data.name}"
+            )
 
     def operations(self, shape: tuple[int, ...], classes: int) -> Work:
         """See `Model.operations`."""

@@ -1,7 +1,7 @@
 """Second-order neural ODEs as first-order systems: SONODE (Norcliffe et al. 2020), heavy-ball HBNODE and GHBNODE (Xia et al. 2021)."""
 
 import math
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import PositiveInt, model_validator
 
@@ -32,6 +32,24 @@ class SecondOrderNode(BackboneSection):
                 f"model.start = network needs model.width, which model.backbone = {self.backbone} has not; use model.start = zeros"
             )
         return self
+
+    def state_channels(self, shape: tuple[int, ...]) -> int:
+        """See `BackboneSection.state_channels`."""
+        return self.channels
+
+    def check(self, spec: Any) -> None:
+        """The state must hold the image."""
+        super().check(spec)
+        name, channels = spec.data.name, spec.data.shape[0]
+        if self.start == "image" and self.channels != channels:
+            raise ValueError(
+                f"model.start = image needs as many model.channels as {name} has, "
+                f"{channels}, not {self.channels}"
+            )
+        if self.channels < channels:
+            raise ValueError(
+                f"model.channels = {self.channels} cannot hold the {channels} channels of {name}"
+            )
 
     def operations(self, shape: tuple[int, ...], classes: int) -> Work:
         """See `Model.operations`."""

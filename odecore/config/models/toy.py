@@ -12,6 +12,8 @@ class WindermereFan(Model):
     """
 
     builder = "odecore.models.toy:build_fan"
+    takes = ("fan",)
+    trains = False
     name: Literal["windermere_fan"] = "windermere_fan"
     alpha: float = 0.75
     beta: float = 1.0
@@ -27,6 +29,8 @@ class Crossing(Model):
     """z' = -2 z on a line (Gladzik 2019, Figure 5.10): one Euler step takes z to -z, so paths cross; the solution goes to z e^-2, no paths cross."""
 
     builder = "odecore.models.toy:build_crossing"
+    takes = ("line",)
+    trains = False
     name: Literal["crossing"] = "crossing"
 
     def operations(self, shape: tuple[int, ...], classes: int) -> Work:

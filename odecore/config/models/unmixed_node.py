@@ -1,7 +1,7 @@
 """Zheng's unmixed neural ODE: one ODE on the raw input, then one linear layer (Zheng 2024, section 2 and appendix)."""
 
 import math
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
@@ -10,6 +10,7 @@ from odecore.config.backbone import (
     LastLayer,
     Layout,
     Stack,
+    check_image,
     check_layout,
     stack_operations,
 )
@@ -42,6 +43,10 @@ class UnmixedNode(Model):
         check_layout(self.backbone, self.layout)
         check_groups(self.norm, "model.norm", 784 if self.backbone == "mlp" else NARROWEST)
         return self
+
+    def check(self, spec: Any) -> None:
+        """See `check_image`."""
+        check_image(self, spec.data.shape, spec.data.shape[0])
 
     def operations(self, shape: tuple[int, ...], classes: int) -> Work:
         """See `Model.operations`."""
