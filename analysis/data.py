@@ -49,7 +49,7 @@ class Data:
 
     trials: study, trial_id, cell_id, seed, axes (as text), predicted_seconds, axis.*. tests: planned evaluations, and probes: planned
     probes: study, trial_id, eval_id or probe_id (and name), axes, test.grid and test.factor (tuples of all that ask for it), test.solver,
-    test.steps, test.tolerance (an empty text where there is none).
+    test.solver_steps, test.solver_tolerance (an empty text where there is none).
     unplanned: studies that were asked for and have no plan here. whole: what this is a part of, if it is one.
     """
 

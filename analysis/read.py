@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 import sweeps.store as store
-from analysis.data import AXIS, KEY, TEST, Data
+from analysis.data import AXIS, KEY, Data
 from analysis.errors import ReportError
 from sweeps.store import PlanInfo, label
 from sweeps.store.compute import pc
@@ -18,7 +18,14 @@ from sweeps.store.compute import pc
 # Of several scales of a study the first of these that exists is read, unless a plan or a scale is named.
 SCALES = ("paper", "small", "smoke")
 EVERY_STUDY = "*"
-_TEST_AXES = ("grid", "solver", "factor", "steps", "tolerance")
+# Field of a planned evaluation or probe -> its column; settings of a solver are called as in `runs`.
+_TEST_AXES = {
+    "grid": "test.grid",
+    "solver": "test.solver",
+    "factor": "test.factor",
+    "steps": "test.solver_steps",
+    "tolerance": "test.solver_tolerance",
+}
 
 
 class NoPlan(ReportError):
@@ -162,7 +169,7 @@ def load(
     return data if wanted == [EVERY_STUDY] else data.printed()
 
 
-_TESTS = [TEST + axis for axis in _TEST_AXES]
+_TESTS = list(_TEST_AXES.values())
 _PROBES = ["name", "axes", *_TESTS]
 
 
@@ -238,7 +245,7 @@ def _items(
             **{key: item[key] for key in keys},
             "axes": _test_text(item),
         }
-        | {TEST + axis: _value(item[axis]) for axis in _TEST_AXES}
+        | {column: _value(item[axis]) for axis, column in _TEST_AXES.items()}
         for row in rows
         for item in row[kind]
     ]

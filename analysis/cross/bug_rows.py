@@ -128,7 +128,8 @@ def _ott(data: Data, bug: str) -> Iterator[Pair]:
     rows = rows.loc[rows["test.solver"] == "euler"]
     # The same test may stand in two grids; it is one evaluation.
     trained, one_step = (
-        rows.loc[rows["test.steps"] == wanted].drop_duplicates("trial_id") for wanted in (steps, 1)
+        rows.loc[rows["test.solver_steps"] == wanted].drop_duplicates("trial_id")
+        for wanted in (steps, 1)
     )
     if bug == "ott-one-step":
         yield Pair(

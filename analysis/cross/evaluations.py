@@ -74,7 +74,10 @@ def adaptive_solvers(data: Data) -> list[str]:
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
-    tolerances, caps = data.planned(NEEDS[0])["test.tolerance"].unique(), numbers["cap"].dropna()
+    tolerances, caps = (
+        data.planned(NEEDS[0])["test.solver_tolerance"].unique(),
+        numbers["cap"].dropna(),
+    )
     cap = f"{max(caps):,.0f}" if len(caps) else "its"
     batch = ", ".join(
         f"{size:.0f}"

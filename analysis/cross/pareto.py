@@ -23,7 +23,7 @@ NEEDS = ("evaluations:as_trained", "evaluations:test_grid")
 PANELS = (1, 2)
 SIZE_INCHES = (FULL_INCHES, 3.2)
 AS_TRAINED, ANY = "as trained", "any test solver"
-BY = [SOLVER, NORM, DEPTH, "test.solver", "test.steps", "test.tolerance"]
+BY = [SOLVER, NORM, DEPTH, "test.solver", "test.solver_steps", "test.solver_tolerance"]
 COLUMNS = [
     "panel",
     *BY,

@@ -37,7 +37,7 @@ def drops(data: Data) -> pd.DataFrame:
         .drop_duplicates()
     )
     rows = rows.loc[rows["test.solver"].isin(list(STAGES))].merge(trained, on=SOLVER)
-    spent = rows["test.steps"].astype(float) * rows["test.solver"].map(STAGES).astype(float)
+    spent = rows["test.solver_steps"].astype(float) * rows["test.solver"].map(STAGES).astype(float)
     n0, accuracy = rows["solver_steps"].astype(float), rows["accuracy"].astype(float)
     own = (rows["test.solver"] == "euler") & (spent == n0)
     rows = rows.assign(n0=n0, own=accuracy.where(own), stronger=accuracy.where(spent > n0)).loc[

@@ -49,7 +49,7 @@ def caption(data: Data, numbers: pd.DataFrame) -> str:
         int(cell["unresolved"].sum()),
         int((cell["planned"] - cell["failed"] - cell["missing"]).sum()),
     )
-    tolerances = data.planned(NEEDS[0])["test.tolerance"].unique()
+    tolerances = data.planned(NEEDS[0])["test.solver_tolerance"].unique()
     text = CAPTION.format(
         tolerance=f"tolerance {', '.join(map(label, tolerances))}",
         unresolved=unresolved,

@@ -26,7 +26,7 @@ STUDY = grid.STUDY
 NEEDS = ("evaluations:test_grid",)
 PANELS = (1, 5)
 SIZE_INCHES = (FULL_INCHES, 4.6)
-TEST = ["test.solver", "test.steps", "test.tolerance"]
+TEST = ["test.solver", "test.solver_steps", "test.solver_tolerance"]
 CAPTION = (
     "Every cell of the grid under every test solver: accuracy (colour). One panel per training solver, one row per normalization and depth "
     "({depths}, downwards), one column per test solver ({columns}, from left to right). Framed: the training solver itself. A net that "
@@ -44,7 +44,9 @@ def table(data: Data) -> pd.DataFrame:
         [SOLVER, "solver_name", "solver_steps", "solver_tolerance"]
     ).drop_duplicates(SOLVER)
     numbers = cells(rows, by, "accuracy").merge(runs, on=SOLVER, how="left")
-    setting = numbers["test.steps"].where(numbers["test.steps"] != "", numbers["test.tolerance"])
+    setting = numbers["test.solver_steps"].where(
+        numbers["test.solver_steps"] != "", numbers["test.solver_tolerance"]
+    )
     trained = numbers["solver_steps"].fillna(numbers["solver_tolerance"])
     own = (numbers["test.solver"] == numbers["solver_name"]) & (
         setting.astype(float) == trained.astype(float)

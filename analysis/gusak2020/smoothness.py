@@ -22,7 +22,7 @@ def tested(data: Data) -> pd.DataFrame:
     """One row per planned evaluation with its accuracy, outcome and `nfe_per_solve`."""
     rows = planned_rows(data, NEEDS[1], "accuracy")
     stages = rows.loc[:, "test.solver"].map(STAGES)
-    return rows.assign(nfe_per_solve=rows["test.steps"] * stages)
+    return rows.assign(nfe_per_solve=rows["test.solver_steps"] * stages)
 
 
 def per_net(rows: pd.DataFrame) -> pd.DataFrame:

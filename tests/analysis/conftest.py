@@ -34,7 +34,9 @@ EVALUATION_COLUMNS = [
     "accuracy",
 ]
 PROBE_COLUMNS = ["trial_id", "probe_id", "test_solver", "test_solver_steps"]
-TEST_COLUMNS = [f"test.{axis}" for axis in ("grid", "solver", "factor", "steps", "tolerance")]
+TEST_COLUMNS = [
+    f"test.{axis}" for axis in ("grid", "solver", "factor", "solver_steps", "solver_tolerance")
+]
 
 
 @dataclass(frozen=True)
@@ -114,9 +116,11 @@ def build(
                 "axes": f"solver.name={solver} solver.steps={steps}",
                 "test.grid": ("figure4",),
                 "test.solver": solver,
-                "test.steps": steps,
+                "test.solver_steps": steps,
             }
-            planned.append({"study": STUDY, "test.factor": (), "test.tolerance": ""} | key | named)
+            planned.append(
+                {"study": STUDY, "test.factor": (), "test.solver_tolerance": ""} | key | named
+            )
             if accuracy is None or one.get("missing") or outcome != "completed":
                 continue
             test = {

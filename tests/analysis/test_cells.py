@@ -190,7 +190,7 @@ def test_no_rows_make_cells_that_are_all_missing(tmp_path: Path) -> None:
             "axis.model.stem_norm",
             "axis.solver.steps",
             "test.solver",
-            "test.steps",
+            "test.solver_steps",
         ],
         "accuracy",
     )

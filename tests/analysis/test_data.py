@@ -128,13 +128,13 @@ def test_evaluations_carry_their_axes_and_their_run(data: Data) -> None:
     rows = data.evaluations
     near = data.evaluations_of("near")
     # Factors .5, .75 and 1 of 2 steps are 1, 2 and 2 steps; the far grid tests 2 steps as well.
-    assert sorted(set(zip(near["test.steps"], near["test.factor"], strict=True))) == [
+    assert sorted(set(zip(near["test.solver_steps"], near["test.factor"], strict=True))) == [
         (1, (0.5,)),
         (2, (0.75, 1)),
     ]
     assert set(near["test.grid"]) == {"near"}
     shared = rows.loc[
-        (rows["test.steps"] == 2)
+        (rows["test.solver_steps"] == 2)
         & (rows["axis.solver.steps"] == 2)
         & (rows["test.solver"] == "euler")
     ]
