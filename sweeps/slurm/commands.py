@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from sweeps.slurm import environment
+
 # A controller under load answers, or refuses to, within its own limit of 10 s.
 ANSWER_SECONDS = 15.0
 # Squeue three times and sacct once a minute stay under six queries in any minute.
@@ -159,16 +161,19 @@ def would_start(options: Collection[str]) -> str:
 
     Raises NoAnswer with the reason if sbatch would refuse it.
     """
-    return (
-        _answer("sbatch", "--test-only", *options, "--wrap=true", seconds=ANSWER_SECONDS)
-        .stderr.strip()
-        .rpartition("\n")[2]
-    )
+    with environment.without(environment.look(_names(options)).unwanted):
+        answer = _answer("sbatch", "--test-only", *options, "--wrap=true", seconds=ANSWER_SECONDS)
+    return answer.stderr.strip().rpartition("\n")[2]
 
 
 def submit(script: Path, options: Collection[str]) -> str:
     """Queue a batch script; the job's id. Raises NoAnswer, also if only the reply was lost."""
-    return ask("sbatch", "--parsable", *options, str(script)).strip().partition(";")[0]
+    with environment.without(environment.look(_names(options)).unwanted):
+        return ask("sbatch", "--parsable", *options, str(script)).strip().partition(";")[0]
+
+
+def _names(options: Collection[str]) -> set[str]:
+    return {option.removeprefix("--").partition("=")[0] for option in options}
 
 
 def show_job(job_id: str) -> dict[str, str]:

@@ -22,7 +22,7 @@ from submitit.core.utils import DelayedSubmission, FailedJobError, FailedSubmiss
 from sweeps.errors import InfrastructureError, UserError
 from sweeps.execute.scheduler import Setup
 from sweeps.profiles import Profile
-from sweeps.slurm import commands, snapshot
+from sweeps.slurm import commands, environment, snapshot
 from sweeps.slurm.arrays import Layout
 from sweeps.slurm.bad_nodes import bad_nodes
 from sweeps.slurm.paths import job_folder, job_name, task_name
@@ -75,9 +75,13 @@ def send(results: Results, submission_id: str, setup: Setup, watcher: Watcher) -
         watcher.note(f"excluding {', '.join(nodes)}: everything failed there in the last 24 h")
     executor = array_executor(results, submission_id, study, setup.profile, tasks, code, nodes)
     path = str(results.submissions / f"{submission_id}.parquet")
+    found = environment.look(environment.options_of(executor.script(tasks)))
+    if found.note:
+        watcher.note(found.note)
 
     def call_sbatch() -> str:
-        jobs = executor.map_array(run_task, [path] * tasks, range(tasks))
+        with environment.without(found.unwanted):
+            jobs = executor.map_array(run_task, [path] * tasks, range(tasks))
         return jobs[0].job_id.partition("_")[0]
 
     try:

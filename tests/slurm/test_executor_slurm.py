@@ -80,6 +80,18 @@ def test_a_thousand_trials_are_ten_calls_of_sbatch_and_a_second_run_makes_none(
     assert calls.count()["scancel"] == 1
 
 
+def test_the_callers_environment_does_not_change_what_the_profile_says(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    caller = {"SBATCH_PARTITION": "high", "SLURM_CPU_BIND": "cores", "SLURM_MEM_PER_CPU": "1"}
+    run = ("run", TINY, *slurm_arguments(tmp_path, HELD))
+    code, out, err = odesweep(*run, results=results, **caller)
+    assert code == 0, err
+    assert "SBATCH_PARTITION=high of your environment is not used, the profile decides" in out + err
+    [submission] = list_submissions(Results(results))
+    [task] = states(submission)
+    assert "Partition=low" in slurm("scontrol", "show", "job", task.partition("_")[0])
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_a_thousand_trials_of_a_second_in_a_task_each_all_come_home(tmp_path: Path) -> None:
