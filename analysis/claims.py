@@ -62,7 +62,7 @@ class Claim:
     """One claim: every part of the `statistic` of a `quantity` has to lie in `holds`.
 
     key: unique in its paper, lower case with dashes. source: where it is made, such as "Gusak 2020, Table 1". measure: the statistic in
-    words. where: the trials that it is about, axis -> value or tuple of values.
+    words. where: the trials that it is about, axis -> value or tuple of values; with an empty one also where a plan lacks the axis.
     """
 
     paper: str
@@ -91,9 +91,10 @@ class Claim:
     def commands(self) -> list[str]:
         """What makes all the rows it needs, one command for each study."""
         words = [
-            f"{axis}={','.join(map(label, value if isinstance(value, tuple) else (value,)))}"
+            f"{axis}={','.join(label(one) for one in values if one != '')}"
             for axis, value in self.where.items()
             if len(self.studies) == 1
+            for values in [value if isinstance(value, tuple) else (value,)]
         ]
         return [
             shlex.join(["odesweep", "run", study, "--scale", self.evidence.scale, *words])

@@ -15,25 +15,49 @@ import pandas as pd
 
 from analysis.cells import MISSING, difference, planned_rows
 from analysis.data import AXIS, COMPLETED, KEY, Data
-from analysis.stats import clopper_pearson, t_interval
+from analysis.stats import clopper_pearson, sign_flip_p, t_interval
 
 VALUE = "value"
 Where = Mapping[str, Any]
 
 
 class Estimate(NamedTuple):
-    """A number with its 95 % interval (NaN where there is none) and the n behind it."""
+    """A number with its 95 % interval (NaN where there is none) and the n behind it.
+
+    sample: the values of the seeds, whose mean it is, with their monotone `functions` to apply to that mean.
+    successes: of a share. Without sample and successes the number has no uncertainty.
+    """
 
     value: float
     low: float
     high: float
     n: int
     unit: str = ""
+    sample: tuple[float, ...] = ()
+    functions: tuple[Callable[[float], float], ...] = ()
+    successes: int | None = None
 
     def mapped(self, function: Callable[[float], float]) -> "Estimate":
         """The estimate of a monotone function of the number."""
         low, high = sorted((function(self.low), function(self.high)))
-        return self._replace(value=function(self.value), low=low, high=high)
+        functions = (*self.functions, function)
+        return self._replace(value=function(self.value), low=low, high=high, functions=functions)
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """The interval at another level: Student t, or Clopper and Pearson for a share."""
+        if self.successes is not None:
+            return clopper_pearson(self.successes, self.n, level)
+        low, high = t_interval(self.sample, level) if self.sample else (self.low, self.high)
+        for function in self.functions if self.sample else ():
+            low, high = sorted((function(low), function(high)))
+        return low, high
+
+    def sign_flip_p(self, threshold: float, sign: int) -> float:
+        """Exact one-sided p of the sign-flip test; see `stats.sign_flip_p`. sign: 1 for "above the threshold", -1 below. NaN without a sample."""
+        sample = np.array(self.sample)
+        for function in self.functions:
+            sample = np.array([function(value) for value in sample])
+        return sign_flip_p(sign * (sample - threshold)) if len(sample) else math.nan
 
 
 NOTHING = Estimate(math.nan, math.nan, math.nan, 0)
@@ -113,13 +137,15 @@ def mean(rows: pd.DataFrame) -> Estimate:
     if not len(done):
         return NOTHING
     seeds = done.astype({VALUE: float}).groupby("seed")[VALUE].mean()
-    return Estimate(float(seeds.mean()), *t_interval(seeds), len(seeds))
+    return Estimate(
+        float(seeds.mean()), *t_interval(seeds), len(seeds), sample=tuple(map(float, seeds))
+    )
 
 
 def exact(rows: pd.DataFrame) -> Estimate:
     """A number without uncertainty, such as one that is zero to the bit; of several seeds the mean."""
     number = mean(rows)
-    return number._replace(low=number.value, high=number.value)
+    return number._replace(low=number.value, high=number.value, sample=())
 
 
 @dataclass(frozen=True)
@@ -182,7 +208,7 @@ class Share:
         if not (n := len(known)):
             return NOTHING._replace(unit=self.unit)
         count = sum(one == self.outcome if self.outcome else one != COMPLETED for one in known)
-        return Estimate(count / n, *clopper_pearson(count, n), n, self.unit)
+        return Estimate(count / n, *clopper_pearson(count, n), n, self.unit, successes=count)
 
 
 @dataclass(frozen=True)

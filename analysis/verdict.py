@@ -1,9 +1,13 @@
-"""From claims and rows to verdicts.
+"""From claims and rows to verdicts; docs/verdicts.md has the rule's error rates.
 
-One number: reproduced if its whole interval lies where the claim holds, contradicted if none of it does, inconclusive if it straddles the
-threshold; not enough data if it rests on fewer seeds than the claim asks for, or has no interval. Several numbers: every one has to hold, so
-reproduced only if all are; contradicted as soon as one is; otherwise not enough data if one lacks data, else inconclusive. Intervals are not
-widened for their number: requiring all makes "reproduced" strict, while each part of a true claim is contradicted by chance at most once in 40.
+One number: reproduced if its 95 % interval lies where the claim holds, contradicted if it lies outside, inconclusive if it
+straddles the threshold; not enough data if it rests on fewer seeds than the claim asks for, or has no interval. So each
+verdict is a one-sided test at 2.5 %. A claim that two things are equal has a region with two ends, its margin, and is
+reproduced by two one-sided tests (Schuirmann 1987, J. Pharmacokinet. Biopharm. 15): the interval lies between them.
+
+Several numbers: every one has to hold, so reproduced only if all are, which needs no correction; contradicted as soon as one
+is, at the level of Holm's first step (Holm 1979), an interval of 1 - .05 / parts; otherwise not enough data if one lacks data,
+else inconclusive.
 """
 
 from dataclasses import dataclass, field
@@ -23,6 +27,8 @@ REPRODUCED, CONTRADICTED, INCONCLUSIVE, NOT_ENOUGH = VERDICTS = (
     "inconclusive",
     "not enough data",
 )
+# How often verdicts may err on a claim whose truth lies at its threshold.
+ERROR = 0.05
 # Which part decides about several numbers, the first that any has.
 _DECIDES = (CONTRADICTED, NOT_ENOUGH, INCONCLUSIVE, REPRODUCED)
 
@@ -38,12 +44,12 @@ class Judgement:
 
     def deciding(self, claim: Claim) -> tuple[str, Estimate]:
         """The part with the worst verdict, of several the one nearest to the threshold or farthest beyond."""
+        verdicts = judge_parts(claim, self.parts)
 
         def rank(part: tuple[str, Estimate]) -> tuple[int, float, str]:
             name, one = part
             inside = min(one.value - claim.holds.low, claim.holds.high - one.value)
-            verdict = judge_one(one, claim.holds, claim.evidence.seeds)
-            return _DECIDES.index(verdict), -inf if isnan(one.value) else inside, name
+            return _DECIDES.index(verdicts[name]), -inf if isnan(one.value) else inside, name
 
         return min(self.parts.items(), key=rank, default=("", NOTHING))
 
@@ -67,19 +73,27 @@ class Verdict:
         return self.full if self.full.parts or self.reduced is None else self.reduced
 
 
-def judge_one(estimate: Estimate, holds: Region, seeds: int) -> str:
-    """The verdict on one number; see the module docstring. The ends of a region with two ends belong to it."""
-    value, low, high, n, _ = estimate
-    if n < seeds or isnan(value + low + high):
+def judge_one(estimate: Estimate, holds: Region, seeds: int, parts: int = 1) -> str:
+    """The verdict on one number of so many parts; see the module docstring. The ends of a region with two ends belong to it."""
+    if estimate.n < seeds or isnan(estimate.value + estimate.low + estimate.high):
         return NOT_ENOUGH
     two_ends = -inf < holds.low and holds.high < inf
+    low, high = estimate.low, estimate.high
     if two_ends and holds.low <= low and high <= holds.high:
         return REPRODUCED
     if not two_ends and holds.low < low and high < holds.high:
         return REPRODUCED
+    low, high = estimate.interval(1 - ERROR / parts)
     outside = high < holds.low or low > holds.high
     at_the_end = not two_ends and (high == holds.low or low == holds.high)
     return CONTRADICTED if outside or at_the_end else INCONCLUSIVE
+
+
+def judge_parts(claim: Claim, parts: Estimates) -> dict[str, str]:
+    """The verdict on each part."""
+    seeds = claim.evidence.seeds
+    known = sum(one.n >= seeds and not isnan(one.low) for one in parts.values())
+    return {name: judge_one(one, claim.holds, seeds, known) for name, one in parts.items()}
 
 
 def _about(claim: Claim, data: Data) -> Data:
@@ -101,7 +115,7 @@ def judge(claim: Claim, data: Data) -> Judgement:
         name: one._replace(unit=one.unit or claim.quantity.unit)
         for name, one in estimates(claim.statistic, claim.quantity.of(own)).items()
     }
-    verdicts = {judge_one(one, claim.holds, claim.evidence.seeds) for one in parts.values()}
+    verdicts = judge_parts(claim, parts).values()
     verdict = next((word for word in _DECIDES if word in verdicts), NOT_ENOUGH)
     return Judgement(verdict, parts, data.names, own.failures(claim.quantity.needs))
 
@@ -158,7 +172,12 @@ def row(verdict: Verdict) -> dict[str, Any]:
         "verdict": verdict.full.verdict,
         "at_reduced_scale": verdict.reduced.verdict if verdict.reduced else "",
         "part": name,
-        **one._asdict(),
+        "value": one.value,
+        "low": one.low,
+        "high": one.high,
+        "n": one.n,
+        "unit": one.unit,
+        "p": _p(one, claim.holds),
         "parts": "; ".join(part_text(name, one) for name, one in shown.parts.items()),
         "failures": ", ".join(f"{n} {outcome}" for outcome, n in shown.failures.items()),
         "plan": shown.plan,
@@ -166,6 +185,12 @@ def row(verdict: Verdict) -> dict[str, Any]:
         "missing": "; ".join(verdict.missing),
         "command": " && ".join(verdict.commands or claim.commands),
     }
+
+
+def _p(one: Estimate, holds: Region) -> float:
+    """Exact one-sided p of the sign-flip test that the claim holds; the larger one of a region with two ends."""
+    ends = [(holds.low, 1)] * (holds.low > -inf) + [(holds.high, -1)] * (holds.high < inf)
+    return max(one.sign_flip_p(end, sign) for end, sign in ends)
 
 
 def part_text(name: str, one: Estimate) -> str:

@@ -7,6 +7,7 @@ import pytest
 from analysis.stats import (
     clopper_pearson,
     paired_difference,
+    sign_flip_p,
     summarise,
     t_interval,
 )
@@ -44,6 +45,15 @@ def test_clopper_pearson_covers_at_least_its_level() -> None:
         )
         assert covered >= 0.95
     assert clopper_pearson(0, 4) == pytest.approx((0.0, 1 - 0.025**0.25))
+
+
+def test_sign_flip_p_counts_the_choices_of_signs_by_hand() -> None:
+    # Sums of 1, 2, 3 with signs: 6, 4, 2, 0, 0, -2, -4, -6.
+    assert sign_flip_p([1, 2, 3]) == 1 / 8
+    assert sign_flip_p([-1, 2, 3]) == 2 / 8
+    assert sign_flip_p([-1, -2, 3]) == 5 / 8
+    assert sign_flip_p([0.1, 0.1, 0.1, 0.1, 0.1]) == 1 / 32
+    assert sign_flip_p([0.0, 0.0]) == 1.0
 
 
 def test_summarise_gives_the_interval_of_every_group() -> None:
