@@ -40,18 +40,18 @@ class Excluded:
 
 def cells(study: Study) -> tuple[list[Cell], list[Excluded]]:
     """The cells of `study` in order of its axes, and those that were excluded. A cell lacks the axes that do not exist for it (`when`)."""
-    found: list[Cell] = [{}]
+    product: list[Cell] = [{}]
     for group in _groups(study):
         rows = list(zip(*(study.grid[axis] for axis in group), strict=True))
         conditions = [study.when[axis] for axis in group if axis in study.when]
-        found = [
+        product = [
             cell | dict(zip(group, row, strict=True)) if exists else cell
-            for cell in found
+            for cell in product
             for exists in (all(matches(cell, where) for where in conditions),)
             for row in (rows if exists else rows[:1])
         ]
     kept, dropped = [], {}
-    for cell in found:
+    for cell in product:
         reason = next((exclude.reason for exclude in study.exclude if exclude(cell)), None)
         (kept if reason is None else dropped.setdefault(reason, [])).append(cell)
     return kept + [dict(cell) for cell in study.include], [

@@ -54,7 +54,7 @@ class Selection:
 
 def read(texts: Iterable[str]) -> list[Override]:
     """`key=value`, `key=a,b`, `key=0..4`, `+key=value`, with values that are JSON or else strings; a list or section is one value."""
-    found: dict[tuple[str, bool], Override] = {}
+    overrides: dict[tuple[str, bool], Override] = {}
     for given in texts:
         key, equals, values = given.partition("=")
         name = key.removeprefix("+")
@@ -63,16 +63,16 @@ def read(texts: Iterable[str]) -> list[Override]:
                 f"override {given!r}: write key=value, such as solver.steps=2,4 or seed=0..4"
             )
         extends = key.startswith("+")
-        if (name, extends) in found:
+        if (name, extends) in overrides:
             raise UserError(
                 f"{key} is given twice; write its values in one override, such as {key}=1,2"
             )
         # A list or a section is one value, commas and all.
         pieces = [values] if values[0] in "[{" else values.split(",")
-        found[name, extends] = Override(
+        overrides[name, extends] = Override(
             name, tuple(value for piece in pieces for value in _read_values(name, piece)), extends
         )
-    return list(found.values())
+    return list(overrides.values())
 
 
 def _read_values(key: str, piece: str) -> Iterable[Any]:
@@ -309,14 +309,14 @@ def _restrict(
 def _with_commas(override: Override, labels: Iterable[str]) -> tuple[Any, ...]:
     """The values, those put together again that are one label with a comma in it, such as `Baseline, bias`."""
     known = set(labels)
-    pieces, found = list(override.values), []
+    pieces, joined = list(override.values), []
     while pieces:
         length = next(
             (n for n in range(len(pieces), 1, -1) if ",".join(map(label, pieces[:n])) in known), 1
         )
-        found.append(",".join(map(label, pieces[:length])) if length > 1 else pieces[0])
+        joined.append(",".join(map(label, pieces[:length])) if length > 1 else pieces[0])
         pieces = pieces[length:]
-    return tuple(found)
+    return tuple(joined)
 
 
 def _matching(
@@ -335,11 +335,11 @@ def _labels(evaluation: PlannedEvaluation, axis: str) -> list[str]:
 
 
 def _check(override: Override, labels: Iterable[str], place: str, addable: bool = True) -> None:
-    there = list(dict.fromkeys(labels))
+    valid = list(dict.fromkeys(labels))
     for value in map(label, override.values):
-        if value not in there:
+        if value not in valid:
             hint = f"; to add it: +{override.key}={value}" if addable else ""
-            raise UserError(f"{override.key} = {value} is not {place} ({', '.join(there)}){hint}")
+            raise UserError(f"{override.key} = {value} is not {place} ({', '.join(valid)}){hint}")
 
 
 def _check_seeds(override: Override) -> None:

@@ -100,16 +100,16 @@ def plan(
         row = rows.get(trial.trial_id)
         outcome = row["outcome"] if row else None
         trial_id, weights = trial.trial_id, Weights(row["weights_sha256"]) if row else None
-        planned = {one.eval_id: one for one in trial.evaluations}
+        planned = {item.eval_id: item for item in trial.evaluations}
         evaluations = missing(trial_id, weights, planned, done_evaluations)
         probes = missing(
-            trial_id, weights, {one.probe_id: one for one in trial.probes}, done_probes
+            trial_id, weights, {item.probe_id: item for item in trial.probes}, done_probes
         )
         state: State = "done" if row else "in_flight" if trial.trial_id in in_flight else "pending"
         seconds = 0.0 if row else costs.train_seconds(trial.spec, trial.cell_id)
         seconds += sum(
-            costs.evaluation_seconds(trial.spec, trial.cell_id, one.evaluation)
-            for one in evaluations
+            costs.evaluation_seconds(trial.spec, trial.cell_id, item.evaluation)
+            for item in evaluations
         )
         entries.append(Entry(trial, state, outcome, evaluations, probes, seconds))
     hashes = Counter(
@@ -127,7 +127,7 @@ def stale(trials: Sequence[PlannedTrial], accepted: Sequence[Mapping[str, Any]])
     planned = {_text(trial.spec): trial.trial_id for trial in trials}
     ids = {trial.trial_id for trial in trials}
     likely = {_glance(trial.spec.model_dump(mode="json")) for trial in trials}
-    found: dict[str, str] = {}
+    outdated: dict[str, str] = {}
     for row in accepted:
         if row["trial_id"] in ids:
             continue
@@ -140,8 +140,8 @@ def stale(trials: Sequence[PlannedTrial], accepted: Sequence[Mapping[str, Any]])
         except UserError:
             continue  # written by code whose specs had other fields: a different trial
         if text in planned:
-            found[row["trial_id"]] = planned[text]
-    return found
+            outdated[row["trial_id"]] = planned[text]
+    return outdated
 
 
 def _text(spec: TrialSpec) -> str:

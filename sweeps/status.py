@@ -71,11 +71,11 @@ class StudyStatus:
 
     def by_axis(self) -> dict[str, dict[str, list[TrialStatus]]]:
         """Axis (and seed) -> value as text -> trials, in the plan's order."""
-        found: dict[str, dict[str, list[TrialStatus]]] = {}
+        trials: dict[str, dict[str, list[TrialStatus]]] = {}
         for trial in self.trials:
             for axis, value in trial.axes.items():
-                found.setdefault(axis, {}).setdefault(label(value), []).append(trial)
-        return found
+                trials.setdefault(axis, {}).setdefault(label(value), []).append(trial)
+        return trials
 
 
 def fold(
@@ -115,8 +115,8 @@ def _trial(
     accepted = view.accepted.get(trial_id)
     running = history.running(trial_id, now, claim_seconds, alive)
     state, outcome = _state(trial_id, accepted, view, bool(running))
-    evaluations = {one["eval_id"]: one for one in planned["evaluations"]}
-    probes = {one["probe_id"]: one for one in planned["probes"]}
+    evaluations = {item["eval_id"]: item for item in planned["evaluations"]}
+    probes = {item["probe_id"]: item for item in planned["probes"]}
     return TrialStatus(
         trial_id,
         {**planned["axes"], "seed": planned["seed"]},
@@ -253,27 +253,28 @@ class Watch:
         """The one trial whose id begins with `prefix`, None when none does. Raises UserError when several do."""
         if len(prefix) < SHORTEST_PREFIX or not set(prefix) <= set("0123456789abcdef"):
             return None
-        found = sorted(trial for trial in self.trial_ids() if trial.startswith(prefix))
-        if len(found) > 1:
+        matching = sorted(trial for trial in self.trial_ids() if trial.startswith(prefix))
+        if len(matching) > 1:
+            shown = ", ".join(identity[: len(prefix) + 4] for identity in matching[:5])
             raise UserError(
-                f"{prefix} begins the ids of {len(found)} trials: {', '.join(one[: len(prefix) + 4] for one in found[:5])}; type more of it"
+                f"{prefix} begins the ids of {len(matching)} trials: {shown}; type more of it"
             )
-        return found[0] if found else None
+        return matching[0] if matching else None
 
     def find_plans(self, study: str, scale: str | None) -> list[str]:
         """Saved plans of a study, at one scale or all. Raises UserError when there is none."""
         wanted = f"{study}@{scale or ''}"
-        found = [
+        plans = [
             plan
             for plan in list_plans(self.results)
             if plan.startswith(wanted) and (not scale or plan.partition("+")[0] == wanted)
         ]
-        if not found:
-            there = ", ".join(list_plans(self.results)) or "none"
+        if not plans:
+            saved = ", ".join(list_plans(self.results)) or "none"
             raise UserError(
-                f"no saved plan of study {wanted.removesuffix('@')} and no such trial in {self.results.path}; saved plans: {there}"
+                f"no saved plan of study {wanted.removesuffix('@')} and no such trial in {self.results.path}; saved plans: {saved}"
             )
-        return found
+        return plans
 
 
 def in_flight(results: Results) -> set[str]:

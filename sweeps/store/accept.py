@@ -127,10 +127,10 @@ def unchanged(results: Results, read: Callable[[], _Found]) -> tuple[_Found, Man
     """What `read` gives, and the generation it was read from: read again when `compact` published another one meanwhile."""
     manifest = newest(results)
     while True:
-        found = read()
+        content = read()
         before, manifest = manifest, newest(results)
         if manifest == before:
-            return found, manifest
+            return content, manifest
 
 
 def accepted_evaluations(results: Results, columns: Sequence[str] | None = None) -> pa.Table:

@@ -118,9 +118,9 @@ def _target(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
 def _may_hold(group: pq.RowGroupMetaData, ids: Sequence[str]) -> bool:
     column = next(
         (
-            found
+            candidate
             for index in range(group.num_columns)
-            if (found := group.column(index)).path_in_schema == "trial_id"
+            if (candidate := group.column(index)).path_in_schema == "trial_id"
         ),
         None,
     )

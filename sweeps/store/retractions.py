@@ -56,8 +56,8 @@ def read_retractions(results: Results) -> Retractions:
         try:
             record = json.loads(path.read_bytes())
             attempts, trials, at = (
-                [str(one) for one in record["attempt_ids"]],
-                [str(one) for one in record["trial_ids"]],
+                [str(identity) for identity in record["attempt_ids"]],
+                [str(identity) for identity in record["trial_ids"]],
                 float(record["at"]),
             )
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

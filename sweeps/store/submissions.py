@@ -79,16 +79,21 @@ def list_submissions(results: Results, known: Collection[str] = ()) -> dict[str,
             name.removesuffix(".parquet") for name in list_files(results.submissions, ".parquet")
         ]
         loaded = {
-            one: metadata
-            for one in ids
-            if one not in known
-            and (metadata := load_metadata(results.submissions / f"{one}.parquet")) is not None
+            submission_id: metadata
+            for submission_id in ids
+            if submission_id not in known
+            and (metadata := load_metadata(results.submissions / f"{submission_id}.parquet"))
+            is not None
         }
-    for one, metadata in loaded.items():
-        if not _is_submission(one, metadata):
-            path = results.submissions / f"{one}.parquet"
+    for submission_id, metadata in loaded.items():
+        if not _is_submission(submission_id, metadata):
+            path = results.submissions / f"{submission_id}.parquet"
             warn_once(str(path), f"skipped {path}: not a submission")
-    return {one: metadata for one, metadata in loaded.items() if _is_submission(one, metadata)}
+    return {
+        submission_id: metadata
+        for submission_id, metadata in loaded.items()
+        if _is_submission(submission_id, metadata)
+    }
 
 
 def _is_submission(submission_id: str, metadata: Mapping[str, str]) -> bool:

@@ -18,7 +18,7 @@ def values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
     if pa.types.is_timestamp(kind) and kind.unit == "us":
         naive = column.cast(pa.timestamp("us")).to_numpy(zero_copy_only=False).tolist()
         return (
-            [None if one is None else one.replace(tzinfo=UTC) for one in naive]
+            [None if moment is None else moment.replace(tzinfo=UTC) for moment in naive]
             if kind.tz
             else naive
         )
@@ -61,10 +61,10 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _with_nulls(column: pa.Array, found: list[Any]) -> list[Any]:
+def _with_nulls(column: pa.Array, items: list[Any]) -> list[Any]:
     if column.null_count:
         return [
-            one if valid else None
-            for one, valid in zip(found, column.is_valid().to_pylist(), strict=True)
+            value if valid else None
+            for value, valid in zip(items, column.is_valid().to_pylist(), strict=True)
         ]
-    return found
+    return items

@@ -104,7 +104,7 @@ class StoreView:
         self.attempts = dict(by_trial)
         chosen = zip(values(accepted["trial_id"]), values(accepted["attempt_id"]), strict=True)
         self.accepted = {
-            trial: next(one for one in by_trial[trial] if one.attempt_id == attempt)
+            trial: next(known for known in by_trial[trial] if known.attempt_id == attempt)
             for trial, attempt in chosen
         }
         self.done_evaluations = self._done("evaluations", accepted)

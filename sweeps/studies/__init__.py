@@ -16,8 +16,8 @@ def studies() -> dict[str, Study]:
     modules = [
         import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)
     ]
-    found = [study for module in modules for study in _studies_of(module)]
-    return {study.name: study for study in sorted(found, key=lambda study: study.testing)}
+    shipped = [study for module in modules for study in _studies_of(module)]
+    return {study.name: study for study in sorted(shipped, key=lambda study: study.testing)}
 
 
 def find(name: str) -> Study:
@@ -29,25 +29,27 @@ def find(name: str) -> Study:
     return _choose(studies(), name, "study", hint)
 
 
-def _choose(found: dict[str, Study], name: str, what: str, hint: str) -> Study:
-    if name in found:
-        return found[name]
-    raise UserError(f"no {what} {name!r}{did_you_mean(name, found, cutoff=0.4)}; {hint}")
+def _choose(known: dict[str, Study], name: str, what: str, hint: str) -> Study:
+    if name in known:
+        return known[name]
+    raise UserError(f"no {what} {name!r}{did_you_mean(name, known, cutoff=0.4)}; {hint}")
 
 
 def _from_file(path: Path, inside: str) -> Study:
     if not path.is_file():
         raise UserError(f"no study file {path}")
-    found = {study.name: study for study in _studies_of(_load(path))}
-    if not found:
+    inside_file = {study.name: study for study in _studies_of(_load(path))}
+    if not inside_file:
         raise UserError(f"{path} has neither STUDY nor STUDIES")
     if inside:
-        return _choose(found, inside, f"study in {path}", f"choose from {', '.join(found)}")
-    if len(found) > 1:
-        raise UserError(
-            f"{path} has several studies; choose one: {', '.join(f'{path}:{name}' for name in found)}"
+        return _choose(
+            inside_file, inside, f"study in {path}", f"choose from {', '.join(inside_file)}"
         )
-    return next(iter(found.values()))
+    if len(inside_file) > 1:
+        raise UserError(
+            f"{path} has several studies; choose one: {', '.join(f'{path}:{name}' for name in inside_file)}"
+        )
+    return next(iter(inside_file.values()))
 
 
 def _load(path: Path) -> ModuleType:

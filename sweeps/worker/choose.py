@@ -107,8 +107,8 @@ class Chooser:
             return task
         self.settled.setdefault(task.trial_id, accepted.outcome)
         view, trial_id = self._view, task.trial_id
-        evaluations = {eval_id(one): one for one in task.evaluations}
-        probes = {probe_id(one): one for one in task.probes}
+        evaluations = {eval_id(evaluation): evaluation for evaluation in task.evaluations}
+        probes = {probe_id(probe): probe for probe in task.probes}
         return task.only_evaluating(
             missing(trial_id, accepted, evaluations, view.done_evaluations),
             missing(trial_id, accepted, probes, view.done_probes),

@@ -27,12 +27,12 @@ class ShardReport:
     def merged(cls, reports: Iterable["ShardReport"]) -> "ShardReport":
         """Of several shards: everything they did, and the first reason of each kind."""
         whole = cls()
-        for one in reports:
+        for report in reports:
             for name in ("outcomes", "details", "unevaluated"):
-                getattr(whole, name).update(getattr(one, name))
-            whole.evaluated += one.evaluated
-            whole.stopped = whole.stopped or one.stopped
-            whole.infrastructure = whole.infrastructure or one.infrastructure
+                getattr(whole, name).update(getattr(report, name))
+            whole.evaluated += report.evaluated
+            whole.stopped = whole.stopped or report.stopped
+            whole.infrastructure = whole.infrastructure or report.infrastructure
         return whole
 
 

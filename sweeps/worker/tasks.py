@@ -28,8 +28,8 @@ class Task:
     @classmethod
     def from_entry(cls, entry: "Entry") -> "Task":
         """What a plan's entry leaves to do."""
-        evaluations = tuple(one.evaluation for one in entry.missing_evaluations)
-        probes = tuple(one.probe for one in entry.missing_probes)
+        evaluations = tuple(missing.evaluation for missing in entry.missing_evaluations)
+        probes = tuple(missing.probe for missing in entry.missing_probes)
         return cls(
             entry.trial.trial_id,
             entry.trial.spec,
