@@ -72,10 +72,7 @@ class Scheduler(ABC):
         return local_slots(self.setup.profile)
 
     def divide(self, trials: Sequence[Task]) -> tuple[list[Shards], list[Task]]:
-        """Submissions as lists of shards, and the trials for which there is no room now.
-
-        Raises InfrastructureError when there is no room at all.
-        """
+        """Submissions as lists of shards, and the trials for which there is no room now."""
         return [balance(trials, shard_count(len(trials), self.setup.profile, self.slots()))], []
 
     def settings(self, shards: Shards) -> dict[str, Any]:

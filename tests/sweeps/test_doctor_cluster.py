@@ -207,10 +207,10 @@ def test_the_partition_is_there(
         partition.Partition(one.name, {**one.fields, "State": states.get(one.name, "UP")})
         for one in (LOW, HIGH)
     ]
-    found = partition.there(profile(**wanted), partition.chosen(profile(**wanted), every), every)
+    found = partition.exists(profile(**wanted), partition.chosen(profile(**wanted), every), every)
     assert found.level == level
     assert words in found.text
-    assert partition.there(profile(), [], [HIGH]).level is Level.ERROR
+    assert partition.exists(profile(), [], [HIGH]).level is Level.ERROR
 
 
 def test_the_time_limit() -> None:
@@ -285,13 +285,13 @@ def test_nodes_that_start_nothing(state: str, away: bool) -> None:
 
 
 def test_accounts_of_others() -> None:
-    assert partition.known("account", "mine", {"mine", ""}, True).level is Level.OK
+    assert partition.allowed("account", "mine", {"mine", ""}, True).level is Level.OK
     refused, minded = (
-        partition.known("account", "theirs", {"mine"}, enforced) for enforced in (True, False)
+        partition.allowed("account", "theirs", {"mine"}, enforced) for enforced in (True, False)
     )
     assert (refused.level, minded.level) == (Level.ERROR, Level.WARNING)
     assert refused.remedy == "account in the profile is one of: mine"
-    assert "you have no account" in partition.known("account", "x", set(), True).remedy
+    assert "you have no account" in partition.allowed("account", "x", set(), True).remedy
 
 
 def on_path(folder: Path, monkeypatch: pytest.MonkeyPatch, **scripts: str) -> None:

@@ -79,17 +79,17 @@ def _configuration(
     )
     yield arrays(config)
     yield queue_limit(commands.max_submit(account, qos))
-    found = partition.chosen(profile, partitions)
-    for one in found:
+    usable = partition.chosen(profile, partitions)
+    for candidate in usable:
         yield preemption(
             config,
-            one,
+            candidate,
             partitions,
             _preempting_qos(qos or "normal") if config.get("PreemptType") == "preempt/qos" else {},
         )
     yield accounting(config, _problem_of_sacct())
     if wanted:
-        yield from partition.fits(profile, found, partitions, config)
+        yield from partition.fits(profile, usable, partitions, config)
         yield from partition.may_use(account, qos, config)
 
 
@@ -136,7 +136,7 @@ def queue_limit(most: int | None) -> Finding:
 
 def preemption(
     config: Mapping[str, str],
-    one: partition.Partition,
+    candidate: partition.Partition,
     partitions: Sequence[partition.Partition],
     qos: Mapping[str, str],
 ) -> Finding:
@@ -144,15 +144,15 @@ def preemption(
     kind = config.get("PreemptType", "preempt/none")
     by_partition = kind == "preempt/partition_prio"
     mode = (
-        one.fields.get("PreemptMode", "")
+        candidate.fields.get("PreemptMode", "")
         if by_partition
         else qos.get("PreemptMode", "").replace("cluster", "")
     ) or config.get("PreemptMode", "OFF")
     modes = set(mode.upper().split(",")) - {"GANG", "WITHIN", "PRIORITY"}
-    where = f"partition {one.name}" if by_partition or not qos else f"qos {qos['Name']}"
+    where = f"partition {candidate.name}" if by_partition or not qos else f"qos {qos['Name']}"
     if kind == "preempt/none" or modes <= {"OFF"}:
         return good("preemption", f"{where}: none")
-    if by_partition and not any(other.tier > one.tier for other in partitions):
+    if by_partition and not any(other.tier > candidate.tier for other in partitions):
         return good("preemption", f"{where}: none, as no partition has a higher PriorityTier")
     if "SUSPEND" in modes:
         stall = Limits.from_environment().stall_seconds
@@ -160,7 +160,7 @@ def preemption(
         text = f"{where}: SUSPEND: a task that sleeps for over {stall:.0f} s takes its trial for hung when it wakes, and keeps the GPU's memory"
         return warn("preemption", text, remedy)
     grace, wait = (
-        seconds(one.fields.get("GraceTime") if by_partition else qos.get("GraceTime")) or 0,
+        seconds(candidate.fields.get("GraceTime") if by_partition else qos.get("GraceTime")) or 0,
         seconds(config.get("KillWait")) or 0,
     )
     told = f"{grace + wait:.0f} s from SIGTERM to SIGKILL (GraceTime {grace:.0f} s + KillWait {wait:.0f} s)"

@@ -106,9 +106,9 @@ def chosen(profile: Profile, partitions: Iterable[Partition]) -> list[Partition]
     """The partitions that the profile's tasks may start in, as far as they are there."""
     wanted = names(profile)
     return [
-        one
-        for one in partitions
-        if (one.name in wanted if wanted else one.fields.get("Default") == "YES")
+        partition
+        for partition in partitions
+        if (partition.name in wanted if wanted else partition.fields.get("Default") == "YES")
     ]
 
 
@@ -126,17 +126,23 @@ def arguments(given: Mapping[str, Any]) -> list[str]:
 
 def fits(
     profile: Profile,
-    found: Sequence[Partition],
+    usable: Sequence[Partition],
     partitions: Sequence[Partition],
     config: Mapping[str, str],
 ) -> Iterator[Finding]:
     """Of the partition: that it is there and up, its time limit, and its nodes."""
-    yield there(profile, found, partitions)
-    if found:
-        yield time_limit(profile, found, config)
+    yield exists(profile, usable, partitions)
+    if usable:
+        yield time_limit(profile, usable, config)
         try:
             shown = commands.ask(
-                "sinfo", "-h", "-N", "-p", ",".join(one.name for one in found), "-o", "%N|%T|%G|%c"
+                "sinfo",
+                "-h",
+                "-N",
+                "-p",
+                ",".join(partition.name for partition in usable),
+                "-o",
+                "%N|%T|%G|%c",
             )
         except NoAnswer as error:
             yield warn(
@@ -148,26 +154,30 @@ def fits(
             yield enough(options(profile), parse_nodes(shown))
 
 
-def there(profile: Profile, found: Sequence[Partition], partitions: Sequence[Partition]) -> Finding:
+def exists(
+    profile: Profile, usable: Sequence[Partition], partitions: Sequence[Partition]
+) -> Finding:
     """Every partition of the profile exists, and at least one starts tasks."""
-    every = (
-        f"partition in the profile is one of: {', '.join(sorted(one.name for one in partitions))}"
-    )
-    missing = [name for name in names(profile) if name not in {one.name for one in found}]
+    every = f"partition in the profile is one of: {', '.join(sorted(partition.name for partition in partitions))}"
+    missing = [
+        name for name in names(profile) if name not in {partition.name for partition in usable}
+    ]
     if missing:
         return fail("partition", f"there is no {' and no '.join(missing)} here", every)
-    if not found:
+    if not usable:
         return fail(
             "partition",
             "the profile names none, and the cluster has no default",
             every,
         )
-    stopped = [one for one in found if one.state != "UP"]
-    text = ", ".join(f"{one.name} is {one.state}" for one in found)
+    stopped = [partition for partition in usable if partition.state != "UP"]
+    text = ", ".join(f"{partition.name} is {partition.state}" for partition in usable)
     if stopped:
-        level = Level.ERROR if len(stopped) == len(found) else Level.WARNING
+        level = Level.ERROR if len(stopped) == len(usable) else Level.WARNING
         what = (
-            "starts no tasks" if all(one.state == "DOWN" for one in stopped) else "takes no tasks"
+            "starts no tasks"
+            if all(partition.state == "DOWN" for partition in stopped)
+            else "takes no tasks"
         )
         return Finding(
             level,
@@ -178,9 +188,11 @@ def there(profile: Profile, found: Sequence[Partition], partitions: Sequence[Par
     return good("partition", text)
 
 
-def time_limit(profile: Profile, found: Sequence[Partition], config: Mapping[str, str]) -> Finding:
+def time_limit(profile: Profile, usable: Sequence[Partition], config: Mapping[str, str]) -> Finding:
     """The profile's time against MaxTime, and what comes at its end."""
-    longest = max(found, key=lambda one: seconds(one.fields.get("MaxTime")) or float("inf"))
+    longest = max(
+        usable, key=lambda partition: seconds(partition.fields.get("MaxTime")) or float("inf")
+    )
     most, limit = longest.fields.get("MaxTime", "UNLIMITED"), limit_seconds(profile)
     if limit is None:
         default = longest.fields.get("DefaultTime", "NONE")
@@ -293,14 +305,14 @@ def may_use(account: str | None, qos: str | None, config: Mapping[str, str]) -> 
     enforced = config.get("AccountingStorageEnforce", "").lower().split(",")
     mine = [row for row in rows if account in (None, row[0])]
     if account:
-        yield known("account", account, {row[0] for row in rows}, "associations" in enforced)
+        yield allowed("account", account, {row[0] for row in rows}, "associations" in enforced)
     if qos and mine:
-        yield known(
-            "qos", qos, {one for row in mine for one in row[1].split(",")}, "qos" in enforced
+        yield allowed(
+            "qos", qos, {name for row in mine for name in row[1].split(",")}, "qos" in enforced
         )
 
 
-def known(key: str, asked: str, mine: set[str], enforced: bool) -> Finding:
+def allowed(key: str, asked: str, mine: set[str], enforced: bool) -> Finding:
     """asked: in the profile. mine: what the user has. enforced: whether SLURM refuses others."""
     if asked in mine:
         return good(key, f"{asked} is yours")
