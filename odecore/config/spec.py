@@ -10,6 +10,7 @@ from odecore.config.gradient import Adjoint, Backprop, Checkpoint, GradientConfi
 from odecore.config.methods import torchdiffeq_name
 from odecore.config.models import ModelConfig
 from odecore.config.models.augmented_node import AugmentedNode
+from odecore.config.models.dense import Dense
 from odecore.config.models.flat_node import FlatNode
 from odecore.config.models.idle import Idle
 from odecore.config.models.input_layer_node import InputLayerNode
@@ -155,6 +156,26 @@ class TrialSpec(Section):
             check_groups(model.norm, "model.last_layer: model.norm", channels)
         if model.layout == "released" and shape[0] == 1:
             check_groups(model.norm, "model.layout: model.norm", NARROWEST // 2)
+        return self
+
+    @model_validator(mode="after")
+    def _batches_can_train(self) -> Self:
+        """What could only crash in every trial is refused when planned."""
+        samples, batch = self.data.train_samples, self.train.batch_size
+        if self.train.drop_last and batch > samples:
+            raise ValueError(
+                f"train.batch_size = {batch} with train.drop_last leaves no batch of {samples:,} samples"
+            )
+        last = 0 if self.train.drop_last else samples % batch
+        if (
+            isinstance(self.model, Dense)
+            and self.model.norm.name in ("batch", "mini_batch")
+            and 1 in (min(batch, samples), last)
+        ):
+            raise ValueError(
+                f"train.batch_size = {batch} of {samples:,} samples makes a batch of one, which has no statistics for "
+                f"norm {self.model.norm.name}; use another train.batch_size or train.drop_last"
+            )
         return self
 
     @model_validator(mode="after")
