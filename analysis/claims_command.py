@@ -60,10 +60,18 @@ def _readable(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _print(shown: pd.DataFrame, lacking: pd.DataFrame) -> None:
     columns = [name for name in shown.columns if name not in ("source", "command")]
-    table = Table(*columns, title="claims")
-    for line in shown.filter(columns).to_numpy().tolist():
-        table.add_row(*(f"[{STYLES[text]}]{text}[/]" if text in STYLES else text for text in line))
-    CONSOLE.print(table, markup=True)
+    lines = shown.filter(columns).to_numpy().tolist()
+    if CONSOLE.is_terminal:
+        table = Table(*columns, title="claims")
+        for line in lines:
+            table.add_row(
+                *(f"[{STYLES[text]}]{text}[/]" if text in STYLES else text for text in line)
+            )
+        CONSOLE.print(table, markup=True)
+    else:
+        # In a pipe or a file one claim a line, so that grep and cut can take it.
+        for line in [columns, *lines]:
+            CONSOLE.print("\t".join(" ".join(text.split()) for text in line))
     for line in lacking.to_dict("records"):
         missing = line["missing"] or "nothing; too few runs completed"
         CONSOLE.print(f"{line['paper']}/{line['key']}: missing: {missing}")

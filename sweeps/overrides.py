@@ -18,7 +18,7 @@ from sweeps.spec import Evaluation
 from sweeps.store.plans import label
 from sweeps.study import EvaluationGrid, Study
 
-_RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
+_RANGE = re.compile(r"(-?[0-9]{1,18})\.\.(-?[0-9]{1,18})")
 # A range longer than this is a typing error, and would be expanded in memory.
 _LONGEST_RANGE = 100_000
 _EVALUATION_AXES = ("grid", "solver", "factor", "steps", "tolerance")
@@ -78,11 +78,15 @@ def read(texts: Iterable[str]) -> list[Override]:
 def _read_values(key: str, piece: str) -> Iterable[Any]:
     if ".." in piece and piece[0] not in "[{":
         match = _RANGE.fullmatch(piece)
-        first, last = (int(match[1]), int(match[2])) if match else (1, 0)
-        if not 0 <= last - first < _LONGEST_RANGE:
+        if match is None:
             raise UserError(
-                f"{key} = {piece}: a range is first..last in whole numbers, first not above last, such as 0..4"
+                f"{key} = {piece}: a range is first..last in whole numbers, such as 0..4"
             )
+        first, last = int(match[1]), int(match[2])
+        if last < first:
+            raise UserError(f"{key} = {piece}: {first} is above {last}; write {last}..{first}")
+        if last - first >= _LONGEST_RANGE:
+            raise UserError(f"{key} = {piece}: a range has at most {_LONGEST_RANGE:,} values")
         return range(first, last + 1)
     if not piece:
         raise UserError(f"{key}: a value between two commas is missing")
@@ -345,6 +349,6 @@ def _check(override: Override, labels: Iterable[str], place: str, addable: bool 
 def _check_seeds(override: Override) -> None:
     for value in override.values:
         if not isinstance(value, int) or isinstance(value, bool):
-            raise UserError(
-                f"seed = {label(value)}: seeds are whole numbers, such as seed=3 or seed=0..4"
-            )
+            # As it was typed: `label` writes 1.0 as 1.
+            typed = value if isinstance(value, str) else json.dumps(value)
+            raise UserError(f"seed = {typed}: seeds are whole numbers, such as seed=3 or seed=0..4")

@@ -21,6 +21,11 @@ class Data(Choice):
     kind: ClassVar[str]
 
     @property
+    def train_samples(self) -> int:
+        """Number of training samples."""
+        raise NotImplementedError
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Shape of one input as a model sees it, without the batch axis."""
         raise NotImplementedError
@@ -41,6 +46,11 @@ class Spheres(Data):
     train_size: PositiveInt = 2000
     test_size: PositiveInt = 1000
     draw: int = Field(default=0, ge=0)
+
+    @property
+    def train_samples(self) -> int:
+        """Number of training samples."""
+        return self.train_size
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -185,6 +195,11 @@ class Images(Data):
     noise_level: NonNegativeFloat = added_later(neutral=0.0)
 
     @property
+    def train_samples(self) -> int:
+        """Number of training samples."""
+        return self.train_limit or IMAGE_SETS[self.name].train_size
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """See `Data.shape`."""
         channels, height, width = IMAGE_SETS[self.name].shape
@@ -196,6 +211,17 @@ class Images(Data):
     def classes(self) -> int:
         """See `Data.classes`."""
         return IMAGE_SETS[self.name].classes
+
+    @model_validator(mode="after")
+    def _limits_are_within(self) -> Self:
+        whole = IMAGE_SETS[self.name]
+        for field, size in (("train_limit", whole.train_size), ("test_limit", whole.test_size)):
+            limit = getattr(self, field)
+            if limit is not None and limit > size:
+                raise ValueError(
+                    f"data.{field} = {limit} is above the {size:,} images of {self.name}; null takes all"
+                )
+        return self
 
     @model_validator(mode="after")
     def _deviations_exist(self) -> Self:
@@ -219,6 +245,11 @@ class Fan(Data):
     name: Literal["fan"] = "fan"
 
     @property
+    def train_samples(self) -> int:
+        """Number of training samples."""
+        return 4
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """See `Data.shape`."""
         return (2,)
@@ -230,6 +261,11 @@ class Line(Data):
     kind = "line"
     builder = "odecore.data.toy:load_line"
     name: Literal["line"] = "line"
+
+    @property
+    def train_samples(self) -> int:
+        """Number of training samples."""
+        return 2
 
     @property
     def shape(self) -> tuple[int, ...]:

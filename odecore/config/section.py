@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any, ClassVar, TypeVar, get_args
+from typing import Any, ClassVar, Self, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Section(BaseModel):
@@ -13,6 +13,14 @@ class Section(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True
     )
+
+    @model_validator(mode="after")
+    def _integers_fit(self) -> Self:
+        """Columns and counters have 64 bits."""
+        for name, value in self:
+            if isinstance(value, int) and not -(2**63) <= value < 2**63:
+                raise ValueError(f"{name} = {value}: a whole number here has at most 64 bits")
+        return self
 
 
 class Choice(Section):

@@ -88,3 +88,14 @@ class TrialSpec(Section):
             )
         model.check(self)
         return self
+
+    @model_validator(mode="after")
+    def _batches_can_train(self) -> Self:
+        """What could only crash in every trial is refused when planned."""
+        samples, batch = self.data.train_samples, self.train.batch_size
+        if self.train.drop_last and batch > samples:
+            raise ValueError(
+                f"train.batch_size = {batch} with train.drop_last leaves no batch of "
+                f"{samples:,} samples"
+            )
+        return self

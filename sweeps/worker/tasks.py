@@ -84,13 +84,21 @@ class Task:
 
 
 def labelled(tasks: Sequence[Task]) -> list[Task]:
-    """The tasks with labels for people: the spec values in which they differ, such as "solver_steps=2 seed=0"."""
+    """The tasks with labels for people: the spec values that tell them apart, such as "solver_steps=2 seed=0".
+
+    A value that follows from those before it, as all fields of a section that is there or not, is
+    left out.
+    """
     flat = [flatten(task.spec) for task in tasks]
-    names = [
-        name
-        for name in dict.fromkeys(name for values in flat for name in values)
-        if len({str(values.get(name)) for values in flat}) > 1
-    ]
+    names: list[str] = []
+    groups: list[tuple[str, ...]] = [()] * len(flat)
+    for name in dict.fromkeys(name for values in flat for name in values):
+        finer = [
+            (*group, str(values.get(name))) for group, values in zip(groups, flat, strict=True)
+        ]
+        if len(set(finer)) > len(set(groups)):
+            names.append(name)
+            groups = finer
     return [
         replace(
             task,

@@ -131,10 +131,8 @@ def test_a_subset_is_drawn_from_the_files(tmp_path: Path, monkeypatch: pytest.Mo
     assert limited.sha256 != loaded.sha256
     chosen = stratified(loaded.train_y, 20, 10)
     assert torch.equal(limited.train_x, torch.from_numpy(images)[chosen])
-    with pytest.raises(
-        DataMissing, match="mnist train_limit = 50 needs 5 images of class 0, there are 4"
-    ):
-        data.load(Images(name="mnist", train_limit=50), tmp_path)
+    with pytest.raises(DataMissing, match="limit = 50 needs 5 images of class 0, there are 4"):
+        stratified(loaded.train_y, 50, 10)
 
 
 REAL = {

@@ -156,6 +156,22 @@ def make(**sections: Any) -> TrialSpec:
         ),
         ({"train": {"epochs": 5, "iterations": 5}}, "exactly one of"),
         ({"train": {}}, "exactly one of"),
+        (
+            {"train": {"epochs": 1, "batch_size": 60_000, "drop_last": True}},
+            "train.batch_size = 60000 with train.drop_last leaves no batch of 50,000 samples",
+        ),
+        (
+            {
+                "model": {**DENSE, "norm": "batch"},
+                "solver": None,
+                "data": {**IMAGES, "train_limit": 257},
+                "train": {"epochs": 1, "batch_size": 256},
+            },
+            "train.batch_size = 256 of 257 samples makes a batch of one",
+        ),
+        ({"train": {"iterations": 99999999999999999999}}, "at most 64 bits"),
+        ({"data": {**IMAGES, "train_limit": 50_001}}, "is above the 50,000 images of cifar10"),
+        ({"data": {**IMAGES, "test_limit": 10_001}}, "is above the 10,000 images of cifar10"),
     ],
 )
 def test_fields_that_make_no_sense_together(sections: dict[str, Any], says: str) -> None:

@@ -210,9 +210,11 @@ def test_a_float_that_is_whole_is_on_an_axis_of_whole_numbers() -> None:
         (["seed=abc"], "seed = abc: seeds are whole numbers"),
         (["+seed=1.5"], "seed = 1.5: seeds are whole numbers"),
         (["seed=9"], "seed = 9 is not among the seeds (0, 1, 2); to add it: +seed=9"),
-        (["seed=4..0"], "seed = 4..0: a range is first..last"),
+        (["seed=4..0"], "seed = 4..0: 4 is above 0; write 0..4"),
+        (["seed=1.0"], "seed = 1.0: seeds are whole numbers"),
+        (["seed=0..100000"], r"seed = 0..100000: a range has at most 100,000 values"),
         (["seed=0..x"], "a range is first..last in whole numbers"),
-        (["seed=0..999999999"], "a range is first..last"),
+        (["seed=0..999999999"], "a range has at most 100,000 values"),
         (
             ["solver.name=eulr"],
             "unknown solver 'eulr'; choose from euler, midpoint, heun, heun3, rk4, rk4_38, bosh3, fehlberg2, dopri5, adapted_euler,",

@@ -1,7 +1,7 @@
 """Fully connected nets of the equi-normalization report (ENorm 2019, section 2)."""
 
 import math
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import PositiveInt, model_validator
 
@@ -46,6 +46,17 @@ class Dense(Model):
                 "model.norm = ta_bn normalizes at points in time and a dense net has no time; choose batch, layer or another norm"
             )
         return self
+
+    def check(self, spec: Any) -> None:
+        """See `Model.check`. A batch of one sample has no statistics."""
+        samples, batch = spec.data.train_samples, spec.train.batch_size
+        last = 0 if spec.train.drop_last else samples % batch
+        if self.norm.name in ("batch", "mini_batch") and 1 in (min(batch, samples), last):
+            raise ValueError(
+                f"train.batch_size = {batch} of {samples:,} samples makes a batch of one, which "
+                f"has no statistics for norm {self.norm.name}; use another train.batch_size or "
+                "train.drop_last"
+            )
 
     def operations(self, shape: tuple[int, ...], classes: int) -> Work:
         """See `Model.operations`."""
