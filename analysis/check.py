@@ -84,7 +84,8 @@ def filling_commands(data: "Data", missing: "pd.DataFrame") -> list[str]:
     """One command for each study that makes what is missing: training where trials lack, otherwise evaluations and probes alone."""
     commands = []
     for study, rows in missing.groupby("study", sort=False):
-        trials = data.trials.loc[data.trials["study"] == study]
+        # Of the whole study, so that the command says which variant is meant.
+        trials = data.with_variants.trials.query("study == @study")
         plan = next(plan for plan in data.plans if plan.study == study)
         action = "run" if "trial" in set(rows["kind"]) else "evaluate"
         words = restriction(trials, rows)

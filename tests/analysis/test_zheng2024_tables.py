@@ -10,7 +10,7 @@ from synthetic import data_of, write
 from worlds import Cell, Run, World
 
 from analysis import published
-from analysis.check import find
+from analysis.check import examine, find
 from analysis.read import load
 from analysis.stats import t_interval
 from analysis.zheng2024 import published_ends
@@ -200,6 +200,13 @@ def test_figures_show_what_is_printed(tmp_path: Path) -> None:
     assert set(data.runs["axis.variant"]) == {"printed"}
     assert set(data.with_variants.runs["axis.variant"]) == {"printed", "released"}
     assert 2 * len(data.trials) == len(data.with_variants.trials)
+
+
+def test_the_command_that_fills_a_figure_names_its_variant(tmp_path: Path) -> None:
+    write(tmp_path, "zheng2024/depth", save_only=True, scale="small")
+    data = load(tmp_path, "zheng2024/depth", scale="small")
+    (command,) = examine(data, ("runs",)).commands
+    assert "variant=printed" in command.split()
 
 
 def test_quirks_are_paired_with_their_own_form(tmp_path: Path) -> None:
