@@ -53,19 +53,6 @@ def scale_only(data: Data, _needs: tuple[str, ...], _numbers: pd.DataFrame) -> l
     return [scale_text(data)]
 
 
-def compose(text: str, data: Data, needs: Iterable[str], n: pd.Series) -> str:
-    """The figure's own text followed by what every caption must say. n: seeds behind each number drawn."""
-    needs = tuple(needs)
-    parts = [
-        " ".join(text.split()),
-        interval_text(n),
-        scale_text(data),
-        failures_text(data, needs),
-        missing_text(data, needs),
-    ]
-    return " ".join(part for part in parts if part)
-
-
 def interval_text(n: pd.Series) -> str:
     """How many seeds a number stands for, and which interval its bar, its band or its ± is."""
     n = n.dropna().loc[lambda counts: counts > 0]

@@ -42,40 +42,7 @@ def select(target: str | None, *kinds: str) -> list[Figure | Table]:
 
 def values(paper: str, kind: str) -> tuple[Figure | Table, ...]:
     """FIGURES or TABLES of one paper."""
-    package = import_module(f"analysis.{paper}")
-    return tuple(
-        _of_module(f"{paper}/{value}", kind) if isinstance(value, str) else value
-        for value in getattr(package, kind)
-    )
-
-
-def _of_module(name: str, kind: str) -> Any:
-    # Modules of papers that have no values yet.
-    import types
-
-    module: Any = import_module(f"analysis.{name.replace('/', '.')}")
-    about = {
-        "name": name,
-        "study": module.STUDY,
-        "studies": (module.STUDY,) if isinstance(module.STUDY, str) else module.STUDY,
-        "needs": module.NEEDS,
-        "axes": (),
-        "table": module.table,
-        "caption": module.caption,
-        "not_planned": lambda data: Table.not_planned(value, data),
-    }
-    if kind == "FIGURES":
-        shape = getattr(module, "panels", None)
-        width, height = module.SIZE_INCHES
-        about |= {
-            "draw": module.draw,
-            "shape": shape if callable(shape) else lambda _: module.PANELS,
-            "size_inches": (width, height / module.PANELS[0]),
-        }
-    else:
-        about |= {"readable": module.readable}
-    value: Any = types.SimpleNamespace(**about)
-    return value
+    return getattr(import_module(f"analysis.{paper}"), kind)
 
 
 def find(name: str) -> Any:

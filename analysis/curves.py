@@ -12,7 +12,7 @@ from analysis.stats import MIN_N_INTERVAL, summarise
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Look = Callable[[Mapping[str, Any]], dict[str, Any]]
+Style = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
 def over_epochs(
@@ -103,16 +103,16 @@ def draw_curves(
     ax: "Axes",
     numbers: pd.DataFrame,
     by: Sequence[str],
-    look: Look,
+    style: Style,
     x: str = "epoch",
     end_marks: bool = True,
 ) -> None:
-    """Means with their bands (both seeds as thin lines where n = 2), failed runs dashed from a cross on, all in the look of their group.
+    """Means with their bands (both seeds as thin lines where n = 2), failed runs dashed from a cross on, all in the style of their group.
 
-    look: the group's values, such as {"axis.norm": "batch"} -> color, label and other properties of lines.
+    style: the group's values, such as {"axis.norm": "batch"} -> color, label and other properties of lines.
     """
     for _, group in numbers.groupby(list(by), sort=False, dropna=False):
-        properties = look({name: str(group[name].iloc[0]) for name in by})
+        properties = style({name: str(group[name].iloc[0]) for name in by})
         mean = group.loc[group["line"] == "mean"].sort_values(x)
         if len(mean):
             _draw_mean(ax, mean, x, properties)
@@ -122,14 +122,14 @@ def draw_curves(
             unlabelled["label"] = "_"
 
 
-def _draw_mean(ax: "Axes", mean: pd.DataFrame, x: str, look: dict[str, Any]) -> None:
-    ax.plot(mean[x], mean["mean"], **look)
+def _draw_mean(ax: "Axes", mean: pd.DataFrame, x: str, style: dict[str, Any]) -> None:
+    ax.plot(mean[x], mean["mean"], **style)
     places = mean[x].to_numpy(float)
     ax.fill_between(
         places,
         mean["low"].to_numpy(float),
         mean["high"].to_numpy(float),
-        color=look.get("color"),
+        color=style.get("color"),
         alpha=0.18,
         linewidth=0,
     )
@@ -138,22 +138,22 @@ def _draw_mean(ax: "Axes", mean: pd.DataFrame, x: str, look: dict[str, Any]) -> 
         ax.plot(
             few[x],
             few[seed],
-            **{**look, "label": "_", "linewidth": 0.4, "alpha": 0.6, "marker": ""},
+            **{**style, "label": "_", "linewidth": 0.4, "alpha": 0.6, "marker": ""},
         )
 
 
 def _draw_failed(
-    ax: "Axes", run: pd.DataFrame, x: str, look: dict[str, Any], end_marks: bool
+    ax: "Axes", run: pd.DataFrame, x: str, style: dict[str, Any], end_marks: bool
 ) -> None:
     before, after = run.loc[~run["carried"].astype(bool)], run.loc[run["carried"].astype(bool)]
-    label = look.pop("label", "_")
+    label = style.pop("label", "_")
     if len(before):
-        ax.plot(before[x], before["mean"], **{**look, "linewidth": 0.6})
+        ax.plot(before[x], before["mean"], **{**style, "linewidth": 0.6})
     if after["mean"].notna().any():
         ax.plot(
             after[x],
             after["mean"],
-            **{**look, "linestyle": (0, (3, 2)), "linewidth": 0.7},
+            **{**style, "linestyle": (0, (3, 2)), "linewidth": 0.7},
             label=label,
         )
         place = {
@@ -163,13 +163,13 @@ def _draw_failed(
         }
     else:
         place = {"x": [0.0], "y": [0.02], "transform": ax.get_xaxis_transform()}
-        ax.plot([], [], **look, label=label)
+        ax.plot([], [], **style, label=label)
     if end_marks:
         ax.plot(
             place["x"],
             place["y"],
             transform=place["transform"],
-            color=look.get("color"),
+            color=style.get("color"),
             marker="x",
             markersize=4,
             linestyle="none",

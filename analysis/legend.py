@@ -1,35 +1,23 @@
 """Legends that mean the same in every figure: a colour is a normalization, a marker is a solver."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from analysis.style import NORM_COLOURS, NORM_LABELS, PUBLISHED, SOLVER_LABELS, SOLVER_MARKERS
+from analysis.style import NORM_COLOURS, NORM_LABELS, PUBLISHED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
 
-def norm_look(name: str) -> dict[str, Any]:
+def norm_style(name: str) -> dict[str, Any]:
     """Colour and label of a normalization, by its name in the spec."""
     return {"color": NORM_COLOURS[name], "label": NORM_LABELS[name]}
 
 
-def solver_look(name: str) -> dict[str, Any]:
-    """Marker and label of a solver, by its name in the spec."""
-    return {"marker": SOLVER_MARKERS[name], "label": SOLVER_LABELS[name]}
-
-
 def norm_handles(names: Iterable[str]) -> "list[Line2D]":
     """One line per normalization."""
-    return [handle(**norm_look(name)) for name in dict.fromkeys(names)]
-
-
-def solver_handles(names: Iterable[str]) -> "list[Line2D]":
-    """One grey marker per solver."""
-    return [
-        handle(linestyle="none", color="0.35", **solver_look(name)) for name in dict.fromkeys(names)
-    ]
+    return [handle(**norm_style(name)) for name in dict.fromkeys(names)]
 
 
 def published_handle(label: str = "published") -> "Line2D":
@@ -49,11 +37,11 @@ def failed_handle() -> "Line2D":
     )
 
 
-def handle(**look: Any) -> "Line2D":
+def handle(**style: Any) -> "Line2D":
     """A legend's entry with these properties of lines."""
     from matplotlib.lines import Line2D
 
-    return Line2D([], [], **look)
+    return Line2D([], [], **style)
 
 
 def legend_below(
@@ -77,16 +65,10 @@ def _figure_legend(ax: "Axes", handles: "Iterable[Line2D] | None", place: Any, *
     figure = ax.get_figure(root=False)
     assert figure is not None
     if handles is None:
-        labelled: Mapping[str, Any] = {}
+        labelled: dict[str, Any] = {}
         for axes in figure.axes:
-            labelled = {
-                **labelled,
-                **{
-                    label: one
-                    for one, label in zip(*axes.get_legend_handles_labels(), strict=True)
-                    if label not in labelled
-                },
-            }
+            for artist, label in zip(*axes.get_legend_handles_labels(), strict=True):
+                labelled.setdefault(label, artist)
         figure.legend(list(labelled.values()), list(labelled), loc=place, **more)
     else:
         figure.legend(handles=list(handles), loc=place, **more)

@@ -144,16 +144,7 @@ def _one(value: Figure | Table, data: Data, make: Make | None, named: bool) -> i
     if reason := value.not_planned(data):
         CONSOLE.print(f"{value.name}: left out, {reason}")
         return INCOMPLETE if named and make else OK
-    try:
-        made = make(value, data) if make else None
-    except KeyError as error:
-        # Modules that do not declare their axes yet.
-        if not str(error.args[0]).startswith("axis."):
-            raise
-        missing = str(error.args[0]).removeprefix("axis.")
-        CONSOLE.print(f"{value.name}: left out, {data.names} has no {missing} axis")
-        return INCOMPLETE if named else OK
-    if made:
+    if make and (made := make(value, data)):
         CONSOLE.print(f"{value.name}: {made}")
         return OK
     finding = examine(data, value.needs)

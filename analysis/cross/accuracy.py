@@ -5,25 +5,20 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.cells import cells, planned_rows
+from analysis.cells import cells, or_nothing, planned_rows
 from analysis.cross import grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER
 from analysis.cross.tiles import colour_bar, draw_tiles, plain, tile_legend
 from analysis.data import COMPLETED, Data
-from analysis.heat import shared_limits
-from analysis.ink import panel_title
+from analysis.drawing import each_panel, panel_title, shared_limits
+from analysis.figure import Figure
 from analysis.style import FULL_INCHES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NAME = "cross/accuracy"
-STUDY = grid.STUDY
-NEEDS = ("runs",)
-PANELS = (2, 3)
-SIZE_INCHES = (FULL_INCHES, 4.5)
 RANGE = "range"
-CAPTION = (
+TEXT = (
     "Normalization x solver x depth. Test accuracy after training, each net under its training solver; one panel per training solver. "
     "Last panel: largest minus smallest accuracy over the training solvers, of one seed, averaged over seeds; it counts only seeds of which "
     "every solver completed, and seeds' noise makes it positive. Failed runs are never averaged."
@@ -34,7 +29,7 @@ def table(data: Data) -> pd.DataFrame:
     """Cells by panel (a training solver, or "range" over all of them), normalization and depth. done: runs, or seeds, behind each."""
     rows = planned_rows(data, "runs", "accuracy_test")
     numbers = cells(rows, [SOLVER, NORM, DEPTH], "accuracy_test").rename(columns={SOLVER: "panel"})
-    if not grid.some(numbers["n"] + numbers["failed"]):
+    if not len(or_nothing(numbers)):
         return numbers.iloc[:0]
     if len(set(rows[SOLVER])) > 1:
         spread = cells(spread_of_solvers(rows), [NORM, DEPTH], "accuracy_test").assign(panel=RANGE)
@@ -58,32 +53,22 @@ def spread_of_solvers(rows: pd.DataFrame) -> pd.DataFrame:
     ).drop(columns=["high", "low"])
 
 
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, the intervals' widths, scale and what is missing."""
-    return grid.caption(CAPTION, data, NEEDS, numbers)
-
-
-def panels(numbers: pd.DataFrame) -> tuple[int, int]:
-    """One panel per training solver and one for their range."""
-    return grid.shape(len(grid.panels_of(numbers)))
-
-
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     """Heat maps with one scale of colours for accuracy, another one for the range."""
     names = grid.panels_of(numbers)
-    across = panels(numbers)[1]
+    across = grid.panels(numbers)[1]
     limits = shared_limits(numbers.loc[numbers["panel"] != RANGE])
-    for index, (name, ax) in enumerate(zip(names, axes, strict=False)):
+    for index, name, ax in each_panel(axes, names):
         rows = numbers.loc[numbers["panel"] == name]
-        look = {"limits": limits, "colours": "viridis"}
+        colours = {"limits": limits, "colours": "viridis"}
         if name == RANGE:
-            look = {"limits": (0.0, max(0.05, shared_limits(rows)[1])), "colours": "Purples"}
+            colours = {"limits": (0.0, max(0.05, shared_limits(rows)[1])), "colours": "Purples"}
         scale = draw_tiles(
             ax,
             rows,
             NORM,
             DEPTH,
-            **look,
+            **colours,
             text=plain,
             labels=grid.depth_label,
             row_labels=index % across == 0,
@@ -97,6 +82,17 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
             colour_bar(scale, axes[(index // across) * across : len(names)], "range")
         elif index in (0, len(names) - 1):
             colour_bar(scale, axes[:across], "test accuracy")
-    for ax in axes[len(names) :]:
-        ax.set_axis_off()
     tile_legend(axes[0], numbers)
+
+
+FIGURE = Figure(
+    name="cross/accuracy",
+    study=grid.STUDY,
+    axes=grid.AXES,
+    numbers=table,
+    text=TEXT,
+    notes=grid.NOTES,
+    draw=draw,
+    panels=grid.panels,
+    size_inches=(FULL_INCHES, 2.25),
+)

@@ -6,18 +6,15 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from analysis import published
-from analysis.caption import compose
+from analysis.caption import standard_notes
 from analysis.cells import STATISTICS, cells, difference, interval
 from analysis.cross import bug_rows
 from analysis.cross.bug_rows import ENORM, GUSAK, OTT, Pair
 from analysis.data import AXIS, Data
+from analysis.figure import Table
 from analysis.stats import MIN_N_INTERVAL
 
-NAME = "cross/bugs"
-STUDY = (GUSAK, *ENORM, OTT)
-# Evaluations of Ott's nets are used as well where there are some; a table of four studies must not wait for one of them.
-NEEDS = ("runs",)
-CAPTION = (
+TEXT = (
     "Published numbers and the bugs of the code behind them. On: as in the published code; off: corrected, or as printed. Gusak 2020: best test "
     "accuracy over epochs, as its code logs it; ENorm 2019: last epoch. Ott 2021: our net with the most Euler steps, scored both ways. Changes "
     "the number: the interval of the paired difference leaves out 0; no verdict below n = 3. Nearer: at paper scale, where on and off differ."
@@ -192,11 +189,6 @@ def _nearer(row: dict[Any, Any]) -> str:
     return min(("on", "off"), key=lambda side: abs(row[f"{side}_mean"] - row["published"]))
 
 
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, interval, scale and what is missing."""
-    return compose(CAPTION, bug_rows.used(data), NEEDS, numbers.loc[:, "change_n"])
-
-
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
     """One line per bug, case and setting."""
     rows = numbers.to_dict("records")
@@ -225,3 +217,16 @@ def readable(numbers: pd.DataFrame) -> pd.DataFrame:
 
 def _side(row: dict[str, Any], side: str) -> str:
     return interval({name: row[f"{side}_{name}"] for name in [*STATISTICS, "failed"]})
+
+
+TABLE = Table(
+    name="cross/bugs",
+    study=(GUSAK, *ENORM, OTT),
+    # Evaluations of Ott's nets are used where there are some; a table of four studies must not wait
+    # for one of them, so they are not among its needs.
+    used=bug_rows.used,
+    numbers=table,
+    text=TEXT,
+    notes=standard_notes(lambda numbers: numbers.loc[:, "change_n"]),
+    readable=readable,
+)

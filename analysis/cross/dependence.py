@@ -6,15 +6,13 @@ from analysis.cells import interval
 from analysis.cross import gaps, grid
 from analysis.cross.grid import NORM, SOLVER
 from analysis.data import COMPLETED, Data
+from analysis.figure import Table
 from analysis.stats import clopper_pearson
 from analysis.style import NORM_LABELS
 
-NAME = "cross/dependence"
-STUDY = grid.STUDY
-NEEDS = gaps.NEEDS
 # Ott 2021, section 4: a net depends on its solver if the accuracy under a more accurate one differs by more than this.
 THRESHOLD = 0.1
-CAPTION = (
+TEXT = (
     "Solver dependence against normalization, over all depths. Gap: accuracy under the reference solution minus accuracy under the training "
     "solver, mean over depths. Dependent: nets whose gap is above {threshold:g} in size (Ott 2021, section 4), of those that have a gap, with the "
     "Clopper-Pearson interval, as if nets were independent. Unresolved nets reached the reference's cap or smallest step; they have no gap and "
@@ -46,11 +44,6 @@ def table(data: Data) -> pd.DataFrame:
     )
 
 
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, the intervals' widths, scale and what is missing."""
-    return grid.caption(CAPTION.format(threshold=THRESHOLD), data, NEEDS, numbers)
-
-
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
     """One line per normalization and training solver."""
     return pd.DataFrame(
@@ -71,3 +64,16 @@ def _share(row: dict[str, float]) -> str:
     if not row["done"]:
         return "-"
     return f"{row['dependent']:.0f} of {row['done']:.0f} [{row['share_low']:.2f}, {row['share_high']:.2f}]"
+
+
+TABLE = Table(
+    name="cross/dependence",
+    study=grid.STUDY,
+    needs=gaps.NEEDS,
+    axes=grid.AXES,
+    fields=lambda *_: {"threshold": THRESHOLD},
+    notes=grid.NOTES,
+    numbers=table,
+    text=TEXT,
+    readable=readable,
+)

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.caption import compose
 from analysis.cells import cells, planned_rows
 from analysis.cross import gaps, grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER
 from analysis.data import COMPLETED, Data
-from analysis.ink import no_rows, panel_title, values_with_bars
+from analysis.drawing import each_panel, no_rows, panel_title, values_with_bars
+from analysis.figure import Figure
 from analysis.legend import handle, legend_below, norm_handles
 from analysis.style import FULL_INCHES, NORM_COLOURS, PLAIN_COLOUR
 from sweeps.store import label
@@ -18,13 +18,8 @@ from sweeps.store import label
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NAME = "cross/evaluations"
-STUDY = grid.STUDY
-NEEDS = gaps.NEEDS
-PANELS = (2, 3)
-SIZE_INCHES = (FULL_INCHES, 4.3)
 AS_TRAINED = "as trained"
-CAPTION = (
+TEXT = (
     "Evaluations of the field in one forward pass of a batch of {batch}, against depth. One panel per training solver: the reference solution "
     "(Dopri5, tolerance {tolerance}, float64) of the field that it learned, so how hard the learned dynamics are to solve; what the training "
     "solver itself takes stands in the corner. Triangles at the upper edge: cells with unresolved nets, which reached the cap of {cap} evaluations "
@@ -38,7 +33,7 @@ def table(data: Data) -> pd.DataFrame:
 
     layers; own: mean evaluations of the training solver where it has fixed steps; unresolved: of the reference; cap: of its evaluations.
     """
-    reference, trained = (_rows(data, need) for need in NEEDS)
+    reference, trained = (_rows(data, need) for need in gaps.NEEDS)
     if not grid.some([*reference["outcome"].eq(COMPLETED), *trained["outcome"].eq(COMPLETED)]):
         return pd.DataFrame()
     by = [SOLVER, NORM, DEPTH]
@@ -72,32 +67,20 @@ def adaptive_solvers(data: Data) -> list[str]:
     return list(dict.fromkeys(data.runs.loc[data.runs["solver_tolerance"].notna(), SOLVER]))
 
 
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, interval, scale and what is missing."""
-    tolerances, caps = (
-        data.planned(NEEDS[0])["test.solver_tolerance"].unique(),
-        numbers["cap"].dropna(),
-    )
-    cap = f"{max(caps):,.0f}" if len(caps) else "its"
-    batch = ", ".join(
-        f"{size:.0f}"
-        for size in sorted(data.evaluations_of("reference")["batch_size"].dropna().unique())
-    )
-    text = CAPTION.format(
-        tolerance=", ".join(map(label, tolerances)), cap=cap, batch=batch or "the test"
-    )
-    return compose(text, data, NEEDS, numbers.loc[:, "n"])
-
-
-def panels(numbers: pd.DataFrame) -> tuple[int, int]:
-    """One panel per training solver and one for Dopri5 as trained."""
-    return grid.shape(len(grid.panels_of(numbers)))
+def _fields(data: Data, numbers: pd.DataFrame) -> dict[str, str]:
+    caps = numbers["cap"].dropna()
+    sizes = sorted(data.evaluations_of("reference")["batch_size"].dropna().unique())
+    return {
+        "tolerance": ", ".join(map(label, data.planned(gaps.NEEDS[0])["test.solver_tolerance"].unique())),
+        "cap": f"{max(caps):,.0f}" if len(caps) else "its",
+        "batch": ", ".join(f"{size:.0f}" for size in sizes) or "the test",
+    }
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     """One line per normalization on a logarithmic axis that all panels of the reference share."""
     names = grid.panels_of(numbers)
-    across = panels(numbers)[1]
+    across = grid.panels(numbers)[1]
     norms = list(dict.fromkeys(numbers[NORM]))
     depths = {grid.layers(name): grid.depth_label(name) for name in dict.fromkeys(numbers[DEPTH])}
     solved = numbers.loc[numbers["panel"] != AS_TRAINED]
@@ -108,7 +91,7 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         if value > 0
     ]
     low, high = (min(ends) / 1.4, max(ends) * 1.8) if ends else (1.0, 10.0)
-    for index, (name, ax) in enumerate(zip(names, axes, strict=False)):
+    for index, name, ax in each_panel(axes, names):
         rows = numbers.loc[numbers["panel"] == name]
         ax.set_yscale("log", base=2)
         ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -140,8 +123,6 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
             ax.set_ylabel("NFE of the\nreference solution")
         if index >= len(names) - across:
             ax.set_xlabel("layers (U: U-Net)")
-    for ax in axes[len(names) :]:
-        ax.set_axis_off()
     handles = norm_handles(norms)
     if grid.some(numbers["unresolved"]):
         handles.append(
@@ -178,3 +159,17 @@ def _draw_lines(ax: "Axes", rows: pd.DataFrame, norms: list[str]) -> None:
             markersize=3,
             color=colour,
         )
+
+
+FIGURE = Figure(
+    name="cross/evaluations",
+    study=grid.STUDY,
+    needs=gaps.NEEDS,
+    axes=grid.AXES,
+    numbers=table,
+    text=TEXT,
+    fields=_fields,
+    draw=draw,
+    panels=grid.panels,
+    size_inches=(FULL_INCHES, 2.15),
+)

@@ -6,12 +6,10 @@ from analysis.cells import interval
 from analysis.cross import grid, pareto
 from analysis.cross.grid import DEPTH, NORM, SOLVER
 from analysis.data import Data
+from analysis.figure import Table
 from analysis.style import NORM_LABELS
 
-NAME = "cross/front"
-STUDY = grid.STUDY
-NEEDS = pareto.NEEDS[:1]
-CAPTION = (
+TEXT = (
     "Pareto front of test accuracy against evaluations of the field in one forward pass, each net under its training solver: cells that no cheaper "
     "cell reaches. Picked as best of many means, so optimistic by their noise."
 )
@@ -21,11 +19,6 @@ def table(data: Data) -> pd.DataFrame:
     """The front's cells, cheapest first."""
     numbers = pareto.as_trained(data)
     return numbers.loc[numbers["front"]].sort_values("nfe_per_batch", ignore_index=True)
-
-
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, the intervals' widths, scale and what is missing."""
-    return grid.caption(CAPTION, data, NEEDS, numbers)
 
 
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
@@ -39,3 +32,15 @@ def readable(numbers: pd.DataFrame) -> pd.DataFrame:
             "accuracy ± 95 % interval (n)": [interval(row) for row in numbers.to_dict("records")],
         }
     )
+
+
+TABLE = Table(
+    name="cross/front",
+    study=grid.STUDY,
+    needs=pareto.NEEDS[:1],
+    axes=grid.AXES,
+    notes=grid.NOTES,
+    numbers=table,
+    text=TEXT,
+    readable=readable,
+)

@@ -1,17 +1,17 @@
-"""The cross grid's axes as figures print them, and what their captions say where no interval is drawn."""
+"""The cross grid's axes as figures print them, and what captions say where no interval is drawn."""
 
 import math
-from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
-from analysis.caption import failures_text, missing_text, scale_text
+from analysis.caption import standard_notes
 from analysis.cells import MISSING
-from analysis.data import COMPLETED, Data
+from analysis.data import COMPLETED
 from analysis.stats import MIN_N_INTERVAL
 from analysis.style import NORM_LABELS
+from odecore.config.backbone import STACKS, Stack
 
 STUDY = "cross/norm_solver_depth"
 NORM, SOLVER, DEPTH = "axis.norm", "axis.solver", "axis.model.backbone"
@@ -29,12 +29,11 @@ SHORT_SOLVERS = {
     "rk4_4": "RK4 4",
     "dopri5": "Dopri5",
 }
-DEPTH_TITLE = "layers (U: U-Net, others convolutional)"
 
 
 def layers(backbone: str) -> int:
     """Layers with weights in the backbone's field: 4 of cnn4, 18 of unet18."""
-    return int("".join(letter for letter in backbone if letter.isdigit()) or 0)
+    return len(STACKS[cast("Stack", backbone)])
 
 
 def depth_label(backbone: str) -> str:
@@ -53,17 +52,9 @@ def shape(count: int) -> tuple[int, int]:
     return down, math.ceil(count / down)
 
 
-def caption(text: str, data: Data, needs: Iterable[str], numbers: pd.DataFrame) -> str:
-    """As `analysis.caption.compose` for figures without bars: says how wide the intervals are that the CSV has. numbers: n, low, high."""
-    needs = tuple(needs)
-    parts = [
-        " ".join(text.split()),
-        intervals(numbers),
-        scale_text(data),
-        failures_text(data, needs),
-        missing_text(data, needs),
-    ]
-    return " ".join(part for part in parts if part)
+def panels(numbers: pd.DataFrame) -> tuple[int, int]:
+    """Rows and columns for the panels of the numbers."""
+    return shape(len(panels_of(numbers)))
 
 
 def intervals(numbers: pd.DataFrame) -> str:
@@ -80,6 +71,11 @@ def intervals(numbers: pd.DataFrame) -> str:
         f"Mean over seeds, {seeds} per number; half-width of the 95 % Student t interval over seeds: median {half.median():.2g}, "
         f"at most {half.max():.2g} (the CSV has each)."
     )
+
+
+# For figures without bars: how wide the intervals are that the CSV has.
+NOTES = standard_notes(spread=intervals)
+AXES = ("norm", "solver", "model.backbone")
 
 
 def some(which: Any) -> bool:

@@ -6,32 +6,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analysis.caption import standard_notes
 from analysis.cells import MISSING, planned_rows
 from analysis.cross import grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER
 from analysis.cross.tiles import swatches
 from analysis.data import COMPLETED, Data
-from analysis.ink import panel_title
+from analysis.drawing import panel_title
+from analysis.figure import Figure
+from analysis.frames import in_order
 from analysis.legend import legend_below
 from analysis.style import FULL_INCHES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NAME = "cross/outcomes"
-STUDY = grid.STUDY
-NEEDS = ("runs",)
-PANELS = (2, 3)
-SIZE_INCHES = (FULL_INCHES, 4.1)
-SHARES = "shares"
 # Not the colours of normalizations; dark to light in greyscale by how bad.
-LOOKS: dict[str, dict[str, Any]] = {
+STYLES: dict[str, dict[str, Any]] = {
     COMPLETED: {"facecolor": "#CFE3D6", "label": "completed"},
     "solver_failed": {"facecolor": "#E08A6D", "hatch": "\\\\\\\\\\", "label": "solver failed"},
     "diverged": {"facecolor": "#7A1F2B", "label": "diverged"},
     MISSING: {"facecolor": "white", "label": "no result yet"},
 }
-CAPTION = (
+TEXT = (
     "Failure map. Each tile is a cell of the grid and each stripe in it a run, seeds from left to right. Diverged: loss or state not finite. "
     "Solver failed: cap of evaluations or smallest step reached. No result yet: not run, or ended by a crash, which is no result. Last panel: "
     "runs by normalization over all solvers and depths. Completed: {completed} of {planned} planned runs."
@@ -47,24 +44,19 @@ def table(data: Data) -> pd.DataFrame:
     found = rows.assign(outcome_epoch=at).rename(columns={SOLVER: "panel"}).filter(
         ["panel", NORM, DEPTH, "seed", "outcome", "outcome_epoch", "outcome_detail"]
     )  # fmt: skip
-    order = {name: place for place, name in enumerate(data.order("solver"))}
-    return found.sort_values(
-        "panel", key=lambda names: names.map(order), kind="stable", ignore_index=True
-    )
+    return in_order(found, "panel", data.order("solver"))
 
 
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown; each run stands alone, so there is no interval."""
-    text = CAPTION.format(completed=list(numbers["outcome"]).count(COMPLETED), planned=len(numbers))
+def _fields(_data: Data, numbers: pd.DataFrame) -> dict[str, int]:
+    return {"completed": list(numbers["outcome"]).count(COMPLETED), "planned": len(numbers)}
+
+
+def _single_runs(numbers: pd.DataFrame) -> str:
     seeds = numbers.groupby(["panel", NORM, DEPTH])["seed"].nunique()
-    lone = pd.DataFrame({"n": seeds, "low": float("nan"), "high": float("nan")})
-    body = grid.caption(text, data, NEEDS, lone)
-    return body.replace(
-        grid.intervals(lone), f"Single runs, n = {seeds.max()} seeds per cell, no interval."
-    )
+    return f"Single runs, n = {seeds.max()} seeds per cell, no interval."
 
 
-def panels(numbers: pd.DataFrame) -> tuple[int, int]:
+def _panels(numbers: pd.DataFrame) -> tuple[int, int]:
     """One panel per training solver and one for the shares."""
     return grid.shape(len(grid.panels_of(numbers)) + 1)
 
@@ -74,7 +66,7 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     from matplotlib.patches import Patch
 
     names = grid.panels_of(numbers)
-    across = panels(numbers)[1]
+    across = _panels(numbers)[1]
     norms, depths = (list(dict.fromkeys(numbers[column])) for column in (NORM, DEPTH))
     for index, (name, ax) in enumerate(zip(names, axes, strict=False)):
         _draw_stripes(ax, numbers.loc[numbers["panel"] == name], norms, depths)
@@ -99,8 +91,8 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         ax.set_axis_off()
     found = set(numbers["outcome"])
     handles: list[Any] = [
-        Patch(linewidth=0.4, edgecolor="0.6", **look)
-        for name, look in LOOKS.items()
+        Patch(linewidth=0.4, edgecolor="0.6", **style)
+        for name, style in STYLES.items()
         if name in found
     ]
     legend_below(axes[0], handles, 4)
@@ -116,11 +108,11 @@ def _draw_stripes(ax: "Axes", runs: pd.DataFrame, norms: list[str], depths: list
             0.88 / len(cell),
         )
         for place, outcome in enumerate(cell.sort_values("seed")["outcome"]):
-            look = {key: value for key, value in LOOKS[outcome].items() if key != "label"}
+            style = {key: value for key, value in STYLES[outcome].items() if key != "label"}
             edge = "0.8" if outcome == MISSING else "white"
             ax.add_patch(
                 Rectangle(
-                    (left + place * width, top), width, 0.84, linewidth=0.5, edgecolor=edge, **look
+                    (left + place * width, top), width, 0.84, linewidth=0.5, edgecolor=edge, **style
                 )
             )
     ax.set_xlim(0, len(depths))
@@ -130,7 +122,7 @@ def _draw_stripes(ax: "Axes", runs: pd.DataFrame, norms: list[str], depths: list
 def _draw_shares(ax: "Axes", numbers: pd.DataFrame, norms: list[str]) -> None:
     found = [list(numbers.loc[numbers[NORM] == norm, "outcome"]) for norm in norms]
     left, places = np.zeros(len(norms)), np.arange(len(norms)) + 0.5
-    for name, look in LOOKS.items():
+    for name, style in STYLES.items():
         widths = np.array([float(outcomes.count(name)) for outcomes in found])
         bars = {
             "height": 0.74,
@@ -143,7 +135,7 @@ def _draw_shares(ax: "Axes", numbers: pd.DataFrame, norms: list[str]) -> None:
             widths[there],
             left=left[there],
             **bars,
-            **{key: value for key, value in look.items() if key != "label"},
+            **{key: value for key, value in style.items() if key != "label"},
         )
         left += widths
     for place, end, outcomes in zip(places, left, found, strict=True):
@@ -153,3 +145,17 @@ def _draw_shares(ax: "Axes", numbers: pd.DataFrame, norms: list[str]) -> None:
     ax.set_xlim(0, max(left) * 1.42)
     ax.set_xticks([0, max(left)], ["0", f"{max(left):.0f}"])
     ax.set_xlabel("runs")
+
+
+FIGURE = Figure(
+    name="cross/outcomes",
+    study=grid.STUDY,
+    axes=grid.AXES,
+    numbers=table,
+    text=TEXT,
+    fields=_fields,
+    notes=standard_notes(spread=_single_runs),
+    draw=draw,
+    panels=_panels,
+    size_inches=(FULL_INCHES, 2.05),
+)

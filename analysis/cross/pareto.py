@@ -1,46 +1,31 @@
 """The cross grid's accuracy against its cost: every cell as trained, and each normalization's Pareto front over all its nets and test solvers."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.cells import cells, planned_rows
+from analysis.cells import STATISTICS, cells, planned_rows
 from analysis.cross import grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER
 from analysis.data import COMPLETED, Data
-from analysis.ink import no_rows, panel_title
+from analysis.drawing import no_rows, panel_title
+from analysis.figure import Figure
 from analysis.legend import handle, legend_below, norm_handles
 from analysis.style import FULL_INCHES, NORM_COLOURS, PLAIN_COLOUR, SOLVER_LABELS, SOLVER_MARKERS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NAME = "cross/pareto"
-STUDY = grid.STUDY
 NEEDS = ("evaluations:as_trained", "evaluations:test_grid")
-PANELS = (1, 2)
-SIZE_INCHES = (FULL_INCHES, 3.2)
 AS_TRAINED, ANY = "as trained", "any test solver"
 BY = [SOLVER, NORM, DEPTH, "test.solver", "test.solver_steps", "test.solver_tolerance"]
 COLUMNS = [
-    "panel",
-    *BY,
-    "solver_name",
-    "nfe_per_batch",
-    "planned",
-    "failed",
-    "missing",
-    "n",
-    "mean",
-    "low",
-    "high",
-    "minimum",
-    "maximum",
-    "front",
+    *("panel", *BY, "solver_name", "nfe_per_batch", "planned", "failed", "missing"),
+    *(*STATISTICS, "front"),
 ]
-CAPTION = (
+TEXT = (
     "Accuracy against evaluations of the field in one forward pass, which is the cost at test. (a) Each point is a cell, its test accuracy under "
     "its training solver; line: Pareto front, cells that no cheaper cell reaches. Points are shifted sideways by normalization. (b) Each "
     "normalization's front over all its nets (training solver and depth) under all test solvers. Fronts pick the best of many means, so they are "
@@ -92,11 +77,6 @@ def front(rows: pd.DataFrame) -> pd.Series:
     return pd.Series(ranked["mean"] > best).reindex(rows.index, fill_value=False)
 
 
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, the intervals' widths, scale and what is missing."""
-    return grid.caption(CAPTION, data, NEEDS, numbers)
-
-
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     """Points with the overall front, then one step line per normalization."""
     norms, names = (
@@ -110,14 +90,14 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         colour = NORM_COLOURS.get(norm, PLAIN_COLOUR)
         shift = 1 + 0.045 * (place - (len(norms) - 1) / 2)
         for name, rows in trained.loc[trained[NORM] == norm].groupby("solver_name", sort=False):
-            look = {
+            line = {
                 "linestyle": "none",
                 "marker": SOLVER_MARKERS.get(str(name), "o"),
                 "color": colour,
                 "markersize": 3,
                 "markeredgewidth": 0,
             }
-            axes[0].plot(rows["nfe_per_batch"] * shift, rows["mean"], alpha=0.8, **look)
+            axes[0].plot(rows["nfe_per_batch"] * shift, rows["mean"], alpha=0.8, **line)
         chosen = numbers.loc[
             (numbers["panel"] == ANY) & numbers["front"] & (numbers[NORM] == norm)
         ].sort_values("nfe_per_batch")
@@ -161,7 +141,21 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     )
 
 
-def _step(ax: "Axes", rows: pd.DataFrame, end: float, **look: object) -> None:
+def _step(ax: "Axes", rows: pd.DataFrame, end: float, **line: Any) -> None:
     if len(rows):
         x, y = [*rows["nfe_per_batch"], end], [*rows["mean"], rows["mean"].iloc[-1]]
-        ax.plot(x, y, drawstyle="steps-post", **look)  # pyright: ignore[reportArgumentType]
+        ax.plot(x, y, drawstyle="steps-post", **line)
+
+
+FIGURE = Figure(
+    name="cross/pareto",
+    study=grid.STUDY,
+    needs=NEEDS,
+    axes=grid.AXES,
+    numbers=table,
+    text=TEXT,
+    notes=grid.NOTES,
+    draw=draw,
+    panels=(1, 2),
+    size_inches=(FULL_INCHES, 3.2),
+)

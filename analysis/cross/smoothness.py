@@ -6,18 +6,17 @@ from analysis.cells import cells, planned_rows
 from analysis.cross import grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER, worst
 from analysis.data import COMPLETED, KEY, Data
+from analysis.figure import Table
 from analysis.style import NORM_LABELS
 from odecore.config.methods import FIXED_STEP
 
-NAME = "cross/smoothness"
-STUDY = grid.STUDY
 NEEDS = ("evaluations:test_grid",)
 # Gusak 2020 gives no tolerance. With this drop its Figure 1 gives the paper's own verdicts.
 MAX_DROP = 0.03
 # The question is about these; the CSV has every normalization.
 SHOWN = ("ta_bn", "layer", "group")
 STAGES = {name: FIXED_STEP[name].stages for name in ("euler", "rk4")}
-CAPTION = (
+TEXT = (
     "(S, n)-criterion (Gusak 2020, section 3.2): nets trained with n0 Euler steps, tested with Euler and classical RK4 at n > n0 evaluations. "
     "Drop: accuracy at n0 minus the lowest of these, per net. Smooth: drop at most {drop:g} (the paper gives no tolerance), by the whole interval; "
     "unclear where it straddles; by the mean where n < 3. Higher: the paper's literal criterion, every solver with n > n0 gives a higher "
@@ -81,11 +80,6 @@ def verdict(mean: float, low: float, high: float) -> str:
     return "smooth" if high <= limit else "not smooth" if low > limit else "unclear"
 
 
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, the intervals' widths, scale and what is missing."""
-    return grid.caption(CAPTION.format(drop=MAX_DROP), data, NEEDS, numbers)
-
-
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
     """One row per normalization and n0, one column per depth."""
     norms = [name for name in SHOWN if name in set(numbers[NORM])]
@@ -108,3 +102,16 @@ def _words(row: dict[str, float]) -> str:
     verdicts = [str(row["smooth"]), *(["higher"] if row["higher"] else [])]
     count = ", ".join([f"{row['n']:.0f}", *notes])
     return f"{row['own']:.3f}, drop {row['mean']:.3f}{half} ({count}): {', '.join(verdicts)}"
+
+
+TABLE = Table(
+    name="cross/smoothness",
+    study=grid.STUDY,
+    needs=NEEDS,
+    axes=grid.AXES,
+    fields=lambda *_: {"drop": MAX_DROP},
+    notes=grid.NOTES,
+    numbers=table,
+    text=TEXT,
+    readable=readable,
+)

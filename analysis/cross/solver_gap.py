@@ -9,22 +9,17 @@ from analysis.cross import gaps, grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER
 from analysis.cross.tiles import colour_bar, draw_tiles, signed, tile_legend
 from analysis.data import Data
-from analysis.heat import shared_limits
-from analysis.ink import panel_title
+from analysis.drawing import each_panel, panel_title, shared_limits
+from analysis.figure import Figure
 from analysis.style import FULL_INCHES
 from sweeps.store import label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NAME = "cross/solver_gap"
-STUDY = grid.STUDY
-NEEDS = gaps.NEEDS
-PANELS = (2, 3)
-SIZE_INCHES = (FULL_INCHES, 4.5)
 SUMMARY = "all depths"
 MIN_LIMIT = 0.05  # of the colours, so that noise does not look like a gap
-CAPTION = (
+TEXT = (
     "Solver gap: accuracy under the reference solution (Dopri5, {tolerance}) minus accuracy under the training solver, paired by net, the same "
     "images, both in float64. Negative: the net lives off its solver's error. Unresolved: a solve that reached its cap of evaluations or its "
     "smallest step; it has no gap and is in no mean. Last panel: mean over depths, by training solver. {unresolved} of {nets} trained nets are "
@@ -42,33 +37,23 @@ def table(data: Data) -> pd.DataFrame:
     return pd.concat([by_cell, summary.filter(by_cell.columns)], ignore_index=True)
 
 
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, the intervals' widths, scale and what is missing."""
-    cell = numbers.loc[numbers["panel"] != SUMMARY]
-    unresolved, trained = (
-        int(cell["unresolved"].sum()),
-        int((cell["planned"] - cell["failed"] - cell["missing"]).sum()),
-    )
-    tolerances = data.planned(NEEDS[0])["test.solver_tolerance"].unique()
-    text = CAPTION.format(
-        tolerance=f"tolerance {', '.join(map(label, tolerances))}",
-        unresolved=unresolved,
-        nets=trained,
-    )
-    return grid.caption(text, data, NEEDS, numbers)
-
-
-def panels(numbers: pd.DataFrame) -> tuple[int, int]:
-    """One panel per training solver and one over all depths."""
-    return grid.shape(len(grid.panels_of(numbers)))
+def _fields(data: Data, numbers: pd.DataFrame) -> dict[str, object]:
+    by_cell = numbers.loc[numbers["panel"] != SUMMARY]
+    trained = by_cell["planned"] - by_cell["failed"] - by_cell["missing"]
+    tolerances = data.planned(gaps.NEEDS[0])["test.solver_tolerance"].unique()
+    return {
+        "tolerance": f"tolerance {', '.join(map(label, tolerances))}",
+        "unresolved": int(by_cell["unresolved"].sum()),
+        "nets": int(trained.sum()),
+    }
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     """Heat maps with one scale of colours, white at no gap: red loses under the reference, blue gains."""
     names = grid.panels_of(numbers)
-    across = panels(numbers)[1]
+    across = grid.panels(numbers)[1]
     limit = max(MIN_LIMIT, *(abs(end) for end in shared_limits(numbers)))
-    for index, (name, ax) in enumerate(zip(names, axes, strict=False)):
+    for index, name, ax in each_panel(axes, names):
         rows = numbers.loc[numbers["panel"] == name]
         summary = name == SUMMARY
         scale = draw_tiles(
@@ -80,6 +65,19 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
             ax.set_xlabel("training solver" if summary else "layers (U: U-Net)")
         if index == len(names) - 1:
             colour_bar(scale, axes, "solver gap")
-    for ax in axes[len(names) :]:
-        ax.set_axis_off()
     tile_legend(axes[0], numbers)
+
+
+FIGURE = Figure(
+    name="cross/solver_gap",
+    study=grid.STUDY,
+    needs=gaps.NEEDS,
+    axes=grid.AXES,
+    numbers=table,
+    text=TEXT,
+    fields=_fields,
+    notes=grid.NOTES,
+    draw=draw,
+    panels=grid.panels,
+    size_inches=(FULL_INCHES, 2.25),
+)

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from analysis.cross import grid
-from analysis.heat import FAILED_COLOUR, MISSING_COLOUR
 from analysis.legend import legend_below
 from analysis.style import NORM_COLOURS
 
@@ -16,9 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.cm import ScalarMappable
 
 FONT, SMALL_FONT = 5.8, 4.8
-UNRESOLVED_COLOUR = "#ECECEC"
+FAILED_COLOUR, MISSING_COLOUR, UNRESOLVED_COLOUR = "#F3D9D9", "#F4F4F4", "#ECECEC"
 MINUS = "\u2212"
-# Why a tile has no number -> its look, its sign and what the legend says.
+# Why a tile has no number -> its style, its sign and what the legend says.
 EMPTY: dict[str, dict[str, Any]] = {
     "failed": {
         "facecolor": FAILED_COLOUR,
@@ -138,19 +137,19 @@ def _draw_tile(
                 va="center",
             )
         return
-    look = EMPTY[reason(cell)]
-    shown = {key: look[key] for key in ("facecolor", "edgecolor", "hatch")}
+    style = EMPTY[reason(cell)]
+    shown = {key: style[key] for key in ("facecolor", "edgecolor", "hatch")}
     ax.add_patch(Rectangle((x + 0.04, y + 0.05), 0.92, 0.9, linewidth=0, **shown))
-    if look["sign"]:
+    if style["sign"]:
         box = {
             "boxstyle": "round,pad=0.15,rounding_size=0.4",
-            "facecolor": look["facecolor"],
+            "facecolor": style["facecolor"],
             "edgecolor": "none",
         }
         ax.text(
             x + 0.5,
             y + 0.52,
-            look["sign"],
+            style["sign"],
             fontsize=FONT,
             color="0.25",
             ha="center",
@@ -172,9 +171,9 @@ def tile_legend(ax: "Axes", numbers: pd.DataFrame) -> None:
     handles: list[Any] = [
         Patch(
             linewidth=0.3,
-            **{key: look[key] for key in ("facecolor", "edgecolor", "hatch", "label")},
+            **{key: style[key] for key in ("facecolor", "edgecolor", "hatch", "label")},
         )
-        for name, look in EMPTY.items()
+        for name, style in EMPTY.items()
         if name in empty
     ]
     if grid.some((numbers["done"] > 0) & (numbers["done"] < numbers["planned"])):

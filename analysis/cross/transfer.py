@@ -9,10 +9,10 @@ import pandas as pd
 from analysis.cells import cells, planned_rows
 from analysis.cross import grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER
-from analysis.cross.tiles import UNRESOLVED_COLOUR, colour_bar, swatches
+from analysis.cross.tiles import FAILED_COLOUR, UNRESOLVED_COLOUR, colour_bar, swatches
 from analysis.data import COMPLETED, Data
-from analysis.heat import FAILED_COLOUR, shared_limits
-from analysis.ink import panel_title
+from analysis.drawing import panel_title, shared_limits
+from analysis.figure import Figure, one_column_each
 from analysis.legend import legend_below
 from analysis.style import FULL_INCHES, SOLVER_LABELS
 from sweeps.store import label
@@ -21,13 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.cm import ScalarMappable
 
-NAME = "cross/transfer"
-STUDY = grid.STUDY
-NEEDS = ("evaluations:test_grid",)
-PANELS = (1, 5)
-SIZE_INCHES = (FULL_INCHES, 4.6)
 TEST = ["test.solver", "test.solver_steps", "test.solver_tolerance"]
-CAPTION = (
+TEXT = (
     "Every cell of the grid under every test solver: accuracy (colour). One panel per training solver, one row per normalization and depth "
     "({depths}, downwards), one column per test solver ({columns}, from left to right). Framed: the training solver itself. A net that "
     "has learned a solution keeps its colour along its row."
@@ -36,7 +31,7 @@ CAPTION = (
 
 def table(data: Data) -> pd.DataFrame:
     """Cells by panel (training solver), normalization, depth and test solver; setting: its steps or tolerance; own: it is the training solver."""
-    rows = planned_rows(data, NEEDS[0], "accuracy")
+    rows = planned_rows(data, "evaluations:test_grid", "accuracy")
     if not grid.some(rows["outcome"] == COMPLETED):
         return pd.DataFrame()
     by = [SOLVER, NORM, DEPTH, *TEST]
@@ -44,9 +39,7 @@ def table(data: Data) -> pd.DataFrame:
         [SOLVER, "solver_name", "solver_steps", "solver_tolerance"]
     ).drop_duplicates(SOLVER)
     numbers = cells(rows, by, "accuracy").merge(runs, on=SOLVER, how="left")
-    setting = numbers["test.solver_steps"].where(
-        numbers["test.solver_steps"] != "", numbers["test.solver_tolerance"]
-    )
+    setting = numbers["test.solver_steps"].where(numbers["test.solver_steps"] != "", numbers["test.solver_tolerance"])
     trained = numbers["solver_steps"].fillna(numbers["solver_tolerance"])
     own = (numbers["test.solver"] == numbers["solver_name"]) & (
         setting.astype(float) == trained.astype(float)
@@ -58,26 +51,16 @@ def table(data: Data) -> pd.DataFrame:
     )
 
 
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, the intervals' widths, scale and what is missing."""
+def _fields(_data: Data, numbers: pd.DataFrame) -> dict[str, str]:
     by_solver = (
         numbers.filter(["test.solver", "setting"])
         .drop_duplicates()
         .groupby("test.solver", sort=False)["setting"]
         .agg(lambda settings: ", ".join(map(label, settings)))
     )
-    columns = "; ".join(
-        f"{SOLVER_LABELS[str(name)]} {settings}" for name, settings in by_solver.items()
-    )
-    depths = ", ".join(grid.depth_label(name) for name in dict.fromkeys(numbers[DEPTH]))
-    return grid.caption(
-        CAPTION.format(depths=f"{depths} layers", columns=columns), data, NEEDS, numbers
-    )
-
-
-def panels(numbers: pd.DataFrame) -> tuple[int, int]:
-    """One panel per training solver."""
-    return 1, len(grid.panels_of(numbers))
+    columns = [f"{SOLVER_LABELS[str(name)]} {settings}" for name, settings in by_solver.items()]
+    depths = [grid.depth_label(name) for name in dict.fromkeys(numbers[DEPTH])]
+    return {"depths": f"{', '.join(depths)} layers", "columns": "; ".join(columns)}
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
@@ -160,3 +143,18 @@ def _draw_panel(
         )
     for spine in ax.spines.values():
         spine.set_visible(False)
+
+
+FIGURE = Figure(
+    name="cross/transfer",
+    study=grid.STUDY,
+    needs=("evaluations:test_grid",),
+    axes=grid.AXES,
+    numbers=table,
+    text=TEXT,
+    fields=_fields,
+    notes=grid.NOTES,
+    draw=draw,
+    panels=one_column_each("panel"),
+    size_inches=(FULL_INCHES, 4.6),
+)

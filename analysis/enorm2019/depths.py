@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis import published
-from analysis.bars import draw_points, draw_published
 from analysis.caption import interval_text, missing_text, scale_text, seeds
 from analysis.cells import MISSING, cells, or_nothing, planned_rows
 from analysis.data import COMPLETED, Data
+from analysis.drawing import draw_points, draw_published, panel_title
 from analysis.figure import Figure
 from analysis.frames import in_order
-from analysis.ink import panel_title
 from analysis.legend import handle, legend_below, published_handle
 from analysis.style import FULL_INCHES, NORM_COLOURS, lighter
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis import published
-from analysis.bars import draw_published
 from analysis.curves import draw_curves, over_epochs
 from analysis.data import AXIS, Data
+from analysis.drawing import draw_published, panel_title
 from analysis.figure import Figure
 from analysis.frames import in_order, stack
 from analysis.gladzik2019 import nets
@@ -26,7 +26,6 @@ from analysis.gladzik2019.nets import (
     line_style,
     planned,
 )
-from analysis.ink import panel_title
 from analysis.legend import handle, legend_below, published_handle
 from analysis.style import FULL_INCHES
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis.data import AXIS, Data
+from analysis.drawing import panel_title
 from analysis.figure import Figure, one_column_each
-from analysis.ink import panel_title
 from analysis.legend import handle, legend_below
 from analysis.style import CLASS_COLOURS, FULL_INCHES
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis import published
-from analysis.bars import draw_published
 from analysis.cells import cells, or_nothing
 from analysis.data import Data
+from analysis.drawing import draw_published
 from analysis.figure import Figure
 from analysis.gusak2020.smoothness import AXES, NEEDS, NORM, STEPS, STUDY, tested
 from analysis.legend import handle, legend_below, published_handle

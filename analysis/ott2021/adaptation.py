@@ -8,9 +8,9 @@ import pandas as pd
 
 from analysis.curves import draw_curves, over_epochs, summarise_at
 from analysis.data import COMPLETED, Data
+from analysis.drawing import panel_title
 from analysis.figure import Figure, one_row_each
 from analysis.frames import stack
-from analysis.ink import panel_title
 from analysis.legend import handle, legend_below
 from analysis.style import FULL_INCHES, SOLVER_LABELS, sequential_colours
 

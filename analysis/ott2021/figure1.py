@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis import published
-from analysis.bars import draw_published
 from analysis.caption import standard_notes
 from analysis.data import Data
+from analysis.drawing import class_legend, draw_published, values_with_bars
 from analysis.figure import Figure
 from analysis.frames import stack
-from analysis.ink import class_legend, values_with_bars
 from analysis.ott2021 import dependence, two_nets
 from analysis.style import CLASS_COLOURS, FULL_INCHES, PLAIN_COLOUR, lighter
 

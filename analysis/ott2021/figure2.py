@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis.data import Data
+from analysis.drawing import class_legend, no_rows
 from analysis.figure import Figure
-from analysis.ink import class_legend, no_rows
 from analysis.ott2021 import two_nets
 from analysis.style import CLASS_COLOURS, FULL_INCHES, lighter
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis.data import COMPLETED, Data
+from analysis.drawing import panel_title
 from analysis.figure import Figure
-from analysis.ink import panel_title
 from analysis.legend import handle, legend_below
 from analysis.ott2021 import adaptation
 from analysis.style import (

@@ -7,9 +7,9 @@ import pandas as pd
 
 from analysis.caption import Notes, standard_notes
 from analysis.data import Data
+from analysis.drawing import no_rows, values_with_bars
 from analysis.errors import ReportError
 from analysis.figure import Figure, one_row_each
-from analysis.ink import no_rows, values_with_bars
 from analysis.legend import handle, legend_right
 from analysis.ott2021 import dependence
 from analysis.ott2021.dependence import Setting

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from io import BytesIO
-from typing import Any
 
 import pandas as pd
 
@@ -13,7 +12,7 @@ from analysis import PAPERS
 from analysis.check import examine, select, values
 from analysis.data import Data
 from analysis.errors import ReportError
-from analysis.figure import Figure
+from analysis.figure import Figure, Table
 from analysis.make import Reader
 from analysis.read import NoPlan
 from analysis.save import compose_figure
@@ -74,7 +73,7 @@ def items(reader: Reader) -> Iterator[Item]:
             yield Item(value.name, reason=str(reason))
 
 
-def _item(value: Any, data: Data) -> Item:
+def _item(value: Figure | Table, data: Data) -> Item:
     if reason := value.not_planned(data):
         return Item(value.name, reason=reason)
     finding = examine(data, value.needs)
@@ -87,7 +86,7 @@ def _item(value: Any, data: Data) -> Item:
         reason=finding.summary if finding.cells else "",
         commands=finding.commands,
     )
-    if not hasattr(value, "draw"):
+    if isinstance(value, Table):
         return replace(item, shown=value.readable(numbers))
     width = round(value.size_inches[0] * PIXELS_PER_INCH)
     return replace(item, image=_image(value, numbers), width=width)

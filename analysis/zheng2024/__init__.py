@@ -1,13 +1,25 @@
 """Zheng, Gao et al. (2024), Temporal Adaptive Batch Normalization in Neural ODEs, NeurIPS."""
 
-FIGURES: tuple[str, ...] = (
-    "figure1",
-    "figure3",
-    "figure4",
-    "figure5",
-    "figure6",
-    "figure7",
-    "figure8_9",
-    "figure10",
+from analysis.zheng2024 import (
+    curves_by_norm,
+    figure1,
+    figure3,
+    figure4,
+    figure6,
+    figure10,
+    interpolations,
+    quirks,
+    table1,
+    tables,
 )
-TABLES: tuple[str, ...] = ("table1", "table2", "table4", "table5", "quirks", "batches", "steer")
+
+FIGURES = (
+    figure1.FIGURE,
+    figure3.FIGURE,
+    figure4.FIGURE,
+    *curves_by_norm.FIGURES,
+    figure6.FIGURE,
+    interpolations.FIGURE7,
+    figure10.FIGURE,
+)
+TABLES = (table1.TABLE, quirks.TABLE, *tables.TABLES)

@@ -1,17 +1,19 @@
-"""Curves by epoch of the four norms and of mini-batch statistics in test batches of two: Figures 3 left, 5, 8 and 9."""
+"""Zheng 2024, Figures 5, 8 and 9: curves by epoch of the four norms, and of mini-batch statistics in test batches of two."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from analysis.curves import draw_curves, over_epochs
 from analysis.data import Data
-from analysis.legend import norm_look
-from analysis.style import NORM_COLOURS, NORM_LABELS
-from analysis.zheng2024 import known
-from analysis.zheng2024.nets import draw_final, layers_text
-from analysis.zheng2024.parts import also_tested
+from analysis.drawing import each_panel, panel_title
+from analysis.figure import Figure, one_column_each
+from analysis.legend import legend_below, norm_style
+from analysis.style import FULL_INCHES, NORM_COLOURS, NORM_LABELS
+from analysis.zheng2024 import published_ends
+from analysis.zheng2024.nets import draw_final, layers_text, line_handles, marks
+from analysis.zheng2024.trials import also_tested
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,10 +37,10 @@ def curves(data: Data, score: str) -> pd.DataFrame:
     return rows.assign(backbone=[nets[name] for name in rows["axis.data"]], end=rows["epoch"].max())
 
 
-def look(group: Mapping[str, Any]) -> dict[str, Any]:
+def line_style(group: Mapping[str, Any]) -> dict[str, Any]:
     """A norm's colour; test batches of two are dotted."""
     if group["test_batch"] == OWN:
-        return norm_look(group["axis.norm"])
+        return norm_style(group["axis.norm"])
     return {
         "color": NORM_COLOURS["mini_batch"],
         "linestyle": (0, (1, 1)),
@@ -46,16 +48,16 @@ def look(group: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def looks(numbers: pd.DataFrame) -> list[dict[str, Any]]:
-    """The looks of all lines there, for the legend."""
+def line_styles(numbers: pd.DataFrame) -> list[dict[str, Any]]:
+    """The styles of all lines there, for the legend."""
     there = set(numbers.filter(LINE).itertuples(index=False, name=None))
-    return [look(dict(zip(LINE, line, strict=True))) for line in LINES if line in there]
+    return [line_style(dict(zip(LINE, line, strict=True))) for line in LINES if line in there]
 
 
 def draw(ax: "Axes", numbers: pd.DataFrame, data_set: str) -> None:
     """One panel: the curves on one data set, and the published final accuracies."""
     rows = numbers.loc[numbers["axis.data"] == data_set]
-    draw_curves(ax, rows, LINE, look)
+    draw_curves(ax, rows, LINE, line_style)
     ax.set_xlabel("epoch")
 
 
@@ -63,7 +65,7 @@ def draw_published(ax: "Axes", numbers: pd.DataFrame, data_set: str) -> None:
     """The published final accuracies of the norms that are drawn."""
     values = {
         norm: value
-        for (name, norm), value in known.by_data().items()
+        for (name, norm), value in published_ends.by_data().items()
         if name == data_set and norm in set(numbers["axis.norm"])
     }
     draw_final(
@@ -74,3 +76,83 @@ def draw_published(ax: "Axes", numbers: pd.DataFrame, data_set: str) -> None:
 def nets_text(numbers: pd.DataFrame) -> str:
     """Which backbone was trained, for captions."""
     return " and ".join(layers_text(str(one)) for one in numbers["backbone"].dropna().unique())
+
+
+def _nets(_data: Data, numbers: pd.DataFrame) -> dict[str, str]:
+    return {"nets": nets_text(numbers)}
+
+
+def draw_figure5(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+    """Accuracy, one panel for each data set."""
+    present = [name for name in OTHERS if name in set(numbers["axis.data"])]
+    for index, name, ax in each_panel(axes, present):
+        draw(ax, numbers, name)
+        draw_published(ax, numbers, name)
+        panel_title(ax, index, name)
+    axes[0].set_ylabel("test accuracy")
+    handles = [*line_handles(line_styles(numbers)), *marks(numbers, published=True)]
+    legend_below(axes[0], handles, 4)
+
+
+def _sets(numbers: pd.DataFrame) -> list[str]:
+    return [name for name in ("CIFAR-10", *OTHERS) if name in set(numbers["axis.data"])]
+
+
+def _two_in_a_row(numbers: pd.DataFrame) -> tuple[int, int]:
+    count = len(_sets(numbers))
+    return -(-count // 2), min(count, 2)
+
+
+def draw_losses(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+    """Loss on a logarithmic axis, one panel for each data set."""
+    # Such an axis cannot show an interval that reaches zero: its lower end is the smallest single value.
+    low = numbers["low"].where((numbers["low"] > 0) | numbers["low"].isna(), numbers["minimum"])
+    for index, name, ax in each_panel(axes, _sets(numbers)):
+        draw(ax, numbers.assign(low=low), name)
+        ax.set_yscale("log")
+        panel_title(ax, index, name)
+        ax.set_ylabel("test loss")
+    handles = [*line_handles(line_styles(numbers)), *marks(numbers, published=False)]
+    legend_below(axes[0], handles, 6)
+
+
+OTHERS = ("SVHN", "CIFAR-100", "Tiny-ImageNet")
+
+FIGURES = (
+    Figure(
+        name="zheng2024/figure5",
+        study=STUDY,
+        needs=NEEDS,
+        axes=("data", "norm"),
+        used=lambda data: data.where({"data": OTHERS}),
+        numbers=lambda data: curves(data, "accuracy"),
+        text=(
+            "Zheng 2024, Figure 5. Test accuracy after each epoch, {nets}; mini-batch statistics also on "
+            "the first 1,000 images (or all there are) in test batches of two. Each run that failed is "
+            "dashed at its last value from where it failed; a cross on the axis: failed before its first "
+            "score. Diamonds: published final values (Table 1, 18 layers), filled like their line; "
+            "without norm on Tiny-ImageNet the paper reports a failure in the first epoch."
+        ),
+        fields=_nets,
+        draw=draw_figure5,
+        panels=one_column_each("axis.data"),
+        size_inches=(FULL_INCHES, 2.5),
+    ),
+    Figure(
+        name="zheng2024/figure8_9",
+        study=STUDY,
+        needs=NEEDS,
+        axes=("data", "norm"),
+        numbers=lambda data: curves(data, "loss"),
+        text=(
+            "Zheng 2024, Figures 8 and 9. Test loss (cross-entropy, logarithmic axis) after each epoch, "
+            "{nets}; mini-batch statistics also on the first 1,000 images (or all there are) in test "
+            "batches of two. Each run that failed is dashed at its last value from where it failed; a "
+            "cross on the axis: failed before its first score."
+        ),
+        fields=_nets,
+        draw=draw_losses,
+        panels=_two_in_a_row,
+        size_inches=(FULL_INCHES, 2.2),
+    ),
+)

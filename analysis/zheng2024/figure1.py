@@ -5,24 +5,20 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.caption import compose
 from analysis.curves import draw_curves, over_epochs
 from analysis.data import Data
+from analysis.figure import Figure
 from analysis.legend import legend_right
 from analysis.style import FULL_INCHES
-from analysis.zheng2024 import known
-from analysis.zheng2024.nets import LAYERS, draw_final, line_handles, marks, net_look
-from analysis.zheng2024.parts import only, part
+from analysis.zheng2024 import published_ends
+from analysis.zheng2024.nets import LAYERS, draw_final, line_handles, marks, net_style
+from analysis.zheng2024.trials import only, part
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NAME = "zheng2024/figure1"
-STUDY = ("zheng2024/depth", "zheng2024/curves")
-NEEDS = ("epochs",)
-PANELS = (1, 1)
-SIZE_INCHES = (FULL_INCHES, 2.7)
-CAPTION = (
+DEPTH, CURVES = "zheng2024/depth", "zheng2024/curves"
+TEXT = (
     "Zheng 2024, Figure 1. Test accuracy on CIFAR-10 after each epoch, by norm and number of convolutions in the right-hand side. Each run that "
     "failed is a line of its own, dashed at its last value from where it failed; a cross on the axis: failed before its first score. "
     "Diamonds: published final values (Tables 1 and 4), filled like their line."
@@ -42,7 +38,7 @@ def _used(data: Data) -> Data:
     columns = ["study", "axis.model.norm", "axis.model.backbone", "axis.data", "axis.norm"]
     labels = data.trials.reindex(columns=columns, fill_value="").itertuples(index=False, name=None)
     chosen = [
-        (norm, net) in SHOWN if study == STUDY[0] else (name, other) == ("CIFAR-10", "mini_batch")
+        (norm, net) in SHOWN if study == DEPTH else (name, other) == ("CIFAR-10", "mini_batch")
         for study, norm, net, name, other in labels
     ]
     return only(data, data.trials.loc[chosen])
@@ -50,11 +46,11 @@ def _used(data: Data) -> Data:
 
 def table(data: Data) -> pd.DataFrame:
     """norm, backbone and epoch with n, mean, low, high of the test accuracy; failed runs as lines of their own."""
-    used, parts = _used(data), []
-    if depth := part(used, STUDY[0]):
+    parts = []
+    if depth := part(data, DEPTH):
         by = {"axis.model.norm": "norm", "axis.model.backbone": "backbone"}
         parts.append(over_epochs(depth, list(by)).rename(columns=by))
-    if curves := part(used, STUDY[1]):
+    if curves := part(data, CURVES):
         nets = list(curves.runs["model_backbone"].unique())
         parts += (
             [
@@ -70,28 +66,35 @@ def table(data: Data) -> pd.DataFrame:
     return numbers.assign(end=numbers["epoch"].max()) if len(numbers) else numbers
 
 
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, interval, scale and what is missing."""
-    return compose(CAPTION, _used(data), NEEDS, numbers.loc[numbers["line"] == "mean", "n"])
-
-
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     """All nets in one panel."""
     (ax,) = axes
     draw_curves(
-        ax, numbers, ["norm", "backbone"], lambda net: net_look(net["norm"], net["backbone"])
+        ax, numbers, ["norm", "backbone"], lambda net: net_style(net["norm"], net["backbone"])
     )
     there = set(numbers.filter(["norm", "backbone"]).itertuples(index=False, name=None))
     nets = sorted(there, key=lambda net: (NORMS.index(net[0]), -LAYERS[net[1]]))
-    values = known.cifar10()
+    values = published_ends.cifar10()
     draw_final(
         ax,
-        [(net_look(*net)["color"], values[net]) for net in nets if net in values],
+        [(net_style(*net)["color"], values[net]) for net in nets if net in values],
         numbers["end"].iloc[0],
     )
     ax.set_xlabel("epoch")
     ax.set_ylabel("test accuracy on CIFAR-10")
     ax.set_xlim(left=0)
     legend_right(
-        ax, [*line_handles(net_look(*net) for net in nets), *marks(numbers, published=True)]
+        ax, [*line_handles(net_style(*net) for net in nets), *marks(numbers, published=True)]
     )
+
+
+FIGURE = Figure(
+    name="zheng2024/figure1",
+    study=(DEPTH, CURVES),
+    needs=("epochs",),
+    used=_used,
+    numbers=table,
+    text=TEXT,
+    draw=draw,
+    size_inches=(FULL_INCHES, 2.7),
+)

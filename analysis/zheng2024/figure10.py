@@ -5,26 +5,21 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.bars import draw_bars
-from analysis.caption import compose
+from analysis.caption import standard_notes
 from analysis.curves import draw_curves
 from analysis.data import Data
-from analysis.ink import panel_title
+from analysis.drawing import draw_bars, each_panel, panel_title
+from analysis.figure import Figure
 from analysis.legend import legend_below
 from analysis.style import FULL_INCHES
 from analysis.zheng2024 import interpolations
 from analysis.zheng2024.interpolations import AXIS, BACKBONE
-from analysis.zheng2024.nets import LAYERS, line_handles, marks
+from analysis.zheng2024.nets import LAYERS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NAME = "zheng2024/figure10"
-STUDY = interpolations.STUDY
-NEEDS = ("epochs",)
-PANELS = (2, 2)
-SIZE_INCHES = (FULL_INCHES, 4.4)
-CAPTION = (
+TEXT = (
     "Zheng 2024, Figure 10. {what}. {curves}Boxes: test accuracy after the last epoch, "
     "quartiles over seeds, whiskers to the farthest seeds, every seed a dot. Bars: seconds of training per step, of runs alone on their machine and "
     "never resumed only; a dash where there is none. The colours tell interpolations apart, not norms."
@@ -58,38 +53,35 @@ def _there(numbers: pd.DataFrame) -> list[str]:
     return [panel for panel in ORDER if panel in set(numbers["panel"])]
 
 
-def panels(numbers: pd.DataFrame) -> tuple[int, int]:
-    """One panel for each part that a scale has, two in a row."""
+def _two_in_a_row(numbers: pd.DataFrame) -> tuple[int, int]:
     count = len(_there(numbers))
     return -(-count // 2), min(count, 2)
 
 
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, interval, scale and what is missing."""
+def _fields(_data: Data, numbers: pd.DataFrame) -> dict[str, str]:
     drawn = [LAYERS[backbone] for panel, backbone in CURVES.items() if panel in _there(numbers)]
-    curves = (
-        f"Curves: test accuracy after each epoch, nets of {' and '.join(map(str, drawn))} layers. "
-        if drawn
-        else ""
-    )
+    nets = f"nets of {' and '.join(map(str, drawn))} layers. "
     sets = {
         "CIFAR-100": "linear and kernel interpolation on CIFAR-100",
         "CIFAR-10": "all four interpolations on CIFAR-10",
     }
-    what = "TA-BN with " + " and ".join(
-        text for name, text in sets.items() if name in set(numbers["axis.data"])
-    )
-    n = numbers.loc[(numbers["panel"] == "d") | (numbers["line"] == "mean"), "n"]
-    return compose(CAPTION.format(curves=curves, what=what), data, NEEDS, n)
+    what = [text for name, text in sets.items() if name in set(numbers["axis.data"])]
+    return {
+        "curves": f"Curves: test accuracy after each epoch, {nets}" if drawn else "",
+        "what": f"TA-BN with {' and '.join(what)}",
+    }
+
+
+def _means(numbers: pd.DataFrame) -> pd.Series:
+    return numbers.loc[(numbers["panel"] == "d") | (numbers["line"] == "mean")].loc[:, "n"]
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     """Curves of both depths, boxes, bars."""
-    there = _there(numbers)
-    for index, (panel, ax) in enumerate(zip(there, axes, strict=False)):
+    for index, panel, ax in each_panel(axes, _there(numbers)):
         rows = numbers.loc[numbers["panel"] == panel]
         if panel in CURVES:
-            draw_curves(ax, rows, [AXIS], interpolations.look_of)
+            draw_curves(ax, rows, [AXIS], interpolations.style_of)
             ax.set_xlabel("epoch")
             ax.set_ylabel("test accuracy")
             panel_title(ax, index, f"CIFAR-100, {LAYERS[CURVES[panel]]} layers")
@@ -107,17 +99,7 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
             )
             ax.set_ylabel("seconds per training step")
             panel_title(ax, index, "time")
-    for ax in axes[len(there) :]:
-        ax.set_axis_off()
-    present = [name for name in interpolations.LABELS if name in set(numbers[AXIS])]
-    legend_below(
-        axes[0],
-        [
-            *line_handles(interpolations.look(name) for name in present),
-            *marks(numbers, published=False),
-        ],
-        6,
-    )
+    legend_below(axes[0], interpolations.handles(numbers), 6)
 
 
 def _places(rows: pd.DataFrame) -> list[str]:
@@ -144,3 +126,18 @@ def _draw_boxes(ax: "Axes", rows: pd.DataFrame) -> None:
             ax.plot([at] * len(values), values, ".", color=colour, markersize=3)
     ax.set_xticks(list(places.values()), list(places))
     ax.set_ylabel("test accuracy")
+
+
+FIGURE = Figure(
+    name="zheng2024/figure10",
+    study=interpolations.STUDY,
+    needs=("epochs",),
+    axes=("data", "model.backbone", "model.norm.interpolation"),
+    numbers=table,
+    text=TEXT,
+    fields=_fields,
+    notes=standard_notes(_means),
+    draw=draw,
+    panels=_two_in_a_row,
+    size_inches=(FULL_INCHES, 2.2),
+)

@@ -6,26 +6,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.caption import compose
 from analysis.curves import draw_curves, over_epochs
 from analysis.data import COMPLETED, Data
-from analysis.ink import no_rows, panel_title
-from analysis.legend import handle, legend_below, norm_look
+from analysis.drawing import no_rows, panel_title
+from analysis.figure import Figure
+from analysis.legend import handle, legend_below, norm_style
 from analysis.stats import summarise
 from analysis.style import FULL_INCHES, NORM_COLOURS, NORM_LABELS
 from analysis.zheng2024 import curves_by_norm
 from analysis.zheng2024.nets import layers_text, line_handles, marks
-from analysis.zheng2024.parts import also_tested, on_data_set, part
+from analysis.zheng2024.trials import also_tested, on_data_set, part
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NAME = "zheng2024/figure3"
-STUDY = ("zheng2024/curves", "zheng2024/noise")
-NEEDS = ("epochs", "probe_series:figure3", "probe_layer_statistics:figure3")
-PANELS = (1, 3)
-SIZE_INCHES = (FULL_INCHES, 2.6)
-CAPTION = (
+TEXT = (
     "Zheng 2024, Figure 3, on CIFAR-10. (a) Test accuracy after each epoch, {left}; mini-batch statistics also on the first 1,000 images (or all "
     "there are) in test batches of two. Diamonds: published final values (Table 1, 18 layers), filled like their line. "
     "(b) The same of nets with {middle}, tested on clean images and with one image of each test batch replaced by noise. "
@@ -43,14 +38,13 @@ def _used(data: Data) -> Data:
 
 def table(data: Data) -> pd.DataFrame:
     """Panels a, b: axis.norm, test_batch or noise, epoch with n, mean, low, high; failed runs as lines. Panel c: statistic, t with the same."""
-    used = _used(data)
     parts: list[pd.DataFrame] = []
-    if curves := part(used, "zheng2024/curves"):
+    if curves := part(data, "zheng2024/curves"):
         parts += [
             curves_by_norm.curves(curves, "accuracy").assign(panel="a"),
             layer_statistics(curves).assign(panel="c"),
         ]
-    if noise := part(used, "zheng2024/noise"):
+    if noise := part(data, "zheng2024/noise"):
         parts.append(_noisy(noise).assign(panel="b"))
     parts = [one for one in parts if len(one)]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
@@ -92,15 +86,13 @@ def layer_statistics(data: Data) -> pd.DataFrame:
     )
 
 
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, interval, scale and what is missing."""
-    nets = dict(
-        numbers.reindex(columns=["panel", "backbone"]).dropna().itertuples(index=False, name=None)
-    )
-    text = CAPTION.format(
-        left=layers_text(nets.get("a", "unet18")), middle=layers_text(nets.get("b", "cnn6"))
-    )
-    return compose(text, _used(data), NEEDS, numbers.loc[numbers["line"] != "failed", "n"])
+def _fields(_data: Data, numbers: pd.DataFrame) -> dict[str, str]:
+    backbones = numbers.reindex(columns=["panel", "backbone"]).dropna()
+    nets = dict(backbones.itertuples(index=False, name=None))
+    return {
+        "left": layers_text(nets.get("a", "unet18")),
+        "middle": layers_text(nets.get("b", "cnn6")),
+    }
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
@@ -130,27 +122,27 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         curves_by_norm.draw_published(axes[0], left, "CIFAR-10")
     else:
         no_rows(axes[0])
-    draw_curves(axes[1], middle, ["axis.norm", "noise"], _noise_look) if len(middle) else no_rows(
+    draw_curves(axes[1], middle, ["axis.norm", "noise"], _noise_style) if len(middle) else no_rows(
         axes[1]
     )
     _draw_statistics(axes[2], right) if len(right) else no_rows(axes[2])
     axes[1].set_xlabel("epoch")
     axes[0].set_ylabel("test accuracy")
     noisy = line_handles(
-        _noise_look({"axis.norm": norm, "noise": NOISY})
+        _noise_style({"axis.norm": norm, "noise": NOISY})
         for norm in middle.loc[middle["noise"] == NOISY, "axis.norm"].unique()
     )
     legend_below(
         axes[0],
-        [*line_handles(curves_by_norm.looks(left)), *noisy, *marks(numbers, published=True)],
+        [*line_handles(curves_by_norm.line_styles(left)), *noisy, *marks(numbers, published=True)],
         4,
     )
 
 
-def _noise_look(group: Any) -> dict[str, Any]:
+def _noise_style(group: Any) -> dict[str, Any]:
     norm = group["axis.norm"]
     if group["noise"] == CLEAN:
-        return norm_look(norm)
+        return norm_style(norm)
     return {
         "color": NORM_COLOURS[norm],
         "linestyle": (0, (4, 1.2, 1, 1.2)),
@@ -179,3 +171,17 @@ def _draw_statistics(ax: "Axes", rows: pd.DataFrame) -> None:
     )
     ax.set_xlabel("t")
     ax.set_ylabel("over batch and space")
+
+
+FIGURE = Figure(
+    name="zheng2024/figure3",
+    study=("zheng2024/curves", "zheng2024/noise"),
+    needs=("epochs", "probe_series:figure3", "probe_layer_statistics:figure3"),
+    used=_used,
+    numbers=table,
+    text=TEXT,
+    fields=_fields,
+    draw=draw,
+    panels=(1, 3),
+    size_inches=(FULL_INCHES, 2.6),
+)

@@ -6,25 +6,21 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis import published
-from analysis.bars import draw_points, draw_published
-from analysis.caption import compose
 from analysis.cells import cells, planned_rows
 from analysis.data import Data
+from analysis.drawing import draw_points, draw_published
+from analysis.figure import Figure
 from analysis.legend import handle, legend_right, published_handle
 from analysis.style import FULL_INCHES, NORM_COLOURS, NORM_LABELS
-from analysis.zheng2024.known import size
 from analysis.zheng2024.nets import LAYERS
-from analysis.zheng2024.parts import only
+from analysis.zheng2024.published_ends import size
+from analysis.zheng2024.trials import only
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NAME = "zheng2024/figure4"
-STUDY = ("zheng2024/depth", "zheng2024/curves", "zheng2024/baselines")
-NEEDS = ("runs",)
-PANELS = (1, 1)
-SIZE_INCHES = (FULL_INCHES, 3.0)
-CAPTION = (
+DEPTH = "zheng2024/depth"
+TEXT = (
     "Zheng 2024, Figure 4. Test accuracy on CIFAR-10 after the last epoch against the number of trainable parameters, those of norms included: the "
     "paper leaves them out, which puts TA-BN's diamonds further left. Numbers in the panel: convolutions in the right-hand side; lines join "
     "stacks of convolutions, 18 is a U-Net. Grey: other families, trained here with their authors' recipes; IL-NODE, 2nd-Ord, HBNODE and GHBNODE "
@@ -58,7 +54,7 @@ def _used(data: Data) -> Data:
     return only(
         data,
         data.trials.loc[
-            (trials["study"] == STUDY[0])
+            (trials["study"] == DEPTH)
             | lacking
             | trials["axis.baseline"].str.endswith(", CIFAR-10")
         ],
@@ -67,7 +63,7 @@ def _used(data: Data) -> Data:
 
 def table(data: Data) -> pd.DataFrame:
     """Model (a norm or a family), backbone, parameters and n, mean, low, high, failed."""
-    rows = planned_rows(_used(data), "runs", "accuracy_test", "parameters", "model_backbone")
+    rows = planned_rows(data, "runs", "accuracy_test", "parameters", "model_backbone")
     rows = rows.loc[rows["outcome"] != "missing"]
     if not len(rows):
         return pd.DataFrame()
@@ -88,11 +84,6 @@ def table(data: Data) -> pd.DataFrame:
         ),
         on=["model", "backbone"],
     )
-
-
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, interval, scale and what is missing."""
-    return compose(CAPTION, _used(data), NEEDS, numbers.loc[:, "n"])
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
@@ -127,14 +118,14 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     legend_right(ax, [*handles, published_handle("published")])
 
 
-def _draw(ax: "Axes", rows: pd.DataFrame, **look: Any) -> None:
-    draw_points(ax, rows, "parameters", **look)
+def _draw(ax: "Axes", rows: pd.DataFrame, **style: Any) -> None:
+    draw_points(ax, rows, "parameters", **style)
     failed = rows.loc[(rows["n"] == 0) & (rows["failed"] > 0)]
     ax.plot(
         failed["parameters"],
         [0.02] * len(failed),
         transform=ax.get_xaxis_transform(),
-        color=look["color"],
+        color=style["color"],
         marker="x",
         linestyle="none",
     )
@@ -163,3 +154,14 @@ def _draw_depths(ax: "Axes", rows: pd.DataFrame, colour: str, above: bool) -> No
             textcoords="offset points",
             **place,
         )
+
+
+FIGURE = Figure(
+    name="zheng2024/figure4",
+    study=(DEPTH, "zheng2024/curves", "zheng2024/baselines"),
+    used=_used,
+    numbers=table,
+    text=TEXT,
+    draw=draw,
+    size_inches=(FULL_INCHES, 3.0),
+)

@@ -5,24 +5,19 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.caption import compose
 from analysis.curves import draw_curves, over_epochs
 from analysis.data import Data
-from analysis.ink import no_rows, panel_title
+from analysis.drawing import no_rows, panel_title
+from analysis.figure import Figure
 from analysis.legend import legend_below
 from analysis.style import FULL_INCHES
-from analysis.zheng2024 import known
-from analysis.zheng2024.nets import LAYERS, draw_final, line_handles, marks, net_look
+from analysis.zheng2024 import published_ends
+from analysis.zheng2024.nets import LAYERS, draw_final, line_handles, marks, net_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NAME = "zheng2024/figure6"
-STUDY = "zheng2024/depth"
-NEEDS = ("epochs",)
-PANELS = (1, 3)
-SIZE_INCHES = (FULL_INCHES, 2.9)
-CAPTION = (
+TEXT = (
     "Zheng 2024, Figure 6. Test accuracy on CIFAR-10 after each epoch, by the number of convolutions in the right-hand side: (a) without norm, "
     "(b) with TA-BN{deepest}. Each run that failed is a line of its own, dashed at its last value from where it failed; a cross "
     "on the axis: failed before its first score. Diamonds: published final values (Tables 1 and 4), filled like their line."
@@ -44,34 +39,30 @@ def table(data: Data) -> pd.DataFrame:
     return numbers.assign(end=numbers["epoch"].max())
 
 
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, interval, scale and what is missing."""
-    deepest = ", (c) the deepest nets of both" if panels(numbers) == PANELS else ""
-    return compose(
-        CAPTION.format(deepest=deepest), data, NEEDS, numbers.loc[numbers["line"] == "mean", "n"]
-    )
-
-
-def panels(numbers: pd.DataFrame) -> tuple[int, int]:
+def _panels(numbers: pd.DataFrame) -> tuple[int, int]:
     """The third panel only where there are deep nets."""
     return 1, 3 if set(DEEP) & set(numbers["backbone"]) else 2
 
 
+def _deepest(_data: Data, numbers: pd.DataFrame) -> dict[str, str]:
+    return {"deepest": ", (c) the deepest nets of both" if _panels(numbers) == (1, 3) else ""}
+
+
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     """Without norm, with TA-BN, both."""
-    values = known.cifar10()
+    values = published_ends.cifar10()
     for index, (panel, ax) in enumerate(zip(PANEL_NETS, axes, strict=False)):
         norms, backbones = PANEL_NETS[panel]
         rows = numbers.loc[numbers["norm"].isin(norms) & numbers["backbone"].isin(backbones)]
         draw_curves(
-            ax, rows, ["norm", "backbone"], lambda net: net_look(net["norm"], net["backbone"])
+            ax, rows, ["norm", "backbone"], lambda net: net_style(net["norm"], net["backbone"])
         ) if len(rows) else no_rows(ax)
         nets = (
             rows.filter(["norm", "backbone"]).drop_duplicates().itertuples(index=False, name=None)
         )
         draw_final(
             ax,
-            [(net_look(*net)["color"], values[net]) for net in nets if net in values],
+            [(net_style(*net)["color"], values[net]) for net in nets if net in values],
             numbers["end"].iloc[0],
         )
         panel_title(ax, index, TITLES[panel])
@@ -81,5 +72,21 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     there = set(numbers.filter(["norm", "backbone"]).itertuples(index=False, name=None))
     nets = [(norm, one) for norm in ("none", "ta_bn") for one in LAYERS if (norm, one) in there]
     legend_below(
-        axes[0], [*line_handles(net_look(*net) for net in nets), *marks(numbers, published=True)], 5
+        axes[0],
+        [*line_handles(net_style(*net) for net in nets), *marks(numbers, published=True)],
+        5,
     )
+
+
+FIGURE = Figure(
+    name="zheng2024/figure6",
+    study="zheng2024/depth",
+    needs=("epochs",),
+    axes=("model.norm", "model.backbone"),
+    numbers=table,
+    text=TEXT,
+    fields=_deepest,
+    draw=draw,
+    panels=_panels,
+    size_inches=(FULL_INCHES, 2.9),
+)

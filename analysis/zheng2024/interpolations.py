@@ -1,14 +1,21 @@
-"""How TA-BN's interpolations are drawn, and their curves, final accuracies and times: Figures 7 and 10."""
+"""Zheng 2024, Figure 7: test accuracy by epoch of TA-BN with four interpolations; their final accuracies and times."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from analysis.cells import cells, planned_rows
-from analysis.curves import over_epochs
+from analysis.curves import draw_curves, over_epochs
 from analysis.data import Data
-from analysis.style import sequential_colours
+from analysis.figure import Figure
+from analysis.legend import legend_below
+from analysis.style import COLUMN_INCHES, sequential_colours
+from analysis.zheng2024.nets import layers_text, line_handles, marks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 STUDY = "zheng2024/interpolation"
 AXIS = "axis.model.norm.interpolation"
@@ -24,14 +31,14 @@ COLOURS = dict(zip(LABELS, sequential_colours(len(LABELS)), strict=True))
 STYLES = dict(zip(LABELS, ("-", (0, (5, 1)), (0, (1, 1)), (0, (5, 1, 1, 1))), strict=True))
 
 
-def look(name: str) -> dict[str, Any]:
+def line_style(name: str) -> dict[str, Any]:
     """Colour, style and label of one interpolation; all are TA-BN, so that the colours are none of the norms'."""
     return {"color": COLOURS[name], "linestyle": STYLES[name], "label": LABELS[name]}
 
 
-def look_of(group: Mapping[str, Any]) -> dict[str, Any]:
-    """`look` of a group of curves."""
-    return look(group[AXIS])
+def style_of(group: Mapping[str, Any]) -> dict[str, Any]:
+    """`line_style` of a group of curves."""
+    return line_style(group[AXIS])
 
 
 def curves(data: Data) -> pd.DataFrame:
@@ -63,3 +70,34 @@ def finals(data: Data) -> pd.DataFrame:
         .assign(n=1)
         .sort_values([*BY, "seed"], ignore_index=True)
     )
+
+
+def handles(numbers: pd.DataFrame) -> "list[Line2D]":
+    """The legend's entries for the interpolations that are drawn, and for failed runs."""
+    present = [line_style(name) for name in LABELS if name in set(numbers[AXIS])]
+    return [*line_handles(present), *marks(numbers, published=False)]
+
+
+def draw_figure7(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+    """One line per interpolation."""
+    draw_curves(axes[0], numbers, [AXIS], style_of)
+    axes[0].set(xlabel="epoch", ylabel="test accuracy on CIFAR-10")
+    legend_below(axes[0], handles(numbers), 4)
+
+
+FIGURE7 = Figure(
+    name="zheng2024/figure7",
+    study=STUDY,
+    needs=("epochs",),
+    axes=("data", "model.backbone", "model.norm.interpolation"),
+    used=lambda data: data.where({"data": "CIFAR-10"}),
+    numbers=curves,
+    text=(
+        "Zheng 2024, Figure 7. Test accuracy on CIFAR-10 after each epoch of nets of {nets} with TA-BN, "
+        "by how it interpolates between its grid's times. The colours tell interpolations apart, not "
+        "norms."
+    ),
+    fields=lambda _, numbers: {"nets": " and ".join(map(layers_text, numbers[BACKBONE].unique()))},
+    draw=draw_figure7,
+    size_inches=(COLUMN_INCHES, 2.6),
+)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.legend import failed_handle, handle, published_handle
 from analysis.style import NORM_COLOURS, NORM_LABELS, lighter
+from odecore.config.backbone import STACKS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -12,9 +13,9 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 # Convolutions of the right-hand side.
-LAYERS = {"cnn4": 4, "cnn6": 6, "cnn8": 8, "cnn10": 10, "cnn12": 12, "unet18": 18}
+LAYERS: dict[str, int] = {name: len(rows) for name, rows in STACKS.items()}
 # Share of white in the norm's colour, and width of the line.
-LOOKS = {
+WHITE_AND_WIDTH = {
     4: (0.7, 0.6),
     6: (0.6, 0.7),
     8: (0.5, 0.8),
@@ -24,10 +25,10 @@ LOOKS = {
 }
 
 
-def net_look(norm: str, backbone: str) -> dict[str, Any]:
+def net_style(norm: str, backbone: str) -> dict[str, Any]:
     """Colour, width and label of a net's line."""
     layers = LAYERS[backbone]
-    white, width = LOOKS[layers]
+    white, width = WHITE_AND_WIDTH[layers]
     return {
         "color": lighter(NORM_COLOURS[norm], white),
         "linewidth": width,
@@ -48,12 +49,12 @@ def marks(numbers: "pd.DataFrame", published: bool) -> "list[Line2D]":
 
 def draw_final(ax: "Axes", values: Iterable[tuple[Any, float]], end: float) -> None:
     """Published final values at the right end of the axis, filled with the colour of their line: (colour, value)."""
-    from analysis.bars import draw_published
+    from analysis.drawing import draw_published
 
     for colour, value in values:
         draw_published(ax, [end], [value], label="_", markerfacecolor=colour, clip_on=False)
 
 
-def line_handles(looks: Iterable[dict[str, Any]]) -> "list[Line2D]":
+def line_handles(styles: Iterable[dict[str, Any]]) -> "list[Line2D]":
     """One line for each different label."""
-    return [handle(**look) for look in {look["label"]: look for look in looks}.values()]
+    return [handle(**style) for style in {style["label"]: style for style in styles}.values()]

@@ -4,16 +4,12 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.caption import compose
-from analysis.cells import cells, difference, interval, planned_rows
+from analysis.cells import cells, difference, interval, or_nothing, planned_rows
 from analysis.data import Data
-from analysis.zheng2024.parts import any_run
+from analysis.figure import Table
 
-NAME = "zheng2024/quirks"
-STUDY = "zheng2024/quirks"
-NEEDS = ("runs",)
 START, QUIRK = "axis.start", "axis.quirk"
-CAPTION = (
+TEXT = (
     "Zheng 2024, what each difference between paper and released code is worth: CNN-6 with TA-BN on "
     "CIFAR-10, test accuracy after the last epoch. Left the printed form plus one difference, right "
     "the released form without one; change: against the form itself, paired by seed."
@@ -42,9 +38,9 @@ WORDS = {
 def table(data: Data) -> pd.DataFrame:
     """Start and quirk with n, mean, low, high, failed, missing; the same as change_* against the form itself."""
     rows = planned_rows(data, "runs", "accuracy_test")
-    numbers = cells(rows, [START, QUIRK], "accuracy_test")
-    if not any_run(numbers):
-        return numbers.iloc[:0]
+    numbers = or_nothing(cells(rows, [START, QUIRK], "accuracy_test"))
+    if not len(numbers):
+        return numbers
     itself = rows.loc[rows[QUIRK] == "none"]
     others = rows.loc[rows[QUIRK] != "none"]
     changes = [
@@ -58,11 +54,6 @@ def table(data: Data) -> pd.DataFrame:
     renamed = pd.concat(changes, ignore_index=True) if changes else numbers.iloc[:0]
     names = {name: f"change_{name}" for name in renamed.columns if name not in (START, QUIRK)}
     return numbers.merge(renamed.rename(columns=names), on=[START, QUIRK], how="left")
-
-
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, interval, scale and what is missing."""
-    return compose(CAPTION, data, NEEDS, numbers.loc[:, "n"])
 
 
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
@@ -85,3 +76,13 @@ def _change(row: Any) -> str:
         return "-"
     half = (row["change_high"] - row["change_low"]) / 2
     return f"{row['change_mean']:+.3f}" + (f" ± {half:.3f}" if row["change_n"] > 2 else "")
+
+
+TABLE = Table(
+    name="zheng2024/quirks",
+    study="zheng2024/quirks",
+    axes=("start", "quirk"),
+    numbers=table,
+    text=TEXT,
+    readable=readable,
+)

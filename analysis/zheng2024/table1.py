@@ -3,16 +3,15 @@
 import pandas as pd
 
 from analysis import published
-from analysis.caption import compose
 from analysis.cells import cells
 from analysis.data import Data
+from analysis.figure import Table
+from analysis.frames import in_order
 from analysis.style import NORM_LABELS
-from analysis.zheng2024.parts import VARIANT, beside_published, runs_of_both
+from analysis.zheng2024.tables import notes
+from analysis.zheng2024.trials import VARIANT, beside_published, runs_of_both
 
-NAME = "zheng2024/table1"
-STUDY = ("zheng2024/main", "zheng2024/baselines")
-NEEDS = ("runs",)
-CAPTION = (
+TEXT = (
     "Zheng 2024, Table 1 (main table). Ours: test accuracy after the last epoch; best epoch: mean of the highest test accuracy of each run. The six "
     "families above the norms are our own trainings with their authors' recipes; the values beside them are quotations in Zheng 2024 from the "
     "original papers, which reported about the best epoch. Parameters, ours: all trainable ones, those of norms included; theirs as printed, without "
@@ -31,10 +30,7 @@ def table(data: Data) -> pd.DataFrame:
     rows = runs_of_both(data, "accuracy_test", "accuracy_test_best", "parameters")
     if set(rows["outcome"]) <= {"missing"}:
         return pd.DataFrame()
-    rows = rows.assign(
-        data=[_named(row)[0] for row in rows.to_dict("records")],
-        model=[_named(row)[1] for row in rows.to_dict("records")],
-    )
+    rows = rows.assign(**pd.DataFrame(map(_named, rows.to_dict("records")), columns=KEYS))
     numbers = cells(rows, BY, "accuracy_test")
     best = (
         cells(rows, BY, "accuracy_test_best")
@@ -49,12 +45,12 @@ def table(data: Data) -> pd.DataFrame:
     numbers = numbers.merge(
         known.reindex(columns=[*KEYS, "size", "printed"]), on=KEYS, how="left"
     ).fillna({"size": "", "printed": ""})
-    place = {
-        pair: index for index, pair in enumerate((data, model) for data in DATA for model in MODELS)
-    }
-    order = [place[pair] for pair in numbers.filter(KEYS).itertuples(index=False, name=None)]
-    numbers = numbers.assign(quoted=numbers["source"].str.contains("quoted"), place=order)
-    return numbers.sort_values(["place", VARIANT], ignore_index=True).drop(columns="place")
+    numbers = in_order(
+        numbers.sort_values(VARIANT, kind="stable"),
+        KEYS,
+        [(data, model) for data in DATA for model in MODELS],
+    )
+    return numbers.assign(quoted=numbers["source"].str.contains("quoted"))
 
 
 def _named(row: dict[object, object]) -> tuple[str, str]:
@@ -70,11 +66,6 @@ def _named(row: dict[object, object]) -> tuple[str, str]:
     # On MNIST the released small net is the MLP.
     large = backbone == "unet18" or (data, backbone) == ("MNIST", "cnn6")
     return data, f"ta_bn, {'large' if large else 'small'}"
-
-
-def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, interval, scale and what is missing."""
-    return f"{compose(CAPTION, data.with_variants, NEEDS, numbers.loc[:, 'n'])} {published.sources(numbers)}"
 
 
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
@@ -99,3 +90,13 @@ def readable(numbers: pd.DataFrame) -> pd.DataFrame:
             "parameters, published": sizes_printed,
         },
     )
+
+
+TABLE = Table(
+    name="zheng2024/table1",
+    study=("zheng2024/main", "zheng2024/baselines"),
+    numbers=table,
+    text=TEXT,
+    notes=notes,
+    readable=readable,
+)

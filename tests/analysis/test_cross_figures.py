@@ -104,7 +104,7 @@ def test_accuracy_by_cell_and_the_range_over_solvers(data: Data) -> None:
     )
     assert row(numbers, panel="range", norm="none", depth="cnn8")["n"] == 0
     assert row(numbers, panel="range", norm="batch", depth="cnn4")["missing"] == 3
-    text = accuracy.caption(data, numbers)
+    text = accuracy.FIGURE.caption(data, numbers)
     assert "n = 2 to 3 per number" in text
     assert "Not averaged: 3 solver_failed, 1 diverged." in text
     assert "Missing: 3 of 72 trials." in text
@@ -146,7 +146,7 @@ def test_solver_gap_tells_unresolved_from_failed_and_missing(data: Data) -> None
         2,
         pytest.approx((-0.15 + 0 + 0) / 3),
     )
-    text = solver_gap.caption(data, numbers)
+    text = solver_gap.FIGURE.caption(data, numbers)
     # 72 planned, 3 missing, 4 runs failed, 3 diverged under the reference, 3 references missing.
     assert "2 of 59 trained nets are unresolved" in text
 
@@ -179,7 +179,7 @@ def test_outcomes_are_one_row_per_planned_run(data: Data) -> None:
         "missing": 3,
         "diverged": 1,
     }
-    assert "Completed: 65 of 72 planned runs." in outcomes.caption(data, numbers)
+    assert "Completed: 65 of 72 planned runs." in outcomes.FIGURE.caption(data, numbers)
     failed = numbers.loc[numbers["outcome"] == "diverged"].to_dict("records")
     assert [(one["panel"], one[NORM], one[DEPTH], one["seed"]) for one in failed] == [
         ("euler8", "none", "cnn8", 2)

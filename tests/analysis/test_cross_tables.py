@@ -159,7 +159,7 @@ class Bugs(World):
 
 @pytest.fixture(scope="module")
 def studied(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return data_of(tmp_path_factory.mktemp("bugs") / "r", bugs.STUDY, Bugs(), scale="paper")
+    return data_of(tmp_path_factory.mktemp("bugs") / "r", bugs.TABLE.studies, Bugs(), scale="paper")
 
 
 def test_bugs_on_and_off_beside_the_published_value(studied: Any) -> None:
@@ -210,20 +210,20 @@ def test_otts_divisor_and_single_step_come_from_the_same_nets(studied: Any) -> N
 
 
 def test_bugs_of_studies_that_have_no_plan_are_named(tmp_path: Path) -> None:
-    data = data_of(tmp_path / "r", bugs.STUDY[:1], Bugs())
+    data = data_of(tmp_path / "r", bugs.TABLE.studies[:1], Bugs())
     numbers = bugs.table(data)
     verdicts = dict(zip(numbers["bug"], numbers["verdict"], strict=True))
     assert verdicts["enorm-decay"] == verdicts["ott-divisor"] == "no plan here"
     assert verdicts["gusak-drops"] == "not enough data"
     assert verdicts["gusak-side-effects"] == "not studied"
     assert set(numbers["nearer"]) == {""}
-    assert "Missing" not in bugs.caption(data, numbers)
+    assert "Missing" not in bugs.TABLE.caption(data, numbers)
 
 
 def test_captions_count_only_the_trials_that_the_table_uses(studied: Any) -> None:
     # Gusak 8 cells x 3 seeds; ENorm 2 depths x 2 x 5; Ott's finest Euler net x 5.
     assert len(bug_rows.used(studied).trials) == 24 + 20 + 5
-    assert "Missing" not in bugs.caption(studied, bugs.table(studied))
+    assert "Missing" not in bugs.TABLE.caption(studied, bugs.table(studied))
 
 
 def test_published_values_stay_put() -> None:

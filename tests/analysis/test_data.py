@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from synthetic import Cell, Run, World, write
 
-from analysis.caption import compose, failures_text, missing_text, scale_text
+from analysis.caption import failures_text, missing_text, scale_text, standard_notes
 from analysis.check import examine
 from analysis.data import Data, split
 from analysis.errors import ReportError
@@ -299,10 +299,8 @@ def test_labels_are_written_as_plans_write_them(value: Any, text: str) -> None:
 
 
 def test_caption_says_everything(data: Data) -> None:
-    text = compose("A figure.", data, ("runs",), pd.Series([3, 4]))
-    assert text.startswith(
-        "A figure. Mean and 95 % Student t interval over seeds, n = 3 to 4 per point"
-    )
+    text = " ".join(standard_notes()(data, ("runs",), pd.DataFrame({"n": [3, 4]})))
+    assert text.startswith("Mean and 95 % Student t interval over seeds, n = 3 to 4 per point")
     assert (
         "Plan paper/main@paper: Paper scale. Not averaged: 2 diverged. Missing: 1 of 8 trials."
         in text

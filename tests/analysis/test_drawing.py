@@ -1,4 +1,4 @@
-"""Curves, heat maps, bars and points: what is drawn is what the rows say, and failed is told apart from missing."""
+"""Curves, bars and points: what is drawn is what the rows say, and failed is told apart from missing."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,16 +8,15 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import to_hex
 from synthetic import Cell, Run, World, write
 
-from analysis.bars import draw_bars, draw_points
 from analysis.cells import cells, planned_rows
 from analysis.curves import draw_curves, over_epochs
 from analysis.data import Data
+from analysis.drawing import draw_bars, draw_points, shared_limits
 from analysis.errors import ReportError
-from analysis.heat import FAILED_COLOUR, MISSING_COLOUR, draw_heat, ordered, shared_limits
-from analysis.legend import norm_handles, norm_look, solver_handles
+from analysis.frames import in_order, stack
+from analysis.legend import norm_handles, norm_style
 from analysis.read import load
 from sweeps.study import Scale, Study
 
@@ -100,7 +99,7 @@ def test_curves_refuse_to_average_over_an_axis(data: Data) -> None:
 
 def test_curves_are_drawn_solid_dashed_and_crossed(data: Data, ax: Any) -> None:
     numbers = over_epochs(data.where({"solver.steps": 2}), ["axis.norm"])
-    draw_curves(ax, numbers, ["axis.norm"], lambda group: norm_look(group["axis.norm"]))
+    draw_curves(ax, numbers, ["axis.norm"], lambda group: norm_style(group["axis.norm"]))
     lines = {
         (line.get_label(), line.get_linestyle(), line.get_marker(), len(line.get_xdata()))
         for line in ax.lines
@@ -115,32 +114,19 @@ def test_curves_are_drawn_solid_dashed_and_crossed(data: Data, ax: Any) -> None:
     assert len(ax.get_legend_handles_labels()[1]) == 3
 
 
-def test_heat_map_tells_failed_missing_and_means_apart(data: Data, ax: Any) -> None:
+def test_frames_are_stacked_and_put_in_order(data: Data) -> None:
     numbers = cells(
         planned_rows(data, "runs", "accuracy_test"),
         ["axis.norm", "axis.solver.steps"],
         "accuracy_test",
     )
-    draw_heat(ax, numbers, "axis.norm", "axis.solver.steps", labels={"batch": "BN"}, bar=False)
-    texts = {
-        (round(text.get_position()[0] - 0.5), round(text.get_position()[1] - 0.5)): text.get_text()
-        for text in ax.texts
-    }
-    assert texts[0, 0] == "0.80\nn = 1\n2 failed"
-    assert texts[0, 1] == "0.81\nn = 3"
-    assert texts[1, 1] == "3 failed"
-    assert texts[1, 2] == "missing"
-    colours = {
-        (round(patch.get_x()), round(patch.get_y())): to_hex(patch.get_facecolor())
-        for patch in ax.patches
-    }
-    assert colours == {(1, 1): FAILED_COLOUR.lower(), (1, 2): MISSING_COLOUR.lower()}
-    assert [text.get_text() for text in ax.get_yticklabels()] == ["none", "BN", "layer"]
     assert shared_limits(numbers) == pytest.approx((0.8, 0.81))
-    assert (
-        ordered(numbers, "axis.norm", ["layer", "none"])["axis.norm"].tolist()
-        == ["layer"] * 2 + ["none"] * 2 + ["batch"] * 2
-    )
+    norms = in_order(numbers, "axis.norm", ["layer", "none"])["axis.norm"].tolist()
+    assert norms == ["layer"] * 2 + ["none"] * 2 + ["batch"] * 2
+    pairs = in_order(numbers, ["axis.norm", "axis.solver.steps"], [("batch", "4")])
+    assert pairs["axis.norm"].tolist() == ["batch", "none", "none", "batch", "layer", "layer"]
+    assert stack([numbers.iloc[:0], numbers.iloc[:1]], ["n", "other"]).isna().sum().sum() == 1
+    assert stack([], ["n"]).columns.tolist() == ["n"]
 
 
 def test_bars_stand_where_the_means_are(data: Data, ax: Any) -> None:
@@ -183,9 +169,8 @@ def test_points_have_bars_from_three_seeds_on(ax: Any) -> None:
     assert len(ax.collections) == 1
 
 
-def test_legends_say_norms_and_solvers_once() -> None:
+def test_legends_say_norms_once() -> None:
     assert [one.get_label() for one in norm_handles(["ta_bn", "none", "ta_bn"])] == [
         "TA-BN",
         "none",
     ]
-    assert [one.get_marker() for one in solver_handles(["euler", "dopri5"])] == ["o", "D"]

@@ -10,20 +10,15 @@ import pytest
 from synthetic import data_of, write
 from worlds import Cell, Run, World
 
+from analysis.check import find
 from analysis.read import load
 from analysis.save import save_figure
-from analysis.zheng2024 import (
-    figure1,
-    figure3,
-    figure4,
-    figure5,
-    figure6,
-    figure7,
-    figure8_9,
-    figure10,
-)
+from analysis.zheng2024.figure1 import SHOWN
 
-FIGURES = [figure1, figure3, figure4, figure5, figure6, figure7, figure8_9, figure10]
+FIGURES = [
+    find(f"zheng2024/figure{number}") for number in ("1", "3", "4", "5", "6", "7", "8_9", "10")
+]
+figure1, figure3, figure4, figure5, figure6, figure7, figure8_9, figure10 = FIGURES
 
 
 class Curves(World):
@@ -57,17 +52,13 @@ class Curves(World):
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("smoke") / "r"
-    for study in dict.fromkeys(
-        one
-        for figure in FIGURES
-        for one in ([figure.STUDY] if isinstance(figure.STUDY, str) else figure.STUDY)
-    ):
+    for study in dict.fromkeys(one for figure in FIGURES for one in figure.studies):
         write(folder, study, Curves())
     return folder
 
 
 def table(module: Any, folder: Path) -> pd.DataFrame:
-    return module.table(load(folder, module.STUDY, scale="smoke"))
+    return module.table(load(folder, module.study, scale="smoke"))
 
 
 def line(numbers: pd.DataFrame, **wanted: Any) -> list[tuple[float, Any]]:
@@ -84,7 +75,7 @@ def test_figure1_takes_its_nets_from_two_studies(smoke: Path) -> None:
     numbers = table(figure1, smoke)
     nets = set(numbers.filter(["norm", "backbone"]).itertuples(index=False, name=None))
     # At smoke scale the curves' backbone is CNN-6, and the figure says so.
-    assert nets == {*figure1.SHOWN, ("mini_batch", "cnn6")}
+    assert nets == {*SHOWN, ("mini_batch", "cnn6")}
     assert line(numbers, norm="ta_bn") == [(1, 0.33), (2, 0.53)]
     assert line(numbers, norm="mini_batch") == [(1, 0.32), (2, 0.52)]
     failed = numbers.loc[numbers["backbone"] == "cnn12"]
@@ -96,11 +87,11 @@ def test_figure1_takes_its_nets_from_two_studies(smoke: Path) -> None:
 
 def test_figure1_draws_what_there_is_of_one_study(tmp_path: Path) -> None:
     data = data_of(tmp_path, "zheng2024/depth", Curves())
-    numbers = figure1.table(load(tmp_path, figure1.STUDY, scale="smoke"))
+    numbers = figure1.table(load(tmp_path, figure1.study, scale="smoke"))
     assert set(numbers["norm"]) == {"ta_bn", "none"}
     assert data.plans[0].study == "zheng2024/depth"
     assert "Not planned here: zheng2024/curves." in figure1.caption(
-        load(tmp_path, figure1.STUDY, scale="smoke"), numbers
+        load(tmp_path, figure1.study, scale="smoke"), numbers
     )
 
 
@@ -157,7 +148,7 @@ def test_figure5_and_8_9_show_their_data_sets(smoke: Path) -> None:
     accuracy, loss = table(figure5, smoke), table(figure8_9, smoke)
     assert set(accuracy["axis.data"]) == {"Tiny-ImageNet"}
     assert set(loss["axis.data"]) == {"CIFAR-10", "Tiny-ImageNet"}
-    assert (figure5.panels(accuracy), figure8_9.panels(loss)) == ((1, 1), (1, 2))
+    assert (figure5.shape(accuracy), figure8_9.shape(loss)) == ((1, 1), (1, 2))
     # Made-up losses are 1.2 - accuracy.
     assert line(loss, **{"axis.data": "CIFAR-10", "axis.norm": "ta_bn"}) == [(1, 0.87), (2, 0.67)]
     assert line(loss, **{"axis.data": "CIFAR-10", "test_batch": "2"}) == [(1, 0.22), (2, 0.42)]
@@ -171,8 +162,8 @@ def test_figure6_has_six_depths_of_both(smoke: Path) -> None:
     assert set(
         numbers.loc[(numbers["norm"] == "none") & (numbers["backbone"] == "cnn12"), "line"]
     ) == {"failed"}
-    assert figure6.panels(numbers) == (1, 3)
-    assert figure6.panels(numbers.loc[numbers["backbone"] == "cnn8"]) == (1, 2)
+    assert figure6.shape(numbers) == (1, 3)
+    assert figure6.shape(numbers.loc[numbers["backbone"] == "cnn8"]) == (1, 2)
 
 
 def test_figure7_and_10_compare_interpolations(smoke: Path) -> None:
@@ -208,7 +199,7 @@ def test_times_of_disturbed_runs_do_not_count(tmp_path: Path) -> None:
                 },
             )
 
-    data = data_of(tmp_path, figure10.STUDY, Disturbed())
+    data = data_of(tmp_path, figure10.study, Disturbed())
     times = (
         figure10.table(data)
         .query("panel == 'd'")
@@ -221,10 +212,10 @@ def test_times_of_disturbed_runs_do_not_count(tmp_path: Path) -> None:
 @pytest.mark.parametrize("module", [figure3, figure10], ids=lambda module: module.NAME)
 def test_parts_of_a_figure_are_drawn_when_the_rest_has_no_plan(module: Any, tmp_path: Path) -> None:
     study, scale = (
-        (module.STUDY, "small") if isinstance(module.STUDY, str) else (module.STUDY[1], "smoke")
+        (module.study, "small") if isinstance(module.study, str) else (module.study[1], "smoke")
     )
     write(tmp_path / "r", study, Curves(), scale)
-    data = load(tmp_path / "r", module.STUDY, scale=scale)
+    data = load(tmp_path / "r", module.study, scale=scale)
     numbers = module.table(data)
     assert set(numbers["panel"]) == ({"b", "d"} if module is figure10 else {"b"})
     assert (

@@ -10,10 +10,18 @@ from synthetic import data_of, write
 from worlds import Cell, Run, World
 
 from analysis import published
+from analysis.check import find
 from analysis.read import load
 from analysis.stats import t_interval
-from analysis.zheng2024 import batches, known, quirks, steer, table1, table2, table4, table5
+from analysis.zheng2024 import published_ends
+from analysis.zheng2024.quirks import WORDS
+from analysis.zheng2024.table1 import DATA, LABELS, MODELS
 from sweeps.studies.zheng2024_released import QUIRKS
+
+table1, table2, table4, table5, quirks, batches, steer = (
+    find(f"zheng2024/{name}")
+    for name in ("table1", "table2", "table4", "table5", "quirks", "batches", "steer")
+)
 
 OFFSETS = (-0.01, 0.0, 0.01)
 
@@ -63,7 +71,7 @@ def test_table1_puts_own_rows_beside_published_and_quoted_ones(tmp_path: Path) -
         ("MNIST", "none", "cnn4"): None,
         ("STEER, CIFAR-10",): 0.60,
     }
-    data = data_of(tmp_path, table1.STUDY, Labelled(by), "small")
+    data = data_of(tmp_path, table1.study, Labelled(by), "small")
     numbers = table1.table(data)
     large = row(numbers, data="CIFAR-10", model="ta_bn, large")
     assert (large["n"], large["mean"], large["best_epoch"], large["parameters"]) == (
@@ -114,15 +122,15 @@ def test_table1_puts_own_rows_beside_published_and_quoted_ones(tmp_path: Path) -
     )
     assert row(shown, data="CIFAR-100", model="STEER")["published"] == "N/A"
     # Data sets and models in the paper's order.
-    assert list(shown["data"].unique()) == list(table1.DATA)
+    assert list(shown["data"].unique()) == list(DATA)
     shown = as_printed(shown)
     assert shown.loc[shown["data"] == "CIFAR-10", "model"].to_list() == [
-        table1.LABELS.get(name, name) for name in table1.MODELS
+        LABELS.get(name, name) for name in MODELS
     ]
 
 
 def test_table1_has_every_published_number(tmp_path: Path) -> None:
-    numbers = as_printed(table1.table(data_of(tmp_path, table1.STUDY)))
+    numbers = as_printed(table1.table(data_of(tmp_path, table1.study)))
     assert (numbers["published"].notna().sum(), numbers["quoted"].sum()) == (24 + 14, 14)
     assert row(numbers, data="MNIST", model="GHBNODE")["published"] == 0.987
     assert row(numbers, data="Tiny-ImageNet", model="ta_bn, large")["published"] == 0.512
@@ -130,7 +138,7 @@ def test_table1_has_every_published_number(tmp_path: Path) -> None:
 
 def test_table2_and_table4_and_table5_compare_cell_by_cell(tmp_path: Path) -> None:
     two = table2.table(
-        data_of(tmp_path / "2", table2.STUDY, Labelled({("SONODE", "ta_bn"): 0.85}), "small")
+        data_of(tmp_path / "2", table2.study, Labelled({("SONODE", "ta_bn"): 0.85}), "small")
     )
     sonode = row(two, **{"axis.family": "SONODE", "axis.model.norm": "ta_bn"})
     assert (len(as_printed(two)), sonode["mean"], sonode["published"], sonode["difference"]) == (
@@ -143,7 +151,7 @@ def test_table2_and_table4_and_table5_compare_cell_by_cell(tmp_path: Path) -> No
 
     data = data_of(
         tmp_path / "4",
-        table4.STUDY,
+        table4.study,
         Labelled({("euler", "batch"): 0.6, ("dopri5", "batch"): 0.4}),
         "small",
     )
@@ -167,14 +175,14 @@ def test_table2_and_table4_and_table5_compare_cell_by_cell(tmp_path: Path) -> No
     assert "ours takes 20." in table4.caption(data, four)
 
     labelled = Labelled({("500",): 0.88})
-    five = as_printed(table5.table(data_of(tmp_path / "5", table5.STUDY, labelled, "small")))
+    five = as_printed(table5.table(data_of(tmp_path / "5", table5.study, labelled, "small")))
     assert five["axis.model.norm.grid_size"].to_list() == [10, 50, 100, 500]
     assert five["published"].to_list() == [0.851, 0.851, 0.874, 0.870]
     assert five["mean"].to_list() == pytest.approx([0.5, 0.5, 0.5, 0.88])
 
 
 def test_both_variants_stand_beside_the_published_value(tmp_path: Path) -> None:
-    numbers = table2.table(data_of(tmp_path, table2.STUDY, Labelled({}), "small"))
+    numbers = table2.table(data_of(tmp_path, table2.study, Labelled({}), "small"))
     sonode = {"axis.family": "SONODE", "axis.model.norm": "ta_bn"}
     printed, released = (
         row(numbers, **sonode, **{"axis.variant": name}) for name in ("printed", "released")
@@ -183,7 +191,7 @@ def test_both_variants_stand_beside_the_published_value(tmp_path: Path) -> None:
     assert printed["published"] == released["published"] == 0.853
     assert table2.readable(numbers)["variant"].to_list() == ["printed", "released"] * 6
     large = {"data": "CIFAR-10", "model": "ta_bn, large"}
-    one = table1.table(data_of(tmp_path / "1", table1.STUDY, Labelled({}), "small"))
+    one = table1.table(data_of(tmp_path / "1", table1.study, Labelled({}), "small"))
     assert row(one, **large, **{"axis.variant": "released"})["parameters"] == 5678
 
 
@@ -204,7 +212,7 @@ def test_quirks_are_paired_with_their_own_form(tmp_path: Path) -> None:
                 return Run(0.1, "diverged")
             return Run(value + OFFSETS[cell.seed])
 
-    data = data_of(tmp_path, quirks.STUDY, Priced(), "small")
+    data = data_of(tmp_path, quirks.study, Priced(), "small")
     numbers = quirks.table(data)
     assert len(numbers) == 34
     for start, change in (("printed", -0.1), ("released", 0.05)):
@@ -214,7 +222,7 @@ def test_quirks_are_paired_with_their_own_form(tmp_path: Path) -> None:
         assert priced["change_high"] == pytest.approx(change)
         assert priced["mean"] == pytest.approx({"printed": 0.7, "released": 0.95}[start])
     shown = quirks.readable(numbers)
-    assert set(quirks.WORDS) == set(QUIRKS) | {"none"}
+    assert set(WORDS) == set(QUIRKS) | {"none"}
     relu = row(shown, difference="ReLU after the last layer of f")
     assert relu["printed + this (n)"] == "0.700 ± 0.025 (3)"
     assert relu["change, printed + this"] == "-0.100 ± 0.000"
@@ -236,7 +244,7 @@ def test_batches_keep_sizes_images_and_noise_apart(tmp_path: Path) -> None:
                 evaluation["batch_size"]
             ]
 
-    numbers = batches.table(data_of(tmp_path, batches.STUDY, Tested({}), "small"))
+    numbers = batches.table(data_of(tmp_path, batches.study, Tested({}), "small"))
     keys = ["axis.model.norm", "noise", "images", "batch_size"]
     means = {
         key: mean
@@ -253,7 +261,7 @@ def test_batches_keep_sizes_images_and_noise_apart(tmp_path: Path) -> None:
 
 
 def test_steer_by_half_width(tmp_path: Path) -> None:
-    data = data_of(tmp_path, steer.STUDY, Labelled({("0.75",): 0.7}), "small")
+    data = data_of(tmp_path, steer.study, Labelled({("0.75",): 0.7}), "small")
     numbers = steer.table(data)
     assert dict(zip(numbers["axis.model.steer"], numbers["mean"], strict=True)) == {
         0.5: pytest.approx(0.5),
@@ -266,12 +274,12 @@ def test_steer_by_half_width(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "module",
     [table1, table2, table4, table5, quirks, batches, steer],
-    ids=lambda module: module.NAME,
+    ids=lambda module: module.name,
 )
 def test_a_plan_without_rows_has_no_numbers(module: Any, tmp_path: Path) -> None:
-    for study in [module.STUDY] if isinstance(module.STUDY, str) else module.STUDY:
+    for study in module.studies:
         write(tmp_path, study, save_only=True)
-    assert module.table(load(tmp_path, module.STUDY, scale="smoke")).empty
+    assert module.table(load(tmp_path, module.study, scale="smoke")).empty
 
 
 def test_published_values_have_sources_and_feed_the_curves() -> None:
@@ -279,8 +287,8 @@ def test_published_values_have_sources_and_feed_the_curves() -> None:
         rows = published.values("zheng2024", name)
         assert len(rows) == count
         assert rows["source"].str.startswith(("Table ", "authors' slides")).all()
-    assert known.by_data()["SVHN", "mini_batch"] == 0.906
-    assert not [data for data, _ in known.by_data() if data == "MNIST"]
+    assert published_ends.by_data()["SVHN", "mini_batch"] == 0.906
+    assert not [data for data, _ in published_ends.by_data() if data == "MNIST"]
     expected = {
         ("ta_bn", "unet18"): 0.910,
         ("none", "unet18"): 0.517,
@@ -288,5 +296,5 @@ def test_published_values_have_sources_and_feed_the_curves() -> None:
         ("none", "cnn8"): 0.843,
         ("ta_bn", "cnn8"): 0.874,
     }
-    assert {net: known.cifar10()[net] for net in expected} == expected
-    assert (known.size("37k"), known.size("2.2M")) == (37_000, 2_200_000)
+    assert {net: published_ends.cifar10()[net] for net in expected} == expected
+    assert (published_ends.size("37k"), published_ends.size("2.2M")) == (37_000, 2_200_000)

@@ -52,11 +52,6 @@ def on_data_set(data: Data, name: str, studies_of_one: Sequence[str] = ()) -> Da
     )
 
 
-def any_run(numbers: pd.DataFrame) -> bool:
-    """Whether any run stands behind these cells, were it a failed one."""
-    return bool(numbers.filter(["n", "failed"]).to_numpy().any())
-
-
 def also_tested(data: Data, name: str, by: Sequence[str]) -> pd.DataFrame:
     """Means by epoch of a score of `train.also_test`, such as "accuracy.noisy", of completed runs; columns as of `over_epochs`."""
     rows = data.series(name).merge(
