@@ -71,7 +71,9 @@ def _fields(data: Data, numbers: pd.DataFrame) -> dict[str, str]:
     caps = numbers["cap"].dropna()
     sizes = sorted(data.evaluations_of("reference")["batch_size"].dropna().unique())
     return {
-        "tolerance": ", ".join(map(label, data.planned(gaps.NEEDS[0])["test.solver_tolerance"].unique())),
+        "tolerance": ", ".join(
+            map(label, data.planned(gaps.NEEDS[0])["test.solver_tolerance"].unique())
+        ),
         "cap": f"{max(caps):,.0f}" if len(caps) else "its",
         "batch": ", ".join(f"{size:.0f}" for size in sizes) or "the test",
     }

@@ -39,7 +39,9 @@ def table(data: Data) -> pd.DataFrame:
         [SOLVER, "solver_name", "solver_steps", "solver_tolerance"]
     ).drop_duplicates(SOLVER)
     numbers = cells(rows, by, "accuracy").merge(runs, on=SOLVER, how="left")
-    setting = numbers["test.solver_steps"].where(numbers["test.solver_steps"] != "", numbers["test.solver_tolerance"])
+    setting = numbers["test.solver_steps"].where(
+        numbers["test.solver_steps"] != "", numbers["test.solver_tolerance"]
+    )
     trained = numbers["solver_steps"].fillna(numbers["solver_tolerance"])
     own = (numbers["test.solver"] == numbers["solver_name"]) & (
         setting.astype(float) == trained.astype(float)
