@@ -70,9 +70,9 @@ def table(data: Data, name: Name) -> pd.DataFrame:
             axes = numbers.rename(columns={column: column.removeprefix(AXIS) for column in by})
             named = [
                 name(str(study), row)
-                for row in axes.filter([column.removeprefix(AXIS) for column in by])
-                .astype(str)
-                .to_dict("records")
+                for row in axes.filter([column.removeprefix(AXIS) for column in by]).to_dict(
+                    "records"
+                )
             ]
             parts.append(numbers.assign(panel=panel, net=named).loc[[net != "" for net in named]])
     # Nets in the plan's order; rows come in the order of trial ids.

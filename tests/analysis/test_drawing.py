@@ -123,7 +123,7 @@ def test_frames_are_stacked_and_put_in_order(data: Data) -> None:
     assert shared_limits(numbers) == pytest.approx((0.8, 0.81))
     norms = in_order(numbers, "axis.norm", ["layer", "none"])["axis.norm"].tolist()
     assert norms == ["layer"] * 2 + ["none"] * 2 + ["batch"] * 2
-    pairs = in_order(numbers, ["axis.norm", "axis.solver.steps"], [("batch", "4")])
+    pairs = in_order(numbers, ["axis.norm", "axis.solver.steps"], [("batch", 4)])
     assert pairs["axis.norm"].tolist() == ["batch", "none", "none", "batch", "layer", "layer"]
     assert stack([numbers.iloc[:0], numbers.iloc[:1]], ["n", "other"]).isna().sum().sum() == 1
     assert stack([], ["n"]).columns.tolist() == ["n"]

@@ -209,7 +209,7 @@ def test_times_of_disturbed_runs_do_not_count(tmp_path: Path) -> None:
     assert times.loc[("CIFAR-10", "cnn6", "linear"), "mean"] == 2.0
 
 
-@pytest.mark.parametrize("module", [figure3, figure10], ids=lambda module: module.NAME)
+@pytest.mark.parametrize("module", [figure3, figure10], ids=lambda figure: figure.name)
 def test_parts_of_a_figure_are_drawn_when_the_rest_has_no_plan(module: Any, tmp_path: Path) -> None:
     study, scale = (
         (module.study, "small") if isinstance(module.study, str) else (module.study[1], "smoke")
