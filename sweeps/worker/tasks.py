@@ -1,4 +1,4 @@
-"""One trial's work within a shard, and how it travels in a submission."""
+"""The work of one trial within a shard, and its form in a submission file."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Task:
-    """Train `spec` (unless its weights exist: train False), then evaluate and probe. label: short words for people."""
+    """Train `spec` (unless its weights exist: train is False), then evaluate and probe.
+
+    label: a short name for people.
+    """
 
     trial_id: str
     spec: TrialSpec
@@ -27,7 +30,7 @@ class Task:
 
     @classmethod
     def from_entry(cls, entry: "Entry") -> "Task":
-        """What a plan's entry leaves to do."""
+        """The work that an entry of a plan still needs."""
         evaluations = tuple(one.evaluation for one in entry.missing_evaluations)
         probes = tuple(one.probe for one in entry.missing_probes)
         return cls(
@@ -72,7 +75,7 @@ class Task:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Task":
-        """Back from a submission's row."""
+        """From a row of a submission file."""
         return cls(
             row["trial_id"],
             TrialSpec.model_validate_json(row["spec"]),
@@ -84,7 +87,10 @@ class Task:
 
 
 def labelled(tasks: Sequence[Task]) -> list[Task]:
-    """The tasks with labels for people: the spec values in which they differ, such as "solver_steps=2 seed=0"."""
+    """The tasks with labels for people.
+
+    The spec values in which they differ, such as "solver_steps=2 seed=0".
+    """
     flat = [flatten(task.spec) for task in tasks]
     names = [
         name
