@@ -23,10 +23,13 @@ def draw_bars(
     labels: Mapping[str, str] | None = None,
     published: str | None = None,
 ) -> None:
-    """`numbers` (as of `cells`): one group of bars per value of `x`, one bar per value of `within`, in the order they come.
+    """Draw `numbers` (see `cells`) as groups of bars.
 
-    Intervals from n = 3 on, single seeds as dots below; a cross where every run failed, a dash where none has run. published: column whose
-    values are marked on the bars.
+    One group per value of `x`, one bar per value of `within`.
+
+    Both come in the order of `numbers`. Intervals are drawn from n = 3 on, single seeds as dots
+    below that. A cross means that every run failed, a dash that none has run. published: column
+    whose values are marked on the bars.
     """
     words = dict(labels or {})
     places = {name: index for index, name in enumerate(dict.fromkeys(numbers[x].astype(str)))}
@@ -73,7 +76,10 @@ def draw_bars(
 
 
 def draw_points(ax: "Axes", numbers: pd.DataFrame, x: str, **look: Any) -> None:
-    """Means with intervals at the values of column `x`; single seeds below n = 3. look: color, marker, label and other properties of lines."""
+    """Draw means with intervals at the values of column `x`; single seeds below n = 3.
+
+    look: color, marker, label and other properties of lines.
+    """
     rows = numbers.loc[numbers["n"] > 0]
     properties: dict[str, Any] = {"marker": "o", "color": PLAIN_COLOUR, **look}
     ax.plot([], [], linestyle="none", **properties)
@@ -81,7 +87,10 @@ def draw_points(ax: "Axes", numbers: pd.DataFrame, x: str, **look: Any) -> None:
 
 
 def draw_published(ax: "Axes", x: Any, y: Any, label: str = "published", **look: Any) -> None:
-    """Published points: open black diamonds everywhere, so that nobody takes them for ours."""
+    """Draw published points.
+
+    Open black diamonds in every figure, so that they differ from our values.
+    """
     ax.plot(
         np.asarray(x, dtype=float),
         np.asarray(y, dtype=float),

@@ -1,4 +1,4 @@
-"""`odereport claims`: the verdicts as a table on the terminal, CSV, Markdown and JSON."""
+"""`odereport claims`: the verdicts as a table on the terminal, as CSV, Markdown and JSON."""
 
 from pathlib import Path
 from typing import Any
@@ -14,20 +14,23 @@ from analysis.verdict import CONTRADICTED, INCONCLUSIVE, NOT_ENOUGH, REPRODUCED,
 STYLES = {REPRODUCED: "green", CONTRADICTED: "red", INCONCLUSIVE: "yellow", NOT_ENOUGH: "dim"}
 RULE = (
     "A claim is reproduced if the whole 95 % interval of its statistic lies where the claim holds, "
-    "contradicted if none of it does, and inconclusive if it straddles the threshold. It needs more "
-    "data when it has fewer seeds than it asks for. Every number of a claim must hold; one that is "
-    "contradicted contradicts the claim. Rows below a claim's scale or epochs, or on generated "
-    "data, are judged in a column of their own."
+    "contradicted if none of it does, and inconclusive if the interval contains the threshold. It "
+    "needs more data if it has fewer seeds than it asks for. Every number of a claim must hold; "
+    "one that is contradicted contradicts the claim. Rows below a claim's scale or epochs, or on "
+    "generated data, are judged in a separate column."
 )
 
 
 def rows(target: str | None, reader: Reader) -> list[dict[str, Any]]:
-    """The verdicts on the claims that `target` means, one flat row each."""
+    """The verdicts on the claims for `target`, one flat row each."""
     return [row(weigh(claim, reader)) for claim in select(target)]
 
 
 def claims(target: str | None, reader: Reader, out: Path, as_json: bool) -> int:
-    """Judge, print and write claims.csv and claims.md; the exit code: 1 if a claim lacks data at its own scale."""
+    """Judge, print and write claims.csv and claims.md; returns the exit code.
+
+    It is 1 if a claim lacks data at its own scale.
+    """
     verdicts = rows(target, reader)
     frame = pd.DataFrame(verdicts)
     shown = _readable(frame)

@@ -1,4 +1,4 @@
-"""Heat maps of cells: the mean, its n, and what failed or is missing, told apart at a glance."""
+"""Heat maps of cells: the mean, its n, and clear marks for failed and missing cells."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,10 +23,12 @@ def draw_heat(
     labels: Mapping[str, str] | None = None,
     bar: bool = True,
 ) -> None:
-    """`numbers` (as of `cells`): column `rows` from top to bottom, `columns` from left to right, both in the order they come.
+    """Draw `numbers` (see `cells`): column `rows` from top to bottom, `columns` from left to right.
 
-    Each cell says its mean and n. Hatched in red: every run there failed; grey and empty: no run yet; white: not in the grid; "1 failed" beneath
-    a mean: not all runs completed. limits: of the colours, the smallest and largest mean when None. labels: text -> what to print for it.
+    Both come in the order of `numbers`. Each cell shows its mean and n. Hatched in red: every run
+    there failed; grey and empty: no run yet; white: not in the grid; "1 failed" below a mean: not
+    all runs completed. limits: of the colours, the smallest and largest mean if None. labels: text
+    -> what to print for it.
     """
     import seaborn as sns
 
@@ -44,9 +46,19 @@ def draw_heat(
     ]
     low, high = limits or (_finite(means.min().min(), 0.0), _finite(means.max().max(), 1.0))
     sns.heatmap(
-        means, ax=ax, vmin=low, vmax=high, cmap=colours, annot=pd.DataFrame(texts, index=down, columns=across), fmt="", linewidths=0.6, cbar=bar,
-        annot_kws={"fontsize": 6, "linespacing": 0.95}, cbar_kws={"shrink": 0.8} if bar else None, mask=means.isna(),
-    )  # fmt: skip
+        means,
+        ax=ax,
+        vmin=low,
+        vmax=high,
+        cmap=colours,
+        annot=pd.DataFrame(texts, index=down, columns=across),
+        fmt="",
+        linewidths=0.6,
+        cbar=bar,
+        annot_kws={"fontsize": 6, "linespacing": 0.95},
+        cbar_kws={"shrink": 0.8} if bar else None,
+        mask=means.isna(),
+    )
     for y, a in enumerate(down):
         for x, b in enumerate(across):
             if (a, b) in keyed and not keyed[a, b]["n"]:
@@ -95,13 +107,13 @@ def _finite(value: float, otherwise: float) -> float:
 
 
 def shared_limits(numbers: pd.DataFrame) -> tuple[float, float]:
-    """Smallest and largest mean, for several heat maps with one scale of colours."""
+    """Smallest and largest mean, for several heat maps with one colour scale."""
     means = [float(mean) for mean in numbers["mean"] if mean == mean]
     return (min(means), max(means)) if means else (0.0, 1.0)
 
 
 def ordered(numbers: pd.DataFrame, column: str, order: Sequence[str]) -> pd.DataFrame:
-    """Rows in this order of a column's values, those not named last."""
+    """Rows in this order of a column's values; other values come last."""
     place = {name: index for index, name in enumerate(order)}
     return numbers.sort_values(
         column, key=lambda values: values.map(lambda one: place.get(one, len(place))), kind="stable"

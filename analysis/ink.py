@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 def values_with_bars(
     ax: "Axes", rows: pd.DataFrame, x: str, ecolor: Any = None, **look: Any
 ) -> None:
-    """Means with their intervals at column `x`; below n = 3 the single values instead, which are then `minimum` and `maximum`."""
+    """Draw means with their intervals at column `x`.
+
+    Below n = 3 it draws the single values instead, which are then `minimum` and `maximum`.
+    """
     few, many = rows.loc[rows["n"] < MIN_N_INTERVAL], rows.loc[rows["n"] >= MIN_N_INTERVAL]
     if len(few):
         ax.plot(
@@ -38,7 +41,7 @@ def values_with_bars(
 
 
 def class_legend(ax: "Axes") -> None:
-    """The colours of the two classes, above the axes on the right, where no data is."""
+    """Show the colours of the two classes above the axes on the right, where no data are."""
     from matplotlib.lines import Line2D
 
     handles = [
@@ -59,10 +62,13 @@ def class_legend(ax: "Axes") -> None:
 
 
 def no_rows(ax: "Axes") -> None:
-    """Says in a panel that nothing is there to draw."""
+    """Say in a panel that there is nothing to draw."""
     ax.text(0.5, 0.5, "no rows", transform=ax.transAxes, ha="center", color="0.5")
 
 
 def panel_title(ax: "Axes", index: int, text: str) -> None:
-    """The panel's letter and text on the left, as journals have it. index: of the panel, from 0."""
+    """Write the panel's letter and text on the left, as journals do.
+
+    index: of the panel, from 0.
+    """
     ax.set_title(f"({chr(ord('a') + index)}) {text}", loc="left")

@@ -1,9 +1,13 @@
 """From claims and rows to verdicts.
 
-One number: reproduced if its whole interval lies where the claim holds, contradicted if none of it does, inconclusive if it straddles the
-threshold; not enough data if it rests on fewer seeds than the claim asks for, or has no interval. Several numbers: every one has to hold, so
-reproduced only if all are; contradicted as soon as one is; otherwise not enough data if one lacks data, else inconclusive. Intervals are not
-widened for their number: requiring all makes "reproduced" strict, while each part of a true claim is contradicted by chance at most once in 40.
+One number: reproduced if its whole interval lies where the claim holds, contradicted if none of it
+does, inconclusive if it contains the threshold. It is "not enough data" if it has fewer seeds than
+the claim asks for, or no interval.
+
+Several numbers: every one must hold, so the claim is reproduced only if all are, and contradicted
+as soon as one is. Otherwise it is "not enough data" if one lacks data, else inconclusive. Intervals
+are not widened for the number of comparisons: requiring all makes "reproduced" strict, while each
+part of a true claim is contradicted by chance at most once in 40.
 """
 
 from dataclasses import dataclass, field
@@ -23,13 +27,16 @@ REPRODUCED, CONTRADICTED, INCONCLUSIVE, NOT_ENOUGH = VERDICTS = (
     "inconclusive",
     "not enough data",
 )
-# Which part decides about several numbers, the first that any has.
+# The verdict of several numbers is the first of these that any of them has.
 _DECIDES = (CONTRADICTED, NOT_ENOUGH, INCONCLUSIVE, REPRODUCED)
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What one plan's rows say. parts: name -> estimate (the name is empty for a claim of one number). plan: the plans' names."""
+    """The verdict of one plan's rows.
+
+    parts: name -> estimate (the name is empty for a claim of one number). plan: the plans' names.
+    """
 
     verdict: str = NOT_ENOUGH
     parts: Estimates = field(default_factory=dict)
@@ -37,7 +44,10 @@ class Judgement:
     failures: dict[str, int] = field(default_factory=dict)
 
     def deciding(self, claim: Claim) -> tuple[str, Estimate]:
-        """The part with the worst verdict, of several the one nearest to the threshold or farthest beyond."""
+        """The part with the worst verdict.
+
+        Of several, the one nearest to the threshold or farthest beyond it.
+        """
 
         def rank(part: tuple[str, Estimate]) -> tuple[int, float, str]:
             name, one = part
@@ -50,9 +60,10 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim with what rows of at least its scale, epochs and seeds say, and apart from it what smaller runs say (None without any).
+    """A claim with the verdict of rows of at least its scale, epochs and seeds.
 
-    missing: cells without a row, one line each. commands: what makes them.
+    Separately, the verdict of smaller runs (None without any). missing: cells without a row, one
+    line each. commands: those that compute them.
     """
 
     claim: Claim
@@ -63,12 +74,15 @@ class Verdict:
 
     @property
     def shown(self) -> Judgement:
-        """Whose numbers to print: the full-scale ones if there are any."""
+        """The verdict whose numbers to print: the full-scale one if there is any."""
         return self.full if self.full.parts or self.reduced is None else self.reduced
 
 
 def judge_one(estimate: Estimate, holds: Region, seeds: int) -> str:
-    """The verdict on one number; see the module docstring. The ends of a region with two ends belong to it."""
+    """The verdict on one number; see the module docstring.
+
+    The ends of a region with two ends belong to it.
+    """
     value, low, high, n, _ = estimate
     if n < seeds or isnan(value + low + high):
         return NOT_ENOUGH
@@ -93,7 +107,7 @@ def _about(claim: Claim, data: Data) -> Data:
 
 
 def judge(claim: Claim, data: Data) -> Judgement:
-    """What these rows say about the claim, whatever their scale."""
+    """The verdict of these rows on the claim, whatever their scale."""
     own = _about(claim, data)
     if not len(own.runs):
         return Judgement(plan=data.names)
@@ -107,7 +121,7 @@ def judge(claim: Claim, data: Data) -> Judgement:
 
 
 def weigh(claim: Claim, reader: Reader) -> Verdict:
-    """The claim judged on the largest scale that there is, and on the largest below its own."""
+    """The claim judged on the largest scale with rows, and on the largest below its own."""
     full, reduced = None, None
     for scale in (None,) if reader.plan or reader.scale else SCALES:
         try:
@@ -132,7 +146,10 @@ def weigh(claim: Claim, reader: Reader) -> Verdict:
 
 
 def _is_full(claim: Claim, data: Data) -> bool:
-    """Whether these rows are at the claim's scale or above: by the plan, by what was trained, and without overrides other than more values."""
+    """Whether these rows are at the claim's scale or above.
+
+    By the plan, by what was trained, and without overrides other than more values.
+    """
     least = claim.evidence
     enough = SCALES[: SCALES.index(least.scale) + 1]
     if any(
@@ -148,7 +165,10 @@ def _is_full(claim: Claim, data: Data) -> bool:
 
 
 def row(verdict: Verdict) -> dict[str, Any]:
-    """A verdict as one flat row, for CSV, JSON and the report; numbers are those of the part that decides, `parts` says all."""
+    """A verdict as one flat row, for CSV, JSON and the report.
+
+    Numbers are those of the part that decides; `parts` has all.
+    """
     claim, shown = verdict.claim, verdict.shown
     name, one = shown.deciding(claim)
     texts = ("paper", "key", "statement", "source", "measure")

@@ -1,4 +1,7 @@
-"""The cross grid's headline: test accuracy by normalization and depth, one heat map per training solver, and how far the solvers lie apart."""
+"""The main figure of the cross grid: test accuracy by normalization and depth.
+
+One heat map per training solver, and one for the range over the solvers.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -24,14 +27,18 @@ PANELS = (2, 3)
 SIZE_INCHES = (FULL_INCHES, 4.5)
 RANGE = "range"
 CAPTION = (
-    "Normalization x solver x depth. Test accuracy after training, each net under its training solver; one panel per training solver. "
-    "Last panel: largest minus smallest accuracy over the training solvers, of one seed, averaged over seeds; it counts only seeds of which "
-    "every solver completed, and seeds' noise makes it positive. Failed runs are never averaged."
+    "Normalization x solver x depth. Test accuracy after training, each net under its training "
+    "solver; one panel per training solver. Last panel: largest minus smallest accuracy over the "
+    "training solvers of one seed, averaged over seeds. It counts only seeds for which every "
+    "solver completed, and the noise of seeds makes it positive. Failed runs are never averaged."
 )
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Cells by panel (a training solver, or "range" over all of them), normalization and depth. done: runs, or seeds, behind each."""
+    """Cells by panel (a training solver, or "range" over all of them), normalization and depth.
+
+    done: runs, or seeds, behind each number.
+    """
     rows = planned_rows(data, "runs", "accuracy_test")
     numbers = cells(rows, [SOLVER, NORM, DEPTH], "accuracy_test").rename(columns={SOLVER: "panel"})
     if not grid.some(numbers["n"] + numbers["failed"]):
@@ -43,7 +50,10 @@ def table(data: Data) -> pd.DataFrame:
 
 
 def spread_of_solvers(rows: pd.DataFrame) -> pd.DataFrame:
-    """Per normalization, depth and seed: largest minus smallest accuracy over the training solvers, and the worst of their outcomes."""
+    """Largest minus smallest accuracy over the training solvers, per normalization, depth and seed.
+
+    Also the worst of their outcomes.
+    """
     groups = rows.astype({"accuracy_test": float}).groupby([NORM, DEPTH, "seed"], sort=False)
     ends = pd.DataFrame(
         {
@@ -59,7 +69,7 @@ def spread_of_solvers(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, the intervals' widths, scale and what is missing."""
+    """What is shown, with n, the widths of intervals, scale and what is missing."""
     return grid.caption(CAPTION, data, NEEDS, numbers)
 
 
@@ -69,7 +79,7 @@ def panels(numbers: pd.DataFrame) -> tuple[int, int]:
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
-    """Heat maps with one scale of colours for accuracy, another one for the range."""
+    """Heat maps with one colour scale for accuracy and another for the range."""
     names = grid.panels_of(numbers)
     across = panels(numbers)[1]
     limits = shared_limits(numbers.loc[numbers["panel"] != RANGE])

@@ -1,4 +1,7 @@
-"""Solver dependence against normalization: gaps, and shares of nets that depend on their solver, over all depths of the cross grid."""
+"""Solver dependence against normalization.
+
+Gaps, and shares of nets that depend on their solver, over all depths of the cross grid.
+"""
 
 import pandas as pd
 
@@ -12,18 +15,25 @@ from analysis.style import NORM_LABELS
 NAME = "cross/dependence"
 STUDY = grid.STUDY
 NEEDS = gaps.NEEDS
-# Ott 2021, section 4: a net depends on its solver if the accuracy under a more accurate one differs by more than this.
+# Ott 2021, section 4: a net depends on its solver if the accuracy under a more accurate one differs
+# by more than this.
 THRESHOLD = 0.1
 CAPTION = (
-    "Solver dependence against normalization, over all depths. Gap: accuracy under the reference solution minus accuracy under the training "
-    "solver, mean over depths. Dependent: nets whose gap is above {threshold:g} in size (Ott 2021, section 4), of those that have a gap, with the "
-    "Clopper-Pearson interval, as if nets were independent. Unresolved nets reached the reference's cap or smallest step; they have no gap and "
+    "Solver dependence against normalization, over all depths. Gap: accuracy under the reference "
+    "solution minus accuracy under the training "
+    "solver, mean over depths. Dependent: nets whose gap is above {threshold:g} in size (Ott 2021, "
+    "section 4), of those that have a gap, with the "
+    "Clopper-Pearson interval, as if nets were independent. Unresolved nets reached the "
+    "reference's cap or smallest step; they have no gap and "
     "count in neither."
 )
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Per normalization and training solver: gap over depths with its interval, and nets: planned, done, dependent, unresolved, failed, missing."""
+    """Per normalization and training solver: gap over depths with its interval, and counts of nets.
+
+    Counts: planned, done, dependent, unresolved, failed, missing.
+    """
     nets = gaps.rows(data)
     if gaps.nothing(nets):
         return pd.DataFrame()
@@ -47,7 +57,7 @@ def table(data: Data) -> pd.DataFrame:
 
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, the intervals' widths, scale and what is missing."""
+    """What is shown, with n, the widths of intervals, scale and what is missing."""
     return grid.caption(CAPTION.format(threshold=THRESHOLD), data, NEEDS, numbers)
 
 
@@ -70,4 +80,7 @@ def readable(numbers: pd.DataFrame) -> pd.DataFrame:
 def _share(row: dict[str, float]) -> str:
     if not row["done"]:
         return "-"
-    return f"{row['dependent']:.0f} of {row['done']:.0f} [{row['share_low']:.2f}, {row['share_high']:.2f}]"
+    return (
+        f"{row['dependent']:.0f} of {row['done']:.0f} [{row['share_low']:.2f}, "
+        f"{row['share_high']:.2f}]"
+    )

@@ -1,4 +1,7 @@
-"""The cross grid's cost: evaluations of the field in one forward pass against depth, under the reference solution and under Dopri5 as trained."""
+"""The cost of the cross grid: NFE of one forward pass against depth.
+
+Under the reference solver, and under Dopri5 as trained.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -25,18 +28,22 @@ PANELS = (2, 3)
 SIZE_INCHES = (FULL_INCHES, 4.3)
 AS_TRAINED = "as trained"
 CAPTION = (
-    "Evaluations of the field in one forward pass of a batch of {batch}, against depth. One panel per training solver: the reference solution "
-    "(Dopri5, tolerance {tolerance}, float64) of the field that it learned, so how hard the learned dynamics are to solve; what the training "
-    "solver itself takes stands in the corner. Triangles at the upper edge: cells with unresolved nets, which reached the cap of {cap} evaluations "
-    "or the smallest step and are in no mean. Last panel: nets trained with Dopri5 under their own tolerance. Points are shifted sideways, to tell "
-    "them apart."
+    "NFE (calls of the right-hand side) in one forward pass of a batch of {batch}, against depth. "
+    "One panel per training solver: NFE of the reference solver (Dopri5, tolerance {tolerance}, "
+    "float64) on the learned field, which shows how hard the learned dynamics are to solve. The "
+    "NFE of the training solver is in the corner. Triangles at the upper edge: cells with "
+    "unresolved nets, which reached the limit of {cap} calls or the smallest step and are in no "
+    "mean. Last panel: nets trained with Dopri5 under their own tolerance. Points are shifted "
+    "sideways so that they do not overlap."
 )
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Cells by panel (a training solver, or "as trained" for adaptive ones), normalization and depth: evaluations of a forward pass.
+    """Cells by panel, normalization and depth.
 
-    layers; own: mean evaluations of the training solver where it has fixed steps; unresolved: of the reference; cap: of its evaluations.
+    A panel is a training solver, or "as trained" for adaptive ones. Numbers: NFE of a forward pass.
+    layers; own: mean NFE of the training solver if it has fixed steps; unresolved: of the
+    reference; cap: its limit on NFE.
     """
     reference, trained = (_rows(data, need) for need in NEEDS)
     if not grid.some([*reference["outcome"].eq(COMPLETED), *trained["outcome"].eq(COMPLETED)]):
@@ -44,7 +51,7 @@ def table(data: Data) -> pd.DataFrame:
     by = [SOLVER, NORM, DEPTH]
     unresolved = gaps.by_cell(gaps.rows(data)).filter([*by, "unresolved"])
     own = cells(trained, by, "nfe_per_batch")
-    # The same number for every net where the steps are fixed.
+    # The same number for every net if the steps are fixed.
     fixed = own.groupby(SOLVER)["mean"].agg(["min", "max"]).reset_index()
     fixed = fixed.assign(own=fixed["min"].where(fixed["min"] == fixed["max"])).filter(
         [SOLVER, "own"]
@@ -95,7 +102,7 @@ def panels(numbers: pd.DataFrame) -> tuple[int, int]:
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
-    """One line per normalization on a logarithmic axis that all panels of the reference share."""
+    """One line per normalization, on a logarithmic axis that all panels of the reference share."""
     names = grid.panels_of(numbers)
     across = panels(numbers)[1]
     norms = list(dict.fromkeys(numbers[NORM]))

@@ -1,4 +1,7 @@
-"""The cross grid's Pareto front in words: the cells that no cheaper cell reaches, each under its training solver."""
+"""The Pareto front of the cross grid as a table: cells that no cheaper cell reaches.
+
+Each cell is under its training solver.
+"""
 
 import pandas as pd
 
@@ -12,8 +15,9 @@ NAME = "cross/front"
 STUDY = grid.STUDY
 NEEDS = pareto.NEEDS[:1]
 CAPTION = (
-    "Pareto front of test accuracy against evaluations of the field in one forward pass, each net under its training solver: cells that no cheaper "
-    "cell reaches. Picked as best of many means, so optimistic by their noise."
+    "Pareto front of test accuracy against NFE of one forward pass, each net under its training "
+    "solver: cells that no cheaper cell reaches. The front picks the best of many means, so noise "
+    "makes it optimistic."
 )
 
 
@@ -24,7 +28,7 @@ def table(data: Data) -> pd.DataFrame:
 
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, the intervals' widths, scale and what is missing."""
+    """What is shown, with n, the widths of intervals, scale and what is missing."""
     return grid.caption(CAPTION, data, NEEDS, numbers)
 
 

@@ -1,4 +1,7 @@
-"""The cross grid's axes as figures print them, and what their captions say where no interval is drawn."""
+"""The axes of the cross grid as figures print them.
+
+Also what their captions say if no interval is drawn.
+"""
 
 import math
 from collections.abc import Iterable
@@ -48,13 +51,16 @@ def panels_of(rows: pd.DataFrame, column: str = "panel") -> list[str]:
 
 
 def shape(count: int) -> tuple[int, int]:
-    """Rows and columns for so many panels: one row up to three, two above."""
+    """Rows and columns for this many panels: one row up to three, two above."""
     down = 1 if count <= 3 else 2
     return down, math.ceil(count / down)
 
 
 def caption(text: str, data: Data, needs: Iterable[str], numbers: pd.DataFrame) -> str:
-    """As `analysis.caption.compose` for figures without bars: says how wide the intervals are that the CSV has. numbers: n, low, high."""
+    """Like `analysis.caption.compose`, for figures without bars.
+
+    It says how wide the intervals in the CSV are. numbers: n, low, high.
+    """
     needs = tuple(needs)
     parts = [
         " ".join(text.split()),
@@ -77,7 +83,8 @@ def intervals(numbers: pd.DataFrame) -> str:
     if not len(half):
         return f"Mean over seeds, {seeds} per number: no interval below n = {MIN_N_INTERVAL}."
     return (
-        f"Mean over seeds, {seeds} per number; half-width of the 95 % Student t interval over seeds: median {half.median():.2g}, "
+        f"Mean over seeds, {seeds} per number; half-width of the 95 % Student t interval over "
+        f"seeds: median {half.median():.2g}, "
         f"at most {half.max():.2g} (the CSV has each)."
     )
 
@@ -93,7 +100,10 @@ def norm_label(name: str) -> str:
 
 
 def worst(outcomes: pd.Series) -> str:
-    """Of several runs that belong together: missing if one is, completed if all are, else the first failure."""
+    """The outcome of several runs that belong together.
+
+    missing if one is missing, completed if all are, otherwise the first failure.
+    """
     found = [str(one) for one in outcomes]
     return (
         MISSING if MISSING in found else next((one for one in found if one != COMPLETED), COMPLETED)

@@ -1,4 +1,4 @@
-"""The cross grid's failure map: what became of every run, seed by seed, and the shares by normalization."""
+"""The failure map of the cross grid: the outcome of every run, and the shares by normalization."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ NEEDS = ("runs",)
 PANELS = (2, 3)
 SIZE_INCHES = (FULL_INCHES, 4.1)
 SHARES = "shares"
-# Not the colours of normalizations; dark to light in greyscale by how bad.
+# Not the colours of normalizations. The worse an outcome is, the darker is its colour.
 LOOKS: dict[str, dict[str, Any]] = {
     COMPLETED: {"facecolor": "#CFE3D6", "label": "completed"},
     "solver_failed": {"facecolor": "#E08A6D", "hatch": "\\\\\\\\\\", "label": "solver failed"},
@@ -32,14 +32,18 @@ LOOKS: dict[str, dict[str, Any]] = {
     MISSING: {"facecolor": "white", "label": "no result yet"},
 }
 CAPTION = (
-    "Failure map. Each tile is a cell of the grid and each stripe in it a run, seeds from left to right. Diverged: loss or state not finite. "
-    "Solver failed: cap of evaluations or smallest step reached. No result yet: not run, or ended by a crash, which is no result. Last panel: "
-    "runs by normalization over all solvers and depths. Completed: {completed} of {planned} planned runs."
+    "Failure map. Each tile is a cell of the grid and each stripe in it a run, seeds from left to "
+    "right. Diverged: loss or state not finite. Solver failed: limit on NFE or smallest step "
+    "reached. No result yet: not run, or ended by a crash. Last panel: runs by normalization over "
+    "all solvers and depths. Completed: {completed} of {planned} planned runs."
 )
 
 
 def table(data: Data) -> pd.DataFrame:
-    """One row per planned run: panel (training solver), normalization, depth, seed, outcome, epoch where it failed."""
+    """One row per planned run.
+
+    Columns: panel (training solver), normalization, depth, seed, outcome, epoch of the failure.
+    """
     rows = planned_rows(data, "runs", "outcome_epoch", "outcome_detail")
     if not grid.some(rows["outcome"] != MISSING):
         return pd.DataFrame()
@@ -54,7 +58,7 @@ def table(data: Data) -> pd.DataFrame:
 
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown; each run stands alone, so there is no interval."""
+    """What is shown. Single runs are drawn, so there is no interval."""
     text = CAPTION.format(completed=list(numbers["outcome"]).count(COMPLETED), planned=len(numbers))
     seeds = numbers.groupby(["panel", NORM, DEPTH])["seed"].nunique()
     lone = pd.DataFrame({"n": seeds, "low": float("nan"), "high": float("nan")})

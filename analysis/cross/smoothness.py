@@ -1,4 +1,7 @@
-"""The (S, n)-criterion of Gusak 2020 on the cross grid: which normalizations make nets trained with Euler keep their accuracy under more."""
+"""The (S, n)-criterion of Gusak 2020 on the cross grid.
+
+Which normalizations make nets trained with Euler keep their accuracy under more powerful solvers?
+"""
 
 import pandas as pd
 
@@ -12,23 +15,28 @@ from odecore.config.methods import FIXED_STEP
 NAME = "cross/smoothness"
 STUDY = grid.STUDY
 NEEDS = ("evaluations:test_grid",)
-# Gusak 2020 gives no tolerance. With this drop its Figure 1 gives the paper's own verdicts.
+# Gusak 2020 gives no tolerance. With this drop, its Figure 1 gives the paper's own verdicts.
 MAX_DROP = 0.03
-# The question is about these; the CSV has every normalization.
+# The table shows these. The CSV has every normalization.
 SHOWN = ("ta_bn", "layer", "group")
 STAGES = {name: FIXED_STEP[name].stages for name in ("euler", "rk4")}
 CAPTION = (
-    "(S, n)-criterion (Gusak 2020, section 3.2): nets trained with n0 Euler steps, tested with Euler and classical RK4 at n > n0 evaluations. "
-    "Drop: accuracy at n0 minus the lowest of these, per net. Smooth: drop at most {drop:g} (the paper gives no tolerance), by the whole interval; "
-    "unclear where it straddles; by the mean where n < 3. Higher: the paper's literal criterion, every solver with n > n0 gives a higher "
-    "accuracy, on average. At a useless accuracy smooth means nothing, so the accuracy at n0 stands in front. The CSV has all normalizations."
+    "(S, n)-criterion (Gusak 2020, section 3.2): nets trained with n0 Euler steps, tested with "
+    "Euler and classical RK4 at an NFE of n > n0. Drop: accuracy at n0 minus the lowest of these, "
+    "per net. Smooth: drop at most {drop:g} (the paper gives no tolerance) for the whole interval; "
+    "unclear if the interval contains the tolerance; by the mean if n < 3. Higher: the paper's "
+    "literal criterion, every solver with n > n0 gives a higher accuracy, on average. A net with a "
+    "useless accuracy can be smooth, so the accuracy at n0 is shown first. The CSV has all "
+    "normalizations."
 )
 
 
 def drops(data: Data) -> pd.DataFrame:
-    """One row per net trained with Euler: study, trial_id, seed, axis.*, n0, outcome, own (accuracy at n0) and drop (largest loss at n > n0).
+    """One row per net trained with Euler.
 
-    A net of which one of these evaluations is missing or failed has that outcome and no drop.
+    Columns: study, trial_id, seed, axis.*, n0, outcome, own (accuracy at n0) and drop (largest loss
+    at n > n0). If one of these evaluations of a net is missing or failed, the net has that outcome
+    and no drop.
     """
     rows = planned_rows(data, NEEDS[0], "accuracy")
     trained = (
@@ -60,7 +68,10 @@ def drops(data: Data) -> pd.DataFrame:
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Cells by normalization, training solver and depth: n0, drop as mean with interval, own: mean accuracy at n0, smooth, higher."""
+    """Cells by normalization, training solver and depth.
+
+    Columns: n0, drop as mean with interval, own: mean accuracy at n0, smooth, higher.
+    """
     nets = drops(data)
     if not grid.some(nets["outcome"] == COMPLETED):
         return pd.DataFrame()
@@ -72,7 +83,7 @@ def table(data: Data) -> pd.DataFrame:
 
 
 def verdict(mean: float, low: float, high: float) -> str:
-    """Smooth, not smooth or unclear by the interval; by the mean where there is none."""
+    """Smooth, not smooth or unclear by the interval; by the mean if there is none."""
     if mean != mean:
         return ""
     if low != low:
@@ -82,7 +93,7 @@ def verdict(mean: float, low: float, high: float) -> str:
 
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, the intervals' widths, scale and what is missing."""
+    """What is shown, with n, the widths of intervals, scale and what is missing."""
     return grid.caption(CAPTION.format(drop=MAX_DROP), data, NEEDS, numbers)
 
 

@@ -1,4 +1,7 @@
-"""The cross grid's solver gap by normalization and depth, one heat map per training solver, and by normalization over all depths."""
+"""The solver gap in the cross grid by normalization and depth.
+
+One heat map per training solver, and one by normalization over all depths.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -25,15 +28,19 @@ SIZE_INCHES = (FULL_INCHES, 4.5)
 SUMMARY = "all depths"
 MIN_LIMIT = 0.05  # of the colours, so that noise does not look like a gap
 CAPTION = (
-    "Solver gap: accuracy under the reference solution (Dopri5, {tolerance}) minus accuracy under the training solver, paired by net, the same "
-    "images, both in float64. Negative: the net lives off its solver's error. Unresolved: a solve that reached its cap of evaluations or its "
-    "smallest step; it has no gap and is in no mean. Last panel: mean over depths, by training solver. {unresolved} of {nets} trained nets are "
-    "unresolved."
+    "Solver gap: accuracy under the reference solver (Dopri5, {tolerance}) minus accuracy under "
+    "the training solver, paired by net, the same images, both in float64. Negative: the net "
+    "depends on the error of its training solver. Unresolved: a solve that reached its limit on "
+    "NFE or its smallest step; it has no gap and is in no mean. Last panel: mean over depths, by "
+    "training solver. {unresolved} of {nets} trained nets are unresolved."
 )
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Cells by panel (a training solver, or "all depths"), normalization and column (a depth, in the last panel a training solver)."""
+    """Cells by panel (a training solver, or "all depths"), normalization and column.
+
+    A column is a depth, in the last panel a training solver.
+    """
     nets = gaps.rows(data)
     if gaps.nothing(nets):
         return pd.DataFrame()
@@ -43,7 +50,7 @@ def table(data: Data) -> pd.DataFrame:
 
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, the intervals' widths, scale and what is missing."""
+    """What is shown, with n, the widths of intervals, scale and what is missing."""
     cell = numbers.loc[numbers["panel"] != SUMMARY]
     unresolved, trained = (
         int(cell["unresolved"].sum()),
@@ -64,7 +71,10 @@ def panels(numbers: pd.DataFrame) -> tuple[int, int]:
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
-    """Heat maps with one scale of colours, white at no gap: red loses under the reference, blue gains."""
+    """Heat maps with one colour scale, white at no gap.
+
+    Red is worse under the reference, blue is better.
+    """
     names = grid.panels_of(numbers)
     across = panels(numbers)[1]
     limit = max(MIN_LIMIT, *(abs(end) for end in shared_limits(numbers)))
@@ -72,9 +82,18 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         rows = numbers.loc[numbers["panel"] == name]
         summary = name == SUMMARY
         scale = draw_tiles(
-            ax, rows, NORM, "column", limits=(-limit, limit), colours="RdBu", text=signed, row_labels=index % across == 0,
-            labels=(lambda solver: grid.SHORT_SOLVERS.get(solver, solver).replace(" ", "\n", 1)) if summary else grid.depth_label,
-        )  # fmt: skip
+            ax,
+            rows,
+            NORM,
+            "column",
+            limits=(-limit, limit),
+            colours="RdBu",
+            text=signed,
+            row_labels=index % across == 0,
+            labels=(lambda solver: grid.SHORT_SOLVERS.get(solver, solver).replace(" ", "\n", 1))
+            if summary
+            else grid.depth_label,
+        )
         panel_title(ax, index, "mean over depths" if summary else grid.SOLVERS.get(name, name))
         if index >= len(names) - across:
             ax.set_xlabel("training solver" if summary else "layers (U: U-Net)")

@@ -1,4 +1,4 @@
-"""The whole cross grid on one page: accuracy of every cell's nets under every test solver."""
+"""The whole cross grid on one page: accuracy of the nets of every cell under every test solver."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -28,14 +28,18 @@ PANELS = (1, 5)
 SIZE_INCHES = (FULL_INCHES, 4.6)
 TEST = ["test.solver", "test.solver_steps", "test.solver_tolerance"]
 CAPTION = (
-    "Every cell of the grid under every test solver: accuracy (colour). One panel per training solver, one row per normalization and depth "
-    "({depths}, downwards), one column per test solver ({columns}, from left to right). Framed: the training solver itself. A net that "
-    "has learned a solution keeps its colour along its row."
+    "Every cell of the grid under every test solver: accuracy (colour). One panel per training "
+    "solver, one row per normalization and depth ({depths}, downwards), one column per test solver "
+    "({columns}, from left to right). Framed: the training solver itself. A net that has learned a "
+    "solution has the same colour along its row."
 )
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Cells by panel (training solver), normalization, depth and test solver; setting: its steps or tolerance; own: it is the training solver."""
+    """Cells by panel (training solver), normalization, depth and test solver.
+
+    setting: its steps or tolerance. own: whether it is the training solver.
+    """
     rows = planned_rows(data, NEEDS[0], "accuracy")
     if not grid.some(rows["outcome"] == COMPLETED):
         return pd.DataFrame()
@@ -59,7 +63,7 @@ def table(data: Data) -> pd.DataFrame:
 
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
-    """What is shown, with n, the intervals' widths, scale and what is missing."""
+    """What is shown, with n, the widths of intervals, scale and what is missing."""
     by_solver = (
         numbers.filter(["test.solver", "setting"])
         .drop_duplicates()
@@ -140,9 +144,16 @@ def _draw_panel(
         )
         short = SOLVER_LABELS[name].partition(" ")[0]
         ax.annotate(
-            short, ((first + last) / 2, 0), xycoords=("data", "axes fraction"), xytext=(0, -3), textcoords="offset points",
-            ha="center", va="top", fontsize=5.5, annotation_clip=False,
-        )  # fmt: skip
+            short,
+            ((first + last) / 2, 0),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, -3),
+            textcoords="offset points",
+            ha="center",
+            va="top",
+            fontsize=5.5,
+            annotation_clip=False,
+        )
     for name, setting in dict.fromkeys(
         rows.loc[rows["own"]].filter(["test.solver", "setting"]).itertuples(index=False, name=None)
     ):

@@ -1,4 +1,7 @@
-"""Zheng 2024, section on test batches: accuracy of mini-batch statistics and TA-BN by test batch size, and with a noisy image in each batch."""
+"""Zheng 2024, on test batches: accuracy of mini-batch statistics and TA-BN.
+
+By test batch size, and with a noisy image in each batch.
+"""
 
 import pandas as pd
 
@@ -11,16 +14,22 @@ NAME = "zheng2024/batches"
 STUDY = "zheng2024/noise"
 NEEDS = ("runs", "evaluations:batch_size", "evaluations:noise")
 CAPTION = (
-    "Numbers behind the claims of Zheng 2024, Figure 3, on test batches (no table of the paper): test accuracy on CIFAR-10, nets of 6 convolutions. "
-    "Rows of one number of images are comparable: the first ones of the test set, or all. Noisy: one image of each batch is replaced by uniform "
-    "noise and its label still counts. The solver takes its steps from the error of the whole batch, so that even TA-BN's numbers may differ a "
-    "little with the batch size. Mini-batch statistics do not exist for batches of one."
+    "Numbers behind the claims of Zheng 2024, Figure 3, on test batches (no table of the paper): "
+    "test accuracy on CIFAR-10, nets of 6 convolutions. Rows with the same number of images are "
+    "comparable: the first ones of the test set, or all. Noisy: one image of each batch is "
+    "replaced by uniform noise, and its label still counts. The solver chooses its steps by the "
+    "error of the whole batch, so even TA-BN's numbers may depend a little on the batch size. "
+    "Mini-batch statistics do not exist for batches of one."
 )
 BY = ["axis.model.norm", "batch_size", "images", "noise"]
 
 
 def table(data: Data) -> pd.DataFrame:
-    """axis.model.norm, batch_size, images ("all" or the limit), noise with n, mean, low, high, failed."""
+    """Accuracy by norm, batch size, images and noise.
+
+    Columns: axis.model.norm, batch_size, images ("all" or the limit), noise with n, mean, low,
+    high, failed.
+    """
     clean = planned_rows(data, "runs", "accuracy_test", "train_batch_size")
     clean = clean.rename(
         columns={"accuracy_test": "accuracy", "train_batch_size": "batch_size"}
@@ -29,7 +38,7 @@ def table(data: Data) -> pd.DataFrame:
         planned_rows(data, f"evaluations:{grid}", "accuracy", "batch_size", "limit", "noise")
         for grid in ("batch_size", "noise")
     ]
-    # What was not evaluated has no batch size; the caption counts it.
+    # What was not evaluated has no batch size. The caption counts it.
     rows = pd.concat([clean, *tests], ignore_index=True).dropna(subset=["batch_size"])
     if not len(rows):
         return pd.DataFrame()

@@ -1,4 +1,7 @@
-"""Curves by epoch of the four norms and of mini-batch statistics in test batches of two: Figures 3 left, 5, 8 and 9."""
+"""Curves by epoch of the four norms, and of mini-batch statistics in test batches of two.
+
+For Figures 3 left, 5, 8 and 9.
+"""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -25,7 +28,10 @@ LINES = [("ta_bn", OWN), ("mini_batch", OWN), ("mini_batch", TWO), ("batch", OWN
 
 
 def curves(data: Data, score: str) -> pd.DataFrame:
-    """Rows as of `over_epochs` for each data set, norm and test_batch ("as in training", or "2" for mini-batch). score: "accuracy" or "loss"."""
+    """Rows of `over_epochs` for each data set, norm and test_batch.
+
+    test_batch: "as in training", or "2" for mini-batch. score: "accuracy" or "loss".
+    """
     own = over_epochs(data, BY, f"{score}_test").assign(test_batch=OWN)
     two = also_tested(data, f"{score}.batch_of_2", BY).assign(test_batch=TWO)
     rows = pd.concat([own, two], ignore_index=True) if len(two) else own
@@ -47,7 +53,7 @@ def look(group: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def looks(numbers: pd.DataFrame) -> list[dict[str, Any]]:
-    """The looks of all lines there, for the legend."""
+    """The looks of all lines that are drawn, for the legend."""
     there = set(numbers.filter(LINE).itertuples(index=False, name=None))
     return [look(dict(zip(LINE, line, strict=True))) for line in LINES if line in there]
 

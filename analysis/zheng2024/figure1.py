@@ -1,4 +1,7 @@
-"""Zheng 2024, Figure 1: test accuracy on CIFAR-10 by epoch, of deep nets with TA-BN and mini-batch statistics and of nets without norm."""
+"""Zheng 2024, Figure 1: test accuracy on CIFAR-10 by epoch.
+
+Of deep nets with TA-BN and mini-batch statistics and of nets without norm.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -23,9 +26,10 @@ NEEDS = ("epochs",)
 PANELS = (1, 1)
 SIZE_INCHES = (FULL_INCHES, 2.7)
 CAPTION = (
-    "Zheng 2024, Figure 1. Test accuracy on CIFAR-10 after each epoch, by norm and number of convolutions in the right-hand side. Each run that "
-    "failed is a line of its own, dashed at its last value from where it failed; a cross on the axis: failed before its first score. "
-    "Diamonds: published final values (Tables 1 and 4), filled like their line."
+    "Zheng 2024, Figure 1. Test accuracy on CIFAR-10 after each epoch, by norm and number of "
+    "convolutions in the right-hand side. Each failed run is a separate line, dashed at its last "
+    "value from its failure on; a cross on the axis: failed before its first score. Diamonds: "
+    "published final values (Tables 1 and 4), filled with the colour of their line."
 )
 NORMS = ("ta_bn", "mini_batch", "none")
 SHOWN = [
@@ -38,7 +42,7 @@ SHOWN = [
 
 
 def _used(data: Data) -> Data:
-    """Nets of `depth` that are shown, and of `curves` the one with mini-batch statistics."""
+    """Nets of `depth` that are shown, and the one of `curves` with mini-batch statistics."""
     columns = ["study", "axis.model.norm", "axis.model.backbone", "axis.data", "axis.norm"]
     labels = data.trials.reindex(columns=columns, fill_value="").itertuples(index=False, name=None)
     chosen = [
@@ -49,7 +53,10 @@ def _used(data: Data) -> Data:
 
 
 def table(data: Data) -> pd.DataFrame:
-    """norm, backbone and epoch with n, mean, low, high of the test accuracy; failed runs as lines of their own."""
+    """norm, backbone and epoch with n, mean, low, high of the test accuracy.
+
+    Failed runs are separate lines.
+    """
     used, parts = _used(data), []
     if depth := part(used, STUDY[0]):
         by = {"axis.model.norm": "norm", "axis.model.backbone": "backbone"}

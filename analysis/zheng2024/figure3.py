@@ -1,4 +1,7 @@
-"""Zheng 2024, Figure 3: test accuracy by epoch of each norm; with one noisy image in each test batch; statistics of the first layer over time."""
+"""Zheng 2024, Figure 3: test accuracy by epoch of each norm.
+
+With one noisy image in each test batch; statistics of the first layer over time.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -26,11 +29,13 @@ NEEDS = ("epochs", "probe_series:figure3", "probe_layer_statistics:figure3")
 PANELS = (1, 3)
 SIZE_INCHES = (FULL_INCHES, 2.6)
 CAPTION = (
-    "Zheng 2024, Figure 3, on CIFAR-10. (a) Test accuracy after each epoch, {left}; mini-batch statistics also on the first 1,000 images (or all "
-    "there are) in test batches of two. Diamonds: published final values (Table 1, 18 layers), filled like their line. "
-    "(b) The same of nets with {middle}, tested on clean images and with one image of each test batch replaced by noise. "
-    "(c) Mean and variance, averaged over channels, of the first layer's output before its norm, of nets with TA-BN, linearly interpolated between "
-    "the solver's evaluations."
+    "Zheng 2024, Figure 3, on CIFAR-10. (a) Test accuracy after each epoch, {left}; mini-batch "
+    "statistics also on the first 1,000 images (or on all, if fewer) in test batches of two. "
+    "Diamonds: published final values (Table 1, 18 layers), filled with the colour of their line. "
+    "(b) The same for nets with {middle}, tested on clean images and with one image of each test "
+    "batch replaced by noise. (c) Mean and variance, averaged over channels, of the first layer's "
+    "output before its norm, of nets with TA-BN, linearly interpolated between the calls of the "
+    "right-hand side."
 )
 TIMES = np.linspace(0, 1, 41)
 CLEAN, NOISY = "clean", "noisy"
@@ -42,7 +47,12 @@ def _used(data: Data) -> Data:
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Panels a, b: axis.norm, test_batch or noise, epoch with n, mean, low, high; failed runs as lines. Panel c: statistic, t with the same."""
+    """Panels a, b: axis.norm, test_batch or noise, epoch with n, mean, low, high.
+
+    Failed runs as lines.
+
+    Panel c: statistic, t with the same.
+    """
     used = _used(data)
     parts: list[pd.DataFrame] = []
     if curves := part(used, "zheng2024/curves"):
@@ -66,12 +76,16 @@ def _noisy(data: Data) -> pd.DataFrame:
 
 
 def layer_statistics(data: Data) -> pd.DataFrame:
-    """Statistic ("mean", "variance"), t and n, mean, low, high over seeds, of the first layer of nets with TA-BN."""
+    """Statistic ("mean", "variance"), t and n, mean, low, high over seeds.
+
+    Of the first layer of nets with TA-BN.
+    """
     rows = data.with_run(data.probe("layer_statistics", "figure3"), "outcome")
     rows = rows.loc[(rows["layer"] == 0) & (rows["run.outcome"] == COMPLETED)].rename(
         columns={"var": "variance"}
     )
-    # One value for each evaluation; steps that were rejected or share their end evaluate some times twice.
+    # One value for each call of f. Steps that were rejected or share their end have some times
+    # twice.
     over_channels = rows.groupby(["seed", "t"], as_index=False)[list(STATISTICS)].mean()
     parts = [
         pd.DataFrame(

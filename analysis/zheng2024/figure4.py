@@ -1,4 +1,7 @@
-"""Zheng 2024, Figure 4: test accuracy on CIFAR-10 against the number of parameters, of the norms and of six other families of neural ODEs."""
+"""Zheng 2024, Figure 4: test accuracy on CIFAR-10 against the number of parameters.
+
+Of the norms and of six other families of neural ODEs.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -25,11 +28,14 @@ NEEDS = ("runs",)
 PANELS = (1, 1)
 SIZE_INCHES = (FULL_INCHES, 3.0)
 CAPTION = (
-    "Zheng 2024, Figure 4. Test accuracy on CIFAR-10 after the last epoch against the number of trainable parameters, those of norms included: the "
-    "paper leaves them out, which puts TA-BN's diamonds further left. Numbers in the panel: convolutions in the right-hand side; lines join "
-    "stacks of convolutions, 18 is a U-Net. Grey: other families, trained here with their authors' recipes; IL-NODE, 2nd-Ord, HBNODE and GHBNODE "
-    "are not one ODE on the raw input. Crosses at the foot: all runs failed. Diamonds: published (Table 1 and the authors' slides), filled with "
-    "the norm's colour, grey for the values of other families, which Zheng 2024 quotes from their papers."
+    "Zheng 2024, Figure 4. Test accuracy on CIFAR-10 after the last epoch against the number of "
+    "trainable parameters, including those of norms. The paper leaves these out, so its diamonds "
+    "for TA-BN are further left. Numbers in the panel: convolutions in the right-hand side; lines "
+    "join stacks of convolutions, 18 is a U-Net. Grey: other families, trained here with their "
+    "authors' recipes; IL-NODE, 2nd-Ord, HBNODE and GHBNODE are not one ODE on the raw input. "
+    "Crosses at the bottom: all runs failed. Diamonds: published (Table 1 and the authors' "
+    "slides), filled with the norm's colour, grey for the values of other families, which Zheng "
+    "2024 quotes from their papers."
 )
 # Markers that stand for no solver.
 FAMILIES = {
@@ -45,7 +51,10 @@ NORMS = ("ta_bn", "mini_batch", "none", "batch")
 
 
 def _used(data: Data) -> Data:
-    """All of `depth`, CIFAR-10 of the others; of `curves` only norms that `depth` lacks."""
+    """All of `depth`, and CIFAR-10 of the other studies.
+
+    Of `curves` only norms that `depth` lacks.
+    """
     trials = data.trials.reindex(
         columns=list(
             dict.fromkeys([*data.trials.columns, "axis.data", "axis.norm", "axis.baseline"])
@@ -147,7 +156,8 @@ def _draw_depths(ax: "Axes", rows: pd.DataFrame, colour: str, above: bool) -> No
     for backbone, parameters, height in done.filter(["backbone", "parameters", "mean"]).itertuples(
         index=False
     ):
-        # The U-Net stands between the stacks of 10 and 12 layers: its number goes to the right, theirs above or below.
+        # The U-Net is between the stacks of 10 and 12 layers: its number is on the right, theirs
+        # above or below.
         beside = {"xytext": (5, 0), "ha": "left", "va": "center"}
         apart = {
             "xytext": (0, 6 if above else -6),

@@ -1,4 +1,7 @@
-"""Zheng 2024, Figure 5: test accuracy by epoch of each norm on SVHN, CIFAR-100 and Tiny-ImageNet."""
+"""Zheng 2024, Figure 5.
+
+Test accuracy by epoch of each norm on SVHN, CIFAR-100 and Tiny-ImageNet.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -22,16 +25,21 @@ NEEDS = curves_by_norm.NEEDS
 PANELS = (1, 3)
 SIZE_INCHES = (FULL_INCHES, 2.5)
 CAPTION = (
-    "Zheng 2024, Figure 5. Test accuracy after each epoch, {nets}; mini-batch statistics also on the first 1,000 images (or all there are) in test "
-    "batches of two. Each run that failed is dashed at its last value from where it failed; a cross on the axis: failed before its first score. "
-    "Diamonds: published final values (Table 1, 18 layers), filled like their line; without norm on Tiny-ImageNet the paper reports a failure in "
-    "the first epoch."
+    "Zheng 2024, Figure 5. Test accuracy after each epoch, {nets}; mini-batch statistics also on "
+    "the first 1,000 images (or on all, if fewer) in test batches of two. Each failed run is "
+    "dashed at its last value from its failure on; a cross on the axis: failed before its first "
+    "score. Diamonds: published final values (Table 1, 18 layers), filled with the colour of their "
+    "line; for the net without norm on Tiny-ImageNet the paper reports a failure in the first "
+    "epoch."
 )
 DATA = ("SVHN", "CIFAR-100", "Tiny-ImageNet")
 
 
 def table(data: Data) -> pd.DataFrame:
-    """axis.data, axis.norm, test_batch and epoch with n, mean, low, high of the test accuracy; failed runs as lines of their own."""
+    """axis.data, axis.norm, test_batch and epoch with n, mean, low, high of the test accuracy.
+
+    Failed runs are separate lines.
+    """
     return curves_by_norm.curves(data.where({"data": DATA}), "accuracy")
 
 
@@ -44,7 +52,7 @@ def caption(data: Data, numbers: pd.DataFrame) -> str:
 
 
 def panels(numbers: pd.DataFrame) -> tuple[int, int]:
-    """One panel for each data set there is."""
+    """One panel for each data set with data."""
     return 1, len(set(numbers["axis.data"]))
 
 

@@ -1,4 +1,7 @@
-"""Zheng 2024, Figure 6 (the slides' figure on scaling): test accuracy by epoch without norm, with TA-BN, and of the deepest nets of both."""
+"""Zheng 2024, Figure 6 (the slides' figure on scaling): test accuracy by epoch.
+
+Without norm, with TA-BN, and of the deepest nets of both.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -23,12 +26,14 @@ NEEDS = ("epochs",)
 PANELS = (1, 3)
 SIZE_INCHES = (FULL_INCHES, 2.9)
 CAPTION = (
-    "Zheng 2024, Figure 6. Test accuracy on CIFAR-10 after each epoch, by the number of convolutions in the right-hand side: (a) without norm, "
-    "(b) with TA-BN{deepest}. Each run that failed is a line of its own, dashed at its last value from where it failed; a cross "
-    "on the axis: failed before its first score. Diamonds: published final values (Tables 1 and 4), filled like their line."
+    "Zheng 2024, Figure 6. Test accuracy on CIFAR-10 after each epoch, by the number of "
+    "convolutions in the right-hand side: (a) without norm, (b) with TA-BN{deepest}. Each failed "
+    "run is a separate line, dashed at its last value from its failure on; a cross on the axis: "
+    "failed before its first score. Diamonds: published final values (Tables 1 and 4), filled with "
+    "the colour of their line."
 )
 DEEP = ("cnn10", "cnn12", "unet18")
-# Panel -> norms and nets; where a smaller scale lacks the deep ones the third panel is left out.
+# Panel -> norms and nets. If a smaller scale lacks the deep ones, the third panel is left out.
 PANEL_NETS = {
     "a": (("none",), tuple(LAYERS)),
     "b": (("ta_bn",), tuple(LAYERS)),
@@ -38,7 +43,10 @@ TITLES = {"a": "without norm", "b": "with TA-BN", "c": "10, 12 and 18 layers"}
 
 
 def table(data: Data) -> pd.DataFrame:
-    """norm, backbone and epoch with n, mean, low, high of the test accuracy; failed runs as lines of their own."""
+    """norm, backbone and epoch with n, mean, low, high of the test accuracy.
+
+    Failed runs are separate lines.
+    """
     by = {"axis.model.norm": "norm", "axis.model.backbone": "backbone"}
     numbers = over_epochs(data, list(by)).rename(columns=by)
     return numbers.assign(end=numbers["epoch"].max())
@@ -53,7 +61,7 @@ def caption(data: Data, numbers: pd.DataFrame) -> str:
 
 
 def panels(numbers: pd.DataFrame) -> tuple[int, int]:
-    """The third panel only where there are deep nets."""
+    """The third panel only if there are deep nets."""
     return 1, 3 if set(DEEP) & set(numbers["backbone"]) else 2
 
 

@@ -1,4 +1,7 @@
-"""Zheng 2024, Figure 7: test accuracy on CIFAR-10 by epoch, TA-BN with four interpolations between its times."""
+"""Zheng 2024, Figure 7: test accuracy on CIFAR-10 by epoch.
+
+TA-BN with four interpolations between its times.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -22,8 +25,9 @@ NEEDS = ("epochs",)
 PANELS = (1, 1)
 SIZE_INCHES = (COLUMN_INCHES, 2.6)
 CAPTION = (
-    "Zheng 2024, Figure 7. Test accuracy on CIFAR-10 after each epoch of nets of {nets} with TA-BN, by how it interpolates between its grid's times. "
-    "The colours tell interpolations apart, not norms."
+    "Zheng 2024, Figure 7. Test accuracy on CIFAR-10 after each epoch of nets of {nets} with "
+    "TA-BN, by its interpolation between the times of its grid. Colours stand for interpolations, "
+    "not norms."
 )
 
 
@@ -32,7 +36,10 @@ def _used(data: Data) -> Data:
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Interpolation and epoch with n, mean, low, high of the test accuracy; failed runs as lines of their own."""
+    """Interpolation and epoch with n, mean, low, high of the test accuracy.
+
+    Failed runs are separate lines.
+    """
     return interpolations.curves(_used(data))
 
 

@@ -22,15 +22,19 @@ NEEDS = curves_by_norm.NEEDS
 PANELS = (2, 2)
 SIZE_INCHES = (FULL_INCHES, 4.4)
 CAPTION = (
-    "Zheng 2024, Figures 8 and 9. Test loss (cross-entropy, logarithmic axis) after each epoch, {nets}; mini-batch statistics also on the first "
-    "1,000 images (or all there are) in test batches of two. Each run that failed is dashed at its last value from where it failed; a cross on the "
-    "axis: failed before its first score."
+    "Zheng 2024, Figures 8 and 9. Test loss (cross-entropy, logarithmic axis) after each epoch, "
+    "{nets}; mini-batch statistics also on the first 1,000 images (or on all, if fewer) in test "
+    "batches of two. Each failed run is dashed at its last value from its failure on; a cross on "
+    "the axis: failed before its first score."
 )
 DATA = ("CIFAR-10", "SVHN", "CIFAR-100", "Tiny-ImageNet")
 
 
 def table(data: Data) -> pd.DataFrame:
-    """axis.data, axis.norm, test_batch and epoch with n, mean, low, high of the test loss; failed runs as lines of their own."""
+    """axis.data, axis.norm, test_batch and epoch with n, mean, low, high of the test loss.
+
+    Failed runs are separate lines.
+    """
     return curves_by_norm.curves(data, "loss")
 
 
@@ -45,7 +49,7 @@ def _there(numbers: pd.DataFrame) -> list[str]:
 
 
 def panels(numbers: pd.DataFrame) -> tuple[int, int]:
-    """One panel for each data set there is, two in a row."""
+    """One panel for each data set with data, two in a row."""
     count = len(_there(numbers))
     return -(-count // 2), min(count, 2)
 
@@ -54,7 +58,8 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     """One panel for each data set."""
     there = _there(numbers)
     for index, (ax, name) in enumerate(zip(axes, there, strict=False)):
-        # A logarithmic axis cannot show an interval that reaches zero: its lower end is cut at the smallest single value.
+        # A logarithmic axis cannot show an interval that reaches zero. Its lower end is cut at the
+        # smallest single value.
         rows = numbers.assign(
             low=numbers["low"].where(
                 (numbers["low"] > 0) | numbers["low"].isna(), numbers["minimum"]

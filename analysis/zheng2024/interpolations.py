@@ -1,4 +1,7 @@
-"""How TA-BN's interpolations are drawn, and their curves, final accuracies and times: Figures 7 and 10."""
+"""How TA-BN's interpolations are drawn, and their curves, final accuracies and times.
+
+For Figures 7 and 10.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,7 +28,10 @@ STYLES = dict(zip(LABELS, ("-", (0, (5, 1)), (0, (1, 1)), (0, (5, 1, 1, 1))), st
 
 
 def look(name: str) -> dict[str, Any]:
-    """Colour, style and label of one interpolation; all are TA-BN, so that the colours are none of the norms'."""
+    """Colour, style and label of one interpolation.
+
+    All are TA-BN, so their colours are none of the norms'.
+    """
     return {"color": COLOURS[name], "linestyle": STYLES[name], "label": LABELS[name]}
 
 
@@ -40,7 +46,10 @@ def curves(data: Data) -> pd.DataFrame:
 
 
 def timed(data: Data) -> pd.DataFrame:
-    """Planned runs with `seconds_per_step`, NaN where others shared the machine or the run was resumed."""
+    """Planned runs with `seconds_per_step`.
+
+    NaN if others shared the machine or the run was resumed.
+    """
     rows = planned_rows(data, "runs", "train_seconds", "outcome_iteration", "timing_valid")
     valid = [one is True or one == 1 for one in rows["timing_valid"]]
     return rows.assign(
@@ -56,7 +65,7 @@ def times(data: Data) -> pd.DataFrame:
 
 
 def finals(data: Data) -> pd.DataFrame:
-    """Every completed run's accuracy after the last epoch, as `mean` with n = 1 and its seed."""
+    """The last epoch's accuracy of every completed run, as `mean` with n = 1 and its seed."""
     rows = data.completed.filter([*BY, "seed", "accuracy_test"]).dropna(subset=["accuracy_test"])
     return (
         rows.rename(columns={"accuracy_test": "mean"})

@@ -14,8 +14,10 @@ STUDY = "zheng2024/quirks"
 NEEDS = ("runs",)
 START, QUIRK = "axis.start", "axis.quirk"
 CAPTION = (
-    "Zheng 2024, what each difference between paper and released code is worth: CNN-6 with TA-BN on "
-    "CIFAR-10, test accuracy after the last epoch. Left the printed form plus one difference, right "
+    "Zheng 2024, what each difference between paper and released code is worth: CNN-6 with TA-BN "
+    "on "
+    "CIFAR-10, test accuracy after the last epoch. Left the printed form plus one difference, "
+    "right "
     "the released form without one; change: against the form itself, paired by seed."
 )
 WORDS = {
@@ -40,7 +42,10 @@ WORDS = {
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Start and quirk with n, mean, low, high, failed, missing; the same as change_* against the form itself."""
+    """Start and quirk with n, mean, low, high, failed, missing.
+
+    The same as change_* against the form itself.
+    """
     rows = planned_rows(data, "runs", "accuracy_test")
     numbers = cells(rows, [START, QUIRK], "accuracy_test")
     if not any_run(numbers):

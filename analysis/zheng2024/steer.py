@@ -1,4 +1,7 @@
-"""STEER on CIFAR-10 by the half-width b of its random end time, which the paper that Zheng 2024 quotes does not give for images."""
+"""STEER on CIFAR-10 by the half-width b of its random end time.
+
+The paper that Zheng 2024 quotes does not give b for images.
+"""
 
 import pandas as pd
 
@@ -12,8 +15,9 @@ NAME = "zheng2024/steer"
 STUDY = "zheng2024/steer"
 NEEDS = ("runs",)
 CAPTION = (
-    "STEER (Ghosh et al. 2020) on CIFAR-10: test accuracy by the half-width b of the end time T ~ U(1 - b, 1 + b) in training. Which b Zheng 2024's "
-    "quotation of {quoted:.3f} has is unknown."
+    "STEER (Ghosh et al. 2020) on CIFAR-10: test accuracy by the half-width b of the end time T ~ "
+    "U(1 - b, 1 + b) in training. The b of the value {quoted:.3f} that Zheng 2024 quotes is "
+    "unknown."
 )
 AXIS = "axis.model.steer"
 

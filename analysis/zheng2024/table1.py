@@ -1,4 +1,7 @@
-"""Zheng 2024, Table 1: accuracy of each norm on five data sets, and of six other families of neural ODEs beside the values quoted there."""
+"""Zheng 2024, Table 1: accuracy of each norm on five data sets.
+
+Also of six other families of neural ODEs, beside the values quoted there.
+"""
 
 import pandas as pd
 
@@ -13,10 +16,12 @@ NAME = "zheng2024/table1"
 STUDY = ("zheng2024/main", "zheng2024/baselines")
 NEEDS = ("runs",)
 CAPTION = (
-    "Zheng 2024, Table 1 (main table). Ours: test accuracy after the last epoch; best epoch: mean of the highest test accuracy of each run. The six "
-    "families above the norms are our own trainings with their authors' recipes; the values beside them are quotations in Zheng 2024 from the "
-    "original papers, which reported about the best epoch. Parameters, ours: all trainable ones, those of norms included; theirs as printed, without "
-    "norms, and from CIFAR-100 on labels of the backbone rather than counts (the linear head alone is larger)."
+    "Zheng 2024, Table 1 (main table). Ours: test accuracy after the last epoch; best epoch: mean "
+    "of the highest test accuracy of each run. The six families above the norms are trained by us "
+    "with their authors' recipes. The values beside them are quoted in Zheng 2024 from the "
+    "original papers, which mostly report the best epoch. Parameters, ours: all trainable ones, "
+    "including those of norms. Theirs are as printed, without norms; from CIFAR-100 on they are "
+    "names of the backbone rather than counts (the linear head alone is larger)."
 )
 DATA = ("MNIST", "CIFAR-10", "SVHN", "CIFAR-100", "Tiny-ImageNet")
 FAMILIES = ("IL-NODE", "2nd-Ord", "HBNODE", "GHBNODE", "Aug-NODE", "STEER")
@@ -27,7 +32,11 @@ BY = [*KEYS, VARIANT]
 
 
 def table(data: Data) -> pd.DataFrame:
-    """data, model, variant with n, mean, low, high, best_epoch, parameters, published, its plus_minus, printed and size, quoted, difference."""
+    """data, model, variant with numbers and published values.
+
+    Columns: n, mean, low, high, best_epoch, parameters, published, its plus_minus, printed and
+    size, quoted, difference.
+    """
     rows = runs_of_both(data, "accuracy_test", "accuracy_test_best", "parameters")
     if set(rows["outcome"]) <= {"missing"}:
         return pd.DataFrame()
@@ -58,7 +67,10 @@ def table(data: Data) -> pd.DataFrame:
 
 
 def _named(row: dict[object, object]) -> tuple[str, str]:
-    """Data set and model of a planned run. TA-BN has a small and a large net on each set; which are which follows the printed sizes."""
+    """Data set and model of a planned run.
+
+    TA-BN has a small and a large net on each set; the printed sizes say which is which.
+    """
     if baseline := str(row.get("axis.baseline") or ""):
         model, _, data = baseline.partition(", ")
         return data, model
@@ -74,11 +86,17 @@ def _named(row: dict[object, object]) -> tuple[str, str]:
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
-    return f"{compose(CAPTION, data.with_variants, NEEDS, numbers.loc[:, 'n'])} {published.sources(numbers)}"
+    return (
+        f"{compose(CAPTION, data.with_variants, NEEDS, numbers.loc[:, 'n'])} "
+        f"{published.sources(numbers)}"
+    )
 
 
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
-    """One row per data set, model and variant: ours, published (quoted ones say so), difference, best epoch, both sizes."""
+    """One row per data set, model and variant.
+
+    Ours, published (quoted ones say so), difference, best epoch, both sizes.
+    """
     shown = published.readable(
         numbers, {"data": "data", "model": "model", VARIANT: "variant"}, labels=LABELS
     )

@@ -13,14 +13,18 @@ NAME = "zheng2024/table2"
 STUDY = "zheng2024/table2"
 NEEDS = ("runs",)
 CAPTION = (
-    "Zheng 2024, Table 2. Test accuracy on CIFAR-10 after the last epoch of three families, with and "
+    "Zheng 2024, Table 2. Test accuracy on CIFAR-10 after the last epoch of three families, with "
+    "and "
     "without TA-BN: as printed with 6 convolutions, as released with the U-Net of 18."
 )
 KEYS = {"axis.family": "family", "axis.model.norm": "norm"}
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Family, norm and variant with n, mean, low, high, failed, missing, published and difference."""
+    """Family, norm and variant with numbers and published values.
+
+    Numbers: n, mean, low, high, failed, missing, published and difference.
+    """
     numbers = cells(runs_of_both(data, "accuracy_test"), [*KEYS, VARIANT], "accuracy_test")
     if not any_run(numbers):
         return numbers.iloc[:0]
@@ -29,7 +33,10 @@ def table(data: Data) -> pd.DataFrame:
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
-    return f"{compose(CAPTION, data.with_variants, NEEDS, numbers.loc[:, 'n'])} {published.sources(numbers)}"
+    return (
+        f"{compose(CAPTION, data.with_variants, NEEDS, numbers.loc[:, 'n'])} "
+        f"{published.sources(numbers)}"
+    )
 
 
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:

@@ -13,14 +13,18 @@ NAME = "zheng2024/table4"
 STUDY = "zheng2024/table4"
 NEEDS = ("runs",)
 CAPTION = (
-    "Zheng 2024, Table 4. Test accuracy on CIFAR-10 after the last epoch of nets of 8 convolutions, trained and tested under one solver. The paper "
+    "Zheng 2024, Table 4. Test accuracy on CIFAR-10 after the last epoch of nets of 8 "
+    "convolutions, trained and tested under one solver. The paper "
     "does not say how many Euler steps; ours takes {steps}. The released code takes 100."
 )
 KEYS = {"axis.solver": "solver", "axis.model.norm": "norm"}
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Solver, norm and variant with n, mean, low, high, failed, missing, published and difference."""
+    """Solver, norm and variant with numbers and published values.
+
+    Numbers: n, mean, low, high, failed, missing, published and difference.
+    """
     rows = runs_of_both(data, "accuracy_test", "solver_steps")
     by = [*KEYS, VARIANT]
     numbers = cells(rows, by, "accuracy_test")
@@ -36,7 +40,10 @@ def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
     steps = numbers.loc[numbers[VARIANT] == "printed", "solver_steps"].dropna().unique()
     text = CAPTION.format(steps=", ".join(f"{count:.0f}" for count in steps) or "none yet")
-    return f"{compose(text, data.with_variants, NEEDS, numbers.loc[:, 'n'])} {published.sources(numbers)}"
+    return (
+        f"{compose(text, data.with_variants, NEEDS, numbers.loc[:, 'n'])} "
+        f"{published.sources(numbers)}"
+    )
 
 
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:

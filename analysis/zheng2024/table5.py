@@ -11,7 +11,10 @@ from analysis.zheng2024.parts import VARIANT, any_run, beside_published, runs_of
 NAME = "zheng2024/table5"
 STUDY = "zheng2024/table5"
 NEEDS = ("runs",)
-CAPTION = "Zheng 2024, Table 5. Test accuracy on CIFAR-10 after the last epoch of nets of 8 convolutions with TA-BN on a grid of M intervals."
+CAPTION = (
+    "Zheng 2024, Table 5. Test accuracy on CIFAR-10 after the last epoch of nets of 8 convolutions "
+    "with TA-BN on a grid of M intervals."
+)
 AXIS = "axis.model.norm.grid_size"
 
 
@@ -25,7 +28,10 @@ def table(data: Data) -> pd.DataFrame:
 
 def caption(data: Data, numbers: pd.DataFrame) -> str:
     """What is shown, with n, interval, scale and what is missing."""
-    return f"{compose(CAPTION, data.with_variants, NEEDS, numbers.loc[:, 'n'])} {published.sources(numbers)}"
+    return (
+        f"{compose(CAPTION, data.with_variants, NEEDS, numbers.loc[:, 'n'])} "
+        f"{published.sources(numbers)}"
+    )
 
 
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:

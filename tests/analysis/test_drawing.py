@@ -1,4 +1,7 @@
-"""Curves, heat maps, bars and points: what is drawn is what the rows say, and failed is told apart from missing."""
+"""Curves, heat maps, bars and points.
+
+What is drawn is what the rows say, and failed is told apart from missing.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,7 +52,10 @@ STUDY = Study(
 
 
 class Failing(World):
-    """none: seed 1 diverges after two epochs, seed 2 before the first; batch with 4 steps: all fail; layer with 4 steps: no row."""
+    """none: seed 1 diverges after two epochs, seed 2 before the first; batch with 4 steps.
+
+    All fail; layer with 4 steps: no row.
+    """
 
     def run(self, cell: Cell) -> Run | None:
         if cell["norm"] == "none" and cell.seed:
