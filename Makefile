@@ -1,11 +1,13 @@
-# Every target makes .venv itself when it is missing. Python: PYTHON=python3.12 make demo. Data: ODESWEEP_DATA=/path (see README).
+# Every target makes .venv if it is missing. Another Python: PYTHON=python3.12 make demo.
+# Folder with data sets: ODESWEEP_DATA=/path make demo (see README).
 PYTHON ?= python3
 BIN := .venv/bin
 RESULTS ?= results
 OUT ?= figures
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: demo test check test-slow test-exhaustive test-slurm test-slurm-slow test-all bench figures docs clean
+.PHONY: demo test check test-slow test-exhaustive test-slurm test-slurm-slow test-all bench
+.PHONY: figures docs clean
 
 .venv/.train: pyproject.toml constraints.txt
 	@echo "making .venv (torch is large: some minutes) ..."
@@ -19,19 +21,21 @@ SHELL := /bin/bash
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch .venv/.train $@
 
-# One shell for the whole recipe, so that it can say how long it took.
+# One shell runs the whole recipe, so that it can print the time that it took.
 demo: .venv/.train  ## the smallest study, from grid to figure
 	@$(BIN)/odesweep run demo --executor ray --results demo/results; \
 	$(BIN)/odereport figures ott2021 --plan demo --results demo/results --out demo/figures; \
 	if why=$$($(BIN)/odesweep data check demo-images 2>&1); then \
 	    $(BIN)/odesweep run demo-images --executor ray --results demo/results; \
-	    $(BIN)/odereport figures ott2021/figure4 --plan demo-images --results demo/results --out demo/figures; \
-	else echo "left out demo-images, real images: $${why#odesweep: }"; fi; \
-	echo; echo "made in $$SECONDS s, from demo/results (Parquet) into demo/figures (PNG, PDF, CSV):"; ls -1 demo/figures/*.png; \
+	    $(BIN)/odereport figures ott2021/figure4 --plan demo-images --results demo/results \
+	        --out demo/figures; \
+	else echo "demo-images (real images) is left out: $${why#odesweep: }"; fi; \
+	echo; echo "made in $$SECONDS s, from demo/results (Parquet) into demo/figures (PNG, PDF, CSV):"; \
+	ls -1 demo/figures/*.png; \
 	echo "try next:"; \
-	echo "  make demo                                                  # again: nothing is trained twice"; \
-	echo "  $(BIN)/odesweep status demo --results demo/results         # what there is"; \
-	echo "  $(BIN)/odesweep run demo +seed=0 --results demo/results    # one more seed: only its trials are trained"; \
+	echo "  make demo                                                # trains nothing twice"; \
+	echo "  $(BIN)/odesweep status demo --results demo/results       # show the progress"; \
+	echo "  $(BIN)/odesweep run demo +seed=0 --results demo/results  # train one more seed"; \
 	echo "  $(BIN)/odereport tables ott2021 --plan demo --results demo/results --out demo/figures"
 
 test: .venv/.dev  ## the tests; at most 10 minutes on two cores
@@ -43,29 +47,30 @@ check: .venv/.dev  ## format, lint, types, tests
 	$(BIN)/pyright
 	$(MAKE) test
 
-test-slurm: .venv/.dev  ## the tests on a real SLURM of four hosts, which they start themselves: as root, after slurm/devcluster/install.sh
+test-slurm: .venv/.dev  ## tests on a real SLURM that they start; as root, after slurm/devcluster/install.sh
 	$(BIN)/pytest -m 'slurm and not slow' -n 2 --dist worksteal tests/slurm
 
-test-slurm-slow: .venv/.dev  ## there: real time limits, and five longer chaos runs
+test-slurm-slow: .venv/.dev  ## the same SLURM: real time limits, and five longer chaos runs
 	$(BIN)/pytest -m 'slurm and slow' -n 2 --dist worksteal tests/slurm
 
-test-slow: .venv/.dev  ## the slow tests alone: every way to die under Ray
+test-slow: .venv/.dev  ## only the slow tests: crashes under Ray, trials on real images
 	$(BIN)/pytest -m 'slow and not slurm' -n 2
 
-test-exhaustive: .venv/.dev  ## one step of every combination that a study uses
+test-exhaustive: .venv/.dev  ## one training step of every combination that a study uses
 	$(BIN)/pytest -m exhaustive -n 2
 
 test-all: test test-slow test-exhaustive test-slurm test-slurm-slow  ## everything
 
-bench: .venv/.dev  ## speed against peers, side by side in one run
+bench: .venv/.dev  ## speed compared with other tools, in one run
 	$(BIN)/python -m benchmarks
 
 figures: .venv/.train  ## every figure that RESULTS has data for, into OUT
 	$(BIN)/odereport figures --results $(RESULTS) --out $(OUT)
 
-docs: .venv/.dev  ## the pages of docs/ that are made from the code
+docs: .venv/.dev  ## the pages of docs/ that are written by code
 	$(BIN)/python docs/make_models.py
 
-clean:  ## what demo, tests and tools leave behind; not .venv, not results
-	rm -rf demo/results demo/results.state demo/figures .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
+clean:  ## remove what demo, tests and tools leave behind; keeps .venv and results
+	rm -rf demo/results demo/results.state demo/figures
+	rm -rf .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

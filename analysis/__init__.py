@@ -1,4 +1,8 @@
-"""Parquet -> numbers -> figures, tables and claims; needs neither torch nor the code that made the rows."""
+"""From Parquet to numbers, figures, tables and claims.
 
-# Folders with FIGURES and TABLES, in the order of listings and of the report; `running` is about the sweep itself.
+It needs neither torch nor the code that made the rows.
+"""
+
+# Folders with FIGURES and TABLES, in the order of listings and of the report. `running` is about
+# the sweep itself.
 PAPERS = ("cross", "gusak2020", "zheng2024", "ott2021", "gladzik2019", "enorm2019", "running")

@@ -1,4 +1,7 @@
-"""Captions: every one says n, the interval, the scale, what is missing, what failed and what was overridden."""
+"""Captions.
+
+Every caption says n, the interval, the scale, what is missing, what failed and what was overridden.
+"""
 
 from collections.abc import Callable, Iterable
 
@@ -8,16 +11,20 @@ from analysis.data import Data
 from sweeps.store import PlanInfo
 
 INTERVAL = "95 % Student t interval over seeds"
-# More plans of one scale than this are counted, not named one by one.
+# If there are more plans of one scale than this, they are counted, not named.
 MAX_NAMED = 4
 
 
-# Of the data shown, what a figure needs and its numbers: the sentences that follow the caption's own text.
+# Of the data shown, what a figure needs and its numbers: the sentences that follow the caption's
+# own text.
 Notes = Callable[[Data, tuple[str, ...], pd.DataFrame], list[str]]
 
 
 def seeds(numbers: pd.DataFrame) -> pd.Series:
-    """The n behind each number; 1 where single runs are shown. Lines of failed runs do not count."""
+    """The n behind each number; 1 where single runs are shown.
+
+    Lines of failed runs do not count.
+    """
     if "n" not in numbers:
         return pd.Series([1])
     if "line" in numbers:
@@ -54,7 +61,7 @@ def scale_only(data: Data, _needs: tuple[str, ...], _numbers: pd.DataFrame) -> l
 
 
 def interval_text(n: pd.Series) -> str:
-    """How many seeds a number stands for, and which interval its bar, its band or its ± is."""
+    """How many seeds a number stands for, and which interval its bar, its band or its ± shows."""
     n = n.dropna().loc[lambda counts: counts > 0]
     if not len(n):
         return "No numbers yet: n = 0, no interval."
@@ -67,7 +74,10 @@ def interval_text(n: pd.Series) -> str:
 
 
 def scale_text(data: Data) -> str:
-    """Each plan, the sentence that says its scale and its overrides if any; generated data; studies that have no plan here."""
+    """Each plan with the sentence that names its scale, and its overrides if any.
+
+    Also generated data, and studies without a plan here.
+    """
     sentences = [_plan_text(plan) for plan in data.plans[:MAX_NAMED]]
     if len(data.plans) > MAX_NAMED:
         sentences = [f"{len(data.plans)} plans: {data.names}."]
@@ -84,7 +94,7 @@ def _plan_text(plan: PlanInfo) -> str:
 
 
 def failures_text(data: Data, needs: Iterable[str]) -> str:
-    """Counts of runs that ended in a scientific failure; they are never averaged."""
+    """Counts of runs that ended in a scientific failure. They are never averaged."""
     counts = data.failures(needs)
     return (
         "Not averaged: " + ", ".join(f"{n} {outcome}" for outcome, n in counts.items()) + "."

@@ -1,4 +1,7 @@
-"""From planned trials and evaluations to cells: n, mean and interval over seeds, beside how many failed and how many are missing."""
+"""From planned trials and evaluations to cells.
+
+A cell has n, mean and interval over seeds, and the numbers of failed and of missing runs.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,10 +19,12 @@ COUNTS = ["planned", "failed", "missing"]
 
 
 def planned_rows(data: Data, need: str, *columns: str) -> pd.DataFrame:
-    """One row per planned trial, or evaluation: study, trial_id, seed, axis.*, (eval_id, test.*), outcome and these columns of it.
+    """One row per planned trial or evaluation.
 
-    need: "runs", "evaluations" or "evaluations:<grid>". outcome: "missing" without a row; an evaluation of a run that failed has the run's.
-    columns: of the table that `need` names; `run.<column>` of the run.
+    Columns: study, trial_id, seed, axis.*, (eval_id, test.*), outcome and `columns`. need: "runs",
+    "evaluations" or "evaluations:<grid>". outcome: "missing" without a row; an evaluation of a run
+    that failed has the run's outcome. columns: of the table that `need` names; `run.<column>` is a
+    column of the run.
     """
     about = data.trials.filter(
         [*KEY, "seed", *(name for name in data.trials.columns if name.startswith(AXIS))]
@@ -52,9 +57,11 @@ def planned_rows(data: Data, need: str, *columns: str) -> pd.DataFrame:
 
 
 def cells(rows: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
-    """One row per group in the plan's order: `by`, planned, failed, missing, and n, mean, low, high, minimum, maximum of the completed ones.
+    """One row per group, in the plan's order.
 
-    rows: as of `planned_rows` or `difference`. Raises ReportError if a seed stands twice in a group: that would average over another axis.
+    Columns: `by`, planned, failed, missing, and n, mean, low, high, minimum, maximum of the
+    completed ones. rows: as returned by `planned_rows` or `difference`. Raises ReportError if a
+    seed occurs twice in a group, because that would average over another axis.
     """
     by = list(by)
     one_per_seed(rows, by)
@@ -83,10 +90,12 @@ def difference(
     apart: Sequence[str] = (),
     combine: Callable[[Any, Any], Any] = np.subtract,
 ) -> pd.DataFrame:
-    """`value` of `first` minus that of `second`, paired: rows of the same study, seed and axes, but for those `apart` on which the two differ.
+    """`value` of `first` minus that of `second`, paired.
 
-    first, second: as of `planned_rows`. combine: what to compute instead of the difference. The result has study, seed, the shared axes,
-    outcome (completed where both are) and `value`.
+    Rows of the same study, seed and axes, but for those `apart` on which the two differ.
+
+    first, second: as of `planned_rows`. combine: what to compute instead of the difference. The
+    result has study, seed, the shared axes, outcome (completed where both are) and `value`.
     """
     axes = [
         name
@@ -108,7 +117,10 @@ def difference(
 
 
 def one_per_seed(rows: pd.DataFrame, by: list[str]) -> None:
-    """Raises ReportError, naming the axes that `by` lacks, if two rows of one seed stand in a group."""
+    """Raises ReportError if two rows of one seed are in a group.
+
+    The message names the axes that `by` lacks.
+    """
     twice = rows.loc[rows.duplicated([*by, "seed"], keep=False)]
     if not len(twice):
         return
@@ -123,12 +135,16 @@ def one_per_seed(rows: pd.DataFrame, by: list[str]) -> None:
     ]
     place = ", ".join(f"{name}={first[name]}" for name in by)
     raise ReportError(
-        f"several trials of one seed at {place}: this would average over {', '.join(others) or 'trials that differ in no axis'}"
+        f"several trials of one seed at {place}: this would average over "
+        f"{', '.join(others) or 'trials that differ in no axis'}"
     )
 
 
 def interval(row: Any, decimals: int = 3) -> str:
-    """A cell in words: "0.912 ± 0.004 (3)"; single values below n = 3; how many failed; a dash where nothing is."""
+    """A cell in words: "0.912 ± 0.004 (3)".
+
+    Below n = 3 it shows single values. It also shows how many failed, and a dash for nothing.
+    """
     notes = [f"{row['failed']:.0f} failed"] if row["failed"] else []
     if row["n"] == 0:
         return ", ".join(notes) or "-"

@@ -1,4 +1,4 @@
-"""Which figures and tables there are, what each lacks, and the commands that fill it."""
+"""Which figures and tables exist, what each lacks, and the commands that compute it."""
 
 from dataclasses import dataclass
 from importlib import import_module
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from analysis.data import Data
 
-# More cells than this are counted, not listed: after a plan nothing has run, and all of them are missing.
+# If there are more cells than this, they are counted, not listed: directly after `plan`, all of
+# them are missing.
 MAX_LISTED = 12
 
 
@@ -53,7 +54,11 @@ def find(name: str) -> Any:
 
 @dataclass(frozen=True)
 class Finding:
-    """What one figure, table or claim lacks. summary: one sentence. cells: one line each. commands: what fills them, one for each study."""
+    """What one figure, table or claim lacks.
+
+    summary: one sentence. cells: one line each. commands: the commands that compute it, one per
+    study.
+    """
 
     summary: str
     cells: list[str]
@@ -61,7 +66,10 @@ class Finding:
 
 
 def examine(data: "Data", needs: tuple[str, ...]) -> Finding:
-    """The cells that `needs` asks of the plans and that have no row. A run that failed has its row and lacks nothing."""
+    """The cells that `needs` asks of the plans and that have no row.
+
+    A run that failed has its row and lacks nothing.
+    """
     from analysis.caption import missing_text
 
     missing = data.missing(needs)
@@ -81,7 +89,10 @@ def _cell(row: dict[Any, Any], studies: bool) -> str:
 
 
 def filling_commands(data: "Data", missing: "pd.DataFrame") -> list[str]:
-    """One command for each study that makes what is missing: training where trials lack, otherwise evaluations and probes alone."""
+    """One command per study that computes what is missing.
+
+    It trains if trials are missing, otherwise it only evaluates.
+    """
     commands = []
     for study, rows in missing.groupby("study", sort=False):
         # Of the whole study, so that the command says which variant is meant.
@@ -94,7 +105,10 @@ def filling_commands(data: "Data", missing: "pd.DataFrame") -> list[str]:
 
 
 def restriction(trials: "pd.DataFrame", wanted: "pd.DataFrame") -> list[str]:
-    """`axis=value,...` words that select no fewer than the `wanted` of the `trials`; nothing for an axis of which all values are wanted."""
+    """`axis=value,...` words that select at least the `wanted` ones of the `trials`.
+
+    Nothing for an axis of which all values are wanted.
+    """
     words = []
     for axis in _axes(wanted):
         there, chosen = (list(dict.fromkeys(rows[f"axis.{axis}"])) for rows in (trials, wanted))

@@ -1,4 +1,7 @@
-"""A paper's claims as data: statistic, threshold and the least evidence that may decide, all fixed before any row exists."""
+"""A paper's claims as data.
+
+Statistic, threshold and the least evidence for a verdict are fixed before any row exists.
+"""
 
 import shlex
 from collections.abc import Mapping
@@ -15,7 +18,10 @@ from sweeps.store import label
 
 
 class Region(NamedTuple):
-    """Where the statistic lies if the claim holds: above low, below high; between both, ends included."""
+    """Where the statistic lies if the claim holds.
+
+    Above low, below high; between both, ends included.
+    """
 
     low: float = -inf
     high: float = inf
@@ -27,22 +33,25 @@ class Region(NamedTuple):
 
 
 def above(threshold: float) -> Region:
-    """The claim holds where the statistic is larger."""
+    """The claim holds if the statistic is larger."""
     return Region(low=threshold)
 
 
 def below(threshold: float) -> Region:
-    """The claim holds where the statistic is smaller."""
+    """The claim holds if the statistic is smaller."""
     return Region(high=threshold)
 
 
 def within(low: float, high: float) -> Region:
-    """The claim holds where the statistic lies between, ends included."""
+    """The claim holds if the statistic lies between these values, ends included."""
     return Region(low, high)
 
 
 class Evidence(NamedTuple):
-    """The least on which a verdict stands: the plan's scale, seeds, and how long each net was trained."""
+    """The least on which a verdict stands.
+
+    The plan's scale, seeds, and how long each net was trained.
+    """
 
     seeds: int = 3
     epochs: int | None = None
@@ -89,7 +98,7 @@ class Claim:
 
     @property
     def commands(self) -> list[str]:
-        """What makes all the rows it needs, one command for each study."""
+        """The commands that compute all the rows that it needs, one per study."""
         words = [
             f"{axis}={','.join(label(one) for one in values if one != '')}"
             for axis, value in self.where.items()
@@ -103,13 +112,16 @@ class Claim:
 
 
 def all_claims() -> list[Claim]:
-    """Every paper's CLAIMS, in the papers' order."""
+    """The CLAIMS of all papers, in the order of the papers."""
     names = [f"analysis.{paper}.claims" for paper in PAPERS]
     return [claim for name in names if find_spec(name) for claim in import_module(name).CLAIMS]
 
 
 def select(target: str | None) -> list[Claim]:
-    """The claims that `target` means: None all, a paper its own, `paper/key` one. Raises ReportError that lists the valid ones."""
+    """The claims for `target`: None means all, a paper its own, `paper/key` one.
+
+    Raises ReportError that lists the valid names.
+    """
     valid = all_claims()
     chosen = [claim for claim in valid if target is None or target in (claim.name, claim.paper)]
     if not chosen and (target is not None or valid):
@@ -117,7 +129,8 @@ def select(target: str | None) -> list[Claim]:
         paper = str(target).partition("/")[0]
         listed = [claim.name for claim in valid if claim.paper == paper] or papers
         raise ReportError(
-            f"no claim {target!r}{did_you_mean(str(target), [*papers, *(claim.name for claim in valid)])}; "
+            "no claim "
+            f"{target!r}{did_you_mean(str(target), [*papers, *(claim.name for claim in valid)])}; "
             f"choose from {', '.join(listed)}"
         )
     return chosen

@@ -1,4 +1,4 @@
-"""`odereport claims`: the verdicts as a table on the terminal, CSV, Markdown and JSON."""
+"""`odereport claims`: the verdicts as a table on the terminal, as CSV, Markdown and JSON."""
 
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,15 @@ RULE = (
 
 
 def rows(target: str | None, reader: Reader) -> list[dict[str, Any]]:
-    """The verdicts on the claims that `target` means, one flat row each."""
+    """The verdicts on the claims for `target`, one flat row each."""
     return [row(weigh(claim, reader)) for claim in select(target)]
 
 
 def claims(target: str | None, reader: Reader, out: Path, as_json: bool) -> int:
-    """Judge, print and write claims.csv and claims.md; the exit code: 1 if a claim lacks data at its own scale."""
+    """Judge, print and write claims.csv and claims.md; returns the exit code.
+
+    It is 1 if a claim lacks data at its own scale.
+    """
     verdicts = rows(target, reader)
     frame = pd.DataFrame(verdicts)
     shown = _readable(frame)

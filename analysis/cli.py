@@ -107,7 +107,10 @@ def check(
     plan: PlanName = None,
     scale: ScaleName = None,
 ) -> None:
-    """Show what is missing for each figure and table, and the command that computes it."""
+    """Show which rows are missing.
+
+    For each figure and table, with the command that computes them.
+    """
     from analysis import make
 
     raise typer.Exit(make.check(target, make.Reader(results, plan, scale)))
@@ -122,9 +125,10 @@ def claims(
     scale: ScaleName = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Judge the claims of the papers: reproduced, contradicted, inconclusive or not enough data.
+    """Judge the claims of the papers.
 
-    Also writes claims.csv and claims.md.
+    A verdict is one of: reproduced, contradicted, inconclusive, not enough data. Also writes
+    claims.csv and claims.md.
     """
     from analysis import claims_command, make
 
@@ -137,9 +141,10 @@ def report(
     out: OutFolder = Path("figures"),
     scale: ScaleName = None,
 ) -> None:
-    """Write report.html, one page with verdicts, figures, tables, failures, cost and coverage.
+    """Write everything to one HTML page.
 
-    The page works without a network.
+    report.html has verdicts, figures, tables, failures, cost and coverage, and works without a
+    network.
     """
     from analysis import make
     from analysis.report import write_report
@@ -163,19 +168,20 @@ def _exit_code() -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _stop("interrupted", 130)
     except BrokenPipeError:
-        # The reader has gone, as with `| head`. Python flushes once more when it ends, which must not
-        # fail again.
+        # The reader has gone, as with `| head`. Python flushes once more when it ends, which must
+        # not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
         return _stop(
-            f"{error.filename or 'file system'}: {error.strerror or error}; repair this, or give another "
+            f"{error.filename or 'file system'}: {error.strerror or error}; repair this, or give "
+            "another "
             "folder with --out",
             3,
         )
     except Exception as error:
-        # Errors that a user can act on carry their exit code: ours, the store's, and usage errors of
-        # typer, which have no public base class.
+        # Errors that a user can act on carry their exit code: ours, the store's, and usage errors
+        # of typer, which have no public base class.
         code = getattr(error, "exit_code", None)
         if code is None:
             raise

@@ -1,4 +1,7 @@
-"""Curves over epochs or iterations: mean and interval over seeds, and each run that failed as a line of its own."""
+"""Curves over epochs or iterations.
+
+Mean and interval over seeds, and each failed run as a separate line.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -22,11 +25,14 @@ def over_epochs(
     x: str = "epoch",
     rows: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Rows line = "mean": n, mean, low, high, minimum, maximum of completed runs at each x. Rows line = "failed": one run, its value as `mean`.
+    """Rows line = "mean": n, mean, low, high, minimum, maximum of completed runs at each x.
 
-    A failed run stands at its last value from where it failed to the end of the axis, with carried = True there (Zheng 2024, Figure 1); it is in
-    no mean. One that failed before it recorded anything has a single row with x = 0 and mean = NaN. x: "epoch" or "iteration".
-    rows: what was recorded, the epochs when None. Raises ReportError where `by` would average over another axis.
+    Rows line = "failed": one run, its value as `mean`.
+
+    A failed run stands at its last value from where it failed to the end of the axis, with carried
+    = True there (Zheng 2024, Figure 1); it is in no mean. One that failed before it recorded
+    anything has a single row with x = 0 and mean = NaN. x: "epoch" or "iteration". rows: what was
+    recorded, the epochs when None. Raises ReportError where `by` would average over another axis.
     """
     by = list(by)
     one_per_seed(data.runs, by)
@@ -63,7 +69,10 @@ def over_epochs(
 
 
 def summarise_at(rows: pd.DataFrame, by: Sequence[str], x: str, value: str) -> pd.DataFrame:
-    """`summarise` at every x, groups in the order of `rows`; also for series, with x = "iteration", value = "value"."""
+    """`summarise` at every x, groups in the order of `rows`.
+
+    Also for series, with x = "iteration", value = "value".
+    """
     numbers = summarise(rows.astype({value: float}), [*by, x], value)
     order = rows.filter(list(by)).drop_duplicates(ignore_index=True).reset_index(names="place")
     return (
@@ -82,7 +91,8 @@ def _carried(
     if not places:
         places, heights, carried = [0.0], [float("nan")], [True]
     else:
-        # The last value stands twice: where the line ends solid, and dashed to the end of the axis.
+        # The last value is used twice: at the end of the solid line, and dashed to the end of the
+        # axis.
         places, heights, carried = (
             [*places, places[-1], end],
             [*heights, heights[-1], heights[-1]],

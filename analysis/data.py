@@ -1,4 +1,4 @@
-"""What a figure is made from: one plan or several, the accepted rows that belong to them, and what is still missing."""
+"""The data of a figure: one plan or several, their accepted rows, and what is still missing."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -17,14 +17,17 @@ _NOT_CARRIED = {"trial_id", "seed", "spec", "traceback", "study", "axes"}
 
 
 class Source(Protocol):
-    """Accepted rows of a results folder, of whichever study; each is read when first asked for."""
+    """Accepted rows of a results folder, of any study. Each table is read when first needed."""
 
     def runs(self) -> pd.DataFrame:
         """One row per trial, without the nested epochs."""
         ...
 
     def attempts(self) -> pd.DataFrame:
-        """One row per attempt that has one, accepted or not: trial_id, attempt_id, outcome, outcome_detail, fingerprint, finished_at."""
+        """One row per attempt that has one, accepted or not.
+
+        Columns: trial_id, attempt_id, outcome, outcome_detail, fingerprint, finished_at.
+        """
         ...
 
     def epochs(self) -> pd.DataFrame:
@@ -47,10 +50,11 @@ class Data:
     Trial axes stand in every frame as columns `axis.<name>`, numbers as numbers, an empty text
     where a cell lacks the axis.
 
-    trials: study, trial_id, cell_id, seed, axes (as text), predicted_seconds, axis.*. tests: planned evaluations, and probes: planned
-    probes: study, trial_id, eval_id or probe_id (and name), axes, test.grid and test.factor (tuples of all that ask for it), test.solver,
-    test.solver_steps, test.solver_tolerance (an empty text where there is none).
-    unplanned: studies that were asked for and have no plan here. whole: what this is a part of, if it is one.
+    trials: study, trial_id, cell_id, seed, axes (as text), predicted_seconds, axis.*. tests:
+    planned evaluations, and probes: planned probes: study, trial_id, eval_id or probe_id (and
+    name), axes, test.grid and test.factor (tuples of all that ask for it), test.solver,
+    test.solver_steps, test.solver_tolerance (an empty text where there is none). unplanned: studies
+    that were asked for and have no plan here. whole: what this is a part of, if it is one.
     """
 
     plans: tuple[PlanInfo, ...]
@@ -64,21 +68,24 @@ class Data:
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        """One row per planned trial that has one, with all columns of the table `runs` but epochs."""
+        """One row per planned trial that has one, with all columns of `runs` except epochs."""
         if self.whole:
             return _of_trials(self.whole.runs, self.trials)
         return self.source.runs().merge(self._about.drop(columns="seed"), on="trial_id")
 
     @cached_property
     def epochs(self) -> pd.DataFrame:
-        """One row per trial and epoch recorded, failed runs included, with `run.outcome`."""
+        """One row per trial and epoch recorded, including failed runs, with `run.outcome`."""
         if self.whole:
             return _of_trials(self.whole.epochs, self.trials)
         return self.with_run(self.source.epochs().merge(self._about, on="trial_id"), "outcome")
 
     @cached_property
     def unfinished(self) -> pd.DataFrame:
-        """The last attempt of each planned trial that has rows but no accepted one: it crashed, ran out of memory or of time, or was taken back."""
+        """The last attempt of each planned trial that has rows but no accepted one.
+
+        It crashed, ran out of memory or time, or was withdrawn.
+        """
         rows = (
             self.source.attempts()
             .sort_values(["finished_at", "attempt_id"])
@@ -90,7 +97,10 @@ class Data:
 
     @cached_property
     def evaluations(self) -> pd.DataFrame:
-        """One row per planned evaluation that has one: its own columns, test.*, axis.*, seed, and every column of its run as `run.<column>`."""
+        """One row per planned evaluation that has one.
+
+        Its own columns, test.*, axis.*, seed, and every column of its run as `run.<column>`.
+        """
         if self.whole:
             return _of_trials(self.whole.evaluations, self.trials)
         rows = (
@@ -112,7 +122,10 @@ class Data:
         return {}
 
     def probe(self, name: str, grid: str | None = None) -> pd.DataFrame:
-        """Rows of `probe_<name>` that the plan asks for, with test.*, axis.* and seed; columns of the run: see `with_run`. grid: of this one only."""
+        """Rows of `probe_<name>` that the plan asks for, with test.*, axis.* and seed.
+
+        Columns of the run: see `with_run`. grid: only of this one.
+        """
         if name not in self._probe_rows:
             planned = self.probes.loc[self.probes["name"] == name].drop(columns="name")
             rows = self.source.probe(name).merge(planned, on=["trial_id", "probe_id"])
@@ -121,23 +134,32 @@ class Data:
         return rows if grid is None else of_grid(rows, grid)
 
     def series(self, name: str) -> pd.DataFrame:
-        """What training recorded by iteration under this name, such as "steps": columns iteration, value and those of a probe."""
+        """Numbers that the training recorded by iteration under this name, such as "steps".
+
+        Columns iteration, value and those of a probe.
+        """
         rows = self.probe("series")
         return rows.loc[rows["name"] == name]
 
     def evaluations_of(self, grid: str) -> pd.DataFrame:
-        """Evaluations that the study's evaluation grid of this name asks for; test.grid is that name."""
+        """Evaluations that the study's evaluation grid of this name asks for.
+
+        test.grid is that name.
+        """
         return of_grid(self.evaluations, grid)
 
     def with_run(self, rows: pd.DataFrame, *columns: str) -> pd.DataFrame:
-        """`rows` (with study and trial_id) and these columns of their runs, called `run.<column>`."""
+        """`rows` (with study and trial_id) with these columns of their runs, as `run.<column>`."""
         carried = self.runs.filter([*KEY, *columns]).rename(
             columns={name: RUN + name for name in columns}
         )
         return rows.merge(carried, on=KEY)
 
     def where(self, axes: Mapping[str, Any]) -> "Data":
-        """Only trials whose axes have these values: axis -> a value or a tuple of values. `study` is an axis as well."""
+        """Only trials whose axes have these values: axis -> a value or a tuple of values.
+
+        `study` is an axis as well.
+        """
         trials = self.trials
         for axis, wanted in axes.items():
             values = list(wanted) if isinstance(wanted, tuple) else [wanted]
@@ -155,7 +177,10 @@ class Data:
         return self.whole or self
 
     def printed(self) -> "Data":
-        """Of plans with an axis `variant` only what is as printed in the paper, the rest as it is."""
+        """Of plans with an axis `variant` only what is as printed in the paper.
+
+        Other plans are unchanged.
+        """
         axis = AXIS + "variant"
         if axis not in self.trials:
             return self
@@ -186,7 +211,10 @@ class Data:
         )
 
     def kinds(self) -> set[str]:
-        """What these plans ask for, as NEEDS has it: runs, epochs, evaluations, evaluations:<grid>, probe_<name>, probe_<name>:<grid>."""
+        """What these plans ask for, in the form of NEEDS.
+
+        runs, epochs, evaluations, evaluations:<grid>, probe_<name>, probe_<name>:<grid>.
+        """
         found = {"runs", "epochs"}
         pairs = [("evaluations", grids) for grids in self.tests["test.grid"].unique()]
         pairs += [
@@ -200,7 +228,7 @@ class Data:
         )
 
     def planned(self, need: str) -> pd.DataFrame:
-        """The planned evaluations or probes of one need, or for runs and epochs the trials."""
+        """The planned evaluations or probes of one need; for runs and epochs the trials."""
         kind, _, grid = need.partition(":")
         if kind in ("runs", "epochs"):
             return self.trials
@@ -219,8 +247,9 @@ class Data:
         return self.trials.loc[pd.MultiIndex.from_frame(self.trials.filter(KEY)).isin(used)]
 
     def missing(self, needs: Iterable[str]) -> pd.DataFrame:
-        """What a figure with these needs lacks, one row per cell: kind, the columns of `trials`, and what (the axes of the evaluation or probe).
+        """What a figure with these needs lacks, one row per cell.
 
+        Columns: kind, the columns of `trials`, and what (the axes of the evaluation or probe).
         kind: "trial" or the need. A run that failed has no evaluations and lacks none.
         """
         trials = self.planned_trials(needs)
@@ -244,7 +273,10 @@ class Data:
         )
 
     def failures(self, needs: Iterable[str]) -> dict[str, int]:
-        """Counts of outcomes other than completed: of the runs that a figure with these needs uses, and of its evaluations."""
+        """Counts of outcomes other than completed.
+
+        Of the runs that a figure with these needs uses, and of its evaluations.
+        """
         counts = _failed(_of_trials(self.runs, self.planned_trials(needs)))
         for need in needs:
             if need.startswith("evaluations"):
@@ -259,13 +291,19 @@ class Data:
 
 
 def of_grid(rows: pd.DataFrame, grid: str) -> pd.DataFrame:
-    """Of planned or finished evaluations or probes those of one grid; a row that serves several grids is then a row of this one."""
+    """Planned or finished evaluations or probes of one grid.
+
+    A row that serves several grids is then a row of this one.
+    """
     belongs = [grid in names for names in rows["test.grid"]]
     return rows.loc[belongs].assign(**{"test.grid": grid})
 
 
 def split(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    """One row for each value in `column`, such as `test.factor` where two factors give the same number of steps."""
+    """One row for each value in `column`.
+
+    An example is `test.factor` if two factors give the same number of steps.
+    """
     return rows.explode(column, ignore_index=True)
 
 

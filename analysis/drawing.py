@@ -93,10 +93,13 @@ def draw_bars(
     labels: Mapping[str, str] | None = None,
     published: str | None = None,
 ) -> None:
-    """`numbers` (as of `cells`): one group of bars per value of `x`, one bar per value of `within`, in the order they come.
+    """Draw `numbers` (see `cells`) as groups of bars.
 
-    Intervals from n = 3 on, single seeds as dots below; a cross where every run failed, a dash where none has run. published: column whose
-    values are marked on the bars.
+    One group per value of `x`, one bar per value of `within`.
+
+    Both come in the order of `numbers`. Intervals are drawn from n = 3 on, single seeds as dots
+    below that. A cross means that every run failed, a dash that none has run. published: column
+    whose values are marked on the bars.
     """
     words = dict(labels or {})
     places = {name: index for index, name in enumerate(dict.fromkeys(numbers[x].astype(str)))}

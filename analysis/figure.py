@@ -1,4 +1,7 @@
-"""Figures and tables as values: the rows that one needs, its numbers, its drawing or its printed rows, its caption."""
+"""Figures and tables as values.
+
+The rows that one needs, its numbers, its drawing or its printed rows, its caption.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,11 +23,12 @@ Panels = tuple[int, int]
 class Numbers:
     """What a figure and a table share.
 
-    name: `paper/name`. study: whose plan it reads, or whose several. numbers: the numbers, tidy; empty when nothing
-    of what it needs exists. text: the caption's own words with fields in braces, of which `fields` gives the values;
-    `{sources}` is where published values stand. notes: what the caption says of n, intervals, scale and missing rows.
-    needs: the rows that it uses: "runs", "epochs", "evaluations", "probe_<name>", the last two also of one grid:
-    "evaluations:<grid>". axes: those that every plan it reads must have. used: the part of a plan that it shows.
+    name: `paper/name`. study: whose plan it reads, or whose several. numbers: the numbers, tidy;
+    empty when nothing of what it needs exists. text: the caption's own words with fields in braces,
+    of which `fields` gives the values; `{sources}` is where published values stand. notes: what the
+    caption says of n, intervals, scale and missing rows. needs: the rows that it uses: "runs",
+    "epochs", "evaluations", "probe_<name>", the last two also of one grid: "evaluations:<grid>".
+    axes: those that every plan it reads must have. used: the part of a plan that it shows.
     """
 
     name: str
@@ -43,7 +47,7 @@ class Numbers:
         return (self.study,) if isinstance(self.study, str) else self.study
 
     def table(self, data: Data) -> pd.DataFrame:
-        """The numbers, tidy; empty when nothing of what it needs exists."""
+        """The numbers, tidy; empty if nothing that it needs exists."""
         return self.numbers(self.used(data))
 
     def caption(self, data: Data, numbers: pd.DataFrame) -> str:
@@ -54,7 +58,10 @@ class Numbers:
         return " ".join(" ".join(part.split()) for part in parts if part)
 
     def not_planned(self, data: Data) -> str:
-        """Why these plans cannot give its numbers, such as an axis or a probe that they lack; empty if they can."""
+        """Why these plans cannot give its numbers, such as an axis or a probe that they lack.
+
+        Empty if they can.
+        """
         if len(self.studies) > 1 and not set(self.studies) & {plan.study for plan in data.plans}:
             return f"{data.names} is a plan of none of {', '.join(self.studies)}"
         if absent := sorted(set(self.needs) - data.kinds()):
@@ -75,8 +82,8 @@ class Table(Numbers):
 class Figure(Numbers):
     """Numbers that are drawn. draw: draws what is in the numbers, or published, and nothing else.
 
-    size_inches: width of the figure and height of one row of panels; the caption's height comes on top.
-    panels: rows and columns of axes, or a function that gives them for these numbers.
+    size_inches: width of the figure and height of one row of panels; the caption's height comes on
+    top. panels: rows and columns of axes, or a function that gives them for these numbers.
     """
 
     draw: Callable[[pd.DataFrame, Sequence["Axes"]], None]

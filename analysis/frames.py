@@ -7,7 +7,10 @@ import pandas as pd
 
 
 def stack(parts: Iterable[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
-    """The parts one below the other, with these columns; empty parts and empty columns decide no type."""
+    """The parts one below the other, with these columns.
+
+    Empty parts and empty columns decide no type.
+    """
     filled = [part.dropna(axis="columns", how="all") for part in parts if len(part)]
     if not filled:
         return pd.DataFrame(columns=list(columns))
@@ -15,7 +18,10 @@ def stack(parts: Iterable[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame
 
 
 def in_order(rows: pd.DataFrame, column: str | list[str], order: Iterable[object]) -> pd.DataFrame:
-    """Rows in this order of a column's values, or of several columns' tuples; rows of other values last, equal ones as they stood."""
+    """Rows in this order of a column's values, or of several columns' tuples.
+
+    Rows of other values last, equal ones as they stood.
+    """
     place = {value: index for index, value in enumerate(order)}
     keys = (
         rows[column] if isinstance(column, str) else rows[column].itertuples(index=False, name=None)

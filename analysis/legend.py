@@ -1,4 +1,7 @@
-"""Legends that mean the same in every figure: a colour is a normalization, a marker is a solver."""
+"""Legends with the same meaning in every figure.
+
+A colour is a normalization, a marker is a solver.
+"""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -47,7 +50,10 @@ def handle(**style: Any) -> "Line2D":
 def legend_below(
     ax: "Axes", handles: "Iterable[Line2D] | None" = None, columns: int = 6, **more: Any
 ) -> None:
-    """One legend for the whole figure, beneath all panels; handles: what the axes' own labels say when None."""
+    """One legend for the whole figure, below all panels.
+
+    handles: if None, the labels of the axes.
+    """
     _figure_legend(
         ax,
         handles,

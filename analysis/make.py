@@ -1,4 +1,7 @@
-"""What the commands of `odereport` do with figures and tables: read the folder once, make what was asked for, say what is missing."""
+"""What the commands of `odereport` do with figures and tables.
+
+They read the folder once, make what was asked for, and say what is missing.
+"""
 
 import sys
 from collections.abc import Callable
@@ -19,19 +22,24 @@ from analysis.save import save_figure, save_table
 
 OK, INCOMPLETE = 0, 1
 
-# Lines are for people and for pipes: never wrapped, never recoloured; tables in a pipe have room for their columns.
+# Lines are for people and for pipes: never wrapped, never recoloured. Tables in a pipe are wide
+# enough for their columns.
 CONSOLE = Console(
     soft_wrap=True, highlight=False, markup=False, width=None if sys.stdout.isatty() else 200
 )
 
 
 class Reader:
-    """Reads a results folder once, however many figures are made from it. plan, scale: those named on the command line, or None."""
+    """Reads a results folder once for any number of figures.
+
+    plan, scale: those given on the command line, or None.
+    """
 
     def __init__(self, results: Path, plan: str | None = None, scale: str | None = None) -> None:
         if plan is not None and scale is not None and "@" in plan:
             raise ReportError(
-                f"--plan {plan} says its scale already; give --plan {plan.partition('@')[0]} --scale {scale}, or leave out --scale"
+                f"--plan {plan} already contains a scale; give --plan {plan.partition('@')[0]} "
+                f"--scale {scale}, or leave out --scale"
             )
         self._results = results
         self.plan, self.scale = plan, scale
@@ -39,18 +47,24 @@ class Reader:
 
     @cached_property
     def folder(self) -> Folder:
-        """The folder, opened when first needed. Raises ReportError when there is none."""
+        """The folder, opened when first needed. Raises ReportError if there is none."""
         return Folder(self._results)
 
     def __call__(self, study: str | tuple[str, ...], scale: str | None = None) -> Data:
-        """The data of one study or of several. scale: this one instead. Raises NoPlan when none of them has a plan here."""
+        """The data of one study or of several.
+
+        scale: this one instead. Raises NoPlan if none of them has a plan here.
+        """
         key = (study, scale)
         if key not in self._read:
             self._read[key] = load(self.folder, study, self.plan, scale or self.scale)
         return self._read[key]
 
     def concerns(self, target: str | None, study: str | tuple[str, ...]) -> bool:
-        """Whether a figure of this study is meant: with --plan and without a target only figures that read the plan's study."""
+        """Whether a figure of this study was asked for.
+
+        With --plan and without a target, only figures that read the plan's study.
+        """
         return (
             target is not None
             or self.plan is None
@@ -58,7 +72,10 @@ class Reader:
         )
 
     def stem(self, name: str, data: Data, out: Path) -> Path:
-        """Where the files of `name` go: paper_name, with the scale or the plan behind it when one was named."""
+        """Where the files of `name` go.
+
+        The name is paper_name, followed by the scale or the plan if one was given.
+        """
         stem = name.replace("/", "_")
         if self.plan is None:
             return out / (f"{stem}-{self.scale}" if self.scale else stem)
@@ -72,7 +89,7 @@ class Reader:
 
 
 def figures(target: str | None, reader: Reader, out: Path) -> int:
-    """Draw what `target` names; the exit code."""
+    """Draw the figures for `target`; returns the exit code."""
 
     def draw(figure: Any, data: Data) -> str | None:
         numbers = figure.table(data)
@@ -86,7 +103,7 @@ def figures(target: str | None, reader: Reader, out: Path) -> int:
 
 
 def tables(target: str | None, reader: Reader, out: Path) -> int:
-    """Write and print what `target` names; the exit code."""
+    """Write and print the tables for `target`; returns the exit code."""
 
     def write(table: Any, data: Data) -> str | None:
         numbers = table.table(data)
@@ -105,7 +122,7 @@ def tables(target: str | None, reader: Reader, out: Path) -> int:
 
 
 def check(target: str | None, reader: Reader) -> int:
-    """Say what each figure and table lacks; the exit code."""
+    """Say what each figure and table lacks; returns the exit code."""
     return _each(("FIGURES", "TABLES"), target, reader, None)
 
 
@@ -113,7 +130,10 @@ Make = Callable[[Any, Data], str | None]
 
 
 def _each(kinds: tuple[str, ...], target: str | None, reader: Reader, make: Make | None) -> int:
-    """`make` for every value, or only say what is missing. What the plans have no data for counts as lacking only when it was named."""
+    """`make` for every value, or only say what is missing.
+
+    What the plans have no data for counts as lacking only when it was named.
+    """
     named = target is not None and "/" in target
     chosen = [value for value in select(target, *kinds) if reader.concerns(target, value.study)]
     if not chosen:
@@ -134,7 +154,8 @@ def _each(kinds: tuple[str, ...], target: str | None, reader: Reader, make: Make
             without_plan.setdefault(str(reason), []).append(value.name)
     if without_plan and not codes:
         raise ReportError(next(iter(without_plan)))
-    # A named plan is one study's: what other studies' figures lack there is not worth a line.
+    # A named plan is that of one study: what figures of other studies lack there is not worth a
+    # line.
     for reason, lacking in without_plan.items() if named or reader.plan is None else ():
         CONSOLE.print(f"{', '.join(lacking)}: left out, {reason}")
     return max(codes, default=OK)

@@ -1,4 +1,7 @@
-"""Published values: each paper's published.toml, every number with its source; beside ours in tables."""
+"""Published values: each paper's published.toml, every number with its source.
+
+Tables show them beside our values.
+"""
 
 import tomllib
 from collections.abc import Mapping
@@ -17,7 +20,11 @@ def load(paper: str, name: str) -> dict[str, Any]:
 
 
 def values(paper: str, name: str) -> pd.DataFrame:
-    """The list `values` of an entry as rows: its keys, value, plus_minus (NaN where none is printed) and source (the entry's if not its own)."""
+    """The list `values` of an entry as rows.
+
+    Columns: its keys, value, plus_minus (NaN if none is printed) and source (the entry's if a value
+    has none).
+    """
     entry = load(paper, name)
     rows = [
         {"plus_minus": float("nan"), "source": entry["source"]} | value for value in entry["values"]
@@ -26,9 +33,10 @@ def values(paper: str, name: str) -> pd.DataFrame:
 
 
 def compare(numbers: pd.DataFrame, known: pd.DataFrame, on: Mapping[str, str]) -> pd.DataFrame:
-    """`numbers` (as of `cells`) with published, published_plus_minus, source and difference = mean - published; NaN where nothing is published.
+    """`numbers` (see `cells`) with the published values.
 
-    on: column of `numbers` -> column of `known` (as of `values`). Published values that we have no cell for are rows as well.
+    on: column of `numbers` -> column of `known` (as of `values`). Published values that we have no
+    cell for are rows as well.
     """
     renamed = {theirs: ours for ours, theirs in on.items()}
     known = known.rename(
@@ -44,7 +52,7 @@ def compare(numbers: pd.DataFrame, known: pd.DataFrame, on: Mapping[str, str]) -
         )
     )
     joined = numbers.merge(known, on=keys, how="outer", sort=False)
-    # An outer merge sorts; ours come first and in their order.
+    # An outer merge sorts. Our rows come first and in their order.
     order = {
         key: place
         for place, key in enumerate(numbers.filter(keys).itertuples(index=False, name=None))
@@ -73,7 +81,12 @@ def readable(
     decimals: int = 3,
     labels: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
-    """What `compare` gave, to print: these columns under new names, then ours, published and difference. labels: text -> what to print for it."""
+    """The result of `compare`, to print.
+
+    These columns under new names, then ours, published and difference.
+
+    labels: text -> what to print for it.
+    """
     shown = [
         {
             title: (labels or {}).get(str(row[name]), str(row[name]))
@@ -103,7 +116,7 @@ def _signed(row: Mapping[Any, Any], decimals: int) -> str:
 
 
 def sources(numbers: pd.DataFrame) -> str:
-    """Where the published values stand, for captions."""
+    """The sources of the published values, for captions."""
     sources: list[str] = list(dict.fromkeys(numbers["source"])) if "source" in numbers else []
     named = "; ".join(filter(None, sources))
     return f"Published: {named}." if named else ""

@@ -1,4 +1,7 @@
-"""From a results folder to `Data`: which plans, their accepted rows, joined by id. Never knows how a grid is made, only what was planned."""
+"""From a results folder to `Data`: the plans and their accepted rows, joined by id.
+
+It does not know how a grid is made, only what was planned.
+"""
 
 import shlex
 from collections.abc import Sequence
@@ -15,10 +18,12 @@ from analysis.errors import ReportError
 from sweeps.store import PlanInfo, label
 from sweeps.store.compute import pc
 
-# Of several scales of a study the first of these that exists is read, unless a plan or a scale is named.
+# If a study has several scales, the first of these that exists is read, unless a plan or a scale is
+# named.
 SCALES = ("paper", "small", "smoke")
 EVERY_STUDY = "*"
-# Field of a planned evaluation or probe -> its column; settings of a solver are called as in `runs`.
+# Field of a planned evaluation or probe -> its column; settings of a solver are called as in
+# `runs`.
 _TEST_AXES = {
     "grid": "test.grid",
     "solver": "test.solver",
@@ -29,24 +34,28 @@ _TEST_AXES = {
 
 
 class NoPlan(ReportError):
-    """None of the studies has a saved plan. commands: what makes one."""
+    """None of the studies has a saved plan. commands: those that make one."""
 
     def __init__(self, reason: str, *commands: str, advice: str = "") -> None:
-        made_by = f"; make it with: {' && '.join(commands)}" if commands else ""
+        made_by = f"; to make it: {' && '.join(commands)}" if commands else ""
         super().__init__(f"{reason}{made_by}{advice}")
         self.reason = reason
         self.commands = list(commands)
 
 
 class Folder:
-    """A results folder that is read once, however many figures are made from it; each table when first asked for."""
+    """A results folder that is read once for any number of figures.
+
+    Each table is read when first needed.
+    """
 
     def __init__(self, results: Path | str) -> None:
         self.path = str(results)
         self._results = store.Results(results)
         if not self._results.path.is_dir():
             raise ReportError(
-                f"no results folder {results}; give the one that odesweep run wrote to with --results"
+                f"no results folder {results}; give the one that `odesweep run` wrote to with "
+                "--results"
             )
         self._probes: dict[str, pd.DataFrame] = {}
         self._plans: dict[str, tuple[PlanInfo, list[dict[str, Any]]]] = {}
@@ -64,7 +73,10 @@ class Folder:
         return self._plans[name]
 
     def runs(self) -> pd.DataFrame:
-        """Accepted runs without their epochs: the nested column costs far more than all others together."""
+        """Accepted runs without their epochs.
+
+        Reading the nested column costs far more than all others together.
+        """
         return self._runs
 
     @cached_property
@@ -122,11 +134,12 @@ def load(
     plan: str | None = None,
     scale: str | None = None,
 ) -> Data:
-    """The rows of these studies' plans, or of the plan that `plan` names: `study@scale`, `study@scale+hash` or just a study.
+    """The rows of these studies' plans, or of the plan `plan`.
 
-    A plan of one of the studies stands in for that one; a plan of another study stands in for all. scale: only plans of that scale.
-    Of studies with an axis `variant` the cells as printed in the paper; `Data.with_variants` has all.
-    Raises ReportError when there is no such folder or plan, and the store's own one-line errors when it cannot be read.
+    A plan of one of the studies stands in for that one; a plan of another study stands in for all.
+    scale: only plans of that scale. Of studies with an axis `variant` the cells as printed in the
+    paper; `Data.with_variants` has all. Raises ReportError when there is no such folder or plan,
+    and the store's own one-line errors when it cannot be read.
     """
     folder = folder if isinstance(folder, Folder) else Folder(folder)
     wanted = [studies] if isinstance(studies, str) else list(studies)
@@ -174,7 +187,11 @@ _PROBES = ["name", "axes", *_TESTS]
 
 
 def _every(folder: Folder, scale: str | None) -> dict[str, str]:
-    """Every study that has a plan -> its plan: of the scale given, else of the first of SCALES that it has, else any."""
+    """Every study that has a plan -> its plan.
+
+    The plan is of the scale given, otherwise of the first of SCALES that the study has, otherwise
+    any.
+    """
     known = [
         name
         for name in folder.plan_names
@@ -194,7 +211,10 @@ def _every(folder: Folder, scale: str | None) -> dict[str, str]:
 
 
 def _choose(folder: Folder, wanted: Sequence[str], scale: str | None) -> dict[str, str]:
-    """What was wanted -> the plan to read. Several studies are read at one scale: the first of SCALES that any of them has."""
+    """The studies or plans that were asked for -> the plan to read.
+
+    Several studies are read at one scale: the first of SCALES that any of them has.
+    """
     exact = {one: one for one in wanted if one in folder.plan_names}
     others = [one for one in wanted if one not in exact]
     scales = {
@@ -214,7 +234,8 @@ def _choose(folder: Folder, wanted: Sequence[str], scale: str | None) -> dict[st
             found |= {study: next(iter(known.values()))}
         elif scale is None and known:
             raise ReportError(
-                f"several plans of {study} in {folder.path}; name one with --plan: {', '.join(known.values())}"
+                f"several plans of {study} in {folder.path}; name one with --plan: "
+                f"{', '.join(known.values())}"
             )
     if not found:
         what = " or ".join(wanted) + (f" at scale {scale}" if scale else "")
@@ -252,7 +273,10 @@ def _items(
 
 
 def _value(value: Any) -> Any:
-    """What stands in a frame for a field of a planned test: lists as tuples, null as an empty text."""
+    """What stands in a frame for a field of a planned test.
+
+    Lists as tuples, null as an empty text.
+    """
     return "" if value is None else tuple(value) if isinstance(value, list) else value
 
 

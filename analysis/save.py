@@ -1,4 +1,7 @@
-"""Writing figures and tables: PNG, PDF (the same bytes for the same numbers), CSV of the numbers, caption beside and beneath."""
+"""Writing figures and tables: PNG, PDF, CSV of the numbers, and a caption.
+
+The same numbers give the same bytes.
+"""
 
 import textwrap
 from pathlib import Path
@@ -14,12 +17,13 @@ if TYPE_CHECKING:
 
 CAPTION_POINTS = 6.5
 LINE_INCHES = CAPTION_POINTS * 1.3 / 72
-# DejaVu Sans is on average this wide per point of size; a little generous, so that no line runs over the edge.
+# DejaVu Sans is on average this wide per point of size. The value is a little too large, so that no
+# line is cut off.
 CHARACTER_WIDTH = 0.54
 
 
 def compose_figure(figure: Figure, numbers: pd.DataFrame, caption: str) -> "MplFigure":
-    """The figure with its caption beneath, in our style; whoever asks for it closes it."""
+    """The figure with its caption below, in our style. The caller closes it."""
     import matplotlib as mpl
 
     mpl.use("agg")
@@ -32,7 +36,7 @@ def compose_figure(figure: Figure, numbers: pd.DataFrame, caption: str) -> "MplF
     caption_height = (len(lines) + 1) * LINE_INCHES
     with mpl.rc_context(SETTINGS):  # pyright: ignore[reportArgumentType] - any string is fine as a key
         page = plt.figure(figsize=(width, panel_height + caption_height), layout="constrained")
-        # Two parts, so that legends outside the axes cannot run into the caption.
+        # Two parts, so that legends outside the axes cannot overlap the caption.
         parts = page.add_gridspec(2, 1, height_ratios=[panel_height, caption_height])
         above, strip = page.add_subfigure(parts[0]), page.add_subfigure(parts[1])
         figure.draw(numbers, list(above.subplots(rows, columns, squeeze=False).flat))
@@ -49,7 +53,10 @@ def compose_figure(figure: Figure, numbers: pd.DataFrame, caption: str) -> "MplF
 
 
 def save_figure(figure: Figure, numbers: pd.DataFrame, caption: str, stem: Path) -> list[Path]:
-    """Draws and writes stem.png, .pdf, .csv, .txt; gives their paths. Raises OSError if the folder cannot be written."""
+    """Draw and write stem.png, .pdf, .csv, .txt; returns their paths.
+
+    Raises OSError if the folder cannot be written.
+    """
     stem.parent.mkdir(parents=True, exist_ok=True)
     page = compose_figure(figure, numbers, caption)
     import matplotlib as mpl
@@ -67,7 +74,10 @@ def save_figure(figure: Figure, numbers: pd.DataFrame, caption: str, stem: Path)
 
 
 def save_table(numbers: pd.DataFrame, shown: pd.DataFrame, caption: str, stem: Path) -> list[Path]:
-    """Writes all `numbers` as stem.csv and the readable columns `shown` with the caption as stem.md; gives their paths."""
+    """Write all `numbers` as stem.csv and the readable columns `shown` with the caption as stem.md.
+
+    Returns their paths.
+    """
     stem.parent.mkdir(parents=True, exist_ok=True)
     paths = [stem.with_name(stem.name + suffix) for suffix in (".csv", ".md")]
     write_csv(numbers, paths[0])

@@ -1,7 +1,8 @@
 """Statistics as data: each is a value that turns planned rows with a number into estimates.
 
-Statistics act on rows with the columns seed, outcome, axis.* and `value`; see `Quantity`. Only completed rows
-count, except in `Share`. A mapping from names to statistics is a statistic of several parts.
+Statistics act on rows with the columns seed, outcome, axis.* and `value`; see `Quantity`. Only
+completed rows count, except in `Share`. A mapping from names to statistics is a statistic of
+several parts.
 """
 
 import math
@@ -67,7 +68,10 @@ Statistics = Statistic | Mapping[str, Statistic]
 
 
 class Quantity(NamedTuple):
-    """A number of planned rows. rows: the planned rows, with the number in `column`. needs: as a figure's."""
+    """A number of planned rows.
+
+    rows: the planned rows, with the number in `column`. needs: as a figure's.
+    """
 
     rows: Callable[[Data], pd.DataFrame]
     column: str = VALUE
@@ -85,7 +89,11 @@ def of_runs(column: str, *others: str) -> Quantity:
 
 
 def costs(data: Data) -> pd.DataFrame:
-    """Planned runs with train_seconds, NaN where others shared the machine or the run was resumed, and peak_memory_bytes, NaN on a CPU."""
+    """Planned runs with train_seconds and peak_memory_bytes.
+
+    train_seconds is NaN if others shared the machine or the run was resumed, peak_memory_bytes is
+    NaN on a CPU.
+    """
     numbers = ("train_seconds", "timing_valid", "peak_memory_bytes", "device")
     rows = planned_rows(data, "runs", *numbers)
     alone = [valid is True or valid == 1 for valid in rows["timing_valid"]]
@@ -114,7 +122,10 @@ def estimates(statistic: Statistics, rows: pd.DataFrame) -> Estimates:
 
 
 def at(rows: pd.DataFrame, where: Where) -> pd.DataFrame:
-    """The rows at these values: a column or an axis -> a value or a tuple of values. No row is at an axis that no study here has."""
+    """The rows at these values: a column or an axis -> a value or a tuple of values.
+
+    No row is at an axis that no study here has.
+    """
     for name, wanted in where.items():
         values = list(wanted) if isinstance(wanted, tuple) else [wanted]
         column = _column(rows, name)
@@ -143,16 +154,20 @@ def mean(rows: pd.DataFrame) -> Estimate:
 
 
 def exact(rows: pd.DataFrame) -> Estimate:
-    """A number without uncertainty, such as one that is zero to the bit; of several seeds the mean."""
+    """A number without uncertainty, such as one that is zero to the bit.
+
+    Of several seeds the mean.
+    """
     number = mean(rows)
     return number._replace(low=number.value, high=number.value, sample=())
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean of the rows at `first` minus those at `second` that are equal in study, seed and all other axes, but for `apart`.
+    """Mean of the rows at `first` minus that of the equal rows at `second`.
 
-    The interval is the paired t interval. size: the mean of the differences' absolute values.
+    Equal rows have the same study, seed and other axes, except `apart`. The interval is the paired
+    t interval. size: the mean of the differences' absolute values.
     """
 
     first: Where
@@ -192,7 +207,9 @@ class Excess(Difference):
 
 @dataclass(frozen=True)
 class Share:
-    """Share of the runs with a row that ended in `outcome`, with its Clopper-Pearson interval; n counts runs.
+    """Share of the runs with a row that ended in `outcome`, with its Clopper-Pearson interval.
+
+    N counts runs.
 
     outcome: empty for every one but completed. among: only runs that ended in one of these.
     """
@@ -213,9 +230,10 @@ class Share:
 
 @dataclass(frozen=True)
 class InOrder:
-    """Mean over seeds of the share of labels of the axis `over` at which each of the pairs has its first above its second.
+    """Mean over seeds of the share of labels at which each pair has its first above its second.
 
-    pairs: labels of `axis`. Labels of `over` at which a run failed do not count, nor do seeds that lack a row.
+    The labels are those of the axis `over`. pairs: labels of `axis`. Labels of `over` at which a
+    run failed do not count, nor do seeds that lack a row.
     """
 
     over: str
@@ -236,7 +254,10 @@ class InOrder:
 
 @dataclass(frozen=True)
 class Trend:
-    """Change over the whole axis along the line fitted over its binary logarithm, by seed. doublings: the axis' length."""
+    """Change over the whole axis along the line fitted over its binary logarithm, by seed.
+
+    doublings: the axis' length.
+    """
 
     axis: str
     doublings: int
@@ -280,7 +301,10 @@ class At:
 
 @dataclass(frozen=True)
 class Each:
-    """The statistic at each label of an axis, a part of each. labels: empty for those of the plan. name: of a part."""
+    """The statistic at each label of an axis, a part of each.
+
+    labels: empty for those of the plan. name: of a part.
+    """
 
     axis: str
     statistic: Statistics
@@ -296,7 +320,10 @@ class Each:
 
 @dataclass(frozen=True)
 class Best:
-    """The advantage of one label over each other label of the axis that the plan has. name: of a part, from both labels."""
+    """The advantage of one label over each other label of the axis that the plan has.
+
+    name: of a part, from both labels.
+    """
 
     axis: str
     winner: str
@@ -320,5 +347,8 @@ def differences(
 
 
 def order(axis: str, *labels: str) -> dict[str, Difference]:
-    """For labels from best to worst: each neighbour's advantage over the next. All above 0 is the whole order, as "better than" is transitive."""
+    """For labels from best to worst: the advantage of each over the next.
+
+    If all are above 0, the whole order holds, since "better than" is transitive.
+    """
     return differences(axis, pairwise(labels))

@@ -1,6 +1,7 @@
 """Means with intervals: Student t over seeds, paired t for differences, Clopper-Pearson for shares.
 
-Below n = 3 there is no interval (NaN): figures show the single values, which are then the columns `minimum` and `maximum`.
+Below n = 3 there is no interval (NaN): figures show the single values, which are then the columns
+`minimum` and `maximum`.
 """
 
 import math
@@ -18,7 +19,10 @@ MIN_N_INTERVAL = 3
 
 
 def t_interval(values: ArrayLike, level: float = LEVEL) -> tuple[float, float]:
-    """Two-sided interval of the mean, mean ± t_(n-1) s / sqrt(n) (Student 1908, Biometrika 6); (NaN, NaN) for n < 3. values: (n,)."""
+    """Two-sided interval of the mean, mean ± t_(n-1) s / sqrt(n) (Student 1908, Biometrika 6).
+
+    (NaN, NaN) for n < 3. values: (n,).
+    """
     sample = np.asarray(values, dtype=float)
     if sample.size < MIN_N_INTERVAL:
         return math.nan, math.nan
@@ -35,16 +39,20 @@ def _t_quantile(level: float, n: int) -> float:
 def paired_difference(
     first: ArrayLike, second: ArrayLike, level: float = LEVEL
 ) -> tuple[float, float, float]:
-    """Mean of first - second with its paired t interval; both (n,), one value per seed in the same order."""
+    """Mean of first - second with its paired t interval.
+
+    Both are (n,), one value per seed in the same order.
+    """
     difference = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
     low, high = t_interval(difference, level)
     return float(difference.mean()), low, high
 
 
 def summarise(frame: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
-    """One row per group: n, mean, low, high (95 % Student t over seeds), minimum, maximum of `value`. Values that are missing do not count.
+    """One row per group: n, mean, low, high, minimum, maximum of `value`.
 
-    frame: one row per group and seed, with a column `seed`; a seed that occurs twice in a group counts once, with its mean.
+    The interval is 95 % Student t over seeds. Missing values do not count. frame: one row per group
+    and seed, with a column `seed`; a seed that occurs twice in a group counts once, with its mean.
     """
     by = list(by)
     present = frame.dropna(subset=[value])
@@ -63,14 +71,18 @@ def summarise(frame: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFram
     numbers = numbers.filter([*by]).assign(
         **{name: numbers[found] for name, found in columns.items()}
     )
-    # As `t_interval`, for all groups at once: one call of the quantile for each would take minutes for curves over epochs (measured).
+    # Like `t_interval`, for all groups at once: one call of the quantile per group would take
+    # minutes for curves over epochs (measured).
     n = numbers["n"].where(numbers["n"] >= MIN_N_INTERVAL).astype(float)
     half = stats.t.ppf(0.5 + LEVEL / 2, n - 1) * numbers["low"].astype(float) / np.sqrt(n)
     return numbers.assign(low=numbers["mean"] - half, high=numbers["mean"] + half)
 
 
 def clopper_pearson(count: int, n: int, level: float = LEVEL) -> tuple[float, float]:
-    """Exact interval of a probability from `count` successes in n trials (Clopper & Pearson 1934, Biometrika 26); covers at least `level`."""
+    """Exact interval of a probability from `count` successes in n trials.
+
+    Clopper & Pearson 1934, Biometrika 26; the coverage is at least `level`.
+    """
     interval = stats.binomtest(count, n).proportion_ci(confidence_level=level, method="exact")
     return float(interval.low), float(interval.high)
 

@@ -1,4 +1,4 @@
-"""How every figure looks: one colour per normalization, one marker per solver, journal sizes, readable fonts."""
+"""The look of every figure: one colour per normalization, one marker per solver, sizes, fonts."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,8 @@ FULL_INCHES = 6.8
 
 # By the norm's name in the spec, in `odecore.config.norm`. Okabe and Ito (2008), "Color Universal
 # Design", without its yellow, which is pale on white, and four more. Under normal, protanopic and
-# deuteranopic sight (Machado et al. 2009) every two differ as much as any two of the original eight.
+# deuteranopic sight (Machado et al. 2009) every two differ as much as any two of the original
+# eight.
 NORM_COLOURS = {name: norm.colour for name, norm in NORMS.items()} | {
     "enorm": EquiNorm.colour,
     "enorm+batch": EquiNorm.batch_colour,
@@ -23,11 +24,11 @@ NORM_LABELS = {name: norm.label for name, norm in NORMS.items()} | {
     "enorm": EquiNorm.label,
     "enorm+batch": EquiNorm.batch_label,
 }
-# Two classes, told apart in greyscale as well.
+# Two classes, which also differ in greyscale.
 CLASS_COLOURS = ("#0072B2", "#E69F00")
-PLAIN_COLOUR = "#0072B2"  # where nothing is told apart by colour
+PLAIN_COLOUR = "#0072B2"  # if colour has no meaning
 
-# Published values, everywhere alike: no colour of ours, no line.
+# Published values look the same everywhere: no colour of ours, no line.
 PUBLISHED: dict[str, Any] = {
     "color": "black",
     "linestyle": "none",
@@ -44,7 +45,8 @@ SOLVER_LABELS = {method.name: method.label for method in METHODS}
 DATA_LABELS = {name: image_set.label for name, image_set in IMAGE_SETS.items()}
 
 SETTINGS: dict[str, Any] = {
-    "font.family": "DejaVu Sans",  # shipped with matplotlib, so that figures are the same everywhere
+    # shipped with matplotlib, so that figures are the same everywhere
+    "font.family": "DejaVu Sans",
     "font.size": 7.5,
     "axes.titlesize": 8,
     "axes.labelsize": 7.5,
@@ -59,20 +61,26 @@ SETTINGS: dict[str, Any] = {
     "ytick.major.width": 0.6,
     "lines.linewidth": 0.9,
     "lines.markersize": 4,
-    "pdf.fonttype": 42,  # embedded as TrueType: text stays selectable, journals ask for it
+    "pdf.fonttype": 42,  # embedded as TrueType: text can be selected, and journals require it
     "savefig.dpi": 300,
 }
 
 
 def data_label(name: str, dimension: float | None) -> str:
-    """The data set as the papers write it; dimension: of the spheres, None or NaN otherwise."""
+    """The data set as the papers write it.
+
+    dimension: of the spheres, None or NaN otherwise.
+    """
     if name == "spheres" and dimension is not None and dimension == dimension:
         return f"Sphere{dimension:.0f}"
     return DATA_LABELS.get(name, name)
 
 
 def sequential_colours(count: int) -> list[tuple[float, float, float]]:
-    """`count` colours in an order visible to colour-blind readers and in greyscale, without viridis' pale end."""
+    """`count` colours in an order that is clear to colour-blind readers and in greyscale.
+
+    They are viridis without its pale end.
+    """
     import numpy as np
     from matplotlib import colormaps
 
@@ -83,7 +91,10 @@ def sequential_colours(count: int) -> list[tuple[float, float, float]]:
 
 
 def lighter(colour: "ColorType", share: float = 0.45) -> tuple[float, float, float]:
-    """The colour mixed with `share` of white: opaque, so that markers over markers stay what the legend says."""
+    """The colour mixed with `share` of white.
+
+    It is opaque, so that overlapping markers keep the colour of the legend.
+    """
     from matplotlib.colors import to_rgb
 
     red, green, blue = ((1 - share) * part + share for part in to_rgb(colour))

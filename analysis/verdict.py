@@ -35,7 +35,10 @@ _DECIDES = (CONTRADICTED, NOT_ENOUGH, INCONCLUSIVE, REPRODUCED)
 
 @dataclass(frozen=True)
 class Judgement:
-    """What one plan's rows say. parts: name -> estimate (the name is empty for a claim of one number). plan: the plans' names."""
+    """The verdict of one plan's rows.
+
+    parts: name -> estimate (the name is empty for a claim of one number). plan: the plans' names.
+    """
 
     verdict: str = NOT_ENOUGH
     parts: Estimates = field(default_factory=dict)
@@ -56,9 +59,10 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim with what rows of at least its scale, epochs and seeds say, and apart from it what smaller runs say (None without any).
+    """A claim with the verdict of rows of at least its scale, epochs and seeds.
 
-    missing: cells without a row, one line each. commands: what makes them.
+    Separately, the verdict of smaller runs (None without any). missing: cells without a row, one
+    line each. commands: those that compute them.
     """
 
     claim: Claim
@@ -69,7 +73,7 @@ class Verdict:
 
     @property
     def shown(self) -> Judgement:
-        """Whose numbers to print: the full-scale ones if there are any."""
+        """The verdict whose numbers to print: the full-scale one if there is any."""
         return self.full if self.full.parts or self.reduced is None else self.reduced
 
 
@@ -107,7 +111,7 @@ def _about(claim: Claim, data: Data) -> Data:
 
 
 def judge(claim: Claim, data: Data) -> Judgement:
-    """What these rows say about the claim, whatever their scale."""
+    """The verdict of these rows on the claim, whatever their scale."""
     own = _about(claim, data)
     if not len(own.runs):
         return Judgement(plan=data.names)
@@ -121,7 +125,7 @@ def judge(claim: Claim, data: Data) -> Judgement:
 
 
 def weigh(claim: Claim, reader: Reader) -> Verdict:
-    """The claim judged on the largest scale that there is, and on the largest below its own."""
+    """The claim judged on the largest scale with rows, and on the largest below its own."""
     full, reduced = None, None
     for scale in (None,) if reader.plan or reader.scale else SCALES:
         try:
@@ -146,7 +150,10 @@ def weigh(claim: Claim, reader: Reader) -> Verdict:
 
 
 def _is_full(claim: Claim, data: Data) -> bool:
-    """Whether these rows are at the claim's scale or above: by the plan, by what was trained, and without overrides other than more values."""
+    """Whether these rows are at the claim's scale or above.
+
+    By the plan, by what was trained, and without overrides other than more values.
+    """
     least = claim.evidence
     enough = SCALES[: SCALES.index(least.scale) + 1]
     if any(
@@ -162,7 +169,10 @@ def _is_full(claim: Claim, data: Data) -> bool:
 
 
 def row(verdict: Verdict) -> dict[str, Any]:
-    """A verdict as one flat row, for CSV, JSON and the report; numbers are those of the part that decides, `parts` says all."""
+    """A verdict as one flat row, for CSV, JSON and the report.
+
+    Numbers are those of the part that decides; `parts` has all.
+    """
     claim, shown = verdict.claim, verdict.shown
     name, one = shown.deciding(claim)
     texts = ("paper", "key", "statement", "source", "measure")

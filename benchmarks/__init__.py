@@ -1,1 +1,4 @@
-"""Speed and scale against peers, side by side in one run: `python -m benchmarks`. Never part of the tests."""
+"""Speed and scale compared with peers in the same run: `python -m benchmarks`.
+
+The benchmarks are not part of the tests.
+"""

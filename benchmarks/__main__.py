@@ -1,4 +1,7 @@
-"""`python -m benchmarks [NAME …] [--out FILE]`: runs benchmarks by name, all of them without one. Prints; writes only with --out."""
+"""`python -m benchmarks [NAME …] [--out FILE]`: runs the named benchmarks, or all.
+
+It prints the results, and writes a file only with --out.
+"""
 
 import argparse
 import json
@@ -14,7 +17,7 @@ SHARED = {"__main__", "machine", "process", "slurm"}
 
 
 def main() -> int:
-    """Run the named benchmarks one after another; the exit code."""
+    """Run the named benchmarks one after another; returns the exit code."""
     names = [
         module.name
         for module in pkgutil.iter_modules(benchmarks.__path__)
@@ -22,10 +25,10 @@ def main() -> int:
     ]
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Speed against peers, side by side. Run on a machine with nothing else to do.",
+        description="Speed compared with peers in the same run. Run this on an idle machine.",
     )
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"which: {', '.join(names)}; all if not given"
+        "names", nargs="*", metavar="NAME", help=f"which: {', '.join(names)}; default: all"
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the numbers as JSON")
     arguments = parser.parse_args()

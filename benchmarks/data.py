@@ -1,8 +1,11 @@
-"""The data path, one thread: augmented batches against a PIL DataLoader, and loading against torchvision's own.
+"""The data path with one thread.
 
-Batches: CIFAR-10's shape, batches of 256, random crop with padding 4, flip, standardized; no model. The peer is what most code does: torchvision's
-transforms on PIL images in a DataLoader, in this process as ours.
-Loading: real CIFAR-10 and the Tiny-ImageNet subset, where ODESWEEP_DATA has them; the peer reads both splits as bytes by torchvision.
+Batches: augmented batches with CIFAR-10's shape, batches of 256, random crop with padding 4, flip,
+standardized; no model. The peer is the most common code: torchvision's transforms on PIL images in
+a DataLoader, in this process like ours.
+
+Loading: real CIFAR-10 and the Tiny-ImageNet subset, if ODESWEEP_DATA has them. The peer reads both
+splits as bytes with torchvision.
 """
 
 import os
@@ -29,13 +32,13 @@ from odecore.training.streams import generator
 
 ROUNDS = 7
 IMAGES, BATCH = 50_000, 256
-# Per turn, of the 196 of an epoch.
+# Per turn; an epoch has 196.
 BATCHES = 8
 MEAN, DEVIATION = CHANNELS["cifar10"]
 
 
 def random_images() -> Dataset:
-    """CIFAR-10's shape and number; what the pixels are does not matter."""
+    """Images with CIFAR-10's shape and number. The values of the pixels do not matter."""
     x = torch.randint(256, (IMAGES, 3, 32, 32), dtype=torch.uint8, generator=generator(0, "pixels"))
     y = torch.arange(IMAGES) % 10
     mean, deviation = (torch.tensor(values)[:, None, None] for values in (MEAN, DEVIATION))
@@ -43,7 +46,10 @@ def random_images() -> Dataset:
 
 
 class PilImages(datasets.CIFAR10):
-    """torchvision's data set over given images: its `__getitem__`, one PIL image after another."""
+    """torchvision's data set over given images.
+
+    Its `__getitem__` returns one PIL image after another.
+    """
 
     def __init__(self, given: Dataset, transform: Callable[..., Any]) -> None:
         self.data, self.targets = (
@@ -54,7 +60,7 @@ class PilImages(datasets.CIFAR10):
 
 
 def epochs() -> dict[str, Any]:
-    """Seconds per epoch of both."""
+    """Seconds per epoch of both variants."""
     given = random_images()
     normalize = [transforms.ToTensor(), transforms.Normalize(MEAN, DEVIATION)]
     plain = torch.stack(
@@ -79,9 +85,10 @@ def epochs() -> dict[str, Any]:
         for name, found in per_turn.items()
     }
     theirs, ours = (statistics.median(whole[name]) / IMAGES * 1e6 for name in ("PIL", "odecore"))
-    print(f"an epoch of augmented CIFAR-10 batches of {BATCH}, from {BATCHES} of them")
+    print(f"an epoch of augmented CIFAR-10 batches of {BATCH}, extrapolated from {BATCHES} of them")
     print(
-        f"  PIL DataLoader {theirs:.0f} us, odecore {ours:.1f} us an image: {show_ratio(ratio(whole['PIL'], whole['odecore']))}"
+        f"  PIL DataLoader {theirs:.0f} us, odecore {ours:.1f} us per image: "
+        f"{show_ratio(ratio(whole['PIL'], whole['odecore']))}"
     )
     return {"seconds": whole, "ratio": ratio(whole["PIL"], whole["odecore"])}
 
@@ -92,7 +99,7 @@ def _endless(loader: DataLoader[Any]) -> Iterator[Any]:
 
 
 def _ours(given: Dataset) -> Iterator[Tensor]:
-    """As training does it: the epoch's order, a batch of bytes, its augmentation."""
+    """The steps of the training: the epoch's order, a batch of bytes, its augmentation."""
     for epoch in range(10**6):
         order = torch.randperm(IMAGES, generator=generator(0, "order", epoch))
         for index, chosen in enumerate(order.split(BATCH)):
@@ -107,7 +114,11 @@ def _take(batches: Iterator[Any]) -> None:
 
 
 def loading(root: Path) -> dict[str, Any]:
-    """Seconds to load a whole set: by torchvision, first (which makes the cache), and later; and to the first augmented batch after that."""
+    """Seconds to load a whole set.
+
+    Variants: torchvision; ours the first time (which makes the cache); ours later; ours later, up
+    to the first augmented batch.
+    """
     found: dict[str, Any] = {}
     names: tuple[tuple[ImageName, Callable[[Path], object]], ...] = (
         ("cifar10", _torchvision_cifar10),
@@ -132,7 +143,8 @@ def loading(root: Path) -> dict[str, Any]:
                 statistics.median(seconds[which]) * 1e3 for which in ("torchvision", variant)
             )
             print(
-                f"  torchvision {theirs:.0f} ms, odecore {variant} {ours:.3g} ms: {show_ratio(ratio(seconds['torchvision'], seconds[variant]))}"
+                f"  torchvision {theirs:.0f} ms, odecore {variant} {ours:.3g} ms: "
+                f"{show_ratio(ratio(seconds['torchvision'], seconds[variant]))}"
             )
         found[name] = {
             "seconds": seconds,
@@ -177,11 +189,11 @@ def _own_cache() -> Iterator[None]:
 
 
 def main(_argv: list[str]) -> dict[str, Any]:
-    """Run and print; the numbers."""
+    """Run and print; returns the numbers."""
     torch.set_num_threads(1)
     found = {"epochs": epochs()}
     if root := os.environ.get("ODESWEEP_DATA"):
         found["loading"] = loading(Path(root))
     else:
-        print("loading: left out, as ODESWEEP_DATA names no folder with data sets")
+        print("loading: left out, because ODESWEEP_DATA names no folder with data sets")
     return found

@@ -1,4 +1,8 @@
-"""What all benchmarks share: the line that names the machine, rounds that interleave the variants, and ratios within a round."""
+"""What all benchmarks share.
+
+These are the line that names the machine, rounds in which variants take turns, and ratios within a
+round.
+"""
 
 import importlib.metadata
 import os
@@ -13,8 +17,11 @@ PACKAGES = ("torch", "torchdiffeq", "ray", "submitit", "pyarrow")
 
 
 def machine_line() -> str:
-    """Date, processor, the CPUs this process may use, and versions."""
-    return f"{datetime.now(UTC):%Y-%m-%d} · {_processor()} · {len(os.sched_getaffinity(0))} CPUs · Python {platform.python_version()} · {_versions()}"
+    """Date, processor, the CPUs that this process may use, and versions."""
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d} · {_processor()} · {len(os.sched_getaffinity(0))} CPUs · "
+        f"Python {platform.python_version()} · {_versions()}"
+    )
 
 
 def _processor() -> str:
@@ -40,7 +47,8 @@ def interleaved(
 ) -> dict[str, list[float]]:
     """Seconds per call of every variant in every round, after one round that is not counted.
 
-    The variants take turns, so that whatever else the machine does meets all of them; repetitions: calls per turn.
+    The variants take turns, so that other load of the machine affects all of them. repetitions:
+    calls per turn.
     """
     seconds: dict[str, list[float]] = {name: [] for name in variants}
     for counted in (False, *[True] * rounds):
@@ -60,6 +68,6 @@ def ratio(baseline: list[float], ours: list[float]) -> tuple[float, float, float
 
 
 def show_ratio(found: tuple[float, float, float]) -> str:
-    """Such as "6.75x (6.1 to 7.2)"."""
+    """A text such as "6.75x (6.1 to 7.2)"."""
     median, low, high = found
     return f"{median:.3g}x ({low:.3g} to {high:.3g})"

@@ -1,8 +1,11 @@
-"""What a trial costs beyond its training: no-op trials through our executors, a plain function trainable of Ray Tune, and plain submitit.
+"""What a trial costs besides its training.
 
-The peers are what most people write: `tune.Tuner` over a function that reports one number, and submitit with one job per trial. All are
-timed as whole processes, from nothing to exit, at two sizes; the slope between the sizes is the marginal cost of one more trial. Start-up
-weighs more on few trials than on many, so the ratio sets a peer's marginal cost against ours with all of our start-up, which favours the peer.
+It runs trials without training through our executors, a plain function trainable of Ray Tune, and
+plain submitit. The peers are what most people write: `tune.Tuner` over a function that reports one
+number, and submitit with one job per trial. All times are those of whole processes, from the start
+to the exit, at two sizes. The slope between the sizes is the marginal cost of one more trial.
+Start-up counts more when there are few trials, so the ratio compares a peer's marginal cost with
+ours including all of our start-up, which favours the peer.
 """
 
 import logging
@@ -19,13 +22,17 @@ from benchmarks.process import OURS_TRIALS, Measured, measure, ours
 
 ROUNDS = 3
 FEW, MANY = OURS_TRIALS
-# A cost of ours and how it is named in a ratio.
-HOW = {"with start-up": "with all of our start-up", "marginal": "marginal"}
+# One of our costs and its name in a ratio.
+HOW = {"with start-up": "with our start-up", "marginal": "marginal"}
 
 
 @dataclass(frozen=True)
 class Variant:
-    """run: trials -> what it took. sizes: the slope is between these two. shown: the one with start-up. peers: what it is compared with."""
+    """One variant.
+
+    run: trials -> what it took. sizes: the slope is between these two. shown: the size shown with
+    start-up. peers: what it is compared with.
+    """
 
     run: Callable[[int], Measured]
     sizes: tuple[int, int]
@@ -36,7 +43,8 @@ class Variant:
 LOCAL = {
     "odesweep inline": Variant(partial(ours, "inline"), (FEW, MANY), FEW, ("Tune function",)),
     "odesweep ray": Variant(partial(ours, "ray"), (FEW, MANY), FEW, ("Tune function",)),
-    # Tune starts a process that imports everything for every trial, which takes so long that 20 trials are enough to see it.
+    # Tune starts a process that imports everything for every trial. This takes so long that 20
+    # trials are enough to see it.
     "Tune function": Variant(lambda trials: tune(trials), (4, 20), 20),
 }
 ON_SLURM = {
@@ -50,7 +58,7 @@ ON_SLURM = {
 
 
 def tune(trials: int) -> Measured:
-    """A plain `tune.Tuner` in a fresh folder; raises RuntimeError when not every trial ends."""
+    """A plain `tune.Tuner` in a fresh folder. Raises RuntimeError if not every trial ends."""
     return measure(
         trials,
         "from benchmarks.orchestration import plain_tune; plain_tune()",
@@ -60,13 +68,13 @@ def tune(trials: int) -> Measured:
 
 
 def plain_tune() -> None:
-    """The peer, in a process of its own. Arguments: number of trials, folder."""
+    """The peer, in a separate process. Arguments: number of trials, folder."""
     import ray
     from ray import tune
 
     trials, folder = int(sys.argv[1]), sys.argv[2]
 
-    # Defined here so that it travels by value; a worker need not find this module.
+    # Defined here, so that it is sent by value and workers need not find this module.
     def no_op(config: dict[str, Any]) -> None:
         tune.report({"score": float(config["x"])})
 
@@ -87,7 +95,7 @@ def plain_tune() -> None:
 
 
 def main(_argv: list[str]) -> dict[str, Any]:
-    """Run and print; the numbers."""
+    """Run and print; returns the numbers."""
     with slurm.devcluster() as why_not:
         if why_not:
             print(f"SLURM's variants are left out: {why_not}", flush=True)
@@ -105,7 +113,7 @@ def main(_argv: list[str]) -> dict[str, Any]:
 def _report(
     variants: Mapping[str, Variant], measured: Mapping[str, Mapping[int, list[Measured]]]
 ) -> dict[str, Any]:
-    print(f"no-op trials, medians of {ROUNDS} rounds, whole processes from nothing to exit")
+    print(f"no-op trials, medians of {ROUNDS} rounds, whole processes from start to exit")
     found = {name: _numbers(name, variant, measured[name]) for name, variant in variants.items()}
     for name, variant in variants.items():
         mine = found[name]["per_trial"]
@@ -137,7 +145,8 @@ def _numbers(name: str, variant: Variant, by_size: Mapping[int, list[Measured]])
     if last.cpu_seconds is not None:
         per_trial["CPU seconds"] = _per_trial(variant, by_size, lambda one: one.cpu_seconds or 0.0)
     print(
-        f"  {name}, {variant.shown} trials: {last.files / last.trials:.2f} files, {last.bytes / last.trials / 1000:.1f} kB a trial",
+        f"  {name}, {variant.shown} trials: {last.files / last.trials:.2f} files, "
+        f"{last.bytes / last.trials / 1000:.1f} kB per trial",
         end="",
     )
     print(f", {last.sbatch} call{'' if last.sbatch == 1 else 's'} of sbatch" if last.sbatch else "")

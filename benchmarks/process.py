@@ -1,4 +1,7 @@
-"""One whole process in a folder of its own, from nothing to exit: how long it takes, what it leaves. Among them `odesweep run idle`."""
+"""One whole process in a separate folder, from start to exit: its time and the files it leaves.
+
+One of the commands is `odesweep run idle`.
+"""
 
 import os
 import shutil
@@ -9,15 +12,20 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-# Overrides of the study `idle` that make it so many trials; the smaller number is the one that is compared.
+# Overrides of the study `idle` that give it this many trials. The smaller number is the one that is
+# compared.
 OURS_TRIALS = {200: "+seed=10..49", 1000: "+seed=10..249"}
-# Nothing is trained worth the name: one step that does not sleep. All that is durable is there: events, checkpoint, weights, row.
+# One step that does not sleep instead of real training. All files are written: events, checkpoint,
+# weights, row.
 NO_OP = ("model.seconds=0", "train.iterations=1")
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One process: how long it took, what it left below its folder. sbatch: batch scripts sent. cpu_seconds: where all of it can be counted."""
+    """One process: its time and the files it left in its folder.
+
+    sbatch: number of batch scripts submitted. cpu_seconds: where all of it can be counted.
+    """
 
     trials: int
     seconds: float
@@ -28,7 +36,7 @@ class Measured:
 
 
 def ours(executor: str, trials: int, *more: str) -> Measured:
-    """`odesweep run idle` in a fresh folder; raises RuntimeError when not every trial completes."""
+    """`odesweep run idle` in a fresh folder. Raises RuntimeError if not every trial completes."""
     command = "from sweeps.cli import main; main()"
     arguments = [
         "run",
@@ -47,8 +55,11 @@ def ours(executor: str, trials: int, *more: str) -> Measured:
 
 
 def measure(trials: int, command: str, arguments: list[str], expected: str) -> Measured:
-    """Run Python on `command`, FOLDER in its arguments being a fresh folder; raises RuntimeError unless it prints what is expected."""
-    # A short path: Ray's sockets have at most 107 bytes for theirs.
+    """Run Python on `command`, with a fresh folder for FOLDER in its arguments.
+
+    Raises RuntimeError unless it prints what is expected.
+    """
+    # A short path: the paths of Ray's sockets have at most 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="ob-"))
     try:
         start = time.perf_counter()
@@ -67,11 +78,13 @@ def measure(trials: int, command: str, arguments: list[str], expected: str) -> M
         seconds = time.perf_counter() - start
         if done.returncode or expected not in done.stdout:
             raise RuntimeError(
-                f"{' '.join(arguments)} ended with {done.returncode}, without {expected!r}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+                f"{' '.join(arguments)} ended with {done.returncode}, without "
+                f"{expected!r}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
             )
-        # Results and what lies beside them (results.state); Ray's own sessions and logs are not counted for either side.
+        # Results and the files beside them (results.state). Ray's own sessions and logs are not
+        # counted for either side.
         left = [path for path in folder.glob("results*/**/*") if path.is_file()]
-        # Submitit, ours and the peer's, writes one such script for each call of sbatch.
+        # Submitit, ours and the peer's, writes one such script per call of sbatch.
         sbatch = sum(path.name.endswith("_submission.sh") for path in left)
         return Measured(
             trials, seconds, len(left), sum(path.stat().st_size for path in left), sbatch

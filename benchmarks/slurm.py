@@ -1,7 +1,9 @@
-"""No-op trials on SLURM: our executor, and plain submitit with one job per trial, both on the devcluster (four hosts on this machine).
+"""Trials without training on SLURM: our executor, and plain submitit with one job per trial.
 
-The peer is submitit as its documentation has it: `AutoExecutor`, one job per trial, sent as arrays (`map_array`) or one by one (`submit`),
-and `result()` of each. Its function does nothing at all; in one variant it imports torch, as every function that trains a net does.
+Both run on the devcluster (four hosts on this machine). The peer uses submitit as its documentation
+does: `AutoExecutor`, one job per trial, submitted as arrays (`map_array`) or one by one (`submit`),
+and `result()` of each. Its function does nothing. In one variant it imports torch, as every
+function that trains a net does.
 """
 
 import importlib.util
@@ -19,16 +21,21 @@ from benchmarks.process import Measured, measure, ours
 from sweeps.slurm import commands
 
 COMMAND = Path(__file__).parents[1] / "slurm" / "devcluster" / "devcluster"
-# What slurm/profiles/devcluster.toml says, for the peer.
+# The same settings as in slurm/profiles/devcluster.toml, for the peer.
 PEER_OPTIONS = {"slurm_partition": "low", "timeout_min": 10, "cpus_per_task": 1}
 FORMS = ("array", "array, torch", "one by one")
-# In /proc/PID/stat behind the command's name: the parent, and CPU time of the process and of its children that have ended.
+# In /proc/PID/stat, after the command's name: the parent, and CPU time of the process and of its
+# children that have ended.
 PARENT, TICKS = 1, slice(11, 15)
 
 
 @contextmanager
 def devcluster() -> Iterator[str | None]:
-    """The devcluster, for processes started meanwhile: the one that runs, or one that is started and stopped. Yields why there is none."""
+    """The devcluster, for processes started in this block.
+
+    It is the one that runs already, or one that is started and stopped. Yields the reason if there
+    is none.
+    """
     if importlib.util.find_spec("submitit") is None:
         yield "submitit is not installed: pip install 'odesweep[slurm]'"
         return
@@ -39,7 +46,7 @@ def devcluster() -> Iterator[str | None]:
     before = os.environ.get("SLURM_CONF")
     try:
         os.environ["SLURM_CONF"] = _devcluster("env").stdout.strip().partition("=")[2]
-        # One that somebody else started need not know this user.
+        # A devcluster that somebody else started may not know this user.
         tried = subprocess.run(
             ["sbatch", "--test-only", "--partition=low", "--wrap=true"],
             capture_output=True,
@@ -63,24 +70,27 @@ def _first_line(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def ours_on_slurm(trials: int) -> Measured:
-    """`odesweep run idle --executor slurm --wait` with the shards that it chooses itself."""
+    """`odesweep run idle --executor slurm --wait` with its default shards."""
     return _with_cpu_time(lambda: ours("slurm", trials, "--profile", "devcluster", "--wait"))
 
 
 def submitit(form: str, trials: int) -> Measured:
-    """Plain submitit, one job per trial; raises RuntimeError when a result is missing. form: one of FORMS."""
+    """Plain submitit, one job per trial.
+
+    Raises RuntimeError if a result is missing. form: one of FORMS.
+    """
     arguments = [form, str(trials), str(commands.max_array_size()), "FOLDER"]
     command = "from benchmarks.slurm import plain_submitit; plain_submitit()"
     return _with_cpu_time(lambda: measure(trials, command, arguments, f"{trials} results"))
 
 
 def plain_submitit() -> None:
-    """The peer, in a process of its own. Arguments: form, number of trials, largest array, folder."""
+    """The peer, in a separate process. Arguments: form, number of trials, largest array, folder."""
     from submitit import AutoExecutor
 
     form, (trials, largest), folder = sys.argv[1], map(int, sys.argv[2:4]), sys.argv[4]
 
-    # Defined here so that they travel by value; a job need not find this module.
+    # Defined here, so that they are sent by value and jobs need not find this module.
     def no_op(x: int) -> int:
         return x
 
@@ -103,7 +113,7 @@ def plain_submitit() -> None:
 def _with_cpu_time(run: Callable[[], Measured]) -> Measured:
     before = _cpu_seconds()
     measured = run()
-    # The last jobs are still being cleaned up when their results are there.
+    # SLURM still cleans up the last jobs when their results are complete.
     deadline = time.monotonic() + 30
     while any(task.live for task in commands.squeue()) and time.monotonic() < deadline:
         time.sleep(0.5)
@@ -111,7 +121,10 @@ def _with_cpu_time(run: Callable[[], Measured]) -> Measured:
 
 
 def _cpu_seconds() -> float:
-    """Of this process's children and of everything on the devcluster's hosts, daemons and what has ended included."""
+    """CPU time of this process's children and of everything on the devcluster's hosts.
+
+    This includes daemons and processes that have ended.
+    """
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return children.ru_utime + children.ru_stime + _ticks_on_hosts() / os.sysconf("SC_CLK_TCK")
 
@@ -126,7 +139,7 @@ def _ticks_on_hosts() -> int:
             words = (process / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue  # it has just ended
-        # Each host's first process carries these; it collects its orphans, and their time.
+        # Each host's first process collects orphans and their CPU time.
         if b"devcluster-host" in words and folder in words:
             hosts.add(int(process.name))
     return sum(

@@ -1,8 +1,10 @@
-"""Our solver loop against torchdiffeq, one thread: a dopri5 solve, and a training step of Ott's net on two-dimensional spheres.
+"""Our solver loop compared with torchdiffeq, one thread.
 
-Both sides get the same fields, parameters, batches and tolerances. In the first part both end on t = 1 (torchdiffeq by its option step_t), so
-that they take the same steps, and both call the very same f: what differs is the loop. In the second, the peer is written as the paper's
-authors did, torchdiffeq over nn.Conv1d, and ours is what a trial runs.
+Both sides get the same fields, parameters, batches and tolerances. The first part is a dopri5
+solve. Both end on t = 1 (torchdiffeq by its option step_t), so that they take the same steps, and
+both call the same f. Only the loop differs. The second part is a training step of Ott's net on
+two-dimensional spheres. The peer is written like the paper's authors did, torchdiffeq over
+nn.Conv1d, and ours is what a trial runs.
 """
 
 import statistics
@@ -27,17 +29,21 @@ from odecore.training.fit import Training
 
 ROUNDS = 9
 TOLERANCE = 1e-5
-# Over the initial weights (Kaiming normal): about as large as after training, so that the solver has to work.
+# Multiplies the initial weights (Kaiming normal): they are then about as large as after training,
+# so that the solver has to work.
 GAIN = 1.4
 SOLVER = solvers.build(Adaptive(name="dopri5", tolerance=TOLERANCE))
 TIMES = torch.tensor([0.0, 1.0])
-# Typed as a tensor or a tuple of tensors, whichever its caller gave it; here always a tensor.
+# Typed as a tensor or a tuple of tensors, as its caller passed it; here always a tensor.
 odeint: Any = torchdiffeq.odeint
 ONTO_END = {"step_t": torch.tensor([1.0], dtype=torch.float64)}
 
 
 class Counted:
-    """f with its calls and the seconds inside them; for torchdiffeq also its callbacks for accepted and rejected steps."""
+    """f with the number of its calls and the seconds inside them.
+
+    For torchdiffeq it also counts accepted and rejected steps by callbacks.
+    """
 
     def __init__(self, f: VectorField) -> None:
         self.f = f
@@ -45,7 +51,7 @@ class Counted:
         self.seconds = 0.0
 
     def __call__(self, t: Any, x: Tensor) -> Tensor:
-        """One evaluation."""
+        """One call of f."""
         start = time.perf_counter()
         slope = self.f(t, x)
         self.seconds += time.perf_counter() - start
@@ -67,7 +73,7 @@ def solve_ours(f: VectorField, x0: Tensor) -> Tensor:
 
 
 def solve_theirs(f: VectorField, x0: Tensor) -> Tensor:
-    """The loop of torchdiffeq, by back-propagation as ours."""
+    """The loop of torchdiffeq, with back-propagation like ours."""
     return odeint(f, x0, TIMES, rtol=TOLERANCE, atol=TOLERANCE, method="dopri5", options=ONTO_END)[
         -1
     ]
@@ -93,7 +99,10 @@ def fields() -> dict[str, tuple[FieldModule, Tensor, int]]:
 
 
 def adaptive_solves() -> dict[str, Any]:
-    """Forward, and forward with backward, on every field; steps and evaluations of both sides, and the share of time outside f."""
+    """Times of forward, and of forward with backward, on every field.
+
+    Also steps and NFE of both sides, and the share of time outside f.
+    """
     found: dict[str, Any] = {}
     for name, (field, x0, repetitions) in fields().items():
         same_work = _same_work(field, x0)
@@ -112,7 +121,8 @@ def adaptive_solves() -> dict[str, Any]:
         for words, seconds in (("forward", forward), ("forward and backward", both)):
             _print_times(words, seconds, "torchdiffeq", "odecore")
         print(
-            f"  outside f, forward: torchdiffeq {outside['torchdiffeq']:.0%}, odecore {outside['odecore']:.0%} of the solve"
+            f"  outside f, forward: torchdiffeq {outside['torchdiffeq']:.0%}, odecore "
+            f"{outside['odecore']:.0%} of the solve"
         )
         found[name] = {
             "same_work": same_work,
@@ -138,7 +148,7 @@ def _backward(
 
 
 def _same_work(field: FieldModule, x0: Tensor) -> str:
-    """Steps and evaluations, which must be equal, as must the results."""
+    """Steps and NFE, which must be equal, as must the results."""
     with torch.no_grad():
         counted = Counted(field.bind())
         theirs = solve_theirs(counted, x0)
@@ -146,10 +156,11 @@ def _same_work(field: FieldModule, x0: Tensor) -> str:
     mine = (solution.steps_accepted, solution.steps_rejected, solution.nfe)
     if mine != (counted.accepted, counted.rejected, counted.evaluations):
         raise RuntimeError(
-            f"not the same work: {mine} against {(counted.accepted, counted.rejected, counted.evaluations)}"
+            f"not the same work: {mine} and "
+            f"{(counted.accepted, counted.rejected, counted.evaluations)}"
         )
     torch.testing.assert_close(solution.x1, theirs, rtol=1e-3, atol=1e-4)
-    return f"{mine[0]} steps accepted, {mine[1]} rejected, {mine[2]} evaluations"
+    return f"{mine[0]} steps accepted, {mine[1]} rejected, NFE {mine[2]}"
 
 
 def _share_outside(
@@ -166,7 +177,7 @@ def _share_outside(
 
 
 class AuthorsNet(nn.Module):
-    """Ott 2021, code: torchdiffeq's Euler over three nn.Conv1d on (B, 1, 2), then one linear layer."""
+    """Ott 2021, code: torchdiffeq's Euler over three nn.Conv1d on (B, 1, 2), and a linear layer."""
 
     def __init__(self, steps: int) -> None:
         super().__init__()
@@ -251,11 +262,12 @@ def _stepper(model: nn.Module, x: Tensor, labels: Tensor) -> Callable[[], None]:
 def _print_times(words: str, seconds: dict[str, list[float]], peer: str, ours: str) -> None:
     theirs, mine = (statistics.median(seconds[side]) * 1e3 for side in (peer, ours))
     print(
-        f"  {words + ': ' if words else ''}{peer} {theirs:.3g} ms, {ours} {mine:.3g} ms: {show_ratio(ratio(seconds[peer], seconds[ours]))}"
+        f"  {words + ': ' if words else ''}{peer} {theirs:.3g} ms, {ours} {mine:.3g} ms: "
+        f"{show_ratio(ratio(seconds[peer], seconds[ours]))}"
     )
 
 
 def main(_argv: list[str]) -> dict[str, Any]:
-    """Run and print; the numbers."""
+    """Run and print; returns the numbers."""
     torch.set_num_threads(1)
     return {"adaptive": adaptive_solves(), "sphere2": training_steps()}

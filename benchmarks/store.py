@@ -1,6 +1,8 @@
-"""The results store at scale: `python -m benchmarks.store --runs 20000` makes runs with 100 epochs each and times the commands on them.
+"""The results store at scale: `python -m benchmarks.store --runs 20000`.
 
-Each command is a whole process, as a user starts it; the same commands before and after `odesweep compact`, so that the ratio is what counts.
+It makes runs with 100 epochs each and times commands on them. Each command is a whole process, as a
+user starts it. The same commands run before and after `odesweep compact`, so that the ratio can be
+compared.
 """
 
 import argparse
@@ -23,10 +25,13 @@ from benchmarks.machine import machine_line
 from sweeps.store import SCHEMAS, PlanInfo, Results, publish_table, write_plan
 
 EPOCHS = 100
-# Runs made as one Arrow table, which is then published again and again with new ids.
+# Runs in one Arrow table, which is then published many times with new ids.
 BLOCK = 1_000
 COMMAND = (sys.executable, "-c", "from sweeps.cli import main; main()")
-GROUP_BY = "SELECT solver_name, solver_steps, count(*) AS runs, avg(accuracy_test) AS accuracy FROM runs GROUP BY ALL ORDER BY ALL"
+GROUP_BY = (
+    "SELECT solver_name, solver_steps, count(*) AS runs, avg(accuracy_test) AS accuracy FROM runs "
+    "GROUP BY ALL ORDER BY ALL"
+)
 CURVE = "SELECT solver_name, epoch, avg(loss_train) AS loss FROM epochs GROUP BY ALL ORDER BY ALL"
 COMMANDS = {
     "status": ("status",),
@@ -38,14 +43,14 @@ SOLVERS = ("euler", "midpoint", "rk4", "dopri5")
 
 
 def main(argv: list[str]) -> dict[str, Any]:
-    """Make the folder, time the commands, compact, time them again; seconds of each."""
+    """Make the folder, time the commands, compact, time them again; returns the seconds of each."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.store", description=__doc__)
     parser.add_argument("--runs", type=int, default=20_000)
     parser.add_argument(
-        "--files", type=int, default=2_000, help="part files that the runs are spread over"
+        "--files", type=int, default=2_000, help="number of part files for the runs"
     )
     parser.add_argument(
-        "--only-compacted", action="store_true", help="do not time the commands on the parts"
+        "--only-compacted", action="store_true", help="do not time the commands on the part files"
     )
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="odesweep-bench-") as folder:
@@ -62,7 +67,8 @@ def main(argv: list[str]) -> dict[str, Any]:
         )
         compact_seconds, said = run(results, "compact")
         print(
-            f"{said}compact {compact_seconds:.1f} s, at most {peak_memory()} of memory; now {size(results)}",
+            f"{said}compact {compact_seconds:.1f} s, at most {peak_memory()} of memory; now "
+            f"{size(results)}",
             flush=True,
         )
         compacted = {name: timed(results, *command) for name, command in COMMANDS.items()}
@@ -113,7 +119,10 @@ def peak_memory() -> str:
 
 
 def generate(results: Results, runs: int, files: int) -> None:
-    """A results folder: rows of runs and evaluations, the plan they belong to, and what their workers reported."""
+    """Make a results folder.
+
+    Rows of runs and evaluations, their plan, and the events of their workers.
+    """
     results.create()
     random = np.random.default_rng(0)
     block = pa.Table.from_pylist(
@@ -124,7 +133,7 @@ def generate(results: Results, runs: int, files: int) -> None:
     for start in range(0, runs, per_file):
         count = min(per_file, runs - start)
         offset = start % BLOCK
-        # `take`, because a file may go beyond the block's end.
+        # `take`, because a file may go beyond the end of the block.
         rows = block.take(pa.array((offset + np.arange(count)) % BLOCK))
         ids = {
             name: [uuid4().hex for _ in range(count)]
@@ -152,7 +161,7 @@ def generate(results: Results, runs: int, files: int) -> None:
 
 
 def row(index: int, random: np.random.Generator) -> dict[str, Any]:
-    """One run, every column filled with something of its type."""
+    """One run, with a value of the right type in every column."""
     numbers = random.random((EPOCHS, 8))
     epochs = [
         {

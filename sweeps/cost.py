@@ -1,4 +1,7 @@
-"""What trials and evaluations will cost, in seconds of one core: from rows of the same or similar trials, else from a count of operations."""
+"""Predicted cost of trials and evaluations, in seconds of one core.
+
+The prediction comes from rows of the same or similar trials, otherwise from a count of operations.
+"""
 
 import json
 import math
@@ -13,22 +16,25 @@ from odecore.config.methods import FIXED_STEP
 from odecore.config.models.idle import Idle
 from odecore.config.solver import FixedStep, SolverConfig
 
-# Nobody knows beforehand how many evaluations an adaptive solve takes. Gladzik 2019 prints 26, 34 and 52 for dopri5 at 1e-3, 1e-4 and 1e-5, about
-# a factor of the square root of two per decade; taken for all adaptive solvers and replaced as soon as there are rows.
+# The NFE of an adaptive solve is not known beforehand. Gladzik 2019 prints 26, 34 and 52 for dopri5
+# at 1e-3, 1e-4 and 1e-5, which is about a factor of the square root of two per decade. This is
+# assumed for all adaptive solvers and replaced as soon as there are rows.
 EVALUATIONS_AT_1E_3 = 26
-# Measured with torch 2.15 on one server core and flat_node, right within a factor of 3: an optimizer step without its calls of f, a call of f
-# without its operations, and floating-point operations a second.
+# Measured with torch 2.15 on one server core and flat_node, right within a factor of 3: an
+# optimizer step without its calls of f, a call of f without its operations, and floating-point
+# operations per second.
 SECONDS_PER_ITERATION = 2.5e-3
 SECONDS_PER_CALL = 0.1e-3
 OPERATIONS_PER_SECOND = 4e10
-# Forward, backward with respect to states, backward with respect to weights; recomputation and the adjoint's own solve add one forward.
+# Forward, backward with respect to states, backward with respect to weights. Recomputation and the
+# adjoint's own solve add one forward.
 PASSES = {"backprop": 3, "checkpoint": 4, "adjoint": 4}
 # Points of the toy data sets.
 TOY_SIZES = {"fan": 4, "line": 2}
 
 
 def nfe_per_solve(solver: SolverConfig | None) -> int:
-    """Evaluations of f in one forward solve; for adaptive and adapted solvers an assumption."""
+    """NFE of one forward solve; an assumption for adaptive and adapted solvers."""
     if solver is None:
         return 0
     if isinstance(solver, FixedStep):
@@ -63,7 +69,10 @@ def iterations(spec: TrialSpec) -> int:
 
 
 def _pass_seconds(spec: TrialSpec, solver: SolverConfig | None, batch: int) -> float:
-    """One forward pass: a call for each evaluation in each block, and the operations in all of them and outside."""
+    """Seconds of one forward pass.
+
+    All calls of f in all blocks, and their operations and the others.
+    """
     evaluations = nfe_per_solve(solver)
     counted = spec.model.operations(spec.data.shape, spec.data.classes)
     operations = 2 * (evaluations * counted.inside + counted.outside)
@@ -74,7 +83,7 @@ def _pass_seconds(spec: TrialSpec, solver: SolverConfig | None, batch: int) -> f
 
 
 def counted_train_seconds(spec: TrialSpec) -> float:
-    """Training time from the count of operations alone."""
+    """Training time, computed only from the count of operations."""
     if isinstance(spec.model, Idle):
         return spec.model.seconds * iterations(spec)
     step = PASSES[spec.gradient.name] * _pass_seconds(spec, spec.solver, spec.train.batch_size)
@@ -82,7 +91,7 @@ def counted_train_seconds(spec: TrialSpec) -> float:
 
 
 def counted_evaluation_seconds(spec: TrialSpec, evaluation: Evaluation) -> float:
-    """Time of one evaluation of a trained net, from the count of operations alone."""
+    """Time of one evaluation of a trained net, computed only from the count of operations."""
     if isinstance(spec.model, Idle):
         return 0.0
     n = min(samples(spec, evaluation.split), evaluation.limit or samples(spec, evaluation.split))
@@ -93,13 +102,17 @@ def counted_evaluation_seconds(spec: TrialSpec, evaluation: Evaluation) -> float
 
 @dataclass
 class Costs:
-    """Predictions, better the more rows it has seen. Rows need cell_id, spec, outcome, train_seconds and nfe_forward."""
+    """Predictions, which get better with more rows.
+
+    Rows need cell_id, spec, outcome, train_seconds and nfe_forward.
+    """
 
     _cells: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     _similar: dict[str, list[float]] = field(
         default_factory=lambda: defaultdict(lambda: [0.0, 0.0])
     )
-    # What a cell's training takes, and that over its count: asked for by each of its seeds and each of their evaluations.
+    # The training time of a cell, and its ratio to the count. Each of its seeds and evaluations
+    # asks for them.
     _predicted: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @classmethod
@@ -115,11 +128,15 @@ class Costs:
         return costs
 
     def train_seconds(self, spec: TrialSpec, cell_id: str) -> float:
-        """Mean of the same cell's runs; else seconds per evaluation of runs with the same model, data and batch size; else the count."""
+        """The mean of the runs of the same cell.
+
+        Without such runs: seconds per call of f of runs with the same model, data and batch size.
+        Without those: the count.
+        """
         return self._of_cell(spec, cell_id)[0]
 
     def evaluation_seconds(self, spec: TrialSpec, cell_id: str, evaluation: Evaluation) -> float:
-        """The count, corrected by how far the count is off for the trial's training."""
+        """The count, corrected by the error of the count for the trial's training."""
         return self._of_cell(spec, cell_id)[1] * counted_evaluation_seconds(spec, evaluation)
 
     def _of_cell(self, spec: TrialSpec, cell_id: str) -> tuple[float, float]:

@@ -1,4 +1,7 @@
-"""Evaluations and probes of one trial, from the grids that a study declares. Pure."""
+"""Evaluations and probes of one trial, from the grids that a study declares.
+
+The functions are pure.
+"""
 
 import json
 import math
@@ -17,7 +20,7 @@ from sweeps.store.plans import label
 from sweeps.study import TRAINED, EvaluationGrid, ProbeGrid, matches
 
 _T = TypeVar("_T")
-# A test solver as plain data, and the factor that it comes from, None where the setting is absolute.
+# A test solver as plain data, and its factor, None if the setting is absolute.
 _Setting = tuple[dict[str, Any] | None, float | None]
 # Identity -> what is planned, and its axes.
 _Planned = dict[str, tuple[_T, dict[str, Any]]]
@@ -27,8 +30,8 @@ _Planned = dict[str, tuple[_T, dict[str, Any]]]
 class PlannedEvaluation:
     """One evaluation of one trial.
 
-    axes: the fields `grid` and `factor`, lists of all that fall together here, and `solver`,
-    `steps` and `tolerance`, None where there is none.
+    axes: the fields `grid` and `factor`, lists of all that are the same evaluation, and `solver`,
+    `steps` and `tolerance`, None if it has none.
     """
 
     eval_id: str
@@ -48,7 +51,10 @@ class PlannedProbe:
 def planned_evaluations(
     grids: Iterable[EvaluationGrid], cell: Mapping[str, Any], spec: TrialSpec
 ) -> tuple[PlannedEvaluation, ...]:
-    """The evaluations of a trial of `cell`, each once. Raises UserError for a setting that its training gives no meaning to."""
+    """The evaluations of a trial of `cell`, each once.
+
+    Raises UserError for a setting that has no meaning for its training.
+    """
     planned: _Planned[Evaluation] = {}
     for grid in grids:
         if not matches(cell, grid.where):
@@ -85,7 +91,10 @@ def planned_probes(
 
 
 def steps_for(trained: int, factor: float) -> int:
-    """ceil(trained * factor), at least 1 (Ott 2021 evaluates at factors of the number of steps). Exact: 30 * 0.1 is 3, not 4."""
+    """ceil(trained * factor), at least 1. Exact: 30 * 0.1 is 3, not 4.
+
+    Ott 2021 evaluates at factors of the number of steps.
+    """
     return max(1, math.ceil(trained * Fraction(str(factor))))
 
 
@@ -95,7 +104,7 @@ def tolerance_for(trained: float, factor: float) -> float:
 
 
 def _settings(grid: EvaluationGrid, name: str, spec: TrialSpec) -> list[_Setting]:
-    """The test solver `name` in all settings that `grid` has for it."""
+    """The test solver `name` in all settings of `grid`."""
     if name == TRAINED:
         return [(None, None)]
     kind = _kind(name)
@@ -183,7 +192,7 @@ def _add(
     name: str | None,
     setting: _Setting,
 ) -> None:
-    """Add `item`, or only the grid and the factor that ask for it when it is there already."""
+    """Add `item`. If it is already there, add only the grid and the factor that ask for it."""
     solver, factor = setting
     at = {axis: (solver or {}).get(axis) for axis in ("steps", "tolerance")}
     _, axes = planned.setdefault(identity, (item, {"grid": [], "solver": name, "factor": [], **at}))

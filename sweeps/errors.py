@@ -1,4 +1,4 @@
-"""Errors a user can do something about: one line, no traceback, and the exit code that goes with them."""
+"""Errors that a user can act on: one line, no traceback, and an exit code."""
 
 import difflib
 from collections.abc import Iterable

@@ -1,4 +1,7 @@
-"""Why one trial is where it is: its rows, its attempts, its evaluations, in the order somebody would ask for them."""
+"""Explains the state of one trial: its rows, its attempts, its evaluations.
+
+They come in the order in which one would ask for them.
+"""
 
 import time
 from dataclasses import asdict, dataclass
@@ -12,7 +15,11 @@ from sweeps.worker.history import Start
 
 @dataclass(frozen=True)
 class Explanation:
-    """One trial. state: as in `TrialStatus`, None when no saved plan has it. why: one sentence. plans: plan name -> axes and command."""
+    """One trial.
+
+    state: as in `TrialStatus`, None if no saved plan has it. why: one sentence. plans: plan name ->
+    axes and command.
+    """
 
     trial_id: str
     state: str | None
@@ -42,7 +49,8 @@ class Explanation:
         for row in self.rows:
             detail = f": {row['detail']}" if row["detail"] else ""
             found.append(
-                f"row {row['attempt_id'][:8]} finished {row['finished_at']}, {row['outcome']}{detail} ({row['standing']})"
+                f"row {row['attempt_id'][:8]} finished {row['finished_at']}, "
+                f"{row['outcome']}{detail} ({row['standing']})"
             )
         for number, one in enumerate(self.attempts, 1):
             found.append(
@@ -89,7 +97,7 @@ def explain(watch: Watch, trial_id: str) -> Explanation:
 
 
 def _rows(watch: Watch, trial_id: str) -> list[dict[str, Any]]:
-    """Every row of the trial, with why it counts or does not."""
+    """Every row of the trial, with the reason why it counts or does not."""
     columns = ("attempt_id", "outcome", "outcome_detail", "traceback", "finished_at")
     table = read_table(watch.results, "runs", columns, ids=[trial_id]).to_pylist()
     return [
@@ -135,17 +143,26 @@ def _why(
         )
         return f"row {accepted.attempt_id[:8]} is accepted, {accepted.outcome}{more}"
     if status and status[0].attempt:
-        return f"worker {status[0].attempt.worker} is running it; last heartbeat {now - status[0].attempt.seen_at:.0f} s ago"
+        return (
+            f"worker {status[0].attempt.worker} is running it; last heartbeat "
+            f"{now - status[0].attempt.seen_at:.0f} s ago"
+        )
     if status and status[0].state == "failed":
         detail = f": {rows[-1]['detail']}" if rows and rows[-1]["detail"] else ""
-        return f"{status[0].outcome}{detail} (odesweep logs {trial_id[:12]}; odesweep retry {trial_id[:12]})"
+        return (
+            f"{status[0].outcome}{detail} (odesweep logs {trial_id[:12]}; odesweep retry "
+            f"{trial_id[:12]})"
+        )
     if any(row["standing"] == "withdrawn by retry" for row in rows):
         return "its row was withdrawn by retry and it has not been trained again since"
     if status and status[0].queued:
         return f"queued as task {status[0].queued}" + ("" if attempts else "; never started")
     if not attempts:
         return "never started"
-    return f"started {len(attempts)} times, the last attempt {_words(watch, trial_id, attempts[-1], now)}; the next run goes on with it"
+    return (
+        f"started {len(attempts)} times, the last attempt "
+        f"{_words(watch, trial_id, attempts[-1], now)}; the next run goes on with it"
+    )
 
 
 def _words(watch: Watch, trial_id: str, attempt: Start, now: float) -> str:

@@ -1,4 +1,7 @@
-"""From a study to its trials, completely and before anything runs: product, zip, conditional axes, include, exclude, seeds. Pure."""
+"""From a study to its trials, completely and before anything runs.
+
+Product, zip, conditional axes, include, exclude, seeds. The functions are pure.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +23,7 @@ Cell = dict[str, Any]
 
 @dataclass(frozen=True)
 class PlannedTrial:
-    """One training run and what is done with its weights. axes: axis -> value, without the seed."""
+    """One training run, and its evaluations and probes. axes: axis -> value, without the seed."""
 
     spec: TrialSpec
     trial_id: str
@@ -70,9 +73,10 @@ def _groups(study: Study) -> list[Sequence[str]]:
 
 
 def expand(study: Study, overrides: Mapping[str, Any] | None = None) -> list[PlannedTrial]:
-    """All trials of `study`, cell by cell, in the order of its axes. overrides: dotted keys that win over axes.
+    """All trials of `study`, cell by cell, in the order of its axes.
 
-    Raises UserError for a spec that is not valid, and for two cells that are the same trials, naming both.
+    overrides: dotted keys that win over axes. Raises UserError for a spec that is not valid, and
+    for two cells that are the same trials; it names both.
     """
     trials: list[PlannedTrial] = []
     seen: dict[str, Cell] = {}
@@ -82,7 +86,8 @@ def expand(study: Study, overrides: Mapping[str, Any] | None = None) -> list[Pla
         identity = cell_id(spec)
         if identity in seen:
             raise UserError(
-                f"study {study.name}: two cells are the same trials: {_describe(seen[identity])} and {_describe(cell)}"
+                f"study {study.name}: two cells are the same trials: {_describe(seen[identity])} "
+                f"and {_describe(cell)}"
             )
         seen[identity] = cell
         evaluations = planned_evaluations(study.evaluations, cell, spec)
@@ -100,7 +105,8 @@ def _seeds(study: Study) -> list[int]:
     for seed in seeds:
         if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:
             raise UserError(
-                f"seed = {label(seed)}: seeds are whole numbers from 0 to {2**31 - 1}, such as seed=3 or seed=0..4"
+                f"seed = {label(seed)}: seeds are whole numbers from 0 to {2**31 - 1}, such as "
+                "seed=3 or seed=0..4"
             )
     if not seeds or len(set(seeds)) < len(seeds):
         raise UserError(f"study {study.name}: give at least one seed, and each once")
@@ -112,7 +118,7 @@ def _describe(cell: Cell) -> str:
 
 
 def _values(study: Study, cell: Cell, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Base, then the cell's axes, then what the scale and the user override, as one nested dictionary."""
+    """Base, then the cell's axes, then overrides of scale and user, as one nested dictionary."""
     nested: dict[str, Any] = {}
     for key, value in study.base.items():
         _set(nested, key, value)

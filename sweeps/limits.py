@@ -1,4 +1,4 @@
-"""How long the worker waits for what, in seconds; each can be set by an environment variable for a site with other habits."""
+"""How long workers wait, in seconds. An environment variable can change each value."""
 
 import os
 from dataclasses import dataclass, fields
@@ -8,11 +8,13 @@ from sweeps.errors import UserError
 
 @dataclass(frozen=True)
 class Limits:
-    """Field `x_seconds` is read from ODESWEEP_X_SECONDS. Nothing here changes what is trained.
+    """Field `x_seconds` is read from ODESWEEP_X_SECONDS. None of them changes the training.
 
-    stall: no sign of life for this long (or 20 median steps, if longer) is a hang. checkpoint: least time between two checkpoints.
-    heartbeat: between two heartbeat events. claim: a started trial without a heartbeat for this long may be taken over. publish_slice: longest
-    time a finished row waits in memory. publish_retry: how long a failing disk is retried. checkpoint_kept: after its row is published.
+    stall: a trial without a heartbeat for this long (or for 20 median steps, if longer) hangs.
+    checkpoint: least time between two checkpoints. heartbeat: time between two heartbeat events.
+    claim: another worker may take over a started trial after this time without a heartbeat.
+    publish_slice: longest time that a finished row waits in memory. publish_retry: how long writing
+    to a failing disk is retried. checkpoint_kept: time after the publication of its row.
     """
 
     stall_seconds: float = 600.0
@@ -25,7 +27,10 @@ class Limits:
 
     @classmethod
     def from_environment(cls) -> "Limits":
-        """The defaults, with what the environment sets. Raises UserError for a value that is not a number of seconds."""
+        """The defaults, changed by the environment.
+
+        Raises UserError for a value that is not a number of seconds.
+        """
         values = {}
         for field in fields(cls):
             variable = f"ODESWEEP_{field.name.upper()}"

@@ -1,7 +1,8 @@
-"""Overrides as people type them: on an axis `key=value` restricts and `+key=value` extends; off an axis `key=value` changes the base.
+"""Overrides as people type them.
 
-Seeds are the axis `seed`; evaluations have the axes evaluations.grid, evaluations.solver, evaluations.factor,
-evaluations.steps and evaluations.tolerance.
+On an axis, `key=value` restricts and `+key=value` extends. For any other key, `key=value` changes
+the base. Seeds are the axis `seed`; evaluations have the axes evaluations.grid, evaluations.solver,
+evaluations.factor, evaluations.steps and evaluations.tolerance.
 """
 
 import hashlib
@@ -38,9 +39,11 @@ class Override:
 
 @dataclass(frozen=True)
 class Selection:
-    """What one command is about. declared: the full grid, as the plan file has it; selected: what restricting overrides left of it.
+    """The study and the trials of one command.
 
-    study: at its scale and extended. plan_name: the plan file's name. overrides: those that change the grid and so the plan file.
+    declared: the full grid, as in the plan file. selected: what restricting overrides leave of it.
+    study: at its scale and extended. plan_name: the name of the plan file. overrides: those that
+    change the grid and so the plan file.
     """
 
     study: Study
@@ -67,7 +70,7 @@ def read(texts: Iterable[str]) -> list[Override]:
             raise UserError(
                 f"{key} is given twice; write its values in one override, such as {key}=1,2"
             )
-        # A list or a section is one value, commas and all.
+        # A list or a section is one value, including its commas.
         pieces = [values] if values[0] in "[{" else values.split(",")
         overrides[name, extends] = Override(
             name, tuple(value for piece in pieces for value in _read_values(name, piece)), extends
@@ -98,7 +101,10 @@ def _read_values(key: str, piece: str) -> Iterable[Any]:
 
 
 def select(study: Study, scale: str | None = None, texts: Iterable[str] = ()) -> Selection:
-    """The trials of `study` at `scale` (its first one when None) under the overrides `texts`. Raises UserError for what does not fit."""
+    """The trials of `study` at `scale` (None: its first) under the overrides `texts`.
+
+    Raises UserError for an override that does not fit.
+    """
     name = next(iter(study.scales)) if scale is None else scale
     study = study.at_scale(name)
     restricting: list[Override] = []
@@ -135,7 +141,7 @@ def select(study: Study, scale: str | None = None, texts: Iterable[str] = ()) ->
 
 
 def _axes(study: Study) -> list[str]:
-    """The trial axes: those of the grid, and those that only included cells have."""
+    """The axes of trials: those of the grid, and those that only included cells have."""
     return list(study.grid) + [
         axis for cell in study.include for axis in cell if axis not in study.grid
     ]
@@ -154,7 +160,8 @@ def _single(study: Study, override: Override) -> Any:
     value, *others = override.values
     if others:
         raise UserError(
-            f"{override.key} is not an axis of {study.name}, so it takes one value; axes: {', '.join([*_axes(study), 'seed'])}"
+            f"{override.key} is not an axis of {study.name}, so it takes one value; axes: "
+            f"{', '.join([*_axes(study), 'seed'])}"
         )
     return value
 
@@ -185,7 +192,8 @@ def _extend(study: Study, overrides: Sequence[Override]) -> Study:
             evaluations = _extend_evaluations(evaluations, override)
         elif key not in grid:
             raise UserError(
-                f"{override}: {key} is not an axis of {study.name}; axes: {', '.join([*grid, 'seed'])}; without + it sets the base"
+                f"{override}: {key} is not an axis of {study.name}; axes: "
+                f"{', '.join([*grid, 'seed'])}; without + it sets the base"
             )
         elif isinstance(values := grid[key], Mapping) and "." in key:
             # Names of values of a key of the spec: a new name sets that key alone.
@@ -193,7 +201,8 @@ def _extend(study: Study, overrides: Sequence[Override]) -> Study:
             grid[key] = {**values, **{label(value): {key: value} for value in override.values}}
         elif isinstance(values, Mapping):
             raise UserError(
-                f"{override}: the values of {key} are names ({', '.join(values)}); add one in the study's file"
+                f"{override}: the values of {key} are names ({', '.join(values)}); add one in the "
+                "study's file"
             )
         else:
             partners = study.partners(key)
@@ -207,7 +216,8 @@ def _extend(study: Study, overrides: Sequence[Override]) -> Study:
                 > 1
             ):
                 raise UserError(
-                    f"{override}: {' and '.join(partners)} advance together; extend each by as many values"
+                    f"{override}: {' and '.join(partners)} advance together; extend each by as "
+                    "many values"
                 )
             # Zipped axes may repeat a value, such as one learning rate for two sizes.
             grid[key] = (
@@ -228,7 +238,7 @@ def _added(override: Override, values: Sequence[Any]) -> list[Any]:
 def _extend_evaluations(
     grids: Sequence[EvaluationGrid], override: Override
 ) -> list[EvaluationGrid]:
-    """Every grid that has the axis gets the new values."""
+    """Add the new values to every grid that has the axis."""
     axis = override.key.removeprefix("evaluations.")
     name = {
         "solver": "solvers",
@@ -238,7 +248,8 @@ def _extend_evaluations(
     }.get(axis)
     if name is None:
         raise UserError(
-            f"{override}: + takes evaluations.solver, evaluations.factor, evaluations.steps or evaluations.tolerance"
+            f"{override}: + takes evaluations.solver, evaluations.factor, evaluations.steps or "
+            "evaluations.tolerance"
         )
     if not any(getattr(grid, name) for grid in grids):
         raise UserError(f"{override}: no evaluation of this study has {axis}")
@@ -266,7 +277,8 @@ def _check_positive(override: Override, axis: str) -> None:
     for value in override.values:
         if not isinstance(value, kinds) or isinstance(value, bool) or value <= 0:
             raise UserError(
-                f"{override}: {label(value)} is not a positive {'whole number' if axis == 'steps' else 'number'}"
+                f"{override}: {label(value)} is not a positive "
+                f"{'whole number' if axis == 'steps' else 'number'}"
             )
 
 
@@ -311,7 +323,7 @@ def _restrict(
 
 
 def _with_commas(override: Override, labels: Iterable[str]) -> tuple[Any, ...]:
-    """The values, those put together again that are one label with a comma in it, such as `Baseline, bias`."""
+    """The values, with labels that contain a comma put together again, such as `Baseline, bias`."""
     known = set(labels)
     pieces, joined = list(override.values), []
     while pieces:

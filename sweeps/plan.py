@@ -42,7 +42,10 @@ class Weights(NamedTuple):
 
 @dataclass(frozen=True)
 class Entry:
-    """One selected trial and what is left of it. outcome: of its accepted row. seconds: of one core, for what is left."""
+    """One selected trial and what is left to do for it.
+
+    outcome: of its accepted row. seconds: of one core, for what is left.
+    """
 
     trial: PlannedTrial
     state: State
@@ -53,7 +56,10 @@ class Entry:
 
     @property
     def submits(self) -> bool:
-        """Whether anything would be submitted for it: training, or evaluations and probes of kept weights."""
+        """Whether anything would be submitted for it.
+
+        Training, or evaluations and probes of saved weights.
+        """
         return self.state == "pending" or (
             self.state == "done" and bool(self.missing_evaluations or self.missing_probes)
         )
@@ -61,9 +67,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Plan:
-    """The selected trials with their states. stale: accepted trial -> the selected one that differs from it only in component revisions.
+    """The selected trials with their states.
 
-    code_hashes: code hash -> accepted rows of the selection that come from it.
+    stale: accepted trial -> the selected one that differs from it only in revisions of components.
+    code_hashes: code hash -> accepted rows of the selection with it.
     """
 
     selection: Selection
@@ -77,7 +84,7 @@ class Plan:
 
     @property
     def seconds(self) -> float:
-        """Core-seconds predicted for all that would be submitted."""
+        """Core-seconds predicted for everything that would be submitted."""
         return sum(entry.seconds for entry in self.entries if entry.submits)
 
 
@@ -121,7 +128,7 @@ def plan(
 
 
 def stale(trials: Sequence[PlannedTrial], accepted: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Accepted trial_id -> planned trial_id of the same spec, where only revisions of components differ."""
+    """Accepted trial_id -> planned trial_id of the same spec, if only revisions differ."""
     if not accepted:
         return {}
     planned = {_text(trial.spec): trial.trial_id for trial in trials}
@@ -132,7 +139,7 @@ def stale(trials: Sequence[PlannedTrial], accepted: Sequence[Mapping[str, Any]])
         if row["trial_id"] in ids:
             continue
         values = json.loads(row["spec"])
-        # Most rows of other studies end here, long before the cost of a full parse.
+        # Most rows of other studies end here, long before a full parse.
         if _glance(values) not in likely:
             continue
         try:
@@ -191,8 +198,8 @@ def save(
 ) -> "Path":
     """Write the full declared grid as the selection's plan file.
 
-    reference: how the study is named on the command line, if not by its name. Raises
-    InfrastructureError when it cannot be written.
+    reference: the study as the command line takes it, if not its name. Raises InfrastructureError
+    if it cannot be written.
     """
     from sweeps.store import PlanInfo, write_plan
 
@@ -214,7 +221,10 @@ def save(
 def current_plan(
     results: "Results", selection: Selection, in_flight: Collection[str] = frozenset()
 ) -> tuple[Plan, Costs]:
-    """`plan` with what the results folder holds; a folder that does not exist holds nothing. Raises InfrastructureError if it cannot be read."""
+    """`plan` with the content of the results folder. A folder that does not exist is empty.
+
+    Raises InfrastructureError if it cannot be read.
+    """
     from sweeps.store import StoreView, accepted_runs
 
     accepted = accepted_runs(results, ROW_COLUMNS).to_pylist()

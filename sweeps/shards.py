@@ -1,4 +1,4 @@
-"""Dividing a submission's trials into shards, the lists that slots work through."""
+"""Dividing a submission's trials into shards. A shard is a list of trials for one slot."""
 
 import heapq
 import math
@@ -13,7 +13,7 @@ SHARDS_PER_SLOT = 4
 
 
 class Timed(Protocol):
-    """Anything whose duration somebody predicted."""
+    """Anything with a predicted duration."""
 
     @property
     def predicted_seconds(self) -> float:
@@ -27,13 +27,13 @@ T = TypeVar("T", bound=Timed)
 def balance(tasks: Sequence[T], shards: int) -> list[list[T]]:
     """At most `shards` lists of about equal predicted length; lists and tasks longest first.
 
-    Each task, longest first, goes to the shard with least to do (Graham 1969: the longest shard is at
-    most 4/3 of the best possible one).
+    Each task, longest first, goes to the shard with least to do (Graham 1969: the longest shard is
+    at most 4/3 of the best possible one).
     """
     lists: list[list[T]] = [[] for _ in range(min(shards, len(tasks)))]
     heap = [(0.0, 0, index) for index in range(len(lists))]
     for task in sorted(tasks, key=lambda task: task.predicted_seconds, reverse=True):
-        # The count breaks ties, so that tasks of no predicted length spread as well.
+        # The count breaks ties, so that tasks without a predicted length are spread too.
         seconds, count, index = heapq.heappop(heap)
         lists[index].append(task)
         heapq.heappush(heap, (seconds + max(0.0, task.predicted_seconds), count + 1, index))

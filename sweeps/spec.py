@@ -1,7 +1,8 @@
-"""Identity of specs: what makes two trials, cells, evaluations or probes the same one.
+"""Identity of specs: which trials, cells, evaluations or probes are the same.
 
-An id is the 128-bit BLAKE2b hash, in hex, of canonical JSON: sorted keys, coerced types, fields that were added later left out while
-neutral (`odecore.config.section.added_later`), and the revisions above 1 of whatever the spec names.
+An id is the 128-bit BLAKE2b hash, in hex, of canonical JSON: sorted keys and coerced types. Fields
+that were added later are left out while they are neutral (`odecore.config.section.added_later`).
+Revisions above 1 of the components that the spec names are included.
 """
 
 import hashlib
@@ -32,7 +33,10 @@ PROBES: TypeAdapter[ProbeConfig] = TypeAdapter(ProbeConfig)
 
 
 def canonical(section: BaseModel) -> dict[str, Any]:
-    """The spec as plain data without fields at their neutral value; sections left empty by that vanish too."""
+    """The spec as plain data without fields at their neutral value.
+
+    Sections that become empty are left out too.
+    """
     neutral = neutral_values(type(section))
     plain: dict[str, Any] = {}
     for name in type(section).model_fields:
@@ -58,7 +62,7 @@ def _digest(plain: dict[str, Any]) -> str:
 
 
 def _revisions(spec: BaseModel) -> dict[str, int]:
-    """Revisions above 1 of what the spec names, as "registry.name" -> revision."""
+    """Revisions above 1 of the components that the spec names, as "registry.name" -> revision."""
     used = [
         (f"{registry}.{name}", table[name].revision_of(name))
         for registry, table in (
@@ -88,26 +92,27 @@ def trial_id(spec: TrialSpec) -> str:
 
 
 def cell_id(spec: TrialSpec) -> str:
-    """The same without the seed: trials of one cell differ in nothing else."""
+    """The trial's identity without its seed: trials of one cell differ only in the seed."""
     plain = _identity(spec)
     del plain["seed"]
     return _digest(plain)
 
 
 def eval_id(evaluation: Evaluation) -> str:
-    """Identity of an evaluation, whichever trial it is applied to."""
+    """Identity of an evaluation, independent of the trial."""
     return _digest(_identity(evaluation))
 
 
 def probe_id(probe: ProbeConfig) -> str:
-    """Identity of a probe, whichever trial it is applied to."""
+    """Identity of a probe, independent of the trial."""
     return _digest(_identity(probe))
 
 
 def flatten(section: BaseModel, prefix: str = "") -> dict[str, Any]:
-    """Nested sections as flat columns: solver.steps -> solver_steps; seed and precision keep their names. Lists become JSON text.
+    """Nested sections as flat columns: solver.steps -> solver_steps.
 
-    A section that is null has no columns of its own.
+    seed and precision keep their names. Lists become JSON text. A section that is null has no
+    columns.
     """
     flat: dict[str, Any] = {}
     for name, field in type(section).model_fields.items():
@@ -124,7 +129,10 @@ def flatten(section: BaseModel, prefix: str = "") -> dict[str, Any]:
 
 
 def parse(values: dict[str, Any]) -> TrialSpec:
-    """Plain nested values as a spec. Raises UserError, one line per mistake, naming the key, the value and what is valid."""
+    """Plain nested values as a spec.
+
+    Raises UserError, one line per mistake, with the key, the value and what is valid.
+    """
     try:
         return TrialSpec.model_validate_json(json.dumps(values))
     except ValidationError as error:
@@ -134,7 +142,7 @@ def parse(values: dict[str, Any]) -> TrialSpec:
 
 
 def _explain(item: Any) -> str:
-    # A discriminated union puts the chosen name into the path; users never typed it.
+    # A discriminated union puts the chosen name into the path, but users never typed it.
     path = [str(part) for part in item["loc"]]
     keys = [
         part for index, part in enumerate(path) if index == 0 or not _is_choice(path[:index], part)
@@ -144,13 +152,19 @@ def _explain(item: Any) -> str:
     match item["type"]:
         case "union_tag_invalid":
             valid = [name.strip().strip("'") for name in item["ctx"]["expected_tags"].split(",")]
-            return f"unknown {key} {item['ctx']['tag']!r}; choose from {', '.join(valid)}{did_you_mean(item['ctx']['tag'], valid)}"
+            return (
+                f"unknown {key} {item['ctx']['tag']!r}; choose from "
+                f"{', '.join(valid)}{did_you_mean(item['ctx']['tag'], valid)}"
+            )
         case "union_tag_not_found":
             return f"{key}.name is missing"
         case "extra_forbidden":
             section = _section_at(path[:-1])
             valid = sorted(section.model_fields) if section else []
-            return f"unknown key {key!r}; valid here: {', '.join(valid)}{did_you_mean(path[-1], valid)}"
+            return (
+                f"unknown key {key!r}; valid here: "
+                f"{', '.join(valid)}{did_you_mean(path[-1], valid)}"
+            )
         case "missing":
             return f"{key} is missing"
         case "value_error":
@@ -160,7 +174,10 @@ def _explain(item: Any) -> str:
 
 
 def _sections(annotation: Any) -> dict[str, type[BaseModel]]:
-    """The sections that a field's annotation allows, by name (a section without a name: by its class's)."""
+    """The sections that a field's annotation allows, by name.
+
+    A section without a name has the name of its class.
+    """
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         field = annotation.model_fields.get("name")
         names = get_args(field.annotation) if field else (annotation.__name__,)
@@ -171,7 +188,10 @@ def _sections(annotation: Any) -> dict[str, type[BaseModel]]:
 
 
 def _section_at(path: list[str]) -> type[BaseModel] | None:
-    """The section that pydantic's error path leads to; names of chosen sections are steps of the path."""
+    """The section at the end of pydantic's error path.
+
+    Names of chosen sections are parts of the path.
+    """
     section: type[BaseModel] | None = TrialSpec
     choices: dict[str, type[BaseModel]] = {}
     for part in path:
@@ -185,7 +205,10 @@ def _section_at(path: list[str]) -> type[BaseModel] | None:
 
 
 def _is_choice(parents: list[str], part: str) -> bool:
-    """Whether `part` of an error path is the name of the section chosen at `parents`, which users never typed as a key."""
+    """Whether `part` of an error path is the name of the section chosen at `parents`.
+
+    Users never type such a name as a key.
+    """
     *before, parent = parents
     section = _section_at(before)
     field = section.model_fields.get(parent) if section else None

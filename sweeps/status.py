@@ -1,4 +1,7 @@
-"""How a study stands: a fold of its plan, the rows and the events. Pure, except `Watch`, which reads the results folder again and again."""
+"""The status of a study, from its plan, the rows and the events.
+
+The functions are pure. `Watch` reads the results folder repeatedly.
+"""
 
 import time
 from collections import Counter
@@ -25,13 +28,16 @@ from sweeps.worker.history import History, Start, process_alive
 
 Alive = Callable[[str, int], bool | None]
 State = Literal["done", "running", "failed", "pending"]
-# Fewer digits than this name a trial by accident.
+# Fewer digits could name a trial by accident.
 SHORTEST_PREFIX = 4
 
 
 @dataclass(frozen=True)
 class TrialStatus:
-    """One planned trial. outcome: of its accepted row, or of its last row when it failed. attempt: the one that is running.
+    """One planned trial.
+
+    outcome: of its accepted row, or of its last row when it failed. attempt: the one that is
+    running.
 
     queued: its job in a queue and the job's state, such as "123_4 PENDING (Priority)", if any.
     """
@@ -49,7 +55,10 @@ class TrialStatus:
 
 @dataclass(frozen=True)
 class StudyStatus:
-    """All trials of one plan. workers: how many work on it now. eta_seconds: until nothing is pending; None when nobody works on it.
+    """All trials of one plan.
+
+    workers: how many work on it now. eta_seconds: until nothing is pending; None when nobody works
+    on it.
 
     notes: what schedulers say, or that they do not answer, and why a study was stopped early.
     """
@@ -90,7 +99,10 @@ def fold(
     queued: Mapping[str, str] | None = None,
     notes: tuple[str, ...] = (),
 ) -> StudyStatus:
-    """The status of a plan's rows `planned` at `now` (epoch seconds), from rows and events read before. queued: trial -> its job in a queue."""
+    """The status of a plan's rows `planned` at `now` (epoch seconds).
+
+    It comes from rows and events read before. queued: trial -> its job in a queue.
+    """
     trials = tuple(
         _trial(row, view, history, now, claim_seconds, alive, (queued or {}).get(row["trial_id"]))
         for row in planned
@@ -149,7 +161,10 @@ def _state(
 def _eta_seconds(
     trials: Sequence[TrialStatus], history: History, workers: int, now: float
 ) -> float | None:
-    """Predicted seconds of what is left, corrected by how long finished trials really took, shared by the workers."""
+    """Predicted seconds of the rest, divided by the number of workers.
+
+    The prediction is corrected by the real time of finished trials.
+    """
     if not workers:
         return None
     took, predicted = 0.0, 0.0
@@ -173,7 +188,7 @@ def _eta_seconds(
 
 
 class Watch:
-    """What is known of a results folder; every `refresh` reads only what is new."""
+    """What is known about a results folder. Every `refresh` reads only what is new."""
 
     def __init__(self, results: Results) -> None:
         self.results = results
@@ -208,7 +223,7 @@ class Watch:
         """What schedulers say of trials that are not done, and whether many crashed alike."""
         open_ = {trial.trial_id for trial in status.trials if trial.state != "done"}
         notes = list(self.queues.notes(open_))
-        # Of several tasks that stopped for the same reason the last one knew most.
+        # Of several tasks that stopped for the same reason, the last one knew most.
         alike = {
             event["fingerprint"]: event["message"]
             for event in self.events
@@ -223,7 +238,7 @@ class Watch:
         return tuple(notes)
 
     def running(self) -> set[str]:
-        """Trials that somebody works on now."""
+        """Trials that are running now."""
         return {
             trial
             for trial in self.history.attempts
@@ -235,13 +250,13 @@ class Watch:
         return process_alive(host, pid)
 
     def worker_ended(self, worker: str) -> bool:
-        """Whether a worker said that it ended, or its process is gone."""
+        """Whether a worker reported its end, or its process is gone."""
         mine = [event for event in self.events if event["worker"] == worker]
         last = mine[-1]
         return last["event"] == "worker_ended" or process_alive(last["host"], last["pid"]) is False
 
     def trial_ids(self) -> set[str]:
-        """Every trial that plans, rows or events know of."""
+        """Every trial in plans, rows or events."""
         planned = {
             row["trial_id"]
             for plan in list_plans(self.results)
@@ -250,7 +265,10 @@ class Watch:
         return planned | set(self.view.attempts) | set(self.history.attempts)
 
     def find_trial(self, prefix: str) -> str | None:
-        """The one trial whose id begins with `prefix`, None when none does. Raises UserError when several do."""
+        """The one trial whose id begins with `prefix`, None if there is none.
+
+        Raises UserError if there are several.
+        """
         if len(prefix) < SHORTEST_PREFIX or not set(prefix) <= set("0123456789abcdef"):
             return None
         matching = sorted(trial for trial in self.trial_ids() if trial.startswith(prefix))
@@ -262,7 +280,7 @@ class Watch:
         return matching[0] if matching else None
 
     def find_plans(self, study: str, scale: str | None) -> list[str]:
-        """Saved plans of a study, at one scale or all. Raises UserError when there is none."""
+        """Saved plans of a study, at one scale or all. Raises UserError if there is none."""
         wanted = f"{study}@{scale or ''}"
         plans = [
             plan
@@ -278,6 +296,6 @@ class Watch:
 
 
 def in_flight(results: Results) -> set[str]:
-    """Trials that somebody works on now, as far as events tell, and those that a scheduler has queued."""
+    """Trials that are running according to events, and those that a scheduler has queued."""
     watch = Watch(results)
     return watch.running() | watch.queues.in_flight().trials.keys()

@@ -19,7 +19,10 @@ STOP_SIGNALS = (
 
 
 class Undaunted:
-    """A stream that writes to nowhere once its reader or its terminal has gone, instead of raising OSError."""
+    """A stream that writes nowhere once its reader or its terminal has gone.
+
+    It does not raise OSError then.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -1,8 +1,9 @@
-"""What a study is: base, axes, seeds, what is done with the trained weights, and the scales it comes in.
+"""What a study is: base, axes, seeds, evaluations and probes of the trained weights, and scales.
 
-An axis is a dotted key of the spec with its values, or a name of its own whose values are labels, each with the dotted keys it sets (or a function
-that gives these for the values so far). The order
-of axes and values is the order of listings and plots. Conditions (`where`) are partial matches: axis -> a value or a tuple of values.
+An axis is a dotted key of the spec with its values, or a name of its own whose values are labels,
+each with the dotted keys it sets (or a function that gives these for the values so far). The order
+of axes and values is the order of listings and plots. Conditions (`where`) are partial matches:
+axis -> a value or a tuple of values.
 """
 
 import re
@@ -17,12 +18,12 @@ Where = Mapping[str, Any]
 Dependent = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 Values = Sequence[Any] | Mapping[str, Mapping[str, Any] | Dependent]
 
-# "/" separates paper and study; the rest keeps names inside the results folder and readable in file names.
+# "/" separates paper and study. The other characters are safe and readable in file names.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]*(-[a-z0-9_]+)*(/[a-z0-9][a-z0-9_]*(-[a-z0-9_]+)*)?")
 
 
 def matches(cell: Mapping[str, Any], where: Where) -> bool:
-    """Whether `cell` has every axis of `where` at one of the values given there."""
+    """Whether `cell` has every axis of `where`, at one of the values given there."""
     return all(
         axis in cell and cell[axis] in (wanted if isinstance(wanted, tuple) else (wanted,))
         for axis, wanted in where.items()
@@ -31,7 +32,10 @@ def matches(cell: Mapping[str, Any], where: Where) -> bool:
 
 @dataclass(frozen=True)
 class Exclude:
-    """Cells of the product that are left out, and why. when: a further condition that `where` cannot say."""
+    """Cells of the product that are left out, and why.
+
+    when: a further condition that `where` cannot express.
+    """
 
     reason: str
     where: Where = field(default_factory=dict)
@@ -42,16 +46,18 @@ class Exclude:
         return matches(cell, self.where) and (self.when is None or self.when(cell))
 
 
-# A test solver's name that stands for the one of the training, as it ended; also for models without ODE.
+# Stands for the test solver that equals the solver at the end of the training; also for models
+# without ODE.
 TRAINED = "trained"
 
 
 @dataclass(frozen=True)
 class EvaluationGrid:
-    """Test solvers, each at absolute `steps` or `tolerances`, or at `factors` of those of the training.
+    """Test solvers, each at absolute `steps` or `tolerances`, or at `factors` of the training's.
 
-    factors: ceil(steps * factor), at least 1, or tolerance * factor. Fixed-step solvers take steps, adaptive ones tolerances; factors need a net
-    trained with the same kind. `trained` takes nothing. max_evaluations: cap of the adaptive ones. settings: other fields of
+    factors: ceil(steps * factor), at least 1, or tolerance * factor. Fixed-step solvers take steps,
+    adaptive ones tolerances. Factors need a net trained with a solver of the same kind. `trained`
+    takes nothing. max_evaluations: limit on NFE of adaptive solvers. settings: other fields of
     `odecore.config.Evaluation`, such as split or limit. where: only these cells.
     """
 
@@ -73,9 +79,10 @@ class EvaluationGrid:
 
 @dataclass(frozen=True)
 class ProbeGrid:
-    """Probe `probe` under the training's solver at `factors` of its steps or tolerance, or under `solver`. settings: the probe's other fields.
+    """Probe `probe` under the training's solver or under `solver`.
 
-    `series` is recorded in training and takes no solver.
+    factors: of the training's steps or tolerance. settings: the probe's other fields. `series` is
+    recorded in training and takes no solver.
     """
 
     name: str
@@ -90,9 +97,10 @@ class ProbeGrid:
 class Scale:
     """A declared change of the whole study. label: the sentence that captions print.
 
-    overrides: dotted keys that win over the base and over what an axis' labels set. axes: axis -> the values kept (zipped partners follow).
-    evaluations and probes replace the study's own.
-    thin: of every axis not named in `axes` only the ends are kept, and of the seeds the first.
+    overrides: dotted keys that win over the base and over what the labels of axes set. axes: axis
+    -> the values kept (zipped partners follow). evaluations and probes replace the study's own.
+    thin: of every axis not named in `axes` only the first and last value are kept, and of the seeds
+    the first.
     """
 
     label: str
@@ -106,11 +114,12 @@ class Scale:
 
 @dataclass(frozen=True)
 class Study:
-    """One question, as a grid of training runs; see the module docstring for axes.
+    """One question, as a grid of training runs. See the module docstring for axes.
 
-    base: the spec's sections, or dotted keys. zip: groups of axes that advance together. include: cells beyond the product. when: axis -> the
-    condition under which it exists, on axes declared before it. testing: a study of the machinery, not of a paper. The first scale is the default.
-    overrides: of the scale it is at; they come after the axes.
+    base: the spec's sections, or dotted keys. zip: groups of axes that advance together. include:
+    cells beyond the product. when: axis -> the condition under which it exists, on axes declared
+    before it. testing: a study for testing odesweep, not of a paper. The first scale is the
+    default. overrides: of the current scale; they are applied after the axes.
     """
 
     name: str
@@ -135,7 +144,8 @@ class Study:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise UserError(
-                f"study name {self.name!r}: use lower-case letters, digits, _ and single -, with at most one /"
+                f"study name {self.name!r}: use lower-case letters, digits, _ and single -, with "
+                "at most one /"
             )
         if not self.scales:
             raise UserError(f"study {self.name}: declare at least one scale")
@@ -157,21 +167,24 @@ class Study:
             for axis in where:
                 if axis not in self.grid and axis not in included:
                     raise UserError(
-                        f"study {self.name}: {place} names {axis!r}, which is not an axis; axes: {', '.join(self.grid)}"
+                        f"study {self.name}: {place} names {axis!r}, which is not an axis; axes: "
+                        f"{', '.join(self.grid)}"
                     )
         order = list(self.grid)
         for axis, where in self.when.items():
             for other in where:
                 if axis in order and other in order and order.index(other) > order.index(axis):
                     raise UserError(
-                        f"study {self.name}: {axis} exists only under {other}, so declare {other} before it"
+                        f"study {self.name}: {axis} exists only for some values of {other}; "
+                        f"declare {other} before it"
                     )
 
         for cell in self.include:
             for axis, value in cell.items():
                 if isinstance(values := self.grid.get(axis), Mapping) and value not in values:
                     raise UserError(
-                        f"study {self.name}: include names {axis} = {value!r}; choose from {', '.join(values)}"
+                        f"study {self.name}: include names {axis} = {value!r}; choose from "
+                        f"{', '.join(values)}"
                     )
 
     def _check_zip(self) -> None:
@@ -179,7 +192,8 @@ class Study:
         for axis in zipped:
             if axis not in self.grid:
                 raise UserError(
-                    f"study {self.name}: zip names {axis!r}, which is not an axis; axes: {', '.join(self.grid)}"
+                    f"study {self.name}: zip names {axis!r}, which is not an axis; axes: "
+                    f"{', '.join(self.grid)}"
                 )
             if zipped.count(axis) > 1:
                 raise UserError(f"study {self.name}: {axis} is zipped twice")
@@ -187,11 +201,12 @@ class Study:
             lengths = {axis: len(self.grid[axis]) for axis in group}
             if len(set(lengths.values())) > 1:
                 raise UserError(
-                    f"study {self.name}: zipped axes differ in length: {', '.join(f'{axis} {n}' for axis, n in lengths.items())}"
+                    f"study {self.name}: zipped axes differ in length: "
+                    f"{', '.join(f'{axis} {n}' for axis, n in lengths.items())}"
                 )
 
     def partners(self, axis: str) -> Sequence[str]:
-        """The zip group of `axis`; just itself when it is not zipped."""
+        """The zip group of `axis`; just the axis itself if it is not zipped."""
         return next((group for group in self.zip if axis in group), (axis,))
 
     def keep(self, axis: str, indices: Sequence[int]) -> "Study":
@@ -207,7 +222,10 @@ class Study:
         return replace(self, grid=grid)
 
     def at_scale(self, name: str | None) -> "Study":
-        """The study as `name` (the first scale when None) makes it. Raises UserError for a scale it does not have."""
+        """The study at scale `name` (None: the first scale).
+
+        Raises UserError for a scale that it does not have.
+        """
         if name is None:
             name = next(iter(self.scales))
         if name not in self.scales:
@@ -221,7 +239,8 @@ class Study:
             missing = [value for value in kept if value not in values]
             if missing:
                 raise UserError(
-                    f"study {self.name}: scale {name} keeps {axis} = {missing[0]!r}, which is not on the axis"
+                    f"study {self.name}: scale {name} keeps {axis} = {missing[0]!r}, which is not "
+                    "on the axis"
                 )
             study = study.keep(axis, [values.index(value) for value in kept])
         if scale.thin:

@@ -7,7 +7,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-# Before torch is imported anywhere: results are compared bit for bit, and two test processes share the cores.
+# Before torch is imported anywhere: results are compared bit for bit, and two test processes share
+# the cores.
 os.environ["OMP_NUM_THREADS"] = "1"
 for name in [
     name for name in os.environ if name.startswith("ODESWEEP_") and name != "ODESWEEP_DATA"

@@ -75,7 +75,8 @@ def test_imports_point_one_way(file: Path) -> None:
             and not m.startswith(("sweeps.store", "sweeps.errors", "odecore.config"))
         }
         assert not beyond, (
-            f"{path} imports {sorted(beyond)}; the store needs only the records of odecore.config, as figures do"
+            f"{path} imports {sorted(beyond)}; the store needs only the records of odecore.config, "
+            "as figures do"
         )
     if path.startswith(TORCH_FREE):
         assert "torch" not in packages, f"{path} imports torch, which this part has to do without"
@@ -98,7 +99,10 @@ def loaded_by(code: str) -> set[str]:
 
 @pytest.mark.parametrize("main", ["sweeps.cli", "analysis.cli"])
 def test_help_loads_nothing_heavy(main: str) -> None:
-    code = f"import sys\nsys.argv = ['x', '--help']\nfrom {main} import main\ntry: main()\nexcept SystemExit: pass"
+    code = (
+        f"import sys\nsys.argv = ['x', '--help']\nfrom {main} import main\ntry: main()\nexcept "
+        "SystemExit: pass"
+    )
     loaded = loaded_by(code)
     assert "typer" in loaded
     assert not loaded & HEAVY_AT_START
@@ -113,7 +117,10 @@ def test_analysis_needs_no_torch() -> None:
 
 
 def test_planning_needs_no_torch() -> None:
-    code = "import sys\nsys.argv = ['odesweep', 'plan', 'ott2021/sphere2-fixed']\nfrom sweeps.cli import main\ntry: main()\nexcept SystemExit: pass"
+    code = (
+        "import sys\nsys.argv = ['odesweep', 'plan', 'ott2021/sphere2-fixed']\nfrom sweeps.cli "
+        "import main\ntry: main()\nexcept SystemExit: pass"
+    )
     assert "torch" not in loaded_by(code)
 
 

@@ -1,4 +1,7 @@
-"""What a public repository has: one version everywhere, a licence, a citation, and links that work."""
+"""What a public repository has.
+
+One version everywhere, a licence, a citation, and links that work.
+"""
 
 import re
 import tomllib

@@ -1,4 +1,7 @@
-"""Smoke scale of every study, for real, in one results folder; then every figure and table from those rows."""
+"""Smoke scale of every study, for real, in one results folder.
+
+Then every figure and table from those rows.
+"""
 
 import json
 import os

@@ -1,4 +1,7 @@
-"""The project's own study: normalization, solver and depth, all three at once; and what only several papers' rows together can say."""
+"""The project's own study of normalization, solver and depth.
+
+It also has the tables that need rows of several papers.
+"""
 
 from analysis.cross import (
     accuracy,

@@ -1,4 +1,7 @@
-"""The cross grid's headline: test accuracy by normalization and depth, one heat map per training solver, and how far the solvers lie apart."""
+"""The main figure of the cross grid: test accuracy by normalization and depth.
+
+One heat map per training solver, and one for the range over the solvers.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -26,7 +29,10 @@ TEXT = (
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Cells by panel (a training solver, or "range" over all of them), normalization and depth. done: runs, or seeds, behind each."""
+    """Cells by panel (a training solver, or "range" over all of them), normalization and depth.
+
+    done: runs, or seeds, behind each number.
+    """
     rows = planned_rows(data, "runs", "accuracy_test")
     numbers = cells(rows, [SOLVER, NORM, DEPTH], "accuracy_test").rename(columns={SOLVER: "panel"})
     if not len(or_nothing(numbers)):
@@ -38,7 +44,10 @@ def table(data: Data) -> pd.DataFrame:
 
 
 def spread_of_solvers(rows: pd.DataFrame) -> pd.DataFrame:
-    """Per normalization, depth and seed: largest minus smallest accuracy over the training solvers, and the worst of their outcomes."""
+    """Largest minus smallest accuracy over the training solvers, per normalization, depth and seed.
+
+    Also the worst of their outcomes.
+    """
     groups = rows.astype({"accuracy_test": float}).groupby([NORM, DEPTH, "seed"], sort=False)
     ends = pd.DataFrame(
         {
@@ -54,7 +63,7 @@ def spread_of_solvers(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
-    """Heat maps with one scale of colours for accuracy, another one for the range."""
+    """Heat maps with one colour scale for accuracy and another for the range."""
     names = grid.panels_of(numbers)
     across = grid.panels(numbers)[1]
     limits = shared_limits(numbers.loc[numbers["panel"] != RANGE])

@@ -18,7 +18,10 @@ DECAY_METHOD, DECAY_CONTROL = "ENorm + BN", "decay as in the code"
 
 
 class Pair(NamedTuple):
-    """Planned rows (as of `planned_rows`, with `value`) of one cell with the bug and without it. case: what published.toml calls it."""
+    """Planned rows (see `planned_rows`, with `value`) of one cell with the bug and without it.
+
+    case: its name in published.toml.
+    """
 
     case: str
     setting: str
@@ -27,7 +30,7 @@ class Pair(NamedTuple):
 
 
 def pairs(data: Data, bug: str) -> Iterator[Pair]:
-    """The cells in which this bug was studied, none where its study has no plan here."""
+    """The cells in which this bug was studied. None if its study has no plan here."""
     if bug.startswith("gusak"):
         yield from _gusak(data, bug)
     elif bug == "enorm-decay":
@@ -126,7 +129,7 @@ def _ott(data: Data, bug: str) -> Iterator[Pair]:
         own, "evaluations", "accuracy", "correct", "samples", "run.train_batch_size"
     )
     rows = rows.loc[rows["test.solver"] == "euler"]
-    # The same test may stand in two grids; it is one evaluation.
+    # The same test may be in two grids; it is one evaluation.
     trained, one_step = (
         rows.loc[rows["test.solver_steps"] == wanted].drop_duplicates("trial_id")
         for wanted in (steps, 1)
@@ -154,7 +157,10 @@ def _ott(data: Data, bug: str) -> Iterator[Pair]:
 
 
 def batches_times_size(samples: pd.Series, batch_size: pd.Series) -> pd.Series:
-    """What the code divides correct answers by: number of batches times the full batch size, NaN where unknown."""
+    """The number by which the code divides correct answers.
+
+    It is the number of batches times the full batch size, NaN if unknown.
+    """
     return pd.Series(
         [
             math.ceil(n / size) * size if n == n and size == size else math.nan

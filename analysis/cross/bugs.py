@@ -1,4 +1,7 @@
-"""Which published numbers depend on a bug, or on an ambiguity, of the code that made them: ours with it on and off beside the published value."""
+"""Which published numbers depend on a bug, or an ambiguity, of the code that made them.
+
+Our values with it on and off are shown beside the published value.
+"""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -22,7 +25,7 @@ TEXT = (
 
 
 class Bug(NamedTuple):
-    """A bug. on, off: what the two readings are."""
+    """A bug. on, off: what the two variants are."""
 
     key: str
     paper: str
@@ -42,7 +45,7 @@ STUDIED = (
     Bug(
         "gusak-momentum",
         "Gusak 2020",
-        "optimizer made anew each epoch",
+        "optimizer reset each epoch",
         "momentum reset (code)",
         "momentum kept",
     ),
@@ -68,12 +71,12 @@ STUDIED = (
         "the steps of the training",
     ),
 )
-# No study varies these, so what they do to the published numbers is unknown here.
+# No study varies these, so their effect on the published numbers is unknown here.
 NOT_STUDIED = (
     Bug(
         "gusak-side-effects",
         "Gusak 2020",
-        "statistics and u advance twice a training step (ANODE)",
+        "statistics and u are updated twice per training step (ANODE)",
         "twice (code)",
         "once",
     ),
@@ -96,7 +99,10 @@ NOT_STUDIED = (
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Per bug, case and setting: on, off and change (on - off, paired) with n and interval, published, source, verdict."""
+    """Per bug, case and setting: on, off and change (on - off, paired).
+
+    With n and interval, published value, source and verdict.
+    """
     rows = [
         row
         for bug in STUDIED
@@ -147,14 +153,15 @@ def _about(bug: Bug) -> dict[str, str]:
 
 
 def _studied(bug: Bug, pair: Pair) -> list[dict[str, Any]]:
-    """One row, or none where neither side has been planned."""
+    """One row, or none if neither side is planned."""
     if not (len(pair.on) and len(pair.off)):
         return []
     apart = [name for name in pair.on.columns if name.startswith(AXIS)]
     both = {
         "on": pair.on,
         "off": pair.off,
-        # The sides may be of two studies, whose axes differ; one cell of each side, so the seed alone says which belong together.
+        # The sides may be from two studies, whose axes differ. There is one cell per side, so the
+        # seed alone determines the pairs.
         "change": difference(pair.on, pair.off, "value", ["study", *apart]),
     }
     row: dict[str, Any] = {**_about(bug), "case": pair.case, "setting": pair.setting}
@@ -165,7 +172,11 @@ def _studied(bug: Bug, pair: Pair) -> list[dict[str, Any]]:
 
 
 def verdict(row: Mapping[str, Any]) -> str:
-    """Whether the bug changes the number, by the interval of the paired difference, or lets no run complete that completes without it."""
+    """Whether the bug changes the number.
+
+    It does if the interval of the paired difference excludes 0, or if no run completes that
+    completes without it.
+    """
     low, high = row["change_low"], row["change_high"]
     if low != low or high != high:
         none_trains = {
@@ -183,7 +194,7 @@ def verdict(row: Mapping[str, Any]) -> str:
 
 
 def _nearer(row: dict[Any, Any]) -> str:
-    """The side that the published value is nearer to, where the two differ."""
+    """The side that is nearer to the published value, if the two differ."""
     if row["verdict"] != "changes the number" or row["published"] != row["published"]:
         return ""
     return min(("on", "off"), key=lambda side: abs(row[f"{side}_mean"] - row["published"]))

@@ -1,6 +1,8 @@
-"""The cross grid's hypotheses: what the papers' statements imply when normalization, solver and depth are crossed.
+"""The hypotheses of the cross grid.
 
-Failed runs are in no mean, and unresolved nets have no gap: a claim about means speaks of the nets that have one.
+They say what the papers' statements imply when normalization, solver and depth are crossed. Failed
+runs are in no mean, and unresolved nets have no gap. A claim about means is therefore about the
+nets that have one.
 """
 
 from functools import partial

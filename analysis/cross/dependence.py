@@ -1,4 +1,7 @@
-"""Solver dependence against normalization: gaps, and shares of nets that depend on their solver, over all depths of the cross grid."""
+"""Solver dependence against normalization.
+
+Gaps, and shares of nets that depend on their solver, over all depths of the cross grid.
+"""
 
 import pandas as pd
 
@@ -21,7 +24,10 @@ TEXT = (
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Per normalization and training solver: gap over depths with its interval, and nets: planned, done, dependent, unresolved, failed, missing."""
+    """Per normalization and training solver: gap over depths with its interval, and counts of nets.
+
+    Counts: planned, done, dependent, unresolved, failed, missing.
+    """
     nets = gaps.rows(data)
     if gaps.nothing(nets):
         return pd.DataFrame()

@@ -1,4 +1,7 @@
-"""The cross grid's cost: evaluations of the field in one forward pass against depth, under the reference solution and under Dopri5 as trained."""
+"""The cost of the cross grid: NFE of one forward pass against depth.
+
+Under the reference solver, and under Dopri5 as trained.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -29,9 +32,11 @@ TEXT = (
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Cells by panel (a training solver, or "as trained" for adaptive ones), normalization and depth: evaluations of a forward pass.
+    """Cells by panel, normalization and depth.
 
-    layers; own: mean evaluations of the training solver where it has fixed steps; unresolved: of the reference; cap: of its evaluations.
+    A panel is a training solver, or "as trained" for adaptive ones. Numbers: NFE of a forward pass.
+    layers; own: mean NFE of the training solver if it has fixed steps; unresolved: of the
+    reference; cap: its limit on NFE.
     """
     reference, trained = (_rows(data, need) for need in gaps.NEEDS)
     if not grid.some([*reference["outcome"].eq(COMPLETED), *trained["outcome"].eq(COMPLETED)]):
@@ -39,7 +44,7 @@ def table(data: Data) -> pd.DataFrame:
     by = [SOLVER, NORM, DEPTH]
     unresolved = gaps.by_cell(gaps.rows(data)).filter([*by, "unresolved"])
     own = cells(trained, by, "nfe_per_batch")
-    # The same number for every net where the steps are fixed.
+    # The same number for every net if the steps are fixed.
     fixed = own.groupby(SOLVER)["mean"].agg(["min", "max"]).reset_index()
     fixed = fixed.assign(own=fixed["min"].where(fixed["min"] == fixed["max"])).filter(
         [SOLVER, "own"]
@@ -80,7 +85,7 @@ def _fields(data: Data, numbers: pd.DataFrame) -> dict[str, str]:
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
-    """One line per normalization on a logarithmic axis that all panels of the reference share."""
+    """One line per normalization, on a logarithmic axis that all panels of the reference share."""
     names = grid.panels_of(numbers)
     across = grid.panels(numbers)[1]
     norms = list(dict.fromkeys(numbers[NORM]))

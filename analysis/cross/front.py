@@ -1,4 +1,7 @@
-"""The cross grid's Pareto front in words: the cells that no cheaper cell reaches, each under its training solver."""
+"""The Pareto front of the cross grid as a table: cells that no cheaper cell reaches.
+
+Each cell is under its training solver.
+"""
 
 import pandas as pd
 

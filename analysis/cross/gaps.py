@@ -1,4 +1,8 @@
-"""The solver gap of a net: accuracy under the reference solution minus accuracy under its training solver, same images, both in float64."""
+"""The solver gap of a net.
+
+It is the accuracy under the reference solver minus that under its training solver, on the same
+images, both in float64.
+"""
 
 import pandas as pd
 
@@ -13,10 +17,12 @@ GAP, SIZE = "gap", "gap_size"
 
 
 def rows(data: Data) -> pd.DataFrame:
-    """One row per planned net: study, trial_id, seed, axis.*, outcome, gap (negative: worse under the reference) and gap_size, its absolute value.
+    """One row per planned net.
 
-    outcome: completed; unresolved where the net trained but one of its two solves reached its cap of evaluations or its smallest step, which is
-    no gap of 0; diverged where a solve was not finite; the run's own where that failed; missing.
+    Columns: study, trial_id, seed, axis.*, outcome, gap (negative: worse under the reference) and
+    gap_size, its absolute value. outcome: completed; unresolved if the net trained but one of its
+    two solves reached its limit on NFE or its smallest step, which is not a gap of 0; diverged if a
+    solve was not finite; the run's own outcome if the run failed; missing.
     """
     reference, trained = (planned_rows(data, need, "accuracy") for need in NEEDS)
     pairs = difference(reference, trained, "accuracy").rename(columns={"accuracy": GAP})
@@ -41,14 +47,22 @@ def rows(data: Data) -> pd.DataFrame:
 
 
 def by_cell(nets: pd.DataFrame) -> pd.DataFrame:
-    """Cells by training solver, normalization and depth, as of `cells`, with unresolved taken out of failed; done: nets with a gap."""
+    """Cells by training solver, normalization and depth, see `cells`.
+
+    Unresolved nets do not count as failed. done: nets with a gap.
+    """
     by = [SOLVER, NORM, DEPTH]
     found = cells(nets, by, GAP).merge(_count(nets, by, UNRESOLVED), on=by)
     return found.assign(failed=found["failed"] - found["unresolved"], done=found["n"])
 
 
 def over_depths(nets: pd.DataFrame, value: str = GAP) -> pd.DataFrame:
-    """Per normalization and training solver: the mean over depths of each seed, then over seeds; planned, failed, ... and done count nets."""
+    """Per normalization and training solver.
+
+    The mean over the depths of each seed, then over seeds.
+
+    planned, failed, ... and done count nets.
+    """
     by = [NORM, SOLVER]
     done = nets.loc[nets["outcome"] == COMPLETED]
     # Several depths of a seed count once, with their mean: see `summarise`.

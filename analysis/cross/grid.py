@@ -47,7 +47,7 @@ def panels_of(rows: pd.DataFrame, column: str = "panel") -> list[str]:
 
 
 def shape(count: int) -> tuple[int, int]:
-    """Rows and columns for so many panels: one row up to three, two above."""
+    """Rows and columns for this many panels: one row up to three, two above."""
     down = 1 if count <= 3 else 2
     return down, math.ceil(count / down)
 
@@ -68,7 +68,8 @@ def intervals(numbers: pd.DataFrame) -> str:
     if not len(half):
         return f"Mean over seeds, {seeds} per number: no interval below n = {MIN_N_INTERVAL}."
     return (
-        f"Mean over seeds, {seeds} per number; half-width of the 95 % Student t interval over seeds: median {half.median():.2g}, "
+        f"Mean over seeds, {seeds} per number; half-width of the 95 % Student t interval over "
+        f"seeds: median {half.median():.2g}, "
         f"at most {half.max():.2g} (the CSV has each)."
     )
 
@@ -89,7 +90,10 @@ def norm_label(name: str) -> str:
 
 
 def worst(outcomes: pd.Series) -> str:
-    """Of several runs that belong together: missing if one is, completed if all are, else the first failure."""
+    """The outcome of several runs that belong together.
+
+    missing if one is missing, completed if all are, otherwise the first failure.
+    """
     found = [str(one) for one in outcomes]
     return (
         MISSING if MISSING in found else next((one for one in found if one != COMPLETED), COMPLETED)

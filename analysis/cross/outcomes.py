@@ -1,4 +1,4 @@
-"""The cross grid's failure map: what became of every run, seed by seed, and the shares by normalization."""
+"""The failure map of the cross grid: the outcome of every run, and the shares by normalization."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -36,7 +36,10 @@ TEXT = (
 
 
 def table(data: Data) -> pd.DataFrame:
-    """One row per planned run: panel (training solver), normalization, depth, seed, outcome, epoch where it failed."""
+    """One row per planned run.
+
+    Columns: panel (training solver), normalization, depth, seed, outcome, epoch of the failure.
+    """
     rows = planned_rows(data, "runs", "outcome_epoch", "outcome_detail")
     if not grid.some(rows["outcome"] != MISSING):
         return pd.DataFrame()

@@ -1,4 +1,8 @@
-"""The cross grid's accuracy against its cost: every cell as trained, and each normalization's Pareto front over all its nets and test solvers."""
+"""Accuracy against cost in the cross grid.
+
+Every cell as trained, and the Pareto front of each normalization over all its nets and test
+solvers.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -34,9 +38,10 @@ TEXT = (
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Cells by panel ("as trained", "any test solver"), training solver, normalization, depth and test solver: accuracy, nfe_per_batch, front.
+    """Cells by panel, training solver, normalization, depth and test solver.
 
-    front: on the Pareto front, of all cells as trained, of the same normalization under any test solver.
+    Panels: "as trained", "any test solver". Numbers: accuracy, nfe_per_batch, front. front: on the
+    Pareto front, of all cells as trained, of the same normalization under any test solver.
     """
     trained = as_trained(data).assign(panel=AS_TRAINED)
     tested = _cells(data, NEEDS[1], "accuracy").assign(panel=ANY)
@@ -51,7 +56,10 @@ def table(data: Data) -> pd.DataFrame:
 
 
 def as_trained(data: Data) -> pd.DataFrame:
-    """Every cell under its training solver: test accuracy, evaluations of a forward pass, and whether it is on the front of all."""
+    """Every cell under its training solver.
+
+    Test accuracy, NFE of a forward pass, and whether it is on the front of all.
+    """
     found = _cells(data, NEEDS[0], "run.accuracy_test")
     return found.assign(front=front(found))
 
@@ -69,7 +77,11 @@ def _cells(data: Data, need: str, accuracy: str) -> pd.DataFrame:
 
 
 def front(rows: pd.DataFrame) -> pd.Series:
-    """Whether no other row has at most its evaluations and at least its mean, one of them strictly better. Rows without a mean are on no front."""
+    """Whether no other row is at least as good.
+
+    As good: at most its NFE and at least its mean, one of them strictly better. Rows without a mean
+    are on no front.
+    """
     ranked = rows.dropna(subset=["mean", "nfe_per_batch"]).sort_values(
         ["nfe_per_batch", "mean"], ascending=[True, False], kind="stable"
     )

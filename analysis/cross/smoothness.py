@@ -1,4 +1,7 @@
-"""The (S, n)-criterion of Gusak 2020 on the cross grid: which normalizations make nets trained with Euler keep their accuracy under more."""
+"""The (S, n)-criterion of Gusak 2020 on the cross grid.
+
+Which normalizations make nets trained with Euler keep their accuracy under more powerful solvers?
+"""
 
 import pandas as pd
 
@@ -11,9 +14,9 @@ from analysis.style import NORM_LABELS
 from odecore.config.methods import FIXED_STEP
 
 NEEDS = ("evaluations:test_grid",)
-# Gusak 2020 gives no tolerance. With this drop its Figure 1 gives the paper's own verdicts.
+# Gusak 2020 gives no tolerance. With this drop, its Figure 1 gives the paper's own verdicts.
 MAX_DROP = 0.03
-# The question is about these; the CSV has every normalization.
+# The table shows these. The CSV has every normalization.
 SHOWN = ("ta_bn", "layer", "group")
 STAGES = {name: FIXED_STEP[name].stages for name in ("euler", "rk4")}
 TEXT = (
@@ -25,9 +28,11 @@ TEXT = (
 
 
 def drops(data: Data) -> pd.DataFrame:
-    """One row per net trained with Euler: study, trial_id, seed, axis.*, n0, outcome, own (accuracy at n0) and drop (largest loss at n > n0).
+    """One row per net trained with Euler.
 
-    A net of which one of these evaluations is missing or failed has that outcome and no drop.
+    Columns: study, trial_id, seed, axis.*, n0, outcome, own (accuracy at n0) and drop (largest loss
+    at n > n0). If one of these evaluations of a net is missing or failed, the net has that outcome
+    and no drop.
     """
     rows = planned_rows(data, NEEDS[0], "accuracy")
     trained = (
@@ -59,7 +64,10 @@ def drops(data: Data) -> pd.DataFrame:
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Cells by normalization, training solver and depth: n0, drop as mean with interval, own: mean accuracy at n0, smooth, higher."""
+    """Cells by normalization, training solver and depth.
+
+    Columns: n0, drop as mean with interval, own: mean accuracy at n0, smooth, higher.
+    """
     nets = drops(data)
     if not grid.some(nets["outcome"] == COMPLETED):
         return pd.DataFrame()
@@ -71,7 +79,7 @@ def table(data: Data) -> pd.DataFrame:
 
 
 def verdict(mean: float, low: float, high: float) -> str:
-    """Smooth, not smooth or unclear by the interval; by the mean where there is none."""
+    """Smooth, not smooth or unclear by the interval; by the mean if there is none."""
     if mean != mean:
         return ""
     if low != low:

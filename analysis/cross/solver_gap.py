@@ -1,4 +1,7 @@
-"""The cross grid's solver gap by normalization and depth, one heat map per training solver, and by normalization over all depths."""
+"""The solver gap in the cross grid by normalization and depth.
+
+One heat map per training solver, and one by normalization over all depths.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -28,7 +31,10 @@ TEXT = (
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Cells by panel (a training solver, or "all depths"), normalization and column (a depth, in the last panel a training solver)."""
+    """Cells by panel (a training solver, or "all depths"), normalization and column.
+
+    A column is a depth, in the last panel a training solver.
+    """
     nets = gaps.rows(data)
     if gaps.nothing(nets):
         return pd.DataFrame()
@@ -49,7 +55,10 @@ def _fields(data: Data, numbers: pd.DataFrame) -> dict[str, object]:
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
-    """Heat maps with one scale of colours, white at no gap: red loses under the reference, blue gains."""
+    """Heat maps with one colour scale, white at no gap.
+
+    Red is worse under the reference, blue is better.
+    """
     names = grid.panels_of(numbers)
     across = grid.panels(numbers)[1]
     limit = max(MIN_LIMIT, *(abs(end) for end in shared_limits(numbers)))
@@ -57,9 +66,18 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         rows = numbers.loc[numbers["panel"] == name]
         summary = name == SUMMARY
         scale = draw_tiles(
-            ax, rows, NORM, "column", limits=(-limit, limit), colours="RdBu", text=signed, row_labels=index % across == 0,
-            labels=(lambda solver: grid.SHORT_SOLVERS.get(solver, solver).replace(" ", "\n", 1)) if summary else grid.depth_label,
-        )  # fmt: skip
+            ax,
+            rows,
+            NORM,
+            "column",
+            limits=(-limit, limit),
+            colours="RdBu",
+            text=signed,
+            row_labels=index % across == 0,
+            labels=(lambda solver: grid.SHORT_SOLVERS.get(solver, solver).replace(" ", "\n", 1))
+            if summary
+            else grid.depth_label,
+        )
         panel_title(ax, index, "mean over depths" if summary else grid.SOLVERS.get(name, name))
         if index >= len(names) - across:
             ax.set_xlabel("training solver" if summary else "layers (U: U-Net)")

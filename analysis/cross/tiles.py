@@ -1,4 +1,7 @@
-"""Heat maps of the cross grid: small tiles with a number, how many seeds it rests on where some are lacking, and why there is none."""
+"""Heat maps of the cross grid: small tiles with a number.
+
+A tile says how many seeds it has if some are missing, and why it has no number.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -55,10 +58,12 @@ def draw_tiles(
     labels: Callable[[str], str] = str,
     row_labels: bool = True,
 ) -> "ScalarMappable":
-    """One tile per row of `numbers`: mean, done (numbers behind it) of planned, failed, unresolved, missing; gives what a colour bar needs.
+    """Draw one tile per row of `numbers` and return what a colour bar needs.
 
-    `rows` are normalizations, each with its colour beside the name. Tiles of which not all planned are done say so beneath the number.
-    labels: of the columns. row_labels: whether to print the names of the rows.
+    numbers: mean, done (numbers behind it), planned, failed, unresolved, missing. `rows` are
+    normalizations, each with its colour beside the name. If not all planned runs of a tile are
+    done, it says so below the number. labels: of the columns. row_labels: whether to print the
+    names of the rows.
     """
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
@@ -83,7 +88,7 @@ def draw_tiles(
 
 
 def swatches(ax: "Axes", norms: Sequence[str], width: float = 1.0) -> None:
-    """Each normalization's colour to the left of its row. width: rows per normalization."""
+    """Draw each normalization's colour to the left of its row. width: rows per normalization."""
     for place, name in enumerate(norms):
         where = {
             "xy": (0.0, (place + 0.5) * width),
@@ -159,12 +164,15 @@ def _draw_tile(
 
 
 def reason(cell: Mapping[Any, Any]) -> str:
-    """Why a tile has no number: a failure before what is unresolved, both before what is missing."""
+    """Why a tile has no number.
+
+    A failure counts before unresolved, and both before missing.
+    """
     return next((name for name in ("failed", "unresolved") if cell.get(name, 0) > 0), "missing")
 
 
 def tile_legend(ax: "Axes", numbers: pd.DataFrame) -> None:
-    """What the signs mean, as far as they occur, beneath all panels."""
+    """Explain the signs that occur, below all panels."""
     from matplotlib.patches import Patch
 
     empty = [reason(cell) for cell in numbers.loc[numbers["done"] == 0].to_dict("records")]

@@ -1,4 +1,4 @@
-"""The whole cross grid on one page: accuracy of every cell's nets under every test solver."""
+"""The whole cross grid on one page: accuracy of the nets of every cell under every test solver."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -125,9 +125,16 @@ def _draw_panel(
         )
         short = SOLVER_LABELS[name].partition(" ")[0]
         ax.annotate(
-            short, ((first + last) / 2, 0), xycoords=("data", "axes fraction"), xytext=(0, -3), textcoords="offset points",
-            ha="center", va="top", fontsize=5.5, annotation_clip=False,
-        )  # fmt: skip
+            short,
+            ((first + last) / 2, 0),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, -3),
+            textcoords="offset points",
+            ha="center",
+            va="top",
+            fontsize=5.5,
+            annotation_clip=False,
+        )
     for name, setting in dict.fromkeys(
         rows.loc[rows["own"]].filter(["test.solver", "setting"]).itertuples(index=False, name=None)
     ):

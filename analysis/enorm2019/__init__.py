@@ -1,4 +1,4 @@
-"""Reproducibility report of Equi-Normalization of neural networks (2019), fully connected nets on CIFAR-10."""
+"""Reproducibility report of Equi-Normalization of Neural Networks (2019), nets on CIFAR-10."""
 
 from analysis.enorm2019 import bias_gradients, controls, depths, table1
 

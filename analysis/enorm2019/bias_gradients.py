@@ -1,4 +1,7 @@
-"""ENorm 2019, control: largest bias-gradient norm by epoch, with c = 1.2, c = 1 and without ENorm, one panel per depth."""
+"""ENorm 2019, control: largest bias-gradient norm by epoch.
+
+With c = 1.2, c = 1 and without ENorm, one panel per depth.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,7 +21,7 @@ from analysis.style import FULL_INCHES, NORM_COLOURS
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# A gradient that vanished to zero has no place on a logarithmic axis.
+# A gradient that vanished to zero cannot be shown on a logarithmic axis.
 FLOOR = 1e-10
 BY = ["net", LAYERS]
 STATISTICS = ["mean", "low", "high", "minimum", "maximum"]
@@ -32,14 +35,19 @@ NETS: dict[str, dict[str, Any]] = {
     },
 }
 TEXT = (
-    "ENorm 2019, control (no figure of the report): norm of the largest gradient of one layer's bias in each epoch, of nets with p hidden layers "
-    "with bias on CIFAR-10. Geometric means over seeds with the interval of the logarithm; runs that ended in NaN one by one up to the last epoch "
-    f"that they finished, with a cross there, or at the foot on the left if they finished none. Norms below {FLOOR:g} are drawn at {FLOOR:g}."
+    "ENorm 2019, control (no figure of the report): norm of the largest gradient of one layer's "
+    "bias in each epoch, of nets with p hidden layers with bias on CIFAR-10. Geometric means over "
+    "seeds with the interval of the logarithm. Runs that ended in NaN are drawn one by one up to "
+    "the last epoch that they finished, with a cross there, or at the bottom left if they "
+    f"finished none. Norms below {FLOOR:g} are drawn at {FLOOR:g}."
 )
 
 
 def table(data: Data) -> pd.DataFrame:
-    """net, p, epoch with n, mean, low, high (of the logarithm, as norms); rows line = "failed": one run, its norms as `mean`."""
+    """net, p, epoch with n, mean, low, high (of the logarithm, as norms).
+
+    Rows line = "failed": one run, its norms as `mean`.
+    """
     runs, epochs = (_named(rows) for rows in (data.runs, data.epochs))
     one_per_seed(runs, BY)
     epochs = epochs.dropna(subset=["bias_gradient_norm_max"])
@@ -64,7 +72,7 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _failed(run: Mapping[Any, Any], own: pd.DataFrame) -> pd.DataFrame:
-    """The run's epochs and, marked as carried, the last one again, where its cross stands."""
+    """The run's epochs and the last one again, marked as carried, where its cross is drawn."""
     own = own.sort_values("epoch").filter(["epoch", "value"]).rename(columns={"value": "mean"})
     last = own.tail(1) if len(own) else pd.DataFrame({"epoch": [0], "mean": [float("nan")]})
     rows = pd.concat([own.assign(carried=False), last.assign(carried=True)], ignore_index=True)

@@ -47,7 +47,7 @@ def _first_epochs(data: Data) -> pd.DataFrame:
 
 
 def _minus(first: str, second: str) -> Difference:
-    # Learning rates belong to the methods, so that they differ between the two.
+    # Learning rates belong to the methods, so they differ between the two.
     return Difference({"method": first}, {"method": second}, apart=(RATE,))
 
 
@@ -80,8 +80,8 @@ CLAIMS = (
     ),
     claim(
         "enorm-above-baseline-all-runs",
-        "ENorm is above the baseline for almost all depths even if runs that ended in NaN are "
-        "counted, at chance.",
+        "ENorm is above the baseline for almost all depths, even if runs that ended in NaN are "
+        "counted at chance level.",
         "ENorm 2019, Figure 2, without restarts",
         REPORT,
         AT_CHANCE,

@@ -1,4 +1,7 @@
-"""ENorm 2019, controls: accuracy with c = 1, without balancing the last layer, with the code's decay, with softmax, beside the report's nets."""
+"""ENorm 2019, controls: accuracy beside that of the report's nets.
+
+With c = 1, without balancing the last layer, with the code's decay, with softmax.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -21,17 +24,20 @@ COUNTERPARTS = {
 BY = [CONTROL, LAYERS]
 STATISTICS = ("n", "mean", "low", "high", "minimum", "maximum")
 TEXT = (
-    "ENorm 2019, controls (no table of the report): test accuracy on CIFAR-10 after the last epoch. Each differs from its counterpart, a net of "
-    "Figures 2 and 3, in one thing: c = 1 instead of 1.2; the last layer not balanced, as in the method's authors' code; the learning rate falling "
-    "by 0.1/60 an epoch whatever it started from, as in the report's code, so that it is negative from the middle on; a softmax before the loss. "
-    "Difference: control minus counterpart, over seeds of which both completed. Largest bias gradient: of one layer, over all epochs that runs "
-    "finished, failed ones included; the epoch in which a run failed is not recorded."
+    "ENorm 2019, controls (no table of the report): test accuracy on CIFAR-10 after the last "
+    "epoch. Each control differs in one thing from its counterpart, a net of Figures 2 and 3: c = "
+    "1 instead of 1.2; the last layer not balanced, as in the code of the method's authors; a "
+    "learning rate that falls by 0.1/60 per epoch for every initial value, as in the report's "
+    "code, so that it is negative in the second half; a softmax before the loss. Difference: "
+    "control minus counterpart, over seeds for which both completed. Largest bias gradient: of one "
+    "layer, over all epochs that runs finished, including failed runs. The epoch in which a run "
+    "failed is not recorded."
 )
 
 
 def beside(data: Data, *more: str) -> Data:
     """The controls and, at the same depths, their counterparts and `more` methods of the report."""
-    # A plan of one study alone lacks the other's axis.
+    # A plan of only one study lacks the other's axis.
     trials = data.trials.reindex(
         columns=list(dict.fromkeys([*data.trials.columns, METHOD, CONTROL])), fill_value=""
     )
@@ -42,7 +48,10 @@ def beside(data: Data, *more: str) -> Data:
 
 
 def table(data: Data) -> pd.DataFrame:
-    """axis.control, p with n, mean, ..., bias_gradient; counterpart, counterpart_*, counterpart_bias_gradient; difference_*."""
+    """axis.control, p with n, mean, ..., bias_gradient.
+
+    Counterpart, counterpart_*, counterpart_bias_gradient; difference_*.
+    """
     rows = planned_rows(data, "runs", "accuracy_test")
     controls, report = (rows.loc[rows["study"] == study] for study in (CONTROLS, REPORT))
     numbers = or_nothing(cells(controls, BY, "accuracy_test"))

@@ -1,4 +1,7 @@
-"""ENorm 2019, Figures 2 and 3: test accuracy against depth, with failed runs left out and counted."""
+"""ENorm 2019, Figures 2 and 3.
+
+Test accuracy against depth, with failed runs left out and counted.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
 STUDY = "enorm2019/report"
 METHOD, LAYERS = "axis.method", "axis.model.layers"
-# What a net of NaN scores: it answers the first of ten classes with as many images each.
+# The accuracy of a net of NaN: it answers the first of ten classes, which have equally many images.
 CHANCE = 0.1
 AS_IN_REPORT, ALL_RUNS = "as in report", "all runs"
 SELECTIONS = {
@@ -28,8 +31,9 @@ SELECTIONS = {
     ALL_RUNS: "runs that ended in NaN count as chance",
 }
 SELECTION_TEXT = (
-    "(a) As in the report, which started runs anew that ended in NaN: those are left out; crosses at the foot: all did. (b) All runs: one that ended "
-    f"in NaN counts as accuracy {CHANCE:g}, chance; there the mean stands without interval, with how many did."
+    "(a) As in the report, which repeated runs that ended in NaN: those are left out; crosses at "
+    f"the bottom: all did. (b) All runs: one that ended in NaN counts as accuracy {CHANCE:g}, "
+    "chance level. There the mean has no interval, and the number of such runs is printed."
 )
 STYLES: dict[str, dict[str, Any]] = {
     "Baseline": {"color": NORM_COLOURS["none"], "marker": "o"},
@@ -41,7 +45,10 @@ WITHOUT_BIAS: dict[str, Any] = {"linestyle": (0, (3, 1.5)), "markersize": 2.5}
 
 
 def line_style(method: str, beside_bias: bool = False) -> dict[str, Any]:
-    """Colour, marker and line of a method; beside_bias: paler and dashed where nets with bias are the subject."""
+    """Colour, marker and line of a method.
+
+    beside_bias: paler and dashed, for figures about nets with bias.
+    """
     name = method.removesuffix(", bias")
     properties = {"markersize": 3, **STYLES[name]}
     return (
@@ -52,9 +59,10 @@ def line_style(method: str, beside_bias: bool = False) -> dict[str, Any]:
 
 
 def accuracies(data: Data, methods: Sequence[str]) -> pd.DataFrame:
-    """selection, axis.method, axis.model.layers with n, mean, low, high, failed: once without failed runs, once with them at chance level.
+    """selection, axis.method, axis.model.layers with n, mean, low, high, failed.
 
-    A mean over both kinds has no interval: two lumps far apart are not what Student's t is for.
+    Once without failed runs, once with them at chance level. A mean over both kinds has no
+    interval: Student's t is not valid for two groups that are far apart.
     """
     rows = planned_rows(data, "runs", "accuracy_test")
     completed = or_nothing(cells(rows, [METHOD, LAYERS], "accuracy_test"))
@@ -74,7 +82,7 @@ def accuracies(data: Data, methods: Sequence[str]) -> pd.DataFrame:
 
 
 def with_failed(rows: pd.DataFrame, value: str = "accuracy_test") -> pd.DataFrame:
-    """Planned runs with the failed ones as if they had completed at chance."""
+    """Planned runs, in which failed ones count as completed at chance level."""
     failed = ~rows["outcome"].isin([COMPLETED, MISSING])
     return rows.assign(
         **{
@@ -98,7 +106,10 @@ def notes(data: Data, needs: Sequence[str], numbers: pd.DataFrame) -> list[str]:
 def draw_depths(
     axes: Sequence["Axes"], numbers: pd.DataFrame, styles: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    """Panel (a) as in the report, (b) all runs; styles: method -> properties of its line, in the order of drawing."""
+    """Panel (a) as in the report, (b) all runs; styles.
+
+    Method -> properties of its line, in the order of drawing.
+    """
     for index, (ax, (selection, title)) in enumerate(zip(axes, SELECTIONS.items(), strict=True)):
         for place, (method, properties) in enumerate(styles.items()):
             rows = numbers.loc[(numbers["selection"] == selection) & (numbers[METHOD] == method)]
@@ -124,7 +135,7 @@ def _draw_line(
     draw_points(ax, done, LAYERS, **properties)
     for row in rows.loc[rows["failed"] > 0].to_dict("records"):
         if count:
-            # Left of and beneath the point: the line comes from above, or runs level.
+            # To the left and below the point: the line comes from above or is level.
             place = {"xytext": (-2, -3), "textcoords": "offset points", "ha": "right", "va": "top"}
             ax.annotate(
                 f"{row['failed']:.0f} NaN",
@@ -194,19 +205,22 @@ FIGURES = (
         2,
         tuple(STYLES),
         text=(
-            "ENorm 2019, Figure 2. Test accuracy on CIFAR-10 after the last epoch of fully connected "
+            "ENorm 2019, Figure 2. Test accuracy on CIFAR-10 after the last epoch of fully "
+            "connected "
             f"nets without bias against the number of hidden layers p. {SELECTION_TEXT} {{sources}}"
         ),
         fields=lambda _, numbers: {"sources": published.sources(_known(numbers))},
         draw=draw_figure2,
     ),
-    # Without bias first, so that the subject is drawn over them.
+    # Without bias first, so that nets with bias are drawn on top.
     _figure(
         3,
         ("Baseline", "ENorm", "Baseline, bias", "ENorm, bias"),
         text=(
-            "ENorm 2019, Figure 3. Test accuracy on CIFAR-10 after the last epoch of fully connected "
-            "nets with bias (solid) against the number of hidden layers p, and without (dashed, pale). "
+            "ENorm 2019, Figure 3. Test accuracy on CIFAR-10 after the last epoch of fully "
+            "connected "
+            "nets with bias (solid) against the number of hidden layers p, and without (dashed, "
+            "pale). "
             f"The report has ENorm with bias up to p = 9 only. {SELECTION_TEXT}"
         ),
         draw=draw_figure3,

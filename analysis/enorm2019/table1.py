@@ -1,4 +1,4 @@
-"""ENorm 2019, Table 1: initial learning rates, those of the rows beside the report's."""
+"""ENorm 2019, Table 1: initial learning rates, of our rows and of the report."""
 
 import pandas as pd
 
@@ -10,14 +10,19 @@ from analysis.enorm2019.depths import LAYERS, METHOD, STUDY
 from analysis.figure import Table
 
 TEXT = (
-    "ENorm 2019, Table 1. Initial learning rates as recorded in the rows; the rate then falls linearly to zero. Where ours differ from the report's, "
-    "the report's are in brackets. Nets with bias have the rate of their counterparts without. The method's authors have 0.1 in the last three cells "
-    "of ENorm + BN. A setting, not a measurement, hence no interval; n is the number of runs. Published: Table 1."
+    "ENorm 2019, Table 1. Initial learning rates as recorded in the rows; the learning rate then "
+    "falls linearly to zero. If ours differ from the report's, the report's are in brackets. Nets "
+    "with bias have the learning rate of their counterparts without. The method's authors have 0.1 "
+    "in the last three cells of ENorm + BN. This is a setting, not a measurement, so there is no "
+    "interval; n is the number of runs. Published: Table 1."
 )
 
 
 def table(data: Data) -> pd.DataFrame:
-    """axis.method, axis.model.layers, n runs, rates (of the rows, joined by commas if several) and published."""
+    """axis.method, axis.model.layers, n runs, rates and published.
+
+    rates: of the rows, joined by commas if there are several.
+    """
     rows = planned_rows(data, "runs", "train_optimizer_lr")
     grouped = rows.groupby([METHOD, LAYERS], sort=False)["train_optimizer_lr"]
     numbers = pd.DataFrame(grouped.agg(n="count", rates=_rates)).reset_index()

@@ -1,4 +1,7 @@
-"""Gladzik 2019, Figures 5.1 to 5.9: accuracy by epoch, on the training images as the thesis plots it, and beside it on the test set."""
+"""Gladzik 2019, Figures 5.1 to 5.9.
+
+Accuracy by epoch, on the training images as the thesis plots it, and beside it on the test set.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -34,8 +37,10 @@ if TYPE_CHECKING:
 
 TITLES = {"train_images": "training images, as in the thesis", "test": "test images"}
 TEXT = (
-    "Gladzik 2019, {figure}. Accuracy by epoch: (a) on the training images under the test transform, which the thesis plots as validation; "
-    "(b) on the test set, which it does not show. {more} Dashed, from a cross on: a run that failed. The thesis' curves are not in its text."
+    "Gladzik 2019, {figure}. Accuracy by epoch: (a) on the training images under the test "
+    "transform, which the thesis plots as validation; (b) on the test set, which it does not show. "
+    "{more} Dashed line after a cross: a run that failed. The text of the thesis has no values of "
+    "these curves."
 )
 COLUMNS = [
     "panel",
@@ -54,7 +59,10 @@ COLUMNS = [
 
 
 def table(data: Data, name: Name) -> pd.DataFrame:
-    """Accuracy in percent by panel (train_images, test), net and epoch: means over completed runs, and each failed run; see `over_epochs`."""
+    """Accuracy in percent by panel (train_images, test), net and epoch.
+
+    Means over completed runs, and each failed run; see `over_epochs`.
+    """
     parts = []
     for study in dict.fromkeys(data.trials["study"]):
         own = data.where({"study": study})
@@ -75,7 +83,7 @@ def table(data: Data, name: Name) -> pd.DataFrame:
                 )
             ]
             parts.append(numbers.assign(panel=panel, net=named).loc[[net != "" for net in named]])
-    # Nets in the plan's order; rows come in the order of trial ids.
+    # Nets in the plan's order. Rows come in the order of trial ids.
     order = dict.fromkeys(planned(data, name)["net"])
     numbers = in_order(stack(parts, COLUMNS), "net", order).sort_values(
         "panel", ascending=True, kind="stable", ignore_index=True
@@ -88,7 +96,10 @@ def table(data: Data, name: Name) -> pd.DataFrame:
 
 
 def _on_training_images(data: Data, by: Sequence[str]) -> pd.DataFrame:
-    """As `over_epochs`, of the series: epochs are iterations over those of one epoch."""
+    """Like `over_epochs`, for a series.
+
+    An epoch is an iteration divided by the iterations of one epoch.
+    """
     last = data.epochs.sort_values("iteration").drop_duplicates("trial_id", keep="last")
     batches = last.assign(
         batches=last["iteration"].astype(float) / last["epoch"].astype(float)
@@ -102,7 +113,10 @@ def _on_training_images(data: Data, by: Sequence[str]) -> pd.DataFrame:
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"], known: str = "") -> None:
-    """(a) training images, (b) test images; one line per net. known: entry of published.toml with a value that the text gives for the end."""
+    """(a) training images, (b) test images; one line per net.
+
+    known: entry of published.toml with a value that the text gives for the end.
+    """
     for index, (ax, panel) in enumerate(zip(axes, TITLES, strict=True)):
         rows = numbers.loc[numbers["panel"] == panel]
         draw_curves(ax, rows, ["net"], lambda group: line_style(group["net"]))
@@ -165,7 +179,8 @@ FIGURES = (
         (D7, D7_ADAM),
         nets.by_optimizer,
         "CIFAR-100",
-        more="Adam with learning rate 0.1 is the thesis'; Adam 1e-3 is ours, with a learning rate that trains.",
+        more="Adam with learning rate 0.1 is the thesis'; Adam 1e-3 is ours, with a learning rate "
+        "that trains.",
     ),
     _figure(
         9,
@@ -173,6 +188,7 @@ FIGURES = (
         nets.by_optimizer,
         "CIFAR-100, 200 epochs",
         "gradient",
-        more="Which two nets the thesis means is not said; Adam with learning rate 0.1 is used here.",
+        more="The thesis does not say which two nets it means; Adam with learning rate 0.1 is used "
+        "here.",
     ),
 )

@@ -1,4 +1,7 @@
-"""What Gladzik 2019 claims, each with statistic, threshold and least evidence. Accuracy is that on the training images, as in the thesis."""
+"""The claims of Gladzik 2019, each with statistic, threshold and least evidence.
+
+Accuracy is that on the training images, as in the thesis.
+"""
 
 from collections.abc import Mapping
 from functools import partial
@@ -46,7 +49,7 @@ EPOCHS = dict(zip(STUDIES, (30, 60, 50, 50, 100, 25, 100, 200), strict=True))
 DATA = {D1: "MNIST", D2: "QMNIST", D3: "Fashion-MNIST", D5: "CIFAR-10", D7: "CIFAR-100"}
 TWO_BLOCKS = {D4: "Fashion-MNIST, two blocks"}
 TOLERANCE_4, TOLERANCE_5 = "tolerance 1e-04", "tolerance 1e-05"
-# The learning rate last falls at 0.9 of the epochs: what comes after is the limit.
+# The last drop of the learning rate is at 0.9 of the epochs. The accuracy after it is the limit.
 LAST_EPOCHS = 0.9
 
 
@@ -61,7 +64,10 @@ def _by_study(data: Data, rows_of: Any) -> pd.DataFrame:
 
 
 def _known(column: str, data: Data) -> pd.DataFrame:
-    """Study, seed, net, outcome and a number; a completed run without it (seconds of a shared device) counts as missing."""
+    """Study, seed, net, outcome and a number.
+
+    A completed run without it (seconds of a shared device) counts as missing.
+    """
     rows = _by_study(data, partial(quantities.per_run, reference=DIRECT))
     lacking = (rows["outcome"] == COMPLETED) & rows[column].isna()
     rows = rows.assign(outcome=rows["outcome"].mask(lacking, "missing"))

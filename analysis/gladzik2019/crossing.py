@@ -1,4 +1,7 @@
-"""Gladzik 2019, Figure 5.10: two points on a line that should change places; paths of a solution cannot cross, those of a coarse solver can."""
+"""Gladzik 2019, Figure 5.10: two points on a line that should exchange their places.
+
+The paths of an exact solution cannot cross, those of a coarse solver can.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -15,9 +18,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TEXT = (
-    "Gladzik 2019, Figure 5.10. What a neural ODE cannot do: send -1 to 1 and 1 to -1 (open circles: where they should end). z' = -2z by {steps} "
-    "Euler steps: one step exchanges the points and the paths cross, two end both at 0; with many they approach 0 from their own sides and never "
-    "meet. Drawn anew; the thesis copies its figure from Dupont et al. 2019."
+    "Gladzik 2019, Figure 5.10. What a neural ODE cannot do: send -1 to 1 and 1 to -1 (open "
+    "circles: where they should end). z' = -2z by {steps} Euler steps: with one step the points "
+    "are exchanged and the paths cross, with two both end at 0; with many they approach 0 from "
+    "both sides and never meet. Drawn by us; the thesis copies its figure from Dupont et al. 2019."
 )
 
 
@@ -39,7 +43,7 @@ def _steps(_data: Data, numbers: pd.DataFrame) -> dict[str, str]:
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
-    """Time to the right, the state upwards."""
+    """Time goes to the right, the state upwards."""
     for index, (ax, (steps, rows)) in enumerate(zip(axes, numbers.groupby("steps"), strict=True)):
         for _, path in rows.groupby("point"):
             colour = CLASS_COLOURS[int(path["label"].iloc[0])]

@@ -1,4 +1,4 @@
-"""Which net a planned trial is, in the thesis' words, and how it looks in figures."""
+"""The name of each planned trial's net in the thesis, and its look in figures."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from analysis.style import sequential_colours
 
 D1, D2, D3, D4, D5, D6, D7, D8 = (f"gladzik2019/d{number}" for number in range(1, 9))
 D7_ADAM = f"{D7}-adam"
-# Study and labels of the axes -> the net's name; empty: this figure or table does not have it.
+# Study and labels of the axes -> the net's name. Empty: this figure or table does not have it.
 Name = Callable[[str, Mapping[str, Any]], str]
 DIRECT, ADJOINT = "ODENet without adjoint", "ODENet adjoint"
 
@@ -21,7 +21,7 @@ def by_gradient(_study: str, axes: Mapping[str, Any]) -> str:
 
 
 def by_net(_study: str, axes: Mapping[str, Any]) -> str:
-    """D3, D5: the axis says it."""
+    """D3, D5: the axis has the name."""
     return axes["net"]
 
 
@@ -55,7 +55,7 @@ def by_optimizer(study: str, axes: Mapping[str, Any]) -> str:
 
 
 def planned(data: Data, name: Name) -> pd.DataFrame:
-    """study, trial_id, seed and net of each planned trial that has a name, in the plan's order."""
+    """study, trial_id, seed and net of each planned trial with a name, in the plan's order."""
     axes = {
         column: column.removeprefix(AXIS)
         for column in data.trials.columns
@@ -69,7 +69,7 @@ def planned(data: Data, name: Name) -> pd.DataFrame:
     return trials.loc[trials["net"] != ""].reset_index(drop=True)
 
 
-# Nets share no colour with a normalization of other figures; the adjoint is dotted.
+# Nets share no colour with a normalization of other figures. The adjoint is dotted.
 _COLOURS = sequential_colours(5)
 _COLOUR_OF = {
     "ResNet2": 2,

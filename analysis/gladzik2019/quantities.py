@@ -28,15 +28,21 @@ _COLUMNS = (
     *("parameters", "peak_memory_bytes", "accuracy_test", "device", "timing_valid"),
 )
 TEXT = (
-    "Gladzik 2019, {what}. Compare ratios, not seconds: the thesis ran on four CPU cores. Seconds are of runs that had their device to themselves "
-    "and were not resumed. Validation, as in the thesis: of the training images under the test transform. Hidden layers: "
-    "evaluations of the ODE function in a forward pass, mean over the training. Published ratios are computed from the published seconds. "
-    "Accuracy on the training images is what the thesis calls validation; it prints no table of it. {sources}"
+    "Gladzik 2019, {what}. Compare ratios, not seconds: the thesis ran on four CPU cores. Seconds "
+    "are of runs that had their device to themselves and were not resumed. Validation, as in the "
+    "thesis: of the training images under the test transform. Hidden layers: NFE of a forward "
+    "pass, mean over the training. Published ratios are computed from the published seconds. "
+    "Accuracy on the training images is called validation in the thesis, which prints no table of "
+    "it. {sources}"
 )
 
 
 def on_training_images(data: Data) -> pd.DataFrame:
-    """Of each run, on the training images: study, trial_id, accuracy_train_images at its end, and the validation_seconds of all its epochs."""
+    """Numbers of each run on the training images.
+
+    Columns: study, trial_id, accuracy_train_images at its end, and the validation_seconds of all
+    its epochs.
+    """
     accuracy = (
         data.series("accuracy.train_images")
         .sort_values("iteration")
@@ -50,10 +56,12 @@ def on_training_images(data: Data) -> pd.DataFrame:
 
 
 def per_run(data: Data, name: Name, reference: str) -> pd.DataFrame:
-    """One row per planned trial that has a name: study, seed, axis.*, net, outcome and QUANTITIES, NaN where a number has no meaning.
+    """One row per planned trial with a name.
 
-    Seconds: NaN unless timing_valid. ratio: of the epoch's seconds to those of the net `reference` with the same seed. hidden_layers: NaN for
-    residual nets. memory: of the device's allocator; a CPU's would be that of the whole process, earlier trials included, and is left out.
+    Columns: study, seed, axis.*, net, outcome and QUANTITIES, NaN if a number has no meaning.
+    Seconds: NaN unless timing_valid. ratio: of the epoch's seconds to those of the net `reference`
+    with the same seed. hidden_layers: NaN for residual nets. memory: of the device's allocator. On
+    a CPU it would be that of the whole process, including earlier trials, and is left out.
     """
     rows = planned_rows(data, "runs", *_COLUMNS).merge(
         planned(data, name).filter([*KEY, "net"]), on=KEY
@@ -100,7 +108,10 @@ def per_run(data: Data, name: Name, reference: str) -> pd.DataFrame:
 
 
 def table(data: Data, name: Name, reference: str, experiment: str) -> pd.DataFrame:
-    """Per quantity and net: planned, failed, missing, n, mean, low, high, minimum, maximum, beside what table `experiment` prints."""
+    """Per quantity and net: planned, failed, missing, n, mean, low, high, minimum, maximum.
+
+    With the values that table `experiment` prints.
+    """
     rows = per_run(data, name, reference)
     parts = (
         [cells(rows, ["net"], quantity).assign(quantity=quantity) for quantity in QUANTITIES]
@@ -116,7 +127,8 @@ def table(data: Data, name: Name, reference: str, experiment: str) -> pd.DataFra
     )
     order = [(quantity, net) for quantity in QUANTITIES for net in dict.fromkeys(numbers["net"])]
     numbers = in_order(numbers, ["quantity", "net"], order).assign(reference=reference)
-    # Memory on a CPU, seconds of runs that shared theirs: a quantity that no net has and nobody printed is left out.
+    # Left out: a quantity that no net has and nobody printed, such as memory on a CPU or seconds of
+    # runs that shared their machine.
     told = set(numbers.loc[(numbers["n"] > 0) | numbers["published"].notna(), "quantity"]) | {
         "accuracy_test"
     }
@@ -136,7 +148,7 @@ def printed(experiment: str, reference: str) -> pd.DataFrame:
 
 
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
-    """The rows for Markdown and the terminal, as strings."""
+    """The rows as strings, for Markdown and the terminal."""
     reference = str(numbers["reference"].iloc[0])
     parts = []
     for quantity, rows in numbers.groupby("quantity", sort=False):

@@ -1,4 +1,7 @@
-"""Gusak, Markeeva, Daulbaev, Katrutsa, Cichocki, Oseledets (2020), Towards Understanding Normalization in Neural ODEs."""
+"""Gusak, Markeeva, Daulbaev, Katrutsa, Cichocki, Oseledets (2020).
+
+Towards Understanding Normalization in Neural ODEs.
+"""
 
 from analysis.gusak2020 import criterion, figure1, recipe, table1
 

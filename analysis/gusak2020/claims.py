@@ -30,7 +30,7 @@ ODE_NORMS = ("LN", "NF", "SN", "WN", "BN")
 LAYER = {"layer": {2: False, 16: True, 32: True}}
 WEIGHT = {"weight": {2: False, 16: False, 32: True}}
 TWO_STEPS = {norm: {2: False} for norm in ("layer", "none", "spectral", "weight")}
-# Accuracies closer than this are called equal: what the four accurate norms of Table 1 differ by.
+# Accuracies closer than this are called equal: the four accurate norms of Table 1 differ by this.
 EQUAL = 0.005
 
 
@@ -39,7 +39,10 @@ def _nets(data: Data) -> pd.DataFrame:
 
 
 def _excess_drop(data: Data) -> pd.DataFrame:
-    """What weight norm drops more than layer norm, minus what their accuracies differ by, by seed."""
+    """How much more weight norm drops than layer norm, minus their difference in accuracy.
+
+    Paired by seed.
+    """
     nets = _nets(data)
     weight, layer = (at(nets, {NORM: norm}) for norm in ("weight", "layer"))
     both = weight.merge(layer, on="seed", suffixes=("", "_layer"))
@@ -51,7 +54,10 @@ def _excess_drop(data: Data) -> pd.DataFrame:
 def _margins(
     stated: Mapping[str, Mapping[int, bool]], threshold: float, sign: int = -1
 ) -> dict[str, At]:
-    """By how much each criterion comes out as stated. sign: on which side of the threshold a smooth net lies."""
+    """By how much each criterion comes out as stated.
+
+    sign: on which side of the threshold a smooth net lies.
+    """
     return {
         f"{norm}, {steps} steps, {'smooth' if smooth else 'not smooth'}": At(
             {NORM: norm, STEPS: steps},
@@ -164,7 +170,7 @@ CLAIMS = (
     ),
     claim(
         "two-steps-not-smooth",
-        "Trained with 2 Euler steps none of the accurate nets is smooth.",
+        "No accurate net trained with 2 Euler steps is smooth.",
         "Gusak 2020, Figure 1 (a reading; the caption says it of layer norm)",
         STUDY,
         DROP,

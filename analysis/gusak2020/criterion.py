@@ -1,4 +1,7 @@
-"""Gusak 2020, section 3.2: the (S, n)-criterion of each trained ODENet4, by a tolerance and literally, beside its accuracy."""
+"""Gusak 2020, section 3.2: the (S, n)-criterion of each trained ODENet4, beside its accuracy.
+
+By a tolerance, and literally.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,16 +30,21 @@ BY = [STEM, NORM, STEPS]
 SHORT = {"batch": "BN", "layer": "LN", "weight": "WN", "spectral": "SN", "none": "NF"}
 STATISTICS = ("mean", "low", "high", "minimum", "maximum")
 TEXT = (
-    "Gusak 2020, section 3.2 and Figure 1: the (S, n)-criterion. BN-LN (Euler, 16): batch norm after the first layer, layer norm in the ODE block, "
-    "trained with 16 Euler steps. Drop: accuracy as trained minus the lowest under Euler, RK2 or RK4 with more evaluations of the right-hand side. "
-    f"Smooth: drop at most {TOLERANCE:g} (the paper gives no tolerance); literally: every such solver gives a higher accuracy than the training's. "
-    f"Open: the interval holds both answers. A test whose state is not finite counts as accuracy {CHANCE:g}. A smooth net may be useless: see its "
+    "Gusak 2020, section 3.2 and Figure 1: the (S, n)-criterion. BN-LN (Euler, 16): batch norm "
+    "after the first layer, layer norm in the ODE block, trained with 16 Euler steps. Drop: "
+    "accuracy as trained minus the lowest under Euler, RK2 or RK4 with a larger NFE. Smooth: drop "
+    f"at most {TOLERANCE:g} (the paper gives no tolerance); literally: every such solver gives a "
+    "higher accuracy than the training's. Open: the interval contains both answers. A test whose "
+    f"state is not finite counts as accuracy {CHANCE:g}. A smooth net may be useless: see its "
     f"accuracy. {{sources}}"
 )
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Stem norm, ODE norm, training steps with n, mean, low, high, ... of the drop, accuracy_*, gain_*, smooth, literal, published, paper."""
+    """Stem norm, ODE norm, training steps with n, mean, low, high, ...
+
+    of the drop, accuracy_*, gain_*, smooth, literal, published, paper.
+    """
     nets = per_net(tested(data))
     numbers = cells(nets, BY, "drop")
     if not len(nets.loc[nets["outcome"] != MISSING]):
@@ -65,7 +73,10 @@ def table(data: Data) -> pd.DataFrame:
 
 
 def published_drops() -> pd.DataFrame:
-    """Figure 1's accuracy at the training's n minus that at about 150 evaluations, as read off; rows as of `published.values`."""
+    """Figure 1's accuracy at the training's n minus that at about 150 evaluations, as read off.
+
+    rows: as returned by `published.values`.
+    """
     known = published.values("gusak2020", "figure1")
     key = ["ode_norm", "steps"]
     ends = known.loc[known["nfe_per_solve"] != known["steps"]].filter([*key, "value"])
@@ -80,9 +91,10 @@ def published_drops() -> pd.DataFrame:
 
 
 def answer(row: Mapping[Any, Any], tolerance: float) -> str:
-    """Smooth if the interval of the drop lies at or below the tolerance, not smooth above, else open; below n = 3 by the single seeds.
+    """Smooth if the interval of the drop lies at or below the tolerance, not smooth if above.
 
-    With tolerance 0 a drop of exactly 0 is no higher accuracy, so not smooth.
+    Otherwise open. Below n = 3 the single seeds decide. With tolerance 0 a drop of exactly 0 is not
+    a higher accuracy, so it is not smooth.
     """
     low, high = (row["low"], row["high"]) if row["n"] >= 3 else (row["minimum"], row["maximum"])
     if low != low or high != high:

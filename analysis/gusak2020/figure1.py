@@ -1,4 +1,4 @@
-"""Gusak 2020, Figure 1: accuracy of trained ODENet4 under other solvers, against evaluations of the right-hand side."""
+"""Gusak 2020, Figure 1: accuracy of trained ODENet4 under other solvers, against NFE."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TEXT = (
-    "Gusak 2020, Figure 1. Test accuracy of ODENet4 under other solvers than in training, against the evaluations of the right-hand side in one "
-    "solve. Rows: trained with n Euler steps; dashed vertical line: n. Columns: batch norm after the first layer, then the normalization of the ODE "
-    "block. RK2 is the midpoint method, RK4 the classical one. {crosses}{published}"
+    "Gusak 2020, Figure 1. Test accuracy of ODENet4 under other solvers than in training, against "
+    "the NFE (calls of the right-hand side) of one solve. Rows: trained with n Euler steps; dashed "
+    "vertical line: n. Columns: batch norm after the first layer, then the normalization of the "
+    "ODE block. RK2 is the midpoint method, RK4 the classical one. {crosses}{published}"
 )
-# The rows that the paper shows, of those trained; columns in its order.
+# The rows that the paper shows, if trained; columns in its order.
 ROWS = (2, 16, 32)
 COLUMNS = {
     "batch": "BN-BN",
@@ -36,7 +37,11 @@ TRAINED = {"color": "crimson", "linestyle": (0, (4, 2)), "linewidth": 0.7}
 
 
 def table(data: Data) -> pd.DataFrame:
-    """axis.model.ode_norm, axis.solver.steps (of the training), test.solver, nfe_per_solve with n, mean, low, high, failed."""
+    """Accuracy by ODE norm, training steps, test solver and NFE.
+
+    Columns: axis.model.ode_norm, axis.solver.steps (of the training), test.solver, nfe_per_solve
+    with n, mean, low, high, failed.
+    """
     return or_nothing(
         cells(tested(data), [STEPS, NORM, "test.solver", "nfe_per_solve"], "accuracy")
     )

@@ -1,4 +1,7 @@
-"""Gusak 2020: what the two ambiguities of the recipe change, the second drop of the learning rate and the optimizer's restart each epoch."""
+"""Gusak 2020: the effect of the recipe's two ambiguities.
+
+These are the second drop of the learning rate and the reset of the optimizer each epoch.
+"""
 
 import pandas as pd
 
@@ -11,19 +14,23 @@ from analysis.style import NORM_LABELS
 
 NORM, DROPS, RESET = "axis.model.ode_norm", "axis.drops", "axis.fidelity.momentum_reset"
 BY = [NORM, DROPS, RESET]
-# Drops as printed and the optimizer's restart as in the code: the recipe of our Table 1.
+# Drops as printed and the optimizer's reset as in the code: the recipe of our Table 1.
 DEFAULT = {DROPS: "150, 300", RESET: True}
 EFFECT = {name: f"effect_{name}" for name in ("n", "mean", "low", "high", "minimum", "maximum")}
 TEXT = (
-    "Gusak 2020: recipe variants of Table 1's nets with batch and layer norm in the ODE blocks (best test accuracy over all epochs, CIFAR-10). The "
-    "paper prints learning rate drops at epochs 150 and 300, its code has 150 and 250 and starts the optimizer anew each epoch, which empties its "
-    "momentum. Effect: minus the recipe of our Table 1 (150 and 300, new each epoch), paired by seed. The published value is the same for all "
-    "recipes. {sources}"
+    "Gusak 2020: recipe variants of Table 1's nets with batch and layer norm in the ODE blocks "
+    "(best test accuracy over all epochs, CIFAR-10). The paper prints learning rate drops at "
+    "epochs 150 and 300. Its code has 150 and 250 and resets the optimizer each epoch, which "
+    "clears its momentum. Effect: minus the recipe of our Table 1 (150 and 300, reset each epoch), "
+    "paired by seed. The published value is the same for all recipes. {sources}"
 )
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Norm, drops and reset with n, mean, low, high, published, difference; last_*: after the last epoch; effect_*: minus the default recipe."""
+    """Norm, drops and reset with n, mean, low, high, published, difference.
+
+    last_*: after the last epoch. effect_*: minus the default recipe.
+    """
     numbers = best_and_last(data, BY)
     if not len(numbers):
         return numbers

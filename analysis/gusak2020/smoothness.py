@@ -1,4 +1,8 @@
-"""The (S, n)-criterion in numbers: how far a net's accuracy falls, or rises, under solvers more powerful than that of its training."""
+"""The (S, n)-criterion in numbers.
+
+How much a net's accuracy falls, or rises, under solvers that are more powerful than that of its
+training.
+"""
 
 import pandas as pd
 
@@ -12,9 +16,9 @@ AXES = ("model.stem_norm", "model.ode_norm", "solver.steps")
 STEM, NORM, STEPS = (AXIS + axis for axis in AXES)
 # The paper measures the power of a solver by its NFE, steps times stages.
 STAGES = {name: FIXED_STEP[name].stages for name in ("euler", "midpoint", "rk4")}
-# The paper gives no tolerance; this one gives its verdicts from the values read off its Figure 1.
+# The paper gives no tolerance. This one gives its verdicts from the values read off its Figure 1.
 TOLERANCE = 0.03
-# Of ten classes with as many images each: the accuracy of a net whose state is no longer finite.
+# Of ten classes with equally many images: the accuracy of a net whose state is no longer finite.
 CHANCE = 0.1
 
 
@@ -26,10 +30,12 @@ def tested(data: Data) -> pd.DataFrame:
 
 
 def per_net(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row per trained net: seed, axis.*, outcome, accuracy under (Euler, n0), drop = accuracy - min a(S, n), gain = max a(S, n) - accuracy.
+    """One row per trained net.
 
-    S: all solvers, n > n0 evaluations (Gusak 2020, section 3.2). rows: as of `tested`. A test whose state is not finite counts as chance, a net
-    that lacks one of these tests as missing; drop and gain are NaN where no test has n > n0.
+    Columns: seed, axis.*, outcome, accuracy under (Euler, n0), drop = accuracy - min a(S, n), gain
+    = max a(S, n) - accuracy. S: all solvers, with an NFE of n > n0 (Gusak 2020, section 3.2). rows:
+    as returned by `tested`. A test whose state is not finite counts as chance level, a net that
+    lacks one of these tests as missing. drop and gain are NaN if no test has n > n0.
     """
     trained = rows[STEPS]
     own = rows.loc[(rows["test.solver"] == "euler") & (rows["nfe_per_solve"] == trained)]

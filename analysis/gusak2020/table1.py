@@ -1,4 +1,7 @@
-"""Gusak 2020, Table 1: accuracy of ODENet10 by the normalization of its ODE blocks, of ResNet10, and the text's two comparisons."""
+"""Gusak 2020, Table 1: accuracy of ODENet10 by the normalization of its ODE blocks.
+
+Also of ResNet10, and the text's two comparisons.
+"""
 
 import pandas as pd
 
@@ -10,9 +13,10 @@ from analysis.figure import Table
 NET = "axis.net"
 MEANS = ("mean", "low", "high", "minimum", "maximum")
 TEXT = (
-    "Gusak 2020, Table 1. Test accuracy on CIFAR-10 of ODENet10, trained with 8 Euler steps, batch norm outside the ODE blocks unless said. NF: no "
-    "normalization. Best: over all epochs, on the test set, as the authors' code prints it and as published values are taken to be; last: after the "
-    "last epoch, without that choice. {sources}"
+    "Gusak 2020, Table 1. Test accuracy on CIFAR-10 of ODENet10, trained with 8 Euler steps, batch "
+    "norm outside the ODE blocks unless stated otherwise. NF: no normalization. Best: over all "
+    "epochs, on the test set, as the authors' code prints it; we assume that the published values "
+    "are these. Last: after the last epoch. {sources}"
 )
 LABELS = {
     "BN": "ODENet10, BN in the ODE blocks",
@@ -27,7 +31,10 @@ LABELS = {
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Net with n, mean, low, high, ... of the best accuracy, published and difference; last_*: of the accuracy after the last epoch."""
+    """Net with n, mean, low, high, ... of the best accuracy, published and difference.
+
+    last_*: of the accuracy after the last epoch.
+    """
     numbers = best_and_last(data, [NET])
     return (
         published.compare(numbers, published.values("gusak2020", "table1"), {NET: "net"})
@@ -37,7 +44,10 @@ def table(data: Data) -> pd.DataFrame:
 
 
 def best_and_last(data: Data, by: list[str]) -> pd.DataFrame:
-    """`cells` of the best accuracy over epochs, and with the prefix last_ of the last epoch's; empty without rows."""
+    """`cells` of the best accuracy over epochs, and with the prefix last_ of the last epoch's.
+
+    Empty without rows.
+    """
     rows = planned_rows(data, "runs", "accuracy_test_best", "accuracy_test")
     best, last = (cells(rows, by, value) for value in ("accuracy_test_best", "accuracy_test"))
     last = last.filter([*by, *MEANS])

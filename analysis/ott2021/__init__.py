@@ -1,4 +1,7 @@
-"""Ott, Katiyar, Hennig, Tiemann (2021), ResNet After All: Neural ODEs and Their Numerical Solution."""
+"""Ott, Katiyar, Hennig, Tiemann (2021), ResNet After All.
+
+Neural ODEs and Their Numerical Solution.
+"""
 
 from analysis.ott2021 import (
     adaptation,

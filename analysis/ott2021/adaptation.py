@@ -33,9 +33,10 @@ MEANS = ["n", "mean", "low", "high", "minimum", "maximum"]
 
 
 def curves(data: Data, by: Sequence[str], quantities: Mapping[str, Transform]) -> pd.DataFrame:
-    """Accuracy (quantity "accuracy") and series, averaged over the seeds of completed runs, by iteration; failed runs as lines of their own.
+    """Accuracy (quantity "accuracy") and series by iteration.
 
-    by: columns axis.*; groups come in the plan's order. quantities: name of a series -> what to average.
+    They are averaged over the seeds of completed runs; failed runs are separate lines. by: columns
+    axis.*; groups come in the plan's order. quantities: name of a series -> what to average.
     Columns: `by`, quantity, line, seed, iteration, n, mean, low, high, minimum, maximum, carried.
     """
     by = list(by)
@@ -57,7 +58,7 @@ def curves(data: Data, by: Sequence[str], quantities: Mapping[str, Transform]) -
 
 def step_sizes(data: Data) -> pd.DataFrame:
     """By data set and pair: quantity "accuracy" and "steps" by iteration, see `curves`."""
-    # One set at a time: a failed run's line ends where its own set's training does.
+    # One set at a time: a failed run's line ends where its own set's training ends.
     parts = [
         curves(data.where({"set": name}), BY_SET, {"steps": lambda steps: steps})
         for name in data.order("set")
@@ -135,7 +136,7 @@ FIGURES = (
         text=(
             "Ott 2021, supplement. Step size adaptation: test accuracy (left) and number of steps "
             "(right) over iterations. Colour: solver of training and the better one that checks it "
-            "every 50 iterations. Dashed, from a cross on: a run that failed."
+            "every 50 iterations. Dashed line after a cross: a run that failed."
         ),
         draw=draw_step_sizes,
         panels=one_row_each("axis.set", 2),
@@ -148,10 +149,11 @@ FIGURES = (
         axes=("solver",),
         numbers=lambda data: curves(data, ["axis.solver"], {"tolerance": np.log10}),
         text=(
-            "Ott 2021, supplement, algorithm 2. Tolerance adaptation on Sphere2 from 1e-6 on, checked "
-            "by Dopri5 with a smaller tolerance every 50 iterations: (a) test accuracy, (b) decimal "
-            "logarithm of the tolerance. Evaluations of the current iteration decide; the authors' "
-            "code reads them from an uninitialized array. Dashed, from a cross on: a run that failed."
+            "Ott 2021, supplement, algorithm 2. Tolerance adaptation on Sphere2, starting at 1e-6, "
+            "checked by Dopri5 with a smaller tolerance every 50 iterations: (a) test accuracy, "
+            "(b) decimal logarithm of the tolerance. The NFE of the current iteration decides; the "
+            "authors' code reads it from an uninitialized array. Dashed line after a cross: a run "
+            "that failed."
         ),
         draw=draw_tolerances,
         panels=(1, 2),

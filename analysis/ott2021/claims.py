@@ -1,4 +1,4 @@
-"""What Ott 2021 claims, each with statistic, threshold and least evidence."""
+"""The claims of Ott 2021, each with statistic, threshold and least evidence."""
 
 from functools import partial
 from typing import Any
@@ -27,14 +27,17 @@ from analysis.statistic import (
 )
 
 SPHERE2, CIFAR10 = "ott2021/sphere2-fixed", "ott2021/cifar10-fixed"
-# Ott 2021, section 4: a net depends on its solver where accuracies differ by more.
+# Ott 2021, section 4: a net depends on its solver if accuracies differ by more than this.
 THRESHOLD = 0.1
 COARSE_TOLERANCE, FINE_TOLERANCE = 0.1, 1e-7
 NAME, STEPS, TOLERANCE = "solver.name", "solver.steps", "solver.tolerance"
 
 
 def _successful(rows: pd.DataFrame, run: str = "") -> pd.DataFrame:
-    """Completed rows of nets that did not train successfully have the outcome "unsuccessful". run: before columns of the run."""
+    """Completed rows of nets that did not train successfully have the outcome "unsuccessful".
+
+    run: before columns of the run.
+    """
     least = rows.loc[:, f"{run}data_name"].map(SUCCESS).astype(float)
     failed = (rows["outcome"] == COMPLETED) & ~(rows[f"{run}accuracy_train"].astype(float) > least)
     return rows.assign(outcome=rows["outcome"].mask(failed, "unsuccessful"))
@@ -56,14 +59,14 @@ def _tests(data: Data) -> pd.DataFrame:
 
 
 def reversals(steps: pd.Series) -> int:
-    """How often a sequence turns from growing to falling or back; equal neighbours count as one."""
+    """How often a sequence turns from growing to falling or back. Equal neighbours count as one."""
     signs = np.sign(np.diff(steps.to_numpy(float)))
     signs = signs[signs != 0]
     return int((signs[1:] != signs[:-1]).sum())
 
 
 def _oscillation(data: Data) -> pd.DataFrame:
-    """Planned runs with the reversals of their number of steps in the second half of the training."""
+    """Planned runs with the reversals of their number of steps in the second half of training."""
     rows = data.with_run(data.series("steps"), "outcome_iteration").sort_values("iteration")
     half = rows.loc[rows["iteration"] >= 0.5 * rows["run.outcome_iteration"]]
     return runs_with(data, half.groupby(KEY, as_index=False).agg(value=("value", reversals)))
@@ -100,7 +103,10 @@ def _drops(steps: int) -> dict[str, Difference]:
 
 
 def _bracket(failing: int, *passing: int) -> dict[str, At]:
-    """`failing` steps depend on the solver, all of `passing` do not; each as the distance from the threshold on the side that is claimed."""
+    """Whether `failing` steps depend on the solver and all of `passing` do not.
+
+    Each is the distance from the threshold, positive on the side that is claimed.
+    """
     gap = Difference(_test("euler"), _test("midpoint"), size=True)
     fails = {f"K = {failing} fails": At({STEPS: failing}, Margin(THRESHOLD, 1, gap))}
     return fails | {
@@ -327,7 +333,8 @@ CLAIMS = (
     *(
         claim(
             f"adaptation-keeps-ode-{name}",
-            f"Step adaptation on {label} maintains a continuous ODE: the net does not depend on its "
+            f"Step adaptation on {label} maintains a continuous ODE: the net does not depend on "
+            "its "
             "solver.",
             "Ott 2021, conclusion",
             ADAPTATION,

@@ -1,4 +1,7 @@
-"""Ott 2021, section 7 and Table 1: down to which step size a trained net depends on its solver."""
+"""Ott 2021, section 7 and Table 1.
+
+The step size below which a trained net does not depend on its solver.
+"""
 
 from typing import Any
 
@@ -11,15 +14,18 @@ from analysis.ott2021 import dependence
 from analysis.stats import paired_difference, summarise
 from analysis.style import SOLVER_LABELS
 
-# Ott 2021, section 7: a net depends on its solver if the accuracy under a more accurate one differs by more than this.
+# Ott 2021, section 7: a net depends on its solver if its accuracy under a more accurate solver
+# differs by more than this.
 THRESHOLD = 0.1
-# Training solver -> the more accurate test solver and its steps as a multiple of the training steps.
+# Training solver -> the more accurate test solver and its steps as a multiple of the training
+# steps.
 MORE_ACCURATE = {"euler": ("midpoint", 1), "rk4_38": ("rk4_38", 2)}
 TEXT = (
-    "Ott 2021, section 7, on {data}. Gap: |accuracy under the training solver - accuracy under a more accurate one|: "
-    "midpoint for Euler, 2K steps for RK4 (3/8 rule); a net depends on its solver if the gap is above {threshold:g}. "
-    "Midpoint takes K steps here; the paper's adaptation takes sqrt(50 K) where K is below 50. "
-    "Critical K: first that fails / first that passes, coming from the finest. {selection}"
+    "Ott 2021, section 7, on {data}. Gap: |accuracy under the training solver - accuracy under a "
+    "more accurate one|: midpoint for Euler, 2K steps for RK4 (3/8 rule). A net depends on its "
+    "solver if the gap is above {threshold:g}. Midpoint takes K steps here; the paper's adaptation "
+    "takes sqrt(50 K) if K is below 50. Critical K: first that fails / first that passes, coming "
+    "from the finest. {selection}"
 )
 COLUMNS = [
     *("data", "solver_name", "solver_steps", "seeds", "n", "gap", "low", "high"),
@@ -29,10 +35,13 @@ COLUMNS = [
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Per training solver, training steps and selection of seeds: the gap, whether the net depends on its solver, and the critical steps.
+    """Per training solver, training steps and selection of seeds.
 
-    gap: mean over seeds of the absolute difference, with its interval. difference: signed, with the paired interval. first_failing and first_passing:
-    see `bracket`; published_failing and published_passing: the paper's.
+    Gap, dependence and critical steps.
+
+    gap: mean over seeds of the absolute difference, with its interval. difference: signed, with the
+    paired interval. first_failing and first_passing: see `bracket`; published_failing and
+    published_passing: the paper's.
     """
     nets = dependence.accuracies(data)
     pairs = _paired(nets)
@@ -80,10 +89,10 @@ def _per_steps(pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def bracket(rows: pd.DataFrame) -> pd.Series:
-    """First failing steps, met when the step size grows from the finest, and the next finer grid value, which passes; NaN where there is none.
+    """First failing steps, coming from the finest, and the next finer grid value, which passes.
 
-    Coarser steps that happen to pass again do not count: trajectory crossing may vanish and reappear (Ott 2021, supplement).
-    rows: solver_steps, dependent.
+    NaN if there is none. Coarser steps that happen to pass again do not count: trajectory crossing
+    may vanish and reappear (Ott 2021, supplement). rows: solver_steps, dependent.
     """
     failing = rows.loc[rows["dependent"], "solver_steps"]
     first_failing = float(failing.max()) if len(failing) else float("nan")

@@ -1,4 +1,7 @@
-"""Ott 2021, section 3 and supplement: how many trajectories of a coarsely and of a finely trained net cross."""
+"""Ott 2021, section 3 and supplement: how many trajectories cross.
+
+Of a coarsely and of a finely trained net.
+"""
 
 from typing import Any
 
@@ -12,14 +15,19 @@ from analysis.ott2021.dependence import SUCCESS
 from analysis.ott2021.intersections import crossing_fractions
 
 TEXT = (
-    "Ott 2021, section 3. Fraction of pairs of test points whose trajectories, poly-lines through the states after each Euler step as in training, "
-    "intersect at least once (Sphere2). Solutions of an autonomous ODE cannot; the paper prints no numbers. {selection}"
+    "Ott 2021, section 3. Fraction of pairs of test points whose trajectories intersect at least "
+    "once (Sphere2). Trajectories are poly-lines through the states after each Euler step, as in "
+    "training. Solutions of an autonomous ODE cannot intersect. The paper prints no numbers. "
+    "{selection}"
 )
 PAIRS = ("different class", "same class")
 
 
 def fractions(data: Data) -> pd.DataFrame:
-    """One row per net and kind of pairs: solver_steps, seed, successful, pairs, points, fraction."""
+    """One row per net and kind of pairs.
+
+    Solver_steps, seed, successful, pairs, points, fraction.
+    """
     rows = two_nets.probe(data, "trajectory")
     rows = rows.loc[
         (rows["solver_name"] == two_nets.SOLVER) & (rows["test_solver"] == two_nets.SOLVER)
@@ -49,7 +57,10 @@ def fractions(data: Data) -> pd.DataFrame:
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Per training steps, kind of pairs and selection of seeds: n, mean, low, high, minimum, maximum of the fraction."""
+    """n, mean, low, high, minimum, maximum of the fraction.
+
+    Per training steps, kind of pairs and selection of seeds.
+    """
     return dependence.both_selections(
         fractions(data), ["solver_steps", "points", "pairs"], "fraction"
     )

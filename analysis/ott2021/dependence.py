@@ -1,4 +1,7 @@
-"""Shared by the Ott 2021 figures: test accuracy of each trained net under each test solver of its kind, fixed-step or adaptive."""
+"""Test accuracy of each trained net under each test solver of its kind, fixed-step or adaptive.
+
+Shared by the Ott 2021 figures.
+"""
 
 from collections.abc import Collection
 from typing import Literal
@@ -11,15 +14,17 @@ from analysis.errors import ReportError
 from analysis.stats import summarise
 from analysis.style import data_label
 
-# Ott 2021 averages over seeds "for which the model trained successfully" and gives no rule. Ours: final train accuracy above these.
+# Ott 2021 averages over seeds "for which the model trained successfully" and gives no rule. Ours:
+# final train accuracy above these.
 SUCCESS = {"spheres": 0.9, "mnist": 0.9, "cifar10": 0.3}
 
-# What says how accurate a solver is: fixed-step ones have steps, adaptive ones a tolerance.
+# The setting that says how accurate a solver is: fixed-step solvers have steps, adaptive ones a
+# tolerance.
 Setting = Literal["steps", "tolerance"]
 
 
 def cell(setting: Setting) -> list[str]:
-    """The columns that tell apart what a net was trained and tested with."""
+    """The columns that say with what a net was trained and tested."""
     return ["solver_name", f"solver_{setting}", "test_solver", f"test_solver_{setting}"]
 
 
@@ -27,9 +32,13 @@ CELL = cell("steps")
 
 
 def accuracies(data: Data, setting: Setting = "steps") -> pd.DataFrame:
-    """One row per trained net and test solver: solver_name, solver_<setting>, test_solver, test_solver_<setting>, seed, accuracy, successful.
+    """One row per trained net and test solver.
 
-    Raises ReportError if two trials share training solver, setting and seed: averaging over anything else would be silent.
+    Solver_name, solver_<setting>, test_solver, test_solver_<setting>, seed, accuracy, successful.
+
+    Columns: train_solver, solver_<setting>, test_solver, test_solver_<setting>, seed, accuracy,
+    successful. Raises ReportError if two trials share training solver, setting and seed, because
+    that would average over another axis.
     """
     trained, tested = f"run.solver_{setting}", f"test_solver_{setting}"
     rows = data.evaluations
@@ -62,12 +71,16 @@ def _one_trial_per_seed(rows: pd.DataFrame, trained: str, plan: str) -> None:
         solver, value, seed, _ = twice.iloc[0]
         setting = f"{value:.0f} steps" if trained.endswith("steps") else f"tolerance {value:g}"
         raise ReportError(
-            f"plan {plan} has several trials with solver {solver}, {setting}, seed {seed}: this figure would average over another axis"
+            f"plan {plan} has several trials with solver {solver}, {setting}, seed {seed}: this "
+            "figure would average over another axis"
         )
 
 
 def both_selections(nets: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
-    """`summarise` of the successfully trained seeds and of all seeds, told apart in the column `seeds`."""
+    """`summarise` of the successfully trained seeds and of all seeds.
+
+    The column `seeds` says which.
+    """
     parts = {"successful": nets.loc[nets["successful"]], "all": nets}
     return pd.concat(
         [summarise(part, by, value).assign(seeds=name) for name, part in parts.items() if len(part)]
@@ -81,7 +94,10 @@ def _empty(by: list[str]) -> pd.DataFrame:
 
 
 def drawn(numbers: pd.DataFrame) -> pd.DataFrame:
-    """The rows to draw: successfully trained seeds as in the paper; if there are none at all (very short training), all seeds."""
+    """The rows to draw: successfully trained seeds as in the paper.
+
+    If there are none (very short training), all seeds.
+    """
     successful = numbers.loc[numbers["seeds"] == "successful"]
     return successful if len(successful) else numbers.loc[numbers["seeds"] == "all"]
 
@@ -93,7 +109,10 @@ NOTES = standard_notes(lambda numbers: drawn(numbers).loc[:, "n"])
 def selection_text(
     data: Data, solver: str | None = None, steps: Collection[int] = (), setting: Setting = "steps"
 ) -> str:
-    """Which seeds are averaged, for captions: how many nets trained successfully, of how many; solver, steps: of those trained so only."""
+    """Which seeds are averaged, for captions: how many nets trained successfully, of how many.
+
+    solver, steps: only nets trained with these.
+    """
     runs = data.completed.dropna(subset=[f"solver_{setting}"])
     if solver is not None:
         runs = runs.loc[
@@ -104,8 +123,14 @@ def selection_text(
     threshold = SUCCESS.get(str(runs.loc[:, "data_name"].iloc[0]), 0.0)
     successful = int((runs.loc[:, "accuracy_train"].astype(float) > threshold).sum())
     if not successful:
-        return f"None of {len(runs)} nets trained successfully (final train accuracy > {threshold:g}), so all are shown."
-    return f"Only nets that trained successfully (final train accuracy > {threshold:g}): {successful} of {len(runs)}."
+        return (
+            f"None of {len(runs)} nets trained successfully (final train accuracy > "
+            f"{threshold:g}), so all are shown."
+        )
+    return (
+        f"Only nets that trained successfully (final train accuracy > {threshold:g}): {successful} "
+        f"of {len(runs)}."
+    )
 
 
 def label(data: Data) -> str:

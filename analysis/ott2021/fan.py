@@ -1,4 +1,7 @@
-"""Can a straight line part the end points of two classes? (Ott 2021, section 3, Lady Windermere's fan)."""
+"""Whether a straight line can separate the end points of two classes.
+
+Ott 2021, section 3, Lady Windermere's fan.
+"""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -7,9 +10,10 @@ ANGLES = 720
 
 
 def margin(points: ArrayLike, labels: ArrayLike) -> float:
-    """Largest gap between the classes along any direction w, in units of the points' mean distance from the origin; above 0: separable.
+    """Largest gap between the classes along any direction w, relative to the points' mean norm.
 
-    max over 720 directions of (min over class 1 of w.z - max over class 0 of w.z) / mean |z|. points: (n, 2). labels: (n,), 0 or 1, both there.
+    Above 0: separable. It is the maximum over 720 directions of (min over class 1 of w.z - max over
+    class 0 of w.z) / mean |z|. points: (n, 2). labels: (n,), 0 or 1, both present.
     """
     points, labels = np.asarray(points, dtype=float), np.asarray(labels)
     angle = 2 * np.pi * np.arange(ANGLES) / ANGLES

@@ -1,4 +1,7 @@
-"""Ott 2021, Figure 1: trajectories of a finely and a coarsely trained net, and their accuracy under other numbers of steps."""
+"""Ott 2021, Figure 1: trajectories of a finely and a coarsely trained net.
+
+And their accuracy under other numbers of steps.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,13 +21,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TEXT = (
-    "Ott 2021, Figure 1. The same network trained with Euler steps of size {sizes}. "
-    "(a), (b): trajectories of {points} test points of one net (seed {seed}), coloured by class{thinned}. "
-    "(c), (d): test accuracy under Euler with other numbers of steps; dark: as in training. {selection} "
-    "Crosses: read off the paper's figure, whose accuracy cannot exceed {maximum:.3f} "
-    "because its code divides the last, shorter batch by the full batch size; ours is exact, so expect about +0.02."
+    "Ott 2021, Figure 1. The same network trained with Euler steps of size {sizes}. (a), (b): "
+    "trajectories of {points} test points of one net (seed {seed}), coloured by class{thinned}. "
+    "(c), (d): test accuracy under Euler with other numbers of steps; dark: as in training. "
+    "{selection} Crosses: read off the paper's figure. There accuracy is at most {maximum:.3f}, "
+    "because the code divides the last, smaller batch by the full batch size. Ours is exact, so "
+    "expect a difference of about +0.02."
 )
-# Straight pieces shorter than this share of a trajectory cannot be seen: longer ones are drawn at every k-th state, still exact there.
+# Straight pieces shorter than this share of a trajectory are invisible. Longer trajectories are
+# drawn at every k-th state, which is still exact there.
 MAX_PIECES = 64
 COLUMNS = [
     *("panel", "solver_steps", "seed", "point", "label", "step", "x1", "x2"),
@@ -34,7 +39,10 @@ ROWS = {"fine": ("a", "c"), "coarse": ("b", "d")}
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Panels a, b: point, label, step, x1, x2 of one net. Panels c, d: test_solver_steps with n, mean, low, high and the selection of seeds."""
+    """Panels a, b: point, label, step, x1, x2 of one net.
+
+    Panels c, d: test_solver_steps with n, mean, low, high and the selection of seeds.
+    """
     rows = two_nets.probe(data, "trajectory")
     nets = two_nets.solver_steps(data)
     accuracies = dependence.accuracies(data)

@@ -1,4 +1,4 @@
-"""Ott 2021, Figure 2: what the ODE block of the coarse net puts out, and how the classifier divides the plane."""
+"""Ott 2021, Figure 2: output of the coarse net's ODE block, and its classifier's regions."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TEXT = (
-    "Ott 2021, Figure 2. Output of the ODE block of the net trained with Euler, step size h = 1/{steps} (seed {seed}), "
-    "for {points} test points coloured by true class; background: the class that the net's classifier gives. (a) tested with h, (b) with h/2."
+    "Ott 2021, Figure 2. Output of the ODE block of the net trained with Euler, step size h = "
+    "1/{steps} (seed {seed}), for {points} test points coloured by true class; background: the "
+    "class that the net's classifier gives. (a) tested with h, (b) with h/2."
 )
 COLUMNS = [
     *("panel", "kind", "solver_steps", "test_solver_steps", "seed", "point"),
@@ -25,7 +26,10 @@ COLUMNS = [
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Rows kind = "point" (x1, x2, label: output and true class) and kind = "grid" (x1, x2, p1: probability of class 1) for panels a and b."""
+    """Rows kind = "point" and kind = "grid" for panels a and b.
+
+    point: x1, x2, label (output and true class). grid: x1, x2, p1 (probability of class 1).
+    """
     nets = two_nets.solver_steps(data)
     if "coarse" not in nets:
         return pd.DataFrame(columns=COLUMNS)

@@ -1,4 +1,7 @@
-"""Ott 2021, Figure 3: Lady Windermere's fan, which a coarse step unfolds so that the classes can be parted, and the Sphere2 data."""
+"""Ott 2021, Figure 3: Lady Windermere's fan and the Sphere2 data.
+
+A coarse step unfolds the fan so that the classes become separable.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,14 +20,18 @@ if TYPE_CHECKING:
 
 FAN, SPHERES = "ott2021/fan", "ott2021/sphere2-fixed"
 TEXT = (
-    "Ott 2021, Figure 3. (a), (b): Lady Windermere's fan, Euler with two step sizes h: trajectories in grey, end points coloured by class, "
-    "the two of a class joined by a line; where the lines cross no straight line parts the classes. Margin between the classes along the best of 720 "
-    "directions, over the end points' mean distance from the origin (above 0: separable): {margins}. Trajectories leave the frame{thinned}. "
-    "The paper does not print the field's constants; ours were found by a search for its statement. {spheres}"
+    "Ott 2021, Figure 3. (a), (b): Lady Windermere's fan, Euler with two step sizes h: "
+    "trajectories in grey, end points coloured by class, the two of a class joined by a line. If "
+    "the lines cross, no straight line separates the classes. Margin between the classes along the "
+    "best of 720 directions, over the end points' mean distance from the origin (above 0: "
+    "separable): {margins}. Trajectories leave the frame{thinned}. The paper does not print the "
+    "constants of the field; we searched for constants that show its statement. {spheres}"
 )
 WITH_SPHERES = "(c): {points} test points of Sphere2."
-WITHOUT_SPHERES = f"Not shown: (c), the Sphere2 data, as no trajectory of {SPHERES} is there yet."
-# Trajectories longer than this are drawn at every k-th state, still exact there.
+WITHOUT_SPHERES = (
+    f"Not shown: (c), the Sphere2 data, because there is no trajectory of {SPHERES} yet."
+)
+# Longer trajectories are drawn at every k-th state, which is still exact there.
 MAX_PIECES = 800
 COLUMNS = [
     *("panel", "axis.solver", "steps", "point", "label", "step"),
@@ -33,7 +40,10 @@ COLUMNS = [
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Panels a, b: point, label, step, x1, x2 (last: the end), steps, and the panel's margin. Panel c: the inputs of a Sphere2 net, step 0."""
+    """Panels a, b: point, label, step, x1, x2 (last: the end), steps, and the panel's margin.
+
+    Panel c: the inputs of a Sphere2 net, step 0.
+    """
     fan = data.where({"study": FAN})
     rows = fan.probe("trajectory", "figure3")
     parts = []
@@ -105,7 +115,7 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
 
 
 def _written(label: str) -> str:
-    """`h = 10^-2.5` as mathematics."""
+    """`h = 10^-2.5` in mathematical notation."""
     name, _, exponent = label.partition("10^")
     return f"${name}10^{{{exponent}}}$" if exponent else label
 

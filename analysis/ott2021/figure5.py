@@ -1,4 +1,7 @@
-"""Ott 2021, Figure 5: step size adaptation during training, accuracy above the number of steps; all seeds, and one run in detail."""
+"""Ott 2021, Figure 5: step size adaptation during training.
+
+Accuracy above the number of steps; all seeds, and one run in detail.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -22,10 +25,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TEXT = (
-    "Ott 2021, Figure 5{instead}. Step size adaptation with Euler, checked by midpoint every 50 iterations. (a): test accuracy, one line per seed. "
-    "(b): number of Euler steps. (c), (d): the same of one run (seed {seed}); at the checks nearest to a quarter, half and three quarters of the "
-    "training, marked in one colour in both, the accuracy on the training batch under Euler (circle) and under the solver that checks it (cross). "
-    "The paper marks test accuracies at times of its choice, and RK4 as well; the training keeps those of the batch and its own check. {failed}"
+    "Ott 2021, Figure 5{instead}. Step size adaptation with Euler, checked by midpoint every 50 "
+    "iterations. (a): test accuracy, one line per seed. (b): number of Euler steps. (c), (d): the "
+    "same of one run (seed {seed}). Marked in both, with one colour each: the checks nearest to a "
+    "quarter, half and three quarters of the training, with the accuracy on the training batch "
+    "under Euler (circle) and under the solver that checks it (cross). The paper marks test "
+    "accuracies at times of its choice, and RK4 as well. Our training records those of the batch "
+    "and of its own check. {failed}"
 )
 PANEL_OF = {"accuracy_test": ("a", "c"), "steps": ("b", "d")}
 MARKED = {"batch_accuracy.train_solver": "euler", "batch_accuracy.test_solver": "midpoint"}
@@ -42,7 +48,10 @@ def _used(data: Data) -> Data:
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Rows panel, set, seed, iteration, value, outcome; marks of panels c, d carry `time` (0, 1, 2) and `name` (what was measured)."""
+    """Rows panel, set, seed, iteration, value, outcome.
+
+    Marks of panels c, d have `time` (0, 1, 2) and `name` (what was measured).
+    """
     columns = ["panel", "set", "seed", "iteration", "value", "outcome", "name", "time"]
     accuracy = (
         data.epochs.dropna(subset=["accuracy_test"])
@@ -79,7 +88,10 @@ def table(data: Data) -> pd.DataFrame:
 
 
 def _marks(series: pd.DataFrame) -> list[pd.DataFrame]:
-    """What one run recorded at the checks nearest to TIMES; of equally near ones the first."""
+    """What one run recorded at the checks nearest to TIMES.
+
+    Of equally near ones the first counts.
+    """
     checks = series.loc[series["name"].isin(list(MARKED))]
     if not len(checks):
         return []
@@ -120,7 +132,7 @@ def _fields(_data: Data, numbers: pd.DataFrame) -> dict[str, object]:
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
-    """Left all seeds, right one run; above the accuracy, below the steps."""
+    """Left all seeds, right one run; accuracy above, steps below."""
     seeds = sorted(set(numbers["seed"]))
     colours = dict(zip(seeds, sequential_colours(len(seeds)), strict=True))
     data_set = adaptation.SETS[str(numbers["set"].iloc[0])]

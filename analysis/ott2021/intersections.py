@@ -1,14 +1,20 @@
-"""Which trajectories in the plane cross (Ott 2021, section 3: of an autonomous ODE no two can, at any pair of times)."""
+"""Which trajectories in the plane cross.
+
+Ott 2021, section 3: of an autonomous ODE no two can, at any pair of times.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Pairs of pieces looked at together: bounds memory, not what is found.
+# Pairs of pieces that are compared together. This limits memory and does not change the result.
 CHUNK_PAIRS = 2_000_000
 
 
 def crossing_pairs(paths: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """(P, P), symmetric: whether two poly-lines have pieces that properly intersect (touching does not count). paths: (P, S + 1, 2)."""
+    """Whether pairs of poly-lines have pieces that properly intersect (touching does not count).
+
+    Result: (P, P), symmetric. paths: (P, S + 1, 2).
+    """
     count, states, _ = paths.shape
     start, end = (part.reshape(-1, 2) for part in (paths[:, :-1], paths[:, 1:]))
     owner = np.repeat(np.arange(count), states - 1)
@@ -16,7 +22,8 @@ def crossing_pairs(paths: NDArray[np.float64]) -> NDArray[np.bool_]:
     order = np.argsort(low[:, 0], kind="stable")
     start, end, low, high = (part[order] for part in (start, end, low, high))
     owner = owner[order]
-    # Pieces sorted by their left end: only those that begin before another's right end can meet it.
+    # Pieces are sorted by their left end: only those that begin before another's right end can meet
+    # it.
     partners = np.searchsorted(low[:, 0], high[:, 0], side="right") - np.arange(len(start)) - 1
     crossed = np.zeros((count, count), dtype=bool)
     first = 0
@@ -56,7 +63,10 @@ def _side(
 def crossing_fractions(
     paths: NDArray[np.float64], labels: NDArray[np.int64]
 ) -> tuple[float, float]:
-    """Of pairs of trajectories of different class and of the same class the fraction with at least one crossing; NaN without such pairs."""
+    """The fraction of pairs of trajectories with at least one crossing.
+
+    Of different class and of the same class; NaN without such pairs.
+    """
     crossed = crossing_pairs(paths)
     pairs = np.triu(np.ones_like(crossed), 1)
     different = labels[:, None] != labels[None, :]

@@ -1,4 +1,7 @@
-"""Ott 2021, Figure 4 and supplement: test accuracy against the accuracy of the test solver, one colour per training setting."""
+"""Ott 2021, Figure 4 and supplement: test accuracy against the accuracy of the test solver.
+
+One colour per training setting.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -26,22 +29,28 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 Colour = tuple[float, float, float]
-# Markers of other solvers stand this far to the side, as a factor, so that bars of one setting do not cover each other.
+# Markers of other solvers are shifted sideways by this factor, so that bars of one setting do not
+# cover each other.
 ASIDE = 2**0.12
 # Tolerances are a factor of 10 apart, steps at most one of 2.
 ASIDE_POWER = {"steps": 1.0, "tolerance": 2.0}
 LARGEST_ACCURACY = {"CIFAR-10": 0.7}
-# The paper's main-text panels show every second training step size; its supplement shows all.
+# The paper's main figure shows every second training step size; its supplement shows all.
 MAX_COLOURS = 6
 NAMES = {"steps": "K = {}", "tolerance": "tol = {:g}"}
 LABELS = {"steps": "steps of the test solver", "tolerance": "1 / tolerance of the test solver"}
 
 
 def table(data: Data, setting: Setting) -> pd.DataFrame:
-    """Accuracy per (solver_name, solver_<setting>, test_solver, test_solver_<setting>) and selection of seeds; `own`: tested exactly as trained."""
+    """Accuracy per training and test solver with their settings, and selection of seeds.
+
+    Columns: solver_name, solver_<setting>, test_solver, test_solver_<setting>; `own`: tested
+    exactly as trained.
+    """
     nets = dependence.accuracies(data, setting)
     if setting == "steps":
-        # Figure 1 tests two nets from 1 to 4096 steps; Figure 4 shows the factors 1/2 to 2 of the training steps.
+        # Figure 1 tests two nets from 1 to 4096 steps; Figure 4 shows the factors 1/2 to 2 of the
+        # training steps.
         nets = nets.loc[
             (nets["test_solver_steps"] * 2 >= nets["solver_steps"])
             & (nets["test_solver_steps"] <= nets["solver_steps"] * 2)
@@ -62,7 +71,10 @@ def figure4(data: Data, setting: Setting, solvers: Sequence[str]) -> pd.DataFram
 
 
 def by_study(data: Data, setting: Setting) -> pd.DataFrame:
-    """`table` of each study one below the other, with `study`; drawn: whether the panels show it."""
+    """`table` of each study one below the other, with `study`; drawn.
+
+    Whether the panels show it.
+    """
     parts = []
     for study in dict.fromkeys(data.trials["study"]):
         own = data.where({"study": study})
@@ -77,13 +89,16 @@ def by_study(data: Data, setting: Setting) -> pd.DataFrame:
 
 
 def shown(numbers: pd.DataFrame) -> pd.DataFrame:
-    """The rows to draw: of each data set those of successful seeds, or of all where there are none."""
+    """The rows to draw: of each data set those of successful seeds, or all if there are none."""
     successful = numbers.loc[numbers["seeds"] == "successful", "data"]
     return numbers.loc[(numbers["seeds"] == "successful") | ~numbers["data"].isin(list(successful))]
 
 
 def steps_drawn(numbers: pd.DataFrame) -> list[int]:
-    """Training steps that get a colour: all, or every second from the coarsest when there are more than six."""
+    """Training steps that get a colour.
+
+    All, or every second from the coarsest if there are more than six.
+    """
     steps = sorted({int(step) for step in shown(numbers)["solver_steps"]})
     return steps[::2] if len(steps) > MAX_COLOURS else steps
 
@@ -95,7 +110,12 @@ def thinned(numbers: pd.DataFrame) -> pd.DataFrame:
 
 
 def marker(train_solver: str, test_solver: str) -> str:
-    """Circle: the training solver; otherwise the solver's own marker (cross midpoint, triangle RK4), a square where that is the circle."""
+    """Circle: the training solver.
+
+    Otherwise the solver's own marker (cross midpoint, triangle RK4).
+
+    A square if that is the circle.
+    """
     own = SOLVER_MARKERS[test_solver]
     if train_solver == test_solver:
         return "o"
@@ -103,9 +123,10 @@ def marker(train_solver: str, test_solver: str) -> str:
 
 
 def aside(train_solver: str, test_solver: str) -> float:
-    """Factor on a test's place, so that no marker covers another: 1 for the training solver.
+    """Factor on the position of a test, so that no marker covers another.
 
-    The midpoint rule is set to the left, every other solver to the right.
+    It is 1 for the training solver. The midpoint rule is shifted to the left, every other solver to
+    the right.
     """
     if train_solver == test_solver:
         return 1.0
@@ -125,7 +146,7 @@ def draw_panel(
     setting: Setting,
     data: str,
 ) -> None:
-    """One data set and training solver. rows: of `table`, those to draw."""
+    """Draw one data set and training solver. rows: those of `table` to draw."""
     for row in rows.sort_values("own", kind="stable").to_dict(
         "records"
     ):  # dark markers last, on top
@@ -156,7 +177,7 @@ def _draw_cell(ax: "Axes", row: dict[Any, Any], colour: Colour, setting: Setting
 def handles(
     shown: pd.DataFrame, colour_of: Mapping[float, Colour], setting: Setting
 ) -> "list[Line2D]":
-    """The legend's entries: training settings as colours, then test solvers as markers."""
+    """The entries of the legend: training settings as colours, then test solvers as markers."""
     entries = [
         handle(linestyle="none", marker="o", color=colour, label=NAMES[setting].format(value))
         for value, colour in colour_of.items()
@@ -182,7 +203,8 @@ def draw(
 ) -> None:
     """One row of axes for each data set, one column for each training solver.
 
-    numbers: of `table`, those to draw. letters: training solver -> what stands in front of the panel's title.
+    numbers: of `table`, those to draw. letters: training solver -> what stands in front of the
+    panel's title.
     """
     colour_of = colours(sorted(set(numbers[f"solver_{setting}"]), reverse=setting == "tolerance"))
     sets = list(dict.fromkeys(numbers["data"]))
@@ -240,7 +262,8 @@ FIGURES = (
         needs=("evaluations",),
         numbers=lambda data: figure4(data, "steps", ("euler", "rk4_38")),
         text=(
-            f"Ott 2021, Figure 4 (a), (b), on {{data}}. {BY_STEPS}. Each net is tested with K/2 to 2K "
+            f"Ott 2021, Figure 4 (a), (b), on {{data}}. {BY_STEPS}. Each net is tested with K/2 to "
+            "2K "
             "steps. Circle: solver of training; other markers, set slightly aside: other solvers. "
             f"{DARK} {{selection}} {{thinned}}"
         ),
@@ -259,7 +282,8 @@ FIGURES = (
         axes=("solver.tolerance",),
         numbers=lambda data: figure4(data, "tolerance", ("fehlberg2", "dopri5")),
         text=(
-            f"Ott 2021, Figure 4 (c), (d), on {{data}}. {BY_TOLERANCE} {TESTED_AT} Circle: solver of "
+            f"Ott 2021, Figure 4 (c), (d), on {{data}}. {BY_TOLERANCE} {TESTED_AT} Circle: solver "
+            "of "
             f"training; diamond, set slightly aside: Dopri5. {DARK} {{selection}}"
         ),
         fields=_figure4_fields("tolerance"),
@@ -279,7 +303,8 @@ FIGURES = (
         needs=("evaluations:figure4",),
         numbers=lambda data: by_study(data, "steps"),
         text=(
-            f"{SUPPLEMENT} {BY_STEPS}, all that were trained. Each net is tested with K/2 to 2K steps. "
+            f"{SUPPLEMENT} {BY_STEPS}, all that were trained. Each net is tested with K/2 to 2K "
+            "steps. "
             "Left: trained with Euler; right: with the 3/8 rule. Circle: solver of training; other "
             f"markers, set slightly aside: other solvers. {DARK} {SUCCESSFUL}"
         ),
@@ -294,7 +319,8 @@ FIGURES = (
         needs=("evaluations:figure4",),
         numbers=lambda data: by_study(data, "tolerance"),
         text=(
-            f"{SUPPLEMENT} {BY_TOLERANCE} {TESTED_AT} Left: trained with Fehlberg 2(1); right: with "
+            f"{SUPPLEMENT} {BY_TOLERANCE} {TESTED_AT} Left: trained with Fehlberg 2(1); right: "
+            "with "
             "Dormand-Prince 5(4). Circle: solver of training; diamond, set slightly aside: Dopri5. "
             f"{DARK} {SUCCESSFUL}"
         ),

@@ -1,4 +1,7 @@
-"""Ott 2021, Table 1: grid search over step sizes against step size adaptation, evaluations of f per iteration and accuracy."""
+"""Ott 2021, Table 1: grid search over step sizes against step size adaptation.
+
+NFE per iteration, and accuracy.
+"""
 
 import pandas as pd
 
@@ -13,10 +16,12 @@ SETS = {"Sphere2": "sphere2", "CIFAR-10": "cifar10"}
 FIXED = {label: f"ott2021/{name}-fixed" for label, name in SETS.items()}
 STUDY = (*FIXED.values(), adaptation.STUDY)
 TEXT = (
-    "Ott 2021, Table 1, Euler. Grid search: K is the number of Euler steps, equal to evaluations of f per forward pass here (the paper's numbers "
-    "look like K + 1); first failing and first passing as in critical_step_size; accuracy of the nets trained with the first passing K. "
-    "Adaptation (checked by midpoint): all evaluations of f in training, those of the checks included, over the iterations. "
-    "Only nets that trained successfully (final train accuracy > 0.9, on CIFAR-10 0.3), where any did. {sources}"
+    "Ott 2021, Table 1, Euler. Grid search: K is the number of Euler steps, which equals the NFE "
+    "of a forward pass here (the paper's numbers look like K + 1); first failing and first passing "
+    "as in critical_step_size; accuracy of the nets trained with the first passing K. Adaptation "
+    "(checked by midpoint): NFE of the training, including the checks, divided by the number of "
+    "iterations. Only nets that trained successfully (final train accuracy > 0.9, on CIFAR-10 "
+    "0.3), if any did. {sources}"
 )
 WORDS = {
     "first failing": "grid search: evaluations, largest K that fails",
@@ -29,7 +34,10 @@ DECIMALS = {"first failing": 0, "first passing": 0, "adaptation evaluations": 1}
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Per data set and quantity (the keys of WORDS): planned, failed, missing, n, mean, low, high, minimum, maximum, and the published value."""
+    """Per data set and quantity (the keys of WORDS): numbers and the published value.
+
+    Numbers: planned, failed, missing, n, mean, low, high, minimum, maximum.
+    """
     parts = [
         part for label in SETS for part in (*_grid_search(data, label), *_adaptation(data, label))
     ]
@@ -44,7 +52,10 @@ def table(data: Data) -> pd.DataFrame:
 
 
 def trained(rows: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Planned runs without the completed ones that did not train successfully. name: of the data set, as in SETS."""
+    """Planned runs, without completed ones that did not train successfully.
+
+    name: of the data set, as in SETS.
+    """
     threshold = dependence.SUCCESS["spheres" if name.startswith("sphere") else name]
     return rows.loc[
         (rows["outcome"] != COMPLETED) | (rows["accuracy_train"].astype(float) > threshold)
@@ -52,7 +63,7 @@ def trained(rows: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def successful(rows: pd.DataFrame, name: str) -> pd.DataFrame:
-    """`trained`, or all of the rows where none trained successfully."""
+    """`trained`, or all rows if none trained successfully."""
     kept = trained(rows, name)
     return kept if COMPLETED in set(kept["outcome"]) else rows
 
@@ -116,7 +127,10 @@ def _cell(rows: pd.DataFrame, label: str, quantity: str, value: str) -> pd.DataF
 
 
 def _exact(label: str, quantity: str, value: float, n: int) -> pd.DataFrame:
-    """A bracket's end: one number of the whole grid, without interval. n: the smallest number of seeds behind the gaps that decide it."""
+    """One end of a bracket: one number of the whole grid, without interval.
+
+    n: the smallest number of seeds behind the gaps that decide it.
+    """
     numbers = dict.fromkeys(STATISTICS[1:], float("nan")) | {
         "mean": value,
         "minimum": value,
@@ -141,7 +155,7 @@ def _used(data: Data) -> Data:
 
 
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
-    """The rows for Markdown and the terminal, as strings."""
+    """The rows as strings, for Markdown and the terminal."""
     parts = []
     for row in numbers.to_dict("records"):
         decimals = DECIMALS.get(row["quantity"], 3)

@@ -1,4 +1,7 @@
-"""The two nets of Ott 2021, Figures 1 and 2: the same network trained with Euler, coarsely and finely."""
+"""The two nets of Ott 2021, Figures 1 and 2.
+
+The same network trained with Euler, coarsely and finely.
+"""
 
 import pandas as pd
 
@@ -22,7 +25,10 @@ def probe(data: Data, name: str) -> pd.DataFrame:
 
 
 def solver_steps(data: Data) -> dict[str, int]:
-    """Training steps of the nets "fine" and "coarse" among the Euler-trained runs that have trajectories; empty when there are none."""
+    """Training steps of the nets "fine" and "coarse" among Euler-trained runs with trajectories.
+
+    Empty if there are none.
+    """
     rows = probe(data, "trajectory")
     steps = sorted({int(step) for step in rows.loc[rows["solver_name"] == SOLVER, "solver_steps"]})
     if not steps:
@@ -33,7 +39,10 @@ def solver_steps(data: Data) -> dict[str, int]:
 
 
 def one_seed(rows: pd.DataFrame, steps: int) -> pd.DataFrame:
-    """Probe rows of one Euler-trained net: the smallest seed that trained successfully, or the smallest of all if none did."""
+    """Probe rows of one Euler-trained net.
+
+    Of the smallest seed that trained successfully, or the smallest of all if none did.
+    """
     own = rows.loc[(rows["solver_name"] == SOLVER) & (rows["solver_steps"] == steps)]
     successful = own.loc[own["train_accuracy"] > SUCCESS["spheres"]]
     chosen = successful if len(successful) else own
@@ -41,5 +50,5 @@ def one_seed(rows: pd.DataFrame, steps: int) -> pd.DataFrame:
 
 
 def tested_with(rows: pd.DataFrame, steps: int) -> pd.DataFrame:
-    """Of these probe rows those made with Euler and `steps` steps."""
+    """Those of these probe rows that were computed with Euler and `steps` steps."""
     return rows.loc[(rows["test_solver"] == SOLVER) & (rows["test_solver_steps"] == steps)]

@@ -1,4 +1,7 @@
-"""The page itself: verdicts first, then each paper, then what was not drawn and why; styles, script and images inside."""
+"""The page itself: verdicts first, then each paper, then what was not drawn and why.
+
+Styles, script and images are inside the page.
+"""
 
 from collections import Counter
 from importlib.resources import files
@@ -17,7 +20,10 @@ NAME = "report.html"
 
 
 def write_report(reader: Reader, out: Path) -> int:
-    """Write `out`/report.html; the exit code: 1 if something could not be drawn or a claim lacks data."""
+    """Write `out`/report.html; returns the exit code.
+
+    It is 1 if something could not be drawn or a claim lacks data.
+    """
     drawn = track(
         items(reader),
         description="report",
@@ -54,7 +60,7 @@ def write_report(reader: Reader, out: Path) -> int:
 
 
 def render(**content: Any) -> str:
-    """The page of this content; everything in it is escaped but style and script."""
+    """The page with this content. Everything in it is escaped except style and script."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 

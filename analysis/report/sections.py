@@ -1,4 +1,7 @@
-"""What the report shows: each paper's figures and tables as they would be saved, or why not and which command helps."""
+"""What the report shows: each paper's figures and tables as they would be saved.
+
+If one is missing, the page says why and which command helps.
+"""
 
 import base64
 from collections.abc import Iterator
@@ -17,16 +20,17 @@ from analysis.make import Reader
 from analysis.read import NoPlan
 from analysis.save import compose_figure
 
-# Of a page's width, as in the papers: screens show an inch as 96 pixels.
+# Of a page's width, as in the papers. Screens show an inch as 96 pixels.
 PIXELS_PER_INCH = 96 * 1.25
 DOTS_PER_INCH = 220
 
 
 @dataclass(frozen=True)
 class Item:
-    """A figure, a table, or what is not there. image: data URI of a PNG.
+    """A figure, a table, or what is missing.
 
-    reason, commands: why there is nothing, or what is missing, and what helps.
+    image: data URI of a PNG. reason, commands: why there is nothing, or what is missing, and what
+    helps.
     """
 
     name: str
@@ -45,7 +49,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Section:
-    """A paper: its key, what it is, its items."""
+    """A paper: its key, its description, its items."""
 
     key: str
     title: str
@@ -53,7 +57,7 @@ class Section:
 
 
 def sections(items: dict[str, Item]) -> list[Section]:
-    """The items by paper, figures before tables, in the papers' order."""
+    """The items by paper, figures before tables, in the order of the papers."""
     found = []
     for paper in PAPERS:
         title = (import_module(f"analysis.{paper}").__doc__ or paper).splitlines()[0]

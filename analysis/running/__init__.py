@@ -1,4 +1,4 @@
-"""What the sweep itself did: cost, failures, coverage of every grid."""
+"""About the sweep itself: cost, failures, coverage of every grid."""
 
 from analysis.running import cost, coverage, failures
 

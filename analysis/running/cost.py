@@ -1,4 +1,7 @@
-"""What the sweep cost: hours, evaluations of the right-hand side, and, from undisturbed runs alone, speed."""
+"""The cost of the sweep: hours, NFE and speed.
+
+Speed comes only from undisturbed runs.
+"""
 
 import pandas as pd
 
@@ -9,14 +12,20 @@ from analysis.read import EVERY_STUDY
 
 TOTAL = "all studies"
 TEXT = (
-    "Hours: of training, its own tests, and later evaluations, summed over resumed attempts; on a GPU they count as GPU-hours, elsewhere as "
-    "core-hours (seconds times threads). Evaluations: of the right-hand side. Speed: medians over runs that had the machine to themselves and "
-    "were never resumed ({timed} of {runs}). A trial that serves several studies counts in each, once in the total.{left}"
+    "Hours: of training, its own tests, and later evaluations, summed over resumed attempts; on a "
+    "GPU they count as GPU-hours, elsewhere as "
+    "core-hours (seconds times threads). Evaluations: of the right-hand side. Speed: medians over "
+    "runs that had the machine to themselves and "
+    "were never resumed ({timed} of {runs}). A trial that serves several studies counts in each, "
+    "once in the total.{left}"
 )
 
 
 def table(data: Data) -> pd.DataFrame:
-    """One row per study and one for all: runs, gpu_hours, core_hours, nfe_forward, nfe_backward, timed runs and their medians."""
+    """One row per study and one for all.
+
+    Columns: runs, gpu_hours, core_hours, nfe_forward, nfe_backward, timed runs and their medians.
+    """
     if not len(data.runs):
         return pd.DataFrame()
     runs, tests = data.runs, data.evaluations
@@ -77,7 +86,8 @@ def _fields(data: Data, numbers: pd.DataFrame) -> dict[str, object]:
         )
     ]
     left = (
-        f" Still to run: {len(remaining)} trials, predicted {remaining['predicted_seconds'].sum() / 3600:.3g} core-hours."
+        f" Still to run: {len(remaining)} trials, predicted "
+        f"{remaining['predicted_seconds'].sum() / 3600:.3g} core-hours."
         if len(remaining)
         else ""
     )
@@ -85,7 +95,7 @@ def _fields(data: Data, numbers: pd.DataFrame) -> dict[str, object]:
 
 
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
-    """Hours and counts with few digits; a dash where nothing was timed."""
+    """Hours and counts with few digits; a dash if nothing was timed."""
     formats = {
         "study": ("study", "{}"),
         "runs": ("runs", "{:,}"),

@@ -32,7 +32,11 @@ COLOURS = {
 
 
 def table(data: Data) -> pd.DataFrame:
-    """One row per study: plan, planned, completed, diverged, solver_failed, missing, and evaluations planned and done."""
+    """One row per study.
+
+    Columns: plan, planned, completed, diverged, solver_failed, missing, and evaluations planned and
+    done.
+    """
     outcomes = {
         (row["study"], row["trial_id"]): row["outcome"]
         for row in data.runs.filter([*KEY, "outcome"]).to_dict("records")

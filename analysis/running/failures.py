@@ -1,4 +1,7 @@
-"""Which cells failed, how, and how often; also attempts that are no results, such as crashes."""
+"""Which cells failed, how, and how often.
+
+Also attempts that are not results, such as crashes.
+"""
 
 from collections import Counter
 
@@ -10,8 +13,9 @@ from analysis.figure import Table
 from analysis.read import EVERY_STUDY
 
 TEXT = (
-    "Cells with runs that did not complete. Diverged and solver failed are results; crashed, out of memory and timed out are not, their trials "
-    "count as missing. Epoch: first to last at which it happened. {failed} of {rows} runs with a row failed."
+    "Cells with runs that did not complete. Diverged and solver failed are results. Crashed, out "
+    "of memory and timed out are not; their trials count as missing. Epoch: first to last epoch in "
+    "which it happened. {failed} of {rows} runs with a row failed."
 )
 COLUMNS = ["study", "axes", "outcome", "runs", "of", "seeds", "first_epoch", "last_epoch", "detail"]
 

@@ -1,4 +1,8 @@
-"""Zheng 2024's claims: depth, order of the norms, test batches, statistics over time, solvers, grid of times, interpolations."""
+"""The claims of Zheng 2024.
+
+Depth, order of the norms, test batches, statistics over time, solvers, grid of times,
+interpolations.
+"""
 
 from functools import partial
 
@@ -33,7 +37,8 @@ SECONDS = Quantity(interpolations.timed, "seconds_per_step")
 CLAIMS = (
     claim(
         "deep-nets-without-norm-fail",
-        "Without batch norm, nets of 12 and 18 layers fail to train: stacking layers is not enough.",
+        "Without batch norm, nets of 12 and 18 layers fail to train: "
+        "stacking layers is not enough.",
         "Zheng 2024, Figures 1 and 6, introduction",
         "zheng2024/depth",
         RUNS,

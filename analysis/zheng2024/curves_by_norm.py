@@ -27,7 +27,10 @@ LINES = [("ta_bn", OWN), ("mini_batch", OWN), ("mini_batch", TWO), ("batch", OWN
 
 
 def curves(data: Data, score: str) -> pd.DataFrame:
-    """Rows as of `over_epochs` for each data set, norm and test_batch ("as in training", or "2" for mini-batch). score: "accuracy" or "loss"."""
+    """Rows of `over_epochs` for each data set, norm and test_batch.
+
+    test_batch: "as in training", or "2" for mini-batch. score: "accuracy" or "loss".
+    """
     own = over_epochs(data, BY, f"{score}_test").assign(test_batch=OWN)
     two = also_tested(data, f"{score}.batch_of_2", BY).assign(test_batch=TWO)
     rows = pd.concat([own, two], ignore_index=True) if len(two) else own

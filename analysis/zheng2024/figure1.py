@@ -1,4 +1,7 @@
-"""Zheng 2024, Figure 1: test accuracy on CIFAR-10 by epoch, of deep nets with TA-BN and mini-batch statistics and of nets without norm."""
+"""Zheng 2024, Figure 1: test accuracy on CIFAR-10 by epoch.
+
+Of deep nets with TA-BN and mini-batch statistics and of nets without norm.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -34,7 +37,7 @@ SHOWN = [
 
 
 def _used(data: Data) -> Data:
-    """Nets of `depth` that are shown, and of `curves` the one with mini-batch statistics."""
+    """Nets of `depth` that are shown, and the one of `curves` with mini-batch statistics."""
     columns = ["study", "axis.model.norm", "axis.model.backbone", "axis.data", "axis.norm"]
     labels = data.trials.reindex(columns=columns, fill_value="").itertuples(index=False, name=None)
     chosen = [

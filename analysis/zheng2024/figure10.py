@@ -1,4 +1,7 @@
-"""Zheng 2024, Figure 10: linear against kernel interpolation on CIFAR-100, by epoch and over seeds, and the time of a step."""
+"""Zheng 2024, Figure 10: linear against kernel interpolation on CIFAR-100.
+
+By epoch and over seeds, and the time of a step.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -29,7 +32,10 @@ ORDER = "abcd"
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Panels a, c: curves by epoch. Panel b: one row per seed. Panel d: seconds per step with n, mean, low, high, failed and missing."""
+    """Panels a, c: curves by epoch. Panel b: one row per seed.
+
+    Panel d: seconds per step with n, mean, low, high, failed and missing.
+    """
     if not len(data.runs):
         return pd.DataFrame()
     curves = interpolations.curves(data)
@@ -121,8 +127,18 @@ def _draw_boxes(ax: "Axes", rows: pd.DataFrame) -> None:
             at = float(str(place)) + (index - (len(names) - 1) / 2) * 0.8 / len(names)
             colour = interpolations.COLOURS[name]
             line = {"color": colour, "linewidth": 0.8}
-            ax.boxplot([values], positions=[at], widths=0.6 / len(names), whis=(0, 100), showfliers=False, medianprops=line, boxprops=line,
-                       whiskerprops=line, capprops=line, manage_ticks=False)  # fmt: skip
+            ax.boxplot(
+                [values],
+                positions=[at],
+                widths=0.6 / len(names),
+                whis=(0, 100),
+                showfliers=False,
+                medianprops=line,
+                boxprops=line,
+                whiskerprops=line,
+                capprops=line,
+                manage_ticks=False,
+            )
             ax.plot([at] * len(values), values, ".", color=colour, markersize=3)
     ax.set_xticks(list(places.values()), list(places))
     ax.set_ylabel("test accuracy")

@@ -1,4 +1,7 @@
-"""Zheng 2024, Figure 3: test accuracy by epoch of each norm; with one noisy image in each test batch; statistics of the first layer over time."""
+"""Zheng 2024, Figure 3: test accuracy by epoch of each norm.
+
+With one noisy image in each test batch; statistics of the first layer over time.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -60,12 +63,16 @@ def _noisy(data: Data) -> pd.DataFrame:
 
 
 def layer_statistics(data: Data) -> pd.DataFrame:
-    """Statistic ("mean", "variance"), t and n, mean, low, high over seeds, of the first layer of nets with TA-BN."""
+    """Statistic ("mean", "variance"), t and n, mean, low, high over seeds.
+
+    Of the first layer of nets with TA-BN.
+    """
     rows = data.with_run(data.probe("layer_statistics", "figure3"), "outcome")
     rows = rows.loc[(rows["layer"] == 0) & (rows["run.outcome"] == COMPLETED)].rename(
         columns={"var": "variance"}
     )
-    # One value for each evaluation; steps that were rejected or share their end evaluate some times twice.
+    # One value for each call of f. Steps that were rejected or share their end have some times
+    # twice.
     over_channels = rows.groupby(["seed", "t"], as_index=False)[list(STATISTICS)].mean()
     parts = [
         pd.DataFrame(

@@ -1,4 +1,7 @@
-"""Zheng 2024, Figure 4: test accuracy on CIFAR-10 against the number of parameters, of the norms and of six other families of neural ODEs."""
+"""Zheng 2024, Figure 4: test accuracy on CIFAR-10 against the number of parameters.
+
+Of the norms and of six other families of neural ODEs.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -41,7 +44,10 @@ NORMS = ("ta_bn", "mini_batch", "none", "batch")
 
 
 def _used(data: Data) -> Data:
-    """All of `depth`, CIFAR-10 of the others; of `curves` only norms that `depth` lacks."""
+    """All of `depth`, and CIFAR-10 of the other studies.
+
+    Of `curves` only norms that `depth` lacks.
+    """
     trials = data.trials.reindex(
         columns=list(
             dict.fromkeys([*data.trials.columns, "axis.data", "axis.norm", "axis.baseline"])
@@ -138,7 +144,8 @@ def _draw_depths(ax: "Axes", rows: pd.DataFrame, colour: str, above: bool) -> No
     for backbone, parameters, height in done.filter(["backbone", "parameters", "mean"]).itertuples(
         index=False
     ):
-        # The U-Net stands between the stacks of 10 and 12 layers: its number goes to the right, theirs above or below.
+        # The U-Net is between the stacks of 10 and 12 layers: its number is on the right, theirs
+        # above or below.
         beside = {"xytext": (5, 0), "ha": "left", "va": "center"}
         apart = {
             "xytext": (0, 6 if above else -6),

@@ -1,4 +1,7 @@
-"""Zheng 2024, Figure 6 (the slides' figure on scaling): test accuracy by epoch without norm, with TA-BN, and of the deepest nets of both."""
+"""Zheng 2024, Figure 6 (the slides' figure on scaling): test accuracy by epoch.
+
+Without norm, with TA-BN, and of the deepest nets of both.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -23,7 +26,7 @@ TEXT = (
     "on the axis: failed before its first score. Diamonds: published final values (Tables 1 and 4), filled like their line."
 )
 DEEP = ("cnn10", "cnn12", "unet18")
-# Panel -> norms and nets; where a smaller scale lacks the deep ones the third panel is left out.
+# Panel -> norms and nets. If a smaller scale lacks the deep ones, the third panel is left out.
 PANEL_NETS = {
     "a": (("none",), tuple(LAYERS)),
     "b": (("ta_bn",), tuple(LAYERS)),
@@ -33,7 +36,10 @@ TITLES = {"a": "without norm", "b": "with TA-BN", "c": "10, 12 and 18 layers"}
 
 
 def table(data: Data) -> pd.DataFrame:
-    """norm, backbone and epoch with n, mean, low, high of the test accuracy; failed runs as lines of their own."""
+    """norm, backbone and epoch with n, mean, low, high of the test accuracy.
+
+    Failed runs are separate lines.
+    """
     by = {"axis.model.norm": "norm", "axis.model.backbone": "backbone"}
     numbers = over_epochs(data, list(by)).rename(columns=by)
     return numbers.assign(end=numbers["epoch"].max())

@@ -47,7 +47,10 @@ def curves(data: Data) -> pd.DataFrame:
 
 
 def timed(data: Data) -> pd.DataFrame:
-    """Planned runs with `seconds_per_step`, NaN where others shared the machine or the run was resumed."""
+    """Planned runs with `seconds_per_step`.
+
+    NaN if others shared the machine or the run was resumed.
+    """
     rows = planned_rows(data, "runs", "train_seconds", "outcome_iteration", "timing_valid")
     valid = [one is True or one == 1 for one in rows["timing_valid"]]
     return rows.assign(
@@ -63,7 +66,7 @@ def times(data: Data) -> pd.DataFrame:
 
 
 def finals(data: Data) -> pd.DataFrame:
-    """Every completed run's accuracy after the last epoch, as `mean` with n = 1 and its seed."""
+    """The last epoch's accuracy of every completed run, as `mean` with n = 1 and its seed."""
     rows = data.completed.filter([*BY, "seed", "accuracy_test"]).dropna(subset=["accuracy_test"])
     return (
         rows.rename(columns={"accuracy_test": "mean"})

@@ -1,4 +1,7 @@
-"""The nets of Zheng 2024 by their number of layers, and how each is drawn: a colour is a normalization, deeper nets are darker and thicker."""
+"""The nets of Zheng 2024 by their number of layers, and how each is drawn.
+
+A colour is a normalization; deeper nets are darker and thicker.
+"""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -42,7 +45,7 @@ def layers_text(backbone: str) -> str:
 
 
 def marks(numbers: "pd.DataFrame", published: bool) -> "list[Line2D]":
-    """The legend's entries for failed runs where there are any, and for published values."""
+    """The legend entries for failed runs, if there are any, and for published values."""
     failed = [failed_handle()] if "failed" in set(numbers["line"]) else []
     return [*failed, published_handle("published, final")] if published else failed
 

@@ -1,4 +1,7 @@
-"""Numbers that Zheng 2024's claims are about: rough curves, test batches, noise, layer statistics and families."""
+"""Numbers that Zheng 2024's claims are about.
+
+Rough curves, test batches, noise, layer statistics and families.
+"""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +15,11 @@ RUNS = of_runs(ACCURACY)
 
 
 def roughness(data: Data) -> pd.DataFrame:
-    """Planned runs with the mean absolute change of test accuracy from epoch to epoch in the second half of the training."""
+    """Planned runs with their roughness.
+
+    It is the mean absolute change of test accuracy from epoch to epoch in the second half of the
+    training.
+    """
     rows = data.epochs.dropna(subset=[ACCURACY]).sort_values("iteration")
     rows = rows.merge(rows.groupby(KEY, as_index=False).agg(end=("epoch", "max")), on=KEY)
     curves = rows.query("epoch > end / 2").groupby(KEY, as_index=False)
@@ -20,14 +27,21 @@ def roughness(data: Data) -> pd.DataFrame:
 
 
 def last_accuracy(data: Data) -> pd.DataFrame:
-    """Planned runs; a failed one has the accuracy after the last epoch that it finished, where the paper's curves end (Figure 1)."""
+    """Planned runs with their last accuracy.
+
+    A failed run has the accuracy after the last epoch that it finished, where the paper's curves
+    end (Figure 1).
+    """
     curves = data.epochs.sort_values("iteration").groupby(KEY, as_index=False)
     rows = runs_with(data, curves.agg(value=(ACCURACY, "last")))
     return rows.assign(outcome=rows["outcome"].mask(rows[VALUE].notna(), COMPLETED))
 
 
 def saved_by_euler(data: Data) -> pd.DataFrame:
-    """Planned runs: 1 for one that completed with failed solves that Euler repeated, else 0; a failed run has 0 too."""
+    """Planned runs: 1 for one that completed with failed solves that Euler repeated, else 0.
+
+    A failed run has 0 too.
+    """
     rows = planned_rows(data, "runs", "fallbacks")
     saved = (rows["outcome"] == COMPLETED) & (rows["fallbacks"].astype(float) > 0)
     ended = rows["outcome"].where(rows["outcome"] == MISSING, COMPLETED)
@@ -35,7 +49,10 @@ def saved_by_euler(data: Data) -> pd.DataFrame:
 
 
 def loss_in_batches_of_2(data: Data) -> pd.DataFrame:
-    """Planned runs: accuracy after the last epoch in test batches as in training, minus that in test batches of two on the first images."""
+    """Planned runs: accuracy in test batches as in training minus that in batches of two.
+
+    After the last epoch; batches of two use the first images.
+    """
     scores = data.series("accuracy.batch_of_2").sort_values("iteration")
     two = scores.groupby(KEY, as_index=False).agg(two=("value", "last"))
     rows = RUNS.of(data).merge(two, on=KEY, how="left")
@@ -43,22 +60,23 @@ def loss_in_batches_of_2(data: Data) -> pd.DataFrame:
 
 
 def by_batch_size(data: Data) -> pd.DataFrame:
-    """Planned evaluations of the same weights on the same images in test batches of each `batch_size`."""
+    """Planned evaluations in test batches of each `batch_size`, same weights and images."""
     rows = planned_rows(data, "evaluations:batch_size", "accuracy", "batch_size")
     return rows.assign(batch_size=rows["batch_size"].astype(float).astype("Int64"))
 
 
 def loss_by_noise(data: Data) -> pd.DataFrame:
-    """Accuracy on the clean test set minus that with one noisy image in each test batch, the same weights."""
+    """Accuracy on the clean test set minus that with a noisy image in each batch, same weights."""
     rows = planned_rows(data, "evaluations:noise", "accuracy", f"run.{ACCURACY}")
     clean, noisy = rows[f"run.{ACCURACY}"].astype(float), rows["accuracy"].astype(float)
     return rows.assign(**{VALUE: clean - noisy})
 
 
 def swing_in_time(data: Data) -> pd.DataFrame:
-    """How far the first layer's statistics move over t, largest minus smallest, averaged over channels; two rows per run.
+    """How much the first layer's statistics change over t; two rows per run.
 
-    statistic: mean, in units of the layer's standard deviation; variance, in units of the variance averaged over t.
+    It is the largest minus the smallest value, averaged over channels. statistic: mean, in units of
+    the layer's standard deviation; variance, in units of the variance averaged over t.
     """
     rows = data.probe("layer_statistics", "figure3")
     ranges = {
@@ -86,7 +104,10 @@ def gains(data: Data) -> pd.DataFrame:
 
 
 def families(data_set: str, backbone: str, data: Data) -> pd.DataFrame:
-    """One of TA-BN's nets and the other families on one data set; `family` says which. Seeds go in pairs."""
+    """One of TA-BN's nets and the other families on one data set; `family` says which.
+
+    Seeds go in pairs.
+    """
     ours = {"data": data_set, "model.norm": "ta_bn", "model.backbone": backbone}
     rows = RUNS.of(data)
     baselines = rows["axis.baseline"] if "axis.baseline" in rows else pd.Series("", rows.index)

@@ -36,7 +36,10 @@ WORDS = {
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Start and quirk with n, mean, low, high, failed, missing; the same as change_* against the form itself."""
+    """Start and quirk with n, mean, low, high, failed, missing.
+
+    The same as change_* against the form itself.
+    """
     rows = planned_rows(data, "runs", "accuracy_test")
     numbers = or_nothing(cells(rows, [START, QUIRK], "accuracy_test"))
     if not len(numbers):

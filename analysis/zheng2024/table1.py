@@ -1,4 +1,7 @@
-"""Zheng 2024, Table 1: accuracy of each norm on five data sets, and of six other families of neural ODEs beside the values quoted there."""
+"""Zheng 2024, Table 1: accuracy of each norm on five data sets.
+
+Also of six other families of neural ODEs, beside the values quoted there.
+"""
 
 import pandas as pd
 
@@ -26,7 +29,11 @@ BY = [*KEYS, VARIANT]
 
 
 def table(data: Data) -> pd.DataFrame:
-    """data, model, variant with n, mean, low, high, best_epoch, parameters, published, its plus_minus, printed and size, quoted, difference."""
+    """data, model, variant with numbers and published values.
+
+    Columns: n, mean, low, high, best_epoch, parameters, published, its plus_minus, printed and
+    size, quoted, difference.
+    """
     rows = runs_of_both(data, "accuracy_test", "accuracy_test_best", "parameters")
     if set(rows["outcome"]) <= {"missing"}:
         return pd.DataFrame()
@@ -54,7 +61,10 @@ def table(data: Data) -> pd.DataFrame:
 
 
 def _named(row: dict[object, object]) -> tuple[str, str]:
-    """Data set and model of a planned run. TA-BN has a small and a large net on each set; which are which follows the printed sizes."""
+    """Data set and model of a planned run.
+
+    TA-BN has a small and a large net on each set; the printed sizes say which is which.
+    """
     if baseline := str(row.get("axis.baseline") or ""):
         model, _, data = baseline.partition(", ")
         return data, model
@@ -69,7 +79,10 @@ def _named(row: dict[object, object]) -> tuple[str, str]:
 
 
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
-    """One row per data set, model and variant: ours, published (quoted ones say so), difference, best epoch, both sizes."""
+    """One row per data set, model and variant.
+
+    Ours, published (quoted ones say so), difference, best epoch, both sizes.
+    """
     shown = published.readable(
         numbers, {"data": "data", "model": "model", VARIANT: "variant"}, labels=LABELS
     )

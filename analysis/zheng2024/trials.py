@@ -1,4 +1,7 @@
-"""Parts of the data of several studies, and scores of other test batches that training recorded beside its epochs."""
+"""Parts of the data of several studies.
+
+Also scores of other test batches that the training recorded beside its epochs.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +17,10 @@ VARIANT = "axis.variant"
 
 
 def runs_of_both(data: Data, *columns: str) -> pd.DataFrame:
-    """Planned runs as printed and as released, in `axis.variant`; older plans have the first only."""
+    """Planned runs as printed and as released, in `axis.variant`.
+
+    Older plans have the first only.
+    """
     rows = planned_rows(data.with_variants, "runs", *columns)
     given = rows.get(VARIANT, "")
     return rows.assign(**{VARIANT: given}).replace({VARIANT: {"": "printed"}})
@@ -27,7 +33,7 @@ def beside_published(numbers: pd.DataFrame, name: str, keys: Mapping[str, str]) 
 
 
 def part(data: Data, study: str) -> Data | None:
-    """The data of one of several studies, None where it has no plan."""
+    """The data of one of several studies, None if it has no plan."""
     return data.where({"study": study}) if study in set(data.trials["study"]) else None
 
 
@@ -42,7 +48,10 @@ def only(data: Data, trials: pd.DataFrame) -> Data:
 
 
 def on_data_set(data: Data, name: str, studies_of_one: Sequence[str] = ()) -> Data:
-    """Only trials of this data set, by the axis `data`; `studies_of_one` have that set alone and no such axis."""
+    """Only trials of this data set, by the axis `data`.
+
+    `studies_of_one` have only that set and no such axis.
+    """
     of_set = data.trials["study"].isin(list(studies_of_one))
     return only(
         data,
@@ -53,7 +62,10 @@ def on_data_set(data: Data, name: str, studies_of_one: Sequence[str] = ()) -> Da
 
 
 def also_tested(data: Data, name: str, by: Sequence[str]) -> pd.DataFrame:
-    """Means by epoch of a score of `train.also_test`, such as "accuracy.noisy", of completed runs; columns as of `over_epochs`."""
+    """Means by epoch of a score of `train.also_test`, such as "accuracy.noisy", of completed runs.
+
+    Columns: as of `over_epochs`.
+    """
     rows = data.series(name).merge(
         data.epochs.filter([*KEY, "iteration", "epoch", "run.outcome"]), on=[*KEY, "iteration"]
     )

@@ -1,4 +1,4 @@
-"""The torch-free half of odecore: what can be asked for, and what it is called."""
+"""The part of odecore without torch: the choices and their names."""
 
 from odecore.config.evaluation import (
     DecisionGrid,

@@ -13,7 +13,7 @@ from odecore.config.model import Model
 from odecore.config.norm import NoNorm, NormConfig, check_groups
 from odecore.config.section import added_later
 
-# Channels of the narrowest layer; all others have a multiple of it.
+# Channels of the narrowest layer. All others have a multiple of it.
 NARROWEST = 32
 Stack = Literal["cnn4", "cnn6", "cnn8", "cnn10", "cnn12", "unet18"]
 # Where the convolutions have their strides and skips (Zheng 2024, appendix or code).
@@ -26,8 +26,9 @@ class Row(NamedTuple):
     """One convolution of a stack.
 
     channels: its outputs, None for those of the whole stack. scale: stride 1, stride 2, transposed
-    with stride 2, or `pool`, stride 1 after max pooling of 2x2 places.
-    skip `out`: its result, after norm and ReLU, is kept for the `in` row that leaves the same size, and concatenated there to the input.
+    with stride 2, or `pool`, stride 1 after max pooling of 2x2 places. skip `out`: its result,
+    after norm and ReLU, is kept for the `in` row that leaves the same size, and concatenated there
+    to the input.
     """
 
     channels: int | None
@@ -49,7 +50,8 @@ def _cnn(middle: int) -> tuple[Row, ...]:
     )
 
 
-# Zheng 2024, appendix. Kernel 3 and the places of the skips are chosen to give the printed numbers of parameters.
+# Zheng 2024, appendix. Kernel 3 and the places of the skips are chosen so that the numbers of
+# parameters are the printed ones.
 STACKS: dict[Stack, tuple[Row, ...]] = {
     "cnn4": (Row(32, "down"), Row(64, "down"), Row(32, "up"), Row(None, "up")),
     "cnn6": (
@@ -138,7 +140,7 @@ def check_layout(backbone: str, layout: Layout) -> None:
 def three_convolutions(
     channels_in: int, width: int, channels_out: int, places: int, taps: int = 9
 ) -> int:
-    """Multiply-adds of convolutions 1x1, 3x3 and 1x1; taps: weights of the middle kernel."""
+    """Multiply-adds of convolutions 1x1, 3x3 and 1x1. taps: weights of the middle kernel."""
     return (channels_in * width + taps * width * width + width * channels_out) * places
 
 
@@ -149,12 +151,13 @@ def stack_operations(
     shape: tuple[int, ...],
     layout: Layout = "printed",
 ) -> int:
-    """Multiply-adds of one evaluation of a convolution stack, with its time channel."""
+    """Multiply-adds of one call of a convolution stack, including its time channel."""
     total, places, before, kept = 0.0, float(math.prod(shape[1:])), channels_in, []
     for row in rows_of(backbone, layout, shape[0]):
         after = channels_out if row.channels is None else row.channels
         seen = before + 1 + (kept.pop() if row.skip == "in" else 0)
-        # A transposed convolution works on the places of its input, any other on those of its output.
+        # A transposed convolution computes at the places of its input, any other at those of its
+        # output.
         worked = places / 4 if row.scale in ("down", "pool") else places
         total += row.kernel**2 * seen * after * worked
         places *= {"down": 0.25, "pool": 0.25, "same": 1.0, "up": 4.0}[row.scale]
@@ -165,7 +168,7 @@ def stack_operations(
 
 
 def check_image(model: Any, shape: tuple[int, ...], channels: int) -> None:
-    """Raises ValueError unless images of this shape fit a stack whose last layer has so many channels."""
+    """Raise ValueError unless images of this shape fit a stack with this last layer."""
     if model.layout == "released" and model.backbone == "unet18" and any(n % 8 for n in shape[1:]):
         raise ValueError(
             f"model.layout = released halves a U-Net's maps three times by pooling, which "
@@ -196,11 +199,12 @@ class BackboneSection(Model):
                 raise ValueError("model.backbone = conv3 needs model.width, its number of features")
             if self.norm.name != "none":
                 raise ValueError(
-                    f"model.backbone = conv3 has no place for model.norm = {self.norm.name}; use cnn6 or another stack"
+                    f"model.backbone = conv3 cannot have model.norm = {self.norm.name}; use cnn6 "
+                    "or another stack"
                 )
         elif self.width is not None:
             raise ValueError(
-                f"model.backbone = {self.backbone} has widths of its own; leave model.width null"
+                f"model.backbone = {self.backbone} has its own widths; set model.width = null"
             )
         check_layout(self.backbone, self.layout)
         check_groups(self.norm, "model.norm", NARROWEST)
@@ -215,7 +219,7 @@ class BackboneSection(Model):
         check_image(self, spec.data.shape, self.state_channels(spec.data.shape))
 
     def field_operations(self, channels_in: int, channels_out: int, shape: tuple[int, ...]) -> int:
-        """Multiply-adds of one evaluation of the right-hand side, with the time channel."""
+        """Multiply-adds of one call of the right-hand side, including the time channel."""
         if self.backbone == "conv3":
             places = math.prod(shape[1:])
             return three_convolutions(channels_in + 1, self.width or 0, channels_out, places)

@@ -1,4 +1,7 @@
-"""Every model of the papers as a config, with the number of parameters that its paper prints; read from catalog.toml beside this file."""
+"""Every model of the papers as a config, with the number of parameters that its paper prints.
+
+It is read from catalog.toml beside this file.
+"""
 
 import tomllib
 from importlib.resources import files
@@ -6,9 +9,10 @@ from typing import Any, NamedTuple
 
 
 class Row(NamedTuple):
-    """label: the paper's name. printed: trainable parameters as the paper prints them, None where it does not. note: why printed and counted differ.
+    """One model of a paper.
 
-    source: section or table of the paper.
+    label: the paper's name. printed: trainable parameters as the paper prints them, None if it does
+    not. note: why printed and counted differ. source: section or table of the paper.
     """
 
     label: str

@@ -1,4 +1,8 @@
-"""Which data. Each config knows its input shape and number of classes, so that models can be sized without loading anything."""
+"""The data sets.
+
+Each config knows its input shape and number of classes, so that models can be sized without loading
+data.
+"""
 
 import math
 import os
@@ -10,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, Self
 from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 
 from odecore.config.section import Choice, Section, added_later, by_name
+
+Split = Literal["test", "train"]
 
 
 class Data(Choice):
@@ -37,7 +43,10 @@ class Data(Choice):
 
 
 class Spheres(Data):
-    """Concentric spheres, generated (Ott 2021, section 5 and code): inner and outer shell class 0, middle shell class 1. draw: which random draw."""
+    """Concentric spheres, generated (Ott 2021, section 5 and code).
+
+    The inner and outer shell are class 0, the middle shell is class 1. draw: which random draw.
+    """
 
     kind = "points"
     builder = "odecore.data.spheres:load"
@@ -59,7 +68,7 @@ class Spheres(Data):
 
 
 class ImageSet(NamedTuple):
-    """What is known of an image set without reading it. label: in figures. shape: (C, H, W) as stored.
+    """What is known of an image set without reading it.
 
     files: files and folders its reader opens below the data folder.
     sizes: file -> its bytes, where they are known and do not follow from the numbers of images.
@@ -96,7 +105,8 @@ _TINY_IMAGENET_FILES = ("wnids.txt", "train", "val/val_annotations.txt", "val/im
 _CIFAR10_FILES = (*(f"data_batch_{n}" for n in range(1, 6)), "test_batch", "batches.meta")
 _CIFAR10_SIZES = (31_035_704, 31_035_320, 31_035_999, 31_035_696, 31_035_623, 31_035_526, 158)
 
-# The subsets are data sets of their own: results on them are never called CIFAR-100 or Tiny-ImageNet.
+# The subsets are data sets with their own names: results on them are never called CIFAR-100 or
+# Tiny-ImageNet.
 IMAGE_SETS = {
     "mnist": ImageSet("MNIST", (1, 28, 28), 10, 60_000, 10_000, _idx("MNIST", *_MNIST_FILES)),
     "qmnist": ImageSet("QMNIST", (1, 28, 28), 10, 60_000, 60_000, _idx("QMNIST", *_QMNIST_FILES)),
@@ -155,7 +165,7 @@ IMAGE_SETS = {
         "tiny-imagenet-20/{train,val}/WNID/*.JPEG",
     ),
 }
-# The valid names are those of the records; a type checker cannot read them there.
+# The valid names come from the records, where a type checker cannot read them.
 if TYPE_CHECKING:
     ImageName = str
 else:
@@ -168,17 +178,19 @@ Augment = Literal[
 
 
 class Images(Data):
-    """An image set. train_limit, test_limit: a stratified subset of that many images, null for all of them.
+    """An image set.
 
-    source: `files` reads the data set; `generated` makes images of the same shape and classes from a seed (for quick runs, never for results).
-    standardize: none keeps [0, 1]; `channel` uses the set's own channel means and deviations; `widespread` the deviations (.2023, .1994, .2010)
-    that much CIFAR-10 code has (Gusak 2020 and ENorm 2019, code).
-    augment, in training only: random crop with 4 or 8 pixels of padding and flip, or Gladzik's: resize to 32x32, random 28x28 crop, and at test
-    resize to 28x28 (Gladzik 2019, section 4.4). The padding is black, as it lies around the image before it is standardized.
-    The forms with `erase` standardize, flip, erase a random rectangle and crop (Zheng 2024, code).
-    standardize `imagenet` and `half`: ImageNet's means and deviations, and .5 and .5 (same code).
-    noise_level: Gaussian noise of this deviation, in bytes, added to one in ten images of both splits;
-    bytes wrap around (same code, whose level is not known).
+    source: `files` reads the data set; `generated` makes images of the same shape and classes from
+    a seed (for quick runs, never for results). standardize: none keeps [0, 1]; `channel` uses the
+    set's own channel means and deviations; `widespread` the deviations (.2023, .1994, .2010) that
+    much CIFAR-10 code has (Gusak 2020 and ENorm 2019, code). augment, in training only: random crop
+    with 4 or 8 pixels of padding and flip, or Gladzik's: resize to 32x32, random 28x28 crop, and at
+    test resize to 28x28 (Gladzik 2019, section 4.4). The padding is black, as it lies around the
+    image before it is standardized. The forms with `erase` standardize, flip, erase a random
+    rectangle and crop (Zheng 2024, code). standardize `imagenet` and `half`: ImageNet's means and
+    deviations, and .5 and .5 (same code). noise_level: Gaussian noise of this deviation, in bytes,
+    added to one in ten images of both splits; bytes wrap around (same code, whose level is not
+    known).
     """
 
     kind = "images"
@@ -227,7 +239,8 @@ class Images(Data):
     def _deviations_exist(self) -> Self:
         if self.standardize == "widespread" and self.name != "cifar10":
             raise ValueError(
-                f"data.standardize = widespread is a habit of CIFAR-10 code, not of {self.name}; use channel"
+                "data.standardize = widespread is a habit of CIFAR-10 code and does not fit "
+                f"{self.name}; use channel"
             )
         if self.standardize == "imagenet" and IMAGE_SETS[self.name].shape[0] != 3:
             raise ValueError(
@@ -238,7 +251,10 @@ class Images(Data):
 
 
 class Fan(Data):
-    """Lady Windermere's fan: points (0,0) and (1,1) of class 0, (0,1) and (1,0) of class 1, the same four in both splits (Ott 2021, Figure 3)."""
+    """Lady Windermere's fan (Ott 2021, Figure 3).
+
+    Points (0,0) and (1,1) of class 0, (0,1) and (1,0) of class 1, the same four in both splits.
+    """
 
     kind = "fan"
     builder = "odecore.data.toy:load_fan"
@@ -256,7 +272,10 @@ class Fan(Data):
 
 
 class Line(Data):
-    """Points -1 and 1 on a line, which the function to be learned exchanges (Gladzik 2019, Figure 5.10, after Dupont et al. 2019)."""
+    """Points -1 and 1 on a line, which the function to be learned exchanges.
+
+    Gladzik 2019, Figure 5.10, after Dupont et al. 2019.
+    """
 
     kind = "line"
     builder = "odecore.data.toy:load_line"
@@ -274,7 +293,10 @@ class Line(Data):
 
 
 def missing_files(config: Section, root: Path | None) -> list[str]:
-    """Files the data set needs and `root` lacks, all of them when there is no root; empty for generated data. Loads nothing."""
+    """Files that the data set needs and `root` lacks. Loads nothing.
+
+    All of its files if there is no root; empty for generated data.
+    """
     if not isinstance(config, Images) or config.source == "generated":
         return []
     return [
@@ -283,15 +305,15 @@ def missing_files(config: Section, root: Path | None) -> list[str]:
 
 
 def what_is_missing(config: Section, root: Path | None, study: str = "STUDY") -> str | None:
-    """One line: the first file that is missing in `root` or has another size than it should, and what a user can do.
+    """One line with the first file that is missing or has a wrong size, and what a user can do.
 
-    None when nothing is. Loads nothing.
+    None if nothing is missing. Loads nothing.
     """
     if not isinstance(config, Images) or config.source == "generated":
         return None
     hint = how_to_get(config.name, study)
     if root is None:
-        return f"no data folder is named; {hint}"
+        return f"no data folder is given; {hint}"
     if missing := missing_files(config, root):
         return f"{missing[0]} is not in {root}; {hint}"
     wrong = wrong_size(config.name, root)
@@ -299,7 +321,10 @@ def what_is_missing(config: Section, root: Path | None, study: str = "STUDY") ->
 
 
 def wrong_size(name: ImageName, root: Path) -> str | None:
-    """The first file of a set whose size is not the original's, in words; of a folder of images the number of them."""
+    """The first file of a set whose size is not the original's, in words.
+
+    Of a folder of images the number of them.
+    """
     image_set = IMAGE_SETS[name]
     for index, file in enumerate(image_set.files):
         path = root / file
@@ -316,7 +341,10 @@ def wrong_size(name: ImageName, root: Path) -> str | None:
 
 
 def _idx_size(image_set: ImageSet, file: str) -> int | None:
-    """Bytes of a file in MNIST's format: a header of four bytes and four more for each axis, then the numbers. None for others."""
+    """Bytes of a file in MNIST's format.
+
+    A header of four bytes and four more for each axis, then the numbers. None for others.
+    """
     split, _, kind = file.rpartition("/")[2].replace("qmnist-", "").partition("-")
     samples = image_set.train_size if split == "train" else image_set.test_size
     match kind:
@@ -330,10 +358,16 @@ def _idx_size(image_set: ImageSet, file: str) -> int | None:
 
 
 def how_to_get(name: str, study: str = "STUDY") -> str:
-    """What a user can do about an image set that is missing. study: one that uses it."""
+    """What a user can do about a missing image set. study: one that uses it."""
     if layout := IMAGE_SETS[name].layout:
-        return f"it cannot be downloaded: lay it out as {layout} and name the folder with --data-root or ODESWEEP_DATA"
-    return f"get it with `odesweep data fetch {study}`, or name the folder that has it with --data-root or ODESWEEP_DATA"
+        return (
+            f"it cannot be downloaded: arrange its files as {layout} and give the folder with "
+            "--data-root or ODESWEEP_DATA"
+        )
+    return (
+        f"get it with `odesweep data fetch {study}`, or give the folder that has it with "
+        "--data-root or ODESWEEP_DATA"
+    )
 
 
 DATA = by_name(Data)

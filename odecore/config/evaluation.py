@@ -1,30 +1,39 @@
-"""What is done with trained weights: evaluations under any solver, and probes, the data of figures."""
+"""What can be done with trained weights: evaluations under any solver, and probes for figures."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
+from odecore.config.data import Split
 from odecore.config.section import Section, added_later
 from odecore.config.solver import TestSolverConfig
+from odecore.config.train import Noise, Precision
+
+# Weights can also be evaluated in float64. Training has no float64.
+EvaluationPrecision = Literal[Precision, "float64"]
 
 
 class Evaluation(Section):
-    """Accuracy and loss of kept weights under `solver`, null for the one of the training (or for a model without ODE).
+    """Accuracy and loss of saved weights under `solver`.
 
-    limit: the first so many samples of the split, null for all. noise `one_image`: one image of each batch is replaced by uniform noise of ten
-    times the data's deviation (Zheng 2024, Figure 3 middle).
+    solver: null for the one of the training (or for a model without ODE). limit: the first so many
+    samples of the split, null for all. noise `one_image`: one image of each batch is replaced by
+    uniform noise of ten times the data's deviation (Zheng 2024, Figure 3 middle).
     """
 
     solver: TestSolverConfig | None
-    split: Literal["test", "train"] = "test"
+    split: Split = "test"
     limit: PositiveInt | None = None
     batch_size: PositiveInt = 256
-    precision: Literal["float32", "tf32", "bf16", "float64"] = "float32"
-    noise: Literal["none", "one_image"] = added_later(neutral="none")
+    precision: EvaluationPrecision = "float32"
+    noise: Noise = added_later(neutral="none")
 
 
 class Trajectory(Section):
-    """States after every solver step of the first `points` test samples, data of one or two dimensions only (Ott 2021, Figures 1 and 2)."""
+    """States after every solver step of the first `points` test samples.
+
+    Only for data of one or two dimensions (Ott 2021, Figures 1 and 2).
+    """
 
     name: Literal["trajectory"] = "trajectory"
     solver: TestSolverConfig
@@ -32,9 +41,10 @@ class Trajectory(Section):
 
 
 class DecisionGrid(Section):
-    """Probability of class 1 that the head gives to states on a square grid, two-dimensional data only (Ott 2021, Figure 2).
+    """Probability of class 1 that the head gives to states on a square grid (Ott 2021, Figure 2).
 
-    resolution: points a side. The square covers every trajectory end point under `solver`, with `margin` of its width around.
+    Only for two-dimensional data. resolution: points per side. The square covers all end points of
+    trajectories under `solver`, with a border of `margin` times its width.
     """
 
     name: Literal["decision_grid"] = "decision_grid"
@@ -44,9 +54,10 @@ class DecisionGrid(Section):
 
 
 class LayerStatistics(Section):
-    """Mean and variance over batch and space of each channel of each layer's output within the ODE, at every evaluation's time.
+    """Mean and variance over batch and space of each channel of each layer's output in the ODE.
 
-    Taken before that layer's norm, on the first `samples` test samples in eval mode (Zheng 2024, Figure 3 right: the first layer).
+    Recorded at the time of every call of f, before that layer's norm, on the first `samples` test
+    samples in eval mode (Zheng 2024, Figure 3 right: the first layer).
     """
 
     name: Literal["layer_statistics"] = "layer_statistics"
@@ -55,7 +66,12 @@ class LayerStatistics(Section):
 
 
 class Series(Section):
-    """Numbers that the training recorded by iteration: adapted step sizes, scores of `train.also_test`. Written with the run, never from weights."""
+    """Numbers that the training recorded by iteration.
+
+    Adapted step sizes, scores of `train.also_test`.
+
+    They are written with the run and cannot be computed from weights.
+    """
 
     name: Literal["series"] = "series"
 

@@ -10,7 +10,10 @@ from odecore.config.solver import FixedStep
 
 
 class Gradient(Choice):
-    """A gradient method as one record. builder: build(config) -> odecore.gradients.base.Gradient."""
+    """A gradient method as one record.
+
+    builder: build(config) -> odecore.gradients.base.Gradient.
+    """
 
     @property
     def recomputes_blocks(self) -> bool:
@@ -26,7 +29,10 @@ class Backprop(Gradient):
 
 
 class Checkpoint(Gradient):
-    """Back-propagation that recomputes each block (ANODE, Gholami et al. 2019) or each solver step instead of storing it."""
+    """Back-propagation that recomputes instead of storing.
+
+    It recomputes each block (ANODE, Gholami et al. 2019) or each solver step.
+    """
 
     builder = "odecore.gradients.checkpoint:build"
     name: Literal["checkpoint"] = "checkpoint"
@@ -38,19 +44,27 @@ class Checkpoint(Gradient):
         return self.every == "block"
 
     def check(self, spec: Any) -> None:
-        """What is computed again must be the same steps, in our own loop if each is repeated alone."""
+        """Raise ValueError unless recomputation takes the same steps.
+
+        If each step is recomputed separately, the solver must be our own.
+        """
         if spec.fidelity.anode_side_effects and not isinstance(spec.solver, FixedStep):
             raise ValueError(
-                "fidelity.anode_side_effects with gradient checkpoint needs fixed steps: recomputation would take other ones"
+                "fidelity.anode_side_effects with gradient checkpoint needs fixed steps, since "
+                "recomputation would take other steps"
             )
         if self.every == "step" and spec.solver and spec.solver.backend == "torchdiffeq":
             raise ValueError(
-                "gradient.every = step needs our own loop; use solver.backend = odecore or gradient.every = block"
+                "gradient.every = step needs our own loop; use solver.backend = odecore or "
+                "gradient.every = block"
             )
 
 
 class Adjoint(Gradient):
-    """The continuous adjoint, solved from t=1 to 0 (Chen et al. 2018). tolerance: of the backward solve; null means the forward one's."""
+    """The continuous adjoint, solved from t=1 to 0 (Chen et al. 2018).
+
+    tolerance: of the backward solve; null means that of the forward solve.
+    """
 
     builder = "odecore.gradients.adjoint:build"
     name: Literal["adjoint"] = "adjoint"
@@ -66,7 +80,8 @@ class Adjoint(Gradient):
             raise ValueError(f"gradient.name = adjoint runs torchdiffeq: {error}") from None
         if isinstance(spec.solver, FixedStep) and self.tolerance is not None:
             raise ValueError(
-                "gradient.tolerance is for adaptive solvers; a fixed-step adjoint takes the forward solve's steps"
+                "gradient.tolerance is for adaptive solvers; a fixed-step adjoint takes the "
+                "forward solve's steps"
             )
 
 

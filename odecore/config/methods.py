@@ -25,12 +25,12 @@ class ButcherTableau:
 
     @property
     def stages(self) -> int:
-        """Evaluations of f in a step that reuses nothing."""
+        """Calls of f in a step that reuses nothing."""
         return len(self.c)
 
     @property
     def ends_on_last_stage(self) -> bool:
-        """Whether the last stage is evaluated at x1 itself, so that x1 needs no combination of its own."""
+        """Whether the last stage is evaluated at x1, so that x1 needs no further combination."""
         return self.b[-1] == 0 and self.a[-1] == self.b[:-1]
 
     @property
@@ -40,13 +40,15 @@ class ButcherTableau:
 
     @property
     def adaptive_step_nfe(self) -> int:
-        """Evaluations of f in a step of the adaptive loop, which knows k_1 from the step before."""
+        """Calls of f in a step of the adaptive loop, which knows k_1 from the previous step."""
         return self.stages - self.reuses_last_slope
 
 
 @dataclass(frozen=True)
 class Method:
-    """One method. A tableau with an error estimate makes it adaptive, otherwise it takes fixed steps.
+    """One method.
+
+    A tableau with an error estimate makes it adaptive, otherwise it takes fixed steps.
 
     name: in specs. label, marker: in figures. torchdiffeq: its name there, None if it is missing.
     revision: raise it when a fix changes what the method computes; its rows become stale.
@@ -72,7 +74,8 @@ METHODS = (
         "midpoint",
         ButcherTableau(order=2, c=(0, 1 / 2), a=((), (1 / 2,)), b=(0, 1)),
     ),
-    # Heun (1900), Z. Math. Phys. 45, 23-38: the explicit trapezoidal rule; torchdiffeq calls it heun2.
+    # Heun (1900), Z. Math. Phys. 45, 23-38: the explicit trapezoidal rule; torchdiffeq calls it
+    # heun2.
     Method(
         "heun",
         "Heun",
@@ -130,8 +133,9 @@ METHODS = (
             error=(2 / 9 - 7 / 24, 1 / 3 - 1 / 4, 4 / 9 - 1 / 3, -1 / 8),
         ),
     ),
-    # Fehlberg (1969), NASA TR R-315, RK1(2), continued with the second-order solution. Its last slope is taken at the first-order solution, so
-    # that reusing it is an approximation, wrong by O(h^2)/512; torchdiffeq reuses it, and the papers' step counts rest on that.
+    # Fehlberg (1969), NASA TR R-315, RK1(2), continued with the second-order solution. Its last
+    # slope is taken at the first-order solution. Reusing it is therefore an approximation, with an
+    # error of O(h^2)/512. torchdiffeq reuses it, and the papers' step counts depend on that.
     Method(
         "fehlberg2",
         "Fehlberg2",
@@ -146,7 +150,8 @@ METHODS = (
             reuses_inexact_slope=True,
         ),
     ),
-    # Dormand & Prince (1980), J. Comput. Appl. Math. 6, 19-26; error weights of Shampine (1986), Math. Comp. 46, 135-150. Order 5(4).
+    # Dormand & Prince (1980), J. Comput. Appl. Math. 6, 19-26; error weights of Shampine (1986),
+    # Math. Comp. 46, 135-150. Order 5(4).
     Method(
         "dopri5",
         "Dopri5",
@@ -189,7 +194,7 @@ TORCHDIFFEQ_NAMES = {
 
 
 def torchdiffeq_name(name: str) -> str:
-    """The method's name in torchdiffeq. Raises ValueError when torchdiffeq does not have it."""
+    """The method's name in torchdiffeq. Raises ValueError if torchdiffeq does not have it."""
     if name not in TORCHDIFFEQ_NAMES:
         hint = " (its rk4 is our rk4_38)" if name == "rk4" else ""
         raise ValueError(

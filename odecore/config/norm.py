@@ -1,4 +1,7 @@
-"""Normalizations, each by its config. Output norms act on features, weight norms on the layers before them, ENorm on the whole net."""
+"""Normalizations, each by its config.
+
+Output norms act on features, weight norms on the layers before them, ENorm on the whole net.
+"""
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, Union
 
@@ -41,7 +44,10 @@ class NoNorm(Norm):
 
 
 class Batch(Norm):
-    """Batch normalization with one running mean and variance for all times, which Zheng 2024 calls Pop-TI BN; also understood as `pop_ti`."""
+    """Batch normalization with one running mean and variance for all times.
+
+    Zheng 2024 calls it Pop-TI BN; `pop_ti` is accepted as a name too.
+    """
 
     label = "batch (Pop-TI)"
     colour = "#E69F00"
@@ -50,7 +56,10 @@ class Batch(Norm):
 
 
 class MiniBatch(Norm):
-    """Batch normalization with the batch's own statistics, at test too (Zheng 2024, Mini-batch BN): a result depends on its test batch."""
+    """Batch normalization with the batch's own statistics, also at test.
+
+    Zheng 2024 calls it Mini-batch BN. A result depends on its test batch.
+    """
 
     label = "mini-batch"
     colour = "#D55E00"
@@ -59,7 +68,10 @@ class MiniBatch(Norm):
 
 
 class Layer(Norm):
-    """GroupNorm with one group: statistics per sample, scale and shift per channel (Gusak 2020, code)."""
+    """GroupNorm with one group (Gusak 2020, code).
+
+    Statistics are per sample, scale and shift per channel.
+    """
 
     label = "layer"
     colour = "#56B4E9"
@@ -78,7 +90,7 @@ class Group(Norm):
 
 
 class Instance(Norm):
-    """GroupNorm with one channel a group: instance normalization with scale and shift."""
+    """GroupNorm with one channel per group: instance normalization with scale and shift."""
 
     label = "instance"
     colour = "#661100"
@@ -96,7 +108,7 @@ class Weight(Norm):
 
 
 class Spectral(Norm):
-    """Spectral normalization, one power iteration per evaluation in training (Miyato et al. 2018)."""
+    """Spectral normalization, one power iteration per call in training (Miyato et al. 2018)."""
 
     label = "spectral"
     colour = "#CC79A7"
@@ -106,7 +118,7 @@ class Spectral(Norm):
 
 
 class TemporalBatch(Norm):
-    """Temporal adaptive batch normalization (Zheng 2024, Algorithm 1): statistics, scale and shift on a grid of times.
+    """Temporal adaptive batch normalization (Zheng 2024, Algorithm 1).
 
     grid_size: M, the number of intervals of [0, 1]. momentum: eta of the running statistics.
     penalty: weight of |gamma - 1|^2 + |alpha|^2 in the loss.
@@ -158,10 +170,12 @@ class TemporalBatch(Norm):
 
 
 class EquiNorm(Section):
-    """ENorm: after each optimizer step, rows and columns of consecutive weights are balanced (ENorm 2019, section 2).
+    """ENorm (ENorm 2019, section 2).
 
-    c: column norm over row norm at the fixed point. cycles: passes over the layers per step. last_layer: balance the last weight too, as the
-    report does and the original code does not. dead_units: a unit without weights gives NaN, as in the report, or is left out and counted.
+    After each optimizer step, rows and columns of consecutive weights are balanced. c: column norm
+    over row norm at the fixed point. cycles: passes over the layers per step. last_layer: balance
+    the last weight too, as the report does and the original code does not. dead_units: a unit
+    without weights gives NaN, as in the report, or is left out and counted.
     """
 
     label: ClassVar[str] = "ENorm"
@@ -177,7 +191,7 @@ class EquiNorm(Section):
 
 
 def _written_short(value: Any) -> Any:
-    """`layer` for {"name": "layer"}, and `pop_ti` for what is `batch` here."""
+    """Accept `layer` for {"name": "layer"}, and `pop_ti` for `batch`."""
     if isinstance(value, str):
         value = {"name": value}
     if isinstance(value, dict) and value.get("name") == "pop_ti":
@@ -187,7 +201,7 @@ def _written_short(value: Any) -> Any:
 
 # In the order of listings and legends.
 NORMS = by_name(Norm)
-# A type checker cannot read the subclasses, so it sees their base.
+# A type checker cannot read the subclasses, so it sees their base class.
 if TYPE_CHECKING:
     NormConfig = Norm
 else:
@@ -198,8 +212,12 @@ else:
 
 
 def check_groups(norm: Norm, key: str, *channels: int) -> None:
-    """Raises ValueError unless the groups of a group norm at `key` divide each of these numbers of channels."""
+    """Check the groups of the group norm at `key`.
+
+    Raises ValueError unless they divide each of these numbers of channels.
+    """
     if isinstance(norm, Group) and any(count % norm.groups for count in channels):
         raise ValueError(
-            f"{key}.groups = {norm.groups} does not divide {', '.join(map(str, channels))} channels; choose a common divisor"
+            f"{key}.groups = {norm.groups} does not divide {', '.join(map(str, channels))} "
+            "channels; choose a common divisor"
         )

@@ -1,4 +1,7 @@
-"""What every section of a spec shares: frozen, strict, no unknown key, no NaN; and fields that were added later."""
+"""The base of all sections of a spec: frozen, strict, no unknown keys, no NaN.
+
+It also handles fields that were added later.
+"""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -8,7 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Section(BaseModel):
-    """One section of a spec. Unknown keys, wrong types and non-finite numbers are errors; instances are immutable."""
+    """One section of a spec.
+
+    Unknown keys, wrong types and non-finite numbers are errors. Instances cannot be changed.
+    """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True
@@ -40,12 +46,12 @@ class Choice(Section):
 
     @classmethod
     def load(cls) -> Callable[..., Any]:
-        """The builder itself; imports its module, and with it torch."""
+        """The builder. Importing its module also imports torch."""
         module, _, function = cls.builder.partition(":")
         return getattr(import_module(module), function)
 
     def check(self, spec: Any) -> None:
-        """Raise ValueError where the other sections of this TrialSpec do not go with this choice."""
+        """Raise ValueError if the other sections of this TrialSpec do not fit this choice."""
 
     @classmethod
     def revision_of(cls, name: str) -> int:
@@ -68,8 +74,9 @@ def by_name(kind: type[_Kind]) -> dict[str, type[_Kind]]:
 def added_later(*, neutral: Any, default: Any = ..., **constraints: Any) -> Any:
     """A field that did not exist when older rows were written.
 
-    neutral: the value that means what the code did before; the field is left out of the identity while it has it, so older rows keep their ids.
-    default: the value new specs get; the neutral one when not given.
+    neutral: the value that means what the code did before. The field is left out of the identity
+    while it has this value, so that older rows keep their ids. default: the value of new specs, by
+    default the neutral one.
     """
     return Field(
         default=neutral if default is ... else default,

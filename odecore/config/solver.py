@@ -1,4 +1,7 @@
-"""Which solver, and how accurate: fixed-step methods take a number of steps, adaptive ones a tolerance."""
+"""The solvers and their accuracy.
+
+Fixed-step methods take a number of steps, adaptive ones a tolerance.
+"""
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
@@ -9,7 +12,7 @@ from odecore.config.section import Choice, added_later, by_name
 
 Backend = Literal["odecore", "torchdiffeq"]
 
-# The valid names are those of the records; a type checker cannot read them there.
+# The valid names come from the records, where a type checker cannot read them.
 if TYPE_CHECKING:
     FixedStepName = str
     AdaptiveName = str
@@ -28,12 +31,16 @@ class Solver(Choice):
         """Steps that change in training need ordinary back-propagation."""
         if self.changes_in_training and spec.gradient.name != "backprop":
             raise ValueError(
-                f"solver.name = {self.name} changes its steps in training and needs gradient.name = backprop"
+                f"solver.name = {self.name} changes its steps in training and needs gradient.name "
+                "= backprop"
             )
 
 
 class FixedStep(Solver):
-    """`steps` equal steps over [0, 1]. `rk4` is the classical method; `rk4_38` is the 3/8 rule, which torchdiffeq calls rk4."""
+    """`steps` equal steps over [0, 1].
+
+    `rk4` is the classical method. `rk4_38` is the 3/8 rule, which torchdiffeq calls rk4.
+    """
 
     builder = "odecore.solvers:build_fixed_step"
     name: FixedStepName
@@ -70,9 +77,14 @@ class Adaptive(Solver):
 
 
 class AdaptedStep(Solver):
-    """Step size adapted in training: halved when a better solver disagrees on the batch, else enlarged (Ott 2021, algorithm 1 and code).
+    """Step size adapted in training.
 
-    test: the better solver. The first step size follows Hairer, Norsett & Wanner I, p. 169. Trained nets are evaluated with the last step size.
+    Halved when a better solver disagrees on the batch, else enlarged (Ott 2021, algorithm 1 and
+    code).
+
+    It is halved if a better solver disagrees on the batch, otherwise enlarged. test: the better
+    solver. The first step size follows Hairer, Norsett & Wanner I, p. 169. Trained nets are
+    evaluated with the last step size.
     """
 
     builder = "odecore.solvers.adaptation:build_step"
@@ -84,13 +96,17 @@ class AdaptedStep(Solver):
     def _is_better(self) -> Self:
         if self.name == "adapted_midpoint" and self.test == "midpoint":
             raise ValueError(
-                "solver.name = adapted_midpoint needs a better test solver than itself: solver.test = rk4_38"
+                "solver.name = adapted_midpoint needs a test solver that is better than itself: "
+                "solver.test = rk4_38"
             )
         return self
 
 
 class AdaptedTolerance(Solver):
-    """Tolerance adapted in training, from `tolerance` on, against dopri5 with a smaller one (Ott 2021, supplement and code)."""
+    """Tolerance adapted in training (Ott 2021, supplement and code).
+
+    It starts at `tolerance` and is compared with dopri5 at a smaller tolerance.
+    """
 
     builder = "odecore.solvers.adaptation:build_tolerance"
     changes_in_training = True
@@ -100,7 +116,7 @@ class AdaptedTolerance(Solver):
 
 
 SOLVERS = by_name(Solver)
-# What a trained net can be tested with, and what it can be trained with.
+# The solvers with which a trained net can be tested, and those with which it can be trained.
 TestSolverConfig = Annotated[FixedStep | Adaptive, Field(discriminator="name")]
 SolverConfig = Annotated[
     FixedStep | Adaptive | AdaptedStep | AdaptedTolerance, Field(discriminator="name")

@@ -1,4 +1,7 @@
-"""One training run, completely described: everything that changes the result and nothing about where it runs."""
+"""One training run, completely described.
+
+A spec contains everything that changes the result, and nothing about where it runs.
+"""
 
 from typing import Self
 
@@ -14,7 +17,10 @@ from odecore.config.train import Fidelity, Precision, Train
 
 
 class TrialSpec(Section):
-    """The spec of one trial. Identity, cell and storage are derived from it in `sweeps.spec`. solver: null for a model without ODE."""
+    """The spec of one trial.
+
+    `sweeps.spec` derives identity, cell and storage from it. solver: null for a model without ODE.
+    """
 
     data: DataConfig
     model: ModelConfig
@@ -37,7 +43,8 @@ class TrialSpec(Section):
             return self
         if self.ode_blocks and self.solver is None:
             raise ValueError(
-                f"model {model.name} solves an ODE: give solver.name and solver.steps or solver.tolerance"
+                f"model {model.name} solves an ODE; give solver.name and solver.steps or "
+                "solver.tolerance"
             )
         if not self.ode_blocks:
             without = f"this {model.name} has no ODE block, so"
@@ -55,7 +62,7 @@ class TrialSpec(Section):
 
     @model_validator(mode="after")
     def _gradient_can(self) -> Self:
-        """Combinations that no solver or gradient can do are refused when planned, not when trained."""
+        """Refuse, when planning, combinations that no solver or gradient can do."""
         if self.solver is not None:
             self.solver.check(self)
         self.gradient.check(self)
@@ -63,12 +70,16 @@ class TrialSpec(Section):
 
     @model_validator(mode="after")
     def _gradient_is_anodes(self) -> Self:
-        """ANODE differentiates its second pass. Where that is another function than the first, only recomputation does so too."""
+        """ANODE differentiates its second pass.
+
+        Where that is another function than the first, only recomputation does so too.
+        """
         norm = getattr(self.model, "ode_norm", getattr(self.model, "norm", NoNorm()))
         recomputed = self.gradient.recomputes_blocks
         if self.fidelity.anode_side_effects and norm.state_enters_training and not recomputed:
             raise ValueError(
-                f"fidelity.anode_side_effects with norm {norm.name} needs gradient.name = checkpoint and gradient.every = block: "
+                f"fidelity.anode_side_effects with norm {norm.name} needs gradient.name = "
+                "checkpoint and gradient.every = block: "
                 "the norm's state moves on in ANODE's second pass, whose gradient is taken"
             )
         return self

@@ -11,13 +11,18 @@ from pydantic import (
     model_validator,
 )
 
+from odecore.config.data import Split
 from odecore.config.section import Section, added_later
 
 Precision = Literal["float32", "tf32", "bf16"]
+Noise = Literal["none", "one_image"]
 
 
 class Adam(Section):
-    """Adam (Kingma & Ba 2015), torch's defaults for betas and eps. weight_decay is added to the gradient (L2)."""
+    """Adam (Kingma & Ba 2015), torch's defaults for betas and eps.
+
+    weight_decay is added to the gradient (L2).
+    """
 
     name: Literal["adam"] = "adam"
     lr: PositiveFloat = 1e-3
@@ -34,7 +39,7 @@ class Sgd(Section):
 
 
 class AdamW(Section):
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019), torch's defaults for betas and eps."""
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019), default betas and eps."""
 
     name: Literal["adamw"] = "adamw"
     lr: PositiveFloat = 1e-3
@@ -53,7 +58,7 @@ OptimizerConfig = Annotated[Adam | Sgd | AdamW | RmsProp, Field(discriminator="n
 
 
 class StepSchedule(Section):
-    """lr * factor^k in epoch e = 0, 1, ..., k the number of `drops` that are at most e."""
+    """lr * factor^k in epoch e = 0, 1, ..., where k is the number of `drops` that are at most e."""
 
     name: Literal["steps"] = "steps"
     drops: tuple[PositiveInt, ...]
@@ -63,15 +68,17 @@ class StepSchedule(Section):
     def _in_order(self) -> Self:
         if not self.drops or list(self.drops) != sorted(set(self.drops)):
             raise ValueError(
-                f"train.schedule.drops = {list(self.drops)}: give at least one epoch, in rising order, each once"
+                f"train.schedule.drops = {list(self.drops)}; give at least one epoch, in rising "
+                "order, each once"
             )
         return self
 
 
 class LinearSchedule(Section):
-    """lr - start e / epochs in epoch e (ENorm 2019, section 2). start: null for lr, so that the rate goes to zero.
+    """lr - start e / epochs in epoch e (ENorm 2019, section 2).
 
-    The report's code has start = 0.1 whatever the lr is: with a smaller lr the rate becomes negative (ENorm 2019, code).
+    start: null for lr, so that the learning rate goes to zero. The report's code has start = 0.1
+    for every lr: with a smaller lr the learning rate becomes negative (ENorm 2019, code).
     """
 
     name: Literal["linear"] = "linear"
@@ -79,7 +86,10 @@ class LinearSchedule(Section):
 
 
 class GeometricSchedule(Section):
-    """lr * factor^floor(n / every), n counted in epochs or in iterations (Massaroli et al. 2020 and Xia et al. 2021, code)."""
+    """lr * factor^floor(n / every), with n counted in epochs or in iterations.
+
+    Massaroli et al. 2020 and Xia et al. 2021, code.
+    """
 
     name: Literal["geometric"] = "geometric"
     factor: PositiveFloat
@@ -103,24 +113,26 @@ ScheduleConfig = Annotated[
 class AlsoTest(Section):
     """One more score of every recorded row, kept as the series accuracy.<label> and loss.<label>.
 
-    batch_size: null for the training one. noise `one_image`: one image of each batch is replaced by noise (Zheng 2024, Figure 3).
+    batch_size: null for that of the training. noise `one_image`: one image of each batch is
+    replaced by noise (Zheng 2024, Figure 3).
     """
 
     label: str = Field(pattern=r"^[a-z0-9][a-z0-9_]{0,39}$")
-    split: Literal["test", "train"] = "test"
+    split: Split = "test"
     batch_size: PositiveInt | None = None
     limit: PositiveInt | None = None
-    noise: Literal["none", "one_image"] = "none"
+    noise: Noise = "none"
 
 
 class Train(Section):
-    """How long and in which batches. Exactly one of iterations and epochs is given.
+    """Length and batches of the training. Exactly one of iterations and epochs is given.
 
-    record_every: iterations between two recorded rows (accuracy, loss, cost); null records once an epoch.
-    drop_last: leave out the last, smaller batch of an epoch. iterations = 0 trains nothing, for fields without parameters.
-    schedule: of the learning rate, null for a constant one. gradient_clip: largest norm of the whole gradient.
-    grid_clip: afterwards, the largest norm of the gradient of all of TA-BN's scales, and of all its
-    shifts. decay_grids: weight decay acts on these too. Both are of the code of Zheng 2024.
+    record_every: iterations between two recorded rows (accuracy, loss, cost); null records once an
+    epoch. drop_last: leave out the last, smaller batch of an epoch. iterations = 0 trains nothing,
+    for fields without parameters. schedule: of the learning rate, null for a constant one.
+    gradient_clip: largest norm of the whole gradient. grid_clip: afterwards, the largest norm of
+    the gradient of all of TA-BN's scales, and of all its shifts. decay_grids: weight decay acts on
+    these too. Both are of the code of Zheng 2024.
     """
 
     optimizer: OptimizerConfig = Adam()
@@ -145,7 +157,8 @@ class Train(Section):
     def _schedule_has_epochs(self) -> Self:
         if isinstance(self.schedule, LinearSchedule) and self.epochs is None:
             raise ValueError(
-                "train.schedule = linear needs train.epochs, at whose end the rate is zero"
+                "train.schedule = linear needs train.epochs, since the learning rate is zero at "
+                "their end"
             )
         if isinstance(self.schedule, HalfwaySchedule) and self.epochs is None:
             raise ValueError(
@@ -153,17 +166,21 @@ class Train(Section):
             )
         labels = [one.label for one in self.also_test]
         if len(set(labels)) < len(labels):
-            raise ValueError(f"train.also_test: each label once, not {', '.join(labels)}")
+            raise ValueError(f"train.also_test: give each label once, not {', '.join(labels)}")
         return self
 
 
 class Fidelity(Section):
-    """Where a paper's code and text differ, both are named here. The defaults are the correct ones.
+    """Options for differences between a paper's code and its text. The defaults are correct.
 
-    accuracy_divisor: `count` divides by the number of images; `batch_size` divides every batch by the full batch size, the last partial one
-    too, as Ott's code does (facts: maximum attainable accuracy .9766 on 1,000 points in batches of 128).
-    anode_side_effects: norms inside ODE blocks update their statistics, and spectral norm its vector, a second time for each training step, as
-    the recomputation of ANODE does (Gusak 2020, section 3 and code). Off: recomputation and the adjoint's backward solve change nothing.
+    accuracy_divisor: `count` divides by the number of images; `batch_size` divides every batch by
+    the full batch size, also the last, partial one, as Ott's code does (with 1,000 points in
+    batches of 128 the accuracy is at most .9766).
+
+    anode_side_effects: norms inside ODE blocks update their statistics, and spectral norm its
+    vector, a second time in each training step, as the recomputation of ANODE does (Gusak 2020,
+    section 3 and code). Off: recomputation and the adjoint's backward solve change nothing.
+
     momentum_reset: a new optimizer state each epoch (Gusak 2020, code).
     """
 

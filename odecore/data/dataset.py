@@ -77,7 +77,8 @@ class Dataset:
         size, padding = x_batch.shape[-1], PADDING[self.augmentation]
         if self.augmentation.startswith("erase"):
             # The border and what is erased are 0 after standardizing. Flipping last, after an
-            # erased place and a window that are as likely as their mirror images, is flipping first.
+            # erased place and a window that are as likely as their mirror images, is flipping
+            # first.
             x = augment.random_erase(self._standardized(x_batch.float().div_(255)), generator)
             return augment.random_crop(x, size, generator, padding=padding, flip=True)
         # Of bytes, as they are a quarter of the floats to move; the border is black, so it comes

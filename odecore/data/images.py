@@ -3,18 +3,17 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from odecore.config.data import IMAGE_SETS, ImageName, Images, how_to_get, what_is_missing
+from odecore.config.data import IMAGE_SETS, ImageName, Images, Split, how_to_get, what_is_missing
 from odecore.data import cache, dataset
 from odecore.data.dataset import DataMissing
 from odecore.training import streams
 
-Split = Literal["train", "test"]
 T = TypeVar("T")
 
 # Size of generated data where no limit is given.

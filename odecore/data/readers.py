@@ -9,16 +9,15 @@ something is read or downloaded.
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 from torchvision import datasets
 from torchvision.datasets import mnist, utils
 
-from odecore.config.data import IMAGE_SETS
+from odecore.config.data import IMAGE_SETS, Split
 
-Split = Literal["train", "test"]
 Arrays = tuple[np.ndarray, np.ndarray]
 
 TINY_IMAGENET_URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"

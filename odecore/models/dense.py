@@ -64,5 +64,8 @@ def build(
     _solver: Solver | None,
     _gradient: Gradient | None,
 ) -> Dense:
-    """shape: of one input, any number of axes. Solver and gradient are not used: no ODE block."""
+    """shape: of one input, any number of axes.
+
+    Solver and gradient are not used, since there is no ODE block.
+    """
     return Dense(config, prod(shape), classes)

@@ -1,8 +1,8 @@
 """When norms update their state: in the forward pass, never in recomputation or backward solves.
 
-Modules hand each change to `once`. Whoever runs an evaluation a second time says how with
-`handled_by`. The handler lives in a context variable that is set and reset around the evaluation
-itself: on a CUDA device recomputation runs in a thread of autograd's.
+Modules pass each change to `once`. Code that runs a forward pass a second time chooses with
+`handled_by` what happens then. The handler lives in a context variable that is set and reset around
+the call itself: on a CUDA device recomputation runs in a thread of autograd.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,17 +18,17 @@ Handler = Callable[[Callable[[], Any], Callable[[], Any]], Any]
 
 
 def perform(change: Callable[[], Any], _unchanged: Callable[[], Any]) -> Any:
-    """The ordinary way: change."""
+    """The default: make the change."""
     return change()
 
 
 def withhold(_change: Callable[[], Any], unchanged: Callable[[], Any]) -> Any:
-    """Change nothing."""
+    """Make no change."""
     return unchanged()
 
 
 def record(values: list[Any]) -> Handler:
-    """Change, and append what is computed with to `values`."""
+    """Make the change, and append the values of the computation to `values`."""
 
     def handle(change: Callable[[], Any], _unchanged: Callable[[], Any]) -> Any:
         values.append(change())
@@ -38,7 +38,7 @@ def record(values: list[Any]) -> Handler:
 
 
 def replay(values: list[Any]) -> Handler:
-    """Change nothing and compute with the recorded values, in their order."""
+    """Make no change, and use the recorded values in their order."""
     remaining = iter(values)
 
     def handle(_change: Callable[[], Any], _unchanged: Callable[[], Any]) -> Any:
@@ -48,7 +48,7 @@ def replay(values: list[Any]) -> Handler:
 
 
 def collect(changes: list[Callable[[], Any]]) -> Handler:
-    """Change, and append the change to `changes`, so that it can be made once more."""
+    """Make the change, and append it to `changes`, so that it can be repeated."""
 
     def handle(change: Callable[[], Any], _unchanged: Callable[[], Any]) -> Any:
         changes.append(change)

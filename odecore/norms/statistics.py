@@ -96,11 +96,11 @@ class Kernel(Statistics):
 
 
 class Descent(Statistics):
-    """The grid's values as parameters of a spline that AdamW fits to the batch's (Zheng 2024, code).
+    """The grid's values are parameters of a spline that AdamW fits to the values of the batch.
 
-    Four steps per evaluation with rate 1e-3, gradient norm at most 0.1. The loss is taken to be the
-    squared error at t, its mean over channels, summed over both statistics; AdamW's other numbers
-    are torch's defaults.
+    Zheng 2024, code: four steps per call with rate 1e-3, gradient norm at most 0.1. We assume that
+    the loss is the squared error at t, its mean over channels, summed over both statistics, and
+    that AdamW's other numbers are torch's defaults.
     """
 
     def __init__(

@@ -181,7 +181,9 @@ def _more_steps(h: float) -> float:
 
 @torch.no_grad()
 def first_step_size(f: VectorField, t0: float, x0: Tensor, order: int) -> tuple[float, int]:
-    """First step size (Hairer, Norsett & Wanner I, p. 169), and its NFE: 2, or 1 if f is not finite.
+    """First step size (Hairer, Norsett & Wanner I, p.
+
+    169), and its NFE: 2, or 1 if f is not finite.
 
     Norms are over the last axis and averaged over the others (Ott 2021, code).
 

@@ -1,4 +1,4 @@
-"""Adaptation of step size or tolerance in training: what its algorithms ask of the net."""
+"""Adaptation of step size or tolerance in training: what its algorithms need from the net."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from odecore.solvers.base import Solver
 
 
 def adapted_solver(model: nn.Module) -> Adapted | None:
-    """The solver of the model's ODE blocks, which share one, if it adapts."""
+    """The solver of the model's ODE blocks (they share one), if it is an adapted one."""
     solvers = [block.solver for block in ode_blocks(model) if isinstance(block.solver, Adapted)]
     return solvers[0] if solvers else None
 

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from odecore.config import Evaluation
+from odecore.config.data import Split
+from odecore.config.evaluation import EvaluationPrecision
+from odecore.config.train import Noise
 from odecore.data import Dataset
 from odecore.models.ode_block import (
     SolveFailed,
@@ -22,11 +25,8 @@ from odecore.models.ode_block import (
 )
 from odecore.norms.base import BatchTooSmall
 from odecore.solvers.base import SolveStatus
-from odecore.training.precision import EvaluationPrecision, in_float64, numerics
+from odecore.training.precision import in_float64, numerics
 from odecore.training.streams import generator
-
-Split = Literal["test", "train"]
-Noise = Literal["none", "one_image"]
 
 # Noise has this many times the data's deviation (Zheng 2024, Figure 3 middle), measured on so many
 # samples of the split.

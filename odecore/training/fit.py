@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from odecore import norms
 from odecore.config import TrialSpec
+from odecore.config.data import Split
 from odecore.config.train import AlsoTest
 from odecore.data import Dataset
 from odecore.models import build_model, dropout
@@ -29,7 +30,7 @@ from odecore.models.ode_block import (
 )
 from odecore.solvers.adaptation import REMEMBERED_ITERATIONS, Measured
 from odecore.training import adapt
-from odecore.training.evaluate import Score, Split, failure_outcome, fallback_detail, score
+from odecore.training.evaluate import Score, failure_outcome, fallback_detail, score
 from odecore.training.optim import Updates
 from odecore.training.precision import numerics
 from odecore.training.records import Sums, current_names, peak_memory_bytes, reset_peak_memory
@@ -56,11 +57,10 @@ class Training:
     """One run of `spec` on `data`: model, optimizer, position, and the metrics so far.
 
     outcome is None while running, then completed, diverged (non-finite loss or state) or
-    solver_failed, with a detail. fallbacks: failed solves of training steps that Euler repeated; the
-    detail of a completed run says how many, and the series "fallbacks" in which iterations.
+    solver_failed, with a detail. fallbacks: failed solves of training steps that Euler repeated;
+    the detail of a completed run says how many, and the series "fallbacks" in which iterations.
     records: one dict per recorded row; see `_record` for its keys. series: other numbers by
-    iteration, (steps done, name, value).
-    Raises ValueError when an epoch would have no batch.
+    iteration, (steps done, name, value). Raises ValueError when an epoch would have no batch.
     """
 
     def __init__(self, spec: TrialSpec, data: Dataset, device: torch.device) -> None:

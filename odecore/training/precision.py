@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 import torch
 from torch import nn
 
-# What weights can be evaluated in; training has no float64.
-EvaluationPrecision = Literal["float32", "tf32", "bf16", "float64"]
+from odecore.config.evaluation import EvaluationPrecision
 
 
 @contextmanager

@@ -16,8 +16,8 @@ def lr(
 
     Formulas are at the configs.
 
-    epochs: of the whole training, for linear and halfway. Caveat: linear with a `start` above `base`
-    becomes negative, which is gradient ascent (ENorm 2019, code).
+    epochs: of the whole training, for linear and halfway. Caveat: linear with a `start` above
+    `base` becomes negative, which is gradient ascent (ENorm 2019, code).
     """
     match config:
         case None:

@@ -33,14 +33,14 @@ FOR_ANYBODY = ("env", "status")
 
 
 def start(hosts: Hosts) -> None:
-    """Starts the cluster; cleans up first what a crash left."""
+    """Start the cluster; first remove what a crash left."""
     begin = time.monotonic()
     if missing := [name for name in NEEDED if not shutil.which(name, path=ENVIRONMENT["PATH"])]:
         raise DevclusterError(f"{', '.join(missing)} not found; as root: {INSTALL}")
     if hosts.all_alive() and daemons.node_states(hosts.folder):
-        raise DevclusterError("it runs already; see: devcluster status")
+        raise DevclusterError("it is already running; see: devcluster status")
     if _remains(hosts):
-        print("cleaning up what an earlier one left", flush=True)
+        print("removing what an earlier one left", flush=True)
         _tear_down(hosts)
     try:
         _start(hosts)
@@ -51,7 +51,8 @@ def start(hosts: Hosts) -> None:
             raise DevclusterError(f"{error}{logs}") from error
         raise  # Ctrl-C
     print(
-        f'{len(NODES)} nodes are idle after {time.monotonic() - begin:.0f} s; now: eval "$({sys.argv[0]} env)"',
+        f"{len(NODES)} nodes are idle after {time.monotonic() - begin:.0f} s; now: eval "
+        f'"$({sys.argv[0]} env)"',
         flush=True,
     )
 
@@ -60,8 +61,9 @@ def _start(hosts: Hosts) -> None:
     address = network.free_addresses()
     print("hosts: " + ", ".join(f"{host} {ip}" for host, ip in address.items()), flush=True)
     hosts.folder.mkdir()
-    # A file system of its own: /run often refuses to execute files, as batch scripts are, and so nothing reaches the disk.
-    # Shared: the hosts see what is mounted below it later, such as a small disk to be filled.
+    # A separate file system: /run often refuses to execute files, such as batch scripts, and this
+    # way nothing reaches the disk. Shared: the hosts see what is mounted below it later, such as a
+    # small disk to fill.
     run(
         "mount",
         "-t",
@@ -86,16 +88,17 @@ def _start(hosts: Hosts) -> None:
 
 
 def stop(hosts: Hosts) -> None:
-    """Stops everything, jobs too, and removes all of it."""
+    """Stop everything, including jobs, and remove all files."""
     if _remains(hosts):
         _tear_down(hosts)
         print("stopped", flush=True)
     else:
-        print("it does not run", flush=True)
+        print("it is not running", flush=True)
 
 
 def _remains(hosts: Hosts) -> bool:
-    # Whether there is anything to clean up. A folder of somebody else's is neither unmounted nor removed.
+    # Whether there is anything to remove. A folder of somebody else is neither unmounted nor
+    # removed.
     folder = hosts.folder
     if (
         folder.exists()
@@ -103,7 +106,7 @@ def _remains(hosts: Hosts) -> bool:
         and (not folder.is_dir() or folder.is_mount() or any(folder.iterdir()))
     ):
         raise DevclusterError(
-            f"{folder} is not a devcluster's; name a folder that does not exist yet"
+            f"{folder} is not a devcluster's; give a folder that does not exist yet"
         )
     return bool(hosts.living()) or folder.exists()
 
@@ -126,9 +129,9 @@ def _tear_down(hosts: Hosts) -> None:
 
 
 def status(hosts: Hosts) -> None:
-    """What SLURM says of each node, and whether its cable is pulled."""
+    """Print SLURM's state of each node, and whether its network is cut."""
     if not hosts.living():
-        raise DevclusterError("it does not run; start it: devcluster start")
+        raise DevclusterError("it is not running; start it: devcluster start")
     if not (states := daemons.node_states(hosts.folder)):
         raise DevclusterError("the controller does not answer; try: devcluster restart-controller")
     for node in NODES:
@@ -138,16 +141,16 @@ def status(hosts: Hosts) -> None:
 
 
 def env(hosts: Hosts) -> None:
-    """Prints what a shell has to know: eval "$(devcluster env)"."""
+    """Print the environment variables that a shell needs: eval "$(devcluster env)"."""
     if not (hosts.folder / "slurm.conf").exists():
-        raise DevclusterError("it does not run; start it: devcluster start")
+        raise DevclusterError("it is not running; start it: devcluster start")
     print(f"export SLURM_CONF={hosts.folder / 'slurm.conf'}")
 
 
 def heal(hosts: Hosts, node: str) -> None:
-    """Puts the cable back."""
+    """Restore the network of a node."""
     network.heal(hosts, node)
-    # Left alone, the controller asks a node that is down once in a minute and a half.
+    # On its own, the controller asks a node that is down only every one and a half minutes.
     daemons.report(hosts, node)
 
 
@@ -167,7 +170,7 @@ NODE = {
 
 
 def main() -> int:
-    """Runs one subcommand; an error is one line and exit code 1."""
+    """Run one subcommand; an error is one line and exit code 1."""
     parser = argparse.ArgumentParser(
         prog="devcluster", description="A real SLURM of four hosts (n1 ... n4) on this machine."
     )
@@ -175,7 +178,7 @@ def main() -> int:
         "--dir",
         type=Path,
         default=DEFAULT_FOLDER,
-        help=f"where everything is kept while it runs ({DEFAULT_FOLDER})",
+        help=f"folder for all files while it runs ({DEFAULT_FOLDER})",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, function in (WHOLE | NODE).items():
@@ -188,7 +191,7 @@ def main() -> int:
         if given.command not in FOR_ANYBODY:
             if os.geteuid():
                 raise DevclusterError(f"needs root: sudo {sys.argv[0]} {given.command}")
-            # One at a time, without a lock file that would stay behind.
+            # One command at a time, without a lock file that would stay behind.
             fcntl.flock(os.open("/run", os.O_RDONLY), fcntl.LOCK_EX)
         if given.command in WHOLE:
             WHOLE[given.command](hosts)

@@ -20,8 +20,8 @@ GRANT ALL ON slurm_acct.* TO 'slurm'@'127.0.0.1';
 
 
 def configure(folder: Path, address: dict[str, str]) -> None:
-    """Writes keys, configuration files and the device nodes of the GPUs into the folder."""
-    # Each node has all memory of this machine: requests are checked against it, nothing is reserved.
+    """Write keys, configuration files and the device nodes of the GPUs into the folder."""
+    # Each node has all memory of this machine: requests are compared with it, nothing is reserved.
     memory_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
     shape = f"CPUs={CPUS} CoresPerSocket={CPUS} RealMemory={memory_mib} Gres=gpu:{GPUS}"
     values = {
@@ -32,7 +32,7 @@ def configure(folder: Path, address: dict[str, str]) -> None:
     }
     for sub in ("munge", "dev", "ctl/state", "ctl/database", *(f"{node}/spool" for node in NODES)):
         folder.joinpath(sub).mkdir(parents=True)
-        folder.joinpath(sub).chmod(0o755)  # whatever the umask: munged insists
+        folder.joinpath(sub).chmod(0o755)  # whatever the umask: munged requires it
     for name, mode in {"slurm.conf": 0o644, "gres.conf": 0o644, "slurmdbd.conf": 0o600}.items():
         _write(folder / name, Template((TEMPLATES / name).read_text()).substitute(values), mode)
     _write(folder / "munge" / "key", secrets.token_hex(64), 0o400)
@@ -42,7 +42,10 @@ def configure(folder: Path, address: dict[str, str]) -> None:
 
 
 def start_munge(hosts: Hosts) -> None:
-    """One munged for all hosts and this machine: they share the file system and so its socket."""
+    """Start one munged for all hosts and this machine.
+
+    They share the file system and so its socket.
+    """
     at = hosts.folder / "munge"
     files = {
         "key-file": "key",
@@ -60,7 +63,10 @@ def start_munge(hosts: Hosts) -> None:
 
 
 def start_database(hosts: Hosts) -> None:
-    """MariaDB with its data in the folder, seen by slurmdbd alone; then slurmdbd, and the accounts."""
+    """Start MariaDB, slurmdbd and the accounts.
+
+    MariaDB has its data in the folder, and only slurmdbd sees it.
+    """
     at, client = hosts.folder / "ctl", _client(hosts.folder)
     data = f"--datadir={at / 'database'}"
     hosts.inside(
@@ -107,17 +113,18 @@ def start_database(hosts: Hosts) -> None:
 
 
 def start_controller(hosts: Hosts) -> None:
-    """Starts slurmctld, on the state that it left if there is one; waits until it answers."""
+    """Start slurmctld, with its old state if there is one, and wait until it answers."""
     hosts.inside(CONTROLLER, "slurmctld", "-f", str(hosts.folder / "slurm.conf"))
     wait_until(lambda: _works(*_client(hosts.folder), "scontrol", "ping"), 30, "the controller")
 
 
 def restart_controller(hosts: Hosts) -> None:
-    """Ends slurmctld in order and starts it again; jobs stay."""
+    """Stop slurmctld properly and start it again; jobs continue."""
     if _signal(hosts, CONTROLLER, "slurmctld", "TERM"):
         wait_until(lambda: not _signal(hosts, CONTROLLER, "slurmctld", "0"), 30, "slurmctld to end")
     start_controller(hosts)
-    # It recovers jobs at once; what the nodes are up to it learns within seconds, of one that is cut off when its time is over.
+    # It recovers jobs at once. It learns the state of the nodes within seconds, that of a node
+    # without network when its timeout is over.
     wait_until(
         lambda: "unknown" not in " ".join(node_states(hosts.folder).values()),
         90,
@@ -126,25 +133,28 @@ def restart_controller(hosts: Hosts) -> None:
 
 
 def start_slurmd(hosts: Hosts, node: str) -> None:
-    """Starts slurmd on a node."""
+    """Start slurmd on a node."""
     if _signal(hosts, node, "slurmd", "0"):
-        raise DevclusterError(f"slurmd runs already on {node}")
+        raise DevclusterError(f"slurmd is already running on {node}")
     hosts.inside(node, "slurmd", "-N", node, "-f", str(hosts.folder / "slurm.conf"))
 
 
 def kill_slurmd(hosts: Hosts, node: str) -> None:
-    """Kills slurmd with SIGKILL; jobs that run on the node go on without it."""
+    """Kill slurmd with SIGKILL; jobs on the node continue without it."""
     if not _signal(hosts, node, "slurmd", "KILL"):
-        raise DevclusterError(f"slurmd does not run on {node}")
+        raise DevclusterError(f"slurmd is not running on {node}")
 
 
 def report(hosts: Hosts, node: str) -> None:
-    """Has slurmd, if it runs, tell the controller now that the node is there."""
+    """Make slurmd, if it runs, report to the controller now."""
     _signal(hosts, node, "slurmd", "HUP")
 
 
 def node_states(folder: Path) -> dict[str, str]:
-    """Node -> state as sinfo says it, such as "idle", "mixed" or "down*"; empty while the controller does not answer."""
+    """Node -> state as in sinfo, such as "idle", "mixed" or "down*".
+
+    Empty while the controller does not answer.
+    """
     try:
         lines = run(*_client(folder), "sinfo", "-h", "-N", "-p", "low", "-o", "%N %T").splitlines()
     except DevclusterError:
@@ -158,7 +168,7 @@ def all_idle(folder: Path) -> bool:
 
 
 def last_words(folder: Path) -> str:
-    """The last line of each of the three logs written to last, to be shown when a start failed."""
+    """The last line of each of the three newest logs, to show when a start failed."""
     logs = sorted(folder.glob("*/*.log"), key=lambda log: log.stat().st_mtime)[-3:]
     return "".join(
         f"\n{log.name}: {line}"
@@ -168,7 +178,7 @@ def last_words(folder: Path) -> str:
 
 
 def _client(folder: Path) -> tuple[str, str]:
-    # What stands before a SLURM command that is run on any host or on this machine.
+    # The start of a SLURM command that is run on a host or on this machine.
     return "env", f"SLURM_CONF={folder / 'slurm.conf'}"
 
 
@@ -179,7 +189,8 @@ def _works(*command: str) -> bool:
 
 
 def _signal(hosts: Hosts, host: str, daemon: str, signal: str) -> bool:
-    # Whether the daemon runs and got it. What it leaves in its pid file may have become another process's number.
+    # Whether the daemon runs and got the signal. The number in its pid file may now belong to
+    # another process.
     try:
         pid = (hosts.folder / host / f"{daemon}.pid").read_text().strip()
         hosts.inside(

@@ -1,4 +1,8 @@
-"""Hosts: each is one process that is PID 1 of its own PID, network, mount and host name namespaces; when it ends, all of the host is gone."""
+"""Hosts: each is one process that is PID 1 of its own namespaces.
+
+The namespaces are those of PIDs, network, mounts and host name. When the process ends, everything
+on the host ends.
+"""
 
 import os
 import signal
@@ -36,7 +40,7 @@ class DevclusterError(Exception):
 
 
 def run(*command: str, text: str | None = None) -> str:
-    """Output of a command; its complaint as DevclusterError if it fails."""
+    """Run a command and return its output. Raises DevclusterError with its message if it fails."""
     done = subprocess.run(
         command, input=text, capture_output=True, text=True, env=ENVIRONMENT, check=False
     )
@@ -49,7 +53,10 @@ def run(*command: str, text: str | None = None) -> str:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Looks five times a second. Raises DevclusterError when the time is over."""
+    """Wait until this is true; it is checked five times a second.
+
+    Raises DevclusterError after the time limit.
+    """
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -64,7 +71,10 @@ class Hosts:
     folder: Path
 
     def living(self) -> dict[str, int]:
-        """Host -> process id of its PID 1 as seen from here, found by looking through /proc: there is no pid file to be stale."""
+        """Host -> process id of its PID 1 as seen from here.
+
+        Found by looking through /proc, so that no pid file can be stale.
+        """
         found = {}
         for process in Path("/proc").glob("[0-9]*"):
             try:
@@ -89,15 +99,21 @@ class Hosts:
     def pid(self, host: str) -> int:
         """Process id of a host. Raises DevclusterError if it does not run."""
         if (pid := self.living().get(host)) is None:
-            raise DevclusterError(f"host {host} does not run; start the cluster: devcluster start")
+            raise DevclusterError(
+                f"host {host} is not running; start the cluster: devcluster start"
+            )
         return pid
 
     def inside(self, host: str, *command: str) -> str:
-        """Output of a command on a host: its processes, its network, its /etc/hosts, its name. Raises DevclusterError if it fails."""
+        """Output of a command on a host.
+
+        The command has the host's processes, network, /etc/hosts and name. Raises DevclusterError
+        if it fails.
+        """
         return run("nsenter", "-t", str(self.pid(host)), "-n", "-u", "-p", "-m", "--", *command)
 
     def start(self) -> None:
-        """Starts all hosts, not connected yet."""
+        """Start all hosts, not connected yet."""
         quiet = subprocess.DEVNULL
         for host in (CONTROLLER, *NODES):
             command = ["unshare", *NAMESPACES, "bash", "-c", INIT, MARKER, host, str(self.folder)]
@@ -113,13 +129,13 @@ class Hosts:
         wait_until(
             self.all_alive,
             10,
-            "the namespaces of the hosts; inside a container, the container has to be privileged",
+            "the namespaces of the hosts (a container must be privileged)",
         )
         for host in (CONTROLLER, *NODES):
             self.inside(host, "hostname", host)
 
     def stop(self) -> None:
-        """Ends every process of every host; their networks and mounts end with them."""
+        """End every process of every host; their networks and mounts end with them."""
         wait_until(self._none_left, 20, "the processes of the hosts to end")
 
     def _none_left(self) -> bool:

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what the devcluster needs, on Debian or Ubuntu, as root. Nothing has to be configured or started.
+# Installs the packages of the devcluster on Debian or Ubuntu, as root.
+# Nothing needs to be configured or started.
 set -eu
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq

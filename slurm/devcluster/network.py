@@ -1,4 +1,7 @@
-"""Addresses that nothing on this machine uses, and the cables: a bridge on the controller's host, one cable to every node, one to this machine."""
+"""Addresses that nothing on this machine uses, and the network between the hosts.
+
+It is a bridge on the controller's host with one cable to every node and one to this machine.
+"""
 
 import ipaddress
 import json
@@ -10,9 +13,10 @@ from hosts import CONTROLLER, NODES, DevclusterError, Hosts, run, wait_until
 
 
 def free_addresses() -> dict[str, str]:
-    """Host -> address in the first of 10.213.0.0/24, 10.213.1.0/24, ... that no address and no route of this machine touches.
+    """Host -> address in the first free network of 10.213.0.0/24, 10.213.1.0/24, ....
 
-    .1 is this machine (`login`), .2 the controller, .11 to .14 the nodes. Raises DevclusterError if all are taken.
+    Free means that no address and no route of this machine uses it. .1 is this machine (`login`),
+    .2 the controller, .11 to .14 the nodes. Raises DevclusterError if all are taken.
     """
     routes = json.loads(run("ip", "-j", "-4", "route", "show", "table", "all"))
     taken = [
@@ -31,14 +35,17 @@ def free_addresses() -> dict[str, str]:
 
 
 def connect(hosts: Hosts, address: dict[str, str]) -> None:
-    """Lays the cables. The bridge is in the controller's network, so that this machine's firewall has no say in what passes it."""
+    """Connect the hosts.
+
+    The bridge is in the controller's network, so that this machine's firewall does not affect it.
+    """
     names = hosts.folder / "hosts"
     names.write_text(
         "127.0.0.1 localhost\n::1 localhost\n"
         + "".join(f"{ip} {host}\n" for host, ip in address.items())
     )
     for host in (CONTROLLER, *NODES):
-        # Seen by this host alone; the machine's own /etc/hosts stays as it is.
+        # Only this host sees it; the machine's own /etc/hosts does not change.
         hosts.inside(host, "mount", "--bind", str(names), "/etc/hosts")
         _ip(hosts, host, "link set lo up")
     _ip(
@@ -76,26 +83,26 @@ def connect(hosts: Hosts, address: dict[str, str]) -> None:
 
 
 def disconnect(hosts: Hosts) -> None:
-    """Waits until this machine's end of its cable is gone; all others go with the hosts."""
+    """Wait until this machine's end of its cable is gone; all others end with the hosts."""
     link = _login_link(hosts.folder)
     if _exists(link):
-        # It may be going by itself at this moment.
+        # It may disappear by itself at this moment.
         subprocess.run(["ip", "link", "delete", link], stderr=subprocess.DEVNULL, check=False)
     wait_until(lambda: not _exists(link), 10, f"the network device {link} to go")
 
 
 def cut(hosts: Hosts, node: str) -> None:
-    """Pulls the network cable of a node: it runs on, and nobody reaches it."""
+    """Cut the network of a node: it keeps running, but nobody can reach it."""
     _ip(hosts, CONTROLLER, f"link set {node} down")
 
 
 def heal(hosts: Hosts, node: str) -> None:
-    """Puts the cable back."""
+    """Restore the network of a node."""
     _ip(hosts, CONTROLLER, f"link set {node} up")
 
 
 def is_cut(hosts: Hosts, node: str) -> bool:
-    """Whether the node's cable is pulled."""
+    """Whether the node's network is cut."""
     return (
         "UP"
         not in json.loads(hosts.inside(CONTROLLER, "ip", "-j", "link", "show", node))[0]["flags"]
@@ -103,7 +110,7 @@ def is_cut(hosts: Hosts, node: str) -> bool:
 
 
 def _login_link(folder: Path) -> str:
-    # At most 15 characters, one per cluster, known without anything having been kept.
+    # At most 15 characters, one per cluster, and computed, so that nothing needs to be stored.
     return f"devc{zlib.crc32(str(folder).encode()):08x}"
 
 
@@ -112,7 +119,7 @@ def _exists(link: str) -> bool:
 
 
 def _ip(hosts: Hosts, host: str, *commands: str) -> None:
-    # Of the host's namespaces only the network, so that process ids mean what they mean here.
+    # Only the network namespace of the host, so that process ids mean the same as here.
     run(
         "nsenter",
         "-t",

@@ -1,4 +1,7 @@
-"""The command line `odesweep`: one file per command, which imports heavy packages only when called."""
+"""The command line `odesweep`.
+
+One file per command, which imports heavy packages only when called.
+"""
 
 import errno
 import os

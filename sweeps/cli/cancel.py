@@ -49,16 +49,16 @@ def cancel(
             scheduler.cancel([one for one in live if found[one]["executor"] == executor])
     if not live:
         print(
-            f"nothing to cancel: {count(len(found), 'submission')} of {name}, "
-            "none of which is still going on"
+            f"nothing to cancel: {count(len(found), 'submission')} of {name}, all of which have "
+            "ended"
         )
 
 
 def _over(watch: "Watch", submission: str, executor: str) -> bool:
-    """Cancelled before, or no worker of it goes on.
+    """Whether it was cancelled before, or no worker of it goes on.
 
-    A job in a queue may come back after its worker has ended, so its scheduler decides. Elsewhere
-    a shard without a worker has not begun.
+    A job in a queue may come back after its worker has ended, so its scheduler decides. In other
+    executors, a shard without a worker has not begun.
     """
     from sweeps.store import is_cancelled, read_submission
 

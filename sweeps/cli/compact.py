@@ -17,7 +17,8 @@ PruneOption = Annotated[
     typer.Option(
         "--prune",
         help=(
-            "Also delete files that were replaced more than 24 hours ago. Takes two minutes: files are "
+            "Also delete files that were replaced more than 24 hours ago. Takes two minutes: files "
+            "are "
             "listed twice, two minutes apart, and deleted only if both lists contain them."
         ),
     ),
@@ -39,7 +40,7 @@ def compact(
     folder = Results(results)
     if not folder.path.is_dir():
         raise UserError(
-            f"no results folder {results}; give the one that odesweep run wrote to with --results"
+            f"no results folder {results}; give the one that `odesweep run` wrote to with --results"
         )
     for line in _lines(folder, compact_rows(folder, dry_run=dry_run), dry_run):
         print(line)
@@ -60,14 +61,20 @@ def _lines(folder: "Results", done: "Compaction", dry_run: bool) -> list[str]:
         )
         size = sum(file.size_bytes for files in done.manifest.files.values() for file in files)
         return [
-            f"generation {number} of {folder.path}: {rows} ({size / 1e6:,.1f} MB), {count(done.files, 'new file')} taken in",
+            (
+                f"generation {number} of {folder.path}: {rows} ({size / 1e6:,.1f} MB), "
+                f"{count(done.files, 'new file')} taken in"
+            ),
             *lines,
         ]
     if dry_run:
         return [f"would take in {count(done.files, 'new file')} after generation {number}", *lines]
     if done.files:
         return [
-            f"{done.manifest.by} made generation {number} meanwhile; this one was given up, nothing is lost",
+            (
+                f"{done.manifest.by} made generation {number} meanwhile; this one was given up, "
+                "nothing is lost"
+            ),
             *lines,
         ]
     return [
@@ -85,7 +92,9 @@ def _prune(folder: "Results", dry_run: bool) -> None:
     from sweeps.store.prune import prune
 
     def wait(seconds: float) -> None:
-        print(f"looking again in {duration(seconds)} before anything is deleted", flush=True)
+        print(
+            f"listing the files again in {duration(seconds)} before anything is deleted", flush=True
+        )
         time.sleep(seconds)
 
     found = Counter(one.why for one in prune(folder, dry_run=dry_run, wait=wait))

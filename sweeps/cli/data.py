@@ -1,4 +1,7 @@
-"""`odesweep data check|fetch`: check or download the data sets of a study. Workers never download."""
+"""`odesweep data check|fetch`: check or download the data sets of a study.
+
+Workers never download.
+"""
 
 import json
 from pathlib import Path
@@ -57,7 +60,8 @@ def data(
 
     if action == "fetch" and data_root is None:
         raise UserError(
-            "no data folder is named: say with --data-root or ODESWEEP_DATA where downloads go"
+            "no data folder is given; give the folder for downloads with --data-root or "
+            "ODESWEEP_DATA"
         )
     if action == "fetch" or verify:
         check_installed()
@@ -78,7 +82,10 @@ def data(
 
 
 def check(specs: "Iterable[TrialSpec]", data_root: Path | None) -> None:
-    """Raises InfrastructureError, one line, for the first data set that is not complete in `data_root`."""
+    """Check the data sets in `data_root`.
+
+    Raises InfrastructureError, one line, for the first one that is not complete.
+    """
     from odecore.config.data import what_is_missing
 
     for config in dict.fromkeys(spec.data for spec in specs):
@@ -92,7 +99,7 @@ def _groups(specs: "Iterable[TrialSpec]") -> "dict[str, list[Images]]":
 
     found: dict[str, Any] = {}
     for config in dict.fromkeys(spec.data for spec in specs):
-        # Without a folder everything that lies in files is missing.
+        # Without a folder, every data set that is read from files is missing.
         found.setdefault(config.name, []).extend([config] if missing_files(config, None) else [])
     return found
 
@@ -100,9 +107,13 @@ def _groups(specs: "Iterable[TrialSpec]") -> "dict[str, list[Images]]":
 def _checked(
     name: str, configs: "list[Images]", root: Path | None, study: str, verify: bool
 ) -> dict[str, Any]:
-    """One data set: presence, and with `verify` checksums and reading as every configuration does."""
+    """Check one data set.
+
+    It must exist; with `verify` checksums are compared and it is read as every configuration reads
+    it.
+    """
     if not configs:
-        return _row(name, "made when it is needed, has no files")
+        return _row(name, "generated when it is needed, has no files")
     from odecore.config.data import IMAGE_SETS, what_is_missing
 
     if (missing := what_is_missing(configs[0], root, study)) or root is None:
@@ -128,9 +139,9 @@ def _checked(
 
 
 def _fetched(name: str, configs: "list[Images]", root: Path, dry_run: bool) -> dict[str, Any]:
-    """One data set: what was downloaded or, in a dry run, what would be."""
+    """Download one data set, or in a dry run say what would be downloaded."""
     if not configs:
-        return _row(name, "made when it is needed, nothing to download")
+        return _row(name, "generated when it is needed, nothing to download")
     from odecore.config.data import missing_files
     from odecore.data import DataMissing
     from odecore.data import fetch as downloads

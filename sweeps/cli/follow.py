@@ -17,11 +17,11 @@ POLL_SECONDS = 2.0
 
 
 def follow(scheduler: QueueScheduler, trials: list["Task"], watcher: Watcher) -> ShardReport:
-    """Wait for these trials, in whichever jobs they are; report what is known of them then."""
+    """Wait for these trials, in any job; then report what is known about them."""
     results, reader = scheduler.results, EventReader(scheduler.results)
     relay = _EventRelay({task.trial_id: task for task in trials}, results, watcher)
-    # Earlier submissions of the same trials that ended badly are over; what counts is what is
-    # alive meanwhile.
+    # Earlier submissions of the same trials that failed are over. Only what is still running
+    # counts.
     followed: set[str] = set()
     began_at, problem = time.time(), None
     scheduler.add(reader.poll())
@@ -97,5 +97,6 @@ class _EventRelay:
                 )
             case "died":
                 self.watcher.note(
-                    f"{task.label}: its process died ({exit_words(event.get('exit_code'))}); it goes on from its last checkpoint"
+                    f"{task.label}: its process died ({exit_words(event.get('exit_code'))}); a new "
+                    "process resumes it from its last checkpoint"
                 )

@@ -30,7 +30,8 @@ def logs(trial: TrialArgument, results: ResultsOption = DEFAULT_RESULTS) -> None
     trial_id = watch.find_trial(trial)
     if trial_id is None:
         raise UserError(
-            f"no trial begins with {trial!r} in {watch.results.path}; give at least 4 digits of its id"
+            f"no trial begins with {trial!r} in {watch.results.path}; give at least 4 digits of "
+            "its id"
         )
     starts = [event for event in watch.events if event["event"] == "started" and event.get("log")]
     mine = [event for event in starts if event["trial_id"] == trial_id]
@@ -45,7 +46,7 @@ def logs(trial: TrialArgument, results: ResultsOption = DEFAULT_RESULTS) -> None
 
 
 def _show_jobs(watch: "Watch", trial_id: str) -> bool:
-    """Of a trial that never started, what the jobs that have it printed; whether there is one."""
+    """Print what the jobs of a trial that never started printed; returns whether there is one."""
     shown = False
     for scheduler in watch.queues.schedulers.values():
         for title, text in scheduler.logs(trial_id):
@@ -56,13 +57,13 @@ def _show_jobs(watch: "Watch", trial_id: str) -> bool:
 
 
 def _section(results: "Results", event: dict[str, Any], starts: list[dict[str, Any]]) -> str:
-    """What the log got between this start and the next one in the same file."""
+    """The part of the log between this start and the next one in the same file."""
     later = [
         other["log_offset"]
         for other in starts
         if other["log"] == event["log"] and other["at"] > event["at"]
     ]
-    # A name from a file that anybody may have written must not lead out of the folder.
+    # A name from a file that anybody can write must not lead out of the folder.
     path = results.logs / event["log"].rpartition("/")[2]
     if not path.is_file():
         return f"(the file {path} is gone)\n"

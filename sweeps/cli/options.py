@@ -6,9 +6,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Options:
-    """What was given; the help of each option says what it means.
+    """The values that were given; the help of each option explains it.
 
-    train: whether pending trials are trained; if not, only missing evaluations and probes are filled.
+    train: whether pending trials are trained. If not, only missing evaluations and probes are
+    computed.
     """
 
     study: str

@@ -1,4 +1,4 @@
-"""`odesweep plan`: the grid, which trials are done, what the others cost, what `run` would submit."""
+"""`odesweep plan`: the grid, its progress, its cost, and what `run` would submit."""
 
 import json
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,7 +28,10 @@ def plan(
     results: ResultsOption = DEFAULT_RESULTS,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a study's grid: which trials are done, pending or stale, and what the rest would cost."""
+    """Show a study's grid: its progress, and the cost of the rest.
+
+    Trials are done, running, pending or stale.
+    """
     from sweeps.overrides import select
     from sweeps.plan import current_plan
     from sweeps.plan import save as save_plan
@@ -99,7 +102,8 @@ def _show(current: "Plan") -> None:
     study, numbers = current.selection.study, summary(current)
     out.print(f"[bold]{current.selection.plan_name}[/bold]  {study.title}")
     out.print(
-        f"question: {study.question}\nexpected: {study.expected}\nscale:    {study.scales[current.selection.scale].label}",
+        f"question: {study.question}\nexpected: {study.expected}\nscale:    "
+        f"{study.scales[current.selection.scale].label}",
         markup=False,
     )
     if study.fidelity:
@@ -111,10 +115,12 @@ def _show(current: "Plan") -> None:
         else ""
     )
     out.print(
-        f"{count(numbers['trials'], 'trial')}{left_out} in {count(numbers['cells'], 'cell')}: {_states(numbers)}"
+        f"{count(numbers['trials'], 'trial')}{left_out} in {count(numbers['cells'], 'cell')}: "
+        f"{_states(numbers)}"
     )
     out.print(
-        f"missing: {count(numbers['missing_evaluations'], 'evaluation')}, {count(numbers['missing_probes'], 'probe')}"
+        f"missing: {count(numbers['missing_evaluations'], 'evaluation')}, "
+        f"{count(numbers['missing_probes'], 'probe')}"
     )
     submitted = [count(numbers["pending"], "trial") + " to train"] if numbers["pending"] else []
     submitted += (
@@ -126,19 +132,21 @@ def _show(current: "Plan") -> None:
     out.print(f"`run` would submit {' and '.join(submitted) or 'nothing'}{cost}")
     if current.stale:
         out.print(
-            f"stale: {count(len(current.stale), 'accepted row')} outdated by a bug fix; their trials are pending again"
+            f"stale: {count(len(current.stale), 'accepted row')} outdated by a bug fix; their "
+            "trials are pending again"
         )
     if len(current.code_hashes) > 1:
         shares = ", ".join(f"{n} from {code[:8]}" for code, n in current.code_hashes.items())
         out.print(
-            f"code: the {numbers['done']} accepted rows come from {len(current.code_hashes)} versions of the code ({shares})"
+            f"code: the {numbers['done']} accepted rows come from {len(current.code_hashes)} "
+            f"versions of the code ({shares})"
         )
     for one in current.selection.excluded:
         out.print(f"excluded: {count(len(one.cells), 'cell')}: {one.reason}", markup=False)
 
 
 def _table(current: "Plan") -> Any:
-    """Per value of every axis: trials, how they stand, what is missing, and the cost of the rest."""
+    """Per value of every axis: trials, their states, what is missing, and the cost of the rest."""
     from rich.table import Table
 
     table = Table(
@@ -187,16 +195,19 @@ _COLUMNS = (
 
 
 def _states(numbers: dict[str, Any]) -> str:
-    return f"{numbers['done']} done, {numbers['in_flight']} running, {numbers['pending']} pending, {len(numbers['stale'])} stale"
+    return (
+        f"{numbers['done']} done, {numbers['in_flight']} running, {numbers['pending']} pending, "
+        f"{len(numbers['stale'])} stale"
+    )
 
 
 def count(n: int, noun: str) -> str:
-    """1 trial, 2 trials."""
+    """A text such as "1 trial" or "2 trials"."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:
-    """Seconds, minutes or hours, whichever reads best."""
+    """Seconds, minutes or hours, whichever is most readable."""
     for limit, unit, name in ((120, 1, "s"), (7200, 60, "min")):
         if seconds < limit:
             return f"{seconds / unit:.0f} {name}"
@@ -204,7 +215,7 @@ def duration(seconds: float) -> str:
 
 
 def console() -> Any:
-    """Where people read: as wide as the terminal, and wide enough for a table where there is none."""
+    """The console: as wide as the terminal, and wide enough for a table if there is none."""
     from rich.console import Console
 
     found = Console(highlight=False, soft_wrap=True)

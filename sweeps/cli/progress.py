@@ -35,9 +35,9 @@ COLORS = {
 
 
 class RunDisplay(Watcher):
-    """Shows trials as they begin, advance and end. Use as a context manager.
+    """Shows trials as they start, advance and end. Use as a context manager.
 
-    follow: show what the worker prints, as it comes. bars: False leaves the terminal to a debugger.
+    follow: also show what the worker prints. bars: False leaves the terminal to a debugger.
     """
 
     def __init__(
@@ -109,7 +109,8 @@ class RunDisplay(Watcher):
         if not self.live and time.monotonic() - self._mentioned_at >= PLAIN_SECONDS:
             self._mentioned_at = time.monotonic()
             self.console.print(
-                f"        {task.label}: iteration {progress.iteration}/{progress.iterations}, {note}",
+                f"        {task.label}: iteration {progress.iteration}/{progress.iterations}, "
+                f"{note}",
                 markup=False,
             )
 
@@ -123,11 +124,13 @@ class RunDisplay(Watcher):
         facts = f"accuracy_test {accuracy:.3f}" if accuracy is not None else (ending.detail or "")
         self.tick()
         self.console.print(
-            f"[{color}]{ending.outcome:>13}[/] {self.done:>4}/{self.total} {escape(task.label)}  {escape(facts)}"
+            f"[{color}]{ending.outcome:>13}[/] {self.done:>4}/{self.total} {escape(task.label)}  "
+            f"{escape(facts)}"
         )
         if ending.frames:
             self.console.print(
-                f"{ending.frames.rstrip()}\ntrial {task.trial_id}, all of it in {ending.log}",
+                f"{ending.frames.rstrip()}\ntrial {task.trial_id}, the whole traceback is in "
+                f"{ending.log}",
                 style="dim",
                 markup=False,
             )
@@ -143,7 +146,7 @@ class RunDisplay(Watcher):
                 self.console.print(text, end="", markup=False)
 
     def _remove(self, task: Task) -> None:
-        """Take the trial's bar away, if it has one."""
+        """Remove the trial's bar, if it has one."""
         if (bar := self._running.pop(task.trial_id, None)) is not None:
             self.bars.remove_task(bar)
 

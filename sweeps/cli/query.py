@@ -46,7 +46,7 @@ def query(
     folder = Results(results)
     if not folder.path.is_dir():
         raise UserError(
-            f"no results folder {results}; give the one that odesweep run wrote to with --results"
+            f"no results folder {results}; give the one that `odesweep run` wrote to with --results"
         )
     if as_json and as_csv:
         raise UserError("--json and --csv exclude each other; give one")

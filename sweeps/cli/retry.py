@@ -26,7 +26,8 @@ OutcomeOption = Annotated[
     typer.Option(
         "--outcome",
         help=(
-            "Only trials with this outcome; may be repeated. Trials with a final outcome (completed, "
+            "Only trials with this outcome; may be repeated. Trials with a final outcome "
+            "(completed, "
             "diverged, solver_failed) are retried only if it is given here."
         ),
     ),
@@ -56,7 +57,8 @@ def retry(
         for trial in _trials(watch, target, scale)
         if (last := _outcome(watch, trial)) in wanted
     }
-    # Every row of such a trial that could be accepted goes, or a duplicate would take its place.
+    # Every row of such a trial that could be accepted is withdrawn, or a duplicate would be
+    # accepted instead.
     attempts = [
         row.attempt_id
         for trial in chosen
@@ -96,7 +98,10 @@ def _trials(watch: "Watch", target: str, scale: str | None) -> list[str]:
 
 
 def _outcome(watch: "Watch", trial: str) -> str | None:
-    """Of the accepted row, else of the last one that was not taken back or retried since."""
+    """The outcome of the accepted row.
+
+    Otherwise of the last row that was not withdrawn or retried since.
+    """
     if accepted := watch.view.accepted.get(trial):
         return accepted.outcome
     rows = [

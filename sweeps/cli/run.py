@@ -1,4 +1,4 @@
-"""`odesweep run` and `odesweep evaluate`: what is missing of a study goes to an executor."""
+"""`odesweep run` and `odesweep evaluate`: pass what is missing of a study to an executor."""
 
 import sys
 from collections import Counter
@@ -101,7 +101,7 @@ PdbOption = Annotated[
 
 
 def _command(help_text: str, *, train: bool) -> Callable[..., int]:
-    """A command with the options that both have."""
+    """A command with the options of both commands."""
 
     def command(
         study: StudyArgument,
@@ -186,7 +186,7 @@ def _run(folder: Path, options: Options) -> int:
     untrained = 0 if options.train else len(current.of("pending"))
     if flying:
         print(
-            f"{selection.plan_name}: {len(flying)} in flight already ({_tasks(flight)})",
+            f"{selection.plan_name}: {len(flying)} already in flight ({_tasks(flight)})",
             file=sys.stderr,
         )
     if not chosen and not (options.wait and flying):
@@ -196,10 +196,14 @@ def _run(folder: Path, options: Options) -> int:
         )
         print(f"{selection.plan_name}: nothing to {'submit' if flying else 'do'}; {counts(states)}")
         return _untrained(untrained, options.study)
-    words = f"{sum(e.state == 'pending' for e in chosen)} to train, {sum(e.state == 'done' for e in chosen)} to evaluate only"
+    words = (
+        f"{sum(e.state == 'pending' for e in chosen)} to train, "
+        f"{sum(e.state == 'done' for e in chosen)} to evaluate only"
+    )
     if options.dry_run:
         print(
-            f"{selection.plan_name}: would submit {words}, about {sum(e.seconds for e in chosen) / 60:.1f} core-minutes"
+            f"{selection.plan_name}: would submit {words}, about "
+            f"{sum(e.seconds for e in chosen) / 60:.1f} core-minutes"
         )
         if chosen and executor(options.executor).queues:
             from sweeps.cli.submit import preview
@@ -214,7 +218,8 @@ def _run(folder: Path, options: Options) -> int:
     done = submit(current, chosen, flying if options.wait else [], results, options, profile)
     if done.report is None:
         print(
-            f"{selection.plan_name}: {done.words}; odesweep status {options.study} --watch shows how it goes"
+            f"{selection.plan_name}: {done.words}; `odesweep status {options.study} --watch` shows "
+            "the progress"
         )
         return max(1 if done.left_out else 0, _untrained(untrained, options.study))
     watched = [*chosen, *(flying if options.wait else [])]
@@ -268,10 +273,13 @@ def _tasks(flight: "InFlight") -> str:
 def _summary(
     report: "ShardReport", chosen: list["Entry"], results: "Results", plan_name: str
 ) -> int:
-    """Say what came out of the chosen trials; the exit code. Raises InfrastructureError when the machine was in the way."""
+    """Print the outcomes of the chosen trials; returns the exit code.
+
+    Raises InfrastructureError after an infrastructure failure.
+    """
     from sweeps.store import FINAL_OUTCOMES, StoreView
 
-    # What is accepted decides; a report only knows why the others are not.
+    # The accepted rows decide. A report only knows why other trials have none.
     accepted = StoreView(results).accepted
     ids = [entry.trial.trial_id for entry in chosen]
     outcomes = {
@@ -293,16 +301,18 @@ def _summary(
     if report.infrastructure:
         raise InfrastructureError(report.infrastructure)
     if report.stopped:
-        print(f"ended early: {report.stopped}; the same command goes on from here", file=sys.stderr)
+        print(
+            f"ended early: {report.stopped}; run the same command again to resume", file=sys.stderr
+        )
     return 1 if unsettled or report.stopped else 0
 
 
 def _untrained(count: int, reference: str) -> int:
     if count:
-        print(f"{count} trials are not trained yet: odesweep run {reference}")
+        print(f"{count} trials are not trained yet; `odesweep run {reference}` trains them")
     return 1 if count else 0
 
 
 def counts(counter: Counter[str]) -> str:
-    """Such as "3 completed, 1 crashed"."""
+    """A text such as "3 completed, 1 crashed"."""
     return ", ".join(f"{n} {name}" for name, n in counter.most_common())

@@ -12,7 +12,7 @@ from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption, complete
 if TYPE_CHECKING:
     from sweeps.status import StudyStatus, TrialStatus, Watch
 
-# A glance at the results folder costs little, but on a network disk not nothing.
+# Reading the results folder is fast, but on a network disk it takes some time.
 REFRESH_SECONDS = 2.0
 
 
@@ -21,7 +21,8 @@ def status(
         str | None,
         typer.Argument(
             metavar="[STUDY|TRIAL]",
-            help="A study, or at least the first 4 digits of a trial's id. Default: all saved plans.",
+            help="A study, or at least the first 4 digits of a trial's id. Default: all saved "
+            "plans.",
             autocompletion=complete.study_names,
         ),
     ] = None,

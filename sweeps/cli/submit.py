@@ -43,16 +43,16 @@ def submit(
 ) -> Submitted:
     """Write submissions and send them. flying: trials in flight already, to wait for as well.
 
-    Raises UserError when the first submission is refused, InfrastructureError when there is no room
-    or the executor fails.
+    flying: trials already in flight for which the command waits too. Raises UserError if the first
+    submission is refused, InfrastructureError if there is no room or the executor fails.
     """
     trials = [Task.from_entry(entry) for entry in chosen]
     place = _scheduler(results, options, profile)
     submissions, _ = place.divide(trials) if trials else ([], [])
     if trials and not submissions:
         raise InfrastructureError(
-            f"executor {options.executor} takes no more jobs of yours now; "
-            "run it again when some have ended"
+            f"executor {options.executor} accepts no more of your jobs now; run the command again "
+            "when some have ended"
         )
     sent: list[str] = []
     reports: list[ShardReport] = []
@@ -82,8 +82,8 @@ def submit(
         jobs = f"{len(sent)} job{'' if len(sent) == 1 else 's'}"
         words = f"{len(queued)} of {len(trials)} trials queued as {jobs}"
         if left_out:
-            why = problem or f"{place.title} takes no more jobs now"
-            words += f"; the rest when there is room: run it again ({why})"
+            why = problem or f"{place.title} accepts no more jobs now"
+            words += f"; the rest when there is room: run the command again ({why})"
         if not options.wait:
             return Submitted(None, words, left_out)
         display.note(words)

@@ -1,6 +1,7 @@
-"""`odesweep doctor`: looks whether machine, results folder and cluster can do what a sweep needs, before a sweep finds out.
+"""`odesweep doctor`: checks that the machine, the results folder and the cluster can run a sweep.
 
-A check is a function of the `Situation` that yields findings; a new one is a function and a place in CHECKS.
+A check is a function of the `Situation` that yields findings. A new check is a function and its
+place in CHECKS.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +26,7 @@ CHECKS: tuple[Callable[[Situation], Iterable[Finding]], ...] = (
     writing.works,
     folder.leftovers,
     studies.data_sets,
-    # Late: these wait for torch, which imports while the others look.
+    # Late: these wait for torch, which is imported while the others run.
     software.torch_imports,
     machine.gpu,
     # Late: a compute node may not be free for minutes.
@@ -36,7 +37,10 @@ CHECKS: tuple[Callable[[Situation], Iterable[Finding]], ...] = (
 def examine(
     results: Path, data_root: Path | None, profile: Profile | None = None
 ) -> Iterator[Finding]:
-    """Every finding as soon as it is known, in the order of CHECKS; a check that cannot look is a finding too."""
+    """Every finding as soon as it is known, in the order of CHECKS.
+
+    A check that fails to look is a finding too.
+    """
     situation = Situation(results, data_root, profile)
     with closing(situation.torch) as torch:
         torch.start()
@@ -48,5 +52,5 @@ def examine(
                     Level.ERROR,
                     check.__name__.replace("_", " "),
                     f"cannot look: {error}",
-                    "make that readable, or give another folder",
+                    "make it readable, or give another folder",
                 )

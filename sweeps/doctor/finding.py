@@ -1,4 +1,4 @@
-"""What a check is given and what it says."""
+"""The input and the output of a check."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ from sweeps.store import Results
 
 
 class Level(StrEnum):
-    """ok: as it should be. warning: a sweep runs, but something will hurt or is missing. error: a sweep will fail."""
+    """ok: as it should be. warning: a sweep runs, with a problem. error: a sweep will fail."""
 
     OK = "ok"
     WARNING = "warning"
@@ -24,7 +24,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One line: what was looked at, how it is, and what to do unless all is well."""
+    """One line: what was checked, the result, and a remedy unless it is ok."""
 
     level: Level
     name: str
@@ -32,7 +32,7 @@ class Finding:
     remedy: str = ""
 
     def __post_init__(self) -> None:
-        # Messages of the system may have line breaks.
+        # Messages of the operating system may have line breaks.
         for part in ("text", "remedy"):
             object.__setattr__(self, part, " ".join(getattr(self, part).split()))
         assert bool(self.remedy) == (self.level is not Level.OK), self
@@ -54,7 +54,10 @@ def fail(name: str, text: str, remedy: str) -> Finding:
 
 
 class TorchProbe:
-    """A Python that imports torch, torchvision and torchdiffeq together, which takes seconds, while other checks go on."""
+    """A Python process that imports torch, torchvision and torchdiffeq while other checks run.
+
+    The import takes seconds.
+    """
 
     def __init__(self, seconds: float = 120.0) -> None:
         self.seconds = seconds
@@ -62,7 +65,7 @@ class TorchProbe:
         self._answer: tuple[dict[str, Any] | None, str] | None = None
 
     def start(self) -> None:
-        """Begin, where torch is installed at all."""
+        """Start it, if torch is installed."""
         if version("torch") and self._process is None:
             command = [sys.executable, "-P", "-W", "ignore", probe.__file__, "torch"]
             self._process = subprocess.Popen(
@@ -74,14 +77,17 @@ class TorchProbe:
             )
 
     def answer(self) -> tuple[dict[str, Any] | None, str]:
-        """What torch sees (`probe.torch_report`) or None, and why not: the last line it said, empty when torch is not installed."""
+        """What torch sees (`probe.torch_report`), or None and the reason.
+
+        The reason is the last line of its output, empty if torch is not installed.
+        """
         if self._answer is None:
             self.start()
             self._answer = (None, "") if self._process is None else self._wait(self._process)
         return self._answer
 
     def close(self) -> None:
-        """End it when nobody wants the answer any more."""
+        """End the process when nobody needs the answer any more."""
         if self._process is not None and self._answer is None:
             self._process.kill()
             self._process.communicate()
@@ -114,22 +120,22 @@ class Situation:
 
     @property
     def folders(self) -> Results:
-        """The results folder's layout."""
+        """The layout of the results folder."""
         return Results(self.results)
 
     @property
     def existing(self) -> Path:
-        """The results folder, or the nearest folder above it that exists, where it would be made."""
+        """The results folder, or the nearest existing folder above it."""
         return nearest_existing(self.folders.path)
 
 
 def nearest_existing(path: Path) -> Path:
-    """`path` or the nearest above it that is there; may be a file."""
+    """`path` or the nearest existing path above it; may be a file."""
     return next(one for one in (path, *path.parents) if one.exists())
 
 
 def version(package: str) -> str | None:
-    """Installed version, read without importing; None when it is not installed."""
+    """The installed version, read without importing; None if it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -1,4 +1,7 @@
-"""Where the results lie: what kind of file system, how much room, and what killed writers left there."""
+"""The place of the results.
+
+The kind of file system, free space, and leftovers of killed writers.
+"""
 
 import os
 import re
@@ -9,10 +12,10 @@ from pathlib import Path
 from sweeps.doctor.finding import Finding, Situation, fail, good, nearest_existing, warn
 from sweeps.store import TABLES, Results
 
-# About 100,000 runs: 10 kB of rows, some files of weights and checkpoints each.
+# About 100,000 runs: 10 kB of rows, and a few files of weights and checkpoints each.
 LEAST_FREE_BYTES = 5 * 10**9
 LEAST_FREE_INODES = 100_000
-# As old as `compact --prune` wants them; a file that is being written is younger.
+# The age that `compact --prune` requires. A file that is being written is younger.
 LEFTOVER_SECONDS = 24 * 3600.0
 
 NETWORK = {
@@ -36,15 +39,15 @@ IN_MEMORY = {"tmpfs", "ramfs"}
 
 
 def file_system(situation: Situation) -> Iterator[Finding]:
-    """What kind the results lie on."""
+    """The kind of file system of the results."""
     kind, mount = mounted(situation.existing)
     text = f"{situation.folders.path} on {kind} ({mount})"
     if not situation.folders.path.exists():
-        text += ", not made yet"
+        text += ", does not exist yet"
     if kind in IN_MEMORY:
         yield warn(
             "results",
-            f"{text}: in memory, gone when the machine restarts",
+            f"{text}: in memory, lost when the machine restarts",
             "give a folder on a disk with --results",
         )
     elif kind in NETWORK:
@@ -57,11 +60,14 @@ def file_system(situation: Situation) -> Iterator[Finding]:
 
 
 def mounted(path: Path, table: Path = Path("/proc/self/mounts")) -> tuple[str, str]:
-    """Type and mount point of the file system that `path` lies on. table: as in /proc/mounts, later lines hide earlier ones."""
+    """Type and mount point of the file system of `path`.
+
+    table: as in /proc/mounts, where later lines hide earlier ones.
+    """
     real, best = path.resolve(), ("unknown", "/")
     for line in table.read_text().splitlines():
         mount, kind = line.split()[1:3]
-        # Spaces and the like are written as octal escapes.
+        # Spaces and similar characters are written as octal escapes.
         mount = re.sub(r"\\([0-7]{3})", lambda escape: chr(int(escape[1], 8)), mount)
         if real.is_relative_to(mount) and len(mount) >= len(best[1]):
             best = (kind, mount)
@@ -69,31 +75,31 @@ def mounted(path: Path, table: Path = Path("/proc/self/mounts")) -> tuple[str, s
 
 
 def space(situation: Situation) -> Iterator[Finding]:
-    """Free bytes and free inodes. Caveat: a quota of one's own is not seen here."""
+    """Free bytes and free inodes. A quota of the user is not visible here."""
     found = os.statvfs(situation.existing)
     free, inodes = found.f_bavail * found.f_frsize, found.f_favail
-    # Some file systems (btrfs, several network ones) make inodes as they need them and report none.
+    # Some file systems (btrfs, several network ones) create inodes when needed and report none.
     counted = found.f_files > 0
     text = f"{free / 1e9:,.1f} GB and {f'{inodes:,}' if counted else 'any number of'} files free"
     if free < LEAST_FREE_BYTES or (counted and inodes < LEAST_FREE_INODES):
         wanted = f"{LEAST_FREE_BYTES / 1e9:.0f} GB and {LEAST_FREE_INODES:,} files"
         yield warn(
             "disk",
-            f"{text}; a large sweep wants {wanted}",
-            "make room, or give a folder elsewhere with --results",
+            f"{text}; a large sweep needs {wanted}",
+            "make room, or give another folder with --results",
         )
     else:
         yield good("disk", text)
 
 
 def same_file_system(situation: Situation) -> Iterator[Finding]:
-    """Results and the state beside them."""
+    """Whether results and state are on the same file system."""
     results, state = situation.folders.path, situation.folders.state
     if state.exists() and not state.is_dir():
         yield fail(
             "state",
-            f"{state} is not a folder, and checkpoints go there",
-            "move it away, or give another --results",
+            f"{state} is not a folder, but checkpoints need to go there",
+            "move it away, or give another folder with --results",
         )
     elif nearest_existing(results).stat().st_dev == nearest_existing(state).stat().st_dev:
         yield good("state", f"checkpoints in {state.name}, on the same file system")
@@ -109,15 +115,15 @@ def same_file_system(situation: Situation) -> Iterator[Finding]:
 
 
 def leftovers(situation: Situation) -> Iterator[Finding]:
-    """Files that killed writers left unfinished, in the folders where the store writes."""
+    """Unfinished files of killed writers, in the folders where the store writes."""
     old = sum(
         _count(folder, time.time() - LEFTOVER_SECONDS) for folder in _written(situation.folders)
     )
     if old:
         yield warn(
             "leftovers",
-            f"{old:,} files that killed writers left unfinished over a day ago; harmless",
-            "odesweep compact --prune removes them",
+            f"{old:,} unfinished files of killed writers, older than a day; harmless",
+            "`odesweep compact --prune` removes them",
         )
     else:
         yield good("leftovers", "no unfinished files older than a day")

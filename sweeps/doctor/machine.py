@@ -1,4 +1,4 @@
-"""What this machine offers a sweep: GPUs, CPUs and threads, open files, shared memory."""
+"""What this machine has for a sweep: GPUs, CPUs and threads, open files, shared memory."""
 
 import os
 import resource
@@ -10,13 +10,14 @@ from typing import Any
 from sweeps.doctor.finding import Finding, Situation, fail, good, version, warn
 from sweeps.doctor.probe import driver_gpus
 
-# Below these, Ray warns or gets slow; the second is twice what executor ray asks for its object store.
+# Below these values, Ray warns or gets slow. The second is twice what executor ray needs for its
+# object store.
 LEAST_OPEN_FILES = 4096
 LEAST_SHARED_MEMORY_BYTES = 200 * 2**20
 
 
 def gpu(situation: Situation) -> Iterator[Finding]:
-    """What the driver sees against what torch sees."""
+    """Compare what the driver sees with what torch sees."""
     seen, _ = situation.torch.answer()
     yield compare_gpus(driver_gpus(), seen, os.environ.get("CUDA_VISIBLE_DEVICES"))
 
@@ -24,14 +25,19 @@ def gpu(situation: Situation) -> Iterator[Finding]:
 def compare_gpus(
     driver: list[str] | str | None, seen: Mapping[str, Any] | None, visible: str | None
 ) -> Finding:
-    """driver: see `probe.driver_gpus`. seen: see `probe.torch_report`, None without torch. visible: CUDA_VISIBLE_DEVICES."""
+    """Compare the GPUs of driver and torch.
+
+    driver: see `probe.driver_gpus`. seen: see `probe.torch_report`, None without torch. visible:
+    CUDA_VISIBLE_DEVICES.
+    """
     devices, cuda = (seen["devices"], seen["cuda"]) if seen else ([], None)
     if seen and seen["trouble"]:
-        text = f"torch sees {devices[0]} and cannot compute on it: {seen['trouble']}"
+        text = f"torch sees {devices[0]} but cannot compute on it: {seen['trouble']}"
         return fail(
             "gpu",
             text,
-            "install a torch that is built for this GPU; CUDA_VISIBLE_DEVICES= keeps trials on the CPU",
+            "install a torch that is built for this GPU; CUDA_VISIBLE_DEVICES= keeps trials on the "
+            "CPU",
         )
     if devices:
         by = (
@@ -48,7 +54,7 @@ def compare_gpus(
         )
     if not driver:
         return good("gpu", "no GPU here; trials run on the CPU")
-    text = f"the driver sees {len(driver)} ({driver[0]}), torch none; "
+    text = f"the driver sees {len(driver)} ({driver[0]}), torch sees none; "
     if seen and cuda and not seen["why"] and visible is not None:
         return warn(
             "gpu",
@@ -58,7 +64,7 @@ def compare_gpus(
     built = (
         f"torch is built for {'CUDA ' + cuda if cuda else 'no CUDA'}"
         if seen
-        else "torch does not import"
+        else "torch cannot be imported"
     )
     why = f"{built}: {seen['why']}" if seen and seen["why"] else built
     return warn(
@@ -69,12 +75,12 @@ def compare_gpus(
 
 
 def threads(_situation: Situation) -> Iterator[Finding]:
-    """CPUs against OMP_NUM_THREADS, which sets the threads of a slot of executor inline."""
+    """CPUs and OMP_NUM_THREADS, which sets the threads of a trial of executor inline."""
     cpus, asked = len(os.sched_getaffinity(0)), os.environ.get("OMP_NUM_THREADS")
     if asked is None:
         yield good(
             "cpus",
-            f"{cpus}, OMP_NUM_THREADS not set: a slot of executor inline uses all of them",
+            f"{cpus}, OMP_NUM_THREADS not set: a trial of executor inline uses all of them",
         )
     elif not asked.isdigit() or int(asked) < 1:
         yield fail(
@@ -86,7 +92,8 @@ def threads(_situation: Situation) -> Iterator[Finding]:
         remedy = f"set it to at most {cpus}, or unset it"
         yield warn(
             "cpus",
-            f"OMP_NUM_THREADS = {asked} threads on {cpus} CPUs would wait for each other",
+            f"OMP_NUM_THREADS = {asked}: more threads than the {cpus} CPUs, so threads wait for "
+            "each other",
             remedy,
         )
     else:
@@ -94,13 +101,16 @@ def threads(_situation: Situation) -> Iterator[Finding]:
 
 
 def open_files(_situation: Situation) -> Iterator[Finding]:
-    """The hard limit: Ray raises the soft one to it."""
+    """The hard limit on open files. Ray raises the soft limit to it."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if hard != resource.RLIM_INFINITY and hard < LEAST_OPEN_FILES:
-        remedy = "raise it for your user (nofile in /etc/security/limits.conf, or LimitNOFILE of the service)"
+        remedy = (
+            "raise it for your user (nofile in /etc/security/limits.conf, or LimitNOFILE of the "
+            "service)"
+        )
         yield warn(
             "open files",
-            f"at most {hard} (ulimit -Hn); Ray wants {LEAST_OPEN_FILES}",
+            f"at most {hard} (ulimit -Hn); Ray needs {LEAST_OPEN_FILES}",
             remedy,
         )
     else:
@@ -111,7 +121,7 @@ def open_files(_situation: Situation) -> Iterator[Finding]:
 
 
 def shared_memory(_situation: Situation, path: Path = Path("/dev/shm")) -> Iterator[Finding]:
-    """Free space where Ray keeps its object store. Nothing to say without Ray."""
+    """Free space where Ray keeps its object store. No finding without Ray."""
     if version("ray") is None:
         return
     free = shutil.disk_usage(path).free if path.is_dir() else 0
@@ -120,7 +130,7 @@ def shared_memory(_situation: Situation, path: Path = Path("/dev/shm")) -> Itera
         wanted = LEAST_SHARED_MEMORY_BYTES // 2**20
         yield warn(
             "shared memory",
-            f"{text}; executor ray wants {wanted}",
+            f"{text}; executor ray needs {wanted}",
             "in a container: docker run --shm-size=1g",
         )
     else:

@@ -1,7 +1,8 @@
-"""A program of its own, run by doctor in a new Python, here or on a compute node; only the standard library, so that it can say what is missing.
+"""A separate program that doctor runs in a new Python, here or on a compute node.
 
-`probe.py torch` prints what torch sees. `probe.py FOLDER` talks with doctor through files in FOLDER: `began.json` from here, then `answer.json`
-from there, then `report.json` from here.
+It uses only the standard library, so that it can say what is missing. `probe.py torch` prints what
+torch sees. `probe.py FOLDER` exchanges files with doctor through FOLDER: first it writes
+`began.json`, then doctor writes `answer.json`, then it writes `report.json`.
 """
 
 import contextlib
@@ -18,13 +19,13 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-# A file that takes longer to be seen by another machine is taken for one that never will be.
+# A file that another machine sees only after this time counts as never seen.
 LAG_SECONDS = 60.0
 POLL_SECONDS = 0.1
 
 
 def publish(folder: Path, name: str, values: dict[str, Any]) -> None:
-    """Put values where the other side sees all of them or nothing."""
+    """Write values so that the other side sees all of them or nothing."""
     beside = folder / f".{name}.tmp"
     with beside.open("w") as file:
         json.dump(values, file)
@@ -34,8 +35,8 @@ def publish(folder: Path, name: str, values: dict[str, Any]) -> None:
 
 
 def published(folder: Path, name: str) -> dict[str, Any] | None:
-    """What the other side put there, None until it is seen."""
-    # Listed, because a network file system may remember for a while that a name was not there.
+    """The values that the other side wrote; None until they are seen."""
+    # Listed, because a network file system may remember for a while that a name did not exist.
     return json.loads((folder / name).read_text()) if name in listed(folder) else None
 
 
@@ -45,7 +46,10 @@ def listed(folder: Path) -> set[str]:
 
 
 def driver_gpus() -> list[str] | str | None:
-    """One "name, driver version" for each GPU that nvidia-smi lists; a text when it fails; None where there is no nvidia-smi."""
+    """One "name, driver version" for each GPU that nvidia-smi lists.
+
+    If nvidia-smi fails, the result is its error message; without nvidia-smi it is None.
+    """
     command = shutil.which("nvidia-smi")
     if command is None:
         return None
@@ -65,16 +69,18 @@ def driver_gpus() -> list[str] | str | None:
 
 
 def torch_report() -> dict[str, Any]:
-    """What torch sees, or only `error`: why torch, torchvision and torchdiffeq do not import together.
+    """What torch sees, or only `error`.
 
-    version; cuda: what it is built for, None for none; devices: names; why: it sees none, in its own words; trouble: why a sum on the first
-    device fails, None if it does not.
+    Why torch, torchvision and torchdiffeq do not import together.
+
+    version; cuda: the version for which it is built, None for none; devices: names; why: torch's
+    own words if it sees none; trouble: why a sum on the first device fails, None if it works.
     """
     try:
         torch = importlib.import_module("torch")
         importlib.import_module("torchvision")
         importlib.import_module("torchdiffeq")
-    except Exception as error:  # broken installations raise anything
+    except Exception as error:  # broken installations can raise anything
         return {"error": said(error)}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -107,7 +113,7 @@ def torch_report() -> dict[str, Any]:
 
 
 def said(error: Exception) -> str:
-    """Kind and message of an exception on one line."""
+    """Kind and message of an exception in one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
@@ -138,16 +144,16 @@ def talk(folder: Path) -> None:
 
 
 def imports(module: str) -> str | None:
-    """Why a module does not import; None if it does."""
+    """The reason why a module cannot be imported; None if it can."""
     try:
         importlib.import_module(module)
-    except Exception as error:  # broken installations raise anything
+    except Exception as error:  # broken installations can raise anything
         return said(error)
     return None
 
 
 def unseen(folder: Path, names: list[str]) -> list[str] | None:
-    """Which of these names are not in the folder; None where there is no such folder."""
+    """Which of these names are not in the folder; None if there is no such folder."""
     with contextlib.suppress(OSError):
         return sorted(set(names) - listed(folder))
     return None

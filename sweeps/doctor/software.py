@@ -1,4 +1,4 @@
-"""Whether the libraries are there, and whether those that must fit together import together."""
+"""Whether the libraries are installed, and whether those that must fit can be imported together."""
 
 import platform
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from sweeps.doctor.finding import Finding, Situation, fail, good, version, warn
 from sweeps.execute.registry import executors
 
-# Package -> the extra that brings it (empty: the base install), and what needs it.
+# Package -> the extra that installs it (empty: the base install), and what needs it.
 PACKAGES = {
     "odesweep": ("", ""),
     "pyarrow": ("", ""),
@@ -18,7 +18,7 @@ PACKAGES = {
 
 
 def versions(_situation: Situation) -> Iterator[Finding]:
-    """One line for what is there, one for each that is not."""
+    """One line for all installed packages, and one for each missing package."""
     there = [f"{package} {found}" for package in PACKAGES if (found := version(package))]
     yield good("versions", ", ".join([f"python {platform.python_version()}", *there]))
     for package, (extra, needed_for) in PACKAGES.items():
@@ -41,13 +41,17 @@ def _missing(package: str, extra: str, needed_for: str) -> Finding:
 
 
 def torch_imports(situation: Situation) -> Iterator[Finding]:
-    """Torch and torchvision must come from builds that fit: a CPU-only torch does not import beside the registry's torchvision."""
+    """Whether torch and torchvision come from builds that fit together.
+
+    A CPU-only torch cannot be imported together with the torchvision of the package registry.
+    """
     seen, why = situation.torch.answer()
     if seen is not None:
-        yield good("torch", "torch, torchvision and torchdiffeq import together")
+        yield good("torch", "torch, torchvision and torchdiffeq can be imported together")
     elif why and all(version(package) for package in ("torch", "torchvision", "torchdiffeq")):
         yield fail(
             "torch",
-            f"torch, torchvision and torchdiffeq do not import together: {why}",
-            "install them together, from one place: pip install --force-reinstall torch torchvision torchdiffeq",
+            f"torch, torchvision and torchdiffeq cannot be imported together: {why}",
+            "install them together from one source: pip install --force-reinstall torch "
+            "torchvision torchdiffeq",
         )

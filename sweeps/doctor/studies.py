@@ -1,15 +1,15 @@
-"""Whether the data sets of the shipped studies are there. Workers never download."""
+"""Whether the data sets of the shipped studies exist. Workers never download."""
 
 from collections.abc import Iterator
 
 from sweeps.doctor.finding import Finding, Situation, good, warn
 
-# Of the studies that need a data set, so many are named.
+# At most this many of the studies that need a data set are named.
 SHOWN = 3
 
 
 def data_sets(situation: Situation) -> Iterator[Finding]:
-    """One line per data set that lies in files."""
+    """One line per data set that is read from files."""
     from odecore.config.data import how_to_get, missing_files
     from sweeps.overrides import select
     from sweeps.studies import studies
@@ -19,7 +19,8 @@ def data_sets(situation: Situation) -> Iterator[Finding]:
     for study in studies().values():
         for scale in study.scales:
             for config in dict.fromkeys(trial.spec.data for trial in select(study, scale).declared):
-                # Without a folder everything that lies in files is missing, so this tells which data sets do.
+                # Without a folder, every data set that is read from files is missing; this tells
+                # which these are.
                 if missing_files(config, None):
                     users.setdefault(config.name, {})[study.name] = None
                     missing[config.name] = missing_files(config, situation.data_root)
@@ -32,6 +33,6 @@ def data_sets(situation: Situation) -> Iterator[Finding]:
         text = (
             f"{missing[name][0]} is not in {situation.data_root}"
             if situation.data_root
-            else "no data folder is named"
+            else "no data folder is given"
         )
         yield warn(f"data {name}", f"{text}; {wanted}", how_to_get(name, next(iter(names))))

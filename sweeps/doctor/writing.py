@@ -1,4 +1,7 @@
-"""Does what the store does in the results folder, with files of its own: publish, link, append, and be seen by another process."""
+"""Does what the store does in the results folder, with its own files.
+
+These are publishing, linking, appending, and being seen by another process.
+"""
 
 import os
 import shutil
@@ -15,7 +18,7 @@ from sweeps.store import publish_bytes
 MOST_SKEW_SECONDS = 5.0
 ELSEWHERE = "give a folder on another file system with --results"
 
-# A second process: lists the folder, then publishes what it saw.
+# A second process: it lists the folder, then publishes what it saw.
 _SECOND = """
 import pathlib, sys
 folder = pathlib.Path(sys.argv[1])
@@ -26,13 +29,13 @@ seen = " ".join(sorted(path.name for path in folder.iterdir()))
 
 
 def works(situation: Situation) -> Iterator[Finding]:
-    """Does in a hidden folder what the store does, and removes it."""
+    """Do what the store does in a hidden folder, and remove the folder."""
     place = situation.existing
     if not place.is_dir():
         yield fail(
             "write",
             f"{place} is not a folder",
-            "move it away, or give another --results",
+            "move it away, or give another folder with --results",
         )
         return
     probe = place / f".odesweep-doctor-{uuid4().hex[:8]}"
@@ -42,7 +45,7 @@ def works(situation: Situation) -> Iterator[Finding]:
         yield fail(
             "write",
             f"cannot write in {place}: {error.strerror}",
-            "free or repair that place, or give another with --results",
+            "make room or repair it, or give another folder with --results",
         )
         return
     try:
@@ -60,7 +63,7 @@ def _tried(name: str, attempt: Callable[[Path], Finding], probe: Path) -> Findin
 
 
 def _rename(probe: Path) -> Finding:
-    """Published as the store publishes; another process must see it, and its file must be seen here."""
+    """Publish as the store does. Another process must see the file, and we must see its file."""
     start = time.perf_counter()
     publish_bytes(probe / "one", b"odesweep")
     milliseconds = (time.perf_counter() - start) * 1e3
@@ -90,7 +93,7 @@ def _rename(probe: Path) -> Finding:
 
 
 def _link(probe: Path) -> Finding:
-    """`compact` publishes by linking, which must refuse a name that is taken."""
+    """Link as `compact` does. A link must be refused if the name exists."""
     (probe / "source").touch()
     remedy = (
         "run workers here if you like, but copy the results elsewhere before `odesweep compact`"
@@ -98,16 +101,16 @@ def _link(probe: Path) -> Finding:
     try:
         (probe / "linked").hardlink_to(probe / "source")
     except OSError as error:
-        return warn("link", f"no hard links here: {error.strerror}", remedy)
+        return warn("link", f"hard links do not work here: {error.strerror}", remedy)
     try:
         (probe / "linked").hardlink_to(probe / "source")
     except FileExistsError:
-        return good("link", "works, and refuses a name that is taken")
-    return warn("link", "a link replaces a file that is there", remedy)
+        return good("link", "works, and is refused if the name exists")
+    return warn("link", "a link replaces an existing file", remedy)
 
 
 def _append(probe: Path) -> Finding:
-    """Events are lines appended to a file, each by itself."""
+    """Append lines to a file, as events do."""
     path, lines = probe / "events.jsonl", ('{"n": 1}\n', '{"n": 2}\n')
     for line in lines:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -117,7 +120,7 @@ def _append(probe: Path) -> Finding:
         finally:
             os.close(descriptor)
     if path.read_text() != "".join(lines):
-        return fail("append", "lines appended to a file do not all stay", ELSEWHERE)
+        return fail("append", "some lines appended to a file are lost", ELSEWHERE)
     return good("append", "works")
 
 
@@ -128,19 +131,22 @@ def _clock(probe: Path) -> Finding:
 
 
 def compare_clocks(mtime_seconds: float, before_seconds: float, after_seconds: float) -> Finding:
-    """mtime: of a file written between the two times of this machine's clock."""
+    """Compare the clocks of file system and machine.
+
+    mtime: of a file written between the two times of this machine's clock.
+    """
     skew = max(before_seconds - mtime_seconds, mtime_seconds - after_seconds, 0.0)
     if skew > MOST_SKEW_SECONDS:
         side = "ahead of" if mtime_seconds > after_seconds else "behind"
-        remedy = (
-            "set both clocks by NTP; until then old and new files may be mistaken for each other"
-        )
+        remedy = "synchronize both clocks with NTP; until then, old and new files may be confused"
         return warn(
             "clock",
             f"the file system's clock is {skew:.0f} s {side} this machine's",
             remedy,
         )
-    return good("clock", f"file system and machine agree within {MOST_SKEW_SECONDS:.0f} s")
+    return good(
+        "clock", f"the clocks of file system and machine agree within {MOST_SKEW_SECONDS:.0f} s"
+    )
 
 
 ATTEMPTS: dict[str, Callable[[Path], Finding]] = {

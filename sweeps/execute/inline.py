@@ -1,4 +1,7 @@
-"""Executor `inline`: one slot on this machine, a child process; with `debug` this very process."""
+"""Executor `inline`: one slot on this machine, a child process.
+
+With `debug` this process itself.
+"""
 
 import contextlib
 from collections.abc import Sequence

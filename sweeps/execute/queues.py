@@ -1,4 +1,4 @@
-"""All executors together that may have trials of a results folder in a queue."""
+"""All executors that may have trials of a results folder in a queue."""
 
 from collections import ChainMap, Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping

@@ -1,9 +1,11 @@
-"""Executor `ray`: Ray Tune places shards on this machine or a Ray cluster. Only this file imports ray.
+"""Executor `ray`: Ray Tune places shards on this machine or a Ray cluster.
+
+Only this file imports ray.
 
 A Tune trial is a shard. Its actor has a slot with a child process, like every other executor, so
 that a crash costs one trial and the actor is reused. Rows are written by our own writer. Nothing is
-read from Tune's folder, which is removed.
-Longer than other files because nothing of Ray is to be found elsewhere.
+read from Tune's folder, which is removed. Longer than other files because nothing of Ray is to be
+found elsewhere.
 """
 
 import contextlib
@@ -56,7 +58,7 @@ from sweeps.worker.slot import ChildSlot, InProcessSlot
 from sweeps.worker.tasks import Task
 
 POLL_SECONDS = 0.3
-# How often a slot asks whether it should stop; a message through Ray each time.
+# How often a slot asks whether it should stop. Each time is a message through Ray.
 ASK_SECONDS = 1.0
 # Tune replaces an actor this often; the events decide which trial is to blame.
 MAX_ACTOR_FAILURES = 5
@@ -64,7 +66,7 @@ CONNECT_SECONDS = 10.0
 OBJECT_STORE_BYTES = 100 * 2**20
 # 107, of a socket's path, less the 64 of session_<date>_<time>_<pid>/sockets/plasma_store.
 LONGEST_FOLDER = 42
-# A dead actor is our business (an event, a note, a new attempt); Tune would print its traceback.
+# We handle a dead actor (an event, a note, a new attempt). Tune would print its traceback.
 QUIET: dict[str, Any] = {
     "logging_level": logging.CRITICAL,
     "log_to_driver": False,
@@ -85,7 +87,7 @@ class Mailbox:
         self.messages.append((method, arguments))
 
     def collect(self, cause: str | None) -> list[tuple[str, tuple[Any, ...]]]:
-        """The messages since the last time; `cause` asks all slots to stop."""
+        """The messages since the last time. `cause` asks all slots to stop."""
         self.cause = cause or self.cause
         messages, self.messages = self.messages, []
         return messages
@@ -96,7 +98,7 @@ class Mailbox:
 
 
 class RemoteWatcher(Watcher):
-    """Passes everything on to the driver, progress at most once a second."""
+    """Passes everything on to the driver, progress at most once per second."""
 
     def __init__(self, mailbox: Any) -> None:
         self.mailbox = mailbox
@@ -146,7 +148,7 @@ class ShardTrainable(tune.Trainable):
     """One shard per Tune trial; the actor and its slot are reused for the next."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Nothing yet: the slot starts its process with its first trial."""
+        """Do nothing yet: the slot starts its process with its first trial."""
         self.slot: ChildSlot | InProcessSlot | None = None
         self.config = config
 
@@ -174,14 +176,17 @@ class ShardTrainable(tune.Trainable):
 
 
 class ClusterLost(BaseException):
-    """The cluster died, and Tune would wait for it forever. No Exception, so that nobody catches it."""
+    """The cluster died, and Tune would wait for it forever.
+
+    No Exception, so that nobody catches it.
+    """
 
 
 class Ray(Scheduler):
     """Runs the shards of a submission as trials of Ray Tune and returns when all have ended."""
 
     def slots(self) -> int:
-        """Slots of the cluster at `address`, else of this machine."""
+        """Slots of the cluster at `address`, otherwise of this machine."""
         address, profile = self.setup.address, self.setup.profile
         return cluster_slots(address, profile) if address else local_slots(profile)
 
@@ -194,7 +199,7 @@ class Ray(Scheduler):
         }
 
     def send(self, submission_id: str, watcher: Watcher) -> ShardReport:
-        """See `Scheduler.send`. Raises InfrastructureError when Ray itself fails."""
+        """See `Scheduler.send`. Raises InfrastructureError if Ray itself fails."""
         _remove_left_over()
         folder, lost = short_folder(), threading.Event()
         try:
@@ -209,7 +214,7 @@ class Ray(Scheduler):
             ValueError,
             SystemError,
         ) as error:
-            # Raised inside Ray's compiled code, ClusterLost arrives as a SystemError.
+            # ClusterLost is raised inside Ray's compiled code and arrives as a SystemError.
             line = " ".join(str(error).split())[:300]
             why = (
                 "Ray's processes, here or on its cluster, are gone"
@@ -217,7 +222,7 @@ class Ray(Scheduler):
                 else f"Ray failed ({type(error).__name__}: {line})"
             )
             raise InfrastructureError(
-                f"{why}; published rows are kept: run again to go on"
+                f"{why}; published rows are kept: run the command again to resume"
             ) from None
         finally:
             ray.shutdown()
@@ -271,7 +276,7 @@ def temporary_places() -> tuple[str, ...]:
 
 
 def _remove_left_over() -> None:
-    """Folders of drivers that were killed; Ray's logs in them are of no use to anybody any more."""
+    """Folders of `run` commands that were killed. Nobody needs Ray's logs in them."""
     places = map(Path, temporary_places())
     for folder in [folder for place in places for folder in place.glob("odesweep-*-*")]:
         pid = folder.name.split("-")[1]
@@ -280,7 +285,10 @@ def _remove_left_over() -> None:
 
 
 def _check_reachable(address: str) -> None:
-    """Ray itself tries an address that nobody listens on for minutes. Raises ConnectionError."""
+    """Check the address, because Ray itself tries an unused address for minutes.
+
+    Raises ConnectionError.
+    """
     address = os.environ.get("RAY_ADDRESS") or address if address == "auto" else address
     host, colon, port = address.rpartition(":")
     if colon and port.isdigit():
@@ -358,7 +366,8 @@ def _run(
         first = str(grid.errors[0]).strip().splitlines()[-1]
         report = replace(
             report,
-            infrastructure=f"{grid.num_errors} of {len(shards)} shards failed under Ray ({first}); run again to go on",
+            infrastructure=f"{grid.num_errors} of {len(shards)} shards failed under Ray ({first}); "
+            "run again to go on",
         )
     return report
 

@@ -23,7 +23,7 @@ class Setup:
     """How the trials of one command run.
 
     data_root: folder of the data sets. threads: of one slot; None for what the profile or the
-    machine gives. address: of a running cluster. debug: let a trial's exceptions through.
+    machine gives. address: of a running cluster. debug: do not catch exceptions of trials.
     study_file: the user's own, if the study comes from one.
     """
 
@@ -51,7 +51,7 @@ class QueuedJob(NamedTuple):
 class InFlight:
     """What a scheduler has waiting or running.
 
-    trials: trial id -> its job. unknown: trials of which nobody can tell. jobs: state -> how many
+    trials: trial id -> its job. unknown: trials whose state is unknown. jobs: state -> how many
     jobs. problem: why the scheduler does not answer; None while it does.
     """
 
@@ -68,7 +68,7 @@ class Scheduler(ABC):
         self.results, self.setup = results, setup or Setup()
 
     def slots(self) -> int:
-        """How many trials run at once."""
+        """How many trials run at the same time."""
         return local_slots(self.setup.profile)
 
     def divide(self, trials: Sequence[Task]) -> tuple[list[Shards], list[Task]]:
@@ -81,7 +81,7 @@ class Scheduler(ABC):
         return {
             "threads": self.setup.threads,
             "device": "auto",
-            # Seconds are comparable only where no other trial shares the machine.
+            # Seconds are comparable only if no other trial shares the machine.
             "exclusive": len(shards) == 1,
             "data_root": str(data_root.absolute()) if data_root else None,
             "limits": asdict(self.setup.limits),
@@ -91,20 +91,20 @@ class Scheduler(ABC):
     def send(self, submission_id: str, watcher: Watcher) -> ShardReport | None:
         """Run a written submission and report, or queue it and return None.
 
-        Raises UserError when the submission is refused, InfrastructureError when nobody answers.
+        Raises UserError if the submission is refused, InfrastructureError if nobody answers.
         """
 
 
 class QueueScheduler(Scheduler):
     """A place with a queue: `send` returns None at once, and the trials outlive the command.
 
-    An object may be asked every second, and asks its cluster less often. title: in messages.
+    An object may be asked every second, but asks its cluster less often. title: in messages.
     """
 
     title: ClassVar[str]
 
     def add(self, events: Iterable[Mapping[str, Any]]) -> None:
-        """Take in what workers reported, each event once, those of a worker in its order."""
+        """Add what workers reported, each event once, those of a worker in its order."""
 
     @abstractmethod
     def in_flight(self, *, cancelled: bool = False) -> InFlight:
@@ -119,7 +119,7 @@ class QueueScheduler(Scheduler):
         return []
 
     def over(self, submission_id: str) -> bool:
-        """Whether none of the submission's jobs waits or runs, or will be started again."""
+        """Whether none of the submission's jobs waits, runs, or will be started again."""
         return submission_id not in {
             job.submission_id for job in self.in_flight(cancelled=True).trials.values()
         }

@@ -47,7 +47,8 @@ class Worker:
             Path(settings["data_root"]) if settings["data_root"] else None,
             settings["threads"] or default_threads(settings.get("cpus")),
             Limits(**settings["limits"]),
-            # A copy of the code is no git checkout, or lies in another one; its sender knew better.
+            # A copy of the code is not a git checkout, or is inside another one. The sender knew
+            # the right commit.
             provenance.collect() | settings.get("code", {}) | origin,
             device or settings["device"],
             settings["exclusive"],
@@ -64,7 +65,7 @@ class Worker:
         ]
 
     def slot(self, *, debug: bool = False) -> ChildSlot | InProcessSlot:
-        """A child process that trains; with `debug` this very process. The caller closes it."""
+        """A child process that trains; with `debug` this process itself. The caller closes it."""
         if debug:
             return InProcessSlot(self.context, debug=True)
         return ChildSlot(self.context, self.results.logs / f"{self.worker_id}.log")

@@ -1,4 +1,4 @@
-"""How trials become job arrays as large as the cluster takes, and what a task has to know."""
+"""How trials become job arrays as large as the cluster allows, and what a task has to know."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,8 @@ from sweeps.slurm.profile import limit_seconds, signal_seconds, slots_per_task
 SHARD_SECONDS = 120.0
 # Predictions may be wrong by a factor of two: a shard is planned to this share of the time limit.
 LIMIT_SHARE = 0.5
-# Submitit renames one file per task once the array is queued, and tasks wait a minute for theirs.
+# Submitit renames one file per task once the array is queued, and each task waits up to a minute
+# for its file.
 LARGEST_ARRAY = 5_000
 
 
@@ -29,7 +30,7 @@ class Layout(NamedTuple):
         return math.ceil(self.shards / self.slots)
 
     def shards_of(self, task: int) -> range:
-        """The shards that a task runs side by side."""
+        """The shards that a task runs at the same time."""
         return range(task * self.slots, min(self.shards, (task + 1) * self.slots))
 
     def task_of(self, shard: int) -> int:

@@ -1,4 +1,7 @@
-"""Nodes on which everything fails while trials succeed elsewhere. New and waiting tasks avoid them."""
+"""Nodes on which everything fails while trials succeed elsewhere.
+
+New and waiting tasks avoid them.
+"""
 
 import socket
 import subprocess
@@ -11,7 +14,7 @@ from sweeps.slurm.commands import ArrayTask
 from sweeps.slurm.inflight import task_of_worker
 from sweeps.store import FINAL_OUTCOMES
 
-# So many failures without one success make a node bad; for this long, then it may try again.
+# This many failures without a success make a node bad. After this time it may be used again.
 FAILURES = 3
 MEMORY_SECONDS = 86400.0
 _FAILED_TASKS = frozenset(("FAILED", "NODE_FAIL", "BOOT_FAIL"))
@@ -22,8 +25,8 @@ def bad_nodes(
 ) -> list[str]:
     """Hosts with at least FAILURES failures and no success, if another host had a success.
 
-    events: of any executor; only those of SLURM tasks count. queued: the user's tasks in squeue, for
-    those that failed before they wrote an event.
+    events: of any executor; only those of SLURM tasks count. queued: the user's tasks in squeue,
+    for those that failed before they wrote an event.
     """
     good: Counter[str] = Counter()
     failed: Counter[str] = Counter()
@@ -51,7 +54,7 @@ def bad_nodes(
 
 
 def exclude_nodes(job_id: str, nodes: list[str]) -> None:
-    """Keep the array's waiting tasks off these nodes, if SLURM agrees."""
+    """Keep the array's queued tasks off these nodes, if SLURM agrees."""
     subprocess.run(
         ["scontrol", "update", f"JobId={job_id}", f"ExcNodeList={','.join(nodes)}"],
         capture_output=True,

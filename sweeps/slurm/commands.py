@@ -13,10 +13,10 @@ from sweeps.slurm import environment
 
 # A controller under load answers, or refuses to, within its own limit of 10 s.
 ANSWER_SECONDS = 15.0
-# Squeue three times and sacct once a minute stay under six queries in any minute.
+# Three calls of squeue and one of sacct per minute stay below six queries in any minute.
 QUEUE_SECONDS = 20.0
 ACCOUNTING_SECONDS = 60.0
-# Slurm's default; a cluster that does not say has this.
+# SLURM's default, used if a cluster does not say.
 MAX_ARRAY_SIZE = 1001
 _ACCOUNTED = "JobID,State,NodeList,Reason,Comment"
 # States from which a task does not come back by itself.
@@ -99,7 +99,10 @@ def user() -> str:
 
 
 def squeue(users: Collection[str] = ()) -> list[ArrayTask]:
-    """Tasks of the user and of `users` that wait, run, or ended within MinJobAge. Raises NoAnswer."""
+    """Tasks of the user and of `users` that wait, run, or ended within MinJobAge.
+
+    Raises NoAnswer.
+    """
     names = {user(), *filter(_known, users)}
     return parse_squeue(
         ask(
@@ -109,7 +112,10 @@ def squeue(users: Collection[str] = ()) -> list[ArrayTask]:
 
 
 def _known(user: str) -> bool:
-    """Squeue refuses a whole list with one name in it that this machine does not know."""
+    """Ask for one user after another.
+
+    squeue refuses a list with one name that this machine does not know.
+    """
     try:
         pwd.getpwnam(user)
     except (KeyError, ValueError):
@@ -130,7 +136,7 @@ def parse_squeue(text: str) -> list[ArrayTask]:
 
 
 def sacct(job_ids: Collection[str]) -> list[ArrayTask]:
-    """The same tasks as accounting knows them, also long after their end. Raises NoAnswer."""
+    """The same tasks in accounting, also long after their end. Raises NoAnswer."""
     return parse_sacct(
         ask("sacct", "-n", "-X", "-P", "-j", ",".join(sorted(job_ids)), "-o", _ACCOUNTED)
     )
@@ -187,7 +193,7 @@ def parse_fields(line: str) -> dict[str, str]:
 
 
 def release(tasks: Collection[str]) -> None:
-    """Let held tasks run. Raises NoAnswer."""
+    """Release held tasks, so that they can run. Raises NoAnswer."""
     ask("scontrol", "release", ",".join(sorted(tasks)))
 
 
@@ -233,7 +239,8 @@ def max_submit(account: str | None = None, qos: str | None = None) -> int | None
 class Queue:
     """What squeue and sacct said last. SLURM is asked at most a few times a minute.
 
-    problem: why squeue does not answer; None while it does.
+    SLURM is asked only a few times per minute, however often this is used. problem: why squeue does
+    not answer; None while it does.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -245,7 +252,10 @@ class Queue:
     _accounting: bool = True
 
     def tasks(self, users: Collection[str] = ()) -> list[ArrayTask] | None:
-        """All tasks squeue shows; None when it does not answer, with the reason in `problem`."""
+        """All tasks that squeue shows.
+
+        None if it does not answer; the reason is in `problem`.
+        """
         if self.clock() - self._asked_at >= QUEUE_SECONDS:
             try:
                 self.queued, self.problem = tuple(squeue(users)), None

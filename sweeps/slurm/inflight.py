@@ -15,7 +15,7 @@ from sweeps.store import Sent, settings_of
 
 # Without squeue, a task with an event this recent counts as running.
 RECENT_SECONDS = 600.0
-# SLURM may list a job this late after sbatch was told to send it, when its controller is busy.
+# A busy controller may list a job this long after sbatch was told to submit it.
 SENDING_SECONDS = 120.0
 _WORKER = re.compile(r"-(\d+)_(\d+)\.(\d+)-[0-9a-f]{8}$")
 # A trial with such an outcome leaves its task's list at once; others leave it with their row.
@@ -24,7 +24,7 @@ _LEFT = ("crashed", "timed_out")
 
 @dataclass(frozen=True)
 class SentArray:
-    """A submission that went to SLURM. job_id, user: None while nobody has noted them."""
+    """A submission that went to SLURM. job_id, user: None while nobody has recorded them."""
 
     submission_id: str
     created_at: float
@@ -60,7 +60,7 @@ class TaskHistory:
     _place: dict[str, tuple[str, int, int]] = field(default_factory=dict)
 
     def add(self, events: Iterable[Mapping[str, Any]]) -> None:
-        """Take in events, those of one worker in its order."""
+        """Add events, those of one worker in its order."""
         for event in events:
             worker = event["worker"]
             if event["event"] == "worker_started" and (place := task_of_worker(worker)):
@@ -75,7 +75,7 @@ class TaskHistory:
                 self.failed.add((submission, event["trial_id"]))
 
     def over(self, array: SentArray, index: int) -> bool:
-        """Whether every slot of the task's latest start came to its end with nothing left to do."""
+        """Whether every slot of the task's latest start ended with nothing left to do."""
         starts = self.starts.get(array.submission_id, {}).get(index, {})
         if not starts:
             return False
@@ -112,7 +112,7 @@ def task_of_worker(worker: str) -> tuple[int, int] | None:
 
 
 def sent_array(submission_id: str, metadata: Mapping[str, str], sent: Sent | None) -> SentArray:
-    """A submission to SLURM from its metadata and what was noted of its job."""
+    """A submission to SLURM, from its metadata and the record of its job."""
     settings = settings_of(metadata)
     created_at = datetime.fromisoformat(metadata["created_at"]).timestamp()
     job_id, user = sent or (None, None)
@@ -127,7 +127,7 @@ def in_flight(
     history: TaskHistory,
     now: float,
 ) -> InFlight:
-    """Which trials wait or run.
+    """Which trials are queued or running.
 
     trials: submission -> shard -> its trials. queued: squeue's answer, None if there was none.
     """

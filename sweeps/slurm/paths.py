@@ -12,15 +12,18 @@ def job_folder(results: Results, submission_id: str) -> Path:
 
 
 def task_name(job_id: str | None, index: int, tasks: int) -> str:
-    """A task as submitit and squeue name it: submitit makes no array of a single task."""
+    """The name of a task in submitit and squeue.
+
+    Submitit makes no array of a single task.
+    """
     return f"{job_id}_{index}" if tasks > 1 else f"{job_id}"
 
 
 def task_log(results: Results, submission_id: str, name: str) -> Path:
-    """What a task of that name printed."""
+    """The file with what a task of that name printed."""
     return job_folder(results, submission_id) / f"{name}_0_log.out"
 
 
 def job_name(study: str, submission_id: str) -> str:
-    """What squeue shows and accounting keeps."""
+    """The job's name, which squeue shows and accounting keeps."""
     return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', study)}-{submission_id[:8]}"

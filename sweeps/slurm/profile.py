@@ -9,25 +9,32 @@ from typing import Any
 
 from sweeps.profiles import OWN_KEYS, Profile, Value
 
-# Long options of sbatch, Slurm 22.05 to 24.11. Others are passed on as well, unless they look like
-# one of these, mistyped.
+# Long options of sbatch, SLURM 22.05 to 24.11. Others are also passed on, unless they look like a
+# mistyped one of these.
 _LONG = (
-    "account acctg-freq batch bb bbf begin chdir cluster-constraint clusters constraint container container-id contiguous core-spec "
-    "cores-per-socket cpu-freq cpus-per-gpu cpus-per-task deadline delay-boot dependency distribution exclude exclusive export export-file "
-    "extra extra-node-info get-user-env gid gpu-bind gpu-freq gpus-per-node gpus-per-socket gpus-per-task gres gres-flags hint hold ignore-pbs "
-    "kill-on-invalid-dep licenses mail-type mail-user mcs-label mem mem-bind mem-per-cpu mem-per-gpu mincpus network nice no-kill nodefile "
-    "nodelist overcommit oversubscribe partition power prefer priority profile propagate qos quiet reboot reservation resv-ports segment "
-    "signal sockets-per-node spread-job stepmgr switches thread-spec threads-per-core time time-min tmp tres-bind tres-per-task uid "
+    "account acctg-freq batch bb bbf begin chdir cluster-constraint clusters constraint container "
+    "container-id contiguous core-spec "
+    "cores-per-socket cpu-freq cpus-per-gpu cpus-per-task deadline delay-boot dependency "
+    "distribution exclude exclusive export export-file "
+    "extra extra-node-info get-user-env gid gpu-bind gpu-freq gpus-per-node gpus-per-socket "
+    "gpus-per-task gres gres-flags hint hold ignore-pbs "
+    "kill-on-invalid-dep licenses mail-type mail-user mcs-label mem mem-bind mem-per-cpu "
+    "mem-per-gpu mincpus network nice no-kill nodefile "
+    "nodelist overcommit oversubscribe partition power prefer priority profile propagate qos quiet "
+    "reboot reservation resv-ports segment "
+    "signal sockets-per-node spread-job stepmgr switches thread-spec threads-per-core time "
+    "time-min tmp tres-bind tres-per-task uid "
     "use-min-nodes wait-all-nodes wckey"
 )
 SBATCH = frozenset(_LONG.split())
 # Options that odesweep sets so that it can start, end and find a task; a profile may not.
 _SET = (
-    "array comment error input job-name nodes no-requeue ntasks ntasks-per-core ntasks-per-gpu ntasks-per-node ntasks-per-socket open-mode "
+    "array comment error input job-name nodes no-requeue ntasks ntasks-per-core ntasks-per-gpu "
+    "ntasks-per-node ntasks-per-socket open-mode "
     "output parsable requeue test-only wait wrap"
 )
 OURS = frozenset(_SET.split())
-# A checkpoint takes a step and a disk; SLURM itself is up to a minute late or early (measured: 28 s
+# A checkpoint takes a step and a disk. SLURM itself is up to a minute late or early (measured: 28 s
 # into a limit of 120 s with @80).
 SIGNAL = "USR2@120"
 _KEYS = f"keys are {', '.join(OWN_KEYS)} and the options of sbatch by their long names"
@@ -64,7 +71,7 @@ def signal_seconds(profile: Profile) -> int:
 
 
 def slots_per_task(profile: Profile) -> int:
-    """How many trials a task runs side by side."""
+    """How many trials a task runs at the same time."""
     return profile.slots or 1
 
 

@@ -25,7 +25,7 @@ from sweeps.worker.tasks import Task
 
 
 class Slurm(QueueScheduler):
-    """One submission is one job array; its tasks outlive the command that sent them."""
+    """One submission is one job array. Its tasks outlive the command that submitted them."""
 
     title = "SLURM"
 
@@ -37,14 +37,14 @@ class Slurm(QueueScheduler):
         self._released_at = -1e9
 
     def divide(self, trials: Sequence[Task]) -> tuple[list[Shards], list[Task]]:
-        """As many arrays as the cluster takes."""
+        """As many arrays as the cluster allows."""
         return arrays.divide(trials, self.setup.profile, self._room())
 
     def settings(self, shards: Shards) -> dict[str, Any]:
         """See `Scheduler.settings`, with what a task has to know."""
         from sweeps.worker import provenance
 
-        # The copy of the code that tasks run is no checkout; only this machine knows its commit.
+        # The copy of the code that tasks run is not a checkout; only this machine knows its commit.
         collected = provenance.collect()
         code = {name: collected[name] for name in ("code_commit", "code_dirty")}
         return super().settings(shards) | arrays.settings(self.setup.profile, len(shards), code)
@@ -113,7 +113,10 @@ class Slurm(QueueScheduler):
             ) from None
 
     def release(self) -> list[str]:
-        """See `Scheduler.release`; also notes the jobs of submissions whose sender died."""
+        """See `Scheduler.release`.
+
+        Also records the jobs of submissions whose `run` command died.
+        """
         self._adopt_lost()
         if time.monotonic() - self._released_at <= QUEUE_SECONDS:
             return []
@@ -131,7 +134,7 @@ class Slurm(QueueScheduler):
         return [f"{tasks(len(held))} that SLURM held after a failed launch: released"]
 
     def over(self, submission_id: str) -> bool:
-        """Every task reported that it is done, or squeue shows none that waits or runs."""
+        """Whether every task reported that it is done, or squeue shows none that waits or runs."""
         if submission_id not in {array.submission_id for array in self.open_arrays()}:
             return True
         sent, queued = read_sent(self.results, submission_id), self.queue.tasks()
@@ -161,7 +164,7 @@ class Slurm(QueueScheduler):
                 )
 
     def ended(self, trial_ids: Collection[str]) -> Mapping[str, int]:
-        """See `Scheduler.ended`; as squeue or accounting remembers the tasks."""
+        """See `Scheduler.ended`. The source is squeue or accounting."""
         if not trial_ids:
             return {}
         near = {one.submission_id: one for one in self.open_arrays() if one.job_id}
@@ -193,7 +196,7 @@ class Slurm(QueueScheduler):
         return Counter(state for state in states if state in OVER and state != "COMPLETED")
 
     def stopped(self, submission_ids: Collection[str]) -> str | None:
-        """See `Scheduler.stopped`; as the tasks reported it, else as squeue shows it."""
+        """See `Scheduler.stopped`. The source is the tasks' events, otherwise squeue."""
         for submission in submission_ids:
             if (reason := self.history.stopped(submission)) is not None:
                 return reason
@@ -206,7 +209,10 @@ class Slurm(QueueScheduler):
         return f"SLURM ended {counts}" if ended else None
 
     def sent_arrays(self, *, cancelled: bool = False) -> list[SentArray]:
-        """The submissions that SLURM was given and did not refuse, cancelled ones only if asked."""
+        """The submissions that SLURM was given and did not refuse.
+
+        Cancelled ones only if asked.
+        """
         self._metadata |= list_submissions(self.results, self._metadata)
         found = []
         for submission, metadata in self._metadata.items():
@@ -219,7 +225,7 @@ class Slurm(QueueScheduler):
         return found
 
     def open_arrays(self, *, cancelled: bool = False) -> list[SentArray]:
-        """Sent arrays of which not every task has reported that it is done."""
+        """Submitted arrays of which not every task has reported that it is done."""
         return [
             array
             for array in self.sent_arrays(cancelled=cancelled)
@@ -252,7 +258,10 @@ class Slurm(QueueScheduler):
         return [task.job_id for task in queued if task.comment == submission_id]
 
     def _adopt_lost(self) -> None:
-        """Note the jobs of submissions whose sender died, and write off those SLURM never got."""
+        """Record the jobs of submissions whose `run` command died.
+
+        Submissions that SLURM never got are written off.
+        """
         for array in self.sent_arrays():
             if array.job_id is not None or (queued := self.queue.tasks()) is None:
                 continue

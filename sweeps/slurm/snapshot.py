@@ -31,7 +31,7 @@ def code(study_file: Path | None = None) -> dict[str, bytes]:
 
 
 def content_hash(files: dict[str, bytes]) -> str:
-    """Of all names and contents, 16 hex digits."""
+    """The hash of all names and contents, 16 hex digits."""
     digest = hashlib.sha256()
     for name, content in sorted(files.items()):
         digest.update(f"{name}\0{len(content)}\0".encode())
@@ -40,7 +40,7 @@ def content_hash(files: dict[str, bytes]) -> str:
 
 
 def folder(results: Results, files: dict[str, bytes]) -> Path:
-    """Where the copy of these files is."""
+    """The folder of the copy of these files."""
     return results.state / "code" / content_hash(files)
 
 
@@ -71,7 +71,7 @@ def _make(path: Path, files: dict[str, bytes]) -> None:
             (beside / name).write_bytes(content)
         beside.rename(path)
     except OSError:
-        # Somebody else may have made it meanwhile.
+        # Another process may have made it meanwhile.
         if not path.exists():
             raise
     finally:

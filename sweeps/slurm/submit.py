@@ -35,7 +35,8 @@ from sweeps.worker.report import Watcher
 LOOKS, LOOK_SECONDS, SENDS = 4, 3.0, 3
 # With these words of sbatch the job may or may not be queued; any other error is a refusal.
 _LOST = re.compile(
-    r"timed out|unable to contact|connect|zero bytes|transmi|temporarily unable|standby|not responding",
+    r"timed out|unable to contact|connect|zero bytes|transmi|temporarily unable|standby|not "
+    r"responding",
     re.IGNORECASE,
 )
 # SLURM signals every process of a task. Python must survive until its handlers are set.
@@ -43,15 +44,15 @@ _IGNORE_SIGNALS = """bash -c 'trap "" TERM USR2; exec "$@"' odesweep"""
 
 
 class ArrayExecutor(submitit.SlurmExecutor):
-    """Submitit's executor that can also show its batch script where there is no SLURM."""
+    """Submitit's executor, which can also show its batch script if there is no SLURM."""
 
     @classmethod
     def affinity(cls) -> int:
-        """Always usable; `send` looks for sbatch itself."""
+        """Always available; `send` looks for sbatch itself."""
         return 2
 
     def script(self, tasks: int) -> str:
-        """The whole batch script for so many tasks."""
+        """The whole batch script for this many tasks."""
         if tasks > 1:
             self.parameters["map_count"] = tasks
         return self._make_submission_file_text(self._submitit_command_str, "")
@@ -60,7 +61,7 @@ class ArrayExecutor(submitit.SlurmExecutor):
 def send(results: Results, submission_id: str, setup: Setup, watcher: Watcher) -> None:
     """Queue the submission as one array.
 
-    Raises UserError when sbatch refuses, InfrastructureError when SLURM does not answer.
+    Raises UserError if sbatch refuses, InfrastructureError if SLURM does not answer.
     """
     if missing := [name for name in ("sbatch", "srun") if not shutil.which(name)]:
         raise InfrastructureError(
@@ -109,7 +110,7 @@ def _send(send: Callable[[], str], submission_id: str, name: str) -> str:
     said = ""
     for _ in range(SENDS):
         try:
-            # Submitit prints sbatch's complaint besides raising it.
+            # Submitit prints sbatch's complaint and also raises it.
             with contextlib.redirect_stderr(io.StringIO()):
                 return send()
         except (FailedJobError, FailedSubmissionError) as error:
@@ -181,7 +182,7 @@ def script(
     tasks: int,
     study_file: Path | None = None,
 ) -> str:
-    """The batch script that `send` would hand to sbatch."""
+    """The batch script that `send` would pass to sbatch."""
     code = snapshot.folder(results, snapshot.code(study_file))
     return array_executor(results, submission_id, study, profile, tasks, code).script(tasks)
 

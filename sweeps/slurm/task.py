@@ -31,7 +31,7 @@ from sweeps.worker.shard import NO_TIME
 from sweeps.worker.tasks import Task
 
 REQUEUE_SECONDS = 60.0
-# A task that SLURM sends to a bad node again and again takes what it gets in the end.
+# A task that SLURM sends to a bad node again and again finally runs there.
 TURNS_ELSEWHERE = 5
 
 
@@ -48,7 +48,7 @@ def run_task(submission: str, index: int) -> None:
 
     events = EventReader(results).poll()
     if task.restart < TURNS_ELSEWHERE and (nodes := bad_nodes_if_here(events)):
-        # What is set replaces what the profile said.
+        # Variables that are set replace the profile's values.
         exclude_nodes(task.job_id, [*filter(None, [settings["exclude"]]), *nodes])
         if may_requeue() and requeue(task.requeue_id, may_requeue):
             wait_for_end("everything fails on this node; requeued on another node")
@@ -100,7 +100,7 @@ class Signals(StopRequest):
 
 @dataclass(frozen=True)
 class TaskId:
-    """Which task this is, and its how manyth start.
+    """Which task this is, and how often it was started.
 
     requeue_id: for scontrol; the bare job id of an array's last task would requeue the whole array.
     """
@@ -119,12 +119,12 @@ class TaskId:
         return cls(job_id, index, int(os.environ.get("SLURM_RESTART_COUNT", "0")), requeue_id)
 
     def worker_id(self) -> str:
-        """A new worker's."""
+        """The id of a new worker."""
         return worker_name(host_name(), self.job_id, self.index, self.restart, uuid4().hex[:8])
 
 
 class StartRecorder(Watcher):
-    """Notes whether the slot has started any trial in this turn."""
+    """Records whether the slot has started any trial since the last requeue."""
 
     any_trial = False
 
@@ -138,7 +138,7 @@ def close_earlier_starts(
 ) -> None:
     """End the attempts that earlier starts of this task left open.
 
-    SLURM started the task anew because of its node or of preemption, not because of a trial.
+    SLURM started the task again because of its node or of preemption, not because of a trial.
     """
     workers: set[str] = set()
     unfinished: dict[str, str] = {}
@@ -153,7 +153,7 @@ def close_earlier_starts(
         elif event["event"] in ("finished", "interrupted", "died", "worker_ended"):
             unfinished.pop(worker, None)
     for worker, trial_id in unfinished.items():
-        # A new file in that worker's name: what it may still write itself goes to its own.
+        # A new file in that worker's name. If that worker still writes, it uses its own file.
         log = EventLog(results, worker)
         log.append("interrupted", trial_id=trial_id, cause="started anew by SLURM")
         log.close()
@@ -187,22 +187,28 @@ def device(asked: str, number: int, slots: int) -> str:
 
 
 def time_left(limit_seconds: float | None, signal_seconds: float) -> Callable[[], float]:
-    """Seconds until the warning before the time limit; infinite when nobody knows the limit."""
-    end_time = os.environ.get("SLURM_JOB_END_TIME")  # from Slurm 23.02 on
+    """Seconds until the warning before the time limit; infinite if no limit is known."""
+    end_time = os.environ.get("SLURM_JOB_END_TIME")  # from SLURM 23.02 on
     known = time.time() + limit_seconds if limit_seconds else float("inf")
     end = float(end_time) if end_time else known
     return lambda: end - signal_seconds - time.time()
 
 
 def _results(futures: list[Future[ShardReport]]) -> list[ShardReport]:
-    """All reports. Waits in short turns, so that this thread, the main one, takes signals."""
+    """All reports.
+
+    It waits in short intervals, so that this thread, the main one, handles signals.
+    """
     while wait(futures, timeout=0.5).not_done:
         pass
     return [future.result() for future in futures]
 
 
 def _exit_code(report: ShardReport) -> int:
-    """What sacct shows: 0 nothing is left to do here, 1 something is, 3 infrastructure failure."""
+    """The exit code, which sacct shows.
+
+    0 nothing is left to do here, 1 something is, 3 infrastructure failure.
+    """
     if why := report.infrastructure or report.stopped:
         print(why, file=sys.stderr, flush=True)
     return 3 if report.infrastructure else int(report.stopped not in (None, "cancelled"))

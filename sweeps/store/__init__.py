@@ -1,4 +1,7 @@
-"""The results store: Parquet and JSONL files that many workers write and anyone reads, without locks or a server."""
+"""The results store.
+
+Many workers write Parquet and JSONL files, and anyone reads them, without locks or a server.
+"""
 
 from sweeps.store.accept import accepted_evaluations, accepted_probes, accepted_runs
 from sweeps.store.events import EventLog, EventReader

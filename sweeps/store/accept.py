@@ -1,7 +1,9 @@
-"""Which of several rows count: exactly one run per trial, and only what was computed from that run's weights.
+"""Which of several rows count: one run per trial, and only what was computed from its weights.
 
-Acceptance: only final outcomes, nothing retracted; of what remains the attempt that the newest generation accepted, else the smallest
-(finished_at, attempt_id). So a row that comes late, from a worker cut off with a slow clock, takes nobody's place.
+A row can be accepted if its outcome is final and it was not withdrawn. If the newest generation
+accepted one of these attempts, that one counts, otherwise the one with the smallest (finished_at,
+attempt_id). A row that arrives late, for example from a node that had lost its network and has a
+slow clock, therefore replaces nothing.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -65,12 +67,13 @@ def standing_runs(manifest: Manifest, held: Sequence[pa.Table]) -> pa.Array:
 def accept_derived(
     table: str, rows: pa.Table, accepted: pa.Table, retracted: Collection[str]
 ) -> pa.Table:
-    """Evaluations or probes of accepted weights, one per (trial_id, weights_sha256, eval_id or probe_id); of a probe its whole block.
+    """Evaluations or probes of accepted weights.
 
-    accepted: what `accept_runs` gave. rows: each once, with the table's keys and finished_at.
+    One per (trial_id, weights_sha256, eval_id or probe_id), of a probe its whole block. accepted:
+    the result of `accept_runs`. rows: each once, with the table's keys and finished_at.
     """
     rows = final_runs(rows, retracted)
-    # Series belong to the training itself, so also to one that left no weights.
+    # Series belong to the training itself, so they also count for a training that left no weights.
     belongs = attempt_key if table == "probe_series" else _weights_key
     rows = rows.filter(pc.is_in(belongs(rows), value_set=belongs(accepted)))
     key = ("trial_id", "weights_sha256", KEYS[table][-1])
@@ -82,7 +85,7 @@ def accept_derived(
 
 
 def deciding_columns(table: str) -> list[str]:
-    """What `accept_derived` needs to know of a table's rows."""
+    """The columns of a table that `accept_derived` needs."""
     return [*KEYS[table], "finished_at", *(["outcome"] if table == "evaluations" else [])]
 
 
@@ -112,7 +115,10 @@ def _block_key(rows: pa.Table, key: Sequence[str]) -> pa.Array:
 
 
 def accepted_runs(results: Results, columns: Sequence[str] | None = None) -> pa.Table:
-    """The one accepted row of every trial that has one, sorted by trial_id. columns: all if None. Raises as `read_table`."""
+    """The accepted row of every trial that has one, sorted by trial_id.
+
+    columns: all if None. Raises the errors of `read_table`.
+    """
     columns = columns_of("runs", columns)
     needed = list(dict.fromkeys([*columns, *RUN_COLUMNS]))
     pieces, manifest = unchanged(results, lambda: read_new(results, "runs", needed))
@@ -124,7 +130,10 @@ def accepted_runs(results: Results, columns: Sequence[str] | None = None) -> pa.
 
 
 def unchanged(results: Results, read: Callable[[], _Found]) -> tuple[_Found, Manifest]:
-    """What `read` gives, and the generation it was read from: read again when `compact` published another one meanwhile."""
+    """The result of `read`, and the generation from which it was read.
+
+    If `compact` published another generation meanwhile, `read` is called again.
+    """
     manifest = newest(results)
     while True:
         content = read()
@@ -134,12 +143,18 @@ def unchanged(results: Results, read: Callable[[], _Found]) -> tuple[_Found, Man
 
 
 def accepted_evaluations(results: Results, columns: Sequence[str] | None = None) -> pa.Table:
-    """Evaluations of accepted weights, one per (trial_id, eval_id), sorted by it. columns: all if None. Raises as `read_table`."""
+    """Evaluations of accepted weights, one per (trial_id, eval_id), sorted by it.
+
+    columns: all if None. Raises the errors of `read_table`.
+    """
     return _accepted(results, "evaluations", columns)
 
 
 def accepted_probes(results: Results, name: str, columns: Sequence[str] | None = None) -> pa.Table:
-    """Rows of the probe `name` (such as trajectory) from accepted weights, one block per (trial_id, probe_id). Raises as `read_table`."""
+    """Rows of the probe `name` (such as trajectory) from accepted weights.
+
+    One block per (trial_id, probe_id). Raises the errors of `read_table`.
+    """
     return _accepted(results, f"probe_{name}", columns)
 
 

@@ -1,14 +1,20 @@
-"""What time it is where the files are: machines that share a folder need not agree on the time, their file system does with itself."""
+"""The time of the file system.
+
+Machines that share a folder may have different clocks, but the file system has only one.
+"""
 
 from pathlib import Path
 from uuid import uuid4
 
 
 def folder_clock(folder: Path) -> float:
-    """Epoch seconds by the clock that dates the files in `folder`. Raises OSError if nothing can be written there."""
+    """Epoch seconds by the clock that dates the files in `folder`.
+
+    Raises OSError if nothing can be written there.
+    """
     probe = folder / f".{uuid4().hex}.tmp"
     try:
-        # Only a write makes a file server take its own time.
+        # A file server uses its own time only when it writes.
         probe.write_bytes(b"0")
         return probe.stat().st_mtime
     finally:

@@ -1,12 +1,12 @@
-"""Compaction: many files become few, a generation, in force from the moment its manifest has its name.
+"""Compaction: many files become few, a generation.
 
-Memory is bounded. First only the columns that identify rows are read, and decide which rows stay;
-then the new files go batch by batch into one file of their own. Larger files of the generation
-before stay as they are, smaller ones are merged into the new file, so that each row is rewritten
-a few times only, however often a folder is compacted.
+A generation is valid from the moment its manifest has its name. Memory is bounded. First only the
+columns that identify rows are read, which decide which rows stay. Then the new files go batch by
+batch into one new file. Larger files of the previous generation stay, smaller ones are merged into
+the new file, so that each row is rewritten only a few times, however often a folder is compacted.
 
-Nothing is deleted here. What a generation holds it names as superseded, so that readers leave
-those files out; `prune` removes them later.
+Nothing is deleted here. A generation lists the files that it replaces as superseded, so that
+readers leave them out; `prune` deletes them later.
 """
 
 import errno
@@ -57,7 +57,7 @@ from sweeps.store.retractions import read_retractions
 from sweeps.store.schema import KEYS, SCHEMAS, TABLES, VERSION, VERSION_KEY
 from sweeps.store.to_python import values
 
-# Narrow enough that one trial is found without reading much, wide enough that columns compress and
+# Few enough rows that one trial is found without reading much, and enough that columns compress and
 # scan well.
 ROW_GROUP_ROWS = {"runs": 1_000, "evaluations": 10_000} | {
     table: 100_000 for table in TABLES if table.startswith("probe_")
@@ -72,9 +72,10 @@ _KEEP_RATIO = 2
 
 @dataclass(frozen=True)
 class Compaction:
-    """What `compact` did. manifest: the generation in force now. made: whether this call made it. files: how many new files were taken in.
+    """The result of `compact`.
 
-    damaged: files that were left where they are.
+    manifest: the valid generation now. made: whether this call made it. files: how many new files
+    it contains. damaged: files that were left in place.
     """
 
     manifest: Manifest
@@ -99,7 +100,10 @@ class _Source:
 
 @dataclass
 class _Sources:
-    """The files of one table: new ones, those of the generation before, and how many are damaged."""
+    """The files of one table.
+
+    New ones, those of the generation before, and how many are damaged.
+    """
 
     new: list[_Source] = field(default_factory=list)
     held: list[_Source] = field(default_factory=list)
@@ -107,10 +111,11 @@ class _Sources:
 
 
 def compact(results: Results, dry_run: bool = False) -> Compaction:
-    """Put everything new and what the newest generation holds into a new generation. dry_run: only look.
+    """Put the new rows and those of the newest generation into a new generation.
 
-    Of several at once one wins, the others leave nothing behind. Raises InfrastructureError when something cannot be read or written; what
-    was in force then still is.
+    dry_run: only look. If several run at the same time, one wins and the others leave nothing
+    behind. Raises InfrastructureError if something cannot be read or written. The old generation
+    then stays valid.
     """
     base, sources, set_aside = restarting(results, lambda: _look(results))
     files = sum(len(table.new) for table in sources.values())
@@ -128,7 +133,7 @@ def _publish(
     sources: Mapping[str, _Sources],
     set_aside: tuple[str, ...],
 ) -> Manifest | None:
-    """The new generation, or None, and nothing left of it, when another compact was faster."""
+    """The new generation; None, with nothing left behind, if another compact was faster."""
     for table in TABLES:
         results.generations(table).mkdir(parents=True, exist_ok=True)
     at, by = folder_clock(results.manifests), f"{socket.gethostname()} process {os.getpid()}"
@@ -150,10 +155,12 @@ def _publish(
         set_aside,
     )
     path = manifest_path(results, manifest.number)
-    # An error in here leaves the data files: the manifest may have its name already. Unnamed ones are for `prune`.
+    # An error here leaves the data files, since the manifest may have its name already. `prune`
+    # deletes files that no manifest names.
     won = publish_first(path, manifest.encode())
     if won and manifest_numbers(results)[-1] != manifest.number:
-        # A number that was pruned meanwhile is free again; taking it is no victory.
+        # A number that was pruned meanwhile is free again. Taking it does not mean that this
+        # compact won.
         _delete([path])
         won = False
     if not won:
@@ -167,7 +174,7 @@ def _delete(paths: Sequence[Path]) -> None:
 
 
 def _look(results: Results) -> tuple[Manifest, dict[str, _Sources], tuple[str, ...]]:
-    """The generation in force, the files of each table, and the final runs that are not accepted."""
+    """The valid generation, the files of each table, and the final runs that are not accepted."""
     base = read_newest(results)
     set_aside: tuple[str, ...] = ()
     sources: dict[str, _Sources] = {}
@@ -224,7 +231,10 @@ def _hashed(table: str, files: dict[Path, pa.Table]) -> list[_Source]:
 
 
 def _heads(table: str, rows: pa.Table) -> Any:
-    """What identifies each row in 24 bytes, (N, 3): 128 bits of a hash of its key, when it finished."""
+    """The identity of each row in 24 bytes, (N, 3).
+
+    128 bits of a hash of its key, and the time when it finished.
+    """
     texts = values(_texts(rows, KEYS[table]))
     digests = b"".join(hashlib.blake2b(text.encode(), digest_size=16).digest() for text in texts)
     finished = rows["finished_at"].cast(pa.int64()).to_numpy()
@@ -245,7 +255,10 @@ def _set_aside(
 
 
 def _choose(sources: Sequence[_Source]) -> None:
-    """Mark which heads stay: of one key the copy that finished first, of the first file that has it."""
+    """Mark which heads stay.
+
+    Of one key the copy that finished first, of the first file that has it.
+    """
     if not sources:
         return
     first_hash, second_hash, finished = np.concatenate([one.heads for one in sources]).T
@@ -262,7 +275,10 @@ def _choose(sources: Sequence[_Source]) -> None:
 def _data_files(
     results: Results, table: str, base: Manifest, sources: _Sources, made: list[Path]
 ) -> tuple[DataFile, ...]:
-    """The table's files in the new generation: large ones of the last, one of all else, verified."""
+    """The table's files in the new generation.
+
+    Large ones of the last, one of all else, verified.
+    """
     if not sources.new:
         return base.files.get(table, ())
     kept, merged = _split(table, base, sources)
@@ -379,7 +395,7 @@ def _write(file: object, table: str, batches: Iterable[pa.Table], written: _Writ
 
 
 def _verified(path: Path, table: str, written: _Written) -> DataFile:
-    """The file as a manifest lists it, once every row was read back.
+    """The file as a manifest lists it, after every row was read back.
 
     Raises InfrastructureError if one is missing.
     """
@@ -408,7 +424,10 @@ def _superseded(
     data: dict[str, tuple[DataFile, ...]],
     at: float,
 ) -> dict[str, dict[str, float]]:
-    """What need not be read any more: as before, as far as it is still there, and what this generation replaces."""
+    """Files that need not be read any more.
+
+    The old ones that still exist, and those that this generation replaces.
+    """
     found: dict[str, dict[str, float]] = {}
     for folder, names in base.superseded.items():
         there = set(list_folder(results.path / folder)) & set(names)

@@ -1,6 +1,7 @@
-"""pyarrow.compute as `pc`. Its functions are made when it is imported, so that a type checker, seeing none of them, would refuse each use.
+"""pyarrow.compute as `pc`.
 
-Whoever imports this also keeps pyarrow from importing pandas before anybody asks for a data frame.
+pyarrow creates these functions when it is imported, so a type checker does not see them and would
+refuse each use. Importing this module also keeps pyarrow from importing pandas before it is needed.
 """
 
 import sys
@@ -18,10 +19,11 @@ class _NoPandas(MetaPathFinder):
 
 
 def _without_pandas() -> None:
-    """Let pyarrow find no pandas just now.
+    """Make pandas invisible to pyarrow for a moment.
 
-    At its first array from Python values pyarrow imports pandas, only to ask whether they are a data frame's: 1 s of every short command
-    (measured). `to_pandas` looks again and finds it.
+    At its first array from Python values, pyarrow imports pandas, only to ask whether the values
+    are a data frame's. This takes 1 s of every short command (measured). `to_pandas` looks again
+    and finds pandas.
     """
     if "pandas" not in sys.modules:
         finder = _NoPandas()

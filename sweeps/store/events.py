@@ -1,4 +1,7 @@
-"""Events: what workers report while they run. JSONL, one writer per file, read incrementally by anyone."""
+"""Events: what workers report while they run, as JSONL files.
+
+Each file has one writer. Anyone can read new lines as they come.
+"""
 
 import json
 import logging
@@ -18,7 +21,10 @@ _LOG = logging.getLogger("odesweep")
 
 
 class EventLog:
-    """Appends to `events/<worker_id>.jsonl`, or to `<worker_id>.<n>.jsonl` when a file may end in half a line."""
+    """Appends to `events/<worker_id>.jsonl`.
+
+    If a file may end in half a line, it goes on in `<worker_id>.<n>.jsonl`.
+    """
 
     def __init__(self, results: Results, worker_id: str) -> None:
         self._folder = results.events
@@ -28,9 +34,11 @@ class EventLog:
         results.create()
 
     def append(self, event: str, *, sync: bool = True, **fields: Any) -> bool:
-        """Add one event; True once it is on disk (without `sync`: handed to the system). A refusing disk is a warning and False.
+        """Add one event.
 
-        Numbers that JSON has no word for (NaN, infinity) become null.
+        Returns True once the event is on disk (without `sync`: handed to the operating system). If
+        the disk refuses, this is a warning and the result is False. Numbers that JSON cannot
+        express (NaN, infinity) become null.
         """
         fields = {
             key: None if isinstance(value, float) and not math.isfinite(value) else value
@@ -60,13 +68,13 @@ class EventLog:
         return True
 
     def close(self) -> None:
-        """Close the file; the next append opens a new one."""
+        """Close the file. The next append opens a new one."""
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
             os.close(descriptor)
 
     def _open(self) -> int:
-        # Never a file that exists: whoever wrote it may have died within a line.
+        # Never a file that exists: its writer may have died within a line.
         while True:
             try:
                 return os.open(
@@ -84,7 +92,10 @@ class EventLog:
         )
 
     def _abandon(self) -> None:
-        """After a failed append: the line may be torn. A file in which nothing arrived is removed, else a full disk would collect them."""
+        """Leave the file after a failed append, since its last line may be torn.
+
+        A file with no complete line is removed, so that a full disk does not collect such files.
+        """
         with suppress(OSError):
             empty = self._descriptor is not None and os.fstat(self._descriptor).st_size == 0
             self.close()
@@ -101,9 +112,10 @@ class EventReader:
         self._lines: dict[str, int] = {}
 
     def poll(self) -> list[dict[str, Any]]:
-        """Events that were added since the last poll, oldest first. A last line without its end is left for later.
+        """Events that were added since the last poll, oldest first.
 
-        A line that is not an event is skipped with one warning. Raises InfrastructureError if the folder cannot be read.
+        A last line without its end is read later. A line that is not an event is skipped with one
+        warning. Raises InfrastructureError if the folder cannot be read.
         """
         with one_line(f"cannot read {self._folder}", "check permissions and the disk"):
             names = list_files(self._folder, ".jsonl")
@@ -135,7 +147,10 @@ class EventReader:
 
 
 def _parse_all(lines: list[bytes]) -> list[dict[str, Any]]:
-    """All lines in one call, at less than half the cost of one each; empty if any is not an event."""
+    """Parse all lines in one call, at less than half the cost of one call per line.
+
+    The result is empty if any line is not an event.
+    """
     try:
         events = json.loads(b"[" + b",".join(lines) + b"]")
         whole = len(events) == len(lines) and all(map(_is_event, events))

@@ -1,4 +1,7 @@
-"""How a file comes to be in the store: whole or not at all, on any POSIX file system, NFS and Lustre included."""
+"""How files get into the store: whole or not at all.
+
+This works on any POSIX file system, including NFS and Lustre.
+"""
 
 import errno
 import os
@@ -17,20 +20,25 @@ from sweeps.store.schema import VERSION, VERSION_KEY
 from sweeps.store.warn import warn_once
 
 _FEW_ROWS = 100
-# Only tests set this: how late a new entry shows in a listing, as the directory caches of network file systems make it.
+# Only tests set this: the delay after which a new entry shows in a listing, as with the directory
+# caches of network file systems.
 _LATE_SECONDS = float(os.environ.get("ODESWEEP_TEST_LATE_ENTRIES_SECONDS", "0"))
 _first_seen: dict[Path, float] = {}
 
 
 def list_folder(path: Path) -> list[str]:
-    """Sorted names in a folder, hidden ones left out (files being written begin with a dot); empty if there is no such folder."""
+    """Sorted names in a folder, hidden ones left out (files being written begin with a dot).
+
+    Empty if there is no such folder.
+    """
     return [entry.name for entry in _entries(path)]
 
 
 def list_files(path: Path, suffix: str = "", prefix: str = "") -> list[str]:
     """The names of `list_folder` with this ending and beginning that are files, or links to files.
 
-    Whatever else has such a name (a folder, a socket, a link to nothing) is skipped with one warning.
+    Whatever else has such a name (a folder, a socket, a link to nothing) is skipped with one
+    warning.
     """
     names = []
     for entry in _entries(path):
@@ -63,7 +71,8 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_shown(path: Path) -> bool:
-    # Old, or known to this process for long enough: a file that grows is not new each time.
+    # Old, or known to this process for long enough: a file that grows does not count as new each
+    # time.
     try:
         changed_at = path.stat().st_ctime
     except FileNotFoundError:
@@ -72,35 +81,42 @@ def _is_shown(path: Path) -> bool:
 
 
 def publish_bytes(path: Path, data: bytes, *, replace: bool = False) -> None:
-    """Put `data` at `path`: written beside it, fsynced, renamed, folder fsynced. Readers see all of it or nothing.
+    """Put `data` at `path`: write beside it, fsync, rename, fsync the folder.
 
-    A file that is already there with the same content is success. Raises FileExistsError if its content differs, unless `replace`, and
-    OSError if the disk refuses; nothing is left behind then.
+    Readers see the whole file or nothing. If a file with the same content exists, this is success.
+    Raises FileExistsError if its content differs, unless `replace`, and OSError if the disk
+    refuses. Then nothing is left behind.
     """
     if not replace and path.exists():
         if _holds(path, data):
             _sync_folder(path.parent)
             return
         raise FileExistsError(
-            errno.EEXIST, "another file of this name is there, with other content", str(path)
+            errno.EEXIST, "another file with this name exists and has other content", str(path)
         )
     with _written_beside(path, lambda file: file.write(data)) as temporary:
         _rename(temporary, path, data)
 
 
 def publish_stream(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Put at `path`, a name never used before, what `write` writes into a binary file; otherwise as `publish_bytes`."""
+    """Write a file with `write` and put it at `path`, a name never used before.
+
+    Otherwise as `publish_bytes`.
+    """
     with _written_beside(path, write) as temporary:
         temporary.rename(path)
 
 
 def publish_first(path: Path, data: bytes) -> bool:
-    """Put `data` at `path` unless somebody was first: of any number of callers exactly one gets True. OSError as `publish_bytes`."""
+    """Put `data` at `path` unless another caller was first: of all callers exactly one gets True.
+
+    Raises OSError as `publish_bytes` does.
+    """
     with _written_beside(path, lambda file: file.write(data)) as temporary:
         try:
             os.link(temporary, path)
         except FileExistsError:
-            # Also what an NFS client is told that missed the server's reply to its own link.
+            # An NFS client that missed the server's reply to its own link gets the same error.
             return _holds(path, data)
         finally:
             temporary.unlink(missing_ok=True)
@@ -109,7 +125,10 @@ def publish_first(path: Path, data: bytes) -> bool:
 
 @contextmanager
 def _written_beside(path: Path, write: Callable[[BinaryIO], object]) -> Iterator[Path]:
-    """A hidden file beside `path`, written and fsynced, gone when the block fails; afterwards the folder is fsynced."""
+    """A hidden file beside `path`, written and fsynced.
+
+    It is removed if the block fails. Afterwards the folder is fsynced.
+    """
     temporary = path.with_name(f".{uuid4().hex}.tmp")
     try:
         with temporary.open("xb") as file:
@@ -131,7 +150,8 @@ def _rename(temporary: Path, path: Path, data: bytes) -> None:
     try:
         temporary.rename(path)
     except FileNotFoundError:
-        # An NFS client that missed the server's reply sends the rename again and is told that the source is gone.
+        # An NFS client that missed the server's reply sends the rename again and gets the error
+        # that the source is gone.
         if not _holds(path, data):
             raise
 
@@ -141,7 +161,8 @@ def _sync_folder(folder: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        # Some network file systems have no fsync of folders; the rename is then as durable as it gets.
+        # Some network file systems cannot fsync folders. The rename is then as durable as it can
+        # be.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):
             raise
     finally:
@@ -151,16 +172,24 @@ def _sync_folder(folder: Path) -> None:
 def publish_table(
     path: Path, table: pa.Table, metadata: Mapping[str, str] | None = None, *, replace: bool = False
 ) -> None:
-    """Publish `table` as Parquet with `metadata` and the schema version in the file's key-value metadata. Raises as `publish_bytes`."""
+    """Publish `table` as Parquet.
+
+    `metadata` and the schema version go into the file's key-value metadata. Raises the errors of
+    `publish_bytes`.
+    """
     publish_bytes(path, encode_table(table, metadata), replace=replace)
 
 
 def encode_table(table: pa.Table, metadata: Mapping[str, str] | None = None) -> bytes:
-    """The Parquet file's bytes. Pages carry checksums, so that a flipped bit is noticed when it is read."""
+    """The bytes of the Parquet file.
+
+    Pages have checksums, so that readers notice a flipped bit.
+    """
     pairs = {key.encode(): value.encode() for key, value in (metadata or {}).items()} | {
         VERSION_KEY: str(VERSION).encode()
     }
-    # A table of few rows is nearly all per-column overhead: dictionaries, statistics and zstd made reading one row twice as slow (measured).
+    # For a table of few rows nearly everything is overhead per column. Dictionaries, statistics and
+    # zstd made reading one row twice as slow (measured).
     small = table.num_rows < _FEW_ROWS
     sink = pa.BufferOutputStream()
     pq.write_table(
@@ -176,7 +205,10 @@ def encode_table(table: pa.Table, metadata: Mapping[str, str] | None = None) -> 
 
 @contextmanager
 def one_line(failed: str, consequence: str) -> Iterator[None]:
-    """Turn an OSError inside into one line for the user: what failed, the system's reason, what that means."""
+    """Turn an OSError inside into one line for the user.
+
+    The line says what failed, the system's reason, and what that means.
+    """
     try:
         yield
     except OSError as error:

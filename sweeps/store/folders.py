@@ -1,4 +1,4 @@
-"""Where everything lies under a results folder, and which names may become file names there."""
+"""The places of everything in a results folder, and the names that may become file names there."""
 
 import re
 from dataclasses import dataclass
@@ -9,13 +9,17 @@ from sweeps.store.files import one_line
 from sweeps.store.schema import TABLES, schema_of
 
 _PART = re.compile(r"[A-Za-z0-9_+@-][A-Za-z0-9._+@-]*")
-# Room for a suffix of ours within the 255 bytes of a file name.
+# Leaves room for a suffix within the 255 bytes of a file name.
 _LONGEST = 180
 
 
 @dataclass(frozen=True)
 class Results:
-    """A results folder. Making one touches nothing; `create` makes what is missing. path: the folder, relative or absolute."""
+    """A results folder.
+
+    Constructing it touches no files; `create` makes what is missing. path: the folder, relative or
+    absolute.
+    """
 
     path: Path
 
@@ -28,17 +32,17 @@ class Results:
         return self.path / "parts" / table
 
     def merged(self, table: str) -> Path:
-        """One file per worker that ended cleanly."""
+        """One file per worker that ended normally."""
         schema_of(table)
         return self.path / "merged" / table
 
     @property
     def manifests(self) -> Path:
-        """`MANIFEST.<n>` of each generation that `compact` made; the highest n holds."""
+        """`MANIFEST.<n>` of each generation that `compact` made; the highest n is valid."""
         return self.path / "generations"
 
     def generations(self, table: str) -> Path:
-        """Data files of generations; only a manifest says which of them count."""
+        """Data files of generations. Only a manifest says which of them count."""
         schema_of(table)
         return self.manifests / table
 
@@ -59,12 +63,12 @@ class Results:
 
     @property
     def submissions(self) -> Path:
-        """What was handed to an executor, and cancellations."""
+        """What was passed to an executor, and cancellations."""
         return self.path / "submissions"
 
     @property
     def retractions(self) -> Path:
-        """Rows that `retry` took back."""
+        """Rows that `retry` withdrew."""
         return self.path / "retractions"
 
     @property
@@ -74,7 +78,10 @@ class Results:
 
     @property
     def state(self) -> Path:
-        """Beside the results, on the same file system: what may be deleted once everything is done."""
+        """The folder beside the results, on the same file system.
+
+        It can be deleted once everything is done.
+        """
         return self.path.with_name(f"{self.path.name}.state")
 
     @property
@@ -83,7 +90,7 @@ class Results:
         return self.state / "checkpoints"
 
     def create(self) -> None:
-        """Make every folder that is missing. Raises InfrastructureError in one line when that is impossible."""
+        """Make every folder that is missing. Raises InfrastructureError if that is impossible."""
         tables = [folder for table in TABLES for folder in (self.parts(table), self.merged(table))]
         others = [
             self.weights,
@@ -97,15 +104,15 @@ class Results:
         for folder in (*tables, *others):
             with one_line(
                 f"cannot make the results folder {folder}",
-                "free or repair that place, or give another with --results",
+                "make room or repair it, or give another folder with --results",
             ):
                 folder.mkdir(parents=True, exist_ok=True)
 
 
 def file_stem(name: str) -> str:
-    """A name such as `ott2021/sphere2-fixed@small` as the stem of one file: "/" becomes "--".
+    """A name such as `ott2021/sphere2-fixed@small` as the stem of a file name: "/" becomes "--".
 
-    Raises UserError for a name that could leave its folder, hide in it or stand for two names.
+    Raises UserError for a name that could leave its folder, be hidden in it or stand for two names.
     """
     parts = name.split("/")
     if (
@@ -113,8 +120,9 @@ def file_stem(name: str) -> str:
         or len(name) > _LONGEST
     ):
         raise UserError(
-            f"not a usable name: {name[:_LONGEST]!r}; letters, digits and . _ + @ - in parts joined by /, no part empty or beginning with a dot, "
-            f'no "--", at most {_LONGEST} characters'
+            f"{name[:_LONGEST]!r} is not a valid name; use letters, digits and . _ + @ - in parts "
+            'joined by /, where no part is empty or begins with a dot, no "--", at most '
+            f"{_LONGEST} characters"
         )
     return "--".join(parts)
 
@@ -125,9 +133,13 @@ def is_name(name: str) -> bool:
 
 
 def check_name(name: str) -> str:
-    """`name` itself if it is a file stem of one part (worker, submission); UserError otherwise."""
+    """Return `name` if it is a file stem of one part (worker, submission).
+
+    Raises UserError otherwise.
+    """
     if not is_name(name):
         raise UserError(
-            f"not a usable name: {name[:_LONGEST]!r}; letters, digits and . _ + @ -, not beginning with a dot, at most {_LONGEST} characters"
+            f"{name[:_LONGEST]!r} is not a valid name; use letters, digits and . _ + @ -, not "
+            f"beginning with a dot, at most {_LONGEST} characters"
         )
     return name

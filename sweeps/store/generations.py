@@ -1,4 +1,7 @@
-"""Generations: what `compact` made of many files, in force from the moment its manifest has its name. Here they are read."""
+"""Reading generations: the files that `compact` made of many.
+
+A generation is valid from the moment its manifest has its name.
+"""
 
 import json
 import re
@@ -18,7 +21,7 @@ _DATA_NAME = re.compile(r"[A-Za-z0-9_-]+\.parquet")
 
 @dataclass(frozen=True)
 class DataFile:
-    """One immutable Parquet file of a generation. name: within the folder of its table."""
+    """One data file of a generation, which never changes. name: within the folder of its table."""
 
     name: str
     rows: int
@@ -28,13 +31,13 @@ class DataFile:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What generation `number` consists of.
+    """The contents of generation `number`.
 
-    base: the generation it was made from, 0 if none. at: epoch seconds of the file system's clock. by: who made it. files: table -> its files.
-    superseded: folder, relative to the results -> name -> since when a generation holds all of that
-    file. set_aside: sorted "trial/attempt" of the runs that count as final and are not accepted: all
-    other final runs here are. accepted: trial -> attempt; only manifests of schema versions 1 and 2
-    have it, and no set_aside.
+    base: the generation it was made from, 0 if none. at: epoch seconds of the file system's clock.
+    by: who made it. files: table -> its files. superseded: folder, relative to the results -> name
+    -> since when a generation holds all of that file. set_aside: sorted "trial/attempt" of the runs
+    that count as final and are not accepted: all other final runs here are. accepted: trial ->
+    attempt; only manifests of schema versions 1 and 2 have it, and no set_aside.
     """
 
     number: int = 0
@@ -51,7 +54,7 @@ class Manifest:
         return [results.generations(table) / file.name for file in self.files.get(table, ())]
 
     def encode(self) -> bytes:
-        """The manifest's file."""
+        """The bytes of the manifest's file."""
         values = {
             name: value for name, value in vars(self).items() if name not in ("files", "accepted")
         }
@@ -65,14 +68,15 @@ NONE = Manifest()
 
 
 def relative(results: Results, folder: Path) -> str:
-    """A folder's name in manifests."""
+    """The name of a folder in manifests."""
     return folder.relative_to(results.path).as_posix()
 
 
 def read_newest(results: Results) -> Manifest:
-    """The manifest in force; NONE before the first `compact`.
+    """The valid manifest; NONE before the first `compact`.
 
-    Raises InfrastructureError if it cannot be read, rather than take an older one, and FileNotFoundError if it went after it was listed.
+    Raises InfrastructureError if it cannot be read, instead of using an older one, and
+    FileNotFoundError if it was removed after it was listed.
     """
     numbers = manifest_numbers(results)
     return read_manifest(results, numbers[-1]) if numbers else NONE
@@ -85,15 +89,20 @@ def manifest_numbers(results: Results) -> list[int]:
 
 
 def manifest_path(results: Results, number: int) -> Path:
-    """Where the manifest of that generation lies."""
+    """The path of the manifest of that generation."""
     return results.manifests / f"MANIFEST.{number}"
 
 
 def read_manifest(results: Results, number: int) -> Manifest:
-    """The manifest of that generation. Raises FileNotFoundError if it has gone, InfrastructureError if it is damaged or of a newer version."""
+    """The manifest of that generation.
+
+    Raises FileNotFoundError if it is gone, InfrastructureError if it is damaged or of a newer
+    version.
+    """
     path = manifest_path(results, number)
     state = path.stat()
-    # Manifests never change; the rest of the key tells folders apart that had the same name one after the other.
+    # Manifests never change. The rest of the key distinguishes folders that had the same name one
+    # after the other.
     return _read(path, number, state.st_ino, state.st_mtime_ns)
 
 
@@ -103,7 +112,8 @@ def _read(path: Path, number: int, inode: int, modified: int) -> Manifest:  # no
         data = json.loads(path.read_bytes())
         if data[VERSION_KEY.decode()] > VERSION:
             raise InfrastructureError(
-                f"{path} is of results schema version {data[VERSION_KEY.decode()]}, this odesweep reads up to {VERSION}; upgrade it"
+                f"{path} has results schema version {data[VERSION_KEY.decode()]}, this odesweep "
+                f"reads up to {VERSION}; upgrade odesweep"
             )
         files = {
             table: tuple(DataFile(**file) for file in data["files"].get(table, ()))
@@ -131,4 +141,7 @@ def _read(path: Path, number: int, inode: int, modified: int) -> Manifest:  # no
 
 def remedy(manifest: Path) -> str:
     """What to do about a damaged generation."""
-    return f"restore it from a backup, or remove {manifest.name}: the generation before it and the files not yet pruned then count again"
+    return (
+        f"restore it from a backup, or remove {manifest.name}: then the generation before it and "
+        "the files not yet pruned count again"
+    )

@@ -23,11 +23,11 @@ _CONTENT = (ValueError, KeyError, pa.ArrowException)
 
 
 def load(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table | None:
-    """`columns` (all if None) of one file, in that order and of the schema's types; columns the file lacks are null.
+    """`columns` (all if None) of one file, in that order and with the types of the schema.
 
     None, and one warning, if the file is not readable or not of this table. Raises
-    InfrastructureError for a file of a newer schema version and, as whoever reads all columns may be
-    about to write them again, for one with columns that the schema lacks when `columns` is None;
+    InfrastructureError for a file of a newer schema version and, as whoever reads all columns may
+    be about to write them again, for one with columns that the schema lacks when `columns` is None;
     OSError if the file system fails.
     """
     data = _bytes(path)
@@ -49,9 +49,10 @@ def load_large(
     columns: Sequence[str] | None = None,
     ids: Sequence[str] | None = None,
 ) -> pa.Table:
-    """As `load`, but reads only the bytes of `columns`, and with sorted `ids` only row groups that may hold one of these trials.
+    """Like `load`, but reads only the bytes of `columns`.
 
-    Raises OSError with an errno if the file system fails, ValueError in one line if the file is damaged.
+    With sorted `ids` it reads only row groups that may hold one of these trials. Raises OSError
+    with an errno if the file system fails, ValueError in one line if the file is damaged.
     """
     with _opened(path) as parquet:
         groups = [
@@ -96,14 +97,18 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
 def _present(
     path: Path, parquet: pq.ParquetFile, schema: pa.Schema, columns: Sequence[str] | None
 ) -> tuple[int, list[str]]:
-    """The file's schema version and which of its columns hold `columns`; raises as `load`."""
+    """The file's schema version, and which of its columns hold `columns`.
+
+    Raises the errors of `load`.
+    """
     version = _check_version(path, parquet.metadata.metadata)
     names = {current_name(name, version, schema): name for name in parquet.schema_arrow.names}
     if lacking := [name for name in filled_columns(schema) if name not in names]:
         raise ValueError(f"a file of this table has {', '.join(lacking)}")
     if columns is None and (unknown := sorted(set(names) - set(schema.names))):
         raise InfrastructureError(
-            f"{path} has columns that this odesweep does not know: {', '.join(unknown)}; upgrade odesweep"
+            f"{path} has columns that this odesweep does not know: {', '.join(unknown)}; upgrade "
+            "odesweep"
         )
     wanted = set(schema.names if columns is None else columns)
     return version, [name for current, name in names.items() if current in wanted]
@@ -131,7 +136,10 @@ def _may_hold(group: pq.RowGroupMetaData, ids: Sequence[str]) -> bool:
 
 
 def load_metadata(path: Path) -> dict[str, str] | None:
-    """The file's key-value metadata as text, without reading its rows. None and errors as `load`."""
+    """The file's key-value metadata as text, without reading its rows.
+
+    None and errors as in `load`.
+    """
     data = _bytes(path)
     if data is None:
         return None
@@ -150,7 +158,9 @@ def load_metadata(path: Path) -> dict[str, str] | None:
 
 
 def _bytes(path: Path) -> bytes | None:
-    """The file's content; None, and one warning, for a file that may not be read. OSError if the file system fails.
+    """The file's content; None, and one warning, for a file that may not be read.
+
+    OSError if the file system fails.
 
     Read before it is parsed: what fails here is the file system, what fails later is the content.
     """
@@ -162,7 +172,7 @@ def _bytes(path: Path) -> bytes | None:
 
 
 def required(path: Path, missing: str, read: Callable[..., _T | None], *arguments: Any) -> _T:
-    """What `read` (`load` or `load_metadata`) gives for this file.
+    """The result of `read` (`load` or `load_metadata`) for this file.
 
     Raises UserError(missing) if there is no file, InfrastructureError if it cannot be read.
     """
@@ -176,7 +186,8 @@ def required(path: Path, missing: str, read: Callable[..., _T | None], *argument
         ) from None
     if content is None:
         raise InfrastructureError(
-            f"cannot read {path}: not a readable Parquet file of this store; remove it and make it again"
+            f"cannot read {path}: not a readable Parquet file of this store; remove it and make it "
+            "again"
         )
     return content
 
@@ -184,7 +195,8 @@ def required(path: Path, missing: str, read: Callable[..., _T | None], *argument
 def _warn_unreadable(path: Path, error: Exception) -> None:
     warn_once(
         str(path),
-        f"skipped {path}: not a readable Parquet file of this store ({_first_line(error)}); what it held counts as missing",
+        f"skipped {path}: not a readable Parquet file of this store ({_first_line(error)}); what "
+        "it held counts as missing",
     )
 
 
@@ -195,13 +207,14 @@ def _first_line(error: Exception) -> str:
 
 
 def _check_version(path: Path, metadata: dict[bytes, bytes] | None) -> int:
-    """The schema version that the file states. Raises as `load`."""
+    """The schema version that the file states. Raises the errors of `load`."""
     version = int((metadata or {}).get(VERSION_KEY, b"0"))
     if version < 1:
         raise ValueError(f"no {VERSION_KEY.decode()} in its metadata")
     if version > VERSION:
         raise InfrastructureError(
-            f"{path} is of results schema version {version}, this odesweep reads up to version {VERSION}; upgrade odesweep or use other --results"
+            f"{path} has results schema version {version}, this odesweep reads up to version "
+            f"{VERSION}; upgrade odesweep or use other --results"
         )
     return version
 

@@ -1,4 +1,4 @@
-"""Saved plans: which trials, evaluations and probes a study consists of.
+"""Saved plans: the trials, evaluations and probes of a study.
 
 Analysis joins rows to them and so knows what is missing.
 """
@@ -25,7 +25,7 @@ from sweeps.store.warn import warn_once
 
 @dataclass(frozen=True)
 class PlanInfo:
-    """What a saved plan is about: a study at one scale, with the overrides that changed its grid.
+    """The study of a saved plan, at one scale, with the overrides that changed its grid.
 
     name: `<study>@<scale>[+<hash8>]`. reference: the study as the command line takes it, its name
     or its file. created_at: in ISO 8601.
@@ -74,7 +74,7 @@ def axis_words(axes: Mapping[str, Any]) -> list[str]:
 
 
 def plan_path(results: Results, name: str) -> Path:
-    """Where the plan `<study>@<scale>[+<hash8>]` lies. Raises UserError for a bad name."""
+    """The path of the plan `<study>@<scale>[+<hash8>]`. Raises UserError for a bad name."""
     return results.plans / f"{file_stem(name)}.parquet"
 
 
@@ -89,7 +89,7 @@ def write_plan(results: Results, info: PlanInfo, rows: Sequence[Mapping[str, Any
     about = asdict(info) | {"overrides": json.dumps(info.overrides)}
     results.create()
     with one_line(
-        f"cannot write {path}", "free or repair that place, or give another with --results"
+        f"cannot write {path}", "make room or repair it, or give another folder with --results"
     ):
         publish_table(path, table, about, replace=True)
     return path
@@ -98,7 +98,7 @@ def write_plan(results: Results, info: PlanInfo, rows: Sequence[Mapping[str, Any
 def read_plan(results: Results, name: str) -> SavedPlan:
     """The plan of that name.
 
-    Raises UserError if there is none (listing those there are), InfrastructureError if it is
+    Raises UserError if there is none (it lists the existing ones), InfrastructureError if it is
     unreadable.
     """
     path = plan_path(results, name)

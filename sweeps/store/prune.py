@@ -1,4 +1,7 @@
-"""Pruning: delete what a generation has long replaced, and what dead processes left. Everything deleted was looked at twice, minutes apart."""
+"""Pruning: delete files that a generation replaced long ago, and leftovers of dead processes.
+
+Files are listed twice, minutes apart. Only those in both lists are deleted.
+"""
 
 import hashlib
 import time
@@ -21,7 +24,7 @@ _DAY_SECONDS = 24 * 3600.0
 
 @dataclass(frozen=True)
 class Found:
-    """Something to delete: a file, or the folder of an attempt's checkpoints. why: in the words of the summary."""
+    """A file to delete, or the folder of an attempt's checkpoints. why: words for the summary."""
 
     path: Path
     why: str
@@ -36,10 +39,11 @@ def prune(
     look_seconds: float = 120.0,
     wait: Callable[[float], None] = time.sleep,
 ) -> list[Found]:
-    """Delete what was superseded `kept_seconds` ago or left over `leftover_seconds` ago, in two looks `look_seconds` apart.
+    """Delete what was superseded `kept_seconds` ago or left over `leftover_seconds` ago.
 
-    dry_run: look once and only say what is there. Raises InfrastructureError, before anything is deleted, when the newest
-    generation is not as its manifest says.
+    The files are listed twice, `look_seconds` apart. dry_run: only list them, once. Raises
+    InfrastructureError, before anything is deleted, if the newest generation differs from its
+    manifest.
     """
     if not results.path.is_dir():
         return []
@@ -64,20 +68,21 @@ def _delete(path: Path) -> None:
             inner.unlink(missing_ok=True)
         path.rmdir()
         with suppress(OSError):
-            path.parent.rmdir()  # the trial's, when this was its last attempt
+            path.parent.rmdir()  # the trial's folder, if this was its last attempt
     else:
         path.unlink(missing_ok=True)
 
 
 def _check(results: Results, manifest: Manifest) -> None:
-    """The files that are about to become the only copy are whole."""
+    """Check that the files that are about to become the only copy are complete."""
     for table in TABLES:
         for file in manifest.files.get(table, ()):
             path = results.generations(table) / file.name
             with path.open("rb") as opened:
                 if hashlib.file_digest(opened, "sha256").hexdigest() != file.sha256:
                     raise InfrastructureError(
-                        f"{path} is damaged (sha256), nothing was deleted; {remedy(manifest_path(results, manifest.number))}"
+                        f"{path} is damaged (sha256) and nothing was deleted; "
+                        f"{remedy(manifest_path(results, manifest.number))}"
                     )
 
 
@@ -97,7 +102,10 @@ def _candidates(results: Results, kept_seconds: float, leftover_seconds: float) 
 
 
 def _superseded(results: Results, manifest: Manifest, before: float) -> Iterator[Found]:
-    """What the generation replaced, except the generation before it, to which one may have to go back."""
+    """What the generation replaced.
+
+    The generation before it is kept, since a user may have to go back to it.
+    """
     kept = (
         {manifest_path(results, manifest.base), *_data(results, manifest.base)}
         if manifest.base
@@ -139,7 +147,7 @@ def _unnamed(results: Results, manifest: Manifest, before: float) -> Iterator[Fo
 
 
 def _folders(results: Results) -> list[Path]:
-    """Every folder in which files are written under a hidden name first."""
+    """Every folder in which files are first written under a hidden name."""
     tables = [
         place(table)
         for table in TABLES
@@ -157,7 +165,7 @@ def _folders(results: Results) -> list[Path]:
 
 
 def _checkpoints(results: Results, before: float) -> Iterator[Found]:
-    """Checkpoints of trials that are done, attempt by attempt, where nothing was written for long."""
+    """Checkpoints of attempts of finished trials to which nothing was written for long."""
     done = set(accepted_runs(results, ["trial_id"])["trial_id"].to_pylist())
     for trial in done.intersection(list_folder(results.checkpoints)):
         for attempt in _entries(results.checkpoints / trial):

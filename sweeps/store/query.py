@@ -1,7 +1,8 @@
-"""SQL over the store: DuckDB with one view per question, over rows that are found and counted as everywhere else.
+"""SQL over the store: DuckDB with one view per question.
 
-Generations are scanned where they lie, only the columns that a query touches; what they do not hold yet is read into memory. The SQL itself
-can open no other file, and changes nothing.
+The rows are found and counted as everywhere else. Generations are scanned in place, only the
+columns that a query uses; newer rows are read into memory. The SQL itself can open no other file
+and changes nothing.
 """
 
 import re
@@ -47,10 +48,11 @@ VIEWS: dict[str, list[str]] = {
 
 
 def query(results: Results, sql: str) -> pa.Table:
-    """The rows that one SELECT gives over VIEWS: runs and epochs of accepted runs, attempts (all rows), evaluations, probe_<name>.
+    """The rows of one SELECT over VIEWS.
 
-    Raises UserError in one line for SQL that does not work, naming the views and columns there are, and when DuckDB is not installed;
-    InfrastructureError when the results cannot be read.
+    The views are runs and epochs of accepted runs, attempts (all rows), evaluations, probe_<name>.
+    Raises UserError in one line for invalid SQL, with the existing views and columns, and if DuckDB
+    is not installed; InfrastructureError if the results cannot be read.
     """
     try:
         import duckdb
@@ -64,7 +66,8 @@ def query(results: Results, sql: str) -> pa.Table:
             _check(duckdb, sql)
             # Without a name, as in SHOW TABLES, all of them.
             scanned = _make_views(connection, results, named or list(VIEWS))
-            # A file that may be read could be written as well; that there is nothing but a SELECT was checked above.
+            # A file that may be read could also be written. It was checked above that there is only
+            # a SELECT.
             connection.execute(
                 f"SET allowed_paths = [{', '.join(_quoted(path) for path in scanned)}]"
             )
@@ -96,12 +99,12 @@ def _help(named: Sequence[str]) -> str:
 def _make_views(
     connection: "DuckDBPyConnection", results: Results, views: Sequence[str]
 ) -> list[Path]:
-    """The views, and which files they scan."""
+    """Create the views. Returns the files that they scan."""
     scanned: list[Path] = []
     runs = [view for view in views if view in ("runs", "attempts", "epochs")]
     derived = [view for view in views if view in _DERIVED]
     whole = None if derived else _whole(results)
-    # Accepted rows first: what is read after them can only be more.
+    # Accepted rows first: rows that are read later can only be more.
     accepted = accepted_runs(results, RUN_COLUMNS) if whole is None else None
     if runs:
         columns = SCHEMAS["runs"].names if "epochs" in runs else _RUN_COLUMNS
@@ -130,13 +133,14 @@ def _make_views(
         )
         scanned += _register(connection, results, table, SCHEMAS[table].names)
         connection.execute(
-            f"CREATE VIEW {table} AS FROM _all_{table} SEMI JOIN _counting_{table} USING ({', '.join(KEYS[table])})"
+            f"CREATE VIEW {table} AS FROM _all_{table} SEMI JOIN _counting_{table} USING "
+            f"({', '.join(KEYS[table])})"
         )
     return scanned
 
 
 def _whole(results: Results) -> Manifest | None:
-    """The manifest in force, if its generation holds all runs and says which of them are accepted."""
+    """The valid manifest, if its generation holds all runs and says which are accepted."""
     new, manifest = restarting(results, lambda: new_files(results, "runs"))
     retracted = read_retractions(results).attempt_ids
     known = {key.partition("/")[2] for key in manifest.set_aside}
@@ -159,7 +163,7 @@ def _set_aside(manifest: Manifest) -> pa.Table:
 
 
 def _list(columns: Sequence[str], table: str = "") -> str:
-    # Quoted: `limit` is a column here and a word of SQL there.
+    # Quoted: `limit` is a column here and a keyword of SQL.
     return ", ".join(f'{table}"{name}"' for name in columns)
 
 
@@ -180,9 +184,9 @@ _RUN_VIEWS = {
 def _register(
     connection: "DuckDBPyConnection", results: Results, table: str, columns: Sequence[str]
 ) -> list[Path]:
-    """`_all_<table>`: every row once, as `read_table` gives them, without reading a generation's columns before they are asked for.
+    """Create `_all_<table>`: every row once, as `read_table` gives them.
 
-    Returns the files that the view scans.
+    A generation's columns are read only when needed. Returns the files that the view scans.
     """
     held, new = restarting(results, lambda: _sources(results, table, columns))
     return _view(connection, table, columns, held, new)
@@ -203,7 +207,8 @@ def _view(
     for number, path in enumerate(held):
         scanned = _quoted(path)
         if set("*?[") & set(str(path)):
-            # DuckDB would take it for a pattern. Its own reader is seven times faster than a data set of pyarrow's (measured).
+            # DuckDB would take it for a pattern. Its own reader is seven times faster than a data
+            # set of pyarrow (measured).
             scanned = f"_held_{table}_{number}"
             connection.register(scanned, _data_set(path, SCHEMAS[table]))
         parts.append(f"SELECT {chosen} FROM {scanned}")
@@ -216,7 +221,8 @@ def _quoted(path: Path) -> str:
 
 
 def _plain_time(column: str) -> str:
-    # In UTC and without a zone: with one, DuckDB needs an extension for nearly everything, and shows the time of the machine that asks.
+    # In UTC and without a zone: with a zone, DuckDB needs an extension for nearly everything and
+    # shows the local time.
     return (
         f"make_timestamp(epoch_us({column})) AS {column}"
         if column in ("started_at", "finished_at")
@@ -225,7 +231,7 @@ def _plain_time(column: str) -> str:
 
 
 def _sources(results: Results, table: str, columns: Sequence[str]) -> tuple[list[Path], pa.Table]:
-    """The generation's files to scan, and the rows that they do not hold."""
+    """The generation's files to scan, and the rows that they do not contain."""
     schema = SCHEMAS[table]
     files, held = table_files(results, table)
     loaded = [rows for path in files if (rows := load(path, schema, columns)) is not None]
@@ -238,7 +244,10 @@ def _sources(results: Results, table: str, columns: Sequence[str]) -> tuple[list
 
 
 def _added(results: Results, table: str, new: pa.Table, held: Sequence[Path]) -> pa.Table | None:
-    """The rows of `new` that the generation's files lack; None when one of `new` is to replace its copy there."""
+    """The rows of `new` that the generation's files lack.
+
+    None when one of `new` is to replace its copy there.
+    """
     names = [*KEYS[table], "finished_at"]
     ids = sorted(set(values(new["trial_id"])))
     there = [load_held(results, path, SCHEMAS[table], names, ids) for path in held] if ids else []

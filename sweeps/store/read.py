@@ -1,4 +1,4 @@
-"""Reading a table of the store while others write to it: never a partial answer, never a row twice."""
+"""Reading a table of the store while others write: no partial answers and no row twice."""
 
 import errno
 import time
@@ -17,22 +17,24 @@ from sweeps.store.generations import Manifest, manifest_path, read_newest, relat
 from sweeps.store.parquet import load, load_groups, load_large
 from sweeps.store.schema import KEYS, SCHEMAS, SchemaError, schema_of
 
-# Before each restart of a listing. An NFS client may go on listing a file that another one unlinked a few seconds ago.
+# Waited before each restart of a listing. An NFS client may still list a file that another one
+# removed a few seconds ago.
 RESTART_WAITS_SECONDS = (0.0, 0.1, 0.5, 2.0, 5.0)
 _Found = TypeVar("_Found")
 
 
 def table_files(results: Results, table: str) -> tuple[list[Path], list[Path]]:
-    """Every file of parts/ and merged/ that may hold rows of `table`, and the generation's files that hold the rest.
+    """Every file of parts/ and merged/ that may hold rows of `table`, and the generation's files.
 
-    Rows move from parts/ to merged/ to a generation, and are unlinked behind; listed in that order, none is missed.
+    Rows move from parts/ to merged/ to a generation, and the old files are removed afterwards.
+    Listing in this order misses none.
     """
     found, manifest = new_files(results, table)
     return found, manifest.paths(results, table)
 
 
 def new_files(results: Results, table: str) -> tuple[list[Path], Manifest]:
-    """The files of parts/ and merged/ that the generation in force does not hold, and its manifest."""
+    """The files of parts/ and merged/ that the valid generation does not hold, and its manifest."""
     listed = [
         (folder, list_files(folder, ".parquet"))
         for folder in (results.parts(table), results.merged(table))
@@ -46,7 +48,10 @@ def new_files(results: Results, table: str) -> tuple[list[Path], Manifest]:
 
 
 def newest(results: Results) -> Manifest:
-    """The manifest in force. Raises as `read_newest`, but starts again when it went meanwhile."""
+    """The valid manifest.
+
+    Raises the errors of `read_newest`, but starts again if the manifest was removed meanwhile.
+    """
     return restarting(results, lambda: read_newest(results))
 
 
@@ -57,10 +62,12 @@ def read_new(
     skip: Collection[Path] = (),
     ids: Sequence[str] | None = None,
 ) -> dict[Path, pa.Table]:
-    """`columns` of every readable file of `table` that is not in `skip`; of generations only what may hold the sorted `ids`, if given.
+    """`columns` of every readable file of `table` that is not in `skip`.
 
-    If a listed file has gone, listing starts again; after five restarts, and whenever the folder cannot be read, InfrastructureError; also
-    for a damaged file of a generation, since so much depends on it.
+    Of generations it reads only what may hold the sorted `ids`, if given. If a listed file is gone,
+    listing starts again. After five restarts, and if the folder cannot be read, it raises
+    InfrastructureError. It also does so for a damaged file of a generation, since so much depends
+    on it.
     """
     # Files never change once they have a name, so what was read before a restart stays valid.
     known: dict[Path, pa.Table | None] = {}
@@ -83,7 +90,10 @@ def load_held(
     columns: Sequence[str] | None = None,
     ids: Sequence[str] | None = None,
 ) -> pa.Table:
-    """A generation's file as `load_large`; damaged, it is an InfrastructureError that says what to do."""
+    """Load a generation's file as `load_large` does.
+
+    If it is damaged, raises an InfrastructureError that says what to do.
+    """
     with _held(results, path):
         return load_large(path, schema, columns, ids)
 
@@ -104,7 +114,10 @@ def _held(results: Results, path: Path) -> Iterator[None]:
 
 
 def restarting(results: Results, read: Callable[[], _Found]) -> _Found:
-    """What `read` gives. When a file that it had listed has gone it starts again; after five restarts, InfrastructureError."""
+    """The result of `read`.
+
+    It starts again if a listed file is gone. After five restarts it raises InfrastructureError.
+    """
     gone = None
     for wait_seconds in (0.0, *RESTART_WAITS_SECONDS):
         time.sleep(wait_seconds)
@@ -113,11 +126,13 @@ def restarting(results: Results, read: Callable[[], _Found]) -> _Found:
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ESTALE):
                 raise InfrastructureError(
-                    f"cannot read {error.filename or results.path}: {error.strerror}; check permissions and the disk"
+                    f"cannot read {error.filename or results.path}: {error.strerror}; check "
+                    "permissions and the disk"
                 ) from None
             gone = error.filename or error
     raise InfrastructureError(
-        f"{results.path} changes faster than it can be read (last gone: {gone}); try again when fewer workers are ending"
+        f"{results.path} changes faster than it can be read (last missing file: {gone}); try again "
+        "when fewer workers are ending"
     )
 
 
@@ -127,10 +142,11 @@ def read_table(
     columns: Sequence[str] | None = None,
     ids: Collection[str] | None = None,
 ) -> pa.Table:
-    """Rows of `table` sorted by (trial_id, attempt_id), each once, accepted or not. columns: all if None. ids: of these trials only.
+    """Rows of `table` sorted by (trial_id, attempt_id), each once, accepted or not.
 
-    Unreadable files are skipped with one warning each. Raises InfrastructureError for files of a newer version and when the folder cannot
-    be read; SchemaError for columns the table does not have.
+    columns: all if None. ids: only these trials. Unreadable files are skipped with one warning
+    each. Raises InfrastructureError for files of a newer version and if the folder cannot be read;
+    SchemaError for columns that the table does not have.
     """
     schema, columns = schema_of(table), columns_of(table, columns)
     needed = list(dict.fromkeys([*columns, *KEYS[table], "finished_at"]))
@@ -145,7 +161,10 @@ def read_table(
 
 
 def columns_of(table: str, columns: Sequence[str] | None) -> list[str]:
-    """The named columns of a table, all if None. Raises SchemaError for one that it does not have."""
+    """The named columns of a table, all if None.
+
+    Raises SchemaError for one that it does not have.
+    """
     names = schema_of(table).names
     if unknown := [name for name in columns or () if name not in names]:
         raise SchemaError(
@@ -155,16 +174,20 @@ def columns_of(table: str, columns: Sequence[str] | None) -> list[str]:
 
 
 def once_each(table: str, pieces: Sequence[pa.Table]) -> pa.Table:
-    """The rows of several files, sorted by the table's keys, without the second copies that exist while a file is being merged.
+    """The rows of several files, sorted by the table's keys, without second copies.
 
-    Of one key (of a probe: of one block of rows) the copy that finished first is kept, whole.
+    Second copies exist while a file is being merged. For each key (of a probe: each block of rows)
+    the copy that finished first is kept, whole.
     """
     rows = pa.concat_tables(pieces)
     return rows.take(kept_rows(table, rows, [piece.num_rows for piece in pieces]))
 
 
 def kept_rows(table: str, rows: pa.Table, lengths: Sequence[int]) -> pa.Array:
-    """Indices of the rows that `once_each` keeps, in its order; `lengths` of the files that `rows` is made of."""
+    """Indices of the rows that `once_each` keeps, in its order.
+
+    lengths: of the files that form `rows`.
+    """
     if not table.startswith("probe_"):
         return _first_indices(rows, KEYS[table], ("finished_at",))
     file = pa.chunked_array(
@@ -183,7 +206,10 @@ def kept_rows(table: str, rows: pa.Table, lengths: Sequence[int]) -> pa.Array:
 
 
 def smallest(rows: pa.Table, by: Sequence[str], order: Sequence[str]) -> pa.Table:
-    """For each combination of the columns `by` the row that comes first in `order`; the result is sorted by `by`."""
+    """For each combination of the columns `by`, the row that comes first in `order`.
+
+    The result is sorted by `by`.
+    """
     return rows.take(_first_indices(rows, by, order))
 
 
@@ -201,7 +227,7 @@ def _first_indices(rows: pa.Table, by: Sequence[str], order: Sequence[str]) -> p
 
 
 def empty(schema: pa.Schema, columns: Sequence[str]) -> pa.Table:
-    """No rows of these columns."""
+    """A table with these columns and no rows."""
     fields = [schema.field(name) for name in columns]
     return pa.Table.from_arrays(
         [pa.nulls(0, field.type) for field in fields], schema=pa.schema(fields)

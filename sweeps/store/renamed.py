@@ -1,4 +1,4 @@
-"""What older schema versions wrote in another way, so that older stores are read."""
+"""What older schema versions wrote differently, so that older stores can be read."""
 
 import json
 import shlex
@@ -9,8 +9,8 @@ import pyarrow as pa
 from sweeps.store.schema import PLAN, to_table
 from sweeps.store.to_python import rows
 
-# Schema version -> {its name of a column: the name in the next version}, nested fields included.
-# A table whose newest schema still has the old name keeps it: `solver_name` in `runs`.
+# Schema version -> {its name of a column: the name in the next version}, including nested fields. A
+# table whose newest schema still has the old name keeps it: `solver_name` in `runs`.
 RENAMED: dict[int, dict[str, str]] = {
     1: {
         "evaluations_forward": "nfe_forward",
@@ -26,7 +26,7 @@ RENAMED: dict[int, dict[str, str]] = {
 
 
 def current_name(name: str, version: int, schema: pa.Schema) -> str:
-    """What the newest schema of its table calls the column `name` of a file of this version."""
+    """The newest name of the column `name` of a file of this version."""
     for older in sorted(RENAMED):
         if older >= version and name not in schema.names:
             name = RENAMED[older].get(name, name)
@@ -34,7 +34,7 @@ def current_name(name: str, version: int, schema: pa.Schema) -> str:
 
 
 def current_names(data: pa.Table, version: int, schema: pa.Schema) -> pa.Table:
-    """The table with the columns and nested fields of the newest schema; copies no values."""
+    """The table with the columns and nested fields of the newest schema. Copies no values."""
     columns = [
         pa.chunked_array(
             [chunk.view(_current_type(chunk.type, version, schema)) for chunk in column.chunks],

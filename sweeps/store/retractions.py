@@ -1,4 +1,7 @@
-"""Retractions: how `retry` takes an accepted row back, or lets a trial that was given up start again. Files are only ever added."""
+"""Retractions: `retry` withdraws an accepted row, or lets a trial that was given up start again.
+
+Files are only added.
+"""
 
 import json
 import time
@@ -14,7 +17,10 @@ from sweeps.store.warn import warn_once
 
 @dataclass(frozen=True)
 class Retractions:
-    """All retractions of a results folder, folded. restarted_at: trial -> epoch seconds from which its deaths are counted again."""
+    """All retractions of a results folder together.
+
+    restarted_at: trial -> epoch seconds from which its deaths are counted again.
+    """
 
     attempt_ids: frozenset[str] = frozenset()
     restarted_at: dict[str, float] = field(default_factory=dict)
@@ -28,9 +34,10 @@ def write_retraction(
     reason: str,
     command: str,
 ) -> Path:
-    """Publish one retraction. attempt_ids: rows no longer accepted. trial_ids: trials whose deaths count from now again.
+    """Publish one retraction.
 
-    Raises InfrastructureError if it cannot be written.
+    attempt_ids: rows that are no longer accepted. trial_ids: trials whose deaths are counted from
+    now on. Raises InfrastructureError if it cannot be written.
     """
     results.create()
     path = results.retractions / f"{uuid4().hex}.json"
@@ -41,13 +48,13 @@ def write_retraction(
         "command": command,
         "at": time.time(),
     }
-    with one_line(f"cannot write {path}", "nothing was retracted"):
+    with one_line(f"cannot write {path}", "nothing was withdrawn"):
         publish_bytes(path, json.dumps(record, indent=1).encode())
     return path
 
 
 def read_retractions(results: Results) -> Retractions:
-    """Every retraction there is; one that cannot be read is skipped with a warning."""
+    """Every retraction. A file that cannot be read is skipped with a warning."""
     attempt_ids: set[str] = set()
     restarted_at: dict[str, float] = {}
     with one_line(f"cannot read {results.retractions}", "check permissions and the disk"):

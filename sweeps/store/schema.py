@@ -1,8 +1,8 @@
-"""The store's tables: explicit schemas, version 3, and the check that rows have exactly their columns.
+"""The store's tables: explicit schemas, version 3, and a check of the columns of rows.
 
-pyarrow drops a misspelt key without a word and takes a folder's schema from its first file; so every row is checked before it is written
-and every file is read with the schema written here. A later version adds nullable columns, or renames
-columns and says so in `renamed.py`.
+pyarrow silently drops a misspelt key and takes a folder's schema from its first file. Therefore
+every row is checked before it is written, and every file is read with the schema written here. A
+later version adds nullable columns, or renames columns and says so in `renamed.py`.
 """
 
 import difflib
@@ -30,7 +30,8 @@ _TEXT, _INT, _INT32, _FLOAT, _FLOAT32, _BOOL = (
 )
 _TIME = pa.timestamp("us", tz="UTC")
 
-# What a number counts, by how its name ends or begins; kept in the field's metadata so that the files explain themselves.
+# What a number counts, by the end or the beginning of its name. This is stored in the field's
+# metadata, so that the files explain themselves.
 _UNITS = {"_seconds": "s", "_bytes": "B", "samples_per_second": "1/s"}
 _COUNTS = {"nfe_": "evaluations of the right-hand side"}
 
@@ -64,7 +65,10 @@ _EPOCH = _fields(
     (_INT, "iteration epoch"),
     (
         _FLOAT,
-        "loss_train accuracy_train loss_test accuracy_test learning_rate gradient_norm_max bias_gradient_norm_max",
+        (
+            "loss_train accuracy_train loss_test accuracy_test learning_rate gradient_norm_max "
+            "bias_gradient_norm_max"
+        ),
     ),
     (_INT, "nfe_forward nfe_backward"),
     (_FLOAT, "train_seconds evaluate_seconds"),
@@ -95,7 +99,8 @@ _RUNS = [
     pa.field("epochs", pa.list_(pa.struct(_EPOCH))),
 ]
 
-# `test_solver...` is the solver of the evaluation or probe; `solver_...` is the solver of the training.
+# `test_solver...` is the solver of the evaluation or probe; `solver_...` is the solver of the
+# training.
 _EVALUATIONS = _fields(
     (_TEXT, "trial_id weights_sha256 eval_id attempt_id test_solver"),
     (_INT, "test_solver_steps"),
@@ -136,7 +141,7 @@ SCHEMAS: dict[str, pa.Schema] = {
 }
 TABLES = tuple(SCHEMAS)
 
-# What identifies a row (of a probe: the block of rows that one computation made), whichever file it stands in.
+# What identifies a row (of a probe: the block of rows of one computation), in any file.
 KEYS: dict[str, tuple[str, ...]] = {
     "runs": ("trial_id", "attempt_id"),
     "evaluations": ("trial_id", "attempt_id", "weights_sha256", "eval_id"),
@@ -146,7 +151,8 @@ KEYS: dict[str, tuple[str, ...]] = {
     if table.startswith("probe_")
 }
 
-# Columns that every version's files have and no row leaves empty: they tell one table's files from another's.
+# Columns that every version's files have and no row leaves empty: they tell one table's files from
+# another's.
 FILLED: dict[str, tuple[str, ...]] = {
     table: (*KEYS[table], "finished_at", *own.split())
     for table, own in {
@@ -159,7 +165,8 @@ FILLED: dict[str, tuple[str, ...]] = {
     }.items()
 }
 
-# Which evaluation grids ask for it, under which solver; a setting that serves several factors has all.
+# Which evaluation grids ask for it, under which solver. A setting that serves several factors has
+# all of them.
 _TEST = [
     pa.field("grid", pa.list_(_TEXT)),
     _field("solver", _TEXT),
@@ -187,7 +194,7 @@ SUBMISSION = pa.schema(
 
 
 def schema_of(table: str) -> pa.Schema:
-    """The schema of one table; SchemaError names the tables there are."""
+    """The schema of one table. Raises SchemaError, which names the existing tables."""
     if table not in SCHEMAS:
         raise SchemaError(f"unknown table {table!r}; there are: {', '.join(TABLES)}")
     return SCHEMAS[table]
@@ -202,7 +209,10 @@ def filled_columns(schema: pa.Schema) -> tuple[str, ...]:
 
 
 def spec_columns(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """All spec columns of `runs` for a flattened spec, None where its families lack a field; SchemaError for a field without a column."""
+    """All spec columns of `runs` for a flattened spec, None if its families lack a field.
+
+    Raises SchemaError for a field without a column.
+    """
     names = [field.name for field in _SPEC]
     if extra := sorted(set(flat) - set(names)):
         raise SchemaError(f"no section of a spec has {', '.join(extra)}")
@@ -210,7 +220,10 @@ def spec_columns(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_rows(table: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """SchemaError unless every row has exactly the table's columns, its keys filled, a known outcome and times with a time zone."""
+    """Check that every row has exactly the table's columns.
+
+    Its keys must be filled, its outcome known, and times need a time zone. Raises SchemaError.
+    """
     schema = schema_of(table)
     times = [field.name for field in schema if field.type == _TIME]
     for row in rows:
@@ -220,7 +233,8 @@ def check_rows(table: str, rows: Iterable[Mapping[str, Any]]) -> None:
                 raise SchemaError(f"table {table}: {name} is empty")
         if "outcome" in row and row["outcome"] not in OUTCOMES:
             raise SchemaError(
-                f"table {table}: unknown outcome {row['outcome']!r}; there are: {', '.join(OUTCOMES)}"
+                f"table {table}: unknown outcome {row['outcome']!r}; there are: "
+                f"{', '.join(OUTCOMES)}"
             )
         for name in times:
             if isinstance(row[name], datetime) and row[name].tzinfo is None:
@@ -230,7 +244,10 @@ def check_rows(table: str, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def check_keys(where: str, row: Mapping[str, Any], names: Sequence[str]) -> None:
-    """SchemaError that lists the keys `row` lacks and the ones it should not have, with the nearest right name."""
+    """Check the keys of `row`.
+
+    Raises SchemaError that lists missing and unknown keys, with the nearest right name.
+    """
     if len(row) == len(names) and all(name in row for name in names):
         return
     missing = [name for name in names if name not in row]
@@ -248,7 +265,10 @@ def check_keys(where: str, row: Mapping[str, Any], names: Sequence[str]) -> None
 
 
 def to_table(schema: pa.Schema, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Checked rows as an Arrow table; SchemaError names the column whose values do not fit its type."""
+    """Checked rows as an Arrow table.
+
+    Raises SchemaError that names the column whose values do not fit its type.
+    """
     columns = []
     for field in schema:
         try:

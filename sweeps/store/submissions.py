@@ -1,4 +1,7 @@
-"""Submissions: what one `run` or `evaluate` handed to an executor, immutable, written before anything is started."""
+"""Submissions: what one `run` or `evaluate` passed to an executor.
+
+They never change and are written before anything starts.
+"""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -25,7 +28,7 @@ class Submission(NamedTuple):
     metadata: dict[str, str]
 
     def rows(self) -> list[dict[str, Any]]:
-        """One dict per trial, in the order they were submitted."""
+        """One dict per trial, in the order of submission."""
         return self.table.to_pylist()
 
     def settings(self) -> dict[str, Any]:
@@ -34,7 +37,10 @@ class Submission(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """What a scheduler made of a submission. job_id: of its array, None when none was queued. user: who sent it."""
+    """The job that a scheduler made of a submission.
+
+    job_id: of its array, None if none was queued. user: who submitted it.
+    """
 
     job_id: str | None
     user: str
@@ -46,9 +52,10 @@ def write_submission(
     metadata: Mapping[str, str],
     settings: Mapping[str, Any] | None = None,
 ) -> str:
-    """Publish a submission and return its id. settings: plain values for whoever runs it on another machine.
+    """Publish a submission and return its id.
 
-    Raises SchemaError for wrong columns or metadata, InfrastructureError if it cannot be written.
+    settings: plain values for the code that runs it on another machine. Raises SchemaError for
+    wrong columns or metadata, InfrastructureError if it cannot be written.
     """
     check_keys("metadata of a submission", metadata, METADATA)
     if settings is not None:
@@ -65,7 +72,10 @@ def write_submission(
 
 
 def read_submission(results: Results, submission_id: str) -> Submission:
-    """The submission of that id. Raises UserError if there is none, InfrastructureError if it is unreadable."""
+    """The submission with that id.
+
+    Raises UserError if there is none, InfrastructureError if it is unreadable.
+    """
     path = results.submissions / f"{check_name(submission_id)}.parquet"
     missing = _missing(results, submission_id)
     table = required(path, missing, load, SUBMISSION, SUBMISSION.names)
@@ -73,7 +83,10 @@ def read_submission(results: Results, submission_id: str) -> Submission:
 
 
 def list_submissions(results: Results, known: Collection[str] = ()) -> dict[str, dict[str, str]]:
-    """submission_id -> metadata of every submission there is, less those `known`; one that cannot be read is skipped with a warning."""
+    """submission_id -> metadata of every submission except those `known`.
+
+    One that cannot be read is skipped with a warning.
+    """
     with one_line(f"cannot read {results.submissions}", "check permissions and the disk"):
         ids = [
             name.removesuffix(".parquet") for name in list_files(results.submissions, ".parquet")
@@ -101,21 +114,22 @@ def _is_submission(submission_id: str, metadata: Mapping[str, str]) -> bool:
 
 
 def settings_of(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """The settings in a submission's metadata; empty for one that has none."""
+    """The settings in a submission's metadata; empty if it has none."""
     return json.loads(metadata.get("settings", "{}"))
 
 
 def write_sent(results: Results, submission_id: str, sent: Sent) -> None:
-    """Note which job a submission became. Raises InfrastructureError if it cannot be written."""
+    """Record which job a submission became. Raises InfrastructureError if it cannot be written."""
     path = results.submissions / f"{check_name(submission_id)}.jobs"
-    with one_line(
-        f"cannot write {path}", "the job is queued and will be found again by its comment"
-    ):
+    with one_line(f"cannot write {path}", "the job is queued, and its comment identifies it"):
         publish_bytes(path, json.dumps(sent._asdict()).encode(), replace=True)
 
 
 def read_sent(results: Results, submission_id: str) -> Sent | None:
-    """Which job a submission became; None while nobody has noted that, or not readably."""
+    """The job that a submission became.
+
+    None if nobody has recorded it, or if the record is unreadable.
+    """
     path = results.submissions / f"{check_name(submission_id)}.jobs"
     try:
         noted = json.loads(path.read_bytes())
@@ -123,15 +137,17 @@ def read_sent(results: Results, submission_id: str) -> Sent | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError):
-        warn_once(str(path), f"skipped {path}: it does not say which job a submission became")
+        warn_once(str(path), f"skipped {path}: it does not name the job of a submission")
         return None
     return Sent(None if job_id is None else str(job_id), str(user))
 
 
 def cancel_submission(results: Results, submission_id: str) -> None:
-    """Mark a submission as cancelled; its workers see it before each trial and at every heartbeat. Cancelling twice is no error.
+    """Mark a submission as cancelled.
 
-    Raises UserError if there is no such submission, InfrastructureError if the mark cannot be written.
+    Its workers see the mark before each trial and at every heartbeat. Cancelling twice is no error.
+    Raises UserError if there is no such submission, InfrastructureError if the mark cannot be
+    written.
     """
     path = results.submissions / f"{check_name(submission_id)}.cancelled"
     if not path.with_suffix(".parquet").exists():
@@ -146,4 +162,7 @@ def is_cancelled(results: Results, submission_id: str) -> bool:
 
 
 def _missing(results: Results, submission_id: str) -> str:
-    return f"no submission {submission_id!r} in {results.submissions}; odesweep run makes them"
+    return (
+        f"no submission {submission_id!r} in {results.submissions}; `odesweep run` makes "
+        "submissions"
+    )

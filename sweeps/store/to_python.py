@@ -1,4 +1,8 @@
-"""Arrow columns as Python values, several times faster than `to_pylist`, which makes an object for every scalar on the way (measured)."""
+"""Arrow columns as Python values.
+
+This is several times faster than `to_pylist`, which makes an object for every scalar on the way
+(measured).
+"""
 
 import gc
 from collections.abc import Iterator
@@ -11,7 +15,7 @@ import pyarrow as pa
 
 
 def values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
-    """As `column.to_pylist(maps_as_pydicts="strict")`; times that have a zone come in UTC."""
+    """The values of `column.to_pylist(maps_as_pydicts="strict")`; times with a zone are in UTC."""
     if isinstance(column, pa.ChunkedArray):
         return [value for chunk in column.chunks for value in values(chunk)]
     kind: Any = column.type
@@ -51,7 +55,11 @@ def rows(table: pa.Table) -> list[dict[str, Any]]:
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """No garbage collection inside: while hundreds of thousands of objects are made to stay, it walks them all again and again for nothing."""
+    """Switch garbage collection off inside.
+
+    While hundreds of thousands of objects are created to stay, it would search all of them again
+    and again.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:

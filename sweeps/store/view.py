@@ -1,4 +1,7 @@
-"""What is done so far, kept current cheaply: only files not seen before are read, and of those only the columns that identify rows."""
+"""What is done so far, kept up to date at low cost.
+
+Only new files are read, and of those only the columns that identify rows.
+"""
 
 from collections import defaultdict
 from datetime import datetime
@@ -41,10 +44,12 @@ _COLUMNS = {
 
 
 class StoreView:
-    """Accepted runs, evaluations and probes as of the last `refresh`. A row once seen stays, whatever is merged meanwhile.
+    """Accepted runs, evaluations and probes as of the last `refresh`.
 
-    accepted: trial_id -> its accepted attempt. attempts: trial_id -> all its rows, oldest first. done_evaluations and done_probes:
-    (trial_id, weights_sha256, eval_id or probe_id) of accepted weights. retractions: as of the last refresh.
+    A row once seen stays, even if files are merged meanwhile. accepted: trial_id -> its accepted
+    attempt. attempts: trial_id -> all its rows, oldest first. done_evaluations and done_probes:
+    (trial_id, weights_sha256, eval_id or probe_id) of accepted weights. retractions: as of the last
+    refresh.
     """
 
     def __init__(self, results: Results) -> None:
@@ -60,13 +65,11 @@ class StoreView:
         self._seen: dict[str, set[Path]] = {table: set() for table in TABLES}
         self.refresh()
 
-    @property
-    def accepted_ids(self) -> set[str]:
-        """Trials that are done."""
-        return set(self.accepted)
-
     def refresh(self) -> bool:
-        """Take in what was published since; True if that was anything. Raises InfrastructureError as `read_table`."""
+        """Read what was published since the last call; True if there was anything.
+
+        Raises InfrastructureError as `read_table` does.
+        """
         news, generation = unchanged(
             self.results, lambda: [self._read_new(table) for table in TABLES]
         )
@@ -80,7 +83,8 @@ class StoreView:
         return True
 
     def _read_new(self, table: str) -> bool:
-        # Unreadable files are not remembered: on a network file system their content may only be late.
+        # Unreadable files are not remembered: on a network file system their content may only be
+        # late.
         pieces = read_new(self.results, table, _COLUMNS[table], skip=self._seen[table])
         if pieces:
             self._seen[table].update(pieces)
@@ -122,7 +126,7 @@ class StoreView:
 
 
 def _short(table: str, rows: pa.Table) -> pa.Table:
-    """Of a probe's block one row is enough here."""
+    """The short form of a table's rows. For a probe's block one row is enough here."""
     return (
         rows.group_by(rows.column_names, use_threads=False).aggregate([])
         if table.startswith("probe_")

@@ -7,7 +7,7 @@ _WARNED: set[str] = set()
 
 
 def warn_once(about: str, message: str) -> None:
-    """Log `message` as a warning unless this process has already warned about the same thing."""
+    """Log `message` as a warning, unless this process has already warned about the same thing."""
     if about not in _WARNED:
         _WARNED.add(about)
         _LOG.warning("%s", printable(message))

@@ -1,4 +1,8 @@
-"""The writer of one worker: rows leave it as one Parquet file per table and time slice, and end as one file per table."""
+"""The writer of one worker.
+
+It publishes one Parquet file per table and time slice, and merges them into one file per table at
+the end.
+"""
 
 import logging
 import time
@@ -19,9 +23,10 @@ _LOG = logging.getLogger("odesweep")
 
 
 class Writer:
-    """Buffers rows and publishes them. slice_seconds: how long a row may wait. One per worker, used by one thread.
+    """Buffers rows and publishes them.
 
-    worker_id has to be new for every process: file names contain it, and the files so named are this writer's to merge.
+    One per worker, used by one thread. slice_seconds: how long a row may wait. worker_id must be
+    new for every process: file names contain it, and the writer merges the files with its name.
     """
 
     def __init__(self, results: Results, worker_id: str, slice_seconds: float = 30.0) -> None:
@@ -29,14 +34,18 @@ class Writer:
         self._worker_id = check_name(worker_id)
         self._slice_seconds = slice_seconds
         self._buffers: dict[str, list[pa.Table]] = {table: [] for table in TABLES}
-        # Slices under way keep their name until they are known to be on disk, so that trying again cannot make a second file.
+        # Slices that are being written keep their name until they are known to be on disk, so that
+        # a retry cannot make a second file.
         self._slices: dict[str, tuple[str, pa.Table]] = {}
         self._oldest: float | None = None
         self._blocks: set[tuple[Any, ...]] = set()
         results.create()
 
     def add(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Take rows over; all rows of one probe in one call. Raises SchemaError, and then takes none of them."""
+        """Take over rows; all rows of one probe in one call.
+
+        Raises SchemaError, and then takes none of them.
+        """
         check_rows(table, rows)
         if not rows:
             return
@@ -48,7 +57,7 @@ class Writer:
 
     @property
     def pending_rows(self) -> int:
-        """Rows not known to be on disk."""
+        """Number of rows that are not known to be on disk."""
         waiting = sum(table.num_rows for tables in self._buffers.values() for table in tables)
         return waiting + sum(table.num_rows for _, table in self._slices.values())
 
@@ -57,7 +66,10 @@ class Writer:
         return self._oldest is not None and time.monotonic() - self._oldest >= self._slice_seconds
 
     def publish(self) -> None:
-        """Put every waiting row on disk, one file per table. Raises OSError; what is not on disk then stays here for the next try."""
+        """Put every waiting row on disk, one file per table.
+
+        Raises OSError. Rows that are not on disk then stay here for the next try.
+        """
         for table in TABLES:
             while self._slices.get(table) or self._buffers[table]:
                 if table not in self._slices:
@@ -69,26 +81,28 @@ class Writer:
         self._oldest = None
 
     def close(self) -> None:
-        """Publish, then merge this writer's files into one per table. Raises OSError as `publish`; a failed merge is only a warning."""
+        """Publish, then merge this writer's files into one per table.
+
+        Raises OSError as `publish` does. A failed merge is only a warning.
+        """
         self.publish()
         for table in TABLES:
             try:
                 self._merge(table)
             except OSError as error:
                 _LOG.warning(
-                    "left the parts of %s in %s unmerged (%s); nothing is lost",
+                    "the parts of %s in %s are not merged (%s); nothing is lost",
                     self._worker_id,
                     self._results.parts(table),
                     error,
                 )
 
     def _check_whole(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        # Readers take a block of rows from one file only; the rest of a block that came in two calls could be taken for a second copy.
+        # Readers take a block of rows from one file only. If a block came in two calls, its second
+        # part could look like a second copy.
         blocks = {(table, *(row[name] for name in (*KEYS[table], "finished_at"))) for row in rows}
         if blocks & self._blocks:
-            raise SchemaError(
-                f"table {table}: all rows of one probe have to come in one call of add"
-            )
+            raise SchemaError(f"table {table}: all rows of one probe must be in one call of add")
         self._blocks |= blocks
 
     def _new_name(self) -> str:
@@ -116,6 +130,6 @@ class Writer:
         publish_table(target, rows)
         again = load(target, schema)
         if again is None or again.num_rows != rows.num_rows:
-            raise OSError(f"{target} does not read back as it was written")
+            raise OSError(f"{target} differs from what was written")
         for path in loaded:
             path.unlink(missing_ok=True)

@@ -1,4 +1,8 @@
-"""The studies: one file per paper, each with a tuple STUDIES; the folder's listing is the list, and a path names a user's own file."""
+"""The shipped studies.
+
+Each paper has a file with a tuple STUDIES. A new file in this folder is found without being listed
+anywhere. A path names a user's own file.
+"""
 
 import importlib.util
 import pkgutil
@@ -12,7 +16,7 @@ from sweeps.study import Study
 
 
 def studies() -> dict[str, Study]:
-    """Every study that is shipped, by name, in the order of files and of their tuples; those for testing come last."""
+    """All shipped studies by name, in the order of files and tuples, those for testing last."""
     modules = [
         import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)
     ]
@@ -21,7 +25,11 @@ def studies() -> dict[str, Study]:
 
 
 def find(name: str) -> Study:
-    """The study called `name`, or the one in a file: `./my_study.py`, or `./my_study.py:name` when it has several. Raises UserError."""
+    """The study called `name`, or the one in a file.
+
+    A file is given as `./my_study.py`, or as `./my_study.py:name` if it has several studies. Raises
+    UserError.
+    """
     path, _, inside = name.partition(".py:")
     if name.endswith(".py") or inside:
         return _from_file(Path(path if name.endswith(".py") else f"{path}.py"), inside)
@@ -57,7 +65,7 @@ def _load(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise UserError(f"{path} cannot be read as Python")
     module = importlib.util.module_from_spec(spec)
-    # Dataclasses and the like look their module up by name.
+    # Dataclasses, for example, look up their module by name.
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
@@ -65,7 +73,8 @@ def _load(path: Path) -> ModuleType:
         raise
     except Exception as error:
         raise UserError(
-            f"{path} cannot be loaded: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            f"{path} cannot be loaded: {type(error).__name__}: "
+            f"{str(error).splitlines()[0] if str(error) else ''}"
         ) from error
     return module
 

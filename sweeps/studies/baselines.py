@@ -1,4 +1,7 @@
-"""The families that Zheng 2024 compares with, each with its own authors' recipe. Own rows beside the values Zheng quotes, never mixed."""
+"""The families that Zheng 2024 compares with, each with its own authors' recipe.
+
+These rows are shown beside the values that Zheng 2024 quotes and never mixed with them.
+"""
 
 from typing import Any
 
@@ -15,7 +18,10 @@ def _dopri5(tolerance: float) -> dict[str, Any]:
 
 
 def augmented(data: str, **model: Any) -> dict[str, Any]:
-    """Aug-NODE (Dupont et al. 2019, code): Adam 1e-3, batch 256, images in [0, 1]; STEER adds the random end time."""
+    """Aug-NODE (Dupont et al. 2019, code): Adam 1e-3, batch 256, images in [0, 1].
+
+    STEER adds the random end time.
+    """
     channels = 5 if data == "MNIST" else 10
     return {
         "data": {"name": DATA[data]},
@@ -26,7 +32,10 @@ def augmented(data: str, **model: Any) -> dict[str, Any]:
 
 
 def heavy_ball(data: str, dynamics: str) -> dict[str, Any]:
-    """HBNODE and GHBNODE (Xia et al. 2021, code). GHBNODE's spring constant is trained on MNIST and fixed on CIFAR-10."""
+    """HBNODE and GHBNODE (Xia et al. 2021, code).
+
+    GHBNODE's spring constant is trained on MNIST and fixed on CIFAR-10.
+    """
     sizes = {("MNIST", "hbnode"): (5, 50), ("MNIST", "ghbnode"): (6, 45)}
     channels, width = sizes.get((data, dynamics), (12, 51))
     train: dict[str, Any] = {
@@ -57,7 +66,11 @@ def heavy_ball(data: str, dynamics: str) -> dict[str, Any]:
 
 
 def input_layer(data: str, order: int) -> dict[str, Any]:
-    """IL-NODE and 2nd-Ord (Massaroli et al. 2020, code): AdamW 1e-3, weight decay 5e-4, rate times 0.9 every 5 epochs, 20 epochs, batch 64."""
+    """IL-NODE and 2nd-Ord (Massaroli et al. 2020, code).
+
+    AdamW with learning rate 1e-3 and weight decay 5e-4, the learning rate times 0.9 every 5 epochs,
+    20 epochs, batch 64.
+    """
     standardize = {"standardize": "widespread"} if data == "CIFAR-10" else {}
     return {
         "data": {"name": DATA[data], **standardize},
@@ -85,17 +98,21 @@ CELLS = {
     "GHBNODE, MNIST": heavy_ball("MNIST", "ghbnode"),
     "GHBNODE, CIFAR-10": heavy_ball("CIFAR-10", "ghbnode_fixed"),
 }
-PAPER = "Paper scale: the authors' epochs (40 where the paper's are unknown), 5 seeds."
+PAPER = "Paper scale: the authors' number of epochs (40 where it is unknown), 5 seeds."
 BASELINES = Study(
     name="zheng2024/baselines",
     paper="Zheng 2024",
     title="Six other families of neural ODEs",
-    question="How accurate are the families that Zheng 2024 quotes, trained here with their authors' recipes?",
-    expected="MNIST .98 to .99; CIFAR-10 .60 to .73, IL-NODE and 2nd-Ord highest; SVHN .84 (quoted in Zheng 2024, main table).",
+    question="How accurate are the families that Zheng 2024 quotes, trained here with their "
+    "authors' recipes?",
+    expected="MNIST .98 to .99; CIFAR-10 .60 to .73, with IL-NODE and 2nd-Ord highest; SVHN .84 "
+    "(quoted in Zheng 2024, main table).",
     fidelity=(
-        "Zheng 2024 quotes the original papers, whose values are those of the best epoch. Epochs of Aug-NODE and STEER on images are unknown: 40. "
-        "STEER's b for images is unknown: 0.99. The quoted HBNODE and GHBNODE on CIFAR-10 look exchanged when compared with their authors' logs. "
-        "IL-NODE and 2nd-Ord on MNIST have width 32, inferred from the printed sizes."
+        "Zheng 2024 quotes the original papers, whose values are those of the best epoch. The "
+        "number of epochs of Aug-NODE and STEER on images is unknown; 40 here. STEER's b for "
+        "images is unknown; 0.99 here. The quoted values of HBNODE and GHBNODE on CIFAR-10 seem to "
+        "be exchanged, compared with their authors' logs. IL-NODE and 2nd-Ord on MNIST have width "
+        "32, inferred from the printed sizes."
     ),
     base={"gradient": {"name": "adjoint"}},
     grid={"baseline": CELLS},

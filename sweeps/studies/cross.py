@@ -1,10 +1,14 @@
-"""Normalization x solver x depth, all three at once: this project's own study, in the unmixed nets and with the recipe of Zheng 2024."""
+"""Normalization x solver x depth: this project's own study.
+
+It uses the nets (without mixing) and the recipe of Zheng 2024.
+"""
 
 from sweeps.studies.scales import limited, small_images, smoke_images
 from sweeps.studies.zheng2024_released import released_norm
 from sweeps.study import EvaluationGrid, Scale, Study
 
-# Group norm in groups of channels: 8 divides every width of the nets (32 to 256); with 32 it would be instance norm on the narrow layers.
+# Group norm has 8 groups, because 8 divides every width of the nets (32 to 256). With 32 groups it
+# would be instance norm in the narrow layers.
 NORMS = {
     "none": {"model.norm": "none"},
     "batch": {"model.norm": "batch"},
@@ -29,7 +33,8 @@ TEST_GRID = (
     EvaluationGrid("test_grid", ("rk4",), steps=(1, 2, 4, 8, 16)),
     EvaluationGrid("test_grid", ("dopri5",), tolerances=(1e-2, 1e-3, 1e-4, 1e-5)),
 )
-# The gap compares the same images in the same precision. A solve that reaches the cap is unresolved, not a gap of 0.
+# The gap compares the same images in the same precision. If a solve reaches the limit on NFE, the
+# gap is unresolved, not 0.
 REFERENCE_IMAGES = 2_000
 REFERENCE = (
     EvaluationGrid(
@@ -46,14 +51,19 @@ NORM_SOLVER_DEPTH = Study(
     name="cross/norm_solver_depth",
     paper="this project",
     title="Normalization x solver x depth on CIFAR-10",
-    question="Which normalization makes a neural ODE accurate, independent of its solver and trainable at depth, and at what cost?",
+    question="Which normalization makes a neural ODE accurate, independent of its solver and "
+    "trainable at depth, and what does it cost?",
     expected=(
-        "TA-BN gains with depth while no normalization fails at 12 and 18 layers (Zheng 2024, Figure 6); batch norm with one running statistic for "
-        "all times is worst at test; nets trained with 2 Euler steps lose accuracy under the reference solution, with 32 they do not (Ott 2021)."
+        "TA-BN gains with depth, while nets without normalization fail at 12 and 18 layers (Zheng "
+        "2024, Figure 6). Batch norm with one running statistic for all times is worst in the "
+        "test. Nets trained with 2 Euler steps lose accuracy under the reference solver, nets "
+        "trained with 32 do not (Ott 2021)."
     ),
     fidelity=(
-        "Recipe of Zheng 2024, section 5; what the paper leaves open: constant learning rate, channel standardization, random crop with padding 4 "
-        "and flip. Gradients by back-propagation, so that classical RK4 is possible. Group norm has 8 groups; weight and spectral norm act per "
+        "Recipe of Zheng 2024, section 5; what the paper leaves open: constant learning rate, "
+        "channel standardization, random crop with padding 4 "
+        "and flip. Gradients by back-propagation, so that classical RK4 is possible. Group norm "
+        "has 8 groups; weight and spectral norm act per "
         "output channel. The nets are those of the paper's text: the released ones let the state "
         "only grow and have a norm and dropout in the head, which would mix with the norms under "
         "study; cross/released_nets has them."

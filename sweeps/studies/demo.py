@@ -1,4 +1,7 @@
-"""What `make demo` runs: the smallest study that shows the effect of Ott 2021, and one on real images."""
+"""The studies of `make demo`.
+
+One is the smallest that shows the effect of Ott 2021, the other uses real images.
+"""
 
 from sweeps.studies.ott2021 import (
     figure1,
@@ -10,8 +13,10 @@ from sweeps.studies.ott2021 import (
 )
 from sweeps.study import Scale, Study
 
-# Euler steps of the finely trained net. The paper's critical value lies between 64 and 128, so at 64 not every net is independent of its solver:
-# of seeds 0 to 8, nets 0, 2 and 3 lost .18 to .39 under 8 times as many steps, the others at most .05 (measured). The demo takes three of those.
+# Euler steps of the finely trained net. The paper's critical value lies between 64 and 128, so with
+# 64 steps not every net is independent of its solver. Measured for seeds 0 to 8: nets 0, 2 and 3
+# lose .18 to .39 under 8 times as many steps, the others at most .05. The demo takes three of the
+# others.
 FINE = 64
 SEEDS = (4, 5, 6)
 
@@ -19,9 +24,12 @@ DEMO = Study(
     name="demo",
     paper="Ott 2021",
     title="Solver dependence on concentric spheres, in minutes",
-    question="Does a neural ODE keep its accuracy when it is tested with a finer solver than it was trained with?",
-    expected="Nets trained with 2 Euler steps lose up to half of their accuracy under finer solvers; nets trained with 64 lose nothing.",
-    fidelity="64 Euler steps are just below the paper's critical value: of seeds 0 to 8, three nets still depend on them. Seeds 4, 5 and 6 do not.",
+    question="Does a neural ODE keep its accuracy when it is tested with a finer solver than it "
+    "was trained with?",
+    expected="Nets trained with 2 Euler steps lose up to half of their accuracy under finer "
+    "solvers; nets trained with 64 lose nothing.",
+    fidelity="64 Euler steps are just below the paper's critical value: of seeds 0 to 8, three "
+    "nets still depend on them. Seeds 4, 5 and 6 do not.",
     base=sphere2_base(iterations=800, lr=1e-3, record_every=40),
     grid={"solver.name": ("euler",), "solver.steps": (2, FINE)},
     include=(
@@ -33,10 +41,11 @@ DEMO = Study(
     probes=figures_1_and_2(FINE),
     scales={
         "demo": Scale(
-            "Demo scale: 800 iterations at learning rate 1e-3, 3 seeds (of those whose K = 64 net holds: 6 of 9 do)."
+            "Demo scale: 800 iterations at learning rate 1e-3, 3 seeds (of the 6 out of 9 whose "
+            "net with 64 steps does not depend on its solver)."
         ),
         "smoke": Scale(
-            "Smoke scale: 10 iterations, to see that everything runs; no result.",
+            "Smoke scale: 10 iterations, to see that everything runs; not a result.",
             overrides={"train.iterations": 10, "train.record_every": 5},
             evaluations=limited(16, *figure4((1, 2), ("euler",)), *figure1(FINE, (1, 2))),
             probes=figures_1_and_2(FINE, points=16, resolution=11),
@@ -49,8 +58,9 @@ DEMO_IMAGES = Study(
     name="demo-images",
     paper="Ott 2021",
     title="Solver dependence on MNIST images, in seconds",
-    question="Does the same show on images?",
-    expected="After so few iterations a net trained with 2 Euler steps has not come to depend on them; the study shows that images run.",
+    question="Is the effect the same on images?",
+    expected="After so few iterations a net trained with 2 Euler steps does not depend on them "
+    "yet. The study only shows that images work.",
     base={
         "data": {"name": "mnist", "train_limit": 2_000, "test_limit": 500},
         "model": {"name": "flat_node", "width": 16},
@@ -61,7 +71,8 @@ DEMO_IMAGES = Study(
     scales={
         "demo": Scale("Demo scale: 2,000 training images, 3 epochs, width 16."),
         "smoke": Scale(
-            "Smoke scale: 10 iterations on generated images, to see that everything runs; no result.",
+            "Smoke scale: 10 iterations on generated images, to see that everything runs; not a "
+            "result.",
             overrides={"data.source": "generated", "train.epochs": None, "train.iterations": 10},
             evaluations=limited(16, *figure4((1, 2), ("euler",))),
             thin=True,

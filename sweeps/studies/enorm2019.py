@@ -1,4 +1,7 @@
-"""Does equi-normalization train deep fully connected nets? The reproducibility report on Equi-Normalization (2019) and its controls."""
+"""The grid of the reproducibility report on Equi-Normalization (2019), and its controls.
+
+Does equi-normalization train deep fully connected nets?
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +22,7 @@ RATES = (0.1, 0.05, 0.01)
 
 
 def rate(method: str, depth: int) -> float:
-    """Initial learning rate (ENorm 2019, Table 1); nets with bias have that of their counterparts."""
+    """Initial learning rate (ENorm 2019, Table 1), for nets with bias that of the net without."""
     match method.removesuffix(", bias"):
         case "Baseline":
             return 0.1 if depth <= 7 else 0.05
@@ -54,14 +57,18 @@ REPORT = Study(
     name="enorm2019/report",
     paper="ENorm 2019",
     title="Accuracy of dense nets of 1 to 19 layers",
-    question="Is equi-normalization better than no normalization and batch norm, alone and with it, at every depth, with and without bias?",
+    question="Is equi-normalization better than no normalization and batch norm, alone and "
+    "together with it, at every depth, with and without bias?",
     expected=(
-        "ENorm + BN above ENorm above BN above the baseline for most depths; ENorm + BN drops at 19 layers; with bias ENorm gives NaN above 9 layers "
-        "(ENorm 2019, Figures 2 and 3)."
+        "ENorm + BN is above ENorm, ENorm above BN, and BN above the baseline for most depths. "
+        "ENorm + BN drops at 19 layers. With bias, ENorm gives NaN above 9 layers (ENorm 2019, "
+        "Figures 2 and 3)."
     ),
     fidelity=(
-        "Weight decay 1e-3 as in the code (the report prints 10e-3). The learning rate goes to zero for every net; the report's code subtracts "
-        "0.1/60 per epoch whatever it started from, see enorm2019/controls. Runs that end in NaN are kept as rows; the report started them anew."
+        "Weight decay is 1e-3 as in the code (the report prints 10e-3). The learning rate goes to "
+        "zero for every net. The report's code subtracts 0.1/60 per epoch for every initial value, "
+        "see enorm2019/controls. Runs that end in NaN are kept as rows. The report started them "
+        "again."
     ),
     base=BASE,
     grid={"method": METHODS, "model.layers": DEPTHS, "train.optimizer.lr": RATES},
@@ -86,12 +93,14 @@ REPORT = Study(
 CONTROLS = Study(
     name="enorm2019/controls",
     paper="ENorm 2019",
-    title="Controls: c = 1, last layer left out, the report's learning rate decay, softmax before the loss",
-    question="Which of the report's results depend on c, on balancing the last layer, on its decay's bug, and does softmax avoid NaN?",
+    title="Controls: c = 1, last layer left out, the report's learning rate decay, softmax before "
+    "the loss",
+    question="Which results of the report depend on c, on balancing the last layer, or on the bug "
+    "in its decay, and does softmax avoid NaN?",
     expected=(
-        "With softmax there is no NaN but gradients vanish (ENorm 2019, section 4.1). Not in the report: with "
-        "c = 1 bias gradients do not blow up; the buggy decay makes the rate negative in the second half for "
-        "15, 17 and 19 layers."
+        "With softmax there is no NaN, but gradients vanish (ENorm 2019, section 4.1). Not in the "
+        "report: with c = 1, bias gradients do not blow up; the decay with the bug makes the "
+        "learning rate negative in the second half for 15, 17 and 19 layers."
     ),
     base=BASE,
     grid={
@@ -110,11 +119,12 @@ CONTROLS = Study(
     },
     exclude=(
         Exclude(
-            "a control has the learning rate of the report's net that it differs from in one thing",
+            "a control has the learning rate of the net of the report from which it differs in one "
+            "thing",
             when=_other_rate_than_report,
         ),
         Exclude(
-            "the code's decay differs for the depths that start at 0.05 only",
+            "the code's decay differs only for the depths that start at 0.05",
             where={"control": "decay as in the code", "model.layers": (5, 9, 11)},
         ),
     ),

@@ -1,4 +1,4 @@
-"""For testing the machinery: trials that sleep, and trials that die in every way a trial can."""
+"""Studies that test odesweep: trials that sleep, and trials that die in every possible way."""
 
 from sweeps.study import Scale, Study
 
@@ -9,9 +9,10 @@ _BASE = {
 
 FAULTS = Study(
     name="faults",
-    title="Trials that die in every way a trial can",
-    question="Does every fault end as one named outcome, while all other trials complete?",
-    expected="Raise and allocate are named at once; segfault and kill_self are given up after two deaths; the wall guard ends hang; none completes.",
+    title="Trials that die in every possible way",
+    question="Does every fault end with its own outcome, while all other trials complete?",
+    expected="Raise and allocate get their outcome at once. Segfault and kill_self are given up "
+    "after two deaths. The time limit ends hang. None completes.",
     base=_BASE
     | {"model": {"name": "idle", "at_step": 3}, "train": {"batch_size": 16, "iterations": 5}},
     grid={"model.fault": ("none", "raise", "segfault", "kill_self", "hang", "allocate")},
@@ -23,7 +24,7 @@ FAULTS = Study(
 IDLE = Study(
     name="idle",
     title="Forty trials that only sleep",
-    question="What does running a trial cost beyond its training?",
+    question="What does a trial cost besides its training?",
     expected="Every trial completes, once.",
     base=_BASE
     | {"model": {"name": "idle", "seconds": 0.02}, "train": {"batch_size": 16, "iterations": 10}},

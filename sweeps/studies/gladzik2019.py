@@ -1,4 +1,7 @@
-"""Are neural ODEs a match for residual nets? Gladzik (2019), engineering thesis, experiments D1 to D8."""
+"""The grids of Gladzik (2019), engineering thesis, experiments D1 to D8.
+
+Are neural ODEs a match for residual nets?
+"""
 
 from typing import Any
 
@@ -8,17 +11,19 @@ from sweeps.study import ProbeGrid, Scale, Study
 BACKPROP, ADJOINT = {"gradient.name": "backprop"}, {"gradient.name": "adjoint"}
 GRADIENTS = {"without adjoint": BACKPROP, "adjoint": ADJOINT}
 SGD: dict[str, Any] = {"name": "sgd", "lr": 0.1, "momentum": 0.9}
-# The thesis plots the accuracy on the training images under the test transform; the true test accuracy stands beside it in every row.
+# The thesis plots the accuracy on the training images under the test transform. Every row also has
+# the real test accuracy.
 ON_TRAINING_IMAGES = {"label": "train_images", "split": "train"}
 ACCURACY_ON_TRAINING_IMAGES = (ProbeGrid("figures", "series"),)
 FIDELITY = (
-    "Accuracy is recorded on the training images, as the thesis does, and on the test set. rtol = atol. Channel means and deviations: not printed. "
-    "Seconds are comparable as ratios only."
+    "Accuracy is recorded on the training images, as in the thesis, and on the test set. rtol = "
+    "atol. The thesis does not print the channel means and deviations. Only ratios of seconds are "
+    "comparable."
 )
 
 
 def drops(epochs: int) -> list[int]:
-    """The learning rate is divided by 10 after every 0.3 of the epochs (Gladzik 2019, section 4.3.1)."""
+    """Divide the learning rate by 10 after every 0.3 of the epochs (section 4.3.1)."""
     return [round(share * epochs / 10) for share in (3, 6, 9)]
 
 
@@ -55,7 +60,7 @@ def smoke(overrides: dict[str, Any], axes: dict[str, Any] | None = None) -> Scal
 
 
 def scales(epochs: int, data: str = "", schedule: bool = True) -> dict[str, Scale]:
-    """Paper, small and smoke of one experiment."""
+    """The scales paper, small and smoke of one experiment."""
     few: dict[str, Any] = {"train.schedule.drops": drops(10)} if schedule else {}
     made_up: dict[str, Any] = {"data.source": "generated"} if data in ("qmnist", "cifar100") else {}
     return {
@@ -93,7 +98,8 @@ D1 = _study(
     "d1",
     "MNIST: gradients through the solver or by the adjoint",
     "Do both gradients reach the same accuracy, and what does the adjoint cost?",
-    "About 99 % on the training images for both; the adjoint takes 24 % more time per epoch (Gladzik 2019, section 5.3.1).",
+    "About 99 % on the training images for both; the adjoint takes 24 % more time per epoch "
+    "(Gladzik 2019, section 5.3.1).",
     {"gradient": GRADIENTS},
     base("mnist", 30),
     scales=scales(30),
@@ -101,8 +107,9 @@ D1 = _study(
 D2 = _study(
     "d2",
     "QMNIST: gradients through the solver or by the adjoint",
-    "Does the same hold on QMNIST?",
-    "About 99.5 % on the training images for both; the adjoint takes 31 % more time per epoch (Gladzik 2019, section 5.3.2).",
+    "Is the result the same on QMNIST?",
+    "About 99.5 % on the training images for both; the adjoint takes 31 % more time per epoch "
+    "(Gladzik 2019, section 5.3.2).",
     {"gradient": GRADIENTS},
     base("qmnist", 60),
     scales=scales(60, "qmnist"),
@@ -118,7 +125,8 @@ D3 = _study(
     "d3",
     "Fashion-MNIST: ODENet against ResNet2, 4 and 8",
     "Which net is most accurate, and how much slower is the ODENet?",
-    "All above 90 %; ResNet2 best; the run time of ODENets is substantially longer (Gladzik 2019, section 5.3.3).",
+    "All are above 90 %. ResNet2 is best. The run time of ODENets is substantially longer (Gladzik "
+    "2019, section 5.3.3).",
     {"net": NETS},
     base("fashion_mnist", 50),
     scales={**scales(50), "smoke": smoke({"train.schedule.drops": [1]}, axes={"net": tuple(NETS)})},
@@ -127,7 +135,8 @@ D4 = _study(
     "d4",
     "Fashion-MNIST: two ODE blocks",
     "Does a second ODE block help?",
-    "Little gain, lower NFE per block (20); the direct method is the slower one (Gladzik 2019, section 5.3.3).",
+    "Little gain and a lower NFE per block (20). The net without adjoint is slower (Gladzik 2019, "
+    "section 5.3.3).",
     {"gradient": GRADIENTS},
     {**base("fashion_mnist", 50), "model.blocks": 2},
     scales=scales(50),
@@ -139,7 +148,7 @@ D5 = _study(
     "d5",
     "CIFAR-10: ODENet against ResNet4 and 8",
     "Is the ODENet a match for the residual nets on harder images?",
-    "Residual nets clearly better; ODENets converge to a limit (Gladzik 2019, section 5.3.4).",
+    "Residual nets are clearly better. ODENets converge to a limit (Gladzik 2019, section 5.3.4).",
     {"net": CIFAR_NETS},
     base("cifar10", 100),
     scales={
@@ -151,14 +160,15 @@ D6 = _study(
     "d6",
     "CIFAR-10: tighter tolerances",
     "Does a smaller tolerance make the ODENet more accurate?",
-    "An NFE of 34 and 52 instead of 26; the thesis draws no conclusion about accuracy (Gladzik 2019, section 5.3.4).",
+    "An NFE of 34 and 52 instead of 26; the thesis draws no conclusion about accuracy (Gladzik "
+    "2019, section 5.3.4).",
     {"solver.tolerance": (1e-4, 1e-5)},
     {
         **base("cifar10", 25, {"name": "adam", "lr": 1e-3}, constant=True),
         "gradient": {"name": "adjoint"},
     },
     scales=scales(25, schedule=False),
-    fidelity=f"{FIDELITY} The thesis does not say which gradient; the adjoint is used here.",
+    fidelity=f"{FIDELITY} The thesis does not say which gradient it uses; the adjoint here.",
 )
 ADAM = {"train.optimizer": {"name": "adam", "lr": 0.1}}
 D7_NETS = {
@@ -173,7 +183,8 @@ D7 = _study(
     "d7",
     "CIFAR-100: ODENet with SGD and Adam against ResNet4 and 8",
     "Is the ODENet a match on 100 classes, and does Adam help?",
-    "Residual nets clearly better (Gladzik 2019, section 5.3.5); Adam at learning rate 0.1, as written, probably diverges.",
+    "Residual nets are clearly better (Gladzik 2019, section 5.3.5). Adam at learning rate 0.1, as "
+    "printed, probably diverges.",
     {"net": D7_NETS},
     base("cifar100", 100),
     scales={
@@ -200,15 +211,18 @@ D8 = _study(
     {"gradient": GRADIENTS},
     base("cifar100", 200, {"name": "adam", "lr": 0.1}),
     scales=scales(200, "cifar100"),
-    fidelity=f"{FIDELITY} Which two nets is not said; Adam with and without adjoint is used here, drops at 60, 120 and 180.",
+    fidelity=f"{FIDELITY} The thesis does not say which two nets; Adam with and without adjoint "
+    "here, with drops at 60, 120 and 180.",
 )
 CROSSING = Study(
     name="gladzik2019/crossing",
     paper="Gladzik 2019",
     title="What a neural ODE cannot do: exchange two points on a line",
     question="Do the paths of z' = -2z from -1 and 1 cross, with one Euler step and with many?",
-    expected="One Euler step exchanges the points, paths cross; with many steps they meet only at infinity (Gladzik 2019, Figure 5.10).",
-    fidelity="Drawn anew from a field with the same property; the thesis copies the figure from Dupont et al. 2019.",
+    expected="One Euler step exchanges the points, so the paths cross. With many steps they meet "
+    "only at infinity (Gladzik 2019, Figure 5.10).",
+    fidelity="Drawn from a field with the same property. The thesis copies the figure from Dupont "
+    "et al. 2019.",
     base={
         "data": {"name": "line"},
         "model": {"name": "crossing"},

@@ -1,4 +1,7 @@
-"""Which normalization suits the blocks of a neural ODE? Gusak et al. (2020), Towards Understanding Normalization in Neural ODEs."""
+"""The grids of Gusak et al. (2020), Towards Understanding Normalization in Neural ODEs.
+
+Which normalization suits the blocks of a neural ODE?
+"""
 
 from sweeps.studies.scales import limited, small_images, smoke_images
 from sweeps.study import EvaluationGrid, Scale, Study
@@ -6,8 +9,9 @@ from sweeps.study import EvaluationGrid, Scale, Study
 LATE, EARLY = (
     [150, 300],
     [150, 250],
-)  # epochs of the learning rate's drops: as printed, and in the code
-# ANODE's second pass through spectral norm is another function than the first, and its gradient is that of the second pass.
+)  # epochs at which the learning rate drops: as printed, and in the code
+# With spectral norm, ANODE's second pass is another function than the first, and its gradient is
+# that of the second pass.
 SPECTRAL = {"model.ode_norm": "spectral", "gradient.name": "checkpoint"}
 ODE_NORMS = {
     name: SPECTRAL if name == "spectral" else {"model.ode_norm": name}
@@ -16,7 +20,10 @@ ODE_NORMS = {
 
 
 def base(layers: int, width: int, drops: list[int]) -> dict[str, object]:
-    """SGD with momentum 0.9 and weight decay 5e-4, 350 epochs, batch 512, Euler (Gusak 2020, section 3 and code)."""
+    """The recipe of Gusak 2020, section 3 and code.
+
+    SGD with momentum 0.9 and weight decay 5e-4, 350 epochs, batch 512, Euler.
+    """
     return {
         "data": {"name": "cifar10", "standardize": "widespread", "augment": "crop4_flip"},
         "model": {"name": "stacked_odenet", "layers": layers, "width": width, "stem_norm": "batch"},
@@ -32,7 +39,10 @@ def base(layers: int, width: int, drops: list[int]) -> dict[str, object]:
 
 
 def figure1(euler: tuple[int, ...]) -> tuple[EvaluationGrid, ...]:
-    """Tests with the same numbers of evaluations: Euler takes one a step, midpoint two, classical RK4 four (Gusak 2020, Figure 1)."""
+    """Tests with the same NFE (Gusak 2020, Figure 1).
+
+    Euler has an NFE of one per step, midpoint two, classical RK4 four.
+    """
     return (
         EvaluationGrid("figure1", ("euler",), steps=euler),
         EvaluationGrid("figure1", ("midpoint",), steps=tuple(n // 2 for n in euler)),
@@ -53,12 +63,15 @@ TABLE1 = Study(
     paper="Gusak 2020",
     title="Normalization of the ODE blocks of ODENet10",
     question="Which normalization of the ODE blocks gives the most accurate ODENet10?",
-    expected="Layer norm is best (.930), as good as ResNet10 (.931); batch norm in the ODE blocks is far worst (.762) (Gusak 2020, Table 1).",
+    expected="Layer norm is best (.930), as good as ResNet10 (.931). Batch norm in the ODE blocks "
+    "is by far the worst (.762) (Gusak 2020, Table 1).",
     fidelity=(
-        "Learning rate drops as printed (150, 300); the code has 150, 250. The optimizer starts anew each epoch, as in the code. Width 64: not "
-        "printed, ResNet10 does not reach .93 with 16. ANODE's gradient is plain back-propagation's, and its second pass through the norms is done "
-        "explicitly; with spectral norm the second pass is another function, so it is recomputed as in ANODE. The net with neither stem nor "
-        "residual norm has layer norm in its ODE blocks, inferred from the text."
+        "The learning rate drops as printed (150, 300); the code has 150, 250. The optimizer is "
+        "reset each epoch, as in the code. Width 64 is not printed, but ResNet10 does not reach "
+        ".93 with 16. ANODE's gradient is that of plain back-propagation; its second pass through "
+        "the norms is computed explicitly. With spectral norm the second pass is another function, "
+        "so it is recomputed as in ANODE. The net with neither stem norm nor residual norm has "
+        "layer norm in its ODE blocks, inferred from the text."
     ),
     base={**base(10, 64, LATE), "model.residual_norm": "batch"},
     grid={
@@ -100,14 +113,16 @@ FIGURE1 = Study(
     name="gusak2020/figure1",
     paper="Gusak 2020",
     title="The (S, n)-criterion on ODENet4",
-    question="Which normalization makes a net trained with n Euler steps keep its accuracy under more powerful solvers?",
+    question="Which normalization makes a net trained with n Euler steps keep its accuracy under "
+    "more powerful solvers?",
     expected=(
-        "With layer norm nets trained with 16 and 32 steps are smooth, with weight norm only with 32; trained with 2 steps none of the accurate nets "
-        "is (Gusak 2020, Figure 1)."
+        "With layer norm, nets trained with 16 and 32 steps are smooth; with weight norm, only "
+        "those with 32. No accurate net trained with 2 steps is smooth (Gusak 2020, Figure 1)."
     ),
     fidelity=(
-        "Width 16 and learning rate drops at 150 and 250 as in the code that made the published nets. The paper's ten types of nets are not listed: "
-        "stem norm batch or none times five ODE norms here; the figure shows the batch row."
+        "Width 16 and learning rate drops at 150 and 250, as in the code that made the published "
+        "nets. The paper does not list its ten types of nets. Here they are two stem norms (batch "
+        "or none) times five ODE norms; the figure shows those with batch norm in the stem."
     ),
     base=base(4, 16, EARLY),
     grid={
@@ -144,9 +159,11 @@ FIGURE1 = Study(
 RECIPE = Study(
     name="gusak2020/recipe",
     paper="Gusak 2020",
-    title="What the recipe's two ambiguities change",
-    question="Do the second learning rate drop (300 printed, 250 in the code) and the optimizer that starts anew each epoch decide Table 1?",
-    expected="Unknown; the published numbers come from the code, which resets momentum and drops at 250.",
+    title="What the two ambiguities of the recipe change",
+    question="Do the second learning rate drop (300 printed, 250 in the code) and the optimizer "
+    "that is reset each epoch decide Table 1?",
+    expected="Unknown. The published numbers come from the code, which resets the momentum and "
+    "drops the learning rate at 250.",
     base={**base(10, 64, LATE), "model.residual_norm": "batch"},
     grid={
         "model.ode_norm": ("batch", "layer"),

@@ -1,4 +1,7 @@
-"""When does a trained neural ODE depend on its solver? Ott, Katiyar, Hennig & Tiemann (2021), ResNet After All, ICLR."""
+"""The grids of Ott, Katiyar, Hennig and Tiemann (2021), ResNet After All, ICLR.
+
+When does a trained neural ODE depend on its solver?
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -28,7 +31,11 @@ def figure4(
     factors: tuple[float, ...] = FACTORS,
     euler_tests: tuple[str, ...] = ("euler", "midpoint", "rk4_38"),
 ) -> tuple[EvaluationGrid, ...]:
-    """Figure 4a and b: nets trained with Euler under Euler and better solvers, nets trained with the 3/8 rule under itself."""
+    """Figure 4a and b.
+
+    Nets trained with Euler are tested with Euler and with better solvers, nets trained with the 3/8
+    rule with the 3/8 rule.
+    """
     return (
         EvaluationGrid("figure4", euler_tests, factors=factors, where={"solver.name": "euler"}),
         EvaluationGrid("figure4", ("rk4_38",), factors=factors, where={"solver.name": "rk4_38"}),
@@ -36,7 +43,7 @@ def figure4(
 
 
 def figure1(fine: int, steps: tuple[int, ...]) -> tuple[EvaluationGrid, ...]:
-    """Figure 1c and d: the nets trained with `fine` and with 2 Euler steps, tested with `steps` Euler steps."""
+    """Figure 1c and d: nets trained with 2 and `fine` Euler steps, tested with `steps` steps."""
     return (
         EvaluationGrid(
             "figure1",
@@ -48,7 +55,10 @@ def figure1(fine: int, steps: tuple[int, ...]) -> tuple[EvaluationGrid, ...]:
 
 
 def figures_1_and_2(fine: int, points: int = 100, resolution: int = 101) -> tuple[ProbeGrid, ...]:
-    """Figure 1a and b: trajectories of both nets. Figure 2: where the K = 2 net takes the points, tested with 2 and with 4 steps."""
+    """Figure 1a and b: trajectories of both nets.
+
+    Figure 2: end points of the net with K = 2, tested with 2 and with 4 steps.
+    """
     coarse = {"solver.name": "euler", "solver.steps": 2}
     return (
         ProbeGrid(
@@ -84,15 +94,19 @@ SPHERE2_FIXED = Study(
     name="ott2021/sphere2-fixed",
     paper="Ott 2021",
     title="Solver dependence on concentric spheres, fixed-step solvers",
-    question="From which number of training steps on does a neural ODE keep its accuracy under a finer or better solver?",
+    question="With how many training steps does a neural ODE start to keep its accuracy under a "
+    "finer or better solver?",
     expected=(
-        "Nets trained with few Euler steps lose up to half of their accuracy when tested with any other solver or step, nets trained with many lose "
-        "nothing; the critical number of Euler steps lies between 64 and 128 (Ott 2021, Figure 4a and Table 1)."
+        "Nets trained with few Euler steps lose up to half of their accuracy under any other "
+        "solver or step size. Nets trained with many lose nothing. The critical number of Euler "
+        "steps lies between 64 and 128 (Ott 2021, Figure 4a and Table 1)."
     ),
     fidelity=(
-        "The paper's text names factors of the step size, its code and plots factors of the number of steps, used here (rounded up, at least 1). "
-        "Accuracy divides by the number of points; the authors' code divides the last, smaller batch by the full batch size, at most .9766 here. "
-        "The initial values follow the seed, which the authors' code sets after building the net. Which K were trained is partly read off figures."
+        "The paper's text names factors of the step size, while its code and plots use factors of "
+        "the number of steps. We use the latter (rounded up, at least 1). Accuracy divides by the "
+        "number of points. The authors' code divides the last, smaller batch by the full batch "
+        "size, which gives at most .9766 here. The initial values depend on the seed, which the "
+        "authors' code sets after it builds the net. Some values of K are read off the figures."
     ),
     base=sphere2_base(iterations=10_000, lr=1e-4, record_every=500),
     grid={"solver.name": ("euler", "rk4_38"), "solver.steps": powers_of_two(8)},
@@ -114,7 +128,7 @@ SPHERE2_FIXED = Study(
             probes=figures_1_and_2(64),
         ),
         "smoke": Scale(
-            "Smoke scale: 10 iterations, to see that everything runs; no result.",
+            "Smoke scale: 10 iterations, to see that everything runs; not a result.",
             overrides={"train.iterations": 10, "train.record_every": 5, "train.optimizer.lr": 1e-3},
             axes={"solver.steps": (2, 64)},
             evaluations=limited(16, *figure4((1, 2), ("euler",)), *figure1(64, (1, 2))),
@@ -125,7 +139,7 @@ SPHERE2_FIXED = Study(
 )
 
 DIMENSIONS = (3, 10, 900)
-SMOKE = "Smoke scale: 10 iterations, to see that everything runs; no result."
+SMOKE = "Smoke scale: 10 iterations, to see that everything runs; not a result."
 FEW_STEPS: dict[str, Any] = {"train.iterations": 10, "train.record_every": 5}
 FEW_POINTS = {**FEW_STEPS, "train.batch_size": 16, "data.train_size": 200, "data.test_size": 100}
 FEW_IMAGES = {
@@ -138,7 +152,7 @@ FEW_IMAGES = {
 
 
 def points(dimension: int) -> dict[str, Any]:
-    """Spheres of any dimension, the paper's recipe."""
+    """Spheres of any dimension, with the paper's recipe."""
     return {
         **sphere2_base(iterations=10_000, lr=1e-4, record_every=500),
         "data.dimension": dimension,
@@ -146,7 +160,10 @@ def points(dimension: int) -> dict[str, Any]:
 
 
 def images(name: str) -> dict[str, Any]:
-    """The flat neural ODE with 128 channels on images in [0, 1]: 40 epochs of 195 batches (Ott 2021, section 5 and code)."""
+    """The flat neural ODE with 128 channels on images in [0, 1].
+
+    It is trained for 40 epochs of 195 batches (Ott 2021, section 5 and code).
+    """
     return {
         "data": {"name": name},
         "model": {"name": "flat_node", "width": 128},
@@ -160,7 +177,7 @@ def images(name: str) -> dict[str, Any]:
     }
 
 
-# Data set -> its base, and what shrinks it to smoke scale.
+# Data set -> its base, and the settings that shrink it to smoke scale.
 SETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     **{f"sphere{dimension}": (points(dimension), FEW_POINTS) for dimension in (2, *DIMENSIONS)},
     "mnist": (images("mnist"), FEW_IMAGES),
@@ -177,12 +194,16 @@ def scales(
     smoke_axes: Mapping[str, Sequence[Any]],
     tests: Sequence[EvaluationGrid],
 ) -> dict[str, Scale]:
-    """Paper, small and smoke of a study on one data set. tests: of the smoke scale."""
+    """The scales paper, small and smoke of a study on one data set.
+
+    tests: evaluations of the smoke scale.
+    """
     base, smoke = SETS[name]
     rate = {"train.record_every": 100, "train.optimizer.lr": 1e-3}
     if name in ("mnist", "cifar10"):
         small = Scale(
-            "Small scale: 600 iterations on 5,000 images with 16 channels at learning rate 1e-3, 3 seeds.",
+            "Small scale: 600 iterations on 5,000 images with 16 channels at learning rate 1e-3, 3 "
+            "seeds.",
             overrides={
                 **rate,
                 "train.iterations": 600,
@@ -209,12 +230,16 @@ def scales(
 
 
 def fixed(name: str, last: int) -> Study:
-    """Solver dependence with fixed steps on one data set (Ott 2021, Figure 4 and supplement). last: the finest net has 2**last steps."""
+    """Solver dependence with fixed steps on one data set (Ott 2021, Figure 4 and supplement).
+
+    last: the finest net has 2**last steps.
+    """
     return replace(
         SPHERE2_FIXED,
         name=f"ott2021/{name}-fixed",
         title=f"Solver dependence on {LABELS[name]}, fixed-step solvers",
-        expected="Coarsely trained nets lose accuracy under any finer or better solver, finely trained ones do not (Ott 2021, supplement).",
+        expected="Nets trained with few steps lose accuracy under any finer or better solver, nets "
+        "trained with many do not (Ott 2021, supplement).",
         base=SETS[name][0],
         grid={"solver.name": ("euler", "rk4_38"), "solver.steps": powers_of_two(last)},
         evaluations=figure4(),

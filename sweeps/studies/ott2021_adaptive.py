@@ -1,16 +1,24 @@
-"""Ott 2021 with adaptive solvers, adjoint gradients, steps and tolerances adapted in training, and the fan that needs no training."""
+"""Ott 2021 with adaptive solvers.
+
+The studies with a tolerance, with adjoint gradients, with step sizes and tolerances that are
+adapted in training, and Lady Windermere's fan, which needs no training.
+"""
 
 from dataclasses import replace
 
 from sweeps.studies.ott2021 import LABELS, SETS, SPHERE2_FIXED, figure4, limited, points, scales
 from sweeps.study import EvaluationGrid, ProbeGrid, Scale, Study
 
-# Which tolerances were used is partly read off figures.
+# Some tolerances are read off figures.
 TOLERANCES = tuple(10.0**-exponent for exponent in range(1, 8))
 
 
 def adaptive_tests(factors: tuple[float, ...] = (0.1, 1, 10)) -> tuple[EvaluationGrid, ...]:
-    """Figure 4c and d: nets trained with Fehlberg 2(1) under both solvers, nets trained with Dormand-Prince under itself."""
+    """Figure 4c and d.
+
+    Nets trained with Fehlberg 2(1) are tested with both solvers, nets trained with Dormand-Prince
+    with Dormand-Prince.
+    """
     return (
         EvaluationGrid(
             "figure4", ("fehlberg2", "dopri5"), factors=factors, where={"solver.name": "fehlberg2"}
@@ -26,12 +34,15 @@ def adaptive(name: str) -> Study:
         paper="Ott 2021",
         title=f"Solver dependence on {LABELS[name]}, adaptive solvers",
         question="Does a fixed tolerance make a net independent of its solver?",
-        expected="No: with large tolerances accuracy changes under smaller ones; a critical tolerance exists (Ott 2021, Figure 4c and d).",
+        expected="No. With large tolerances, accuracy changes under smaller ones. There is a "
+        "critical tolerance (Ott 2021, Figure 4c and d).",
         fidelity=(
-            "Which tolerances were used is partly read off figures. Solves end on t = 1; the paper's torchdiffeq steps past it and interpolates. "
-            "At coarse tolerances that shows: with Fehlberg 2(1) at 1e-3 on Sphere2, logits of up to 8.3 differ by up to .70, ours nearer the "
-            "exact solution. ott2021/sphere2-torchdiffeq and ott2021/cifar10-torchdiffeq have the paper's way; elsewhere "
-            "solver.backend=torchdiffeq does that."
+            "Some tolerances are read off figures. Our solver ends on t = 1. The paper's "
+            "torchdiffeq steps past it and interpolates. At coarse tolerances this matters: with "
+            "Fehlberg 2(1) at 1e-3 on Sphere2, logits of up to 8.3 differ by up to .70, and ours "
+            "are nearer to the exact solution. ott2021/sphere2-torchdiffeq and "
+            "ott2021/cifar10-torchdiffeq solve the paper's way. In other studies "
+            "solver.backend=torchdiffeq does."
         ),
         base=SETS[name][0],
         grid={"solver.name": ("fehlberg2", "dopri5"), "solver.tolerance": TOLERANCES},
@@ -47,14 +58,18 @@ def adaptive(name: str) -> Study:
 
 
 def interpolated(name: str) -> Study:
-    """The same solved by torchdiffeq, as in the paper: its last step passes t = 1, and it interpolates."""
+    """The same solved by torchdiffeq, as in the paper.
+
+    Its last step passes t = 1, and it interpolates.
+    """
     study = adaptive(name)
     return replace(
         study,
         name=f"ott2021/{name}-torchdiffeq",
         title=f"{study.title}, solved by torchdiffeq",
         fidelity=(
-            "Which tolerances were used is partly read off figures. torchdiffeq steps past t = 1 and interpolates, as in the paper; "
+            "Which tolerances were used is partly read off figures. torchdiffeq steps past t = 1 "
+            "and interpolates, as in the paper; "
             f"ott2021/{name}-adaptive has the same cells with solves that end on t = 1."
         ),
         base={**study.base, "solver": {"backend": "torchdiffeq"}},
@@ -93,9 +108,12 @@ ADAPTATION = Study(
     name="ott2021/adaptation",
     paper="Ott 2021",
     title="Step size adaptation in training",
-    question="Does adapting the step size in training give the accuracy of a grid search over step sizes, without one?",
-    expected="Sphere2: 98.9 % at 100.5 evaluations; CIFAR-10: 55.0 % at 21.9; the number of steps oscillates (Ott 2021, Table 1 and Figure 5).",
-    fidelity="At most 500 steps. Evaluations count all calls of f in training, checks included, per iteration.",
+    question="Does adapting the step size in training give the accuracy of a grid search over step "
+    "sizes, without the search?",
+    expected="Sphere2: 98.9 % at an NFE of 100.5; CIFAR-10: 55.0 % at 21.9. The number of steps "
+    "oscillates (Ott 2021, Table 1 and Figure 5).",
+    fidelity="At most 500 steps. NFE counts all calls of f in training per iteration, including "
+    "those of the checks.",
     base={"train": {"record_every": 50}},
     grid={
         "set": {name: dict(base) for name, (base, _) in SETS.items()},
@@ -110,7 +128,8 @@ ADAPTATION = Study(
     probes=ADAPTED_SERIES,
     scales={
         "paper": Scale(
-            "Paper scale: 10,000 iterations on spheres, 7,800 on images, learning rate 1e-4, 5 seeds."
+            "Paper scale: 10,000 iterations on spheres, 7,800 on images, learning rate 1e-4, 5 "
+            "seeds."
         ),
         "small": Scale(
             "Small scale: 2,000 iterations at learning rate 1e-3 on Sphere2, 3 seeds.",
@@ -119,7 +138,7 @@ ADAPTATION = Study(
             seeds=range(3),
         ),
         "smoke": Scale(
-            "Smoke scale: 60 iterations, one check of the step size; no result.",
+            "Smoke scale: 60 iterations, one check of the step size; not a result.",
             overrides={"train.iterations": 60, "train.record_every": 30, "train.batch_size": 16},
             axes={
                 "set": ("sphere2", "sphere10"),
@@ -134,9 +153,11 @@ TOLERANCE_ADAPTATION = Study(
     name="ott2021/tolerance-adaptation",
     paper="Ott 2021",
     title="Tolerance adaptation in training",
-    question="Does adapting the tolerance make nets trained with adaptive solvers independent of them?",
+    question="Does adapting the tolerance make nets trained with adaptive solvers independent of "
+    "them?",
     expected="Accuracy as with the best fixed tolerance (Ott 2021, supplement).",
-    fidelity="Evaluations of the current iteration decide; the authors' code reads them from an uninitialized array. Floor of the tolerance 1e-12.",
+    fidelity="The NFE of the current iteration decides. The authors' code reads it from an "
+    "uninitialized array. The tolerance is at least 1e-12.",
     base=points(2),
     grid={
         "solver": {
@@ -159,7 +180,7 @@ TOLERANCE_ADAPTATION = Study(
             seeds=range(3),
         ),
         "smoke": Scale(
-            "Smoke scale: 60 iterations, one check of the tolerance; no result.",
+            "Smoke scale: 60 iterations, one check of the tolerance; not a result.",
             overrides={
                 "train.iterations": 60,
                 "train.record_every": 30,
@@ -175,9 +196,11 @@ FAN = Study(
     name="ott2021/fan",
     paper="Ott 2021",
     title="Lady Windermere's fan",
-    question="Can the end points of a fixed field be separable with a coarse step and not with a fine one?",
+    question="Can the end points of a fixed field be separable with a coarse step and not with a "
+    "fine one?",
     expected="Separable with h = 10^-2.5, not with 10^-3.5 (Ott 2021, Figure 3a and b).",
-    fidelity="The paper does not print the field's constants; these were found by a search for its statement.",
+    fidelity="The paper does not print the constants of the field. We searched for constants that "
+    "show what the paper states.",
     base={"data": {"name": "fan"}, "model": {"name": "windermere_fan"}, "train": {"iterations": 0}},
     grid={
         "solver": {

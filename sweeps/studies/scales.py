@@ -14,7 +14,10 @@ def smoke_images(
     probes: Sequence[ProbeGrid] = (),
     images: int = 16,
 ) -> Scale:
-    """Two epochs of a few images on a thinned grid; of every evaluation at most 16 images."""
+    """Two epochs of a few images on part of the grid.
+
+    Every evaluation uses at most 16 images.
+    """
     few = {
         "data.train_limit": images,
         "data.test_limit": images,
@@ -22,7 +25,8 @@ def smoke_images(
         "train.epochs": 2,
     }
     return Scale(
-        f"Smoke scale: 2 epochs of {images} images on part of the grid, to see that everything runs; no result.",
+        f"Smoke scale: 2 epochs of {images} images on part of the grid, to see that everything "
+        "runs; not a result.",
         overrides=few | dict(overrides or {}),
         axes=axes or {},
         evaluations=evaluations,
@@ -40,10 +44,14 @@ def small_images(
     test_images: int = 2_000,
     **kinds: Any,
 ) -> Scale:
-    """Part of the images and of the epochs, for one workstation. kinds: evaluations or probes that replace the study's own."""
+    """Part of the images and of the epochs, for one workstation.
+
+    kinds: evaluations or probes that replace those of the study.
+    """
     few = {"data.train_limit": train_images, "data.test_limit": test_images, "train.epochs": epochs}
     return Scale(
-        f"Small scale: {epochs} epochs of {train_images:,} images, tested on {test_images:,}, {len(seeds)} seeds.",
+        f"Small scale: {epochs} epochs of {train_images:,} images, tested on {test_images:,}, "
+        f"{len(seeds)} seeds.",
         overrides=few | dict(overrides or {}),
         axes=axes or {},
         seeds=seeds,

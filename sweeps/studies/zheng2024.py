@@ -1,4 +1,7 @@
-"""Does batch normalization that follows time make deep neural ODEs trainable? Zheng, Gao et al. (2024), Temporal Adaptive Batch Normalization."""
+"""The grids of Zheng, Gao et al. (2024), Temporal Adaptive Batch Normalization.
+
+Does batch normalization that depends on time make deep neural ODEs trainable?
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +26,7 @@ DATA: dict[str, dict[str, Any]] = {
 }
 NORMS = ("none", "batch", "mini_batch", "ta_bn")
 BACKBONES = ("cnn4", "cnn6", "cnn8", "cnn10", "cnn12", "unet18")
-# 1,000 steps of dopri5; a solve that needs more has failed (section 7).
+# 1,000 steps of dopri5. A solve that needs more has failed (section 7).
 MAX_EVALUATIONS = 6_002
 DOPRI5 = {"name": "dopri5", "tolerance": 1e-3, "max_evaluations": MAX_EVALUATIONS}
 BASE: dict[str, Any] = {
@@ -34,8 +37,10 @@ BASE: dict[str, Any] = {
     "train": {"optimizer": {"name": "adamw", "lr": 1e-3}, "batch_size": 256, "epochs": 128},
 }
 FIDELITY = (
-    "Left open by the paper and chosen here: constant learning rate, weight decay 0.01 (not on TA-BN's grid, which has the paper's penalty with "
-    "weight 1e-4), channel standardization, crop and flip on CIFAR and Tiny-ImageNet, rtol = atol, momentum 0.1 of the running statistics, 5 seeds. "
+    "Left open by the paper and chosen here: constant learning rate, weight decay 0.01 (not on "
+    "TA-BN's grid, which has the paper's penalty with "
+    "weight 1e-4), channel standardization, crop and flip on CIFAR and Tiny-ImageNet, rtol = atol, "
+    "momentum 0.1 of the running statistics, 5 seeds. "
     "Variant `released` has the net, the TA-BN and the recipe of the authors' code."
 )
 PAPER = "Paper scale: 128 epochs, 5 seeds."
@@ -83,8 +88,10 @@ MAIN = _study(
     "main",
     "Normalization on five data sets",
     "Is TA-BN better than no batch norm, Pop-TI and mini-batch batch norm, and by how much?",
-    "On CIFAR-10, SVHN, CIFAR-100 and Tiny-ImageNet TA-BN above mini-batch above Pop-TI; on MNIST it does not help (Zheng 2024, main table).",
-    fidelity=f"{FIDELITY} The printed sizes are labels of backbones taken from CIFAR-10: MNIST has CNN-4 (37k) and CNN-6 (220k).",
+    "On CIFAR-10, SVHN, CIFAR-100 and Tiny-ImageNet TA-BN is above mini-batch and mini-batch above "
+    "Pop-TI. On MNIST TA-BN does not help (Zheng 2024, main table).",
+    fidelity=f"{FIDELITY} The printed sizes are names of backbones taken from CIFAR-10: MNIST has "
+    "CNN-4 (37k) and CNN-6 (220k).",
     grid={
         "data": DATA,
         "model.norm": NORMS,
@@ -114,7 +121,8 @@ DEPTH = _study(
     "depth",
     "Depth with and without TA-BN on CIFAR-10",
     "Up to which depth does a neural ODE train, without normalization and with TA-BN?",
-    "Without batch norm about 10 layers, 12 and 18 fail; with TA-BN accuracy rises with depth up to 18 layers (Zheng 2024, Figure 6).",
+    "Without batch norm nets with up to about 10 layers train, 12 and 18 fail. With TA-BN accuracy "
+    "rises with depth up to 18 layers (Zheng 2024, Figure 6).",
     grid={"model.backbone": BACKBONES, "model.norm": ("none", "ta_bn"), **variants()},
     scales={
         "paper": Scale(PAPER),
@@ -126,14 +134,17 @@ BATCH_OF_2 = ProbeGrid("figure3", "series", where={"norm": "mini_batch"})
 CURVES = _study(
     "curves",
     "Test accuracy by epoch of four norms on four data sets",
-    "How do the norms behave during training, and mini-batch statistics in test batches of two?",
-    "Pop-TI's test curve is erratic, mini-batch batch norm degrades at test batches of 2, TA-BN rises steadily (Zheng 2024, Figures 3 left and 5).",
+    "How do the norms behave during training, and how do mini-batch statistics behave in test "
+    "batches of two?",
+    "Pop-TI's test curve is erratic. Mini-batch batch norm degrades at test batches of 2. TA-BN "
+    "rises steadily (Zheng 2024, Figures 3 left and 5).",
     grid={
         "data": {name: DATA[name] for name in ("CIFAR-10", "SVHN", "CIFAR-100", "Tiny-ImageNet")},
         "norm": {
             "none": {"model.norm": "none"},
             "batch": {"model.norm": "batch"},
-            # On the first 1,000 images: whole test sets in batches of two would cost more than the training.
+            # On the first 1,000 images: whole test sets in batches of two would cost more than the
+            # training.
             "mini_batch": {
                 "model.norm": "mini_batch",
                 "train.also_test": [{"label": "batch_of_2", "batch_size": 2, "limit": 1_000}],
@@ -182,8 +193,10 @@ NOISE = _study(
     "One noisy image in every test batch",
     "Does one bad image in a test batch harm the others?",
     "Mini-batch batch norm loses accuracy, TA-BN does not (Zheng 2024, Figure 3 middle).",
-    fidelity=f"{FIDELITY} The paper does not say what noise: here one image of each batch becomes uniform noise of ten times the data's deviation. "
-    f"As released, Gaussian noise of deviation {NOISE_LEVEL:.0f} is in the bytes of 10 % of all images.",
+    fidelity=f"{FIDELITY} The paper does not say what noise: here one image of each batch becomes "
+    "uniform noise of ten times the data's deviation. "
+    f"As released, Gaussian noise of deviation {NOISE_LEVEL:.0f} is in the bytes of 10 % of all "
+    "images.",
     grid={
         "model.norm": ("mini_batch", "ta_bn"),
         **variants(_released_noise),
@@ -217,8 +230,9 @@ TABLE2 = _study(
     "table2",
     "TA-BN inside other families of neural ODEs",
     "Does TA-BN help augmented and second-order neural ODEs?",
-    "It helps all three, SONODE most: .302 without, .853 with (Zheng 2024, Table 2).",
-    fidelity=f"{FIDELITY} Augmented by 5 zero channels (not printed); velocities start at zero. As released, f is the U-Net, "
+    "It helps all three, and SONODE most: .302 without, .853 with (Zheng 2024, Table 2).",
+    fidelity=f"{FIDELITY} Augmented by 5 zero channels (not printed); velocities start at zero. As "
+    "released, f is the U-Net, "
     "Aug-NODE has 6 channels in all, velocities start at the image, and Adam has no weight decay.",
     grid={
         "family": {
@@ -276,7 +290,7 @@ TABLE5 = _study(
     "table5",
     "Size of TA-BN's grid of times",
     "How fine must the grid be?",
-    "100 intervals are better than 10 and 50, 500 no better (Zheng 2024, Table 5).",
+    "100 intervals are better than 10 and 50; 500 are no better (Zheng 2024, Table 5).",
     grid={"model.norm.grid_size": (10, 50, 100, 500), **variants()},
     base={"model": {"name": "unmixed_node", "backbone": "cnn8", "norm": {"name": "ta_bn"}}},
     scales={
@@ -297,9 +311,10 @@ def _not_interpolated(cell: Mapping[str, Any]) -> bool:
 INTERPOLATION = _study(
     "interpolation",
     "How TA-BN interpolates between its times",
-    "Does a smoother interpolation than the linear one pay?",
-    "All four are alike on CIFAR-10; linear is as good as kernel on CIFAR-100 and cheapest (Zheng 2024, Figures 7 and 10).",
-    fidelity=f"{FIDELITY} Six layers on CIFAR-10: the paper does not say.",
+    "Is a smoother interpolation worth more than the linear one?",
+    "All four are equally good on CIFAR-10. On CIFAR-100 linear is as good as kernel, and cheapest "
+    "(Zheng 2024, Figures 7 and 10).",
+    fidelity=f"{FIDELITY} Six layers on CIFAR-10; the paper does not say.",
     grid={
         "data": {name: DATA[name] for name in ("CIFAR-10", "CIFAR-100")},
         "model.backbone": ("cnn6", "unet18"),
@@ -308,7 +323,8 @@ INTERPOLATION = _study(
     },
     exclude=(
         Exclude(
-            "the paper compares four interpolations on CIFAR-10, and linear with kernel on CIFAR-100 with 6 and 18 layers",
+            "the paper compares four interpolations on CIFAR-10, and linear with kernel on "
+            "CIFAR-100 with 6 and 18 layers",
             when=_not_interpolated,
         ),
     ),

@@ -1,8 +1,8 @@
 """Zheng 2024 as released: what the authors' code does differently from the paper, one by one.
 
-The code covers the main table, Figures 3 to 8 and Table 2, so the published numbers most likely come
-from it. Every difference is an option whose neutral value is the printed form. `released` sets them
-all; a label of an axis may be such a function of the values so far.
+The code covers the main table, Figures 3 to 8 and Table 2, so the published numbers most likely
+come from it. Every difference is an option whose neutral value is the printed form. `released` sets
+them all; a label of an axis may be such a function of the values so far.
 """
 
 from collections.abc import Callable, Mapping

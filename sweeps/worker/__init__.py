@@ -1,1 +1,6 @@
-"""What runs trials: `shard.run_shard` in the parent, `run_one.run_one` in its child; the only code that crosses machines."""
+"""Code that runs trials.
+
+`shard.run_shard` in the parent and `run_one.run_one` in its child process.
+
+Only this code runs on other machines.
+"""

@@ -1,4 +1,4 @@
-"""Main of the child process that trains: takes assignments from a pipe until the pipe closes."""
+"""Main of the child process that trains: it reads assignments from a pipe until the pipe closes."""
 
 import ctypes
 import logging
@@ -16,7 +16,10 @@ PR_SET_PDEATHSIG = 1
 
 
 def _die_with_parent() -> None:
-    """Ask the kernel for SIGKILL when the parent dies; the pipe's end says the same where the kernel does not offer this."""
+    """Ask the kernel for SIGKILL when the parent dies.
+
+    Where the kernel does not offer this, the end of the pipe ends the child.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -24,7 +27,8 @@ def _die_with_parent() -> None:
 def main(descriptor: int) -> None:
     """Serve assignments that arrive on the inherited pipe `descriptor`."""
     _die_with_parent()
-    # The parent decides what a signal means and tells us; schedulers and terminals send theirs to every process.
+    # The parent decides what a signal means and sends us a message. Schedulers and terminals send
+    # their signals to every process.
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     logging.basicConfig(
@@ -39,9 +43,8 @@ def main(descriptor: int) -> None:
             try:
                 received = connection.recv()
             except (EOFError, OSError):
-                os._exit(
-                    0
-                )  # the parent is gone or done; whatever was running is resumed from its checkpoint
+                # The parent is gone or done. A running trial is resumed from its checkpoint.
+                os._exit(0)
             if received == "stop":
                 stop.set()
             else:

@@ -1,4 +1,8 @@
-"""Which trial a shard runs next: nothing that is done or hopeless, the longest first, and last what somebody else works on."""
+"""Which trial a shard runs next.
+
+Trials that are done or given up are left out. The longest trials come first, and trials that other
+workers are running come last.
+"""
 
 import random
 import time
@@ -13,7 +17,8 @@ from sweeps.store import EventReader, Results, StoreView
 from sweeps.worker.history import DEATHS_ALLOWED, RESUMES_ALLOWED, History, process_alive
 from sweeps.worker.tasks import Task
 
-# Looking at the folder may take this share of the time, and is done at least this often: for short trials on a fast disk nearly every time.
+# Reading the folder may take at most this share of the time, and happens at least this often. With
+# short trials on a fast disk it happens nearly every time.
 LOOK_SHARE = 0.02
 LOOK_MAXIMUM_SECONDS = 10.0
 
@@ -22,12 +27,12 @@ Fits = Callable[[Task], bool]
 
 
 def always(_task: Task) -> bool:
-    """There is time for everything."""
+    """Allow every task: there is no time limit."""
     return True
 
 
 class Verdict(NamedTuple):
-    """Why a trial is not started again."""
+    """The reason why a trial is not started again."""
 
     outcome: str
     fingerprint: str
@@ -35,7 +40,10 @@ class Verdict(NamedTuple):
 
 
 class Chooser:
-    """The shard's tasks, and what the results folder says about them. settled: trials that left the list without being run here."""
+    """The tasks of a shard, and what the results folder says about them.
+
+    settled: trials that left the list and were not run here.
+    """
 
     def __init__(
         self, tasks: Sequence[Task], results: Results, worker_id: str, limits: Limits
@@ -48,11 +56,11 @@ class Chooser:
         self._view, self._reader = StoreView(results), EventReader(results)
         self._retried_at: dict[str, float] = {}
         self._looked_at, self._look_seconds = -1e9, 0.0
-        # Workers that meet go on in different orders, so that two do not walk in step.
+        # Workers that meet continue in different orders, so that two do not choose the same trials.
         self._random = random.Random(worker_id)
 
     def refresh(self) -> None:
-        """Read what others published and announced, not more often than it is worth."""
+        """Read what other workers published and announced, not more often than is worthwhile."""
         start = time.monotonic()
         if start - self._looked_at < min(LOOK_MAXIMUM_SECONDS, self._look_seconds / LOOK_SHARE):
             return
@@ -63,11 +71,11 @@ class Chooser:
         self._look_seconds = self._looked_at - start
 
     def read_events(self) -> None:
-        """Take in the events written since the last time."""
+        """Read the events written since the last time."""
         self.history.add(self._reader.poll())
 
     def next(self, fits: Fits = always) -> Task | None:
-        """The next task that fits, or None when all that are left are settled or do not fit."""
+        """The next task that fits, or None if all remaining tasks are settled or do not fit."""
         self.refresh()
         claimed: list[Task] = []
         for trial_id in self._order():
@@ -83,7 +91,11 @@ class Chooser:
         return self._random.choice(claimed) if claimed else None
 
     def _order(self) -> list[str]:
-        """Alone, longest first packs best; in company everybody goes in an order of its own, so that two do not walk in step."""
+        """The order of the tasks.
+
+        A worker alone runs the longest first, which packs best. Workers that share a folder each
+        use a different order, so that two do not choose the same trials.
+        """
         if not any(
             self._others(trial_id) for trial_id in self.history.unfinished & self.tasks.keys()
         ):
@@ -100,7 +112,7 @@ class Chooser:
         accepted = self._view.accepted.get(task.trial_id)
         if accepted is None:
             if not task.train:
-                return None  # its row was retracted meanwhile; training it is for the next plan
+                return None  # its row was withdrawn meanwhile; the next plan trains it
             if self.history.given_up(task.trial_id, self._retried_at.get(task.trial_id, 0.0)):
                 self.settled[task.trial_id] = "given up"
                 return None
@@ -116,12 +128,12 @@ class Chooser:
         )
 
     def put_last(self, task: Task) -> None:
-        """Do this one after all others."""
+        """Run this task after all others."""
         self.tasks.pop(task.trial_id, None)
         self.tasks[task.trial_id] = task
 
     def verdict(self, task: Task) -> tuple[int, Verdict | None]:
-        """How far the task's furthest checkpoint is, and why it must not be started again, if it must not."""
+        """The furthest checkpoint's iteration, and why the task must not start again, if so."""
         furthest = furthest_iteration(
             self.results.checkpoints / task.trial_id, self._view.retractions.attempt_ids
         )

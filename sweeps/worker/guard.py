@@ -1,17 +1,19 @@
-"""The wall guard: a trial that shows no sign of life is ended and called hung."""
+"""The stall guard: a trial without a heartbeat is killed and recorded as hung."""
 
 import time
 
 from sweeps.worker.messages import Progress
 
-# A step may take this many median steps before silence means a hang, however short the limit.
+# A step may take this many median steps before silence counts as a hang, even if the limit is
+# shorter.
 MEDIAN_STEPS_ALLOWED = 20
-# Before its first sign of life a new process imports torch, which takes a minute on a cold shared disk.
+# Before its first heartbeat a new process imports torch, which can take a minute on a cold shared
+# disk.
 START_SECONDS = 180.0
 
 
 class Guard:
-    """Knows when the slot last showed life. limit: max(stall_seconds, 20 median steps)."""
+    """Knows the time of the slot's last heartbeat. limit: max(stall_seconds, 20 median steps)."""
 
     def __init__(self, stall_seconds: float) -> None:
         self.stall_seconds = stall_seconds
@@ -22,7 +24,7 @@ class Guard:
 
     @property
     def limit_seconds(self) -> float:
-        """Silence allowed now."""
+        """How long the slot may be silent now."""
         if not self._started:
             return max(self.stall_seconds, START_SECONDS)
         return max(
@@ -31,12 +33,16 @@ class Guard:
         )
 
     def alive(self, progress: Progress | None = None) -> None:
-        """Note a sign of life."""
+        """Record a heartbeat."""
         self._started = True
         self._alive_at = time.monotonic()
         self.latest = progress or self.latest
 
     def hung(self) -> bool:
-        """True when the silence is over the limit; remembered, so that the death that follows is known to be ours."""
+        """True if the slot was silent for longer than the limit.
+
+        This is remembered, so that the process death that follows is known to be caused by the
+        guard.
+        """
         self.killed = self.killed or time.monotonic() - self._alive_at > self.limit_seconds
         return self.killed

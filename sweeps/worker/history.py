@@ -1,4 +1,7 @@
-"""What the events say about each trial: who works on it now, how often it died without progress, whether it was given up."""
+"""What the events say about each trial.
+
+Who runs it now, deaths without progress, and whether it was given up.
+"""
 
 import socket
 from collections.abc import Callable, Iterable, Mapping
@@ -8,16 +11,20 @@ from typing import Any
 
 from sweeps.store import FINAL_OUTCOMES
 
-# After so many deaths of unknown cause, or resumes of any cause, without a newer checkpoint, a trial is not started again before `retry`.
+# A trial is not started again before `retry` after this many deaths of unknown cause, or resumes
+# for any reason, without a newer checkpoint.
 DEATHS_ALLOWED = 2
 RESUMES_ALLOWED = 5
-# Crashes that the next `run` would only repeat at great cost.
+# Crashes that the next `run` would only repeat, at great cost.
 GIVEN_UP = ("killed", "hung", "timed_out")
 
 
 @dataclass
 class Start:
-    """One start of a trial, as its events tell it. `sweeps.store.Attempt` is the row it ends as."""
+    """One start of a trial, as its events describe it.
+
+    `sweeps.store.Attempt` is the row that it ends with.
+    """
 
     worker: str
     host: str
@@ -32,15 +39,18 @@ class Start:
 
 @dataclass
 class History:
-    """Attempts by trial, from events in any order of arrival; `add` may be called again with newer ones."""
+    """The attempts of each trial, from events in any order.
+
+    `add` may be called again with newer events.
+    """
 
     attempts: dict[str, dict[str, Start]] = field(default_factory=dict)
-    # Trials with an attempt that has not ended, so that nobody has to go through all the others.
+    # Trials with an attempt that has not ended, so that nobody needs to search all the others.
     unfinished: set[str] = field(default_factory=set)
     _of_worker: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def add(self, events: Iterable[Mapping[str, Any]]) -> None:
-        """Take in more events; those of one worker come in its order."""
+        """Add more events. Those of one worker come in its order."""
         for event in events:
             worker, at = event["worker"], event["at"]
             if event["event"] == "started":
@@ -76,7 +86,10 @@ class History:
         claim_seconds: float,
         alive: Callable[[str, int], bool | None],
     ) -> list[Start]:
-        """Attempts that somebody is working on: no end, a recent sign of life, and a process that is not known to be gone."""
+        """Attempts that are running.
+
+        Not ended, with a recent heartbeat, and with a process that is not known to be gone.
+        """
         if trial_id not in self.unfinished:
             return []
         return [
@@ -94,7 +107,10 @@ class History:
         alive: Callable[[str, int], bool | None],
         since: float = 0.0,
     ) -> int:
-        """Attempts that ended for no known reason and left no checkpoint newer than the one they started from."""
+        """Attempts that ended for an unknown reason without a newer checkpoint.
+
+        Newer means newer than the one from which they started.
+        """
         return sum(
             a.resume_iteration >= furthest
             and (
@@ -106,7 +122,10 @@ class History:
         )
 
     def resumes_without_progress(self, trial_id: str, furthest: int, since: float = 0.0) -> int:
-        """Starts from the furthest checkpoint that ended in an interruption or a death, less the first."""
+        """Starts from the furthest checkpoint that ended with an interruption or a death.
+
+        The first of them does not count.
+        """
         unfinished = ("interrupted", "died", None)
         starts = [
             a
@@ -116,20 +135,23 @@ class History:
         return max(0, sum(a.ending in unfinished for a in starts) - 1)
 
     def given_up(self, trial_id: str, since: float = 0.0) -> bool:
-        """Whether a row already says that this trial only dies, hangs or never gets on, and nobody has asked for a retry since."""
+        """Whether a row says that this trial only dies, hangs or makes no progress.
+
+        A retry since then makes this False.
+        """
         return any(
             a.fingerprint in GIVEN_UP and a.started_at >= since
             for a in self.attempts.get(trial_id, {}).values()
         )
 
     def starts(self, trial_id: str) -> int:
-        """How often the trial was started."""
+        """The number of times the trial was started."""
         return len(self.attempts.get(trial_id, {}))
 
     def crashes(self, since: float) -> dict[str, dict[str, str]]:
-        """Fingerprint -> trials whose crash since then shows it, each with the host where it crashed.
+        """For each fingerprint, the trials that crashed with it since then, each with its host.
 
-        A trial that is given up for deaths of before that did not crash since.
+        Trials that were given up because of deaths before that time did not crash since then.
         """
         found: dict[str, dict[str, str]] = {}
         for trial, attempts in self.attempts.items():
@@ -145,7 +167,7 @@ class History:
         return found
 
     def went_well(self, since: float) -> set[str]:
-        """Hosts where a trial came to a final outcome since then."""
+        """Hosts where a trial reached a final outcome since then."""
         attempts = (attempt for of_trial in self.attempts.values() for attempt in of_trial.values())
         return {
             attempt.host
@@ -159,12 +181,12 @@ def _is_live(
 ) -> bool:
     if attempt.ending is not None or now - attempt.seen_at >= claim_seconds:
         return False
-    # None: another host, nobody can tell; the recent sign of life decides.
+    # None means another host: nobody can tell, and the recent heartbeat decides.
     return alive(attempt.host, attempt.pid) is not False
 
 
 def process_alive(host: str, pid: int) -> bool | None:
-    """Whether that process exists; None when it is on another host, or where there is no /proc to ask."""
+    """Whether this process exists. None if it is on another host, or if /proc is missing."""
     if host != socket.gethostname() or not Path("/proc/self").exists():
         return None
     return Path(f"/proc/{pid}").exists()

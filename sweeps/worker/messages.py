@@ -1,4 +1,4 @@
-"""What passes between a shard and the slot that trains its trials."""
+"""The messages between a shard and the slot that trains its trials."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,9 +11,11 @@ from sweeps.worker.tasks import Task
 
 @dataclass(frozen=True)
 class Context:
-    """Where and how trials run: the same for all trials of a slot, recorded beside the rows, never part of an identity.
+    """Where and how trials run.
 
-    exclusive: no other slot of ours shares the machine, so that measured seconds mean something.
+    The context is the same for all trials of a slot. It is recorded in the rows and never part of
+    an identity. exclusive: no other slot of this run shares the machine, so that measured seconds
+    are valid.
     """
 
     results: Path
@@ -27,7 +29,10 @@ class Context:
 
 @dataclass(frozen=True)
 class Assignment:
-    """One attempt at a task: to train and evaluate, or (train False) to evaluate kept weights only."""
+    """One attempt at a task.
+
+    To train and evaluate, or (train False) to evaluate kept weights only.
+    """
 
     task: Task
     attempt_id: str
@@ -36,7 +41,7 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Progress:
-    """After a step, at most a few times a second."""
+    """Sent after a step, at most a few times per second."""
 
     iteration: int
     iterations: int
@@ -61,16 +66,17 @@ class Rows:
 
 @dataclass(frozen=True)
 class Alive:
-    """A sign of life outside the steps: loading, evaluating, waiting for a disk."""
+    """A heartbeat outside the steps: while loading, evaluating or waiting for a disk."""
 
 
 @dataclass(frozen=True)
 class Ending:
     """How the assignment ended.
 
-    outcome: a trial's outcome; or `interrupted` (stopped when asked, resumable), `evaluated` (nothing was trained), `infrastructure` (the
-    machine is in the way: detail says what; the trial can go on from its checkpoint). frames: the last lines of a crash's traceback; log: the
-    file that has all of it.
+    outcome: a trial's outcome, or one of `interrupted` (stopped on request, can be resumed),
+    `evaluated` (nothing was trained), `infrastructure` (infrastructure failure: detail says what;
+    the trial can resume from its checkpoint). frames: the last lines of a crash's traceback. log:
+    the file with the whole traceback.
     """
 
     outcome: str

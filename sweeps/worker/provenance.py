@@ -1,4 +1,4 @@
-"""Where a row comes from: code, versions, machine. Provenance only; identity never looks at it."""
+"""Where a row comes from: code, versions, machine. Identities do not depend on it."""
 
 import hashlib
 import importlib.metadata
@@ -14,7 +14,7 @@ PACKAGES = ("odecore", "sweeps")
 
 @cache
 def code_hash() -> str:
-    """Hash of the source of everything that makes rows (odecore, sweeps), 16 hex digits."""
+    """Hash of all source code that affects rows (odecore, sweeps), 16 hex digits."""
     root = Path(__file__).parents[2]
     digest = hashlib.sha256()
     for package in PACKAGES:
@@ -34,13 +34,18 @@ def _git(*arguments: str) -> str | None:
             check=True,
         )
     except (OSError, subprocess.SubprocessError):
-        return None  # installed from a wheel, or no git here: the code hash still says which code it was
+        return (
+            None  # installed from a wheel, or no git here; the code hash still identifies the code
+        )
     return done.stdout.strip()
 
 
 @cache
 def collect() -> dict[str, Any]:
-    """The provenance columns that are the same for all rows of this process. Imports no torch: its version comes from the package's metadata."""
+    """The provenance columns, which are the same for all rows of this process.
+
+    It does not import torch: the version comes from the package's metadata.
+    """
     dirty = _git("status", "--porcelain", "--untracked-files=no")
     return {
         "code_commit": _git("rev-parse", "HEAD"),

@@ -1,4 +1,7 @@
-"""From finished rows to files that last: slices, a disk that is full, and the checkpoints that become superfluous."""
+"""Writes finished rows to files: in time slices, with waiting while a disk is full.
+
+It also deletes checkpoints that are no longer needed.
+"""
 
 import time
 from collections.abc import Callable
@@ -8,16 +11,22 @@ from typing import Any
 from odecore.training import checkpointing
 from sweeps.limits import Limits
 from sweeps.store import FINAL_OUTCOMES, Results, Writer
-
-PAUSE_SECONDS = 1.0
+from sweeps.worker.retrying import retrying
 
 
 class CannotPublish(Exception):
-    """The disk did not take the rows for as long as allowed. The message is the line for the user."""
+    """The disk did not take the rows within the allowed time.
+
+    The message is the line for the user.
+    """
 
 
 class Publisher:
-    """The buffer of one worker's rows. stop_asked: waiting for a disk ends early when it says so. note: takes lines for the user."""
+    """The buffer for the rows of one worker.
+
+    stop_asked: ends the waiting for a disk early when it returns True. note: receives lines for the
+    user.
+    """
 
     def __init__(
         self,
@@ -41,11 +50,14 @@ class Publisher:
 
     @property
     def pending(self) -> int:
-        """Rows not yet published."""
+        """Number of rows that are not yet published."""
         return self.writer.pending_rows
 
     def add(self, table: str, rows: list[dict[str, Any]]) -> None:
-        """Take finished rows; the checkpoints of final ones are removed some time after they are published."""
+        """Add finished rows.
+
+        The checkpoints of final rows are deleted some time after their publication.
+        """
         self.writer.add(table, rows)
         if table == "runs":
             self._finished += [
@@ -55,7 +67,10 @@ class Publisher:
             ]
 
     def publish_if_due(self) -> None:
-        """Publish when the slice is over, and drop checkpoints that are no longer needed. Raises CannotPublish."""
+        """Publish if the time slice is over, and delete checkpoints that are no longer needed.
+
+        Raises CannotPublish.
+        """
         if self.writer.due():
             self.publish()
         now = time.monotonic()
@@ -68,28 +83,36 @@ class Publisher:
         self._published = kept
 
     def publish(self) -> None:
-        """Publish all rows. While the disk does not take them they stay in memory and the caller waits. Raises CannotPublish in the end."""
-        deadline = time.monotonic() + self.limits.publish_retry_seconds
+        """Publish all rows.
+
+        While the disk does not take them, they stay in memory and the caller waits. Raises
+        CannotPublish when the allowed time is over.
+        """
+        seconds = self.limits.publish_retry_seconds
         told = False
-        while True:
-            try:
-                self.writer.publish()
-                break
-            except OSError as error:
-                if time.monotonic() >= deadline or self.stop_asked():
-                    line = f"cannot write results ({error}); their checkpoints are kept: make room in {self.results.path}, then run again"
-                    raise CannotPublish(line) from None
-                if not told:
-                    self.note(
-                        f"cannot write results ({error}); trying again for {self.limits.publish_retry_seconds:.0f} s"
-                    )
-                    told = True
-                self.tick()
-                time.sleep(min(PAUSE_SECONDS, max(0.05, deadline - time.monotonic())))
+
+        def waiting(error: OSError) -> None:
+            nonlocal told
+            if not told:
+                self.note(f"cannot write results ({error}); trying again for {seconds:.0f} s")
+            told = True
+            self.tick()
+
+        try:
+            retrying(self.writer.publish, seconds, self.stop_asked, waiting)
+        except OSError as error:
+            line = (
+                f"cannot write results ({error}); their checkpoints are kept. Make room in "
+                f"{self.results.path}, then run again"
+            )
+            raise CannotPublish(line) from None
         self._published += [(time.monotonic(), folder) for folder in self._finished]
         self._finished.clear()
 
     def close(self) -> None:
-        """Publish the rest, then merge this worker's files into one. Raises CannotPublish."""
+        """Publish the remaining rows, then merge this worker's files into one.
+
+        Raises CannotPublish.
+        """
         self.publish()
         self.writer.close()

@@ -1,4 +1,4 @@
-"""Repeated crashes: several trials of a submission with the same fingerprint stop the rest of it."""
+"""Repeated crashes: trials that crash with the same fingerprint stop the rest of a submission."""
 
 from datetime import datetime
 from typing import Any
@@ -11,9 +11,11 @@ SAME_CRASHES_ALLOWED = 3
 
 
 def crashed_alike(history: History, submission: Submission, here: str) -> tuple[str, str] | None:
-    """The fingerprint that several trials show since they were submitted, and a line that names what they share. here: this host's name.
+    """The fingerprint that several trials share since they were submitted.
 
-    Crashes that are all on one host while others work, or before another was tried, tell of that host and not of the trials.
+    It comes with a line that names what these trials have in common. here: this host's name. If all
+    crashes are on one host while others work, or before another host was tried, the cause is that
+    host and not the trials.
     """
     since = datetime.fromisoformat(submission.metadata["created_at"]).timestamp()
     for fingerprint, host_of in history.crashes(since).items():
@@ -31,7 +33,10 @@ def crashed_alike(history: History, submission: Submission, here: str) -> tuple[
             words = shared_values(crashed, list(everybody.values()))
             return (
                 fingerprint,
-                f"stopped early: {len(crashed)} trials crashed alike ({fingerprint}); they share {words}",
+                (
+                    f"stopped early: {len(crashed)} trials crashed with the same error "
+                    f"({fingerprint}); they share {words}"
+                ),
             )
     return None
 
@@ -46,5 +51,5 @@ def shared_values(crashed: list[dict[str, Any]], everybody: list[dict[str, Any]]
     }
     return (
         ", ".join(f"{name}={value}" for name, value in shared.items())
-        or "nothing that the other trials lack"
+        or "no value that the other trials lack"
     )

@@ -1,4 +1,4 @@
-"""What a shard tells: as it runs to whoever watches, and at its end."""
+"""What a shard reports: to a watcher while it runs, and to its caller at the end."""
 
 import signal
 from collections.abc import Iterable
@@ -11,9 +11,11 @@ from sweeps.worker.tasks import Task
 
 @dataclass
 class ShardReport:
-    """What a shard did, by trial. unevaluated: why trained trials could not be evaluated. evaluated: how many were without being trained.
+    """What a shard did, by trial.
 
-    stopped: why the shard ended early. infrastructure: the line to show when the machine was in the way.
+    unevaluated: why trained trials could not be evaluated. evaluated: how many trials were
+    evaluated without training. stopped: why the shard ended early. infrastructure: the line to show
+    after an infrastructure failure.
     """
 
     outcomes: dict[str, str] = field(default_factory=dict)
@@ -25,7 +27,10 @@ class ShardReport:
 
     @classmethod
     def merged(cls, reports: Iterable["ShardReport"]) -> "ShardReport":
-        """Of several shards: everything they did, and the first reason of each kind."""
+        """The reports of several shards as one.
+
+        Everything they did, and the first reason of each kind.
+        """
         whole = cls()
         for report in reports:
             for name in ("outcomes", "details", "unevaluated"):
@@ -37,10 +42,10 @@ class ShardReport:
 
 
 class Watcher:
-    """What whoever started the shard may want to see. The methods do nothing; override what is needed."""
+    """Receives what happens in a shard. The methods do nothing; override those you need."""
 
     def writes_to(self, log: Path) -> None:
-        """Where the slot's process prints."""
+        """The slot's process prints to this file."""
 
     def began(self, task: Task, attempts: int) -> None:
         """A trial starts, for the `attempts`-th time."""
@@ -49,17 +54,17 @@ class Watcher:
         """A trial advanced."""
 
     def ended(self, task: Task, ending: Ending) -> None:
-        """A trial ended, one way or another."""
+        """A trial ended, for any reason."""
 
     def note(self, text: str) -> None:
-        """One line worth knowing."""
+        """A line for the user."""
 
     def tick(self) -> None:
-        """A moment passed."""
+        """Called regularly, so that time can be noticed."""
 
 
 def exit_words(code: int | None) -> str:
-    """An exit code in words: the signal's name where there was one."""
+    """An exit code in words: the name of the signal if it was one."""
     if code is not None and code < 0:
         return f"signal {signal.Signals(-code).name}"
     return f"exit code {code}"

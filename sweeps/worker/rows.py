@@ -1,4 +1,4 @@
-"""From finished work to rows: the flat dictionaries that the store's tables take. Importing this loads no torch."""
+"""Builds rows from finished work: flat dictionaries for the tables of the store. Loads no torch."""
 
 import hashlib
 import math
@@ -30,7 +30,10 @@ def bare_row(
     detail: str | None = None,
     fingerprint: str | None = None,
 ) -> dict[str, Any]:
-    """The row of an attempt that left nothing but its outcome; every column that needs a trained model is null."""
+    """The row of an attempt of which only the outcome is known.
+
+    Every column that needs a trained model is null.
+    """
     spec = assignment.task.spec
     return {
         **dict.fromkeys(SCHEMAS["runs"].names),
@@ -107,7 +110,7 @@ def run_row(
 
 
 def device_name(device: Any) -> str:
-    """The device in words: the GPU's own name, or the processor's."""
+    """The name of the device: that of the GPU, or of the processor."""
     import torch
 
     if device.type == "cuda":
@@ -135,7 +138,7 @@ def evaluation_row(
     weights_sha256: str,
     device: Any,
 ) -> dict[str, Any]:
-    """The row of one evaluation of kept weights."""
+    """The row of one evaluation of saved weights."""
     good = scored.outcome == "completed"
     return _attached("evaluations", assignment, weights_sha256) | {
         "eval_id": eval_id(evaluation),
@@ -173,7 +176,10 @@ def probe_rows(
 def series_rows(
     assignment: Assignment, series: list[tuple[int, str, float]], weights_sha256: str | None
 ) -> list[dict[str, Any]]:
-    """What the training recorded by iteration. Its rows belong to the attempt; a run that failed has them too, without weights."""
+    """The values that the training recorded by iteration.
+
+    These rows belong to the attempt. A run that failed has them too, without weights.
+    """
     shared = _attached("probe_series", assignment, weights_sha256 or "") | {
         "probe_id": probe_id(Series())
     }
@@ -191,12 +197,15 @@ def _solver_columns(solver: Any) -> dict[str, Any]:
 
 
 def evaluation_column(name: str) -> str:
-    """The column for a field of an evaluation: solver_name -> test_solver, solver_steps -> test_solver_steps."""
+    """The column for a field of an evaluation, such as test_solver for solver_name."""
     return f"test_{name}".removesuffix("_name") if name.startswith("solver_") else name
 
 
 def fingerprint_of(failure: BaseException) -> str:
-    """What is the same in crashes with the same cause: the exception's type and the functions it passed through, not its numbers or line numbers."""
+    """A fingerprint of the crash's cause.
+
+    The exception's type and the functions it passed through, without values and line numbers.
+    """
     frames = [
         f"{frame.filename.rpartition('/')[2]}:{frame.name}"
         for frame in traceback.extract_tb(failure.__traceback__)
@@ -205,7 +214,7 @@ def fingerprint_of(failure: BaseException) -> str:
 
 
 def is_out_of_memory(failure: BaseException) -> bool:
-    """True for what Python, torch's CPU allocator and CUDA raise when memory runs out."""
+    """True for the errors of Python, torch's CPU allocator and CUDA when memory runs out."""
     text = str(failure)
     return (
         isinstance(failure, MemoryError)

@@ -1,4 +1,7 @@
-"""One trial from spec to rows: resume or start, train, keep the weights, evaluate, probe. Runs in the slot's child process."""
+"""One trial from spec to rows: resume or start, train, save the weights, evaluate, probe.
+
+This runs in the child process of the slot.
+"""
 
 import json
 import logging
@@ -32,19 +35,19 @@ from sweeps.worker.messages import (
     Rows,
     ShouldStop,
 )
+from sweeps.worker.retrying import retrying
 
 LOG = logging.getLogger("odesweep")
-# Progress is for people and for the stall guard; more often than this only costs time.
+# Progress is for people and for the stall guard. More messages would only cost time.
 PROGRESS_SECONDS = 0.25
-# A checkpoint may take this share of the time at most.
+# Writing checkpoints may take at most this share of the time.
 CHECKPOINT_SHARE = 0.02
-PUBLISH_PAUSE_SECONDS = 2.0
-# Of a crash, the last so many calls are shown at once; the row and the log have all.
+# This many of the last calls of a crash are shown at once. The row and the log have all.
 FRAMES_SHOWN = 3
 
 
 class Infrastructure(Exception):
-    """Infrastructure failure; the trial itself is fine and can go on from its checkpoint."""
+    """Infrastructure failure. The trial itself is fine and can resume from its checkpoint."""
 
 
 def run_one(
@@ -55,9 +58,10 @@ def run_one(
     *,
     debug: bool = False,
 ) -> Ending:
-    """Do what `assignment` asks; every finished row leaves through `emit`. Science failing is an outcome, a bug a `crashed` row.
+    """Do what `assignment` asks and pass every finished row to `emit`.
 
-    debug: let exceptions of the trial through, for a debugger.
+    A failure of the training is an outcome, a bug is a `crashed` row. debug: do not catch
+    exceptions of the trial, for a debugger.
     """
     started_at = datetime.now(UTC)
     task, resolved = assignment.task, trial_id(assignment.task.spec)
@@ -103,7 +107,7 @@ def run_one(
 
 
 class _Trial:
-    """The steps of `run_one` and what they share."""
+    """The steps of `run_one` and the state that they share."""
 
     def __init__(
         self,
@@ -146,7 +150,7 @@ class _Trial:
             )
             self._after_training(model.to(self.device), self.assignment.task.weights_sha256)
             return Ending("evaluated")
-        # What `retry` took back is trained again, not published again.
+        # A row that `retry` withdrew is trained again, not published again.
         state = checkpointing.furthest(
             self.trial_folder, read_retractions(Results(self.context.results)).attempt_ids
         )
@@ -189,7 +193,7 @@ class _Trial:
             self.emit(Checkpointed(iteration))
         except OSError as error:
             LOG.warning(
-                "no checkpoint at iteration %d (%s); training goes on without", iteration, error
+                "no checkpoint at iteration %d (%s); training continues without", iteration, error
             )
         self._checkpoint_at = time.monotonic()
         self._checkpoint_cost_seconds = self._checkpoint_at - start
@@ -205,7 +209,7 @@ class _Trial:
             resumed=self.resumed,
             weights_sha256=sha256,
         )
-        # From here on a restart republishes this very row instead of training again.
+        # From here on a restart publishes this row again instead of training again.
         finished = {
             "finished": json.dumps(row, default=str),
             "model": training.model.state_dict(),
@@ -246,20 +250,30 @@ class _Trial:
         )
 
     def _keep_weights(self, model: torch.nn.Module) -> str:
-        """Publish the weights, waiting for a disk that does not take them; they must be there before the row that names them."""
-        deadline = time.monotonic() + self.context.limits.publish_retry_seconds
-        while True:
-            try:
-                return weights.publish(self.context.results, self.assignment.task.trial_id, model)
-            except OSError as error:
-                if time.monotonic() >= deadline or self.should_stop():
-                    raise Infrastructure(f"cannot keep weights: {error}") from None
-                LOG.warning("cannot keep weights (%s); trying again", error)
+        """Publish the weights, and wait while the disk does not take them.
+
+        The weights must exist before the row that names them.
+        """
+
+        def waiting(error: OSError) -> None:
+            LOG.warning("cannot save weights (%s); trying again", error)
             self.emit(Alive())
-            time.sleep(min(PUBLISH_PAUSE_SECONDS, max(0.0, deadline - time.monotonic())))
+
+        try:
+            return retrying(
+                lambda: weights.publish(self.context.results, self.assignment.task.trial_id, model),
+                self.context.limits.publish_retry_seconds,
+                self.should_stop,
+                waiting,
+            )
+        except OSError as error:
+            raise Infrastructure(f"cannot save weights: {error}") from None
 
     def _after_training(self, model: torch.nn.Module, sha256: str) -> None:
-        """Evaluations and probes of the kept weights. A stop in between leaves the rest missing; `evaluate` fills it."""
+        """Run evaluations and probes of the saved weights.
+
+        If this is stopped, the rest is missing, and `evaluate` computes it later.
+        """
         data = self.data.to(self.device)
         for evaluation in self.assignment.task.evaluations:
             if self.should_stop():
@@ -280,7 +294,7 @@ class _Trial:
             if self.should_stop():
                 return
             if isinstance(probe, Series):
-                continue  # recorded in training, published with the run
+                continue  # recorded in training and published with the run
             columns = probes.compute(model, data, probe)
             self.emit(
                 Rows(
@@ -302,7 +316,10 @@ _DATA: dict[str, Dataset] = {}
 
 
 def _load_data(config: Any, root: Path | None) -> Dataset:
-    """The data set, kept in memory from one trial to the next (one at a time: they can be large)."""
+    """The data set, kept in memory from one trial to the next.
+
+    Only one is kept at a time, because they can be large.
+    """
     key = config.model_dump_json()
     if key not in _DATA:
         _DATA.clear()

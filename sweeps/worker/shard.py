@@ -1,4 +1,7 @@
-"""`run_shard`: the only function that crosses machines. Runs the trials of one shard in its slot and publishes their rows."""
+"""`run_shard`, the only function that runs on other machines.
+
+It runs the trials of one shard in its slot and publishes their rows.
+"""
 
 import socket
 import time
@@ -32,7 +35,7 @@ from sweeps.worker.tasks import Task
 
 # A trial longer than this is published at once: its row is worth a file.
 AT_ONCE_SECONDS = 5.0
-# Why a shard stops whose next trial would not end before the time limit.
+# The reason of a shard that stops because its next trial would not end before the time limit.
 NO_TIME = "no time left for another trial"
 
 
@@ -48,10 +51,12 @@ def run_shard(
     watcher: Watcher,
     fits: Fits = always,
 ) -> ShardReport:
-    """Run every task that nobody has finished; returns when none is left, or early with the reason in the report.
+    """Run every task that nobody has finished.
 
-    The slot stays the caller's, who closes it; log: where its process writes. stop_cause: asked all the time; a text ends the shard after a
-    checkpoint. fits: whether there is time to begin a task.
+    Returns when none is left, or early with the reason in the report. The caller owns the slot and
+    closes it. log: the file to which the slot's process writes. stop_cause: called all the time; if
+    it returns a text, the shard ends after a checkpoint. fits: whether enough time is left to start
+    a task.
     """
     return _Shard(
         tasks, context, slot, submission_id, worker_id, log, stop_cause, watcher, fits
@@ -99,7 +104,7 @@ class _Shard:
 
     @cached_property
     def submission(self) -> Submission:
-        """What all tasks of this shard's `run` were given."""
+        """The settings that all tasks of this shard's `run` share."""
         return read_submission(self.results, self.submission_id)
 
     def run(self) -> ShardReport:
@@ -174,7 +179,10 @@ class _Shard:
         self._ended(task, ending, time.monotonic() - began)
 
     def _listener(self, task: Task, guard: Guard) -> Callable[[Message | None], None]:
-        """What happens while a trial runs: rows are taken, life is noted, heartbeats go out, and silence is ended."""
+        """Handles what happens while a trial runs.
+
+        Stores rows, records heartbeats, sends heartbeats of its own, and kills a silent process.
+        """
         heartbeat_at = time.monotonic()
 
         def on_message(message: Message | None) -> None:
@@ -206,25 +214,29 @@ class _Shard:
     def _died(self, assignment: Assignment, guard: Guard, death: SlotDied) -> None:
         task = assignment.task
         if guard.killed:
-            detail = f"no sign of life for {guard.limit_seconds:.0f} s; its process was ended"
+            detail = f"no heartbeat for {guard.limit_seconds:.0f} s; its process was killed"
             self._write_row(assignment, Verdict("crashed", "hung", detail))
         elif cause := self.stop_cause():
             self._event("interrupted", task, cause=cause)
         else:
             self._event("died", task, cause="unknown", exit_code=death.exit_code)
             self.watcher.note(
-                f"{task.label}: its process died ({exit_words(death.exit_code)}); it goes on from its last checkpoint in a new one"
+                f"{task.label}: its process died ({exit_words(death.exit_code)}); a new process "
+                "resumes it from its last checkpoint"
             )
 
     def _give_up(self, task: Task, verdict: Verdict) -> None:
-        """End a trial that is not started again, as an attempt of its own, so that all who read the events see the verdict."""
+        """End a trial that is not started again.
+
+        This is a separate attempt, so that all readers of the events see the verdict.
+        """
         attempts = self.chooser.history.starts(task.trial_id)
         assignment = Assignment(task, uuid4().hex, attempts)
         self._event("started", task, attempt_id=assignment.attempt_id, resume_iteration=0)
         self._write_row(assignment, verdict)
 
     def _write_row(self, assignment: Assignment, verdict: Verdict) -> None:
-        """Write the row of a trial whose process cannot any more."""
+        """Write the row of a trial whose process can no longer do it."""
         row = bare_row(
             assignment,
             self.context,
@@ -252,7 +264,8 @@ class _Shard:
                 self._event("interrupted", task, cause="weights missing")
                 self.report.unevaluated[task.trial_id] = ending.detail or ""
             case "out_of_memory" if task.trial_id not in self.memory_retries:
-                # Once more, after everything else: then nothing of ours shares the device with it.
+                # It runs once more after everything else: then no other trial of this slot shares
+                # the device with it.
                 self.memory_retries.add(task.trial_id)
                 self._event(
                     "finished", task, outcome=ending.outcome, fingerprint=ending.fingerprint

@@ -1,4 +1,8 @@
-"""Where a shard's trials are trained: a long-lived child process, replaced when it dies; or this very process, for a debugger."""
+"""The place where the trials of a shard are trained.
+
+This is a long-lived child process, which is replaced when it dies, or this process itself, for a
+debugger.
+"""
 
 import os
 import subprocess
@@ -12,12 +16,15 @@ from typing import Protocol
 from sweeps.worker.messages import Assignment, Context, Ending, Message
 
 TICK_SECONDS = 0.2
-# How long a child that was asked to stop may take over its step and its checkpoint before it is killed.
+
 OnMessage = Callable[[Message | None], None]
 
 
 class SlotDied(Exception):
-    """The child ended in the middle of a trial. exit_code: negative is the signal that killed it."""
+    """The child ended in the middle of a trial.
+
+    exit_code: a negative number is the signal that killed it.
+    """
 
     def __init__(self, exit_code: int | None) -> None:
         super().__init__(f"the trial's process ended with exit code {exit_code}")
@@ -25,27 +32,31 @@ class SlotDied(Exception):
 
 
 class Slot(Protocol):
-    """Runs one assignment at a time. `on_message` is called for every message, and with None at least every tick."""
+    """Runs one assignment at a time.
+
+    `on_message` is called with every message, and with None at least every tick.
+    """
 
     def run(
         self, assignment: Assignment, on_message: OnMessage, should_stop: Callable[[], bool]
     ) -> Ending:
-        """The assignment's ending. Raises SlotDied when the process is gone."""
+        """Run the assignment and return its ending. Raises SlotDied if the process is gone."""
         ...
 
     def kill(self) -> None:
-        """End the current assignment at once; `run` then raises SlotDied."""
+        """End the current assignment at once. `run` then raises SlotDied."""
         ...
 
     def close(self) -> None:
-        """Let the process end."""
+        """End the process."""
         ...
 
 
 class ChildSlot:
-    """A spawned Python that imports torch once and trains trial after trial. Its output goes to `log`. It dies with its parent.
+    """A new Python process that imports torch once and trains trial after trial.
 
-    context may be replaced between trials, by the next shard's.
+    Its output goes to `log`. It dies with its parent. context may be replaced between trials by
+    that of the next shard.
     """
 
     def __init__(self, context: Context, log: Path) -> None:
@@ -59,7 +70,8 @@ class ChildSlot:
             "OMP_NUM_THREADS": str(self.context.threads),
             "MKL_NUM_THREADS": str(self.context.threads),
         }
-        # -P keeps the current folder off the import path: it may hold a folder named like one of the packages.
+        # -P keeps the current folder off the import path: it may hold a folder with the name of one
+        # of the packages.
         command = [
             sys.executable,
             "-P",
@@ -103,7 +115,8 @@ class ChildSlot:
                     connection.send("stop")
                     told_to_stop = True
         except (EOFError, OSError) as error:
-            # OSErrors of our own disk also come through on_message; only a broken pipe means that the child is gone.
+            # on_message can also raise OSErrors of our own disk. Only a broken pipe means that the
+            # child is gone.
             if isinstance(error, OSError) and not isinstance(
                 error, (BrokenPipeError, ConnectionResetError)
             ):
@@ -129,7 +142,10 @@ class ChildSlot:
             self._process.kill()
 
     def close(self) -> None:
-        """Close the pipe; the child ends when it sees that. Killed if it has not within 10 seconds."""
+        """Close the pipe, which ends the child.
+
+        It is killed if it has not ended within 10 seconds.
+        """
         if self._connection:
             self._connection.close()
             self._connection = None
@@ -137,7 +153,10 @@ class ChildSlot:
 
 
 class InProcessSlot:
-    """Trains in this process, with no isolation: for a debugger, and where the process itself is the one to be replaced."""
+    """Trains in this process, without isolation.
+
+    This is for a debugger, and for callers that replace the whole process.
+    """
 
     def __init__(self, context: Context, *, debug: bool = False) -> None:
         self.context, self.debug = context, debug
@@ -160,7 +179,7 @@ class InProcessSlot:
         return run_one(assignment, self.context, on_message, stop, debug=self.debug)
 
     def kill(self) -> None:
-        """Nothing can end a trial from inside its own thread."""
+        """Do nothing: a trial cannot be ended from inside its own thread."""
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing: there is nothing to close."""

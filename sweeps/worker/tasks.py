@@ -1,4 +1,4 @@
-"""One trial's work within a shard, and how it travels in a submission."""
+"""The work of one trial within a shard, and its form in a submission file."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Task:
-    """Train `spec` (unless its weights exist: train False), then evaluate and probe. label: short words for people."""
+    """Train `spec` (unless its weights exist: train is False), then evaluate and probe.
+
+    label: a short name for people.
+    """
 
     trial_id: str
     spec: TrialSpec
@@ -72,7 +75,7 @@ class Task:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Task":
-        """Back from a submission's row."""
+        """From a row of a submission file."""
         return cls(
             row["trial_id"],
             TrialSpec.model_validate_json(row["spec"]),

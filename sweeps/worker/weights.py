@@ -1,4 +1,7 @@
-"""Final weights, content-addressed: weights/<trial_id>-<first 16 hex of their sha256>.safetensors."""
+"""Final weights, stored under the hash of their content.
+
+The path is weights/<trial_id>-<first 16 hex digits of the sha256>.safetensors.
+"""
 
 import hashlib
 from pathlib import Path
@@ -9,16 +12,23 @@ from sweeps.store import Results, publish_bytes
 
 
 class WeightsMissing(Exception):
-    """The kept weights are gone or no longer what their row says; the message names the command that trains again."""
+    """The saved weights are gone or differ from what their row says.
+
+    The message names the command that trains again.
+    """
 
 
 def path_of(results: Path, trial_id: str, sha256: str) -> Path:
-    """Where the weights of that hash are kept."""
+    """The path of the weights with that hash."""
     return Results(results).weights / f"{trial_id}-{sha256[:16]}.safetensors"
 
 
 def publish(results: Path, trial_id: str, model: nn.Module) -> str:
-    """Keep the model's parameters and buffers; returns their sha256. Safe to repeat: the name is the content. Raises OSError on a full disk."""
+    """Save the model's parameters and buffers and return their sha256.
+
+    Repeating this is safe, since the name depends only on the content. Raises OSError on a full
+    disk.
+    """
     from safetensors.torch import save
 
     state: dict[str, Tensor] = {
@@ -33,7 +43,7 @@ def publish(results: Path, trial_id: str, model: nn.Module) -> str:
 
 
 def load(results: Path, trial_id: str, sha256: str, model: nn.Module) -> None:
-    """Load kept weights into `model`. Raises WeightsMissing when they are not there or damaged."""
+    """Load saved weights into `model`. Raises WeightsMissing if they are gone or damaged."""
     from safetensors.torch import load as parse
 
     path = path_of(results, trial_id, sha256)
@@ -41,10 +51,12 @@ def load(results: Path, trial_id: str, sha256: str, model: nn.Module) -> None:
         data = path.read_bytes()
     except FileNotFoundError:
         raise WeightsMissing(
-            f"weights {path} are gone; `odesweep retry {trial_id[:12]} --outcome completed`, then run, trains the trial again"
+            f"weights {path} are gone; to train the trial again: `odesweep retry {trial_id[:12]} "
+            "--outcome completed`, then run"
         ) from None
     if hashlib.sha256(data).hexdigest() != sha256:
         raise WeightsMissing(
-            f"weights {path} are damaged; delete the file, then `odesweep retry {trial_id[:12]} --outcome completed` and run"
+            f"weights {path} are damaged; delete the file, then `odesweep retry {trial_id[:12]} "
+            "--outcome completed` and run"
         )
     model.load_state_dict(parse(data))

@@ -1,4 +1,7 @@
-"""A page in headless Chromium: what it looks like after a script of ours ran in it, and what it complained about."""
+"""A page in headless Chromium.
+
+What it looks like after a script of ours ran in it, and what it complained about.
+"""
 
 import json
 import shutil
@@ -28,8 +31,10 @@ FLAGS = (
 )
 _COLLECT = """<script>
 window.complaints = [];
-window.addEventListener("error", (event) => complaints.push(String(event.message || event.target.src || event.target.href)), true);
-for (const kind of ["error", "warn"]) console[kind] = (...words) => complaints.push(words.join(" "));
+const words_of = (event) => String(event.message || event.target.src || event.target.href);
+window.addEventListener("error", (event) => complaints.push(words_of(event)), true);
+for (const kind of ["error", "warn"])
+    console[kind] = (...words) => complaints.push(words.join(" "));
 </script>"""
 _RUN = """<script>
 window.addEventListener("load", () => {
@@ -59,7 +64,11 @@ def chromium() -> str:
 
 
 def run_in_page(page: Path, script: str) -> dict[str, Any]:
-    """`complaints` of the page, what `script` returned as `found`, and the browser's log lines about the page's console as `console`."""
+    """The results of running `script` in the page.
+
+    `complaints` of the page, what `script` returned as `found`, and the browser's log lines about
+    the page's console as `console`.
+    """
     html = page.read_text(encoding="utf-8")
     assert html.count("<head>") == html.count("</body>") == 1
     with tempfile.TemporaryDirectory() as folder:

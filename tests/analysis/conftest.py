@@ -1,4 +1,7 @@
-"""Hand-made plans and rows: small enough to compute every number by hand, and realistic ones to draw."""
+"""Hand-made plans and rows.
+
+Small enough to compute every number by hand, and realistic ones to draw.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -66,7 +69,10 @@ class Frames:
 def net(
     solver: str, steps: int, seed: int, tests: Mapping[tuple[str, int], float | None], **other: Any
 ) -> Net:
-    """A trained net and its test accuracies; an accuracy of None is planned but missing. other: outcome, accuracy_train, missing."""
+    """A trained net and its test accuracies; an accuracy of None is planned but missing.
+
+    other: outcome, accuracy_train, missing.
+    """
     return {"solver": solver, "steps": steps, "seed": seed, "tests": tests} | other
 
 
@@ -183,7 +189,10 @@ FACTORS = (0.5, 0.75, 1, 1.5, 2)
 def realistic(
     steps: Iterable[int] = tuple(2**k for k in range(9)), seeds: int = 5, **kwargs: Any
 ) -> Data:
-    """Numbers shaped like the paper's: coarse nets drop under other solvers, fine ones hold; the two nets of Figure 1 have trajectories."""
+    """Numbers shaped like the paper's: coarse nets drop under other solvers, fine ones hold.
+
+    The two nets of Figure 1 have trajectories.
+    """
     rng = np.random.default_rng(0)
     steps = sorted(steps)
     nets = []
@@ -231,7 +240,10 @@ def _accuracy(
 def trajectories(
     rng: np.random.Generator, coarse: int, fine: int, points: int = 120
 ) -> pd.DataFrame:
-    """Trajectories of both nets, of the coarse one also with twice the steps; rotation with growth that depends on the radius."""
+    """Trajectories of both nets, of the coarse one also with twice the steps.
+
+    Rotation with growth that depends on the radius.
+    """
     label = rng.integers(0, 2, points)
     radius = np.where(
         label == 1,
@@ -270,7 +282,10 @@ def trajectories(
 
 
 def grids(coarse: int, resolution: int = 41) -> pd.DataFrame:
-    """Decision grids of the coarse net tested with its own and with twice the steps: a line between the classes."""
+    """Decision grids of the coarse net tested with its own and with twice the steps.
+
+    A line between the classes.
+    """
     axis = np.linspace(-1, 2.5, resolution)
     x1, x2 = (part.ravel() for part in np.meshgrid(axis, axis))
     p1 = 1 / (1 + np.exp(-6 * (x1 + 0.4 * x2 - 1.1)))

@@ -28,7 +28,10 @@ class Folder:
         self._seconds = 0
 
     def plan(self, name: str, trials: Iterable[Trial], probes: bool = False) -> None:
-        """Save a plan of these trials with the evaluations of `tests_of`; with probes: trajectories under K and 2K steps, and decision grids."""
+        """Save a plan of these trials with the evaluations of `tests_of`; with probes.
+
+        Trajectories under K and 2K steps, and decision grids.
+        """
         study, _, scale = name.partition("@")
         info = store.PlanInfo(
             name=name,
@@ -66,7 +69,10 @@ class Folder:
         }
 
     def run(self, solver: str, steps: int, seed: int, **given: Any) -> None:
-        """A finished run with its evaluations. given: outcome, attempt, accuracy_train; evaluated: eval ids (all if left out); probed."""
+        """A finished run with its evaluations.
+
+        given: outcome, attempt, accuracy_train; evaluated: eval ids (all if left out); probed.
+        """
         self._seconds += 1
         outcome, attempt = given.get("outcome", "completed"), given.get("attempt", "attempt")
         trial = f"{solver}-{steps}-{seed}"

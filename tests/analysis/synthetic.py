@@ -1,7 +1,8 @@
-"""Rows of any study as some world would have it, over the study's true grid and through the real store, for tests of figures and claims.
+"""Rows of any study in a given world, for tests of figures and claims.
 
-A world says what became of each run and of each evaluation; what it does not say is made up smoothly. So a test reads: write the rows of study X
-at scale smoke under this world, run figure Y, compare its numbers with the world's.
+They are over the study's true grid and go through the real store. A world says the result of each
+run and of each evaluation; the rest is generated smoothly. So a test reads: write the rows of study
+X at scale smoke under this world, run figure Y, compare its numbers with the world's.
 """
 
 from collections.abc import Sequence
@@ -35,7 +36,10 @@ def write(
     save_only: bool = False,
     shuffled: bool = False,
 ) -> str:
-    """Save the study's plan and write all rows of this world; gives the plan's name. save_only: only the plan. shuffled: backwards, in more files."""
+    """Save the study's plan and write all rows of this world; gives the plan's name.
+
+    save_only: only the plan. shuffled: backwards, in more files.
+    """
     study = find(study) if isinstance(study, str) else study
     selection = select(study, scale, overrides)
     folder = store.Results(results)

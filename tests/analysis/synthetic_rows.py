@@ -1,4 +1,7 @@
-"""The rows of one trial as a world would have it; what the world does not say is made up smoothly."""
+"""The rows of one trial as a world would have it.
+
+What the world does not say is made up smoothly.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,7 @@
-"""Verdicts on synthetic rows where the truth is known: every one is reached, by one number and by several, and each scale stands for itself."""
+"""Verdicts on synthetic rows where the truth is known.
+
+Every one is reached, by one number and by several, and each scale stands for itself.
+"""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""What `odereport` does where a folder holds several scales, plans of only some studies, or a plan that lacks an axis."""
+"""What `odereport` does if a folder holds several scales or lacks plans or axes."""
 
 import sys
 from pathlib import Path
@@ -31,7 +31,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def by_width(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One table about the axis `width`, which no study of Ott 2021 has, and one about a study that has no plan."""
+    """One table about the axis `width` and one about a study without a plan.
+
+    No study of Ott 2021 has that axis.
+    """
 
     def by_width(data: Data) -> pd.DataFrame:
         return data.runs.groupby("axis.width").size().reset_index()
@@ -79,4 +82,4 @@ def test_studies_without_a_plan_are_left_out_with_the_command(
     assert make.tables(None, make.Reader(folder), tmp_path) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].startswith("paper/absent: left out, no plan of paper/absent in")
-    assert f"make it with: odesweep plan paper/absent --save --results {folder}" in lines[1]
+    assert f"to make it: odesweep plan paper/absent --save --results {folder}" in lines[1]

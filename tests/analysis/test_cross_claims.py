@@ -1,4 +1,7 @@
-"""The cross grid's claims: each is reproduced in a world where it holds and contradicted in one where it fails."""
+"""The cross grid's claims.
+
+Each is reproduced in a world where it holds and contradicted in one where it fails.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -27,8 +30,15 @@ class Holds(World):
     """Every claim is true. Seeds shift all cells alike, so that paired differences are exact."""
 
     accuracies: Mapping[str, float] = {
-        "none": 0.79, "batch": 0.5, "mini_batch": 0.8, "layer": 0.84, "group": 0.83, "weight": 0.78, "spectral": 0.77, "ta_bn": 0.85,
-    }  # fmt: skip
+        "none": 0.79,
+        "batch": 0.5,
+        "mini_batch": 0.8,
+        "layer": 0.84,
+        "group": 0.83,
+        "weight": 0.78,
+        "spectral": 0.77,
+        "ta_bn": 0.85,
+    }
     ta_bn_per_layer = 0.004
     losses: Mapping[str, float] = {"euler2": 0.2, "euler32": 0.01}
 
@@ -63,8 +73,15 @@ class Fails(Holds):
     """Every claim is false."""
 
     accuracies: Mapping[str, float] = {
-        "none": 0.88, "batch": 0.9, "mini_batch": 0.85, "layer": 0.7, "group": 0.7, "weight": 0.8, "spectral": 0.8, "ta_bn": 0.75,
-    }  # fmt: skip
+        "none": 0.88,
+        "batch": 0.9,
+        "mini_batch": 0.85,
+        "layer": 0.7,
+        "group": 0.7,
+        "weight": 0.8,
+        "spectral": 0.8,
+        "ta_bn": 0.75,
+    }
     ta_bn_per_layer = -0.004
     losses: Mapping[str, float] = {"euler2": 0.0, "euler32": 0.2}
 

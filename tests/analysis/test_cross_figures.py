@@ -27,7 +27,10 @@ SEEDS = (0.70, 0.72, 0.77)
 
 
 class Small(World):
-    """Small scale: norms none, batch, layer, ta_bn; Euler 2 and 8, Dopri5; CNN-4 and CNN-8; 3 seeds. See each branch."""
+    """Small scale: norms none, batch, layer, ta_bn; Euler 2 and 8, Dopri5.
+
+    CNN-4 and CNN-8; 3 seeds. See each branch.
+    """
 
     def run(self, cell: Cell) -> Run | None:
         place = (cell["norm"], cell["solver"], cell["model.backbone"])

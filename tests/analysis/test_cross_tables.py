@@ -1,4 +1,7 @@
-"""Numbers of the cross grid's tables and of the table of bugs, from worlds small enough to compute them by hand."""
+"""Numbers of the cross grid's tables and of the table of bugs.
+
+The worlds are small enough to compute them by hand.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +20,10 @@ LOSSES = (0.01, 0.02, 0.06)
 
 
 class Small(World):
-    """Layer norm, Euler 8, CNN-4 loses LOSSES by seed under Euler 64; TA-BN gains .01 everywhere; Euler 2 loses .2 under any other solver."""
+    """Layer norm, Euler 8, CNN-4 loses LOSSES by seed under Euler 64; TA-BN gains .01 everywhere.
+
+    Euler 2 loses .2 under any other solver.
+    """
 
     def test(
         self, cell: Cell, run: Run, test: Mapping[str, str], evaluation: Mapping[str, Any]
@@ -122,7 +128,10 @@ def test_the_front_in_words(data: Any) -> None:
 
 
 class Bugs(World):
-    """The later drop costs .02, the negative rate .1 and one seed; Ott's nets have 990 of 1,000 right, with one step 550. The rest has no rows."""
+    """The later drop costs .02, the negative rate .1 and one seed.
+
+    Ott's nets have 990 of 1,000 right, with one step 550. The rest has no rows.
+    """
 
     def run(self, cell: Cell) -> Run | None:
         if cell["method"] not in ("", bug_rows.DECAY_METHOD) or cell["control"] not in (

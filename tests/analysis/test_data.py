@@ -1,4 +1,7 @@
-"""`Data` over true grids: axes as columns, kinds of needs, several studies and scales in one folder."""
+"""`Data` over true grids.
+
+Axes as columns, kinds of needs, several studies and scales in one folder.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -67,7 +70,11 @@ OTHER = study(
 
 
 class Partly(World):
-    """Seed 1 of the wide nets diverges after two rows, seed 0 of the wide four-step ones has no row, far tests at 64 steps are missing."""
+    """A small world with failures.
+
+    Seed 1 of the wide nets diverges after two rows, seed 0 of the wide four-step ones has no row,
+    far tests at 64 steps are missing.
+    """
 
     def run(self, cell: Cell) -> Run | None:
         if cell["width"].startswith("wide") and cell.seed == 1:

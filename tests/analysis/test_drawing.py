@@ -48,7 +48,10 @@ STUDY = Study(
 
 
 class Failing(World):
-    """none: seed 1 diverges after two epochs, seed 2 before the first; batch with 4 steps: all fail; layer with 4 steps: no row."""
+    """none: seed 1 diverges after two epochs, seed 2 before the first; batch with 4 steps.
+
+    All fail; layer with 4 steps: no row.
+    """
 
     def run(self, cell: Cell) -> Run | None:
         if cell["norm"] == "none" and cell.seed:

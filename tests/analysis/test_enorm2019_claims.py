@@ -39,7 +39,10 @@ def costs(relative: float) -> dict[str, Any]:
 
 
 class Reported(World):
-    """Accuracies in the report's order; ENorm with bias is NaN above 9 layers, without in 3 of 25 deep runs; softmax is stuck at chance."""
+    """Accuracies in the report's order.
+
+    ENorm with bias is NaN above 9 layers, without in 3 of 25 deep runs; softmax is stuck at chance.
+    """
 
     def run(self, cell: Cell) -> Run:
         depth, noise = int(cell["model.layers"]), jitter(cell.seed, 0.0005)
@@ -56,7 +59,10 @@ class Reported(World):
 
 
 class Otherwise(World):
-    """The baseline is best and ENorm + BN worst; ENorm is NaN without bias and not with it; softmax learns or is NaN."""
+    """The baseline is best and ENorm + BN worst; ENorm is NaN without bias and not with it.
+
+    Softmax learns or is NaN.
+    """
 
     def run(self, cell: Cell) -> Run:
         depth, noise = int(cell["model.layers"]), jitter(cell.seed, 0.0005)

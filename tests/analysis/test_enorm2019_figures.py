@@ -1,4 +1,7 @@
-"""ENorm 2019: numbers of Figures 2 and 3, Table 1 and the controls against values computed by hand from small worlds."""
+"""ENorm 2019: numbers of Figures 2 and 3, Table 1 and the controls.
+
+They are compared with values computed by hand from small worlds.
+"""
 
 import math
 from collections.abc import Sequence
@@ -187,7 +190,7 @@ def test_controls_differ_from_their_counterparts_in_one_field() -> None:
 
 
 class Scaled:
-    """The rows of a source with each run's bias gradients multiplied by 100 to the power of its seed."""
+    """The rows of a source with bias gradients multiplied by 100 to the power of the seed."""
 
     def __init__(self, source: Source, seeds: dict[str, int]) -> None:
         self.source, self.seeds = source, seeds

@@ -1,4 +1,7 @@
-"""Every registered figure, table and claim, on smoke rows of every study: drawn in full, readable, and independent of how rows lie in files."""
+"""Every registered figure, table and claim, on smoke rows of every study.
+
+Drawn in full, readable, and independent of how rows lie in files.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,7 +45,10 @@ class Plausible(World):
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Smoke rows of every study; the same rows in other files and another order; another world; plans without rows."""
+    """Smoke rows of every study; the same rows in other files and another order; another world.
+
+    Plans without rows.
+    """
     root = tmp_path_factory.mktemp("every")
     for study in STUDIES:
         write(root / "rows", study, Plausible())
@@ -92,7 +98,8 @@ def test_every_panel_has_a_mark_and_no_text_is_cut(
     panels = [ax for ax in figure.axes if ax.axison]
     empty = [number for number, ax in enumerate(panels) if not _marks(ax)]
     assert not empty or name in EMPTY_PANELS, (
-        f"panels {empty} of {len(panels)} are empty; give it panels that count what the numbers have"
+        f"panels {empty} of {len(panels)} are empty; give it panels that count what the numbers "
+        "have"
     )
     figure.canvas.draw()
     width, height = figure.bbox.width, figure.bbox.height

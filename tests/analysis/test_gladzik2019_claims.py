@@ -40,7 +40,11 @@ THRESHOLDS = {
 
 
 class Thesis(World):
-    """As the thesis says. Seconds, memory and evaluations a little different by seed, so that every statistic has an interval."""
+    """As the thesis says.
+
+    Seconds, memory and evaluations a little different by seed, so that every statistic has an
+    interval.
+    """
 
     ODENET: ClassVar[dict[str, float]] = {
         "d1": 0.99,
@@ -117,7 +121,11 @@ class Thesis(World):
 
 
 class Opposite(Thesis):
-    """ODENets fail on easy images and win on hard ones, the adjoint is faster, larger and worse, a second block and a smaller tolerance help."""
+    """The opposite of the claims.
+
+    ODENets fail on easy images and win on hard ones, the adjoint is faster, larger and worse, a
+    second block and a smaller tolerance help.
+    """
 
     ODENET: ClassVar[dict[str, float]] = {
         "d1": 0.9,

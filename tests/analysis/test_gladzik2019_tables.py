@@ -1,4 +1,7 @@
-"""Gladzik 2019: tables D1 to D7 and Figures 5.1 to 5.10, from rows small enough to compute by hand."""
+"""Gladzik 2019: tables D1 to D7 and Figures 5.1 to 5.10.
+
+The rows are small enough to compute the numbers by hand.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,7 +27,10 @@ TRAIN, EVALUATE = {DIRECT: 20.0, ADJOINT: 30.0, "ResNet2": 4.0, "ResNet4": 5.0, 
 
 
 class Measured(World):
-    """Seconds of two epochs, evaluations of 100 steps; the second seed of ResNet2 shared its device; ResNet8 failed on the third seed."""
+    """Seconds of two epochs, evaluations of 100 steps.
+
+    The second seed of ResNet2 shared its device; ResNet8 failed on the third seed.
+    """
 
     def run(self, cell: Cell) -> Run | None:
         net = cell["net"] or f"ODENet {cell['gradient']}"
@@ -158,7 +164,8 @@ def test_figure5_3_is_in_percent_by_epoch(fashion: Data) -> None:
     numbers = figure5_3.table(fashion.where({"study": "gladzik2019/d3"}))
     assert list(dict.fromkeys(numbers["net"])) == [DIRECT, ADJOINT, "ResNet2", "ResNet4", "ResNet8"]
     own = numbers.loc[(numbers["panel"] == "train_images") & (numbers["net"] == ADJOINT)]
-    # Recorded at the start, half-way and at the end of 50 epochs; seeds 0 to 2 have .4, .5, .6 half-way.
+    # Recorded at the start, half-way and at the end of 50 epochs; seeds 0 to 2 have .4, .5, .6
+    # half-way.
     assert own["epoch"].tolist() == [0, 25, 50]
     assert own["mean"].tolist() == pytest.approx([10, 50, 90])
     assert own["minimum"].tolist() == pytest.approx([10, 40, 90])
@@ -228,7 +235,8 @@ def test_published_numbers_have_a_source_and_their_sums_agree() -> None:
         assert known["source"].str.len().gt(0).all()
         wide = known.pivot(index="net", columns="quantity", values="value")
         if "training" in wide:
-            # The thesis rounds each: training and validation add up to the epoch within two seconds.
+            # The thesis rounds each: training and validation add up to the epoch within two
+            # seconds.
             assert all(
                 abs(row["training"] + row["validation"] - row["epoch"]) <= 2
                 for row in wide.to_dict("records")

@@ -36,7 +36,10 @@ EVALUATIONS = {"euler": 1, "midpoint": 2, "rk4": 4}
 
 
 class Published(World):
-    """Table 1's accuracies; smooth nets gain a little under every more powerful solver, the others lose much."""
+    """Table 1's accuracies.
+
+    Smooth nets gain a little under every more powerful solver, the others lose much.
+    """
 
     nets = AS_PUBLISHED
 
@@ -66,7 +69,11 @@ class Published(World):
 
 
 class Opposite(Published):
-    """Batch norm best, layer norm worst, all nets smooth that the paper calls not smooth and the other way round."""
+    """The opposite of the claims.
+
+    Batch norm is best, layer norm worst, and all nets are smooth that the paper calls not smooth
+    and the other way round.
+    """
 
     nets = OTHERWISE
 
@@ -131,7 +138,10 @@ def test_the_numbers_behind_the_verdicts(verdicts: Verdicts) -> None:
 
 def test_literal_criterion_differs_from_the_tolerance_for_a_small_drop(tmp_path: Path) -> None:
     class Slight(Published):
-        """A drop of 0.01 for smooth nets, as in the paper's figure: within the tolerance, but no higher accuracy."""
+        """A drop of 0.01 for smooth nets, as in the paper's figure.
+
+        Within the tolerance, but no higher accuracy.
+        """
 
         def run(self, cell: Cell) -> Run | None:
             return super().run(cell) if cell["model.ode_norm"] == "layer" else None

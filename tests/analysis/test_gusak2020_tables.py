@@ -1,4 +1,7 @@
-"""Gusak 2020: numbers of the tables and of Figure 1 against values computed by hand from small worlds."""
+"""Gusak 2020: numbers of the tables and of Figure 1.
+
+They are compared with values computed by hand from small worlds.
+"""
 
 import math
 from pathlib import Path
@@ -36,7 +39,10 @@ BEST: dict[str, list[Any]] = {
 
 
 class Nets(World):
-    """Best accuracies by seed; the last epoch's are 0.01 lower. A text is an outcome, None a missing row."""
+    """Best accuracies by seed; the last epoch's are 0.01 lower.
+
+    A text is an outcome, None a missing row.
+    """
 
     def run(self, cell: Cell) -> Run | None:
         best = BEST.get(cell["net"], [0.8] * 3)[cell.seed]
@@ -124,7 +130,8 @@ def _half(values: list[float]) -> float:
     return (high - low) / 2
 
 
-# solver -> evaluations of the right-hand side -> accuracy of the net with layer norm that was trained with 2 steps.
+# solver -> evaluations of the right-hand side -> accuracy of the net with layer norm that was
+# trained with 2 steps.
 LAYER = {
     "euler": {2: 0.60, 8: 0.50, 16: 0.45, 32: 0.40, 64: 0.40},
     "midpoint": {2: 0.10, 8: 0.52, 16: 0.46, 32: 0.41, 64: 0.65},
@@ -134,7 +141,11 @@ EVALUATIONS = {"euler": 1, "midpoint": 2, "rk4": 4}
 
 
 class Curves(World):
-    """Accuracy 0.6 as trained. Layer norm, 2 steps: tests as given by hand; 16 steps: one not finite. Weight norm: one missing, two nets failed."""
+    """Accuracy 0.6 as trained.
+
+    Layer norm, 2 steps: tests as given by hand; 16 steps: one not finite. Weight norm: one missing,
+    two nets failed.
+    """
 
     def run(self, cell: Cell) -> Run:
         failed = (
@@ -167,7 +178,8 @@ def test_drop_is_to_the_worst_of_all_solvers_with_more_evaluations(data: Data) -
     nets = smoothness.per_net(smoothness.tested(data))
     first = row(nets, norm="layer", steps=2, seed=0)
     assert (first["accuracy"], first["drop"], first["gain"]) == pytest.approx((0.60, 0.30, 0.05))
-    # midpoint's 0.10 with 2 evaluations is no more powerful solver; a test that is not finite is chance.
+    # midpoint's 0.10 with 2 evaluations is no more powerful solver; a test that is not finite is
+    # chance.
     assert row(nets, norm="layer", steps=16, seed=0)["drop"] == pytest.approx(0.5)
     assert row(nets, norm="weight", steps=16, seed=0)["outcome"] == MISSING
     assert row(nets, norm="weight", steps=2, seed=0)["outcome"] == "diverged"

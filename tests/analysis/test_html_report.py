@@ -1,4 +1,8 @@
-"""The report as a page: everything on it, nothing from a network, and it sorts, filters, navigates and prints in a real browser."""
+"""The report as a page.
+
+Everything on it, nothing from a network, and it sorts, filters, navigates and prints in a real
+browser.
+"""
 
 import re
 import sys
@@ -116,7 +120,8 @@ def test_figures_without_data_are_listed_with_their_command(page: Path) -> None:
     absent, plans = html[html.index('id="absent"') :].split('id="plans"')
     assert "<td>ott2021/figure4</td>" not in absent
     assert FIXED in plans
-    # Figure 3's plan is there without rows: training makes them. Of Figure 5 the plan itself is missing.
+    # Figure 3's plan is there without rows: training makes them. Of Figure 5 the plan itself is
+    # missing.
     figure3 = re.search(r"<tr><td>ott2021/figure3</td>.*?</tr>", absent)
     assert figure3
     assert "Missing: 2 of 2 trials." in figure3[0]
@@ -129,9 +134,12 @@ def test_figures_without_data_are_listed_with_their_command(page: Path) -> None:
 def test_in_a_browser_it_loads_without_complaint(page: Path) -> None:
     answer = run_in_page(
         page,
-        """return { images: [...document.images].map((one) => [one.complete, one.naturalWidth, one.alt.length]),
-                    anchors: [...document.querySelectorAll('nav a')].map((one) => document.querySelector(one.getAttribute('href')) !== null),
-                    wide: document.documentElement.scrollWidth <= window.innerWidth };""",
+        """
+        const about = (image) => [image.complete, image.naturalWidth, image.alt.length];
+        const leads = (link) => document.querySelector(link.getAttribute('href')) !== null;
+        return { images: [...document.images].map(about),
+                 anchors: [...document.querySelectorAll('nav a')].map(leads),
+                 wide: document.documentElement.scrollWidth <= window.innerWidth };""",
     )
     assert answer["complaints"] == []
     assert answer["console"] == []
@@ -147,23 +155,40 @@ def test_in_a_browser_it_navigates_sorts_and_filters(page: Path) -> None:
     answer = run_in_page(
         page,
         """
-        const claims = () => [...document.querySelectorAll('#claims tbody tr')].filter((row) => !row.hidden);
+        const all = () => [...document.querySelectorAll('#claims tbody tr')];
+        const claims = () => all().filter((row) => !row.hidden);
         const column = (index) => claims().map((row) => row.cells[index].textContent.trim());
-        const press = (key) => document.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));
-        const set = (id, value) => { const one = document.getElementById(id); one.value = value; one.dispatchEvent(new Event('input')); };
-        const header = (index) => document.querySelectorAll('#claims th')[index].querySelector('button');
-        const found = { start: column(0), buttons: document.querySelectorAll('#claims th button').length };
-        header(0).click(); found.up = column(0); found.sorted = header(0).parentElement.getAttribute('aria-sort');
+        const options = { bubbles: true, cancelable: true };
+        const press = (key) =>
+            document.dispatchEvent(new KeyboardEvent('keydown', { key, ...options }));
+        const set = (id, value) => {
+            const field = document.getElementById(id);
+            field.value = value;
+            field.dispatchEvent(new Event('input'));
+        };
+        const header = (index) =>
+            document.querySelectorAll('#claims th')[index].querySelector('button');
+        const buttons = document.querySelectorAll('#claims th button').length;
+        const found = { start: column(0), buttons };
+        header(0).click();
+        found.up = column(0);
+        found.sorted = header(0).parentElement.getAttribute('aria-sort');
         header(0).click(); found.down = column(0);
         header(4).click(); found.values = claims().map((row) => row.cells[4].dataset.value);
         press('/'); found.focus = document.activeElement.id;
-        set('find', 'SOME-fail'); found.text = column(0); found.count = document.getElementById('matching').textContent;
+        set('find', 'SOME-fail');
+        found.text = column(0);
+        found.count = document.getElementById('matching').textContent;
         set('find', ''); set('by-verdict', 'not enough data'); found.verdict = column(2);
         set('by-verdict', ''); set('by-paper', 'ott2021'); found.paper = claims().length;
-        const table = document.querySelector('#running table'); const rows = () => [...table.tBodies[0].rows].map((row) => row.cells[0].textContent);
-        const before = rows(); table.tHead.rows[0].cells[0].querySelector('button').click(); found.other = [before, rows()];
+        const table = document.querySelector('#running table');
+        const rows = () => [...table.tBodies[0].rows].map((row) => row.cells[0].textContent);
+        const before = rows();
+        table.tHead.rows[0].cells[0].querySelector('button').click();
+        found.other = [before, rows()];
         document.querySelector('nav a[href="#running"]').click(); found.hash = location.hash;
-        const top = document.getElementById('running').getBoundingClientRect().top; found.top = top >= -5 && top < window.innerHeight;
+        const top = document.getElementById('running').getBoundingClientRect().top;
+        found.top = top >= -5 && top < window.innerHeight;
         return found;
         """,
     )
@@ -215,7 +240,8 @@ def test_an_empty_report_says_so() -> None:
 def test_cost_counts_hours_and_times_only_undisturbed_runs(tmp_path: Path) -> None:
     data = data_of(tmp_path, FIXED, Mixed())
     numbers = cost.table(data).set_index("study").loc[cost.TOTAL]
-    # Two Euler nets of one hour on two threads, two failed ones of 12 s on one; each evaluation takes 0.1 s on one thread.
+    # Two Euler nets of one hour on two threads, two failed ones of 12 s on one; each evaluation
+    # takes 0.1 s on one thread.
     assert numbers["core_hours"] == pytest.approx(
         (2 * 3600 * 2 + 2 * 12 + 0.1 * len(data.evaluations)) / 3600
     )

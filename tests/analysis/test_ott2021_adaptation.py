@@ -1,4 +1,7 @@
-"""Ott 2021: Figure 4 (c, d), Figure 5, Table 1 and the supplement, from rows small enough to compute by hand."""
+"""Ott 2021: Figure 4 (c, d), Figure 5, Table 1 and the supplement.
+
+The rows are small enough to compute the numbers by hand.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -35,7 +38,10 @@ STEPS = [8, 16, 12, 11, 10]
 
 
 class Known(World):
-    """Sphere2: K = 64 loses .2 under midpoint, K = 128 loses .01. Adaptation: .98 and 100 evaluations per iteration, one more by seed."""
+    """Sphere2: K = 64 loses .2 under midpoint, K = 128 loses .01.
+
+    Adaptation: .98 and 100 evaluations per iteration, one more by seed.
+    """
 
     def run(self, cell: Cell) -> Run | None:
         if cell.study == "ott2021/adaptation":

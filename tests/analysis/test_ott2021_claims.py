@@ -1,4 +1,4 @@
-"""Each claim of Ott 2021 about trained nets, in a world where it holds and in one where it fails."""
+"""Each claim of Ott 2021 about trained nets, in a world where it holds and one where it fails."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -53,7 +53,11 @@ THRESHOLDS = {
 
 
 class Published(World):
-    """As the paper says: nets with more than 64 (CIFAR-10: 16) Euler steps and tolerances below 0.1 hold under better solvers."""
+    """As the paper says.
+
+    Nets with more than 64 (CIFAR-10: 16) Euler steps and tolerances below 0.1 hold under better
+    solvers.
+    """
 
     def run(self, cell: Cell) -> Run | None:
         accuracy = 0.55 if cell.spec["data_name"] == "cifar10" else 0.97
@@ -88,14 +92,19 @@ class Published(World):
 
 
 class Opposite(Published):
-    """Accuracy falls with the steps of training; fine nets depend on their solver, coarse ones do not; adaptation is worse, costs more, is smooth."""
+    """Accuracy falls with the steps of training.
+
+    Fine nets depend on their solver, coarse ones do not; adaptation is worse, costs more, is
+    smooth.
+    """
 
     def run(self, cell: Cell) -> Run | None:
         run = super().run(cell)
         assert run is not None
         steps = cell.spec["solver_steps"]
         fine = 0.06 * {2: 0, 64: 1, 128: 2, 256: 3}.get(int(steps), 0) if steps else 0.0
-        # Nets that trained successfully stay so: the accuracy on the training batches is the paper's.
+        # Nets that trained successfully stay so: the accuracy on the training batches is the
+        # paper's.
         worse = Run(
             run.accuracy - fine - (0.2 if cell["set"] else 0.0),
             columns={**run.columns, "accuracy_train": run.accuracy},
@@ -165,7 +174,8 @@ def test_claims_fail_in_the_opposite_world(key: str, opposite: Reader) -> None:
 def test_a_bracket_says_which_net_is_on_the_wrong_side(opposite: Reader) -> None:
     (claim,) = select("ott2021/critical-steps-sphere2")
     parts = weigh(claim, opposite).full.parts
-    # K = 64 loses nothing: 0 - 0.1. K = 128 loses .3 (with jitter -.02, 0, .02 of seeds 0 to 2: -.02, 0, .02): 0.1 - .3.
+    # K = 64 loses nothing: 0 - 0.1. K = 128 loses .3 (with jitter -.02, 0, .02 of seeds 0 to 2:
+    # -.02, 0, .02): 0.1 - .3.
     assert parts["K = 64 fails"].value == pytest.approx(-0.1)
     assert parts["K = 128 passes"].value == pytest.approx(
         0.1 - 0.3 - sum(jitter(seed) for seed in range(3)) / 3
@@ -174,7 +184,8 @@ def test_a_bracket_says_which_net_is_on_the_wrong_side(opposite: Reader) -> None
 
 def test_change_with_steps_is_that_of_the_fitted_line(opposite: Reader) -> None:
     (claim,) = select("ott2021/own-accuracy")
-    # Accuracies 0, -.06, -.12, -.18 at log2 K = 1, 6, 7, 8: slope = sum (x - 5.5)(y + .09) / sum (x - 5.5)^2.
+    # Accuracies 0, -.06, -.12, -.18 at log2 K = 1, 6, 7, 8: slope = sum (x - 5.5)(y + .09) / sum (x
+    # - 5.5)^2.
     slope = (-4.5 * 0.09 + 0.5 * 0.03 - 1.5 * 0.03 - 2.5 * 0.09) / (
         4.5**2 + 0.5**2 + 1.5**2 + 2.5**2
     )

@@ -1,4 +1,4 @@
-"""Ott 2021: the fan's separability, crossing trajectories, Figure 3, and the claims made of them."""
+"""Ott 2021: the fan's separability, crossing trajectories, Figure 3, and their claims."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,9 +26,11 @@ CORNERS, CLASSES = (
 
 
 def test_margin_of_points_that_a_line_parts_and_of_the_corners_of_a_square() -> None:
-    # Classes on x = -1 and x = 3: the gap is 4 along the x axis, the mean distance from the origin 2.
+    # Classes on x = -1 and x = 3: the gap is 4 along the x axis, the mean distance from the origin
+    # 2.
     assert margin([[-1, 0], [3, 0]], [0, 1]) == pytest.approx(2.0)
-    # Opposite corners of a square: best along a diagonal, where the other class reaches half of the diagonal past the middle; so do all corners.
+    # Opposite corners of a square: best along a diagonal, where the other class reaches half of the
+    # diagonal past the middle; so do all corners.
     assert margin(CORNERS - 0.5, CLASSES) == pytest.approx(-1.0)
     assert margin([[0, 0], [4, 0], [1, 0], [2, 0]], [0, 0, 1, 1]) < 0
 
@@ -67,12 +69,16 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_fractions_tell_classes_apart_and_touching_is_no_crossing() -> None:
     plus = [[[-1, 0], [1, 0]], [[0, -1], [0, 1]], [[0, 1], [0, 2]], [[-1, 5], [1, 5]]]
-    # Only 0 and 1 cross, of different class; of the pairs 4 differ (0-1, 0-3, 1-2, 2-3) and 2 are alike (0-2, 1-3).
+    # Only 0 and 1 cross, of different class; of the pairs 4 differ (0-1, 0-3, 1-2, 2-3) and 2 are
+    # alike (0-2, 1-3).
     assert crossing_fractions(np.array(plus, dtype=float), np.array([0, 1, 0, 1])) == (0.25, 0.0)
 
 
 def paths_of(trial: str, steps: int, crossed: bool) -> pd.DataFrame:
-    """Two points of different class; straight paths from (0, +-1) that end on the other side, or on their own."""
+    """Two points of different class.
+
+    Straight paths from (0, +-1) that end on the other side, or on their own.
+    """
     t = np.arange(steps + 1) / steps
     parts = []
     for point, side in enumerate((1.0, -1.0)):

@@ -134,7 +134,10 @@ def test_check_lists_exactly_the_missing_cell_and_its_command(
     assert capsys.readouterr().out.splitlines() == [
         "ott2021/figure4: Missing: 1 of 9 trials.",
         "  trial: training=rk4_38 K=1 seed=2",
-        f"  fill with: odesweep run demo --scale demo 'training=rk4_38 K=1' seed=2 --results {folder.path}",
+        (
+            "  fill with: odesweep run demo --scale demo 'training=rk4_38 K=1' seed=2 --results "
+            f"{folder.path}"
+        ),
     ]
     # What is there is drawn all the same, and the caption says what is not.
     out = tmp_path / "figures"
@@ -211,8 +214,8 @@ def test_what_a_plan_never_asks_for_is_left_out(
     assert report(monkeypatch, "figures", "ott2021", *common) == 0
     assert {path.stem for path in tmp_path.iterdir()} == {"ott2021_figure4-images-smoke"}
     assert (
-        "ott2021/figure2: left out, images@smoke does not plan probe_decision_grid, probe_trajectory"
-        in capsys.readouterr().out
+        "ott2021/figure2: left out, images@smoke does not plan probe_decision_grid, "
+        "probe_trajectory" in capsys.readouterr().out
     )
     assert report(monkeypatch, "figures", "ott2021/figure2", *common) == 1
 
@@ -243,7 +246,7 @@ def test_what_a_plan_never_asks_for_is_left_out(
         ),
         (
             ["figures", "ott2021", "--plan", "demo@demo", "--scale", "smoke"],
-            "--plan demo@demo says its scale already",
+            "--plan demo@demo already contains a scale",
         ),
         (
             ["check", "ott2021/figure4", "--scale", "small", "--results", "{complete}"],
@@ -327,7 +330,10 @@ def test_start_up_loads_nothing_heavy(code: str) -> None:
         "seaborn",
         "matplotlib",
     }
-    script = f"import atexit, sys\natexit.register(lambda: print('LOADED', *sorted({{name.partition('.')[0] for name in sys.modules}})))\n{code}"
+    script = (
+        "import atexit, sys\natexit.register(lambda: print('LOADED', "
+        f"*sorted({{name.partition('.')[0] for name in sys.modules}})))\n{code}"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
@@ -335,7 +341,10 @@ def test_start_up_loads_nothing_heavy(code: str) -> None:
 
 
 def test_drawing_needs_no_torch() -> None:
-    script = "import sys, analysis.make; from analysis.check import select; select(None, 'FIGURES', 'TABLES'); print(*sys.modules)"
+    script = (
+        "import sys, analysis.make; from analysis.check import select; select(None, 'FIGURES', "
+        "'TABLES'); print(*sys.modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )

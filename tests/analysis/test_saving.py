@@ -52,7 +52,8 @@ def test_figure_is_saved_with_numbers_and_caption(
     assert paths[3].read_text() == caption + "\n"
     pixels = imread(paths[0])[..., :3]
     assert pixels.shape[1] == round(figure.size_inches[0] * 300)
-    # Ink in the panels' upper half and in the caption's strip at the bottom, none on the outermost rows and columns.
+    # Ink in the panels' upper half and in the caption's strip at the bottom, none on the outermost
+    # rows and columns.
     assert (pixels[: pixels.shape[0] // 2] < 0.9).any(axis=2).mean() > 0.001
     assert (pixels[-round(0.3 * 300) :] < 0.9).any(axis=2).mean() > 0.01
     for edge in (pixels[0], pixels[-1], pixels[:, -1]):

@@ -14,7 +14,8 @@ from analysis.stats import (
 
 
 def test_t_interval_of_three_values_by_hand() -> None:
-    # t quantile 0.975 with 2 degrees of freedom is 4.302653 (any table); the standard deviation of 1, 2, 3 is 1.
+    # t quantile 0.975 with 2 degrees of freedom is 4.302653 (any table); the standard deviation of
+    # 1, 2, 3 is 1.
     low, high = t_interval([1.0, 2.0, 3.0])
     assert (low, high) == pytest.approx(
         (2 - 4.302653 / math.sqrt(3), 2 + 4.302653 / math.sqrt(3)), abs=1e-6
@@ -30,7 +31,8 @@ def test_no_interval_below_three_values(values: list[float]) -> None:
 def test_t_interval_covers_at_its_level(n: int) -> None:
     samples = np.random.default_rng(0).normal(size=(4000, n))
     covered = np.mean([low <= 0 <= high for low, high in map(t_interval, samples)])
-    # Four standard errors of 4000 draws are 1.4 %, inside the 93 to 97 % that a 95 % interval may have.
+    # Four standard errors of 4000 draws are 1.4 %, inside the 93 to 97 % that a 95 % interval may
+    # have.
     assert covered == pytest.approx(0.95, abs=4 * math.sqrt(0.95 * 0.05 / 4000))
 
 

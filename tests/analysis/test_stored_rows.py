@@ -1,4 +1,7 @@
-"""Rows that were really trained, at smoke scale, stored here: every figure and table gives the numbers that are stored beside them."""
+"""Rows that were really trained, at smoke scale, stored here.
+
+Every figure and table gives the numbers that are stored beside them.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,7 @@
-"""Zheng 2024's claims: each is reproduced where it holds and contradicted where it fails; thresholds stay put."""
+"""Zheng 2024's claims: each is reproduced where it holds and contradicted where it fails.
+
+Thresholds stay put.
+"""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +21,8 @@ from analysis.zheng2024 import quantities
 from analysis.zheng2024.claims import CLAIMS
 
 BY_KEY = {claim.key: claim for claim in CLAIMS}
-# In a world where deep nets with TA-BN fail they have no accuracy; layer statistics are no world's to say. Both are tested apart.
+# In a world where deep nets with TA-BN fail they have no accuracy; layer statistics are no world's
+# to say. Both are tested apart.
 DEEP, LAYERS = "deep-nets-with-ta-bn-train", "statistics-vary-with-time"
 TINY = "no-norm-fails-on-tiny-imagenet"
 
@@ -42,7 +46,10 @@ def failing(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Judgement]:
 
 @dataclass(frozen=True)
 class GivenStatistics:
-    """The rows of `source`, but layer statistics as given: layer, channel, t, mean, var, the same in every net."""
+    """The rows of `source`, but layer statistics as given.
+
+    Layer, channel, t, mean, var, the same in every net.
+    """
 
     source: Source
     given: pd.DataFrame
@@ -113,7 +120,8 @@ def test_statistics_that_stand_still_contradict(tmp_path: Path) -> None:
         ).verdict
         == "contradicted"
     )
-    # Channel 0: mean 0 to 2, variance 4. Channel 1: mean constant, variance 1 to 3. The second layer must not count.
+    # Channel 0: mean 0 to 2, variance 4. Channel 1: mean constant, variance 1 to 3. The second
+    # layer must not count.
     rows = [
         (0, 0, 0.0, 0.0, 4.0),
         (0, 0, 1.0, 2.0, 4.0),

@@ -22,7 +22,10 @@ figure1, figure3, figure4, figure5, figure6, figure7, figure8_9, figure10 = FIGU
 
 
 class Curves(World):
-    """Two recorded epochs of .3 and .5 by norm; nets without norm and 12 layers diverge after the first; later tests lower by .1."""
+    """Two recorded epochs of .3 and .5 by norm.
+
+    Nets without norm and 12 layers diverge after the first; later tests lower by .1.
+    """
 
     by_norm = (("none", 0.0), ("batch", 0.01), ("mini_batch", 0.02), ("ta_bn", 0.03))
 
@@ -79,7 +82,8 @@ def test_figure1_takes_its_nets_from_two_studies(smoke: Path) -> None:
     assert line(numbers, norm="ta_bn") == [(1, 0.33), (2, 0.53)]
     assert line(numbers, norm="mini_batch") == [(1, 0.32), (2, 0.52)]
     failed = numbers.loc[numbers["backbone"] == "cnn12"]
-    # One recorded epoch of two: the whole training is one row, carried on dashed to the end of the axis.
+    # One recorded epoch of two: the whole training is one row, carried on dashed to the end of the
+    # axis.
     assert failed["line"].to_list() == ["failed"] * 3
     assert failed["mean"].to_list() == [0.3] * 3
     assert failed["carried"].to_list() == [False, True, True]
@@ -112,7 +116,8 @@ def test_figure3_left_and_middle_join_series_to_epochs(smoke: Path) -> None:
 def test_figure3_right_averages_channels_and_interpolates_in_time(smoke: Path) -> None:
     numbers = table(figure3, smoke)
     right = numbers.loc[numbers["panel"] == "c"]
-    # As the made-up rows: mean .1 sin(6 t + channel) of three channels, variance .2 + .1 cos(6 t) in the first layer, at t = 0, 1/8, ..., 1.
+    # As the made-up rows: mean .1 sin(6 t + channel) of three channels, variance .2 + .1 cos(6 t)
+    # in the first layer, at t = 0, 1/8, ..., 1.
     times = np.linspace(0, 1, 9)
     mean = np.mean([0.1 * np.sin(6 * times + channel) for channel in range(3)], axis=0)
     for name, values in {"mean": mean, "variance": 0.2 + 0.1 * np.cos(6 * times)}.items():
@@ -124,8 +129,12 @@ def test_figure3_right_averages_channels_and_interpolates_in_time(smoke: Path) -
 
 def test_figure4_has_every_model_once_with_its_parameters(smoke: Path) -> None:
     numbers = table(figure4, smoke)
-    own = {(model, backbone): (parameters, mean) for model, backbone, parameters, mean in
-           numbers.filter(["model", "backbone", "parameters", "mean"]).itertuples(index=False, name=None)}  # fmt: skip
+    own = {
+        (model, backbone): (parameters, mean)
+        for model, backbone, parameters, mean in numbers.filter(
+            ["model", "backbone", "parameters", "mean"]
+        ).itertuples(index=False, name=None)
+    }
     assert own["ta_bn", "unet18"] == (6000, pytest.approx(0.53))
     assert own["mini_batch", "cnn6"] == (4000, pytest.approx(0.52))
     assert own["STEER", ""] == (5000, pytest.approx(0.5))

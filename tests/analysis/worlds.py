@@ -10,7 +10,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Run:
-    """What became of a run. curve: test accuracy at each recorded row; None: rises to `accuracy`. columns: any others of the table `runs`."""
+    """What became of a run.
+
+    curve: test accuracy at each recorded row; None: rises to `accuracy`. columns: any others of the
+    table `runs`.
+    """
 
     accuracy: float = 0.8
     outcome: str = "completed"
@@ -41,11 +45,17 @@ class World:
     def test(
         self, cell: Cell, run: Run, test: Mapping[str, str], evaluation: Mapping[str, Any]
     ) -> float | str | None:
-        """Accuracy of one evaluation, the name of an outcome if it failed, None if it is missing. test: axes. evaluation: the table's columns."""
+        """Accuracy of one evaluation, the name of an outcome if it failed, None if it is missing.
+
+        test: axes. evaluation: the table's columns.
+        """
         return run.accuracy
 
     def series(self, cell: Cell, run: Run) -> Mapping[str, Sequence[float]]:
-        """Numbers by iteration, at equal distances over the training; names as the training records them."""
+        """Numbers by iteration, at equal distances over the training.
+
+        Names as the training records them.
+        """
         labels = [one["label"] for one in json.loads(cell.spec["train_also_test"] or "[]")]
         names = [
             f"{kind}.{label}"

@@ -1,4 +1,7 @@
-"""Two fictitious worlds for the tests of Zheng 2024's claims: in one every claim holds, in the other none does. Functions of the spec alone."""
+"""Two fictitious worlds for the tests of Zheng 2024's claims.
+
+In one every claim holds, in the other none does. Functions of the spec alone.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -126,7 +129,10 @@ class Holds(World):
 
 
 class Fails(Holds):
-    """The opposite: TA-BN worst, depth harmful, test batches that matter to TA-BN alone, linear slow."""
+    """The opposite of the claims.
+
+    TA-BN is worst, depth is harmful, test batches matter only to TA-BN, linear is slow.
+    """
 
     on_mnist: ClassVar[Mapping[str, float]] = {
         "none": 0.9,

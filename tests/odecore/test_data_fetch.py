@@ -212,6 +212,6 @@ def test_without_a_network_one_line_says_what_and_from_where(
 
 @pytest.mark.parametrize("name", ["cifar100-subset", "tiny-imagenet-20"])
 def test_subsets_cannot_be_downloaded(name: Any, tmp_path: Path) -> None:
-    with pytest.raises(DataMissing, match=f"it cannot be downloaded: lay it out as {name}/"):
+    with pytest.raises(DataMissing, match=f"it cannot be downloaded: arrange its files as {name}/"):
         fetch.fetch(name, tmp_path / "root")
     assert not (tmp_path / "root").exists()

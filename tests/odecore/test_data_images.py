@@ -106,7 +106,7 @@ def test_a_subset_larger_than_the_data_says_which_class_is_short() -> None:
 def test_without_a_folder_it_says_how_to_name_one(name: Any) -> None:
     with pytest.raises(
         DataMissing,
-        match=rf"data set {name}: no data folder is named; .*--data-root or ODESWEEP_DATA",
+        match=rf"data set {name}: no data folder is given; .*--data-root or ODESWEEP_DATA",
     ):
         data.load(Images(name=name), None)
 

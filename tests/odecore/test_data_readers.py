@@ -175,7 +175,7 @@ def test_only_sets_that_can_be_downloaded_say_so(tmp_path: Path) -> None:
         with pytest.raises(DataMissing) as raised:
             data.load(Images.model_validate({"name": name}), tmp_path)
         assert ("odesweep data fetch" in str(raised.value)) == bool(readers.READERS[name].url)
-        assert ("lay it out as" in str(raised.value)) == (not readers.READERS[name].url)
+        assert ("arrange its files as" in str(raised.value)) == (not readers.READERS[name].url)
 
 
 def test_torchvisions_own_class_gives_the_same_mnist(

@@ -30,7 +30,7 @@ def make(**sections: Any) -> TrialSpec:
 @pytest.mark.parametrize(
     ("sections", "says"),
     [
-        ({"solver": None}, "solves an ODE: give solver.name"),
+        ({"solver": None}, "solves an ODE; give solver.name"),
         ({"model": DENSE}, "has no ODE block, so it takes no solver; set solver = null"),
         (
             {"model": DENSE, "solver": None, "gradient": {"name": "adjoint"}},
@@ -45,7 +45,7 @@ def make(**sections: Any) -> TrialSpec:
             {"model": {**DENSE, "norm": "weight", "enorm": {}}, "solver": None},
             "rescales weights in place",
         ),
-        ({"model": {**DENSE, "norm": "instance"}, "solver": None}, "one channel a group"),
+        ({"model": {**DENSE, "norm": "instance"}, "solver": None}, "one channel per group"),
         (
             {"model": {**DENSE, "norm": {"name": "group", "groups": 3}}, "solver": None},
             "model.norm.groups = 3 does not divide 500 channels",
@@ -95,7 +95,10 @@ def make(**sections: Any) -> TrialSpec:
             },
             "needs fixed steps",
         ),
-        ({"solver": {"name": "adapted_midpoint"}}, "needs a better test solver than itself"),
+        (
+            {"solver": {"name": "adapted_midpoint"}},
+            "needs a test solver that is better than itself",
+        ),
         ({"solver": {"name": "adapted_euler", "steps": 4}}, "Extra inputs are not permitted"),
         (
             {"model": {**ODENET, "ode_norm": {"name": "layer", "grid_size": 10}}},
@@ -114,11 +117,11 @@ def make(**sections: Any) -> TrialSpec:
         ({"model": {"name": "augmented_node"}}, "needs model.width"),
         (
             {"model": {"name": "augmented_node", "width": 64, "norm": "ta_bn"}},
-            "has no place for model.norm = ta_bn",
+            "cannot have model.norm = ta_bn",
         ),
         (
             {"model": {"name": "augmented_node", "width": 64, "backbone": "cnn6"}},
-            "has widths of its own",
+            "has its own widths",
         ),
         ({"model": {"name": "augmented_node", "width": 64, "steer": 1.0}}, "less than 1"),
         ({"model": {"name": "input_layer_node", "width": 41, "order": 2}}, "even model.width"),
@@ -152,7 +155,7 @@ def make(**sections: Any) -> TrialSpec:
         ),
         (
             {"train": {"epochs": 5, "also_test": [{"label": "a"}, {"label": "a"}]}},
-            "each label once",
+            "give each label once",
         ),
         ({"train": {"epochs": 5, "iterations": 5}}, "exactly one of"),
         ({"train": {}}, "exactly one of"),

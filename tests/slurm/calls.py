@@ -1,4 +1,4 @@
-"""SLURM's commands counted, what was submitted and how it stands, and the processes of its hosts."""
+"""Counts SLURM's commands, and looks at submissions and the processes of its hosts."""
 
 import contextlib
 import os
@@ -36,7 +36,10 @@ def submitted(results: Path) -> list[list[str]]:
 
 
 class Calls:
-    """Scripts on PATH that note each call of a SLURM command and pass it on. instead: command -> a script of one's own."""
+    """Scripts on PATH that note each call of a SLURM command and pass it on.
+
+    instead: command -> a script of one's own.
+    """
 
     def __init__(self, folder: Path, instead: dict[str, str] | None = None) -> None:
         self.log, self.bin = folder / "calls", folder / "bin"
@@ -99,7 +102,10 @@ def local_pid(host: str, pid: int) -> int:
 
 
 def _host(pid: int) -> str:
-    """The host whose first process is an ancestor: it carries the host's name and the cluster's folder on its command line."""
+    """The host whose first process is an ancestor.
+
+    The command line of that process has the host's name and the cluster's folder.
+    """
     while pid > 1:
         words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
         if "devcluster-host" in words and words[0] == "bash":
@@ -110,7 +116,10 @@ def _host(pid: int) -> str:
 
 
 def left_running(results: Path) -> list[str]:
-    """Processes whose output goes to a results folder or beside it, on whatever host, after some time to end in."""
+    """Processes on any host whose output goes to a results folder or beside it.
+
+    They get some time to end first.
+    """
     deadline = time.monotonic() + 20
     while (found := list(writers(str(results)))) and time.monotonic() < deadline:
         time.sleep(0.5)
@@ -126,7 +135,7 @@ def writers(folder: str) -> Iterator[str]:
 
 
 def cancel_all(folder: Path) -> None:
-    """End the jobs of every results folder below `folder`, of nobody else, and wait until they are gone."""
+    """End the jobs of every results folder below `folder`, and wait until they are gone."""
     mine = {path.stem for path in folder.rglob("submissions/*.parquet")}
     deadline = time.monotonic() + 60
     while jobs := {

@@ -1,6 +1,7 @@
-"""Chaos: ways to die, drawn by a seeded generator, sent at tasks that run; a log of what was hit; and what the log must prove.
+"""Chaos: failures that a seeded generator draws, which hit running tasks, and a log of the hits.
 
-The draws repeat with the seed; what they hit depends on how fast the machine is.
+The log must prove that the failures were real. The draws repeat with the seed; what they hit
+depends on the time.
 """
 
 import json
@@ -25,8 +26,12 @@ STUDIES = SLEEPING, REAL = [
     for name in ("chaos-sleeping", "chaos-real")
 ]
 PROFILE = 'partition = "low"\ntime = 10\nsignal = "USR2@60"\ntrials_per_shard = 4\nthrottle = 4\n'
-LOST = '/usr/bin/sbatch "$@" > /dev/null; echo "sbatch: error: Socket timed out on send/recv operation" >&2; exit 1'
-# What SLURM takes to find out that a node is gone (12 s here) and to give its task to another, with room to spare.
+LOST = (
+    '/usr/bin/sbatch "$@" > /dev/null; echo "sbatch: error: Socket timed out on send/recv '
+    'operation" >&2; exit 1'
+)
+# What SLURM takes to find out that a node is gone (12 s here) and to give its task to another, with
+# room to spare.
 CUT_SECONDS, SHORT_SECONDS = 17.0, 4.0
 # So many ways have to end a running attempt.
 ENOUGH = 5
@@ -34,7 +39,10 @@ ENOUGH = 5
 
 @dataclass
 class Victim:
-    """A trial that runs in a task: its worker, where that is, and how far the trial's checkpoints are."""
+    """A trial that runs in a task.
+
+    Its worker, the worker's host, and the trial's furthest checkpoint.
+    """
 
     worker: str
     host: str
@@ -51,7 +59,11 @@ class Victim:
 
 @dataclass
 class Chaos:
-    """One run of it. disk: where the results are, small enough to be filled. extra: overrides that make the studies longer."""
+    """One run of it.
+
+    disk: where the results are, small enough to be filled. extra: overrides that make the studies
+    longer.
+    """
 
     cluster: Any
     disk: Path
@@ -86,9 +98,10 @@ class Chaos:
             assert code in (0, 1), err
 
     def rage(self, seconds: float) -> None:
-        """For so long, or until every trial has a row: every few seconds another way to die, each way once before any comes again.
+        """Cause failures for this long, or until every trial has a row.
 
-        Up to twice as long where the machine is so slow that fewer than ENOUGH ways hit, or nothing has gone on from a checkpoint.
+        Every few seconds another kind of failure, each kind once before any comes again. Up to
+        twice as long if the machine is slow.
         """
         deck: list[str] = []
         end, submit_at = time.monotonic() + seconds, 0.0
@@ -116,7 +129,10 @@ class Chaos:
         self._repair(float("inf"))
 
     def calm(self) -> None:
-        """No more deaths: the same command until it says that all is done; what was given up is asked for again."""
+        """No more failures: run the same command until it says that everything is done.
+
+        Trials that were given up are retried.
+        """
         said: list[str] = []
         for _ in range(6):
             codes: list[int] = []
@@ -287,7 +303,8 @@ def full_disk(chaos: Chaos, _victim: Victim) -> None:
 
 
 def _tell(*command: str) -> Callable[[Chaos, Victim], None]:
-    # A task that is just ending is asked again and again, for a minute and a half: it is none that runs.
+    # A task that is just ending is asked again and again, for a minute and a half: it is none that
+    # runs.
     return lambda _chaos, victim: (
         subprocess.run([*command, victim.task], check=True, capture_output=True, timeout=8) and None
     )

@@ -26,7 +26,10 @@ def devcluster(*arguments: str) -> tuple[int, str, str]:
 
 
 def wait_for(condition: Callable[[], Any], seconds: float, what: Callable[[], object]) -> Any:
-    """The first true value of `condition`; after so many seconds an error that says `what` there was instead."""
+    """The first true value of `condition`.
+
+    After this many seconds it raises an error that says `what` there was instead.
+    """
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"waited {seconds:.0f} s; it is {what()}"
@@ -58,7 +61,10 @@ class Cluster:
         )
 
     def sbatch(self, script: str, *options: str) -> str:
-        """Submits a shell script, its output to nowhere unless `options` say where; gives the job's id."""
+        """Submit a shell script and return the job's id.
+
+        Its output is dropped unless `options` say otherwise.
+        """
         done = self.slurm(
             "sbatch", "--parsable", "--output=/dev/null", *options, f"--wrap={script}"
         )
@@ -66,7 +72,10 @@ class Cluster:
         return job
 
     def states(self, job: str) -> dict[str, str]:
-        """Id of the job or of each of its array's tasks, such as "17_3" -> state, such as "RUNNING"; also for 10 minutes after its end."""
+        """Id of the job or of each task of its array, such as "17_3" -> state, such as "RUNNING".
+
+        Also for 10 minutes after its end.
+        """
         lines = self.slurm("squeue", "-h", "-r", "-t", "all", "-j", job, "-o", "%i %T").splitlines()
         return dict(line.split() for line in lines)
 
@@ -92,7 +101,10 @@ class Cluster:
         return self.slurm("sinfo", "-h", "-N", "-n", node, "-p", "low", "-o", "%T").strip()
 
     def wait_for_node(self, node: str, *states: str, seconds: float = 60.0) -> None:
-        """Until the node is in one of these states; a trailing * (does not respond) has to be named."""
+        """Wait until the node is in one of these states.
+
+        A trailing * (does not respond) must be named.
+        """
         wait_for(lambda: self.node_state(node) in states, seconds, lambda: self.node_state(node))
 
     def sacct(self, job: str, *fields: str) -> list[dict[str, str]]:
@@ -108,18 +120,24 @@ class Cluster:
         self._devcluster("cut", node)
 
     def heal(self, node: str) -> None:
-        """Puts the cable back."""
+        """Restore the network of a node."""
         self._devcluster("heal", node)
         self.cut_off.discard(node)
 
     def resume_drained(self) -> None:
-        """What an administrator does about nodes that SLURM drained: it sent them a job whose earlier turn had not quite ended there."""
+        """Do what an administrator does about nodes that SLURM drained.
+
+        SLURM sent them a job that had not quite ended there.
+        """
         for node in NODES:
             if self.node_state(node).startswith("drain"):
                 self.slurm("scontrol", "update", f"NodeName={node}", "State=RESUME")
 
     def kill_slurmd(self, node: str) -> None:
-        """Kills the node's daemon, not its jobs; started again at the end of the test at the latest."""
+        """Kill the node's daemon, not its jobs.
+
+        It is started again at the end of the test at the latest.
+        """
         self.without_slurmd.add(node)
         self._devcluster("kill-slurmd", node)
 
@@ -133,7 +151,10 @@ class Cluster:
         self._devcluster("restart-controller")
 
     def tidy(self) -> None:
-        """Cancels what was submitted here and repairs what was broken here; returns when every node can take jobs."""
+        """Cancel what was submitted here and repair what was broken here.
+
+        Returns when every node can take jobs.
+        """
         for node in tuple(self.cut_off):
             self.heal(node)
         for node in tuple(self.without_slurmd):

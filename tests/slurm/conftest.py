@@ -1,4 +1,7 @@
-"""The fixture `cluster`: a real SLURM of four hosts, used if it runs, else started for the session."""
+"""The fixture `cluster`.
+
+A real SLURM of four hosts, used if it runs, otherwise started for the session.
+"""
 
 import os
 import sys
@@ -15,7 +18,10 @@ sys.path.append(str(Path(__file__).parents[1] / "sweeps"))
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """The devcluster, with SLURM_CONF set for every process that a test starts; skips without root or SLURM's packages."""
+    """The devcluster, with SLURM_CONF set for every process that a test starts.
+
+    Skips without root or SLURM's packages.
+    """
     found_running = devcluster("status")[0] == 0
     if not found_running:
         code, _, complaint = devcluster("start")

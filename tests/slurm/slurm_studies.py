@@ -1,4 +1,7 @@
-"""Studies for the tests on SLURM: trials that only sleep, one that meets the cap on evaluations, and those of the chaos run."""
+"""Studies for the tests on SLURM.
+
+Trials that only sleep, one that meets the cap on evaluations, and those of the chaos run.
+"""
 
 from typing import Any
 

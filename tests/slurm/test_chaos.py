@@ -1,4 +1,7 @@
-"""The chaos run: a hundred trials, 20 of them with checkpoints, while tasks, nodes, SLURM and the disk die under them."""
+"""The chaos run: a hundred trials, 20 of them with checkpoints.
+
+Meanwhile tasks, nodes, SLURM and the disk fail.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -42,7 +45,10 @@ def disk(cluster: Any, tmp_path: Path) -> Iterator[Path]:
 
 
 def check(chaos: Chaos, expected: dict[str, tuple[Any, ...]]) -> None:
-    """Exactly one accepted row per trial, equal bit for bit to the uncut one; nothing runs on; and the deaths were real."""
+    """One accepted row per trial, bit-identical to the uninterrupted one, and nothing runs on.
+
+    It also checks that the failures were real.
+    """
     assert science(chaos.results) == expected
     accepted = accepted_runs(Results(chaos.results)).to_pylist()
     assert len(accepted) == len(expected)

@@ -1,4 +1,7 @@
-"""The devcluster is a cluster: four hosts, GPUs, preemption, requeue, a node that is cut off, accounting."""
+"""The devcluster is a cluster.
+
+Four hosts, GPUs, preemption, requeue, a node that is cut off, accounting.
+"""
 
 import time
 from pathlib import Path
@@ -18,7 +21,8 @@ def test_an_array_runs_on_four_hosts_with_names_addresses_and_processes_of_their
 ) -> None:
     # Each task holds a whole node and waits until all four run, so that no two can share one.
     script = f"""
-    echo "$(hostname) $(ip -4 -o addr show eth0 | awk '{{print $4}}') $(readlink /proc/self/ns/pid)" > {tmp_path}/$SLURM_ARRAY_TASK_ID
+    address=$(ip -4 -o addr show eth0 | awk '{{print $4}}')
+    echo "$(hostname) $address $(readlink /proc/self/ns/pid)" > {tmp_path}/$SLURM_ARRAY_TASK_ID
     while [ $(ls {tmp_path} | wc -l) -lt 4 ]; do sleep 0.2; done"""
     job = cluster.sbatch(script, "--array=0-3", "--cpus-per-task=4")
     cluster.wait_for(job, "COMPLETED")
@@ -31,7 +35,10 @@ def test_an_array_runs_on_four_hosts_with_names_addresses_and_processes_of_their
 
 
 def test_hosts_reach_each_other_by_name_and_by_address(cluster: Cluster) -> None:
-    connect = "import socket, sys; [socket.create_connection((host, 6818), 5).close() for host in sys.argv[1:]]; print('reached')"
+    connect = (
+        "import socket, sys; [socket.create_connection((host, 6818), 5).close() for host in "
+        "sys.argv[1:]]; print('reached')"
+    )
     addresses = [
         field.partition("=")[2]
         for field in cluster.slurm("scontrol", "-o", "show", "node").split()
@@ -45,7 +52,10 @@ def test_hosts_reach_each_other_by_name_and_by_address(cluster: Cluster) -> None
 
 
 def test_two_tasks_on_a_node_get_different_gpus(cluster: Cluster, tmp_path: Path) -> None:
-    script = f"echo $CUDA_VISIBLE_DEVICES > {tmp_path}/$SLURM_ARRAY_TASK_ID; while [ $(ls {tmp_path} | wc -l) -lt 2 ]; do sleep 0.2; done"
+    script = (
+        f"echo $CUDA_VISIBLE_DEVICES > {tmp_path}/$SLURM_ARRAY_TASK_ID; while [ $(ls {tmp_path} | "
+        "wc -l) -lt 2 ]; do sleep 0.2; done"
+    )
     job = cluster.sbatch(script, "--array=0-1", "--nodelist=n2", "--gres=gpu:1")
     cluster.wait_for(job, "COMPLETED")
     assert sorted(file.read_text().strip() for file in tmp_path.iterdir()) == ["0", "1"]
@@ -58,7 +68,8 @@ def test_a_job_of_high_requeues_one_of_low_which_gets_sigterm_and_its_grace_time
     # Appended: a kill between truncation and writing would leave an empty file.
     step = tmp_path / "step.sh"
     step.write_text(
-        f"trap 'echo TERM $(date +%s) >> {log}' TERM\necho START >> {log}\nwhile :; do sleep 0.1; echo $(date +%s) >> {tmp_path}/alive; done\n"
+        f"trap 'echo TERM $(date +%s) >> {log}' TERM\necho START >> {log}\nwhile :; do sleep 0.1; "
+        f"echo $(date +%s) >> {tmp_path}/alive; done\n"
     )
     low = cluster.sbatch(
         f"srun bash {step}", "--partition=low", "--nodelist=n3", "--cpus-per-task=4"

@@ -1,4 +1,7 @@
-"""The command `devcluster` itself: it cleans up after a crash, leaves nothing behind, and says in one line what is missing."""
+"""The command `devcluster` itself.
+
+It cleans up after a crash, leaves nothing behind, and says in one line what is missing.
+"""
 
 import os
 import signal
@@ -65,7 +68,7 @@ def test_start_after_a_crash_and_stop_leave_nothing_behind() -> None:
         assert "4 nodes are idle" in out
         assert devcluster(here, "start")[::2] == (
             1,
-            "devcluster: it runs already; see: devcluster status\n",
+            "devcluster: it is already running; see: devcluster status\n",
         )
         exports = devcluster(here, "env")[1].strip().partition("=")[2]
         job = subprocess.run(
@@ -85,7 +88,7 @@ def test_start_after_a_crash_and_stop_leave_nothing_behind() -> None:
         stopped = devcluster(here, "stop")
     assert stopped == (0, "stopped\n", "")
     assert traces(folder) == before
-    assert devcluster(here, "stop")[:2] == (0, "it does not run\n")
+    assert devcluster(here, "stop")[:2] == (0, "it is not running\n")
 
 
 @pytest.mark.usefixtures("cluster")
@@ -96,7 +99,8 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
         assert code == 1
         assert (
             complaint
-            == f"devcluster: {tmp_path} is not a devcluster's; name a folder that does not exist yet\n"
+            == f"devcluster: {tmp_path} is not a devcluster's; name a folder that does not exist "
+            "yet\n"
         )
     assert (tmp_path / "thesis.tex").exists()
 
@@ -116,11 +120,15 @@ def test_a_user_who_is_not_root_gets_one_line(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_missing_packages_get_one_line_that_installs_them(tmp_path: Path) -> None:
     path = str(DEVCLUSTER.parent)
-    code = f"import sys; sys.path.insert(0, {path!r}); import commands; commands.ENVIRONMENT['PATH'] = '/nowhere'; sys.exit(commands.main())"
+    code = (
+        f"import sys; sys.path.insert(0, {path!r}); import commands; commands.ENVIRONMENT['PATH'] "
+        "= '/nowhere'; sys.exit(commands.main())"
+    )
     command = [sys.executable, "-B", "-c", code, f"--dir={tmp_path / 'x'}", "start"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("devcluster: slurmctld, slurmd, ")
     assert done.stderr.endswith(
-        "not found; as root: apt-get install -y slurmctld slurmd slurm-client munge slurmdbd mariadb-server iproute2\n"
+        "not found; as root: apt-get install -y slurmctld slurmd slurm-client munge slurmdbd "
+        "mariadb-server iproute2\n"
     )

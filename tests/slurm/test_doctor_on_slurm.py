@@ -1,4 +1,7 @@
-"""`odesweep doctor --profile` on a real SLURM: what it finds out of the configuration and from a compute node, and that it leaves nothing."""
+"""`odesweep doctor --profile` on a real SLURM.
+
+What it finds out of the configuration and from a compute node, and that it leaves nothing.
+"""
 
 import json
 import signal
@@ -21,7 +24,10 @@ TASK = 'partition = "low"\ntime = 10\nsignal = "USR2@60"\n'
 
 
 def find(folder: Path, profile: str, data_root: Path | None = None) -> dict[str, Finding]:
-    """The last finding of each name, with the results in `folder`, which afterwards has in it what it had before."""
+    """The last finding of each name, with the results in `folder`.
+
+    Afterwards `folder` has the same content as before.
+    """
     path = folder / "profile.toml"
     path.write_text(profile)
     before = sorted(folder.iterdir())
@@ -103,7 +109,10 @@ def test_the_shipped_profile_is_well_and_the_command_says_so(tmp_path: Path) -> 
         (
             TASK + 'gres = "gpu:a100:1"\n',
             "nodes",
-            "asks for 1 CPU and 1 gpu:a100, and no node of the partition has that; they have 4 CPUs and gpu:2",
+            (
+                "asks for 1 CPU and 1 gpu:a100, and no node of the partition has that; they have 4 "
+                "CPUs and gpu:2"
+            ),
         ),
         (TASK + "slots = 8\n", "nodes", "asks for 8 CPUs, and no node"),
         (
@@ -169,7 +178,10 @@ def test_setup_is_run_before_python(tmp_path: Path) -> None:
     )
     found = find(tmp_path, TASK + f'setup = ["export PYTHONPATH={tmp_path / "modules"}"]\n')
     assert set(errors(found)) == {"node torch"}
-    assert "do not import together: ImportError: made for another torch" in found["node torch"].text
+    assert (
+        "cannot be imported together: ImportError: made for another torch"
+        in found["node torch"].text
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""Executor slurm on a real SLURM: the contract, one call of sbatch for what fits in an array, and what is in flight."""
+"""Executor slurm on a real SLURM.
+
+The contract, one call of sbatch for what fits in an array, and what is in flight.
+"""
 
 import json
 from pathlib import Path
@@ -34,7 +37,10 @@ class TestSlurm(ExecutorContract):
         return trial_process(local_pid(event["host"], event["pid"]))
 
     def test_sigterm_means_checkpoint_publish_and_stop(self, tmp_path: Path, uncut: Path) -> None:
-        """Sent to the task, which then stays, as it does when it is preempted; ended by scancel it stays cancelled."""
+        """SIGTERM goes to the task, which then waits, as it does when it is preempted.
+
+        After scancel it stays cancelled.
+        """
         results = tmp_path / "results"
         code, _, err = odesweep("run", LONG, *self.arguments[:-1], results=results, **OFTEN)
         assert code == 0, err
@@ -189,8 +195,8 @@ def test_when_squeue_does_not_answer_nothing_is_sent_twice_by_accident(tmp_path:
     code, _, err = odesweep(*run, results=results, **calls.environment)
     assert code == 3
     assert (
-        "cannot tell whether 4 trials are still queued: squeue: error: Unable to contact slurm controller"
-        in err
+        "cannot tell whether 4 trials are still queued: squeue: error: Unable to contact slurm "
+        "controller" in err
     )
     assert "--resubmit" in err
     assert calls.count()["sbatch"] == 0

@@ -1,4 +1,7 @@
-"""`slurm/ray_cluster.sbatch`: a study under Ray over two hosts, beside a neighbour, cut short, and what is left of Ray afterwards."""
+"""`slurm/ray_cluster.sbatch`: a study under Ray on two hosts, beside another job, interrupted.
+
+Also what is left of Ray afterwards.
+"""
 
 import contextlib
 import os
@@ -21,7 +24,10 @@ RAY = ("gcs_server", "raylet", "ray::", "ray start", "/ray/", "sweeps.worker.chi
 
 
 class RayJobs:
-    """Sends the script to the devcluster with one CPU a host, so that the hosts' Rays start one process each."""
+    """Submits the script to the devcluster with one CPU per host.
+
+    Ray then starts one process on each host.
+    """
 
     def __init__(self, cluster: Cluster, folder: Path) -> None:
         self.cluster, self.folder = cluster, folder
@@ -93,7 +99,10 @@ def processes(job: str) -> dict[int, str]:
 
 
 def token(job: str) -> str:
-    """The job's token, from the environment of its processes, where only their owner can read it."""
+    """The job's token, from the environment of its processes.
+
+    Only their owner can read it there.
+    """
     for pid in processes(job):
         try:
             environment = Path(f"/proc/{pid}/environ").read_text().split("\0")

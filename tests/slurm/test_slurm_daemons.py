@@ -1,4 +1,7 @@
-"""Executor slurm when SLURM itself is disturbed: a daemon killed, the controller restarted, a task requeued by somebody else."""
+"""Executor slurm when SLURM itself is disturbed.
+
+A daemon is killed, the controller is restarted, somebody else requeues a task.
+"""
 
 import subprocess
 from pathlib import Path
@@ -26,7 +29,10 @@ def submit(results: Path, *arguments: str) -> dict[str, Any]:
 
 
 def check_the_end(results: Path, uncut: Path, *arguments: str) -> None:
-    """The same command waits for what is on its way; every trial then has one accepted row like the uncut one, from one submission."""
+    """The same command waits for what is in flight.
+
+    Every trial then has one accepted row, equal to the uninterrupted one, from one submission.
+    """
     code, _, err = odesweep("run", LONG, *arguments, "--wait", results=results)
     assert code == 0, err
     assert science(results) == science(uncut)
@@ -59,7 +65,10 @@ def test_the_controller_restarted_costs_nothing(tmp_path: Path, uncut: Path, clu
 def test_a_task_that_slurm_holds_after_a_failed_launch_is_released(
     tmp_path: Path, uncut: Path, cluster: Any
 ) -> None:
-    """On n3 no batch script can be written: SLURM drains the node, puts the task back and holds it, which is for good unless somebody acts."""
+    """On n3 no batch script can be written.
+
+    SLURM drains the node, requeues the task and holds it, until somebody acts.
+    """
     results, two_nodes = (
         tmp_path / "results",
         slurm_arguments(tmp_path, SOON + 'exclude = "n1,n2"\ntrials_per_shard = 2\n'),

@@ -1,4 +1,7 @@
-"""Executor slurm on a real SLURM: signals, deaths, lost replies, bad nodes and an edited checkout."""
+"""Executor slurm on a real SLURM.
+
+Signals, deaths, lost replies, bad nodes and an edited checkout.
+"""
 
 import os
 import signal
@@ -106,7 +109,10 @@ def test_a_killed_task_is_not_in_flight_and_the_next_run_goes_on(
     assert not left_running(results)
 
 
-LOST = 'echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2; exit 1'
+LOST = (
+    'echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" '
+    ">&2; exit 1"
+)
 
 
 @pytest.mark.parametrize("sent", [True, False], ids=["the job was queued", "it was not"])
@@ -115,7 +121,10 @@ def test_a_lost_reply_is_looked_up_before_anything_is_sent_again(
 ) -> None:
     results, marker = tmp_path / "results", tmp_path / "first"
     real = '/usr/bin/sbatch "$@"'
-    script = f"if mkdir {marker} 2>/dev/null; then {f'{real} >/dev/null;' if sent else ''} {LOST}; fi; exec {real}"
+    script = (
+        f"if mkdir {marker} 2>/dev/null; then {f'{real} >/dev/null;' if sent else ''} {LOST}; fi; "
+        f"exec {real}"
+    )
     calls = Calls(tmp_path, {"sbatch": script})
     arguments = ("run", TINY, *slurm_arguments(tmp_path, SOON + "trials_per_shard = 2\n"), "--wait")
     code, out, err = odesweep(*arguments, results=results, **calls.environment)
@@ -155,7 +164,8 @@ def test_a_checkout_edited_while_an_array_is_queued_changes_nothing(tmp_path: Pa
 )
 def test_a_node_that_fails_everything_is_left_out(tmp_path: Path, fault: str) -> None:
     results = tmp_path / "results"
-    bad = f"""setup = ['[ "$(hostname)" != n3 ] || {fault}']\ntrials_per_shard = 1\nthrottle = 4\ncpus-per-task = 4\n"""
+    bad = f"""setup = ['[ "$(hostname)" != n3 ] || {fault}']\n"""
+    bad += "trials_per_shard = 1\nthrottle = 4\ncpus-per-task = 4\n"
     arguments = slurm_arguments(tmp_path, bad + SOON)
     study = ("idle", "data.draw=0")
     code, err = 1, ""
@@ -184,7 +194,11 @@ def test_a_node_that_fails_everything_is_left_out(tmp_path: Path, fault: str) ->
 
 @pytest.mark.slow
 def test_without_time_for_another_trial_a_task_takes_another_turn(tmp_path: Path) -> None:
-    """Two trials of 70 s in turns of three minutes, of which SLURM's warning takes the last one or one and a half: the second would be cut."""
+    """Two trials of 70 s in tasks of three minutes.
+
+    SLURM's warning takes the last one to one and a half minutes, so that the second trial would be
+    interrupted.
+    """
     results, profile = (
         tmp_path / "results",
         SHORT.replace("time = 2", "time = 3") + "trials_per_shard = 2\n",
@@ -216,7 +230,8 @@ def test_a_node_that_is_cut_off_loses_its_task_and_a_late_row_changes_nothing(
         lambda: [event for event in events(results, "checkpoint") if event["iteration"] >= 2]
     )[0]
     cluster.cut(cut_at["host"])
-    # The disk is shared here even with a node that is cut off, as with one that only SLURM cannot reach: both turns finish the trial.
+    # The disk is shared here even with a node that is cut off, as with one that only SLURM cannot
+    # reach: both turns finish the trial.
     code, _, err = odesweep("run", *cut, *DEVCLUSTER, "--wait", results=results)
     cluster.heal(cut_at["host"])
     assert code == 0, err

@@ -1,4 +1,7 @@
-"""Executor slurm on bad storage: a results folder that fills up, one whose new entries show late, and values that crash every trial."""
+"""Executor slurm on bad storage.
+
+A results folder that fills up, one whose new entries show late, and values that crash every trial.
+"""
 
 import subprocess
 import time
@@ -31,7 +34,10 @@ def disk(cluster: Any) -> Iterator[Path]:
 
 @pytest.mark.parametrize("patience", ["90", "2"], ids=["for less than allowed", "for longer"])
 def test_a_results_folder_that_is_full(disk: Path, uncut: Path, patience: str) -> None:
-    """With room again in time the tasks go on as if nothing had been; else they fail, and the same command goes on from their checkpoints."""
+    """If there is room again in time, the tasks continue.
+
+    Otherwise they fail, and the same command resumes from their checkpoints.
+    """
     results = disk / "results"
     code, _, err = odesweep(
         "run", LONG, *DEVCLUSTER, results=results, ODESWEEP_PUBLISH_RETRY_SECONDS=patience, **OFTEN
@@ -41,7 +47,8 @@ def test_a_results_folder_that_is_full(disk: Path, uncut: Path, patience: str) -
     fill(disk / "filler")
     [submission] = list_submissions(Results(results))
     if patience == "90":
-        # Whatever its tasks would say, the disk does not take it; by now they have something to publish.
+        # Whatever its tasks would say, the disk does not take it; by now they have something to
+        # publish.
         time.sleep(20)
         assert set(states(submission).values()) == {"RUNNING"}
     else:
@@ -58,7 +65,12 @@ def test_a_results_folder_that_is_full(disk: Path, uncut: Path, patience: str) -
 
 
 def test_entries_that_show_late_cost_at_most_a_second_training(tmp_path: Path, uncut: Path) -> None:
-    """As on a network file system that caches folders: 4 s later, here and on the nodes; a task is requeued meanwhile."""
+    """As on a network file system that caches folders.
+
+    Entries show 4 s later, here and on the nodes.
+
+    A task is requeued meanwhile.
+    """
     results, late = tmp_path / "results", {"ODESWEEP_TEST_LATE_ENTRIES_SECONDS": "4", **OFTEN}
     two = slurm_arguments(tmp_path, SOON + "trials_per_shard = 1\n")
     code, _, err = odesweep("run", LONG, *two, results=results, **late)
@@ -78,19 +90,22 @@ def test_entries_that_show_late_cost_at_most_a_second_training(tmp_path: Path, u
 def test_a_value_that_crashes_every_trial_ends_the_array_and_status_names_it(
     tmp_path: Path,
 ) -> None:
-    """Each trial a task of its own: those that begin after three have crashed alike begin nothing."""
+    """Each trial is a separate task.
+
+    Tasks that begin after three crashes with the same error start no trial.
+    """
     results = tmp_path / "results"
     single = slurm_arguments(tmp_path, SOON + "trials_per_shard = 1\nthrottle = 2\n")
     code, _, err = odesweep(
         "run", "faults", "model.fault=none,raise", "+seed=2..11", *single, "--wait", results=results
     )
     assert code == 1, err
-    assert "trials crashed alike" in err
+    assert "trials crashed with the same error" in err
     crashed = [row for row in runs(results) if row["outcome"] == "crashed"]
     # Two tasks at once: one more may have begun before the third crash was known.
     assert 3 <= len(crashed) <= 4
     assert {row["model_fault"] for row in crashed} == {"raise"}
     code, out, _ = odesweep("status", "faults", results=results)
     assert code == 0
-    assert "crashed alike" in out
+    assert "crashed with the same error" in out
     assert "model_fault=raise" in " ".join(out.split())

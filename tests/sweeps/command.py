@@ -64,7 +64,10 @@ def children(pid: int) -> list[int]:
 
 
 def trial_process(worker: int) -> int:
-    """The process in which `worker` trains, once torch is loaded there (before that there is nothing to cut)."""
+    """The process in which `worker` trains, once it has loaded torch.
+
+    Before that nothing can be interrupted.
+    """
 
     def found() -> list[int]:
         return [
@@ -97,7 +100,10 @@ def runs(results: Path) -> list[dict[str, Any]]:
 
 
 def science(results: Path) -> dict[str, tuple[Any, ...]]:
-    """What has to be equal bit for bit, by accepted trial: weights, metrics, evaluations, and the recorded rows without their times."""
+    """What must be bit-identical, by accepted trial.
+
+    Weights, metrics, evaluations, and the recorded rows without their times.
+    """
     return {
         row["trial_id"]: (
             row["weights_sha256"],

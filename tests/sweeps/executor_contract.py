@@ -1,4 +1,7 @@
-"""What every executor has to do, as a class that its test inherits: `class TestRay(ExecutorContract): arguments = ("--executor", "ray")`."""
+"""What every executor must do, as a class that its test inherits.
+
+An example: `class TestRay(ExecutorContract): arguments = ("--executor", "ray")`.
+"""
 
 import json
 import os
@@ -29,7 +32,10 @@ OFTEN = {"ODESWEEP_CHECKPOINT_SECONDS": "0.1"}
 
 @pytest.fixture(scope="session")
 def uncut(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Both trials of LONG, run inline and never cut: what every other way to run them has to equal bit for bit."""
+    """Both trials of LONG, run inline without interruption.
+
+    Every other way to run them must give bit-identical results.
+    """
     results = tmp_path_factory.mktemp("uncut") / "results"
     code, _, err = odesweep("run", LONG, results=results)
     assert code == 0, err

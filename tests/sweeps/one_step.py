@@ -1,4 +1,7 @@
-"""Any spec shrunk to two tiny steps, cut between them in the middle of an epoch, and compared with the same run uncut."""
+"""Any spec reduced to two tiny steps, interrupted between them in the middle of an epoch.
+
+The result is compared with the same run without interruption.
+"""
 
 import math
 from typing import Any
@@ -14,7 +17,10 @@ CPU = torch.device("cpu")
 
 
 def shrunk(spec: TrialSpec) -> TrialSpec:
-    """The same model, norms, solver, gradient and recipe on four made-up samples, two steps an epoch, at loose tolerances."""
+    """The same model, norms, solver, gradient and recipe on four generated samples.
+
+    An epoch has two steps; tolerances are loose.
+    """
     values: dict[str, Any] = spec.model_dump(mode="json")
     data = values["data"]
     if data["name"] == "spheres":
@@ -40,7 +46,10 @@ def shrunk(spec: TrialSpec) -> TrialSpec:
 
 
 def check(spec: TrialSpec) -> Training:
-    """Trains `spec` twice, once cut after its first step; fails unless both runs are equal bit for bit. Gives the uncut one."""
+    """Train `spec` twice, once interrupted after its first step, and return the uninterrupted run.
+
+    Fails unless both runs are bit-identical.
+    """
     uncut, cut = (Training(spec, datasets.load(spec.data, None), CPU) for _ in range(2))
     outcome = uncut.run(lambda _: False)
     if cut.run(lambda training: training.iteration == 1) is None:

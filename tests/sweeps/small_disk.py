@@ -10,7 +10,10 @@ import pytest
 
 @contextlib.contextmanager
 def mounted(folder: Path, options: str) -> Iterator[Path]:
-    """A file system in memory at `folder`, which is made; skips where tests may not mount. options: such as "size=16m"."""
+    """A file system in memory at `folder`, which is made; skips where tests may not mount.
+
+    options: such as "size=16m".
+    """
     folder.mkdir()
     try:
         done = subprocess.run(

@@ -1,4 +1,7 @@
-"""Rows of every table for the store's tests: all columns filled by type, what matters given by name."""
+"""Rows of every table for the store's tests.
+
+All columns filled by type, what matters given by name.
+"""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -14,7 +14,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-# Ralston (1962), Math. Comp. 16, 431-437: second order. Heun's rule with Euler's inside: order 2(1).
+# Ralston (1962), Math. Comp. 16, 431-437: second order. Heun's rule with Euler's inside: order
+# 2(1).
 SOLVERS = """METHODS = (
     Method(
         "ralston", "Ralston", "h", None,
@@ -196,7 +197,8 @@ def test_the_plan_has_them_with_a_cost(copy: Path) -> None:
         "base = {'data': {'name': 'dots', 'source': 'generated'},\n"
         "        'model': {'name': 'one_convolution', 'norm': 'halved'},\n"
         "        'train': {'batch_size': 4, 'iterations': 1}}\n"
-        "specs = [parse(base | {'solver': {'name': 'ralston', 'steps': steps}}) for steps in (1, 9)]\n"
+        "specs = [parse(base | {'solver': {'name': 'ralston', 'steps': steps}}) for steps in (1, "
+        "9)]\n"
         "print(json.dumps([counted_train_seconds(spec) for spec in specs]))",
     )
     few, many = json.loads(costs)

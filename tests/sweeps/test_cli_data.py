@@ -1,4 +1,7 @@
-"""`odesweep data check` and `fetch`, as a person sees them: one line per data set, and exit codes."""
+"""`odesweep data check` and `fetch`, as a person sees them.
+
+One line per data set, and exit codes.
+"""
 
 import json
 import os
@@ -19,7 +22,10 @@ STUDY = Study(
     title="Mine",
     question="Mine?",
     expected="Yes.",
-    base={"model": {"name": "idle"}, "train": {"optimizer": {"name": "sgd", "lr": 0.1}, "batch_size": 2, "iterations": 1}},
+    base={
+        "model": {"name": "idle"},
+        "train": {"optimizer": {"name": "sgd", "lr": 0.1}, "batch_size": 2, "iterations": 1},
+    },
     grid={"data": [{"name": name, **more} for name, more in DATA]},
     seeds=(0,),
     scales={"paper": Scale("All of it.")},
@@ -29,7 +35,10 @@ STUDY = Study(
 
 @pytest.fixture
 def study(tmp_path: Path) -> str:
-    """A study over two configurations of MNIST, a subset that cannot be downloaded, made-up images and spheres."""
+    """A study over two configurations of MNIST, a subset that cannot be downloaded, and others.
+
+    The others are generated images and spheres.
+    """
     sets = [
         ("mnist", {}),
         ("mnist", {"train_limit": 20}),
@@ -86,14 +95,15 @@ def test_check_says_one_line_per_data_set(
         "spheres",
     ]
     assert lines[0].startswith(
-        f"mnist: not ok: no data folder is named; get it with `odesweep data fetch {study}`"
+        f"mnist: not ok: no data folder is given; get it with `odesweep data fetch {study}`"
     )
     assert lines[1].startswith(
-        "cifar100-subset: not ok: no data folder is named; it cannot be downloaded: lay it out as cifar100-subset/"
+        "cifar100-subset: not ok: no data folder is given; it cannot be downloaded: arrange its "
+        "files as cifar100-subset/"
     )
     assert lines[2:] == [
-        "svhn: ok: made when it is needed, has no files",
-        "spheres: ok: made when it is needed, has no files",
+        "svhn: ok: generated when it is needed, has no files",
+        "spheres: ok: generated when it is needed, has no files",
     ]
     lay_out(tmp_path, "mnist")
     code, lines, _ = run(capsys, "check", study, "--data-root", str(tmp_path))
@@ -122,7 +132,8 @@ def test_verify_reads_the_files(
     code, lines, _ = run(capsys, "check", study, "--data-root", str(tmp_path), "--verify")
     assert code == 3
     assert lines[0].startswith(
-        f"mnist: not ok: {tmp_path}/MNIST/raw/train-images-idx3-ubyte differs from the original (md5); delete it, then "
+        f"mnist: not ok: {tmp_path}/MNIST/raw/train-images-idx3-ubyte differs from the original "
+        "(md5); delete it, then "
     )
     assert lines[1].startswith(f"cifar100-subset: not ok: what is in {tmp_path} cannot be read (")
 
@@ -138,7 +149,8 @@ def test_verify_of_the_real_files(
     assert rows["mnist"] == {
         "data": "mnist",
         "ok": True,
-        "text": f"60,000 training and 10,000 test images in {data_root}, read; 4 checksums compared",
+        "text": f"60,000 training and 10,000 test images in {data_root}, read; "
+        "4 checksums compared",
     }
     assert rows["cifar100-subset"]["text"].endswith("read; no checksums are known")
 
@@ -151,7 +163,8 @@ def test_fetch_without_a_folder_is_a_mistake(
     assert code == 2
     assert (
         err
-        == "odesweep: no data folder is named: say with --data-root or ODESWEEP_DATA where downloads go\n"
+        == "odesweep: no data folder is given; give the folder for downloads with --data-root or "
+        "ODESWEEP_DATA\n"
     )
 
 
@@ -178,9 +191,10 @@ def test_fetch_downloads_what_the_study_needs_and_nothing_else(
     assert (code, downloaded) == (3, ["mnist"])
     assert lines[0] == f"mnist: ok: downloaded into {root}"
     assert lines[1].startswith(
-        "cifar100-subset: not ok: it cannot be downloaded: lay it out as cifar100-subset/{train,test}/CLASS/*.png"
+        "cifar100-subset: not ok: it cannot be downloaded: arrange its files as "
+        "cifar100-subset/{train,test}/CLASS/*.png"
     )
-    assert lines[2] == "svhn: ok: made when it is needed, nothing to download"
+    assert lines[2] == "svhn: ok: generated when it is needed, nothing to download"
     lay_out(root, "cifar100-subset")
     code, lines, _ = run(capsys, "fetch", study, "--data-root", str(root))
     assert (code, downloaded) == (0, ["mnist"])

@@ -148,7 +148,8 @@ def test_plan_shows_the_grid_and_writes_only_when_asked(cli: Cli) -> None:
 def test_a_plan_of_a_users_file_names_the_file_in_its_commands(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(
-        "from dataclasses import replace\nfrom sweeps.studies.demo import DEMO\nSTUDY = replace(DEMO, name='mine', seeds=(5,))\n",
+        "from dataclasses import replace\nfrom sweeps.studies.demo import DEMO\nSTUDY = "
+        "replace(DEMO, name='mine', seeds=(5,))\n",
         encoding="utf-8",
     )
     cli("plan", str(path), "--save", "--scale", "smoke")

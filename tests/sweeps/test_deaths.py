@@ -1,4 +1,7 @@
-"""Deaths of drivers, shared folders, and what is never started again; what holds for every executor is in executor_contract.py."""
+"""Deaths of `run` commands, shared folders, and trials that never start again.
+
+What holds for every executor is in executor_contract.py.
+"""
 
 from collections import Counter
 from pathlib import Path
@@ -94,7 +97,7 @@ def test_trials_that_crash_alike_stop_the_study_and_name_what_they_share(tmp_pat
         "run", "faults", "model.fault=none,raise", "+seed=2..6", results=results
     )
     assert code == 1
-    assert "crashed alike" in err
+    assert "crashed with the same error" in err
     assert "model_fault=raise" in err
     crashed = [row for row in runs(results) if row["outcome"] == "crashed"]
     assert len(crashed) == 3

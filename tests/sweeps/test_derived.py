@@ -1,4 +1,7 @@
-"""Evaluations and probes from a study's grids, for nets trained with fixed steps, with a tolerance, adapted, or without an ODE."""
+"""Evaluations and probes from a study's grids.
+
+For nets trained with fixed steps, with a tolerance, adapted, or without an ODE.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""`odesweep doctor` in real situations: small, full and read-only file systems, files in the way, broken installations, missing data."""
+"""`odesweep doctor` in real situations.
+
+Small, full and read-only file systems, files in the way, broken installations, missing data.
+"""
 
 import errno
 import json
@@ -33,7 +36,8 @@ import json, pathlib, sys
 from dataclasses import asdict
 from sweeps.doctor import Situation, folder, writing
 situation = Situation(pathlib.Path(sys.argv[1]), None)
-found = [f for check in (folder.file_system, folder.space, folder.same_file_system, writing.works) for f in check(situation)]
+checks = (folder.file_system, folder.space, folder.same_file_system, writing.works)
+found = [f for check in checks for f in check(situation)]
 print(json.dumps({f.name: asdict(f) for f in found}))
 """
 
@@ -41,10 +45,16 @@ print(json.dumps({f.name: asdict(f) for f in found}))
 def in_tmpfs(
     tmp_path: Path, options: str, results: str, before: str = "true"
 ) -> dict[str, dict[str, str]]:
-    """The folder's checks with a file system in memory of our own at tmp_path/mounted; skips where mounting is not allowed."""
+    """The folder's checks with a file system in memory of our own at tmp_path/mounted.
+
+    Skips where mounting is not allowed.
+    """
     mounted = tmp_path / "mounted"
     mounted.mkdir()
-    command = f'mount -t tmpfs -o {options} none "$0" || exit 99; cd "$0"; {before}; exec "$1" -c "$2" "$3"'
+    command = (
+        f'mount -t tmpfs -o {options} none "$0" || exit 99; cd "$0"; {before}; exec "$1" -c "$2" '
+        '"$3"'
+    )
     done = subprocess.run(
         [
             "unshare",
@@ -71,7 +81,7 @@ def test_a_small_file_system_in_memory_is_warned_about_twice(tmp_path: Path) -> 
     found = in_tmpfs(tmp_path, "size=8m,nr_inodes=1000", "results")
     assert {name for name, one in found.items() if one["level"] == "warning"} == {"results", "disk"}
     assert "tmpfs" in found["results"]["text"]
-    assert "gone when the machine restarts" in found["results"]["text"]
+    assert "lost when the machine restarts" in found["results"]["text"]
     assert "999 files free" in found["disk"]["text"]
     assert {found[name]["level"] for name in ("rename", "link", "append", "clock")} == {"ok"}
 
@@ -101,7 +111,7 @@ def test_checks_of_the_folder_leave_nothing_behind_and_make_nothing(tmp_path: Pa
     situation = Situation(tmp_path / "new" / "results", None)
     found = levels(writing.works(situation))
     assert found == dict.fromkeys(("rename", "link", "append", "clock"), Level.OK)
-    assert "not made yet" in one(folder.file_system(situation)).text
+    assert "does not exist yet" in one(folder.file_system(situation)).text
     assert one(folder.same_file_system(situation)).level is Level.OK
     assert list(tmp_path.iterdir()) == []
 
@@ -179,7 +189,7 @@ def test_a_file_system_with_another_clock(skew: int, level: str, words: str) -> 
 
 
 def broken_torchvision(folder: Path) -> str:
-    """A PYTHONPATH with it, and with a torch of nothing, so that nobody need wait for the real one."""
+    """A PYTHONPATH with it and with an empty torch, which imports faster than the real one."""
     (folder / "torchvision.py").write_text(
         "raise RuntimeError('operator torchvision::nms does not exist')"
     )
@@ -221,7 +231,7 @@ def test_data_that_is_there_and_data_that_is_not(tmp_path: Path) -> None:
         finding.name: finding for finding in studies.data_sets(Situation(tmp_path, None))
     }
     assert without_root["data mnist"].level is Level.WARNING
-    assert "no data folder is named; needed by " in without_root["data mnist"].text
+    assert "no data folder is given; needed by " in without_root["data mnist"].text
     for name in IMAGE_SETS["mnist"].files:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")

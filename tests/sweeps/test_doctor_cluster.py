@@ -1,4 +1,7 @@
-"""What doctor makes of a cluster's configuration, from recorded and odd texts of SLURM's commands; no SLURM is asked."""
+"""What doctor concludes from a cluster's configuration, from recorded and odd outputs of SLURM.
+
+No SLURM is asked.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -14,10 +17,13 @@ CONFIG = cluster.settings(
     (Path(__file__).with_name("recorded") / "scontrol-config.txt").read_text()
 )
 PARTITIONS = """\
-PartitionName=low AllowGroups=ALL AllowAccounts=ALL AllowQos=ALL AllocNodes=ALL Default=YES QoS=N/A DefaultTime=01:00:00 GraceTime=10 \
-Hidden=NO MaxNodes=UNLIMITED MaxTime=1-00:00:00 Nodes=n[1-4] PriorityJobFactor=1 PriorityTier=1 OverTimeLimit=NONE PreemptMode=REQUEUE \
-State=UP TotalCPUs=16 TotalNodes=4 SelectTypeParameters=NONE JobDefaults=(null) TRES=cpu=16,mem=96420M,node=4,billing=16,gres/gpu=8
-PartitionName=high AllowGroups=ALL Default=NO DefaultTime=NONE GraceTime=0 MaxTime=UNLIMITED PriorityTier=100 PreemptMode=OFF State=UP
+PartitionName=low AllowGroups=ALL AllowAccounts=ALL AllowQos=ALL AllocNodes=ALL Default=YES \
+QoS=N/A DefaultTime=01:00:00 GraceTime=10 Hidden=NO MaxNodes=UNLIMITED MaxTime=1-00:00:00 \
+Nodes=n[1-4] PriorityJobFactor=1 PriorityTier=1 OverTimeLimit=NONE PreemptMode=REQUEUE State=UP \
+TotalCPUs=16 TotalNodes=4 SelectTypeParameters=NONE JobDefaults=(null) \
+TRES=cpu=16,mem=96420M,node=4,billing=16,gres/gpu=8
+PartitionName=high AllowGroups=ALL Default=NO DefaultTime=NONE GraceTime=0 MaxTime=UNLIMITED \
+PriorityTier=100 PreemptMode=OFF State=UP
 """
 LOW, HIGH = partition.parse(PARTITIONS)
 NODES = """\
@@ -114,7 +120,7 @@ def test_gres(text: str, expected: dict[tuple[str, str], int]) -> None:
             {},
             {},
             "ok",
-            "come back; 16 s from SIGTERM to SIGKILL (GraceTime 10 s + KillWait 6 s)",
+            "are requeued; 16 s from SIGTERM to SIGKILL (GraceTime 10 s + KillWait 6 s)",
         ),
         ({"KillWait": "30 sec"}, {}, {"GraceTime": "0"}, "ok", "30 s from SIGTERM"),
         ({}, {}, {"GraceTime": "0"}, "warning", "only 6 s from SIGTERM"),
@@ -123,7 +129,7 @@ def test_gres(text: str, expected: dict[tuple[str, str], int]) -> None:
             {},
             {"PreemptMode": "CANCEL"},
             "warning",
-            "preempted tasks do not come back by themselves",
+            "preempted tasks are not requeued",
         ),
         (
             {},
@@ -147,7 +153,7 @@ def test_gres(text: str, expected: dict[tuple[str, str], int]) -> None:
             {"Name": "scavenge", "PreemptMode": "cluster", "GraceTime": "00:02:00"},
             {},
             "ok",
-            "qos scavenge: preempted tasks checkpoint and come back; 126 s",
+            "qos scavenge: preempted tasks save a checkpoint and are requeued; 126 s",
         ),
         (
             {"PreemptType": "preempt/qos"},
@@ -256,10 +262,13 @@ def test_the_time_limit() -> None:
         (
             {"gres": "gpu:h200:1"},
             "error",
-            "no node of the partition has that; they have 32 CPUs and no gres; 64 CPUs and gpu:a100:4",
+            (
+                "no node of the partition has that; they have 32 CPUs and no gres; 64 CPUs and "
+                "gpu:a100:4"
+            ),
         ),
         ({"gres": "gpu:a100:8"}, "error", "all 1 nodes that have 1 CPU and 8 gpu:a100 are down*"),
-        ({"cpus-per-task": 256}, "error", "asks for 256 CPUs, and no node"),
+        ({"cpus-per-task": 256}, "error", "asks for 256 CPUs, but no node"),
     ],
 )
 def test_nodes(asked: dict[str, Any], level: str, words: str) -> None:

@@ -28,13 +28,16 @@ H200 = NONE | {"devices": ["NVIDIA H200"]}
             GPU,
             H200 | {"trouble": "RuntimeError: no kernel image"},
             "error",
-            "cannot compute on it: RuntimeError: no kernel image",
+            "but cannot compute on it: RuntimeError: no kernel image",
         ),
         (
             GPU,
             NONE,
             "warning",
-            "the driver sees 1 (NVIDIA H200, 570.86), torch none; torch is built for CUDA 13.0",
+            (
+                "the driver sees 1 (NVIDIA H200, 570.86), torch sees none; "
+                "torch is built for CUDA 13.0"
+            ),
         ),
         (
             GPU,
@@ -43,7 +46,7 @@ H200 = NONE | {"devices": ["NVIDIA H200"]}
             "built for CUDA 13.0: driver too old (found version 12080)",
         ),
         (GPU, NONE | {"cuda": None}, "warning", "torch is built for no CUDA"),
-        (GPU, None, "warning", "torch does not import"),
+        (GPU, None, "warning", "torch cannot be imported"),
         (
             "couldn't communicate with the driver",
             NONE,
@@ -74,7 +77,10 @@ def test_the_variable_is_not_blamed_for_a_torch_without_cuda_or_an_old_driver() 
 # What torch does beside a driver that is too old, and on a GPU that it has no code for.
 OLD_DRIVER = """
 def is_available():
-    warnings.warn("CUDA initialization: The NVIDIA driver on your system is too old (found version 12080). (Triggered internally at x.cpp:1.)")
+    warnings.warn(
+        "CUDA initialization: The NVIDIA driver on your system is too old (found version 12080). "
+        "(Triggered internally at x.cpp:1.)"
+    )
     return False
 """
 NO_CODE = """
@@ -91,7 +97,8 @@ def get_device_name(device): return "NVIDIA K80"
             OLD_DRIVER,
             {
                 "devices": [],
-                "why": "CUDA initialization: The NVIDIA driver on your system is too old (found version 12080).",
+                "why": "CUDA initialization: The NVIDIA driver on your system is too old (found "
+                "version 12080).",
                 "trouble": None,
             },
         ),
@@ -159,7 +166,8 @@ def test_threads(
 
 def test_few_open_files_and_no_shared_memory_are_warned_about(tmp_path: Path) -> None:
     script = (
-        "from pathlib import Path; from sweeps.doctor import machine, Situation; s = Situation(Path(), None);"
+        "from pathlib import Path; from sweeps.doctor import machine, Situation; s = "
+        "Situation(Path(), None);"
         "print(*machine.open_files(s), *machine.shared_memory(s, Path('/nothing/here')), sep='\\n')"
     )
     done = subprocess.run(

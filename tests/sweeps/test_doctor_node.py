@@ -1,4 +1,7 @@
-"""What doctor makes of a tiny job's course and report, and the conversation of both sides on this machine, with SLURM's commands played."""
+"""What doctor concludes from the course and the report of a test job.
+
+Both sides run on this machine, with fake SLURM commands.
+"""
 
 import sys
 from pathlib import Path
@@ -50,7 +53,7 @@ H200 = NONE | {"devices": ["NVIDIA H200"]}
             {"JobState": "FAILED", "ExitCode": "65:0"},
             "error",
             "node files",
-            "n1 sees / and cannot write in it",
+            "n1 sees / but cannot write in it",
         ),
         (
             {"JobState": "FAILED", "ExitCode": "66:0"},
@@ -111,7 +114,10 @@ def test_files_that_are_seen_late_or_never() -> None:
     ],
 )
 def test_a_node_with_another_clock(skew: int, level: str, words: str) -> None:
-    """The node wrote at 1000 and saw the answer at 1020 by its clock; the answer was written between."""
+    """The node wrote at 1000 and saw the answer at 1020 by its clock.
+
+    The answer was written between.
+    """
     found = node_report.clock(1000.0 + skew, 1000.0 if skew > 0 else 1020.0, 1020.0 + skew)
     assert found.level == level
     assert words in found.text
@@ -137,7 +143,7 @@ def test_python_of_another_version_or_without_odesweep() -> None:
             GPU,
             H200,
             "warning",
-            "asks for none, and torch sees 1 there: every task would use the first",
+            "asks for none, but torch sees 1 there: every task would use the first",
         ),
         (1, GPU, H200, "ok", "torch sees 1: NVIDIA H200, driver 570.86"),
         (2, GPU, H200, "warning", "asks for 2, torch sees 1"),
@@ -146,7 +152,7 @@ def test_python_of_another_version_or_without_odesweep() -> None:
             GPU,
             H200 | {"trouble": "no kernel image"},
             "error",
-            "cannot compute on it: no kernel image",
+            "but cannot compute on it: no kernel image",
         ),
         (
             1,
@@ -195,7 +201,10 @@ setsid bash "${{@: -1}}" > /dev/null 2>&1 < /dev/null &
 echo "123;cluster"
 """
 SRUN = '#!/bin/bash\nwhile [[ $1 == --* ]]; do shift; done\nexec "$@"\n'
-SCONTROL = '#!/bin/bash\necho "JobId=123 JobState=RUNNING Reason=None ExitCode=0:0 BatchHost=n1 Command=/a b/c"\n'
+SCONTROL = (
+    '#!/bin/bash\necho "JobId=123 JobState=RUNNING Reason=None ExitCode=0:0 BatchHost=n1 '
+    'Command=/a b/c"\n'
+)
 
 
 def played(folder: Path, monkeypatch: pytest.MonkeyPatch, **scripts: str) -> None:

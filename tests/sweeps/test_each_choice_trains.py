@@ -1,4 +1,7 @@
-"""Each model with each norm once, and each solver with each gradient once: two steps, tests, and a cut in the middle of an epoch."""
+"""Each model with each norm once, and each solver with each gradient once.
+
+Two steps, tests, and a cut in the middle of an epoch.
+"""
 
 from typing import Any
 

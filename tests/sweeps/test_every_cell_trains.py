@@ -1,4 +1,7 @@
-"""Every combination that a study uses trains one step forward and backward, is tested, and survives a cut in the middle of an epoch."""
+"""Every combination that a study uses trains one step.
+
+It goes forward and backward, is tested, and is interrupted in the middle of an epoch.
+"""
 
 import json
 
@@ -13,7 +16,10 @@ STUDIES = [study.name for study in studies().values() if not study.testing]
 
 
 def combinations(name: str) -> dict[str, TrialSpec]:
-    """One spec for each distinct model, norms, solver, gradient and recipe of a study at paper scale, by its axes."""
+    """One spec for each distinct model, norms, solver, gradient and recipe of a study.
+
+    At paper scale, by its axes.
+    """
     found: dict[str, TrialSpec] = {}
     seen: set[str] = set()
     for trial in select(find(name)).declared:

@@ -1,4 +1,7 @@
-"""Executor ray on a local Ray: the contract, the same rows as inline, and deaths of its own processes."""
+"""Executor ray on a local Ray.
+
+The contract, the same rows as inline, and deaths of its own processes.
+"""
 
 import os
 import secrets
@@ -82,7 +85,8 @@ def test_a_killed_process_of_ray_costs_no_row_and_leaves_no_orphan(
         assert driver.returncode == 3, err
         assert err.strip().splitlines()[-1].startswith("odesweep: Ray"), err
     if driver.returncode == 0:
-        # Actors outlive their raylet for a while; trials this short may end before anybody misses it.
+        # Actors outlive their raylet for a while; trials this short may end before anybody misses
+        # it.
         assert "2 completed" in out
     assert "Traceback" not in err
     code, _, err = odesweep("run", LONG, *RAY, results=results)

@@ -1,4 +1,8 @@
-"""Overrides: restricting keeps a subset and the plan file, extending only adds, and every mistake is one line that says what is valid."""
+"""Overrides.
+
+Restricting keeps a subset and the plan file, extending only adds, and every mistake is one line
+that says what is valid.
+"""
 
 import itertools
 from typing import Any
@@ -217,7 +221,11 @@ def test_a_float_that_is_whole_is_on_an_axis_of_whole_numbers() -> None:
         (["seed=0..999999999"], "a range has at most 100,000 values"),
         (
             ["solver.name=eulr"],
-            "unknown solver 'eulr'; choose from euler, midpoint, heun, heun3, rk4, rk4_38, bosh3, fehlberg2, dopri5, adapted_euler,",
+            (
+                "unknown solver 'eulr'; choose from euler, midpoint, heun, heun3, rk4, rk4_38, "
+                "bosh3, "
+                "fehlberg2, dopri5, adapted_euler,"
+            ),
         ),
         (
             ["trian.iterations=3"],
@@ -229,12 +237,19 @@ def test_a_float_that_is_whole_is_on_an_axis_of_whole_numbers() -> None:
         ),
         (
             ["train.iterations=3,4"],
-            "train.iterations is not an axis of small, so it takes one value; axes: solver.steps, model.width, seed",
+            (
+                "train.iterations is not an axis of small, so it takes one value; axes: "
+                "solver.steps, "
+                "model.width, seed"
+            ),
         ),
         (["+train.iterations=3"], "train.iterations is not an axis of small"),
         (
             ["evaluations.solver=heun"],
-            "evaluations.solver = heun is not among the evaluations (euler, rk4); to add it: +evaluations.solver=heun",
+            (
+                "evaluations.solver = heun is not among the evaluations (euler, rk4); to add it: "
+                "+evaluations.solver=heun"
+            ),
         ),
         (
             ["+evaluations.solver=hen"],
@@ -245,11 +260,18 @@ def test_a_float_that_is_whole_is_on_an_axis_of_whole_numbers() -> None:
         (["+evaluations.steps=1.5"], "1.5 is not a positive whole number"),
         (
             ["+evaluations.grid=x"],
-            "+ takes evaluations.solver, evaluations.factor, evaluations.steps or evaluations.tolerance",
+            (
+                "+ takes evaluations.solver, evaluations.factor, evaluations.steps or "
+                "evaluations.tolerance"
+            ),
         ),
         (
             ["evaluations.splt=train"],
-            "unknown key 'evaluations.splt'; valid here: grid, solver, factor, steps, tolerance, split",
+            (
+                "unknown key 'evaluations.splt'; valid here: grid, solver, factor, steps, "
+                "tolerance, "
+                "split"
+            ),
         ),
         (
             ["evaluations.split=valid"],

@@ -21,7 +21,7 @@ from sweeps.cost import (
 )
 from sweeps.overrides import Selection, select
 from sweeps.plan import current_plan, plan, save
-from sweeps.spec import TrialSpec, flatten, parse
+from sweeps.spec import flatten, parse
 from sweeps.store import Results, axis_words, read_plan
 from sweeps.store.write import Writer
 from sweeps.study import EvaluationGrid, Exclude, ProbeGrid
@@ -268,19 +268,6 @@ def test_excluded_cells_come_with_their_reason() -> None:
     )
     (excluded,) = select(one).excluded
     assert (excluded.reason, len(excluded.cells)) == ("too wide", 2)
-
-
-def test_work_of_the_flat_net_is_its_multiplications() -> None:
-    images = parse(
-        {**ONE.base, "data": {"name": "cifar10"}, "model": {"name": "flat_node", "width": 8}}
-    )
-    points = parse(dict(ONE.base))
-
-    def inside(spec: TrialSpec) -> int:
-        return spec.model.operations(spec.data.shape, spec.data.classes).inside
-
-    assert inside(images) == 32 * 32 * (3 * 8 + 8 * 8 * 9 + 8 * 3)
-    assert inside(points) == 2 * (32 + 32 * 32 * 3 + 32)
 
 
 def test_iterations_of_epochs() -> None:

@@ -39,7 +39,7 @@ def _put(results: Results, worker: str, **tables: list[dict[str, Any]]) -> None:
 
 
 def _fill(results: Results, seconds: float = 0.0) -> None:
-    """Two trials, one of them with a duplicate and a crash, and what belongs to their weights and to others."""
+    """Two trials, one of them with a duplicate and a crash, and rows of their and other weights."""
     runs = [
         run("t", "b", seconds + 1),
         run("t", "c", seconds + 2),
@@ -144,7 +144,10 @@ def test_retracted_row_gives_way(tmp_path: Path) -> None:
     [
         (
             "SELECT accuracy FROM runs",
-            "Binder Error.*views: runs, attempts, epochs, .*; columns of runs: trial_id, .*accuracy_test",
+            (
+                "Binder Error.*views: runs, attempts, epochs, .*; columns of runs: trial_id, "
+                ".*accuracy_test"
+            ),
         ),
         (
             "SELECT * FROM trials",
@@ -216,7 +219,10 @@ def test_command_prints_a_table_json_and_csv(
     _fill(results)
     given = (
         "query",
-        "SELECT trial_id, finished_at, 'nan'::DOUBLE AS x, [1, NULL] AS list FROM runs ORDER BY ALL",
+        (
+            "SELECT trial_id, finished_at, 'nan'::DOUBLE AS x, [1, NULL] AS list FROM runs "
+            "ORDER BY ALL"
+        ),
         "--results",
         str(results.path),
     )
@@ -244,7 +250,8 @@ def test_wrong_use_is_one_line_and_exit_code_2(
         assert (code, out) == (2, "")
         assert (
             err
-            == f"odesweep: no results folder {tmp_path / 'none'}; give the one that odesweep run wrote to with --results\n"
+            == f"odesweep: no results folder {tmp_path / 'none'}; give the one that `odesweep run` "
+            "wrote to with --results\n"
         )
     code, _, err = _call(capsys, "query", "SELECT 1", "--json", "--csv", "--results", str(tmp_path))
     assert (code, err) == (2, "odesweep: --json and --csv exclude each other; give one\n")

@@ -1,4 +1,7 @@
-"""One cell of each paper, trained for real on a few real images through the command line, learns: three times chance or more."""
+"""One cell of each paper, trained on a few real images through the command line, learns.
+
+Its accuracy is three times chance or more.
+"""
 
 import os
 from pathlib import Path
@@ -8,7 +11,8 @@ from command import runs, start
 
 DATA = os.environ.get("ODESWEEP_DATA")
 CHANCE = 0.1
-# Study and overrides that make one cell of it short; the recipe stays the paper's but for the learning rate of so small batches.
+# Study and overrides that make one cell of it short; the recipe stays the paper's but for the
+# learning rate of so small batches.
 CELLS = {
     "Gusak 2020": (
         *(

@@ -41,7 +41,9 @@ def test_three_of_a_submission_in_whatever_task_end_it_and_two_do_not() -> None:
     found = crashed_alike(history(*crashes("abb")), submission(), "c")
     assert found
     assert found[0] == "F"
-    assert found[1].startswith("stopped early: 3 trials crashed alike (F); they share ")
+    assert found[1].startswith(
+        "stopped early: 3 trials crashed with the same error (F); they share "
+    )
     assert crashed_alike(history(*crashes("ab")), submission(), "c") is None
 
 

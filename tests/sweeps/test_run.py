@@ -1,4 +1,4 @@
-"""`odesweep run` from grid to rows, what grows and what does not, and the one line for every mistake."""
+"""`odesweep run` from grid to rows, growing grids, and the one line for every mistake."""
 
 import json
 import shutil
@@ -168,7 +168,7 @@ def test_missing_data_is_said_before_anything_is_submitted(tmp_path: Path) -> No
         assert (
             "MNIST/raw/train-images-idx3-ubyte"
             if arguments
-            else "data set mnist: no data folder is named"
+            else "data set mnist: no data folder is given"
         ) in err
         assert "ODESWEEP_DATA" in err
     assert not list_submissions(Results(tmp_path / "results"))
@@ -176,8 +176,10 @@ def test_missing_data_is_said_before_anything_is_submitted(tmp_path: Path) -> No
 
 def test_training_without_torch_is_said_before_anything_is_submitted(tmp_path: Path) -> None:
     code = "from importlib import util; real = util.find_spec\n"
-    code += "util.find_spec = lambda name, *rest: None if name == 'torchdiffeq' else real(name, *rest)\n"
-    code += f"from sweeps.cli import main; main(['run', {TINY!r}, '--results', {str(tmp_path / 'results')!r}])"
+    code += "util.find_spec = "
+    code += "lambda name, *rest: None if name == 'torchdiffeq' else real(name, *rest)\n"
+    code += "from sweeps.cli import main; "
+    code += f"main(['run', {TINY!r}, '--results', {str(tmp_path / 'results')!r}])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2
     assert (

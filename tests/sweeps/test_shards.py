@@ -1,4 +1,7 @@
-"""Shards: nothing lost, nothing twice, no slot much longer than it has to be; and the wall guard."""
+"""Shards: nothing is lost, nothing is there twice, no slot is much longer than necessary.
+
+Also the stall guard.
+"""
 
 from dataclasses import dataclass
 
@@ -32,7 +35,8 @@ def test_shards_hold_every_task_once_and_are_balanced(seconds: list[float], shar
     loads = [sum(task.predicted_seconds for task in shard) for shard in lists]
     assert loads == sorted(loads, reverse=True)
     if lists:
-        # Graham 1969: longest-first is within 4/3 - 1/(3m) of the best, which is at least the mean and the longest task.
+        # Graham 1969: longest-first is within 4/3 - 1/(3m) of the best, which is at least the mean
+        # and the longest task.
         best = max(sum(loads) / len(lists), max(seconds))
         assert loads[0] <= (4 / 3) * best + best * len(tasks) * 1e-9 or loads[0] <= sum(
             loads
@@ -84,6 +88,6 @@ def test_limits_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
 def test_what_crashed_trials_share_and_others_lack() -> None:
     everybody = [{"solver": s, "seed": n, "width": 4} for s in ("euler", "rk4") for n in range(3)]
     assert shared_values(everybody[:3], everybody) == "solver=euler"
-    assert shared_values(everybody, everybody) == "nothing that the other trials lack"
+    assert shared_values(everybody, everybody) == "no value that the other trials lack"
     assert exit_words(-9) == "signal SIGKILL"
     assert exit_words(3) == "exit code 3"

@@ -1,4 +1,8 @@
-"""Dividing trials into arrays: none lost, none twice, no array larger than the cluster takes, no shard longer than its task may run."""
+"""Dividing trials into arrays.
+
+None is lost or there twice, no array is larger than the cluster allows, no shard longer than its
+task may run.
+"""
 
 from dataclasses import dataclass
 

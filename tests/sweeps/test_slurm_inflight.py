@@ -1,4 +1,7 @@
-"""What is in flight, from recorded answers of squeue and sacct and from events, also where neither answers."""
+"""What is in flight, from recorded answers of squeue and sacct and from events.
+
+Also if neither answers.
+"""
 
 import getpass
 from pathlib import Path
@@ -117,9 +120,7 @@ def test_a_task_that_ended_early_and_waits_again_is_in_flight(reason: str) -> No
     assert "t3" not in in_flight([FIVE], TRIALS, QUEUED, early, NOW).trials
 
 
-def test_a_trial_that_crashed_in_a_running_task_may_be_sent_again_and_one_that_completed_may_not() -> (
-    None
-):
+def test_a_trial_that_crashed_in_a_running_task_may_be_sent_again_a_completed_one_may_not() -> None:
     finished = [
         event("finished", NOW, worker(0), trial_id=trial, outcome=outcome)
         for trial, outcome in (("a", "crashed"), ("b", "completed"))

@@ -26,7 +26,8 @@ def test_own_keys_and_options_of_sbatch_in_one_file(tmp_path: Path) -> None:
     found = load(
         profile(
             tmp_path,
-            'cpus = 4\nslots = 2\nthrottle = 8\nsetup = ["module load x"]\npartition = "gpu"\nmem = 0\nexclusive = true\nhold = false\n',
+            'cpus = 4\nslots = 2\nthrottle = 8\nsetup = ["module load x"]\npartition = "gpu"\nmem '
+            "= 0\nexclusive = true\nhold = false\n",
         )
     )
     assert (found.cpus, slots_per_task(found), found.throttle, found.setup) == (

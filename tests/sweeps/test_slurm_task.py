@@ -1,4 +1,8 @@
-"""The far side: which id is requeued, which signal means what, what a new turn forgives, and which trials are begun near the time limit."""
+"""The task on the node.
+
+Which id is requeued, what each signal means, what is forgiven after a requeue, and which trials
+start near the time limit.
+"""
 
 import os
 import signal

@@ -1,4 +1,8 @@
-"""Identity of specs. A change of a recorded id means that rows already written are no longer found: say so in the changelog."""
+"""Identity of specs.
+
+A change of a recorded id means that rows already written are no longer found: say so in the
+changelog.
+"""
 
 import json
 import random

@@ -45,7 +45,7 @@ def _accepted(results: Results) -> dict[str, str]:
     )
     view = StoreView(results)
     assert {trial: attempt.attempt_id for trial, attempt in view.accepted.items()} == accepted
-    assert view.accepted_ids == set(accepted)
+    assert view.accepted.keys() == set(accepted)
     return accepted
 
 
@@ -276,7 +276,7 @@ def test_view_reads_each_file_once_and_stays_right_through_a_merge(
     reads.clear()
     assert view.refresh() is True
     assert len(reads) == 1
-    assert view.accepted_ids == {"t1", "t2"}
+    assert view.accepted.keys() == {"t1", "t2"}
 
 
 def test_view_takes_in_a_file_that_becomes_readable_later(results: Results) -> None:
@@ -288,4 +288,4 @@ def test_view_takes_in_a_file_that_becomes_readable_later(results: Results) -> N
     assert view.accepted == {}
     part.write_bytes(data)
     assert view.refresh() is True
-    assert view.accepted_ids == {"t"}
+    assert view.accepted.keys() == {"t"}

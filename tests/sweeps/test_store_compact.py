@@ -1,4 +1,7 @@
-"""Compaction: generations that lose nothing, whatever runs beside them. Longer than other files: one fixture folder serves all of it."""
+"""Compaction: generations that lose nothing, whatever runs beside them.
+
+Longer than other files: one fixture folder serves all of it.
+"""
 
 import json
 import logging
@@ -451,7 +454,7 @@ def test_two_compacts_that_prune_two_writers_and_a_reader_lose_nothing_and_doubl
         points = read_table(results, "probe_trajectory", ["trial_id"])["trial_id"].to_pylist()
         assert len(points) == 4 * len(set(points))
         view.refresh()
-        assert seen <= view.accepted_ids
+        assert seen <= view.accepted.keys()
         reads += 1
     stop.touch()
     for process in (*writers, *compacts):

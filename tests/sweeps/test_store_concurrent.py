@@ -1,4 +1,4 @@
-"""Writers, a merge after every few slices, and readers at the same time, in processes of their own."""
+"""Writers, a merge after every few slices, and readers at the same time, in separate processes."""
 
 import itertools
 import multiprocessing
@@ -25,7 +25,10 @@ WORKERS, SLICES = 8, 4
 
 
 def _write(path: Path, host: str) -> None:
-    """Workers one after another: each publishes a few slices of rows and ends, which merges them."""
+    """Workers one after another.
+
+    Each publishes a few slices of rows and ends, which merges them.
+    """
     results = Results(path)
     log = EventLog(results, host)
     for number in range(WORKERS):
@@ -61,7 +64,7 @@ def test_reader_neither_loses_a_row_it_has_seen_nor_shows_one_twice(tmp_path: Pa
         points = read_table(results, "probe_trajectory", ["trial_id"])["trial_id"].to_pylist()
         assert len(points) == 4 * len(set(points))
         view.refresh()
-        assert seen <= view.accepted_ids
+        assert seen <= view.accepted.keys()
         reads += 1
     for writer in writers:
         writer.join()
@@ -71,7 +74,7 @@ def test_reader_neither_loses_a_row_it_has_seen_nor_shows_one_twice(tmp_path: Pa
     assert sorted(finished) == read_table(results, "runs", ["trial_id"])["trial_id"].to_pylist()
     assert len(set(finished)) == len(finished) == 2 * WORKERS * SLICES
     view.refresh()
-    assert view.accepted_ids == set(finished)
+    assert view.accepted.keys() == set(finished)
     assert (
         {trial for trial, *_ in view.done_evaluations}
         == {trial for trial, *_ in view.done_probes}

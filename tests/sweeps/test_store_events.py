@@ -199,5 +199,5 @@ def test_missing_folder_is_no_event_and_a_file_in_its_place_is_one_line(tmp_path
 
 
 def test_worker_name_cannot_leave_the_folder(results: Results) -> None:
-    with pytest.raises(UserError, match="not a usable name"):
+    with pytest.raises(UserError, match="is not a valid name"):
         EventLog(results, "../w")

@@ -128,7 +128,8 @@ def test_results_folder_that_is_a_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("")
     with pytest.raises(
         InfrastructureError,
-        match=r"^cannot make the results folder .*; free or repair that place, or give another with --results$",
+        match=r"^cannot make the results folder .*; make room or repair it, or give another folder "
+        r"with --results$",
     ):
         Results(tmp_path / "results").create()
 
@@ -167,7 +168,7 @@ BAD = [
 
 @pytest.mark.parametrize("name", BAD)
 def test_names_that_could_leave_the_folder_or_clash_are_refused_in_one_line(name: str) -> None:
-    with pytest.raises(UserError, match=r"^not a usable name") as caught:
+    with pytest.raises(UserError, match="is not a valid name") as caught:
         file_stem(name)
     assert caught.value.exit_code == 2
     assert "\n" not in str(caught.value)
@@ -175,7 +176,7 @@ def test_names_that_could_leave_the_folder_or_clash_are_refused_in_one_line(name
 
 @pytest.mark.parametrize("name", ["a/b", *[name for name in BAD if name != "a--b"]])
 def test_worker_names_are_one_part(name: str) -> None:
-    with pytest.raises(UserError, match=r"^not a usable name"):
+    with pytest.raises(UserError, match="is not a valid name"):
         check_name(name)
 
 

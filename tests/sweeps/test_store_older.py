@@ -1,4 +1,7 @@
-"""A store written at schema version 1 is read, extended and compacted: a generation and loose files of it, with new rows."""
+"""A store written at schema version 1 is read, extended and compacted.
+
+A generation and loose files of it, with new rows.
+"""
 
 import json
 import shlex
@@ -76,7 +79,7 @@ def _check(results: Results) -> None:
     steps = {row["trial_id"]: row["solver_steps"] for row in runs.to_pylist()}
     assert steps[IN_GENERATION] == 16
     view = StoreView(results)
-    assert view.accepted_ids == NFE_FORWARD.keys()
+    assert view.accepted.keys() == NFE_FORWARD.keys()
     assert len(view.done_evaluations) == 21
 
 

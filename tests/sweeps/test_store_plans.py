@@ -121,7 +121,8 @@ def test_missing_plan_lists_those_there_are(results: Results) -> None:
     write_plan(results, replace(INFO, name="demo@demo"), [])
     with pytest.raises(
         UserError,
-        match=r"^no saved plan 'dmo@demo' in .*; there are: demo@demo; odesweep plan STUDY --save makes one$",
+        match=r"^no saved plan 'dmo@demo' in .*; there are: demo@demo; odesweep plan STUDY --save "
+        r"makes one$",
     ):
         read_plan(results, "dmo@demo")
 
@@ -132,10 +133,10 @@ def test_names_cannot_leave_the_folder(results: Results, name: str) -> None:
         lambda: write_plan(results, replace(INFO, name=name), []),
         lambda: read_plan(results, name),
     ):
-        with pytest.raises(UserError, match="not a usable name"):
+        with pytest.raises(UserError, match="is not a valid name"):
             call()
     for call in (read_submission, is_cancelled, cancel_submission):
-        with pytest.raises(UserError, match="not a usable name"):
+        with pytest.raises(UserError, match="is not a valid name"):
             call(results, name)
     assert not results.path.exists()
 
@@ -147,7 +148,8 @@ def test_damaged_plan_and_submission_are_one_line(results: Results) -> None:
     for call in (lambda: read_plan(results, NAME), lambda: read_submission(results, submission)):
         with pytest.raises(
             InfrastructureError,
-            match=r"^cannot read .*\.parquet: not a readable Parquet file of this store; remove it and make it again$",
+            match=r"^cannot read .*\.parquet: not a readable Parquet file of this store; remove it "
+            r"and make it again$",
         ):
             call()
 
@@ -237,9 +239,9 @@ def test_refusing_disk_is_one_line_for_every_kind_of_file(results: Results) -> N
         folder.rmdir()
         folder.symlink_to("/proc/self/fdinfo")
     calls = {
-        "free or repair": lambda: write_plan(results, INFO, []),
+        "make room or repair": lambda: write_plan(results, INFO, []),
         "nothing was submitted": lambda: write_submission(results, [], SUBMISSION_METADATA),
-        "nothing was retracted": lambda: write_retraction(
+        "nothing was withdrawn": lambda: write_retraction(
             results, attempt_ids=[], trial_ids=[], reason="", command=""
         ),
     }

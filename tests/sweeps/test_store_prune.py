@@ -100,7 +100,7 @@ def test_only_copy_is_checked_before_anything_goes(results: Results) -> None:
     held.write_bytes(data)
     with pytest.raises(
         InfrastructureError,
-        match=r"is damaged \(sha256\), nothing was deleted; .*remove MANIFEST\.1",
+        match=r"is damaged \(sha256\) and nothing was deleted; .*remove MANIFEST\.1",
     ):
         _prune(results)
     assert len(names(results.parts("runs"))) == 1

@@ -147,7 +147,7 @@ def test_newer_version_is_one_line_with_what_to_do(results: Results) -> None:
             read()
         assert (
             str(caught.value)
-            == f"{newer} is of results schema version {VERSION + 1}, this odesweep reads up to "
+            == f"{newer} has results schema version {VERSION + 1}, this odesweep reads up to "
             f"version {VERSION}; upgrade odesweep or use other --results"
         )
         assert caught.value.exit_code == 3

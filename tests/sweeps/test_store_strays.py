@@ -1,4 +1,4 @@
-"""Strays in a results folder are skipped with one warning that names them, and cost nothing else."""
+"""Strays in a results folder are skipped with one warning that names them."""
 
 import logging
 from pathlib import Path

@@ -73,7 +73,7 @@ def test_probe_split_over_two_calls_is_refused(results: Results) -> None:
     writer = Writer(results, "w")
     rows = trajectory("t", "a")
     writer.add("probe_trajectory", rows[:3])
-    with pytest.raises(SchemaError, match="all rows of one probe have to come in one call"):
+    with pytest.raises(SchemaError, match="all rows of one probe must be in one call"):
         writer.add("probe_trajectory", rows[3:])
 
 
@@ -110,7 +110,7 @@ def test_file_that_does_not_read_back_keeps_the_parts(
     writer.close()
     assert _files(results)["parts/runs"] == 1
     assert _ids(results) == ["a"]
-    assert "does not read back" in caplog.text
+    assert "differs from what was written" in caplog.text
 
 
 def test_failed_merge_is_a_warning_and_loses_nothing(

@@ -188,8 +188,9 @@ def test_an_unknown_study_names_the_nearest_and_how_to_list_all() -> None:
 OWN = """
 from sweeps.study import Scale, Study
 def make(name):
-    return Study(name, "Mine", "Mine?", "Yes.", {"data": {"name": "spheres"}, "model": {"name": "flat_node"},
-                 "solver": {"name": "euler", "steps": 2}, "train": {"iterations": 5}}, {"only": Scale("Mine.")})
+    base = {"data": {"name": "spheres"}, "model": {"name": "flat_node"},
+            "solver": {"name": "euler", "steps": 2}, "train": {"iterations": 5}}
+    return Study(name, "Mine", "Mine?", "Yes.", base, {"only": Scale("Mine.")})
 """
 
 

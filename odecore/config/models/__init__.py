@@ -1,4 +1,4 @@
-"""The models, one file each; a file of this folder is found by itself.
+"""The models, one file each. A new file in this folder is found without being listed anywhere.
 
 Raises TypeError on import for a model without builder or without a count of operations.
 """
@@ -22,7 +22,7 @@ for _file in pkgutil.iter_modules(__path__, f"{__name__}."):
             raise TypeError(f"model {_model.__name__} needs a builder and a method operations")
         MODELS[_model.model_fields["name"].default] = _model
 
-# A type checker cannot read the folder, so it sees the base.
+# A type checker cannot read the folder, so it sees the base class.
 if TYPE_CHECKING:
     ModelConfig = Model
 else:

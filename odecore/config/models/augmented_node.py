@@ -1,4 +1,7 @@
-"""Neural ODEs on the image with zero channels appended (Dupont et al. 2019), and with a random end time (STEER, Ghosh et al. 2020)."""
+"""Neural ODEs on the image with zero channels appended.
+
+Dupont et al. 2019; with a random end time STEER (Ghosh et al. 2020).
+"""
 
 import math
 from typing import Literal
@@ -12,8 +15,9 @@ from odecore.config.model import Work
 class AugmentedNode(BackboneSection):
     """Aug-NODE; with `channels = 0` the plain neural ODE, with `steer` STEER.
 
-    channels: zero channels appended to the image. time: a constant channel t before each convolution. steer: b of the end time T ~ U(1 - b, 1 + b)
-    drawn for each training batch, null for T = 1; at test T = 1.
+    channels: zero channels appended to the image. time: a constant channel t before each
+    convolution. steer: b of the end time T ~ U(1 - b, 1 + b) drawn for each training batch, null
+    for T = 1; at test T = 1.
     """
 
     builder = "odecore.models.augmented_node:build"

@@ -10,10 +10,11 @@ from odecore.config.norm import EquiNorm, NoNorm, NormConfig, check_groups
 
 
 class Dense(Model):
-    """Flatten, linear to `width`, then `layers` times linear(width, width), each with norm and ReLU, then a linear head.
+    """Flatten, linear to `width`, `layers` times linear(width, width), then a linear head.
 
-    layers: p of the report, 1 to 19. norm: after each linear layer but the last. enorm: balancing after each step, null for none.
-    output `softmax` puts a softmax before the loss, the report's failed cure for NaN (ENorm 2019, section 4.1).
+    Each of these layers has norm and ReLU. layers: p of the report, 1 to 19. norm: after each
+    linear layer but the last. enorm: balancing after each step, null for none. output `softmax`: a
+    softmax before the loss, the report's failed remedy for NaN (ENorm 2019, section 4.1).
     """
 
     builder = "odecore.models.dense:build"
@@ -35,15 +36,18 @@ class Dense(Model):
         check_groups(self.norm, "model.norm", self.width)
         if self.norm.name == "instance" or getattr(self.norm, "groups", 0) == self.width:
             raise ValueError(
-                "model.norm with one channel a group erases the single number that a dense layer has per channel; use layer or batch"
+                "model.norm with one channel per group erases the single number that a dense layer "
+                "has per channel; use layer or batch"
             )
         if self.enorm is not None and self.norm.name in ("weight", "spectral"):
             raise ValueError(
-                f"model.enorm rescales weights in place and model.norm = {self.norm.name} recomputes them; set one of them to null or none"
+                f"model.enorm rescales weights in place and model.norm = {self.norm.name} "
+                "recomputes them; set one of them to null or none"
             )
         if self.norm.name == "ta_bn":
             raise ValueError(
-                "model.norm = ta_bn normalizes at points in time and a dense net has no time; choose batch, layer or another norm"
+                "model.norm = ta_bn normalizes at points in time, but a dense net has no time; "
+                "choose batch, layer or another norm"
             )
         return self
 

@@ -1,4 +1,4 @@
-"""Ott's flat neural ODE (Ott 2021, code): the ODE acts on the input itself, then one linear layer."""
+"""Ott's flat neural ODE (Ott 2021, code): the ODE acts on the input, then one linear layer."""
 
 import math
 from typing import Literal
@@ -11,10 +11,12 @@ from odecore.config.section import added_later
 
 
 class FlatNode(Model):
-    """conv(c, width, 1) - ReLU - conv(width, width, 3) - ReLU - conv(width, c, 1) as right-hand side; 1-D on spheres, 2-D on images.
+    """Three convolutions with ReLU between them as right-hand side.
 
-    width: 32 for spheres, 128 for images in the paper. init: Kaiming normal, biases 0.
-    kind `linear`: the code's linear_odenet, three linear layers d - width - width - d with ReLU between, not used in the published commands.
+    They are conv(c, width, 1), conv(width, width, 3) and conv(width, c, 1), 1-D on spheres and 2-D
+    on images. width: 32 for spheres, 128 for images in the paper. init: Kaiming normal, biases 0.
+    kind `linear`: the code's linear_odenet, three linear layers d - width - width - d with ReLU
+    between, which the published commands do not use.
     """
 
     builder = "odecore.models.flat_node:build"

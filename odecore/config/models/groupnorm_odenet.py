@@ -1,4 +1,7 @@
-"""Gladzik's nets: downsampling, then residual or ODE blocks of 64 channels with group normalization (Gladzik 2019, section 4.1)."""
+"""Gladzik's nets: downsampling, then blocks of 64 channels with group normalization.
+
+The blocks are residual or ODE blocks (Gladzik 2019, section 4.1).
+"""
 
 from typing import Literal
 
@@ -8,7 +11,10 @@ from odecore.config.model import Model, Work
 
 
 class GroupnormOdenet(Model):
-    """`kind` ode with 1 or 2 `blocks` is the ODENet, residual with 2, 4 or 8 the ResNet of the thesis."""
+    """`kind` ode with 1 or 2 `blocks` is the ODENet, residual with 2, 4 or 8 the ResNet.
+
+    Both are as in the thesis.
+    """
 
     builder = "odecore.models.groupnorm_odenet:build"
     name: Literal["groupnorm_odenet"] = "groupnorm_odenet"
@@ -22,7 +28,7 @@ class GroupnormOdenet(Model):
 
     def operations(self, shape: tuple[int, ...], classes: int) -> Work:
         """See `Model.operations`."""
-        # Three convolutions bring 28x28 to 26, 13 and 6 places a side.
+        # Three convolutions reduce 28x28 to 26, 13 and 6 places per side.
         side = shape[1] - 2
         down = 9 * shape[0] * 64 * side**2 + 16 * 64 * 64 * ((side // 2) ** 2 + (side // 4) ** 2)
         blocks = 2 * 9 * 64 * 64 * (side // 4) ** 2 * self.blocks

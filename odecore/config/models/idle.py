@@ -1,4 +1,4 @@
-"""For testing: a trial that does nothing for a while and, if asked, dies in a named way."""
+"""For testing: a trial that does nothing for a while and, if asked, dies in a chosen way."""
 
 from typing import Literal
 
@@ -8,9 +8,12 @@ from odecore.config.model import Model, Work
 
 
 class Idle(Model):
-    """Sleeps `seconds` in every training step; at training step `at_step` (counted from 1) shows `fault`.
+    """Sleeps `seconds` in every training step.
 
-    Faults: raise (an exception), segfault, kill_self (SIGKILL), hang (never returns), allocate (an allocation beyond RLIMIT_AS).
+    At training step `at_step` (counted from 1) shows `fault`.
+
+    Faults: raise (an exception), segfault, kill_self (SIGKILL), hang (never returns), allocate (an
+    allocation beyond RLIMIT_AS).
     """
 
     builder = "odecore.models.idle:build"
@@ -22,5 +25,5 @@ class Idle(Model):
     at_step: PositiveInt = 1
 
     def operations(self, shape: tuple[int, ...], classes: int) -> Work:
-        """Nothing to speak of."""
+        """Almost no work."""
         return Work()

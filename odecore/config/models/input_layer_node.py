@@ -1,4 +1,4 @@
-"""Neural ODEs behind a learned convolution of the image: IL-NODE and 2nd-Ord (Massaroli et al. 2020)."""
+"""Neural ODEs behind a learned convolution: IL-NODE and 2nd-Ord (Massaroli et al. 2020)."""
 
 import math
 from typing import Any, Literal, Self
@@ -9,10 +9,12 @@ from odecore.config.model import Model, Work
 
 
 class InputLayerNode(Model):
-    """Stem convolution, ODE on `width` channels, 1x1 convolution to 6 channels, 4x4 average pooling, linear head.
+    """Stem convolution, ODE on `width` channels, readout, pooling, linear head.
 
-    order 1 is IL-NODE. order 2 is 2nd-Ord: positions and velocities have half of the channels each, velocities start at zero.
-    stem `zeros` appends zero channels to the image instead of a convolution (0-augmentation, the authors' control).
+    The readout is a 1x1 convolution to 6 channels, the pooling 4x4 average pooling. order 1 is
+    IL-NODE. order 2 is 2nd-Ord: positions and velocities have half of the channels each, velocities
+    start at zero. stem `zeros` appends zero channels to the image instead of a convolution
+    (0-augmentation, the authors' control).
     """
 
     builder = "odecore.models.input_layer_node:build"
@@ -25,7 +27,8 @@ class InputLayerNode(Model):
     def _halves(self) -> Self:
         if self.order == 2 and (self.width % 2 or self.stem == "zeros"):
             raise ValueError(
-                "model.order = 2 needs an even model.width and model.stem = convolution: half of the channels are velocities"
+                "model.order = 2 needs an even model.width and model.stem = convolution: half of "
+                "the channels are velocities"
             )
         return self
 
@@ -34,7 +37,8 @@ class InputLayerNode(Model):
         channels = spec.data.shape[0]
         if self.stem == "zeros" and self.width < channels:
             raise ValueError(
-                f"model.width = {self.width} cannot hold the {channels} channels of {spec.data.name}"
+                f"model.width = {self.width} cannot hold the {channels} channels of "
+                f"{spec.data.name}"
             )
 
     def operations(self, shape: tuple[int, ...], classes: int) -> Work:

@@ -1,4 +1,7 @@
-"""Second-order neural ODEs as first-order systems: SONODE (Norcliffe et al. 2020), heavy-ball HBNODE and GHBNODE (Xia et al. 2021)."""
+"""Second-order neural ODEs as first-order systems.
+
+SONODE (Norcliffe et al. 2020), heavy-ball HBNODE and GHBNODE (Xia et al. 2021).
+"""
 
 import math
 from typing import Any, Literal, Self
@@ -12,11 +15,11 @@ from odecore.config.model import Work
 class SecondOrderNode(BackboneSection):
     """State [h; m] of twice `channels` channels.
 
-    dynamics: of the generalized heavy ball the authors' code has two forms. `ghbnode`, their MNIST script, trains the spring constant
-    softplus(xi) from 2.13 on; `ghbnode_fixed`, their CIFAR-10 script, keeps it at 1.5.
-    start: `network` computes m(0) and the appended channels of h(0) from the image (authors' code),
-    `zeros` appends zeros, `image` starts m as h, at the image itself, with no channels appended to
-    either (Zheng 2024, code of Table 2).
+    dynamics: of the generalized heavy ball the authors' code has two forms. `ghbnode`, their MNIST
+    script, trains the spring constant softplus(xi) from 2.13 on; `ghbnode_fixed`, their CIFAR-10
+    script, keeps it at 1.5. start: `network` computes m(0) and the appended channels of h(0) from
+    the image (authors' code), `zeros` appends zeros, `image` starts m as h, at the image itself,
+    with no channels appended to either (Zheng 2024, code of Table 2).
     """
 
     builder = "odecore.models.second_order_node:build"
@@ -29,7 +32,8 @@ class SecondOrderNode(BackboneSection):
     def _network_has_a_width(self) -> Self:
         if self.start == "network" and self.width is None:
             raise ValueError(
-                f"model.start = network needs model.width, which model.backbone = {self.backbone} has not; use model.start = zeros"
+                f"model.start = network needs model.width, which model.backbone = {self.backbone} "
+                "does not have; use model.start = zeros"
             )
         return self
 

@@ -10,10 +10,11 @@ from odecore.config.norm import Batch, NoNorm, NormConfig, check_groups
 
 
 class StackedOdenet(Model):
-    """ODENet4 and ODENet10, and with `kind = residual` the reference nets ResNet4 and ResNet10.
+    """ODENet4 and ODENet10, and with `kind = residual` the nets ResNet4 and ResNet10.
 
-    layers 4: stem, one block, linear head. layers 10: stem, two stages of a residual block and a block, head; `width` channels, doubled in stage 2.
-    stem_norm, residual_norm, ode_norm: one slot each; layers 4 has no residual block of its own, so residual_norm belongs to ResNet4 only.
+    layers 4: stem, one block, linear head. layers 10: stem, two stages of a residual block and a
+    block, head; `width` channels, doubled in stage 2. stem_norm, residual_norm, ode_norm: the norm
+    of these layers. With layers = 4 only ResNet4 has a residual block for residual_norm.
     """
 
     builder = "odecore.models.stacked_odenet:build"
@@ -34,24 +35,27 @@ class StackedOdenet(Model):
     def _slots_exist(self) -> Self:
         if self.kind == "residual" and self.ode_norm.name != "none":
             raise ValueError(
-                "model.kind = residual has no ODE block for model.ode_norm; set model.ode_norm = none"
+                "model.kind = residual has no ODE block for model.ode_norm; set model.ode_norm = "
+                "none"
             )
         if self.kind == "ode" and self.layers == 4 and self.residual_norm.name != "none":
             raise ValueError(
-                "model.layers = 4 with ODE blocks has no residual block for model.residual_norm; set model.residual_norm = none"
+                "model.layers = 4 with ODE blocks has no residual block for model.residual_norm; "
+                "set model.residual_norm = none"
             )
         for slot in ("stem_norm", "residual_norm", "ode_norm"):
             check_groups(getattr(self, slot), f"model.{slot}", self.width)
         if "ta_bn" in (self.stem_norm.name, self.residual_norm.name):
             raise ValueError(
-                "ta_bn normalizes at points in time, so only model.ode_norm can be ta_bn; stem and residual blocks have no time"
+                "ta_bn normalizes at points in time, so only model.ode_norm can be ta_bn; stem and "
+                "residual blocks have no time"
             )
         return self
 
     def operations(self, shape: tuple[int, ...], classes: int) -> Work:
         """See `Model.operations`."""
         channels, places = shape[0], math.prod(shape[1:])
-        # Two 3x3 convolutions; twice the channels on a quarter of the places cost the same.
+        # Two 3x3 convolutions. Twice the channels on a quarter of the places cost the same.
         block = 2 * 9 * self.width**2 * places
         stages = self.layers // 4
         residual = stages * ((self.layers == 10) + (self.kind == "residual"))

@@ -1,4 +1,7 @@
-"""Vector fields without parameters, for figures that need no training: Lady Windermere's fan and the one-dimensional crossing."""
+"""Vector fields without parameters, for figures that need no training.
+
+These are Lady Windermere's fan and the one-dimensional crossing.
+"""
 
 from typing import Literal
 
@@ -8,7 +11,8 @@ from odecore.config.model import Model, Work
 class WindermereFan(Model):
     """z' = A(z) z with A = [[alpha, 1], [-gamma |z|^delta, beta]] (Ott 2021, Figure 3a and b).
 
-    The paper gives no constants; these separate the classes with 316 Euler steps and not with 3,162 (found by search).
+    The paper gives no constants. These separate the classes with 316 Euler steps and not with 3,162
+    (found by search).
     """
 
     builder = "odecore.models.toy:build_fan"
@@ -21,12 +25,16 @@ class WindermereFan(Model):
     delta: float = 0.75
 
     def operations(self, shape: tuple[int, ...], classes: int) -> Work:
-        """Nothing to speak of."""
+        """Almost no work."""
         return Work()
 
 
 class Crossing(Model):
-    """z' = -2 z on a line (Gladzik 2019, Figure 5.10): one Euler step takes z to -z, so paths cross; the solution goes to z e^-2, no paths cross."""
+    """z' = -2 z on a line (Gladzik 2019, Figure 5.10).
+
+    One Euler step takes z to -z, so paths cross. The exact solution goes to z e^-2, and no paths
+    cross.
+    """
 
     builder = "odecore.models.toy:build_crossing"
     takes = ("line",)
@@ -34,5 +42,5 @@ class Crossing(Model):
     name: Literal["crossing"] = "crossing"
 
     def operations(self, shape: tuple[int, ...], classes: int) -> Work:
-        """Nothing to speak of."""
+        """Almost no work."""
         return Work()

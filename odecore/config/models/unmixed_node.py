@@ -1,4 +1,7 @@
-"""Zheng's unmixed neural ODE: one ODE on the raw input, then one linear layer (Zheng 2024, section 2 and appendix)."""
+"""Zheng's unmixed neural ODE: one ODE on the raw input, then one linear layer.
+
+Zheng 2024, section 2 and appendix.
+"""
 
 import math
 from typing import Any, Literal, Self

@@ -13,7 +13,7 @@ from sweeps.slurm.doctor import compute_node, partition
 from sweeps.slurm.doctor.partition import seconds
 from sweeps.slurm.profile import account_and_qos
 
-# From SIGTERM to SIGKILL, for a step of training and its checkpoint.
+# From SIGTERM to SIGKILL, for a training step and its checkpoint.
 LEAST_GRACE_SECONDS = 10
 NO_SLURM = "no SLURM here; executors inline and ray"
 ASK = "ask the administrator"
@@ -44,7 +44,10 @@ def slurm(situation: Situation) -> Iterator[Finding]:
         partitions = partition.parse(commands.ask("scontrol", "-a", "-o", "show", "partition"))
     except NoAnswer as error:
         level = Level.ERROR if wanted else Level.WARNING
-        remedy = "executor slurm needs it: look with sinfo, set SLURM_CONF if the cluster says so, or ask the administrator"
+        remedy = (
+            "executor slurm needs it: look with sinfo, set SLURM_CONF if the cluster says so, or "
+            "ask the administrator"
+        )
         yield Finding(level, "slurm", f"does not answer: {error}", remedy)
         return
     profile = situation.profile if situation.profile is not None and wanted else Profile()
@@ -55,8 +58,8 @@ def slurm(situation: Situation) -> Iterator[Finding]:
     if wanted and broken:
         yield warn(
             "tiny job",
-            "not sent, as it would not run",
-            "repair what is an error above, then run doctor again",
+            "not submitted, as it would not run",
+            "repair the errors above, then run doctor again",
         )
     elif wanted:
         refused = partition.taken(profile)
@@ -75,7 +78,8 @@ def _configuration(
     more = "" if wanted else "; with --profile also what its tasks get and see"
     yield good(
         "slurm",
-        f"{config.get('SLURM_VERSION', 'of unknown version')}, cluster {config.get('ClusterName', 'unnamed')}{more}",
+        f"{config.get('SLURM_VERSION', 'of unknown version')}, cluster "
+        f"{config.get('ClusterName', 'unnamed')}{more}",
     )
     yield arrays(config)
     yield queue_limit(commands.max_submit(account, qos))
@@ -102,12 +106,13 @@ def settings(text: str) -> dict[str, str]:
 
 
 def arrays(config: Mapping[str, str]) -> Finding:
-    """MaxArraySize, the largest index and one more."""
+    """MaxArraySize: the largest index plus one."""
     text = config.get("MaxArraySize", "")
     if not text.isdigit():
         return good(
             "arrays",
-            f"MaxArraySize not told; sweeps are split into arrays of {commands.MAX_ARRAY_SIZE} tasks",
+            f"MaxArraySize not told; sweeps are split into arrays of {commands.MAX_ARRAY_SIZE} "
+            "tasks",
         )
     if int(text) < 2:
         remedy = f"{ASK} for MaxArraySize = 1001; until then each task is a job of its own"
@@ -116,21 +121,22 @@ def arrays(config: Mapping[str, str]) -> Finding:
 
 
 def queue_limit(most: int | None) -> Finding:
-    """most: tasks of one's own queued or running at once."""
+    """most: tasks of one's own that may be queued or running at the same time."""
     if most is None:
         return good(
             "queue limit",
-            "no MaxSubmitJobs known of; all tasks of a sweep are queued at once",
+            "MaxSubmitJobs is not known; all tasks of a sweep are queued at the same time",
         )
     if most < 1:
         return fail(
             "queue limit",
-            "MaxSubmitJobs = 0: SLURM takes nothing from you",
+            "MaxSubmitJobs = 0: SLURM accepts nothing from you",
             f"{ASK}, or give another account or qos in the profile",
         )
     return good(
         "queue limit",
-        f"MaxSubmitJobs = {most}: run sends no more tasks than that at a time, with longer shards",
+        f"MaxSubmitJobs = {most}: `run` submits no more tasks than that at a time, with longer "
+        "shards",
     )
 
 
@@ -140,7 +146,10 @@ def preemption(
     partitions: Sequence[partition.Partition],
     qos: Mapping[str, str],
 ) -> Finding:
-    """What happens to a preempted task. qos: PreemptMode and GraceTime, if SLURM preempts by qos."""
+    """What happens to a preempted task.
+
+    qos: PreemptMode and GraceTime, if SLURM preempts by qos.
+    """
     kind = config.get("PreemptType", "preempt/none")
     by_partition = kind == "preempt/partition_prio"
     mode = (
@@ -156,30 +165,47 @@ def preemption(
         return good("preemption", f"{where}: none, as no partition has a higher PriorityTier")
     if "SUSPEND" in modes:
         stall = Limits.from_environment().stall_seconds
-        remedy = "set ODESWEEP_STALL_SECONDS to more than a suspension lasts, or choose a partition or qos that requeues"
-        text = f"{where}: SUSPEND: a task that sleeps for over {stall:.0f} s takes its trial for hung when it wakes, and keeps the GPU's memory"
+        remedy = (
+            "set ODESWEEP_STALL_SECONDS to more than a suspension lasts, or choose a partition or "
+            "qos that requeues"
+        )
+        text = (
+            f"{where}: SUSPEND: a task that sleeps for over {stall:.0f} s takes its trial for hung "
+            "when it wakes, and keeps the GPU's memory"
+        )
         return warn("preemption", text, remedy)
     grace, wait = (
         seconds(candidate.fields.get("GraceTime") if by_partition else qos.get("GraceTime")) or 0,
         seconds(config.get("KillWait")) or 0,
     )
-    told = f"{grace + wait:.0f} s from SIGTERM to SIGKILL (GraceTime {grace:.0f} s + KillWait {wait:.0f} s)"
+    told = (
+        f"{grace + wait:.0f} s from SIGTERM to SIGKILL (GraceTime {grace:.0f} s + KillWait "
+        f"{wait:.0f} s)"
+    )
     if "CANCEL" in modes:
-        remedy = "repeat the same `odesweep run` until all is done (checkpoints are used), or choose a partition or qos with PreemptMode=REQUEUE"
+        remedy = (
+            "repeat the same `odesweep run` until all is done (checkpoints are used), or choose a "
+            "partition or qos with PreemptMode=REQUEUE"
+        )
         return warn(
             "preemption",
-            f"{where}: CANCEL: preempted tasks do not come back by themselves; {told}",
+            f"{where}: CANCEL: preempted tasks are not requeued; {told}",
             remedy,
         )
     if grace + wait < LEAST_GRACE_SECONDS and (by_partition or qos):
         apart = Limits.from_environment().checkpoint_seconds
-        remedy = f"{ASK} for a GraceTime of 30 s, or accept that what came after the last checkpoint ({apart:.0f} s apart) is trained again"
+        remedy = (
+            f"{ASK} for a GraceTime of 30 s, or accept that what came after the last checkpoint "
+            f"({apart:.0f} s apart) is trained again"
+        )
         return warn(
             "preemption",
             f"{where}: requeued, but only {told}; a step and its checkpoint may take longer",
             remedy,
         )
-    return good("preemption", f"{where}: preempted tasks checkpoint and come back; {told}")
+    return good(
+        "preemption", f"{where}: preempted tasks save a checkpoint and are requeued; {told}"
+    )
 
 
 def accounting(config: Mapping[str, str], problem: str | None) -> Finding:
@@ -187,7 +213,10 @@ def accounting(config: Mapping[str, str], problem: str | None) -> Finding:
     known = f"{seconds(config.get('MinJobAge')) or 0:.0f} s (MinJobAge)"
     if problem is None:
         return good("accounting", f"sacct answers; squeue shows ended tasks for another {known}")
-    remedy = "sweeps run without it; ask the administrator for accounting (slurmdbd) to see later why tasks were killed"
+    remedy = (
+        "sweeps run without it; ask the administrator for accounting (slurmdbd) to see later why "
+        "tasks were killed"
+    )
     why = (
         "this cluster has no accounting"
         if config.get("AccountingStorageType", "").endswith("/none")

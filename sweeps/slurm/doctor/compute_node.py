@@ -31,7 +31,7 @@ from sweeps.slurm.profile import limit_seconds
 QUEUE_SECONDS, RUN_SECONDS = 120.0, 300.0
 ASK_SECONDS, LOOK_SECONDS = 5.0, 0.2
 LIMIT_MINUTES = 10
-# Reasons to wait that do not pass while one waits.
+# Reasons for waiting that do not pass soon.
 HOPELESS = (
     "BeginTime",
     "Partition",
@@ -44,7 +44,8 @@ HOPELESS = (
 )
 _WAITING = ("PENDING", "CONFIGURING", "")
 
-# The node may see the folder only after the job has started. If it never does, the exit code says so.
+# The node may see the folder only after the job has started. If it never does, the exit code says
+# so.
 _SCRIPT = """#!/bin/bash
 probe={probe}
 for ((second = 0; second < {lag}; second++)); do
@@ -62,17 +63,17 @@ exec srun --ntasks=1 --export=ALL{cpus} {python} -P "$probe/probe.py" "$probe"
 
 
 def sees(situation: Situation, profile: Profile) -> Iterator[Finding]:
-    """Send it, wait for what it says, judge that."""
+    """Submit it, wait for its report, judge the report."""
     minutes = int(QUEUE_SECONDS // 60)
     yield good(
         "tiny job",
-        f"sending one with this profile's options; it may wait {minutes} minutes in the queue",
+        f"submitting one with this profile's options; it may wait {minutes} minutes in the queue",
     )
     yield from try_there(situation, profile)
 
 
 def try_there(situation: Situation, profile: Profile) -> list[Finding]:
-    """All findings. Nothing is left behind, neither job nor files, however this ends."""
+    """All findings. However this ends, neither the job nor its files are left behind."""
     name = f"odesweep-doctor-{uuid4().hex[:8]}"
     folder = situation.existing / f".{name}"
     left: list[Finding] = []
@@ -90,7 +91,7 @@ def try_there(situation: Situation, profile: Profile) -> list[Finding]:
                 )
             ]
         except OSError as error:
-            remedy = "free or repair that place, or give another with --results"
+            remedy = "make room or repair it, or give another folder with --results"
             return [
                 fail(
                     "tiny job",
@@ -116,7 +117,7 @@ def _lay_out(folder: Path, situation: Situation, profile: Profile) -> None:
     (folder / "job.sh").write_text(script(folder, profile))
     data = situation.data_root and situation.data_root.absolute()
     names = sorted(path.name for path in data.iterdir()) if data and data.is_dir() else []
-    # The last one, which the job waits for.
+    # The last file, for which the job waits.
     probe.publish(
         folder,
         "asked.json",
@@ -141,7 +142,7 @@ def script(folder: Path, profile: Profile) -> str:
 
 
 def _arguments(name: str, profile: Profile) -> list[str]:
-    # Of the options, only a shorter time: it starts earlier, in a gap.
+    # Of the options, only a shorter time, so that it can start earlier in a gap.
     limit = limit_seconds(profile)
     minutes = LIMIT_MINUTES if limit is None else max(1, min(LIMIT_MINUTES, int(limit // 60)))
     given = {
@@ -160,7 +161,7 @@ def _arguments(name: str, profile: Profile) -> list[str]:
 
 
 def _follow(job_id: str, folder: Path) -> TinyJob:
-    """Until it has reported, has ended without, or is not worth waiting for."""
+    """Wait until it has reported, has ended without a report, or is not worth waiting for."""
     job, asked_at, start, over_at = TinyJob(job_id), -1e9, time.monotonic(), None
     answered = False
     while True:
@@ -194,12 +195,12 @@ def _follow(job_id: str, folder: Path) -> TinyJob:
 
 
 def _clean(name: str, folder: Path) -> Iterator[Finding]:
-    """End the job by its name, as its id may not have come back, and remove the folder."""
+    """End the job by its name, since its id may not have come back, and remove the folder."""
     try:
         commands.ask("scancel", f"--name={name}", f"--user={commands.user()}")
     except NoAnswer as error:
         yield warn("tiny job", f"may still be queued: {error}", f"scancel --name={name}")
-    # A job that is just being ended may still write.
+    # A job that is just ending may still write.
     deadline = time.monotonic() + 10.0
     while folder.exists():
         shutil.rmtree(folder, ignore_errors=True)

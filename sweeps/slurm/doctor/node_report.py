@@ -1,4 +1,4 @@
-"""What the tiny job and its report mean for a sweep: one finding each."""
+"""What the test job and its report mean for a sweep: one finding each."""
 
 import platform
 import sys
@@ -15,21 +15,25 @@ from sweeps.slurm.doctor.tiny_job import TinyJob
 
 # Exit codes of the job's script.
 EXITS = {"unseen": 64, "unwritable": 65, "no_python": 66}
-# Files seen later than this make workers do again what others have done.
+# If files are seen later than this, workers repeat what others have done.
 MOST_LAG_SECONDS = 15.0
-SHARED = "give a folder that login and compute nodes both see with --results"
-INSTALL = "install odesweep[slurm] in an environment that compute nodes see, and load what it needs by `setup` in the profile"
+SHARED = "give a folder that login and compute nodes share with --results"
+INSTALL = (
+    "install odesweep[slurm] in an environment that compute nodes see, and load what it needs with "
+    "`setup` in the profile"
+)
 
 
 def judge(job: TinyJob, situation: Situation, profile: Profile) -> Iterator[Finding]:
-    """The job itself, then all that it saw."""
+    """The job itself, then everything that it saw."""
     if job.report is None:
         yield without_report(job, situation)
         return
     report = job.report
     yield good(
         "tiny job",
-        f"{job.job_id} ran on {job.node} after {job.waited:.0f} s, for {job.took:.0f} s; it is removed",
+        f"{job.job_id} ran on {job.node} after {job.waited:.0f} s, for {job.took:.0f} s; it is "
+        "removed",
     )
     yield files(job.node, report, situation)
     if report["answer"]:
@@ -43,16 +47,20 @@ def judge(job: TinyJob, situation: Situation, profile: Profile) -> Iterator[Find
 
 
 def without_report(job: TinyJob, situation: Situation) -> Finding:
-    """Why there is none."""
+    """Why there is no report."""
     job_id, node, said = job.job_id, job.node, job.log.strip().rpartition("\n")[2]
     reason = f" ({job.fields['Reason']})" if job.fields.get("Reason", "None") != "None" else ""
     code = job.fields.get("ExitCode", "").partition(":")[0]
     if not job.over and job.state != "RUNNING":
-        text = f"{job_id} still queued after {job.waited:.0f} s: {job.state or 'SLURM does not say'}{reason}; cancelled, so the nodes are unknown"
+        text = (
+            f"{job_id} still queued after {job.waited:.0f} s: "
+            f"{job.state or 'SLURM does not say'}{reason}; cancelled, so the nodes are unknown"
+        )
         return warn(
             "tiny job",
             text,
-            "run doctor again when the cluster is less busy; `squeue --start` tells of other jobs",
+            "run doctor again when the cluster is less busy; `squeue --start` predicts when jobs "
+            "start",
         )
     if code == str(EXITS["unseen"]):
         return fail(
@@ -63,7 +71,7 @@ def without_report(job: TinyJob, situation: Situation) -> Finding:
     if code == str(EXITS["unwritable"]):
         return fail(
             "node files",
-            f"{node} sees {situation.existing} and cannot write in it",
+            f"{node} sees {situation.existing} but cannot write in it",
             SHARED,
         )
     if code == str(EXITS["no_python"]):
@@ -79,47 +87,60 @@ def without_report(job: TinyJob, situation: Situation) -> Finding:
         return fail(
             "tiny job",
             text,
-            "look how long `python -c 'import torch'` takes in a job; a slow disk under the environment does that",
+            "check how long `python -c 'import torch'` takes in a job; a slow disk under the "
+            "environment can be the reason",
         )
-    how = f"{job_id} on {node}: {job.state or 'state unknown'}{reason}, exit code {job.fields.get('ExitCode', 'unknown')}, after {job.took:.0f} s"
+    how = (
+        f"{job_id} on {node}: {job.state or 'state unknown'}{reason}, exit code "
+        f"{job.fields.get('ExitCode', 'unknown')}, after {job.took:.0f} s"
+    )
     return fail(
         "tiny job",
         f"{how}; it said last: {said or 'nothing'}",
-        "look at `setup` in the profile; it is run before Python starts",
+        "check `setup` in the profile; it is run before Python starts",
     )
 
 
 def files(node: str, report: Mapping[str, Any], situation: Situation) -> Finding:
-    """How long it takes until what one side wrote is seen by the other, there and back."""
+    """How long it takes until one side sees what the other wrote, in both directions."""
     if report["answer"] is None:
         return fail(
             "node files",
-            f"{node} did not see within a minute what was written here in {situation.existing}",
+            f"{node} did not see a file that was written here in {situation.existing} within a "
+            "minute",
             SHARED,
         )
     lag = report["answered_at"] - report["began_at"]
-    text = f"{node} sees files written here, and they are seen here from there: {lag:.1f} s there and back"
+    text = (
+        f"{node} sees files written here, and its files are seen here: {lag:.1f} s there and back"
+    )
     if lag > MOST_LAG_SECONDS:
-        remedy = "ask the administrator for shorter attribute caching (actimeo); until then trials may be trained twice, and status is late"
+        remedy = (
+            "ask the administrator for shorter attribute caching (actimeo); until then trials may "
+            "be trained twice, and status is late"
+        )
         return warn("node files", text, remedy)
     return good("node files", text)
 
 
 def clock(began_at: float, here: float, answered_at: float) -> Finding:
-    """here: this machine's time, of something that was between two times of the node's clock."""
+    """Compare clocks.
+
+    here: this machine's time of something that happened between two times of the node's clock.
+    """
     skew = max(began_at - here, here - answered_at, 0.0)
     if skew > MOST_SKEW_SECONDS:
         side = "ahead of" if began_at > here else "behind"
         return warn(
             "node clock",
             f"{skew:.0f} s {side} this machine's",
-            "set both by NTP; until then a trial that runs may look given up",
+            "synchronize both with NTP; until then a running trial may look given up",
         )
     return good("node clock", f"within {MOST_SKEW_SECONDS:.0f} s of this machine's")
 
 
 def python(report: Mapping[str, Any]) -> Finding:
-    """Whether a sweep's task could begin."""
+    """Whether a sweep's task could start."""
     there, here = report["python"], platform.python_version()
     if report["imports"]:
         return fail("node python", f"odesweep does not import: {report['imports']}", INSTALL)
@@ -127,17 +148,17 @@ def python(report: Mapping[str, Any]) -> Finding:
         return fail(
             "node python",
             f"{there}, and {here} here",
-            "call odesweep by the Python that compute nodes have at the same place",
+            "call odesweep with a Python that compute nodes have at the same place",
         )
     return good("node python", f"{there}, odesweep imports")
 
 
 def torch(seen: Mapping[str, Any]) -> Finding:
-    """That it imports."""
+    """Whether it can be imported."""
     if "error" in seen:
         return fail(
             "node torch",
-            f"torch, torchvision and torchdiffeq do not import together: {seen['error']}",
+            f"torch, torchvision and torchdiffeq cannot be imported together: {seen['error']}",
             INSTALL,
         )
     built = f"CUDA {seen['cuda']}" if seen["cuda"] else "no CUDA"
@@ -153,12 +174,15 @@ def gpu(report: Mapping[str, Any], asked: int) -> Finding:
     found = replace(compare_gpus(driver, seen, visible), name="node gpu")
     devices = len(seen["devices"])
     if not asked and devices:
-        text = f"the profile asks for none, and torch sees {devices} there: every task would use the first"
+        text = (
+            f"the profile asks for none, but torch sees {devices} there: every task would use the "
+            "first"
+        )
         return replace(
             found,
             level=Level.WARNING,
             text=text,
-            remedy="ask for one (gpus or gres in the profile), or for nodes without",
+            remedy="ask for one (gpus or gres in the profile), or for nodes without GPUs",
         )
     if not asked:
         return good("node gpu", "the profile asks for none; trials run on the CPU")
@@ -166,7 +190,7 @@ def gpu(report: Mapping[str, Any], asked: int) -> Finding:
         text = (
             found.text
             if found.level is Level.WARNING
-            else f"the profile asks for {asked}, and neither nvidia-smi nor torch sees one there"
+            else f"the profile asks for {asked}, but neither nvidia-smi nor torch sees one there"
         )
         return replace(found, level=Level.ERROR, text=text, remedy=gpu_remedy(seen["cuda"], driver))
     if devices < asked:
@@ -181,12 +205,18 @@ def gpu(report: Mapping[str, Any], asked: int) -> Finding:
 
 
 def gpu_remedy(cuda: str | None, driver: list[str] | str | None) -> str:
-    """What to do when torch sees no GPU where there should be one."""
+    """What to do if torch does not see a GPU that should be there."""
     if cuda is None:
         return "install a torch that is built for CUDA, in the environment that compute nodes see"
     if isinstance(driver, list) and driver:
-        return "install a torch whose CUDA that driver supports, or ask the administrator for a newer driver"
-    return "ask the administrator for the driver of these nodes, or give another partition in the profile"
+        return (
+            "install a torch whose CUDA that driver supports, or ask the administrator for a newer "
+            "driver"
+        )
+    return (
+        "ask the administrator for the driver of these nodes, or give another partition in the "
+        "profile"
+    )
 
 
 def data(missing: list[str] | None, situation: Situation) -> Finding:
@@ -200,4 +230,4 @@ def data(missing: list[str] | None, situation: Situation) -> Finding:
             f"{text} not there",
             "give a folder that compute nodes see with --data-root",
         )
-    return good("node data", f"{situation.data_root} is there, with all that it holds here")
+    return good("node data", f"{situation.data_root} is there, with everything that it holds here")

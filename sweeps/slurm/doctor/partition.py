@@ -13,7 +13,7 @@ from sweeps.slurm.commands import NoAnswer
 from sweeps.slurm.profile import limit_seconds, parse_limit, sbatch_options, signal_seconds
 
 _UNITS = {"": 1, "sec": 1, "min": 60, "hour": 3600, "day": 86400}
-# Words in a node's state with which it starts nothing; a * says that it does not respond.
+# Words in a node's state with which it starts nothing. A * means that it does not respond.
 _AWAY = re.compile(r"down|drain|fail|unk|inval|no_respond|\*")
 _FACTORS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
@@ -72,7 +72,10 @@ def parse_nodes(text: str) -> list[Node]:
 
 
 def parse_gres(text: str) -> Counter[tuple[str, str]]:
-    """How many of each kind: "gpu:a100:4(S:0-1),gpu:v100:2" of a node, "gpu:1" of a job, "(null)"."""
+    """How many of each kind a node or a job has.
+
+    Texts such as "gpu:a100:4(S:0-1),gpu:v100:2" of a node, "gpu:1" of a job, or "(null)".
+    """
     found: Counter[tuple[str, str]] = Counter()
     for item in filter(None, re.sub(r"\([^)]*\)", "", text).replace("=", ":").split(",")):
         name, *rest = item.strip().removeprefix("gres/").removeprefix("gres:").split(":")
@@ -94,7 +97,7 @@ def seconds(text: str | None) -> float | None:
 
 
 def names(profile: Profile) -> list[str]:
-    """What the profile says; none for the cluster's default."""
+    """The partitions that the profile names; none for the cluster's default."""
     return [
         name.strip()
         for name in str(profile.options.get("partition", "")).split(",")
@@ -103,7 +106,7 @@ def names(profile: Profile) -> list[str]:
 
 
 def chosen(profile: Profile, partitions: Iterable[Partition]) -> list[Partition]:
-    """The partitions that the profile's tasks may start in, as far as they are there."""
+    """The existing partitions in which the profile's tasks may start."""
     wanted = names(profile)
     return [
         partition
@@ -113,7 +116,7 @@ def chosen(profile: Profile, partitions: Iterable[Partition]) -> list[Partition]
 
 
 def options(profile: Profile) -> dict[str, Any]:
-    """Sbatch's options as executor slurm gives them, by their long names."""
+    """The options of sbatch as executor slurm gives them, by their long names."""
     return {key.replace("_", "-"): value for key, value in sbatch_options(profile).items()} | {
         "ntasks": 1
     }
@@ -196,7 +199,10 @@ def time_limit(profile: Profile, usable: Sequence[Partition], config: Mapping[st
     most, limit = longest.fields.get("MaxTime", "UNLIMITED"), limit_seconds(profile)
     if limit is None:
         default = longest.fields.get("DefaultTime", "NONE")
-        text = f"none in the profile: tasks get {most if default == 'NONE' else default}, and nobody knows which trials still fit"
+        text = (
+            f"none in the profile: tasks get {most if default == 'NONE' else default}, and "
+            "odesweep cannot know which trials still fit"
+        )
         return warn("time limit", text, f'give time = "…" in the profile, at most {most}')
     given = str(profile.options["time"])
     text = (
@@ -218,12 +224,16 @@ def time_limit(profile: Profile, usable: Sequence[Partition], config: Mapping[st
     kill = f"{seconds(config.get('KillWait')) or 0:.0f} s after it SIGKILL (KillWait)"
     return good(
         "time limit",
-        f"{text}; tasks are warned {signal_seconds(profile)} s before, SIGTERM at the limit{later}, {kill}",
+        f"{text}; tasks are warned {signal_seconds(profile)} s before, SIGTERM at the "
+        f"limit{later}, {kill}",
     )
 
 
 def enough(given: Mapping[str, Any], nodes: Sequence[Node]) -> Finding:
-    """given: see `options`. Some node has the CPUs and gres that a task asks for, and is there."""
+    """Whether some node has the CPUs and gres that a task asks for, and is up.
+
+    given: see `options`.
+    """
     gres, cpus = asked_gres(given), int(given.get("cpus-per-task", 1))
     asks = " and ".join(
         [
@@ -247,10 +257,13 @@ def enough(given: Mapping[str, Any], nodes: Sequence[Node]) -> Finding:
             for node in nodes
         }
         have = "; ".join(f"{n} CPUs and {what}" for n, what in sorted(kinds)) or "no nodes at all"
-        remedy = "ask for less in the profile (cpus x slots, gpus x slots, gres), or give another partition"
+        remedy = (
+            "ask for less in the profile (cpus x slots, gpus x slots, gres), or give another "
+            "partition"
+        )
         return fail(
             "nodes",
-            f"a task asks for {asks}, and no node of the partition has that; they have {have}",
+            f"a task asks for {asks}, but no node of the partition has that; they have {have}",
             remedy,
         )
     if not here:
@@ -259,12 +272,13 @@ def enough(given: Mapping[str, Any], nodes: Sequence[Node]) -> Finding:
         return fail("nodes", f"all {len(fitting)} nodes that have {asks} are {states}", remedy)
     return good(
         "nodes",
-        f"a task asks for {asks}; {len(fitting)} of {len(nodes)} nodes have that, {len(here)} of them up",
+        f"a task asks for {asks}; {len(fitting)} of {len(nodes)} nodes have that, {len(here)} of "
+        "them up",
     )
 
 
 def asked_gres(given: Mapping[str, Any]) -> Counter[tuple[str, str]]:
-    """What a task asks for on its one node."""
+    """What a task asks for on its node."""
     per = [
         str(given[key])
         for key in ("gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socket")
@@ -297,7 +311,7 @@ def _has(node: Node, kind: tuple[str, str], count: int) -> bool:
 
 
 def may_use(account: str | None, qos: str | None, config: Mapping[str, str]) -> Iterator[Finding]:
-    """Account and qos of the profile, where accounting knows which ones the user has."""
+    """Account and qos of the profile, if accounting knows which ones the user has."""
     try:
         rows = commands.sacctmgr("assoc", f"user={commands.user()}", "Account", "QOS")
     except NoAnswer:
@@ -316,7 +330,10 @@ def allowed(key: str, asked: str, mine: set[str], enforced: bool) -> Finding:
     """asked: in the profile. mine: what the user has. enforced: whether SLURM refuses others."""
     if asked in mine:
         return good(key, f"{asked} is yours")
-    text = f"{asked} is not among yours{': SLURM refuses it' if enforced else ', which SLURM here does not mind'}"
+    text = (
+        f"{asked} is not among "
+        f"yours{': SLURM refuses it' if enforced else ', which SLURM here does not mind'}"
+    )
     have = (
         f"{key} in the profile is one of: {', '.join(sorted(filter(None, mine)))}"
         if any(mine)
@@ -326,12 +343,12 @@ def allowed(key: str, asked: str, mine: set[str], enforced: bool) -> Finding:
 
 
 def taken(profile: Profile) -> Finding:
-    """What sbatch itself says of one task, without queueing it."""
+    """The answer of sbatch about one task, without queueing it."""
     try:
         said = commands.would_start(arguments(options(profile)))
     except NoAnswer as error:
         remedy = "change the profile's options; `odesweep run --dry-run` shows them all"
-        return fail("sbatch", f"refuses a task of this profile: {error}", remedy)
+        return fail("sbatch", f"sbatch refuses a task of this profile: {error}", remedy)
     matched = re.search(r"to start at (\S+) .*on nodes (\S+)", said)
     when = f"; one sent now would start at {matched[1]} on {matched[2]}" if matched else ""
-    return good("sbatch", f"takes a task of this profile{when}")
+    return good("sbatch", f"sbatch accepts a task of this profile{when}")

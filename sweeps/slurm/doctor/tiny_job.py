@@ -1,4 +1,4 @@
-"""The course of one tiny job: what SLURM and the compute node say about it."""
+"""The course of one test job: what SLURM and the compute node say about it."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,9 +8,9 @@ from sweeps.slurm import commands
 
 @dataclass
 class TinyJob:
-    """How the tiny job went.
+    """How the test job went.
 
-    fields: what SLURM says of it. waited, took: seconds in the queue and after. report: what the
+    fields: what SLURM says about it. waited, took: seconds in the queue and after. report: what the
     node reported, if anything. log: what the job printed.
     """
 
