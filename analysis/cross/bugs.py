@@ -45,7 +45,7 @@ STUDIED = (
     Bug(
         "gusak-momentum",
         "Gusak 2020",
-        "optimizer reset each epoch",
+        "optimizer made anew each epoch",
         "momentum reset (code)",
         "momentum kept",
     ),

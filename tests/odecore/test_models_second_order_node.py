@@ -139,6 +139,6 @@ def test_what_cannot_be_built_says_what_to_change() -> None:
     ):
         model(channels=1, width=8)
     with pytest.raises(
-        ValueError, match=r"model\.backbone = cnn4 has not; use model\.start = zeros"
+        ValueError, match=r"model\.backbone = cnn4 does not have; use model\.start = zeros"
     ):
         model(backbone="cnn4")
