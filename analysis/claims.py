@@ -70,8 +70,9 @@ class Evidence(NamedTuple):
 class Claim:
     """One claim: every part of the `statistic` of a `quantity` has to lie in `holds`.
 
-    key: unique in its paper, lower case with dashes. source: where it is made, such as "Gusak 2020, Table 1". measure: the statistic in
-    words. where: the trials that it is about, axis -> value or tuple of values; with an empty one also where a plan lacks the axis.
+    key: unique in its paper, lower case with dashes. source: where it is made, such as "Gusak 2020,
+    Table 1". measure: the statistic in words. where: the trials that it is about, axis -> value or
+    tuple of values; with an empty one also where a plan lacks the axis.
     """
 
     paper: str

@@ -13,12 +13,12 @@ from analysis.verdict import CONTRADICTED, INCONCLUSIVE, NOT_ENOUGH, REPRODUCED,
 
 STYLES = {REPRODUCED: "green", CONTRADICTED: "red", INCONCLUSIVE: "yellow", NOT_ENOUGH: "dim"}
 RULE = (
-    "A claim is reproduced if the whole 95 % interval of its statistic lies where the claim holds, "
-    "contradicted if none of it does, and inconclusive if it straddles the threshold. It needs more "
-    "data when it has fewer seeds than it asks for. Every number of a claim must hold; one that is "
-    "contradicted, after Holm's correction for several numbers, contradicts the claim. Rows below a "
-    "claim's scale or epochs, or on generated data, are judged in a column of their own. "
-    "docs/verdicts.md has the error rates."
+    "A claim is reproduced if the whole 95 % interval of its statistic lies where the claim "
+    "holds, contradicted if none of it does, and inconclusive if it straddles the threshold. It "
+    "needs more data when it has fewer seeds than it asks for. Every number of a claim must "
+    "hold; one that is contradicted, after Holm's correction for several numbers, contradicts "
+    "the claim. Rows below a claim's scale or epochs, or on generated data, are judged in a "
+    "column of their own. docs/verdicts.md has the error rates."
 )
 
 

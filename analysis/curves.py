@@ -117,9 +117,11 @@ def draw_curves(
     x: str = "epoch",
     end_marks: bool = True,
 ) -> None:
-    """Means with their bands (both seeds as thin lines where n = 2), failed runs dashed from a cross on, all in the style of their group.
+    """Means with their bands, in the style of their group.
 
-    style: the group's values, such as {"axis.norm": "batch"} -> color, label and other properties of lines.
+    Where n = 2, both seeds are thin lines. Failed runs are dashed from a cross on.
+    style: the group's values, such as {"axis.norm": "batch"} -> color, label and other properties
+    of lines.
     """
     for _, group in numbers.groupby(list(by), sort=False, dropna=False):
         properties = style({name: str(group[name].iloc[0]) for name in by})

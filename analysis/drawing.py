@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 def values_with_bars(
     ax: "Axes", rows: pd.DataFrame, x: str, ecolor: Any = None, **line: Any
 ) -> None:
-    """Means with their intervals at column `x`; below n = 3 the single values instead, which are then `minimum` and `maximum`."""
+    """Means with their intervals at column `x`.
+
+    Below n = 3 the single values instead, which are then `minimum` and `maximum`.
+    """
     few, many = rows.loc[rows["n"] < MIN_N_INTERVAL], rows.loc[rows["n"] >= MIN_N_INTERVAL]
     if len(few):
         ax.plot(
@@ -146,7 +149,10 @@ def draw_bars(
 
 
 def draw_points(ax: "Axes", numbers: pd.DataFrame, x: str, **line: Any) -> None:
-    """Means with intervals at the values of column `x`; single seeds below n = 3. line: color, marker, label and other properties of lines."""
+    """Means with intervals at the values of column `x`; single seeds below n = 3.
+
+    line: color, marker, label and other properties of lines.
+    """
     rows = numbers.loc[numbers["n"] > 0]
     properties: dict[str, Any] = {"marker": "o", "color": PLAIN_COLOUR, **line}
     ax.plot([], [], linestyle="none", **properties)

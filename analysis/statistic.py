@@ -25,8 +25,8 @@ Where = Mapping[str, Any]
 class Estimate(NamedTuple):
     """A number with its 95 % interval (NaN where there is none) and the n behind it.
 
-    sample: the values of the seeds, whose mean it is, with their monotone `functions` to apply to that mean.
-    successes: of a share. Without sample and successes the number has no uncertainty.
+    sample: the values of the seeds, whose mean it is, with their monotone `functions` to apply to
+    that mean. successes: of a share. Without sample and successes the number has no uncertainty.
     """
 
     value: float
@@ -54,7 +54,10 @@ class Estimate(NamedTuple):
         return low, high
 
     def sign_flip_p(self, threshold: float, sign: int) -> float:
-        """Exact one-sided p of the sign-flip test; see `stats.sign_flip_p`. sign: 1 for "above the threshold", -1 below. NaN without a sample."""
+        """Exact one-sided p of the sign-flip test; see `stats.sign_flip_p`.
+
+        sign: 1 for "above the threshold", -1 for below. NaN without a sample.
+        """
         sample = np.array(self.sample)
         for function in self.functions:
             sample = np.array([function(value) for value in sample])

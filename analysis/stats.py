@@ -88,10 +88,12 @@ def clopper_pearson(count: int, n: int, level: float = LEVEL) -> tuple[float, fl
 
 
 def sign_flip_p(differences: ArrayLike) -> float:
-    """Exact one-sided p that the mean is above zero: the share of all 2^n choices of signs with a mean at least as large.
+    """Exact one-sided p that the mean is above zero.
 
-    Fisher's randomization test (Fisher 1935, The Design of Experiments, section 21); its only assumption is symmetry about the
-    mean. At least 2^-n: .125 for n = 3, .031 for n = 5. differences: (n,), n at most 16.
+    It is the share of all 2^n choices of signs with a mean at least as large.
+    Fisher's randomization test (Fisher 1935, The Design of Experiments, section 21); its only
+    assumption is symmetry about the mean. At least 2^-n: .125 for n = 3, .031 for n = 5.
+    differences: (n,), n at most 16.
     """
     sample = np.asarray(differences, dtype=float)
     signs = np.array(list(product((1, -1), repeat=sample.size)))

@@ -1,13 +1,14 @@
 """From claims and rows to verdicts; docs/verdicts.md has the rule's error rates.
 
-One number: reproduced if its 95 % interval lies where the claim holds, contradicted if it lies outside, inconclusive if it
-straddles the threshold; not enough data if it rests on fewer seeds than the claim asks for, or has no interval. So each
-verdict is a one-sided test at 2.5 %. A claim that two things are equal has a region with two ends, its margin, and is
-reproduced by two one-sided tests (Schuirmann 1987, J. Pharmacokinet. Biopharm. 15): the interval lies between them.
+One number: reproduced if its 95 % interval lies where the claim holds, contradicted if it lies
+outside, inconclusive if it straddles the threshold; not enough data if it rests on fewer seeds than
+the claim asks for, or has no interval. So each verdict is a one-sided test at 2.5 %. A claim that
+two things are equal has a region with two ends, its margin, and is reproduced by two one-sided
+tests (Schuirmann 1987, J. Pharmacokinet. Biopharm. 15): the interval lies between them.
 
-Several numbers: every one has to hold, so reproduced only if all are, which needs no correction; contradicted as soon as one
-is, at the level of Holm's first step (Holm 1979), an interval of 1 - .05 / parts; otherwise not enough data if one lacks data,
-else inconclusive.
+Several numbers: every one has to hold, so reproduced only if all are, which needs no correction;
+contradicted as soon as one is, at the level of Holm's first step (Holm 1979), an interval of 1 -
+.05 / parts; otherwise not enough data if one lacks data, else inconclusive.
 """
 
 from dataclasses import dataclass, field
@@ -46,7 +47,10 @@ class Judgement:
     failures: dict[str, int] = field(default_factory=dict)
 
     def deciding(self, claim: Claim) -> tuple[str, Estimate]:
-        """The part with the worst verdict, of several the one nearest to the threshold or farthest beyond."""
+        """The part with the worst verdict.
+
+        Of several, the one that is nearest to the threshold or farthest beyond it.
+        """
         verdicts = judge_parts(claim, self.parts)
 
         def rank(part: tuple[str, Estimate]) -> tuple[int, float, str]:
@@ -78,7 +82,10 @@ class Verdict:
 
 
 def judge_one(estimate: Estimate, holds: Region, seeds: int, parts: int = 1) -> str:
-    """The verdict on one number of so many parts; see the module docstring. The ends of a region with two ends belong to it."""
+    """The verdict on one number of so many parts; see the module docstring.
+
+    The ends of a region with two ends belong to it.
+    """
     if estimate.n < seeds or isnan(estimate.value + estimate.low + estimate.high):
         return NOT_ENOUGH
     two_ends = -inf < holds.low and holds.high < inf
@@ -198,7 +205,10 @@ def row(verdict: Verdict) -> dict[str, Any]:
 
 
 def _p(one: Estimate, holds: Region) -> float:
-    """Exact one-sided p of the sign-flip test that the claim holds; the larger one of a region with two ends."""
+    """Exact one-sided p of the sign-flip test that the claim holds.
+
+    For a region with two ends it is the larger one.
+    """
     ends = [(holds.low, 1)] * (holds.low > -inf) + [(holds.high, -1)] * (holds.high < inf)
     return max(one.sign_flip_p(end, sign) for end, sign in ends)
 

@@ -42,7 +42,10 @@ class Excluded:
 
 
 def cells(study: Study) -> tuple[list[Cell], list[Excluded]]:
-    """The cells of `study` in order of its axes, and those that were excluded. A cell lacks the axes that do not exist for it (`when`)."""
+    """The cells of `study` in order of its axes, and those that were excluded.
+
+    A cell lacks the axes that do not exist for it (`when`).
+    """
     product: list[Cell] = [{}]
     for group in _groups(study):
         rows = list(zip(*(study.grid[axis] for axis in group), strict=True))

@@ -56,7 +56,10 @@ class Selection:
 
 
 def read(texts: Iterable[str]) -> list[Override]:
-    """`key=value`, `key=a,b`, `key=0..4`, `+key=value`, with values that are JSON or else strings; a list or section is one value."""
+    """`key=value`, `key=a,b`, `key=0..4`, `+key=value`.
+
+    Values are JSON or else strings; a list or section is one value.
+    """
     overrides: dict[tuple[str, bool], Override] = {}
     for given in texts:
         key, equals, values = given.partition("=")

@@ -290,7 +290,8 @@ class Watch:
         if not plans:
             saved = ", ".join(list_plans(self.results)) or "none"
             raise UserError(
-                f"no saved plan of study {wanted.removesuffix('@')} and no such trial in {self.results.path}; saved plans: {saved}"
+                f"no saved plan of study {wanted.removesuffix('@')} and no such trial in "
+                f"{self.results.path}; saved plans: {saved}"
             )
         return plans
 

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 RANGE = "range"
 TEXT = (
-    "Normalization x solver x depth. Test accuracy after training, each net under its training solver; one panel per training solver. "
-    "Last panel: largest minus smallest accuracy over the training solvers, of one seed, averaged over seeds; it counts only seeds of which "
-    "every solver completed, and seeds' noise makes it positive. Failed runs are never averaged."
+    "Normalization x solver x depth. Test accuracy after training, each net under its training "
+    "solver; one panel per training solver. Last panel: largest minus smallest accuracy over the "
+    "training solvers, of one seed, averaged over seeds; it counts only seeds of which every "
+    "solver completed, and seeds' noise makes it positive. Failed runs are never averaged."
 )
 
 

@@ -18,9 +18,11 @@ from analysis.figure import Table
 from analysis.stats import MIN_N_INTERVAL
 
 TEXT = (
-    "Published numbers and the bugs of the code behind them. On: as in the published code; off: corrected, or as printed. Gusak 2020: best test "
-    "accuracy over epochs, as its code logs it; ENorm 2019: last epoch. Ott 2021: our net with the most Euler steps, scored both ways. Changes "
-    "the number: the interval of the paired difference leaves out 0; no verdict below n = 3. Nearer: at paper scale, where on and off differ."
+    "Published numbers and the bugs of the code behind them. On: as in the published code; off: "
+    "corrected, or as printed. Gusak 2020: best test accuracy over epochs, as its code logs it; "
+    "ENorm 2019: last epoch. Ott 2021: our net with the most Euler steps, scored both ways. "
+    "Changes the number: the interval of the paired difference leaves out 0; no verdict below n "
+    "= 3. Nearer: at paper scale, where on and off differ."
 )
 
 

@@ -13,13 +13,15 @@ from analysis.figure import Table
 from analysis.stats import clopper_pearson
 from analysis.style import NORM_LABELS
 
-# Ott 2021, section 4: a net depends on its solver if the accuracy under a more accurate one differs by more than this.
+# Ott 2021, section 4: a net depends on its solver if the accuracy under a more accurate one differs
+# by more than this.
 THRESHOLD = 0.1
 TEXT = (
-    "Solver dependence against normalization, over all depths. Gap: accuracy under the reference solution minus accuracy under the training "
-    "solver, mean over depths. Dependent: nets whose gap is above {threshold:g} in size (Ott 2021, section 4), of those that have a gap, with the "
-    "Clopper-Pearson interval, as if nets were independent. Unresolved nets reached the reference's cap or smallest step; they have no gap and "
-    "count in neither."
+    "Solver dependence against normalization, over all depths. Gap: accuracy under the reference "
+    "solution minus accuracy under the training solver, mean over depths. Dependent: nets whose "
+    "gap is above {threshold:g} in size (Ott 2021, section 4), of those that have a gap, with "
+    "the Clopper-Pearson interval, as if nets were independent. Unresolved nets reached the "
+    "reference's cap or smallest step; they have no gap and count in neither."
 )
 
 
@@ -69,7 +71,8 @@ def readable(numbers: pd.DataFrame) -> pd.DataFrame:
 def _share(row: dict[str, float]) -> str:
     if not row["done"]:
         return "-"
-    return f"{row['dependent']:.0f} of {row['done']:.0f} [{row['share_low']:.2f}, {row['share_high']:.2f}]"
+    interval = f"[{row['share_low']:.2f}, {row['share_high']:.2f}]"
+    return f"{row['dependent']:.0f} of {row['done']:.0f} {interval}"
 
 
 TABLE = Table(

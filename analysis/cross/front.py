@@ -13,8 +13,9 @@ from analysis.figure import Table
 from analysis.style import NORM_LABELS
 
 TEXT = (
-    "Pareto front of test accuracy against evaluations of the field in one forward pass, each net under its training solver: cells that no cheaper "
-    "cell reaches. Picked as best of many means, so optimistic by their noise."
+    "Pareto front of test accuracy against evaluations of the field in one forward pass, each "
+    "net under its training solver: cells that no cheaper cell reaches. Picked as best of many "
+    "means, so optimistic by their noise."
 )
 
 

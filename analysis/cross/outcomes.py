@@ -29,9 +29,11 @@ STYLES: dict[str, dict[str, Any]] = {
     MISSING: {"facecolor": "white", "label": "no result yet"},
 }
 TEXT = (
-    "Failure map. Each tile is a cell of the grid and each stripe in it a run, seeds from left to right. Diverged: loss or state not finite. "
-    "Solver failed: cap of evaluations or smallest step reached. No result yet: not run, or ended by a crash, which is no result. Last panel: "
-    "runs by normalization over all solvers and depths. Completed: {completed} of {planned} planned runs."
+    "Failure map. Each tile is a cell of the grid and each stripe in it a run, seeds from left "
+    "to right. Diverged: loss or state not finite. Solver failed: cap of evaluations or smallest "
+    "step reached. No result yet: not run, or ended by a crash, which is no result. Last panel: "
+    "runs by normalization over all solvers and depths. Completed: {completed} of {planned} "
+    "planned runs."
 )
 
 

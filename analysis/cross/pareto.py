@@ -30,10 +30,11 @@ COLUMNS = [
     *(*STATISTICS, "front"),
 ]
 TEXT = (
-    "Accuracy against evaluations of the field in one forward pass, which is the cost at test. (a) Each point is a cell, its test accuracy under "
-    "its training solver; line: Pareto front, cells that no cheaper cell reaches. Points are shifted sideways by normalization. (b) Each "
-    "normalization's front over all its nets (training solver and depth) under all test solvers. Fronts pick the best of many means, so they are "
-    "optimistic by their noise."
+    "Accuracy against evaluations of the field in one forward pass, which is the cost at test. "
+    "(a) Each point is a cell, its test accuracy under its training solver; line: Pareto front, "
+    "cells that no cheaper cell reaches. Points are shifted sideways by normalization. (b) Each "
+    "normalization's front over all its nets (training solver and depth) under all test solvers. "
+    "Fronts pick the best of many means, so they are optimistic by their noise."
 )
 
 

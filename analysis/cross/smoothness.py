@@ -20,10 +20,13 @@ MAX_DROP = 0.03
 SHOWN = ("ta_bn", "layer", "group")
 STAGES = {name: FIXED_STEP[name].stages for name in ("euler", "rk4")}
 TEXT = (
-    "(S, n)-criterion (Gusak 2020, section 3.2): nets trained with n0 Euler steps, tested with Euler and classical RK4 at n > n0 evaluations. "
-    "Drop: accuracy at n0 minus the lowest of these, per net. Smooth: drop at most {drop:g} (the paper gives no tolerance), by the whole interval; "
-    "unclear where it straddles; by the mean where n < 3. Higher: the paper's literal criterion, every solver with n > n0 gives a higher "
-    "accuracy, on average. At a useless accuracy smooth means nothing, so the accuracy at n0 stands in front. The CSV has all normalizations."
+    "(S, n)-criterion (Gusak 2020, section 3.2): nets trained with n0 Euler steps, tested with "
+    "Euler and classical RK4 at n > n0 evaluations. Drop: accuracy at n0 minus the lowest of "
+    "these, per net. Smooth: drop at most {drop:g} (the paper gives no tolerance), by the whole "
+    "interval; unclear where it straddles; by the mean where n < 3. Higher: the paper's literal "
+    "criterion, every solver with n > n0 gives a higher accuracy, on average. At a useless "
+    "accuracy smooth means nothing, so the accuracy at n0 stands in front. The CSV has all "
+    "normalizations."
 )
 
 

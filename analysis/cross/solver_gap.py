@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 SUMMARY = "all depths"
 MIN_LIMIT = 0.05  # of the colours, so that noise does not look like a gap
 TEXT = (
-    "Solver gap: accuracy under the reference solution (Dopri5, {tolerance}) minus accuracy under the training solver, paired by net, the same "
-    "images, both in float64. Negative: the net lives off its solver's error. Unresolved: a solve that reached its cap of evaluations or its "
-    "smallest step; it has no gap and is in no mean. Last panel: mean over depths, by training solver. {unresolved} of {nets} trained nets are "
-    "unresolved."
+    "Solver gap: accuracy under the reference solution (Dopri5, {tolerance}) minus accuracy "
+    "under the training solver, paired by net, the same images, both in float64. Negative: the "
+    "net lives off its solver's error. Unresolved: a solve that reached its cap of evaluations "
+    "or its smallest step; it has no gap and is in no mean. Last panel: mean over depths, by "
+    "training solver. {unresolved} of {nets} trained nets are unresolved."
 )
 
 

@@ -23,14 +23,18 @@ if TYPE_CHECKING:
 
 TEST = ["test.solver", "test.solver_steps", "test.solver_tolerance"]
 TEXT = (
-    "Every cell of the grid under every test solver: accuracy (colour). One panel per training solver, one row per normalization and depth "
-    "({depths}, downwards), one column per test solver ({columns}, from left to right). Framed: the training solver itself. A net that "
-    "has learned a solution keeps its colour along its row."
+    "Every cell of the grid under every test solver: accuracy (colour). One panel per training "
+    "solver, one row per normalization and depth ({depths}, downwards), one column per test "
+    "solver ({columns}, from left to right). Framed: the training solver itself. A net that has "
+    "learned a solution keeps its colour along its row."
 )
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Cells by panel (training solver), normalization, depth and test solver; setting: its steps or tolerance; own: it is the training solver."""
+    """Cells by panel (training solver), normalization, depth and test solver.
+
+    setting: the test solver's steps or tolerance. own: it is the training solver.
+    """
     rows = planned_rows(data, "evaluations:test_grid", "accuracy")
     if not grid.some(rows["outcome"] == COMPLETED):
         return pd.DataFrame()

@@ -1,4 +1,7 @@
-"""Zheng 2024, Figures 5, 8 and 9: curves by epoch of the four norms, and of mini-batch statistics in test batches of two."""
+"""Zheng 2024, Figures 5, 8 and 9: curves by epoch of the four norms.
+
+Mini-batch statistics are also tested in batches of two.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -108,7 +111,8 @@ def _two_in_a_row(numbers: pd.DataFrame) -> tuple[int, int]:
 
 def draw_losses(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     """Loss on a logarithmic axis, one panel for each data set."""
-    # Such an axis cannot show an interval that reaches zero: its lower end is the smallest single value.
+    # Such an axis cannot show an interval that reaches zero: its lower end is the smallest single
+    # value.
     low = numbers["low"].where((numbers["low"] > 0) | numbers["low"].isna(), numbers["minimum"])
     for index, name, ax in each_panel(axes, _sets(numbers)):
         draw(ax, numbers.assign(low=low), name)
@@ -130,11 +134,12 @@ FIGURES = (
         used=lambda data: data.where({"data": OTHERS}),
         numbers=lambda data: curves(data, "accuracy"),
         text=(
-            "Zheng 2024, Figure 5. Test accuracy after each epoch, {nets}; mini-batch statistics also on "
-            "the first 1,000 images (or all there are) in test batches of two. Each run that failed is "
-            "dashed at its last value from where it failed; a cross on the axis: failed before its first "
-            "score. Diamonds: published final values (Table 1, 18 layers), filled like their line; "
-            "without norm on Tiny-ImageNet the paper reports a failure in the first epoch."
+            "Zheng 2024, Figure 5. Test accuracy after each epoch, {nets}; mini-batch statistics "
+            "also on the first 1,000 images (or all there are) in test batches of two. Each run "
+            "that failed is dashed at its last value from where it failed; a cross on the axis: "
+            "failed before its first score. Diamonds: published final values (Table 1, 18 "
+            "layers), filled like their line; without norm on Tiny-ImageNet the paper reports a "
+            "failure in the first epoch."
         ),
         fields=_nets,
         draw=draw_figure5,
@@ -148,10 +153,10 @@ FIGURES = (
         axes=("data", "norm"),
         numbers=lambda data: curves(data, "loss"),
         text=(
-            "Zheng 2024, Figures 8 and 9. Test loss (cross-entropy, logarithmic axis) after each epoch, "
-            "{nets}; mini-batch statistics also on the first 1,000 images (or all there are) in test "
-            "batches of two. Each run that failed is dashed at its last value from where it failed; a "
-            "cross on the axis: failed before its first score."
+            "Zheng 2024, Figures 8 and 9. Test loss (cross-entropy, logarithmic axis) after each "
+            "epoch, {nets}; mini-batch statistics also on the first 1,000 images (or all there "
+            "are) in test batches of two. Each run that failed is dashed at its last value from "
+            "where it failed; a cross on the axis: failed before its first score."
         ),
         fields=_nets,
         draw=draw_losses,

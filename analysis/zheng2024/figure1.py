@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 DEPTH, CURVES = "zheng2024/depth", "zheng2024/curves"
 TEXT = (
-    "Zheng 2024, Figure 1. Test accuracy on CIFAR-10 after each epoch, by norm and number of convolutions in the right-hand side. Each run that "
-    "failed is a line of its own, dashed at its last value from where it failed; a cross on the axis: failed before its first score. "
+    "Zheng 2024, Figure 1. Test accuracy on CIFAR-10 after each epoch, by norm and number of "
+    "convolutions in the right-hand side. Each run that failed is a line of its own, dashed at "
+    "its last value from where it failed; a cross on the axis: failed before its first score. "
     "Diamonds: published final values (Tables 1 and 4), filled like their line."
 )
 NORMS = ("ta_bn", "mini_batch", "none")
@@ -48,7 +49,10 @@ def _used(data: Data) -> Data:
 
 
 def table(data: Data) -> pd.DataFrame:
-    """norm, backbone and epoch with n, mean, low, high of the test accuracy; failed runs as lines of their own."""
+    """norm, backbone and epoch with n, mean, low, high of the test accuracy.
+
+    Failed runs are lines of their own.
+    """
     parts = []
     if depth := part(data, DEPTH):
         by = {"axis.model.norm": "norm", "axis.model.backbone": "backbone"}

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TEXT = (
-    "Zheng 2024, Figure 10. {what}. {curves}Boxes: test accuracy after the last epoch, "
-    "quartiles over seeds, whiskers to the farthest seeds, every seed a dot. Bars: seconds of training per step, of runs alone on their machine and "
-    "never resumed only; a dash where there is none. The colours tell interpolations apart, not norms."
+    "Zheng 2024, Figure 10. {what}. {curves}Boxes: test accuracy after the last epoch, quartiles "
+    "over seeds, whiskers to the farthest seeds, every seed a dot. Bars: seconds of training per "
+    "step, of runs alone on their machine and never resumed only; a dash where there is none. "
+    "The colours tell interpolations apart, not norms."
 )
 CURVES = {"a": "cnn6", "c": "unet18"}
 ORDER = "abcd"

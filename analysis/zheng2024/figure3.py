@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TEXT = (
-    "Zheng 2024, Figure 3, on CIFAR-10. (a) Test accuracy after each epoch, {left}; mini-batch statistics also on the first 1,000 images (or all "
-    "there are) in test batches of two. Diamonds: published final values (Table 1, 18 layers), filled like their line. "
-    "(b) The same of nets with {middle}, tested on clean images and with one image of each test batch replaced by noise. "
-    "(c) Mean and variance, averaged over channels, of the first layer's output before its norm, of nets with TA-BN, linearly interpolated between "
-    "the solver's evaluations."
+    "Zheng 2024, Figure 3, on CIFAR-10. (a) Test accuracy after each epoch, {left}; mini-batch "
+    "statistics also on the first 1,000 images (or all there are) in test batches of two. "
+    "Diamonds: published final values (Table 1, 18 layers), filled like their line. (b) The same "
+    "of nets with {middle}, tested on clean images and with one image of each test batch "
+    "replaced by noise. (c) Mean and variance, averaged over channels, of the first layer's "
+    "output before its norm, of nets with TA-BN, linearly interpolated between the solver's "
+    "evaluations."
 )
 TIMES = np.linspace(0, 1, 41)
 CLEAN, NOISY = "clean", "noisy"
@@ -40,7 +42,10 @@ def _used(data: Data) -> Data:
 
 
 def table(data: Data) -> pd.DataFrame:
-    """Panels a, b: axis.norm, test_batch or noise, epoch with n, mean, low, high; failed runs as lines. Panel c: statistic, t with the same."""
+    """Panels a and b: axis.norm, test_batch or noise, and epoch with n, mean, low, high.
+
+    Failed runs are lines of their own. Panel c: statistic and t with the same columns.
+    """
     parts: list[pd.DataFrame] = []
     if curves := part(data, "zheng2024/curves"):
         parts += [

@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 
 DEPTH = "zheng2024/depth"
 TEXT = (
-    "Zheng 2024, Figure 4. Test accuracy on CIFAR-10 after the last epoch against the number of trainable parameters, those of norms included: the "
-    "paper leaves them out, which puts TA-BN's diamonds further left. Numbers in the panel: convolutions in the right-hand side; lines join "
-    "stacks of convolutions, 18 is a U-Net. Grey: other families, trained here with their authors' recipes; IL-NODE, 2nd-Ord, HBNODE and GHBNODE "
-    "are not one ODE on the raw input. Crosses at the foot: all runs failed. Diamonds: published (Table 1 and the authors' slides), filled with "
-    "the norm's colour, grey for the values of other families, which Zheng 2024 quotes from their papers."
+    "Zheng 2024, Figure 4. Test accuracy on CIFAR-10 after the last epoch against the number of "
+    "trainable parameters, those of norms included: the paper leaves them out, which puts "
+    "TA-BN's diamonds further left. Numbers in the panel: convolutions in the right-hand side; "
+    "lines join stacks of convolutions, 18 is a U-Net. Grey: other families, trained here with "
+    "their authors' recipes; IL-NODE, 2nd-Ord, HBNODE and GHBNODE are not one ODE on the raw "
+    "input. Crosses at the foot: all runs failed. Diamonds: published (Table 1 and the authors' "
+    "slides), filled with the norm's colour, grey for the values of other families, which Zheng "
+    "2024 quotes from their papers."
 )
 # Markers that stand for no solver.
 FAMILIES = {

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TEXT = (
-    "Zheng 2024, Figure 6. Test accuracy on CIFAR-10 after each epoch, by the number of convolutions in the right-hand side: (a) without norm, "
-    "(b) with TA-BN{deepest}. Each run that failed is a line of its own, dashed at its last value from where it failed; a cross "
-    "on the axis: failed before its first score. Diamonds: published final values (Tables 1 and 4), filled like their line."
+    "Zheng 2024, Figure 6. Test accuracy on CIFAR-10 after each epoch, by the number of "
+    "convolutions in the right-hand side: (a) without norm, (b) with TA-BN{deepest}. Each run "
+    "that failed is a line of its own, dashed at its last value from where it failed; a cross on "
+    "the axis: failed before its first score. Diamonds: published final values (Tables 1 and 4), "
+    "filled like their line."
 )
 DEEP = ("cnn10", "cnn12", "unet18")
 # Panel -> norms and nets. If a smaller scale lacks the deep ones, the third panel is left out.

@@ -1,4 +1,7 @@
-"""Zheng 2024, Figure 7: test accuracy by epoch of TA-BN with four interpolations; their final accuracies and times."""
+"""Zheng 2024, Figure 7: test accuracy by epoch of TA-BN with four interpolations.
+
+Also their final accuracies and times.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -32,7 +35,10 @@ STYLES = dict(zip(LABELS, ("-", (0, (5, 1)), (0, (1, 1)), (0, (5, 1, 1, 1))), st
 
 
 def line_style(name: str) -> dict[str, Any]:
-    """Colour, style and label of one interpolation; all are TA-BN, so that the colours are none of the norms'."""
+    """Colour, style and label of one interpolation.
+
+    All are TA-BN, so the colours are not those of norms.
+    """
     return {"color": COLOURS[name], "linestyle": STYLES[name], "label": LABELS[name]}
 
 
@@ -96,9 +102,9 @@ FIGURE7 = Figure(
     used=lambda data: data.where({"data": "CIFAR-10"}),
     numbers=curves,
     text=(
-        "Zheng 2024, Figure 7. Test accuracy on CIFAR-10 after each epoch of nets of {nets} with TA-BN, "
-        "by how it interpolates between its grid's times. The colours tell interpolations apart, not "
-        "norms."
+        "Zheng 2024, Figure 7. Test accuracy on CIFAR-10 after each epoch of nets of {nets} with "
+        "TA-BN, by how it interpolates between its grid's times. The colours tell interpolations "
+        "apart, not norms."
     ),
     fields=lambda _, numbers: {"nets": " and ".join(map(layers_text, numbers[BACKBONE].unique()))},
     draw=draw_figure7,

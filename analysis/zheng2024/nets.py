@@ -51,7 +51,7 @@ def marks(numbers: "pd.DataFrame", published: bool) -> "list[Line2D]":
 
 
 def draw_final(ax: "Axes", values: Iterable[tuple[Any, float]], end: float) -> None:
-    """Published final values at the right end of the axis, filled with the colour of their line: (colour, value)."""
+    """Published final values at the right end of the axis: (colour of the line, value)."""
     from analysis.drawing import draw_published
 
     for colour, value in values:

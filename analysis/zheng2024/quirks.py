@@ -10,9 +10,9 @@ from analysis.figure import Table
 
 START, QUIRK = "axis.start", "axis.quirk"
 TEXT = (
-    "Zheng 2024, what each difference between paper and released code is worth: CNN-6 with TA-BN on "
-    "CIFAR-10, test accuracy after the last epoch. Left the printed form plus one difference, right "
-    "the released form without one; change: against the form itself, paired by seed."
+    "Zheng 2024, what each difference between paper and released code is worth: CNN-6 with TA-BN "
+    "on CIFAR-10, test accuracy after the last epoch. Left the printed form plus one difference, "
+    "right the released form without one; change: against the form itself, paired by seed."
 )
 WORDS = {
     "none": "the form itself",

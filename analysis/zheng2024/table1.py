@@ -15,10 +15,12 @@ from analysis.zheng2024.tables import notes
 from analysis.zheng2024.trials import VARIANT, beside_published, runs_of_both
 
 TEXT = (
-    "Zheng 2024, Table 1 (main table). Ours: test accuracy after the last epoch; best epoch: mean of the highest test accuracy of each run. The six "
-    "families above the norms are our own trainings with their authors' recipes; the values beside them are quotations in Zheng 2024 from the "
-    "original papers, which reported about the best epoch. Parameters, ours: all trainable ones, those of norms included; theirs as printed, without "
-    "norms, and from CIFAR-100 on labels of the backbone rather than counts (the linear head alone is larger)."
+    "Zheng 2024, Table 1 (main table). Ours: test accuracy after the last epoch; best epoch: "
+    "mean of the highest test accuracy of each run. The six families above the norms are our own "
+    "trainings with their authors' recipes; the values beside them are quotations in Zheng 2024 "
+    "from the original papers, which reported about the best epoch. Parameters, ours: all "
+    "trainable ones, those of norms included; theirs as printed, without norms, and from "
+    "CIFAR-100 on labels of the backbone rather than counts (the linear head alone is larger)."
 )
 DATA = ("MNIST", "CIFAR-10", "SVHN", "CIFAR-100", "Tiny-ImageNet")
 FAMILIES = ("IL-NODE", "2nd-Ord", "HBNODE", "GHBNODE", "Aug-NODE", "STEER")

@@ -1,4 +1,7 @@
-"""Zheng 2024, Tables 2, 4 and 5, and tables beside the paper: of test batches, and of STEER's random end time."""
+"""Zheng 2024, Tables 2, 4 and 5, and two tables beside the paper.
+
+Those are about test batches and about STEER's random end time.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -37,7 +40,10 @@ def compared(data: Data, name: str, keys: Mapping[str, str]) -> pd.DataFrame:
 
 
 def _table(name: str, keys: Mapping[str, str], titles: Mapping[str, str], **about: Any) -> Table:
-    """One of the paper's tables. keys: axis -> its name in published.toml. titles: axis -> the printed column."""
+    """One of the paper's tables.
+
+    keys: axis -> its name in published.toml. titles: axis -> the printed column.
+    """
     columns = {AXIS + axis: title for axis, title in titles.items()} | {VARIANT: "variant"}
     return Table(
         name=f"zheng2024/{name}",
@@ -61,7 +67,10 @@ BATCH_KEYS = ["axis.model.norm", "batch_size", "images", "noise"]
 
 
 def by_batch(data: Data) -> pd.DataFrame:
-    """axis.model.norm, batch_size, images ("all" or the limit), noise with n, mean, low, high, failed."""
+    """axis.model.norm, batch_size, images ("all" or the limit) and noise.
+
+    With n, mean, low, high and failed.
+    """
     clean = planned_rows(data, "runs", "accuracy_test", "train_batch_size")
     clean = clean.rename(
         columns={"accuracy_test": "accuracy", "train_batch_size": "batch_size"}
@@ -110,8 +119,9 @@ TABLES = (
         {"family": "family", "model.norm": "norm"},
         {"family": "family", "model.norm": "normalization"},
         text=(
-            "Zheng 2024, Table 2. Test accuracy on CIFAR-10 after the last epoch of three families, with "
-            "and without TA-BN: as printed with 6 convolutions, as released with the U-Net of 18."
+            "Zheng 2024, Table 2. Test accuracy on CIFAR-10 after the last epoch of three "
+            "families, with and without TA-BN: as printed with 6 convolutions, as released with "
+            "the U-Net of 18."
         ),
     ),
     _table(
@@ -120,8 +130,8 @@ TABLES = (
         {"solver": "solver", "model.norm": "normalization"},
         text=(
             "Zheng 2024, Table 4. Test accuracy on CIFAR-10 after the last epoch of nets of 8 "
-            "convolutions, trained and tested under one solver. The paper does not say how many Euler "
-            "steps; ours takes {steps}. The released code takes 100."
+            "convolutions, trained and tested under one solver. The paper does not say how many "
+            "Euler steps; ours takes {steps}. The released code takes 100."
         ),
         fields=_steps,
     ),
@@ -141,12 +151,13 @@ TABLES = (
         axes=("model.norm",),
         numbers=by_batch,
         text=(
-            "Numbers behind the claims of Zheng 2024, Figure 3, on test batches (no table of the paper): "
-            "test accuracy on CIFAR-10, nets of 6 convolutions. Rows of one number of images are "
-            "comparable: the first ones of the test set, or all. Noisy: one image of each batch is "
-            "replaced by uniform noise and its label still counts. The solver takes its steps from the "
-            "error of the whole batch, so that even TA-BN's numbers may differ a little with the batch "
-            "size. Mini-batch statistics do not exist for batches of one."
+            "Numbers behind the claims of Zheng 2024, Figure 3, on test batches (no table of the "
+            "paper): test accuracy on CIFAR-10, nets of 6 convolutions. Rows of one number of "
+            "images are comparable: the first ones of the test set, or all. Noisy: one image of "
+            "each batch is replaced by uniform noise and its label still counts. The solver "
+            "takes its steps from the error of the whole batch, so that even TA-BN's numbers may "
+            "differ a little with the batch size. Mini-batch statistics do not exist for batches "
+            "of one."
         ),
         readable=by_row(_batch_words),
     ),
@@ -156,9 +167,9 @@ TABLES = (
         axes=("model.steer",),
         numbers=by_steer,
         text=(
-            "STEER (Ghosh et al. 2020) on CIFAR-10: test accuracy by the half-width b of the end time "
-            "T ~ U(1 - b, 1 + b) in training. Which b Zheng 2024's quotation of {quoted:.3f} has is "
-            "unknown."
+            "STEER (Ghosh et al. 2020) on CIFAR-10: test accuracy by the half-width b of the end "
+            "time T ~ U(1 - b, 1 + b) in training. Which b Zheng 2024's quotation of "
+            "{quoted:.3f} has is unknown."
         ),
         fields=_quoted,
         readable=by_row(

@@ -231,7 +231,8 @@ class Images(Data):
             limit = getattr(self, field)
             if limit is not None and limit > size:
                 raise ValueError(
-                    f"data.{field} = {limit} is above the {size:,} images of {self.name}; null takes all"
+                    f"data.{field} = {limit} is above the {size:,} images of {self.name}; null "
+                    "takes all"
                 )
         return self
 

@@ -54,9 +54,8 @@ def _from_file(path: Path, inside: str) -> Study:
             inside_file, inside, f"study in {path}", f"choose from {', '.join(inside_file)}"
         )
     if len(inside_file) > 1:
-        raise UserError(
-            f"{path} has several studies; choose one: {', '.join(f'{path}:{name}' for name in inside_file)}"
-        )
+        names = ", ".join(f"{path}:{name}" for name in inside_file)
+        raise UserError(f"{path} has several studies; choose one: {names}")
     return next(iter(inside_file.values()))
 
 

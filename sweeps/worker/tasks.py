@@ -87,8 +87,9 @@ class Task:
 
 
 def labelled(tasks: Sequence[Task]) -> list[Task]:
-    """The tasks with labels for people: the spec values that tell them apart, such as "solver_steps=2 seed=0".
+    """The tasks with labels for people: the spec values that tell them apart.
 
+    Such a label is "solver_steps=2 seed=0".
     A value that follows from those before it, as all fields of a section that is there or not, is
     left out.
     """

@@ -1,4 +1,4 @@
-"""Curves, bars and points: what is drawn is what the rows say, and failed is told apart from missing."""
+"""Curves, bars and points show what the rows say; failed is told apart from missing."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""How often verdicts err where the truth lies at the threshold, by simulation; docs/verdicts.md prints the same numbers."""
+"""How often verdicts err where the truth lies at the threshold, by simulation.
+
+docs/verdicts.md prints the same numbers.
+"""
 
 from pathlib import Path
 
@@ -12,7 +15,8 @@ from analysis.verdict import CONTRADICTED, ERROR, REPRODUCED, judge_parts
 
 DRAWS = 2_000
 PAGE = Path(__file__).parents[2] / "docs" / "verdicts.md"
-# Region, parts, and the true mean of each part at an end of the region, in standard deviations of a seed.
+# Region, parts, and the true mean of each part at an end of the region, in standard deviations of a
+# seed.
 ONE, FIVE, EQUAL = (above(0.0), 1, 0.0), (above(0.0), 5, 0.0), (within(-4.0, 4.0), 1, 4.0)
 
 

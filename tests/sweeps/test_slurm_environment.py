@@ -6,7 +6,7 @@ import pytest
 
 from sweeps.slurm.environment import look, options_of, without
 
-SCRIPT = "#!/bin/bash\n\n# Parameters\n#SBATCH --partition=low\n#SBATCH --time=10\n#SBATCH --array=0-3%4\n"
+SCRIPT = "#!/bin/bash\n#SBATCH --partition=low\n#SBATCH --time=10\n#SBATCH --array=0-3%4\n"
 
 
 def test_options_of_the_script_win_and_open_ones_may_come_from_the_caller() -> None:

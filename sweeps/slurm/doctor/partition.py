@@ -161,7 +161,8 @@ def exists(
     profile: Profile, usable: Sequence[Partition], partitions: Sequence[Partition]
 ) -> Finding:
     """Every partition of the profile exists, and at least one starts tasks."""
-    every = f"partition in the profile is one of: {', '.join(sorted(partition.name for partition in partitions))}"
+    valid = ", ".join(sorted(partition.name for partition in partitions))
+    every = f"partition in the profile is one of: {valid}"
     missing = [
         name for name in names(profile) if name not in {partition.name for partition in usable}
     ]
