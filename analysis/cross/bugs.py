@@ -51,7 +51,7 @@ STUDIED = (
     Bug(
         "gusak-momentum",
         "Gusak 2020",
-        "optimizer reset each epoch",
+        "optimizer made anew each epoch",
         "momentum reset (code)",
         "momentum kept",
     ),
@@ -82,7 +82,7 @@ NOT_STUDIED = (
     Bug(
         "gusak-side-effects",
         "Gusak 2020",
-        "statistics and u are updated twice per training step (ANODE)",
+        "statistics and u advance twice a training step (ANODE)",
         "twice (code)",
         "once",
     ),
