@@ -78,7 +78,7 @@ NOT_STUDIED = (
     Bug(
         "gusak-side-effects",
         "Gusak 2020",
-        "statistics and u are updated twice per training step (ANODE)",
+        "statistics and u advance twice a training step (ANODE)",
         "twice (code)",
         "once",
     ),
