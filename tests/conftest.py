@@ -17,6 +17,8 @@ for name in [
 os.environ["NO_COLOR"] = "1"
 # A job in the background of a shell ignores Ctrl-C, and so would all that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# A job under nohup ignores the hangup in the same way.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # How long one example takes depends on the machine and on what runs beside it.
 hypothesis.settings.register_profile("odesweep", deadline=None)

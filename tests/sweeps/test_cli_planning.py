@@ -97,7 +97,7 @@ def test_planning_and_looking_load_no_torch(arguments: tuple[str, ...], tmp_path
         (("plan", "demo", "solver.steps=0"), "solver.steps = 0 is not on the axis (2, 64, 1, 8)"),
         (("plan", "demo", "+solver.steps=0"), "solver.steps = 0: input should be greater than 0"),
         (("plan", "demo", "seed=abc"), "seed = abc: seeds are whole numbers"),
-        (("plan", "demo", "seed=3..1"), "a range is first..last"),
+        (("plan", "demo", "seed=3..1"), "seed = 3..1: 3 is above 1; write 1..3"),
         (("plan", "demo", "+solver.name=eulr"), "did you mean euler?"),
         (("plan", "demo", "trian.iterations=3"), "unknown key 'trian'; valid here: data, "),
         (("plan", "demo", "--scale", "huge"), "no scale 'huge'; choose from demo, smoke"),

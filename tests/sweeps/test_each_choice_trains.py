@@ -76,7 +76,7 @@ def test_each_model_with_each_norm(model: str, norm: str) -> None:
         if norm != "ta_bn" or slot in ("ode_norm", "norm"):
             values["model"][slot] = norm_of(norm)
     if model == "dense" and norm in ("ta_bn", "instance"):
-        with pytest.raises(UserError, match=r"no time|one channel a group"):
+        with pytest.raises(UserError, match=r"no time|one channel per group"):
             parse(values)
         return
     training = check(shrunk(parse(values)))

@@ -121,7 +121,7 @@ def test_a_crash_shows_its_last_frames_the_trial_and_the_log(
     assert "in forward" in err
     assert ("Traceback (most recent call last)" in err) == bool(verbose)
     [row] = runs(results)
-    assert f"trial {row['trial_id']}, all of it in {Results(results).logs}" in err
+    assert f"trial {row['trial_id']}, the whole traceback is in {Results(results).logs}" in err
     assert row["trial_id"][:12] in out
     assert "odesweep logs" in out
 
