@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from analysis import complete
+from analysis import shell_completion
 
 app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -19,7 +19,7 @@ FigureTarget = Annotated[
     typer.Argument(
         metavar="PAPER[/NAME]",
         help="A paper, or one figure of it. Default: all figures.",
-        autocompletion=complete.figure_names,
+        autocompletion=shell_completion.figure_names,
     ),
 ]
 TableTarget = Annotated[
@@ -27,7 +27,7 @@ TableTarget = Annotated[
     typer.Argument(
         metavar="PAPER[/NAME]",
         help="A paper, or one table of it. Default: all tables.",
-        autocompletion=complete.table_names,
+        autocompletion=shell_completion.table_names,
     ),
 ]
 Target = Annotated[
@@ -35,7 +35,7 @@ Target = Annotated[
     typer.Argument(
         metavar="PAPER[/NAME]",
         help="A paper, or one figure or table of it. Default: all.",
-        autocompletion=complete.figure_and_table_names,
+        autocompletion=shell_completion.figure_and_table_names,
     ),
 ]
 ResultsFolder = Annotated[
@@ -52,7 +52,7 @@ ScaleName = Annotated[
     typer.Option(
         "--scale",
         help="Scale to read. Default: the first of paper, small, smoke that the folder has.",
-        autocompletion=complete.scale_names,
+        autocompletion=shell_completion.scale_names,
     ),
 ]
 PlanName = Annotated[

@@ -16,7 +16,7 @@ import sweeps.store as store
 from analysis.data import AXIS, KEY, Data
 from analysis.errors import ReportError
 from sweeps.store import PlanInfo, label
-from sweeps.store.compute import pc
+from sweeps.store.arrow_compute import pc
 
 # If a study has several scales, the first of these that exists is read, unless a plan or a scale is
 # named.

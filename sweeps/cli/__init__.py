@@ -14,7 +14,7 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
-from sweeps.cli import complete
+from sweeps.cli import shell_completion
 from sweeps.errors import UserError
 from sweeps.stop import Undaunted
 
@@ -41,7 +41,7 @@ StudyArgument = Annotated[
     typer.Argument(
         metavar="STUDY",
         help="A study's name (`odesweep studies` lists them) or a file such as ./my_study.py.",
-        autocompletion=complete.study_names,
+        autocompletion=shell_completion.study_names,
     ),
 ]
 OverridesArgument = Annotated[
@@ -59,7 +59,7 @@ ScaleOption = Annotated[
     typer.Option(
         "--scale",
         help="The size of the grid: paper, small or smoke. Default: the study's first scale.",
-        autocompletion=complete.scale_names,
+        autocompletion=shell_completion.scale_names,
     ),
 ]
 ResultsOption = Annotated[

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from sweeps.store.compute import pc
+from sweeps.store.arrow_compute import pc
 from sweeps.store.folders import Results
 from sweeps.store.generations import Manifest
 from sweeps.store.read import (

@@ -31,8 +31,8 @@ from sweeps.store.accept import (
     final_runs,
     standing_runs,
 )
+from sweeps.store.arrow_compute import pc
 from sweeps.store.clock import folder_clock
-from sweeps.store.compute import pc
 from sweeps.store.files import list_folder, one_line, publish_first, publish_stream
 from sweeps.store.folders import Results
 from sweeps.store.generations import (

@@ -10,7 +10,7 @@ from typing import TypeVar
 import pyarrow as pa
 
 from sweeps.errors import InfrastructureError
-from sweeps.store.compute import pc
+from sweeps.store.arrow_compute import pc
 from sweeps.store.files import list_files
 from sweeps.store.folders import Results
 from sweeps.store.generations import Manifest, manifest_path, read_newest, relative, remedy

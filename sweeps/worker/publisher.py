@@ -11,7 +11,7 @@ from typing import Any
 from odecore.training import checkpointing
 from sweeps.limits import Limits
 from sweeps.store import FINAL_OUTCOMES, Results, Writer
-from sweeps.worker.retrying import retrying
+from sweeps.worker.disk_retry import retrying
 
 
 class CannotPublish(Exception):

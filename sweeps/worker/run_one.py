@@ -24,6 +24,7 @@ from odecore.training.fit import Training
 from sweeps.spec import trial_id
 from sweeps.store import Results, read_retractions
 from sweeps.worker import rows, weights
+from sweeps.worker.disk_retry import retrying
 from sweeps.worker.messages import (
     Alive,
     Assignment,
@@ -35,7 +36,6 @@ from sweeps.worker.messages import (
     Rows,
     ShouldStop,
 )
-from sweeps.worker.retrying import retrying
 
 LOG = logging.getLogger("odesweep")
 # Progress is for people and for the stall guard. More messages would only cost time.
