@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption, complete
+from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption, shell_completion
 from sweeps.cli.data import DataOption
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ ProfileOption = Annotated[
             "Name or TOML file of a profile. Also checks what tasks with this profile get, with a "
             "small test job."
         ),
-        autocompletion=complete.profile_names,
+        autocompletion=shell_completion.profile_names,
     ),
 ]
 COLOURS = {"ok": "green", "warning": "yellow", "error": "bold red"}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweeps.cli import DEFAULT_RESULTS, DryRunOption, ResultsOption, ScaleOption, complete
+from sweeps.cli import DEFAULT_RESULTS, DryRunOption, ResultsOption, ScaleOption, shell_completion
 from sweeps.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ TargetArgument = Annotated[
     typer.Argument(
         metavar="STUDY|TRIAL",
         help="A study, or at least the first 4 digits of a trial's id.",
-        autocompletion=complete.study_names,
+        autocompletion=shell_completion.study_names,
     ),
 ]
 OutcomeOption = Annotated[

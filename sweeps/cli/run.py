@@ -16,7 +16,6 @@ from sweeps.cli import (
     ResultsOption,
     ScaleOption,
     StudyArgument,
-    complete,
 )
 from sweeps.cli.data import DataOption, check
 from sweeps.cli.installed import check_installed
@@ -38,7 +37,7 @@ ExecutorOption = Annotated[
         help="Where to run: "
         + ", ".join(f"{name} ({known.words})" for name, known in executors().items())
         + ".",
-        autocompletion=complete.executor_names,
+        autocompletion=shell_completion.executor_names,
     ),
 ]
 LimitOption = Annotated[
@@ -60,7 +59,7 @@ ProfileOption = Annotated[
             "Name or TOML file of a profile: CPUs and GPUs of one trial, and a scheduler's own "
             f"options ({having('profile')})."
         ),
-        autocompletion=complete.profile_names,
+        autocompletion=shell_completion.profile_names,
     ),
 ]
 AddressOption = Annotated[

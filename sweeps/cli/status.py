@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption, complete
+from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption, shell_completion
 
 if TYPE_CHECKING:
     from sweeps.status import StudyStatus, TrialStatus, Watch
@@ -23,7 +23,7 @@ def status(
             metavar="[STUDY|TRIAL]",
             help="A study, or at least the first 4 digits of a trial's id. Default: all saved "
             "plans.",
-            autocompletion=complete.study_names,
+            autocompletion=shell_completion.study_names,
         ),
     ] = None,
     scale: Annotated[
@@ -31,7 +31,7 @@ def status(
         typer.Option(
             "--scale",
             help="Only the plan of this scale. Default: all.",
-            autocompletion=complete.scale_names,
+            autocompletion=shell_completion.scale_names,
         ),
     ] = None,
     watch: Annotated[
