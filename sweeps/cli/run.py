@@ -16,6 +16,7 @@ from sweeps.cli import (
     ResultsOption,
     ScaleOption,
     StudyArgument,
+    shell_completion,
 )
 from sweeps.cli.data import DataOption, check
 from sweeps.cli.installed import check_installed
