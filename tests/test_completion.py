@@ -56,10 +56,10 @@ def complete(typed: str) -> tuple[list[str], set[str]]:
 def test_bash_is_offered(typed: str, offered: list[str]) -> None:
     found, loaded = complete(typed)
     assert found == offered
-    slow = {"torch", "ray", "submitit"}
+    slow = {"torch", "ray", "submitit", "matplotlib"}
     # The values of figures and tables, which have the names, hold functions that draw data frames.
     values = "ott2021" in typed and typed.startswith("odereport")
-    slow |= set() if values else {"pandas", "matplotlib"}
+    slow |= set() if values else {"pandas"}
     assert not loaded & slow
 
 

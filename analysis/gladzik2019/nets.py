@@ -70,7 +70,6 @@ def planned(data: Data, name: Name) -> pd.DataFrame:
 
 
 # Nets share no colour with a normalization of other figures. The adjoint is dotted.
-_COLOURS = sequential_colours(5)
 _COLOUR_OF = {
     "ResNet2": 2,
     "ResNet4": 3,
@@ -86,4 +85,4 @@ def line_style(net: str) -> dict[str, Any]:
     """Colour, line style and label of a net."""
     place = next((index for part, index in _COLOUR_OF.items() if part in net), 0)
     style: Any = "-" if "adjoint" not in net or "without adjoint" in net else (0, (1, 1))
-    return {"color": _COLOURS[place], "linestyle": style, "label": net}
+    return {"color": sequential_colours(5)[place], "linestyle": style, "label": net}

@@ -66,15 +66,16 @@ def step_sizes(data: Data) -> pd.DataFrame:
     return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
 
 
-def _styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+def line_styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """A colour and a thin line for each name."""
     return {
         name: {"color": colour, "linewidth": 0.8}
         for name, colour in zip(names, sequential_colours(len(names)), strict=True)
     }
 
 
-PAIRS = _styles(("Euler, midpoint", "Euler, RK4", "midpoint, RK4"))
-SOLVERS = _styles(("fehlberg2", "dopri5"))
+PAIRS = ("Euler, midpoint", "Euler, RK4", "midpoint, RK4")
+SOLVERS = ("fehlberg2", "dopri5")
 BY_SET = ["axis.set", "axis.pair"]
 QUANTITIES = {
     "accuracy": "test accuracy",
@@ -89,12 +90,14 @@ def draw_step_sizes(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     for row, (name, of_set) in enumerate(sets):
         for ax, quantity in zip(axes[2 * row :], ("accuracy", "steps"), strict=False):
             rows = of_set.loc[of_set["quantity"] == quantity]
-            draw_curves(ax, rows, BY_SET, lambda group: PAIRS[group["axis.pair"]], "iteration")
+            draw_curves(
+                ax, rows, BY_SET, lambda group: line_styles(PAIRS)[group["axis.pair"]], "iteration"
+            )
             ax.set_title(SETS[str(name)], loc="left")
             ax.set_ylim(0, None)
             ax.set_ylabel(QUANTITIES[quantity])
             ax.set_xlabel("iteration" if row == len(sets) - 1 else "")
-    _legend(axes[0], PAIRS, set(numbers["axis.pair"]), "trained, checked: {}".format)
+    _legend(axes[0], line_styles(PAIRS), set(numbers["axis.pair"]), "trained, checked: {}".format)
 
 
 def draw_tolerances(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
@@ -102,14 +105,18 @@ def draw_tolerances(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     for index, (ax, quantity) in enumerate(zip(axes, ("accuracy", "tolerance"), strict=True)):
         rows = numbers.loc[numbers["quantity"] == quantity]
         draw_curves(
-            ax, rows, ["axis.solver"], lambda group: SOLVERS[group["axis.solver"]], "iteration"
+            ax,
+            rows,
+            ["axis.solver"],
+            lambda group: line_styles(SOLVERS)[group["axis.solver"]],
+            "iteration",
         )
         panel_title(ax, index, QUANTITIES[quantity])
         ax.set_xlabel("iteration")
     axes[0].set_ylim(0, None)
     _legend(
         axes[0],
-        SOLVERS,
+        line_styles(SOLVERS),
         set(numbers["axis.solver"]),
         lambda solver: f"trained with {SOLVER_LABELS[solver]}",
     )

@@ -101,7 +101,7 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
                 rows.assign(place=_places(rows)),
                 "place",
                 AXIS,
-                colours=interpolations.COLOURS,  # pyright: ignore[reportArgumentType] - triples too
+                colours=interpolations.colours(),  # pyright: ignore[reportArgumentType] - triples too
                 labels=interpolations.LABELS,
             )
             ax.set_ylabel("seconds per training step")
@@ -126,7 +126,7 @@ def _draw_boxes(ax: "Axes", rows: pd.DataFrame) -> None:
         for index, name in enumerate(names):
             values = group.loc[group[AXIS] == name, "mean"].to_numpy(float)
             at = float(str(place)) + (index - (len(names) - 1) / 2) * 0.8 / len(names)
-            colour = interpolations.COLOURS[name]
+            colour = interpolations.colours()[name]
             line = {"color": colour, "linewidth": 0.8}
             ax.boxplot(
                 [values],

@@ -30,16 +30,17 @@ LABELS = {
     "kernel": "kernel",
     "gaussian_process": "Gaussian process",
 }
-COLOURS = dict(zip(LABELS, sequential_colours(len(LABELS)), strict=True))
 STYLES = dict(zip(LABELS, ("-", (0, (5, 1)), (0, (1, 1)), (0, (5, 1, 1, 1))), strict=True))
 
 
-def line_style(name: str) -> dict[str, Any]:
-    """Colour, style and label of one interpolation.
+def colours() -> dict[str, tuple[float, float, float]]:
+    """Interpolation -> its colour. All are TA-BN, so these are not the colours of norms."""
+    return dict(zip(LABELS, sequential_colours(len(LABELS)), strict=True))
 
-    All are TA-BN, so the colours are not those of norms.
-    """
-    return {"color": COLOURS[name], "linestyle": STYLES[name], "label": LABELS[name]}
+
+def line_style(name: str) -> dict[str, Any]:
+    """Colour, style and label of one interpolation."""
+    return {"color": colours()[name], "linestyle": STYLES[name], "label": LABELS[name]}
 
 
 def style_of(group: Mapping[str, Any]) -> dict[str, Any]:
