@@ -53,9 +53,14 @@ class ArrayExecutor(submitit.SlurmExecutor):
 
     def script(self, tasks: int) -> str:
         """The whole batch script for this many tasks."""
-        if tasks > 1:
-            self.parameters["map_count"] = tasks
-        return self._make_submission_file_text(self._submitit_command_str, "")
+        own = dict(self.parameters)
+        try:
+            if tasks > 1:
+                self.parameters["map_count"] = tasks
+            return self._make_submission_file_text(self._submitit_command_str, "")
+        finally:
+            # Submitit refuses this one when it sends.
+            self.parameters = own
 
 
 def send(results: Results, submission_id: str, setup: Setup, watcher: Watcher) -> None:
