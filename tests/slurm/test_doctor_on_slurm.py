@@ -110,11 +110,11 @@ def test_the_shipped_profile_is_well_and_the_command_says_so(tmp_path: Path) -> 
             TASK + 'gres = "gpu:a100:1"\n',
             "nodes",
             (
-                "asks for 1 CPU and 1 gpu:a100, and no node of the partition has that; they have 4 "
+                "asks for 1 CPU and 1 gpu:a100, but no node of the partition has that; they have 4 "
                 "CPUs and gpu:2"
             ),
         ),
-        (TASK + "slots = 8\n", "nodes", "asks for 8 CPUs, and no node"),
+        (TASK + "slots = 8\n", "nodes", "asks for 8 CPUs, but no node"),
         (
             TASK.replace("10", '"2-00:00:00"'),
             "time limit",
@@ -161,7 +161,7 @@ def test_a_node_without_the_driver_of_its_gpu(tmp_path: Path) -> None:
     """The devcluster's GPUs are such: SLURM hands them out, and nothing can use them."""
     found = find(tmp_path, TASK + 'gres = "gpu:1"\n')
     assert set(errors(found)) == {"node gpu"}
-    assert "asks for 1, and neither nvidia-smi nor torch sees one" in found["node gpu"].text
+    assert "asks for 1, but neither nvidia-smi nor torch sees one" in found["node gpu"].text
 
 
 def test_setup_that_fails_is_quoted(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_setup_is_run_before_python(tmp_path: Path) -> None:
         ),
         (
             'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1"',
-            "n3 sees {} and cannot write in it",
+            "n3 sees {} but cannot write in it",
         ),
     ],
     ids=["other-disk", "read-only"],
