@@ -99,7 +99,7 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
         assert code == 1
         assert (
             complaint
-            == f"devcluster: {tmp_path} is not a devcluster's; name a folder that does not exist "
+            == f"devcluster: {tmp_path} is not a devcluster's; give a folder that does not exist "
             "yet\n"
         )
     assert (tmp_path / "thesis.tex").exists()
