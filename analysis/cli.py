@@ -175,8 +175,7 @@ def _exit_code() -> int:
     except OSError as error:
         return _stop(
             f"{error.filename or 'file system'}: {error.strerror or error}; repair this, or give "
-            "another "
-            "folder with --out",
+            "another folder with --out",
             3,
         )
     except Exception as error:

@@ -220,8 +220,7 @@ FIGURES = (
             "ENorm 2019, Figure 3. Test accuracy on CIFAR-10 after the last epoch of fully "
             "connected "
             "nets with bias (solid) against the number of hidden layers p, and without (dashed, "
-            "pale). "
-            f"The report has ENorm with bias up to p = 9 only. {SELECTION_TEXT}"
+            f"pale). The report has ENorm with bias up to p = 9 only. {SELECTION_TEXT}"
         ),
         draw=draw_figure3,
     ),

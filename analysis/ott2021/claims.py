@@ -334,8 +334,7 @@ CLAIMS = (
         claim(
             f"adaptation-keeps-ode-{name}",
             f"Step adaptation on {label} maintains a continuous ODE: the net does not depend on "
-            "its "
-            "solver.",
+            "its solver.",
             "Ott 2021, conclusion",
             ADAPTATION,
             REFERENCE_GAP,

@@ -263,9 +263,8 @@ FIGURES = (
         numbers=lambda data: figure4(data, "steps", ("euler", "rk4_38")),
         text=(
             f"Ott 2021, Figure 4 (a), (b), on {{data}}. {BY_STEPS}. Each net is tested with K/2 to "
-            "2K "
-            "steps. Circle: solver of training; other markers, set slightly aside: other solvers. "
-            f"{DARK} {{selection}} {{thinned}}"
+            "2K steps. Circle: solver of training; other markers, set slightly aside: other "
+            f"solvers. {DARK} {{selection}} {{thinned}}"
         ),
         fields=_figure4_fields("steps"),
         notes=_counted(thinned),
@@ -283,8 +282,7 @@ FIGURES = (
         numbers=lambda data: figure4(data, "tolerance", ("fehlberg2", "dopri5")),
         text=(
             f"Ott 2021, Figure 4 (c), (d), on {{data}}. {BY_TOLERANCE} {TESTED_AT} Circle: solver "
-            "of "
-            f"training; diamond, set slightly aside: Dopri5. {DARK} {{selection}}"
+            f"of training; diamond, set slightly aside: Dopri5. {DARK} {{selection}}"
         ),
         fields=_figure4_fields("tolerance"),
         notes=_counted(shown),
@@ -304,9 +302,8 @@ FIGURES = (
         numbers=lambda data: by_study(data, "steps"),
         text=(
             f"{SUPPLEMENT} {BY_STEPS}, all that were trained. Each net is tested with K/2 to 2K "
-            "steps. "
-            "Left: trained with Euler; right: with the 3/8 rule. Circle: solver of training; other "
-            f"markers, set slightly aside: other solvers. {DARK} {SUCCESSFUL}"
+            "steps. Left: trained with Euler; right: with the 3/8 rule. Circle: solver of "
+            f"training; other markers, set slightly aside: other solvers. {DARK} {SUCCESSFUL}"
         ),
         notes=_counted(shown),
         draw=lambda numbers, axes: draw(shown(numbers), axes, "steps", {"euler": "", "rk4_38": ""}),
@@ -320,9 +317,8 @@ FIGURES = (
         numbers=lambda data: by_study(data, "tolerance"),
         text=(
             f"{SUPPLEMENT} {BY_TOLERANCE} {TESTED_AT} Left: trained with Fehlberg 2(1); right: "
-            "with "
-            "Dormand-Prince 5(4). Circle: solver of training; diamond, set slightly aside: Dopri5. "
-            f"{DARK} {SUCCESSFUL}"
+            "with Dormand-Prince 5(4). Circle: solver of training; diamond, set slightly aside: "
+            f"Dopri5. {DARK} {SUCCESSFUL}"
         ),
         notes=_counted(shown),
         draw=lambda numbers, axes: draw(

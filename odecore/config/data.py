@@ -6,6 +6,7 @@ data.
 
 import math
 import os
+from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -27,14 +28,14 @@ class Data(Choice):
     kind: ClassVar[str]
 
     @property
+    @abstractmethod
     def train_samples(self) -> int:
         """Number of training samples."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def shape(self) -> tuple[int, ...]:
         """Shape of one input as a model sees it, without the batch axis."""
-        raise NotImplementedError
 
     @property
     def classes(self) -> int:

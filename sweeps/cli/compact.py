@@ -18,8 +18,7 @@ PruneOption = Annotated[
         "--prune",
         help=(
             "Also delete files that were replaced more than 24 hours ago. Takes two minutes: files "
-            "are "
-            "listed twice, two minutes apart, and deleted only if both lists contain them."
+            "are listed twice, two minutes apart, and deleted only if both lists contain them."
         ),
     ),
 ]

@@ -357,10 +357,7 @@ def test_missing_row_is_noticed_before_anything_is_published(
     write = compact_module._write  # pyright: ignore[reportPrivateUsage]
 
     def lose_a_row(file: Any, table: str, batches: Any, written: Any) -> None:
-        rows = list(batches)
-        write(file, table, [rows[0][:1]], type(written)())
-        for batch in rows:
-            written.add(table, batch)
+        write(file, table, (rows[:1] for rows in batches), written)
 
     for damage in (
         lose_a_row,
