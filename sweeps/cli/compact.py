@@ -1,4 +1,4 @@
-"""`odesweep compact`: merge result files into one per table; --prune deletes the replaced files."""
+"""`odesweep compact`: merge result files into a few per table; --prune deletes the replaced files."""
 
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated
@@ -29,7 +29,7 @@ def compact(
     results: ResultsOption = DEFAULT_RESULTS,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Merge all result files into one file per table, which reads many times faster.
+    """Merge all result files into a few per table, which read many times faster.
 
     This is safe while workers write.
     """
