@@ -1,4 +1,4 @@
-"""`odesweep compact`: merge result files into a few per table; --prune deletes the replaced files."""
+"""`odesweep compact`: merge result files into a few per table; --prune deletes the old ones."""
 
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated
