@@ -130,9 +130,9 @@ def _as_anode(training: Training, steps: int) -> Training:
             field, parameters = block.field, tuple(block.field.parameters())
 
             def forward(x0: Tensor, field: Any = field, parameters: Any = parameters) -> Tensor:
-                return _AnodeScheme.apply(field.bind, steps, x0, *parameters)  # pyright: ignore
+                return _AnodeScheme.apply(field.bind, steps, x0, *parameters)
 
-            block.forward = forward  # pyright: ignore[reportAttributeAccessIssue]
+            block.forward = forward
     return training
 
 
@@ -151,7 +151,7 @@ def _authors_step(device: torch.device, x: Tensor, labels: Tensor) -> Callable[[
 def _training(
     row: Row, device: torch.device, precision: str, *, eager: bool, **more: Any
 ) -> Training:
-    values = row.spec | {"precision": precision} | more
+    values: dict[str, Any] = row.spec | {"precision": precision} | more
     if device.type == "cpu":
         values |= {"train": values["train"] | {"batch_size": row.rehearsal_batch}}
     spec = TrialSpec.model_validate(values)
@@ -249,7 +249,7 @@ def _busy(step: Callable[[], None], steps: int = 10) -> dict[str, float]:
         for _ in range(steps):
             step()
         torch.cuda.synchronize()
-    events = [event for event in profiled.events() if event.device_type.name == "CUDA"]
+    events = [event for event in profiled.events() or () if event.device_type.name == "CUDA"]
     spans = sorted((event.time_range.start, event.time_range.end) for event in events)
     covered, until = 0.0, float("-inf")
     for start, end in spans:
