@@ -6,7 +6,7 @@ RESULTS ?= results
 OUT ?= figures
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: demo test check test-slow test-exhaustive test-slurm test-slurm-slow test-all bench
+.PHONY: demo test check test-slow test-exhaustive test-slurm test-slurm-slow test-all bench gpu
 .PHONY: figures docs clean
 
 .venv/.train: pyproject.toml constraints.txt
@@ -63,6 +63,9 @@ test-all: test test-slow test-exhaustive test-slurm test-slurm-slow  ## everythi
 
 bench: .venv/.dev  ## speed compared with other tools, in one run
 	$(BIN)/python -m benchmarks
+
+gpu: .venv/.train  ## on a GPU: checks, speed and a short sweep, in ten minutes
+	$(BIN)/python -m benchmarks.gpu
 
 figures: .venv/.train  ## every figure that RESULTS has data for, into OUT
 	$(BIN)/odereport figures --results $(RESULTS) --out $(OUT)

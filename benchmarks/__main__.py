@@ -13,7 +13,7 @@ from pathlib import Path
 import benchmarks
 from benchmarks.machine import machine_line
 
-SHARED = {"__main__", "machine", "process", "slurm"}
+SHARED = {"__main__", "gpu", "machine", "process", "slurm"}
 
 
 def main() -> int:

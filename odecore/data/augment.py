@@ -35,7 +35,7 @@ def random_crop(
         if flip
         else torch.zeros_like(corner[:1])
     )
-    top, left, mirror = torch.cat([corner, mirrored]).to(x_BCHW.device, non_blocking=True)
+    top, left, mirror = to_device(torch.cat([corner, mirrored]), x_BCHW.device)
     return crop(
         functional.pad(x_BCHW, (padding,) * 4) if padding else x_BCHW,
         top,
@@ -59,11 +59,16 @@ def random_erase(x_BCHW: Tensor, generator: Generator) -> Tensor:
     height, width = (area * aspect).sqrt().round(), (area / aspect).sqrt().round()
     top, left = (top * (size - height + 1)).floor(), (left * (size - width + 1)).floor()
     edges = torch.stack([top, top + height, left, left + width, chosen])
-    top, bottom, left, right, chosen = edges[:, :, None].to(x_BCHW.device, non_blocking=True)
+    top, bottom, left, right, chosen = to_device(edges[:, :, None], x_BCHW.device)
     along = torch.arange(size, device=x_BCHW.device)
     rows = (along >= top) & (along < bottom) & (chosen < 0.5)
     columns = (along >= left) & (along < right)
     return x_BCHW.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
+
+
+def to_device(x: Tensor, device: torch.device) -> Tensor:
+    """The CPU tensor x on `device`. A GPU copies pinned memory while the host goes on."""
+    return (x.pin_memory() if device.type == "cuda" else x).to(device, non_blocking=True)
 
 
 def crop(x_BCHW: Tensor, top_B: Tensor, left_B: Tensor, mirrored_B: Tensor, size: int) -> Tensor:

@@ -4,7 +4,9 @@ Shapes: states x, x0, x1 are (B, ...), B samples of a batch; f keeps the shape o
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -113,6 +115,25 @@ def solve_nothing(x0: Tensor) -> Solution:
     return Solution(x0, status, nfe=0, steps_accepted=0, steps_rejected=0)
 
 
+_postponed: ContextVar[Callable[[Tensor], None] | None] = ContextVar("postponed", default=None)
+
+
+@contextmanager
+def checks_postponed(note: Callable[[Tensor], None]) -> Iterator[None]:
+    """Inside, `is_finite` waits for nothing: it answers yes, and `note` gets max |x|, a scalar."""
+    token = _postponed.set(note)
+    try:
+        yield
+    finally:
+        _postponed.reset(token)
+
+
 def is_finite(x: Tensor) -> bool:
     """Whether every entry is finite. One reduction, and waits for the device once."""
-    return x.numel() == 0 or math.isfinite(torch.linalg.vector_norm(x.detach(), math.inf).item())
+    if x.numel() == 0:
+        return True
+    largest = torch.linalg.vector_norm(x.detach(), math.inf)
+    if note := _postponed.get():
+        note(largest)
+        return True
+    return math.isfinite(largest.item())

@@ -8,6 +8,7 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -29,7 +30,10 @@ from odecore.models.ode_block import (
     reset_nfe,
 )
 from odecore.solvers.adaptation import REMEMBERED_ITERATIONS, Measured
+from odecore.solvers.base import SolveStatus, checks_postponed
 from odecore.training import adapt
+from odecore.training.captured import CapturedPass, can_capture
+from odecore.training.checks import Checks, Pass, can_wait, steps_until_reading
 from odecore.training.evaluate import Score, failure_outcome, fallback_detail, score
 from odecore.training.optim import Updates
 from odecore.training.precision import numerics
@@ -48,6 +52,10 @@ _PLAIN_STATE = (
 )
 
 
+class _LossNotFinite(Exception):
+    """The step ends before its backward pass."""
+
+
 def batches_per_epoch(samples: int, batch_size: int, drop_last: bool) -> int:
     """Batches in one pass over the data."""
     return samples // batch_size if drop_last else math.ceil(samples / batch_size)
@@ -61,9 +69,14 @@ class Training:
     the detail of a completed run says how many, and the series "fallbacks" in which iterations.
     records: one dict per recorded row; see `_record` for its keys. series: other numbers by
     iteration, (steps done, name, value). Raises ValueError when an epoch would have no batch.
+
+    On a GPU, steps that need no answer of the device to go on do not wait for it (`postponed`), and
+    those that depend on tensors alone are captured (`captured`). eager: neither.
     """
 
-    def __init__(self, spec: TrialSpec, data: Dataset, device: torch.device) -> None:
+    def __init__(
+        self, spec: TrialSpec, data: Dataset, device: torch.device, *, eager: bool = False
+    ) -> None:
         reset_peak_memory(device)
         self.spec, self.data, self.device = spec, data.to(device), device
         self.model = build_model(spec).to(device)
@@ -102,6 +115,19 @@ class Training:
             block.anode_side_effects = spec.fidelity.anode_side_effects
         self._adapted = adapt.adapted_solver(self.model)
         self._balance: Callable[[], int] | None = getattr(self.model, "balance", None)
+        self._checks = Checks()
+        self._unread_seconds = 0.0
+        self.postponed = (
+            device.type == "cuda" and not eager and self._balance is None and can_wait(self._blocks)
+        )
+        self.captured: CapturedPass | None = None
+        if self.postponed and can_capture(self.model, self._blocks):
+            self.captured = CapturedPass(self._compute, self.model, spec.precision)
+
+    @property
+    def numerics(self) -> str:
+        """How the steps ran: eager, or captured as a CUDA graph."""
+        return "captured" if self.captured and self.captured.refused is None else "eager"
 
     @property
     def epoch(self) -> int:
@@ -150,45 +176,103 @@ class Training:
         return x, self.data.train_y[chosen]
 
     def step(self) -> None:
-        """One optimizer step; a non-finite loss or state or a failed solve sets the outcome."""
+        """One optimizer step; a non-finite loss or state or a failed solve sets the outcome.
+
+        Where checks are postponed, the outcome comes with the next reading, and `iteration` then
+        goes back to the bad step.
+        """
         start = time.perf_counter()
         self.model.train()
-        reset_nfe(self.model)
         x, labels = self._batch()
         self._set_end_times()
         dropout.set_streams(self.model, self.spec.seed, self.iteration)
         norms.set_epoch(self.model, self.epoch)
-        logits = loss = None
+        passed = self._pass(x, labels)
+        if passed is None:
+            return
+        norm, bias_norm = self.updates.step(self.iteration)
+        self._sums.add_batch(passed.loss, passed.logits, labels, norm, bias_norm)
+        self.iteration += 1
+        self._balance_weights()
+        steps = 1
+        if self.postponed:
+            self._checks.add(passed)
+            steps = len(self._checks.pending)
+            if self._due() or steps >= steps_until_reading(self.seconds_per_step):
+                self._read_checks()
+        seconds = time.perf_counter() - start
+        self._sums.nfe_forward += passed.nfe_forward
+        self._sums.nfe_backward += passed.nfe_backward
+        self._sums.train_seconds += seconds
+        self.train_seconds += seconds
+        self._unread_seconds += seconds
+        if not self._checks.pending:
+            self._step_seconds.append(self._unread_seconds / steps)
+            self._unread_seconds = 0.0
+
+    def _pass(self, x: Tensor, labels: Tensor) -> Pass | None:
+        """Forward and backward pass, counted; None if it set the outcome."""
+        passed = None
         try:
-            logits, loss = self._forward(x, labels)
-            if self.outcome is None:
-                penalty = norms.penalty(self.model)
-                (loss if penalty is None else loss + penalty).backward()
-                repeat_side_effects(self.model)
-                self._adapt(x, labels, logits.detach())
+            passed = (self.captured or self._compute)(x, labels)
         except SolveFailed as failure:
             self.outcome, self.detail = failure_outcome(failure), str(failure)
+        except _LossNotFinite:
+            self._diverged(self.last_loss)
         finally:
             for block in self._blocks:
                 block.end_time = 1.0
-            forward, backward = count_nfe(self.model)
-            self.nfe_forward += forward
-            self.nfe_backward += backward
+            nfe = (passed.nfe_forward, passed.nfe_backward) if passed else count_nfe(self.model)
+            self.nfe_forward += nfe[0]
+            self.nfe_backward += nfe[1]
             if fallbacks := count_fallbacks(self.model):
                 self.fallbacks += fallbacks
                 self._note(self.iteration + 1, {"fallbacks": fallbacks})
-        if self.outcome is not None or logits is None or loss is None:
+        return passed
+
+    def _compute(self, x: Tensor, labels: Tensor) -> Pass:
+        """The pass itself: all that a step does between its batch and the optimizer.
+
+        Raises SolveFailed, and _LossNotFinite before the backward pass.
+        """
+        reset_nfe(self.model)
+        self.updates.start()
+        largest: list[Tensor] = []
+        nfe_at: list[int] = []
+
+        def postpone(value: Tensor) -> None:
+            largest.append(value)
+            nfe_at.append(count_nfe(self.model)[0])
+
+        with checks_postponed(postpone) if self.postponed else nullcontext():
+            logits, loss = self._forward(x, labels)
+        if not self.postponed:
+            self.last_loss = loss.item()
+            if not math.isfinite(self.last_loss):
+                raise _LossNotFinite
+        penalty = norms.penalty(self.model)
+        (loss if penalty is None else loss + penalty).backward()
+        repeat_side_effects(self.model)
+        self._adapt(x, labels, logits.detach())
+        return Pass(logits.detach(), loss, tuple(largest), tuple(nfe_at), *count_nfe(self.model))
+
+    def _read_checks(self) -> None:
+        """Wait for the device, and go back to the first step that was not finite, if one was."""
+        bad = self._checks.read()
+        self.last_loss = self._checks.last_loss
+        if bad is None:
             return
-        norm, bias_norm = self.updates.step(self.iteration)
-        self._sums.add_batch(loss, logits, labels, norm, bias_norm)
-        self.iteration += 1
-        self._balance_weights()
-        seconds = time.perf_counter() - start
-        self._sums.nfe_forward += forward
-        self._sums.nfe_backward += backward
-        self._sums.train_seconds += seconds
-        self.train_seconds += seconds
-        self._step_seconds.append(seconds)
+        self.iteration -= bad.back
+        self.nfe_forward -= bad.nfe_forward
+        self.nfe_backward -= bad.nfe_backward
+        if bad.loss is not None:
+            self._diverged(bad.loss)
+        else:
+            failure = SolveFailed(SolveStatus.NON_FINITE)
+            self.outcome, self.detail = failure_outcome(failure), str(failure)
+
+    def _diverged(self, loss: float) -> None:
+        self.outcome, self.detail = "diverged", f"the training loss is {loss}"
 
     def _set_end_times(self) -> None:
         """STEER: one T ~ U(1 - b, 1 + b) for this iteration (Ghosh et al. 2020, section 3)."""
@@ -202,15 +286,10 @@ class Training:
                 block.end_time = 1 + block.steer * (2 * uniform - 1)
 
     def _forward(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits and loss, without the norms' penalty. Waits for the device once."""
-        self.updates.start()
+        """Logits (B, K) and loss, without the norms' penalty."""
         with numerics(self.spec.precision, self.device):
             logits = self.model(x).float()
-            loss = functional.cross_entropy(logits, labels)
-        self.last_loss = loss.item()
-        if not math.isfinite(self.last_loss):
-            self.outcome, self.detail = "diverged", f"the training loss is {self.last_loss}"
-        return logits, loss
+            return logits, functional.cross_entropy(logits, labels)
 
     def _adapt(self, x: Tensor, labels: Tensor, logits: Tensor) -> None:
         solver = self._adapted
@@ -312,7 +391,8 @@ class Training:
             self.step()
             if self.outcome is None and self._due():
                 self._record(on_batch)
-            if self.outcome is None and self.iteration < self.iterations and after_step(self):
+            between = self.outcome is None and self.iteration < self.iterations
+            if between and not self._checks.pending and after_step(self):
                 return None
         if self.outcome is None:
             self.outcome = "completed"

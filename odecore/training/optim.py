@@ -35,15 +35,25 @@ def build(
         "weight_decay": 0.0,
     }
     groups = [group for group in (decayed, undecayed) if group["params"]]
+    # One kernel for all parameters, and no number of Adam's on the host. RMSprop has none.
+    fused = parameters[0].device.type == "cuda" or None
     match config:
         case Adam():
-            return torch.optim.Adam(groups, lr=config.lr, weight_decay=config.weight_decay)
+            return torch.optim.Adam(
+                groups, lr=config.lr, weight_decay=config.weight_decay, fused=fused
+            )
         case Sgd():
             return torch.optim.SGD(
-                groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
+                groups,
+                lr=config.lr,
+                momentum=config.momentum,
+                weight_decay=config.weight_decay,
+                fused=fused,
             )
         case AdamW():
-            return torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay)
+            return torch.optim.AdamW(
+                groups, lr=config.lr, weight_decay=config.weight_decay, fused=fused
+            )
         case RmsProp():
             return torch.optim.RMSprop(groups, lr=config.lr, weight_decay=config.weight_decay)
 

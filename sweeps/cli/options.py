@@ -25,5 +25,6 @@ class Options:
     resubmit: bool
     verbose: bool
     pdb: bool
+    eager: bool
     dry_run: bool
     train: bool

@@ -99,6 +99,14 @@ PdbOption = Annotated[
     ),
 ]
 
+EagerOption = Annotated[
+    bool,
+    typer.Option(
+        "--eager",
+        help="On a GPU: launch every kernel of a training step by itself, not as a CUDA graph.",
+    ),
+]
+
 
 def _command(help_text: str, *, train: bool) -> Callable[..., int]:
     """A command with the options of both commands."""
@@ -118,6 +126,7 @@ def _command(help_text: str, *, train: bool) -> Callable[..., int]:
         resubmit: ResubmitOption = False,
         verbose: VerboseOption = False,
         pdb: PdbOption = False,
+        eager: EagerOption = False,
         dry_run: DryRunOption = False,
     ) -> int:
         # Whoever reads what this prints may go; the trials go on.
@@ -138,6 +147,7 @@ def _command(help_text: str, *, train: bool) -> Callable[..., int]:
                     resubmit=resubmit,
                     verbose=verbose,
                     pdb=pdb,
+                    eager=eager,
                     dry_run=dry_run,
                     train=train,
                 ),

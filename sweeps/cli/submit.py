@@ -110,12 +110,13 @@ def _scheduler(results: "Results", options: "Options", profile: "Profile") -> Sc
     require(options.executor)
     setup = Setup(
         Limits.from_environment(),
-        options.data_root,
-        options.threads,
-        profile,
-        options.address,
-        options.pdb,
-        _study_file(options.study),
+        data_root=options.data_root,
+        threads=options.threads,
+        profile=profile,
+        address=options.address,
+        debug=options.pdb,
+        eager=options.eager,
+        study_file=_study_file(options.study),
     )
     return scheduler(options.executor, results, setup)
 

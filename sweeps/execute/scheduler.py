@@ -24,7 +24,7 @@ class Setup:
 
     data_root: folder of the data sets. threads: of one slot; None for what the profile or the
     machine gives. address: of a running cluster. debug: do not catch exceptions of trials.
-    study_file: the user's own, if the study comes from one.
+    eager: no CUDA graphs. study_file: the user's own, if the study comes from one.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -33,6 +33,7 @@ class Setup:
     profile: Profile = field(default_factory=Profile)
     address: str | None = None
     debug: bool = False
+    eager: bool = False
     study_file: Path | None = None
 
 
@@ -81,6 +82,7 @@ class Scheduler(ABC):
         return {
             "threads": self.setup.threads,
             "device": "auto",
+            "eager": self.setup.eager,
             # Seconds are comparable only if no other trial shares the machine.
             "exclusive": len(shards) == 1,
             "data_root": str(data_root.absolute()) if data_root else None,

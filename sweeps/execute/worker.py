@@ -52,6 +52,7 @@ class Worker:
             provenance.collect() | settings.get("code", {}) | origin,
             device or settings["device"],
             settings["exclusive"],
+            settings.get("eager", False),
         )
 
     def trials(self, shard: int) -> list[Task]:

@@ -15,7 +15,7 @@ class Context:
 
     The context is the same for all trials of a slot. It is recorded in the rows and never part of
     an identity. exclusive: no other slot of this run shares the machine, so that measured seconds
-    are valid.
+    are valid. eager: no CUDA graphs.
     """
 
     results: Path
@@ -25,6 +25,7 @@ class Context:
     provenance: dict[str, Any]
     device: str = "auto"
     exclusive: bool = True
+    eager: bool = False
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def run_row(
         if seconds
         else None,
         "timing_valid": context.exclusive and not resumed,
-        "numerics": "eager",
+        "numerics": training.numerics,
         "weights_sha256": weights_sha256,
         "device": device_name(training.device),
         "data_sha256": training.data.sha256,

@@ -154,7 +154,9 @@ class _Trial:
         state = checkpointing.furthest(
             self.trial_folder, read_retractions(Results(self.context.results)).attempt_ids
         )
-        training = Training(self.assignment.task.spec, self.data, self.device)
+        training = Training(
+            self.assignment.task.spec, self.data, self.device, eager=self.context.eager
+        )
         if state and "finished" in state:
             return self._republish(training, state)
         if state:
@@ -162,6 +164,8 @@ class _Trial:
             self.resumed = True
             LOG.info("resumed at iteration %d of %d", training.iteration, training.iterations)
         outcome = training.run(self._after_step, lambda: self.emit(Alive()))
+        if training.captured and training.captured.refused:
+            LOG.warning("steps ran eagerly: %s", training.captured.refused)
         if outcome is None:
             return Ending("interrupted", iteration=training.iteration)
         return self._finish(training, outcome)

@@ -261,3 +261,14 @@ def test_a_damaged_part_is_named_once_and_its_trials_are_pending(
     assert json.loads(out)["pending"] == 4
     assert err.count(path.name) == 1
     assert len(err.strip().splitlines()) == 1
+
+
+def test_eager_reaches_the_training(tmp_path: Path) -> None:
+    from sweeps.execute.worker import Worker
+    from sweeps.worker.report import Watcher
+
+    results = tmp_path / "results"
+    code, _, err = odesweep("run", TINY, "--limit", "1", "--eager", results=results)
+    assert code == 0, err
+    (submission,) = list_submissions(Results(results))
+    assert Worker(Results(results), submission, Watcher()).context.eager
