@@ -33,10 +33,10 @@ class Chart:
     """Columns of a figure's numbers as channels.
 
     mark: line with points, path in the plane (ordered by `order`), points, heat map of `colour`,
-    bars, or tiles coloured by a name. x, y, colour, shape, panel, row: columns; panel and row are
-    small multiples. log_x, log_y: axes that start logarithmic. where: only rows with these values.
-    apart: columns that separate lines of one colour. titles: of columns, where the name is not
-    enough.
+    bars, or tiles coloured by a name. x, y, colour, shape, panel, row: columns; shape is that of
+    points or the dashes of lines, panel and row are small multiples. log_x, log_y: axes that start
+    logarithmic. where: only rows with these values. apart: columns that separate lines of one
+    colour. colours: of the values of `colour`. titles: of columns, where the name is not enough.
     """
 
     mark: Mark = "line"
@@ -51,6 +51,7 @@ class Chart:
     log_x: bool = False
     log_y: bool = False
     where: Mapping[str, Any] = field(default_factory=dict)
+    colours: Mapping[str, str] = field(default_factory=dict)
     titles: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -76,9 +77,16 @@ def shown_rows(chart: Chart, numbers: pd.DataFrame) -> pd.DataFrame:
     for column, wanted in chart.where.items():
         values = wanted if isinstance(wanted, tuple) else (wanted,)
         rows = rows.loc[rows[column].isin(values)]
+    rows = rows.assign(**{name: _as_numbers(rows[name]) for name in (chart.x, chart.y)})
     there = [chart.x, chart.y, *([chart.colour] if chart.mark == "heat" else [])]
     rows = rows.dropna(subset=there)
     return _thinned(chart, rows) if chart.mark == "path" and len(rows) > MOST_ROWS // 4 else rows
+
+
+def _as_numbers(values: pd.Series) -> pd.Series:
+    """Numbers among empty texts as numbers, other values as they are."""
+    numbers = pd.to_numeric(values.replace("", None), errors="coerce")
+    return values if numbers.isna().sum() > (values.isna() | (values == "")).sum() else numbers
 
 
 def _thinned(chart: Chart, rows: pd.DataFrame) -> pd.DataFrame:
@@ -185,10 +193,11 @@ def _colour(chart: Chart, rows: pd.DataFrame) -> dict[str, Any]:
     values = in_order(list(dict.fromkeys(rows[chart.colour].dropna())))
     if chart.mark == "heat":
         return {"color": channel | {"type": "quantitative", "scale": {"scheme": "viridis"}}}
-    if all(value in NORM_COLOURS for value in values):
+    colours = chart.colours or NORM_COLOURS
+    if all(value in colours for value in values):
         scale = {
-            "domain": [NORM_LABELS[value] for value in values],
-            "range": [NORM_COLOURS[value] for value in values],
+            "domain": [_plain(value) for value in values],
+            "range": [colours[value] for value in values],
         }
         return {"color": channel | {"type": "nominal", "sort": None, "scale": scale}}
     if _is_number(rows[chart.colour]):
@@ -236,7 +245,8 @@ def _layers(chart: Chart, rows: pd.DataFrame, columns: list[str]) -> list[dict[s
         encoding["order"] = {"field": field_name(chart.order), "type": "quantitative"}
     if chart.shape:
         channel = {"field": field_name(chart.shape), "title": _title(chart, chart.shape)}
-        encoding["shape"] = channel | {"type": "nominal", "sort": None}
+        look = "strokeDash" if chart.mark == "line" else "shape"
+        encoding[look] = channel | {"type": "nominal", "sort": None}
     wide = [name for name, axis in (("x", x), ("y", y)) if axis["type"] == "quantitative"]
     zoom = {
         "name": "zoom",

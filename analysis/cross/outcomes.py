@@ -171,5 +171,6 @@ FIGURE = Figure(
         colour="outcome",
         panel="panel",
         apart=("seed",),
+        colours={outcome: look["facecolor"] for outcome, look in STYLES.items()},
     ),
 )

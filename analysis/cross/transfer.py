@@ -176,7 +176,7 @@ FIGURE = Figure(
         colour="axis.norm",
         panel="panel",
         row="axis.model.backbone",
-        apart=("test.solver",),
+        shape="test.solver",
         log_x=True,
         titles={"mean": "test accuracy", "test.solver_steps": "test steps"},
     ),

@@ -181,6 +181,7 @@ FIGURE = Figure(
     chart=Chart(
         x="test_solver_steps",
         colour="solver_steps",
+        shape="seeds",
         log_x=True,
         titles={
             "mean": "test accuracy",

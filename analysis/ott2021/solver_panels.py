@@ -264,6 +264,7 @@ def _chart(by: str, panel: str, row: str = "") -> Chart:
         x=tested,
         colour=trained,
         shape="test_solver",
+        apart=("seeds",),
         panel=panel,
         row=row,
         log_x=True,

@@ -36,7 +36,7 @@ function configuration() {
   return {
     background: "transparent",
     axis: { ...text, gridColor: line, domainColor: soft, tickColor: soft, gridOpacity: 0.6 },
-    legend: { ...text, symbolStrokeWidth: 2 },
+    legend: { ...text, symbolStrokeWidth: 2, symbolOpacity: 1, labelLimit: 130, symbolBaseStrokeColor: ink, symbolBaseFillColor: ink },
     header: text,
     view: { stroke: line },
     point: { color: ink },
@@ -83,7 +83,12 @@ function shownSpec(name, width) {
   const body = spec.spec ?? spec;
   if (spec.columns && width < 700) spec.columns = 1;
   const columns = spec.columns ? Math.min(spec.columns, across) : across;
-  body.width = Math.max(110, Math.floor((width - 170) / columns) - 45);
+  body.width = Math.max(110, Math.floor((width - (width < 700 ? 120 : 215)) / columns) - 40);
+  // Without a norm lines are black, which nobody sees in the dark.
+  for (const { encoding = {} } of units) {
+    const range = encoding.color?.scale?.range;
+    if (range) encoding.color.scale.range = range.map((colour) => (/^#0{6}$/.test(colour) ? colourOf("--ink") : colour));
+  }
   const cells = units[0].mark === "rect";
   body.height = cells ? { step: 34 } : columns > 1 || spec.facet?.row ? 190 : 300;
   if (width < 700) spec.config = { legend: { orient: "bottom", columns: 2 } };
