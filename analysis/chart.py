@@ -77,7 +77,7 @@ def shown_rows(chart: Chart, numbers: pd.DataFrame) -> pd.DataFrame:
     for column, wanted in chart.where.items():
         values = wanted if isinstance(wanted, tuple) else (wanted,)
         rows = rows.loc[rows[column].isin(values)]
-    rows = rows.assign(**{name: _as_numbers(rows[name]) for name in (chart.x, chart.y)})
+    rows = rows.assign(**{name: _as_numbers(rows.loc[:, name]) for name in (chart.x, chart.y)})
     there = [chart.x, chart.y, *([chart.colour] if chart.mark == "heat" else [])]
     rows = rows.dropna(subset=there)
     return _thinned(chart, rows) if chart.mark == "path" and len(rows) > MOST_ROWS // 4 else rows
@@ -85,7 +85,7 @@ def shown_rows(chart: Chart, numbers: pd.DataFrame) -> pd.DataFrame:
 
 def _as_numbers(values: pd.Series) -> pd.Series:
     """Numbers among empty texts as numbers, other values as they are."""
-    numbers = pd.to_numeric(values.replace("", None), errors="coerce")
+    numbers = pd.Series(pd.to_numeric(values.replace("", None), errors="coerce"))
     return values if numbers.isna().sum() > (values.isna() | (values == "")).sum() else numbers
 
 
@@ -93,7 +93,8 @@ def _thinned(chart: Chart, rows: pd.DataFrame) -> pd.DataFrame:
     """Every k-th point of each path, and its last."""
     by = [name for name in (chart.colour, chart.panel, chart.row, *chart.apart) if name]
     groups = rows.groupby(by, sort=False, dropna=False)
-    every = (groups[chart.x].transform("size") // PATH_POINTS).clip(lower=1)
+    sizes: Any = groups[chart.x].transform("size")
+    every = (sizes // PATH_POINTS).clip(lower=1)
     return rows.loc[(groups.cumcount() % every == 0) | (groups.cumcount(ascending=False) == 0)]
 
 
@@ -107,7 +108,7 @@ def specification(chart: Chart, numbers: pd.DataFrame) -> dict[str, Any] | None:
         return None
     told = [name for name in TOLD if name in rows and name not in chart.columns]
     columns = [*chart.columns, *told]
-    if chart.mark in ("line", "point", "bar") and not rows.get("low", pd.Series()).notna().any():
+    if "low" in columns and all(rows["low"].isna()):
         columns = [name for name in columns if name not in INTERVAL]
     values = [
         {field_name(name): _plain(row[name]) for name in columns} for row in rows.to_dict("records")
@@ -117,7 +118,7 @@ def specification(chart: Chart, numbers: pd.DataFrame) -> dict[str, Any] | None:
     spec: dict[str, Any] = {"$schema": SCHEMA, "data": {"values": values}}
     if not chart.panel and not chart.row:
         return spec | body
-    panels = list(dict.fromkeys(rows[chart.panel])) if chart.panel else [""]
+    panels = list(dict.fromkeys(rows.loc[:, chart.panel])) if chart.panel else [""]
     if chart.row:
         facet: dict[str, Any] = {"row": _facet(chart, rows, chart.row)}
         if chart.panel:
@@ -128,8 +129,8 @@ def specification(chart: Chart, numbers: pd.DataFrame) -> dict[str, Any] | None:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, str | bool) or value is None:
-        return NORM_LABELS.get(value, SOLVER_LABELS.get(value, value)) if value else value
+    if isinstance(value, str):
+        return NORM_LABELS.get(value, SOLVER_LABELS.get(value, value))
     if hasattr(value, "item"):
         value = value.item()
     if isinstance(value, float):
@@ -168,7 +169,7 @@ def _by_number(name: str) -> tuple[str, int]:
 
 
 def _sort(rows: pd.DataFrame, column: str) -> list[Any]:
-    return [_plain(value) for value in in_order(list(dict.fromkeys(rows[column].dropna())))]
+    return [_plain(value) for value in in_order(list(dict.fromkeys(rows.loc[:, column].dropna())))]
 
 
 def _is_number(values: pd.Series) -> bool:
@@ -177,11 +178,11 @@ def _is_number(values: pd.Series) -> bool:
 
 def _position(chart: Chart, rows: pd.DataFrame, column: str, log: bool) -> dict[str, Any]:
     channel: dict[str, Any] = {"field": field_name(column), "title": _title(chart, column)}
-    named = chart.mark in ("heat", "tile") or not _is_number(rows[column])
+    named = chart.mark in ("heat", "tile") or not _is_number(rows.loc[:, column])
     if named:
         return channel | {"type": "nominal", "sort": _sort(rows, column)}
     scale: dict[str, Any] = {"zero": chart.mark == "bar", "nice": True}
-    if log and (rows[column] > 0).all():
+    if log and (rows.loc[:, column] > 0).all():
         scale = {"type": "log"}
     return channel | {"type": "quantitative", "scale": scale}
 
@@ -190,7 +191,7 @@ def _colour(chart: Chart, rows: pd.DataFrame) -> dict[str, Any]:
     if not chart.colour:
         return {}
     channel = {"field": field_name(chart.colour), "title": _title(chart, chart.colour)}
-    values = in_order(list(dict.fromkeys(rows[chart.colour].dropna())))
+    values = in_order(list(dict.fromkeys(rows.loc[:, chart.colour].dropna())))
     if chart.mark == "heat":
         return {"color": channel | {"type": "quantitative", "scale": {"scheme": "viridis"}}}
     colours = chart.colours or NORM_COLOURS
@@ -200,7 +201,7 @@ def _colour(chart: Chart, rows: pd.DataFrame) -> dict[str, Any]:
             "range": [colours[value] for value in values],
         }
         return {"color": channel | {"type": "nominal", "sort": None, "scale": scale}}
-    if _is_number(rows[chart.colour]):
+    if _is_number(rows.loc[:, chart.colour]):
         return {"color": channel | {"type": "ordinal", "scale": {"scheme": "viridis"}}}
     return {"color": channel | {"type": "nominal", "sort": None}}
 
@@ -210,8 +211,8 @@ def _tooltip(chart: Chart, rows: pd.DataFrame, columns: list[str]) -> list[dict[
         {
             "field": field_name(name),
             "title": _title(chart, name),
-            "type": "quantitative" if _is_number(rows[name]) else "nominal",
-            **({"format": ".4~g"} if pd.api.types.is_float_dtype(rows[name]) else {}),
+            "type": "quantitative" if _is_number(rows.loc[:, name]) else "nominal",
+            **({"format": ".4~g"} if pd.api.types.is_float_dtype(rows.loc[:, name]) else {}),
         }
         for name in columns
     ]
@@ -232,7 +233,7 @@ def _layers(chart: Chart, rows: pd.DataFrame, columns: list[str]) -> list[dict[s
     if all(name in columns for name in INTERVAL):
         ends = {"y": y | {"field": "low"}, "y2": {"field": "high"}}
         kind = {"type": "rule", "opacity": 0.45}
-        if chart.mark == "line" and rows[chart.x].nunique() > 12:
+        if chart.mark == "line" and rows.loc[:, chart.x].nunique() > 12:
             kind = {"type": "area", "opacity": 0.15}
         layers.append({"name": "interval", "mark": kind, "encoding": shared | ends | apart})
     mark: dict[str, Any] = {
@@ -254,7 +255,7 @@ def _layers(chart: Chart, rows: pd.DataFrame, columns: list[str]) -> list[dict[s
         "bind": "scales",
     }
     layers.append({"name": "values", "mark": mark, "params": [zoom], "encoding": encoding})
-    if "published" in columns and rows["published"].notna().any():
+    if "published" in columns and rows.loc[:, "published"].notna().any():
         diamond = {"type": "point", "shape": "diamond", "filled": False, "size": 70}
         at = {"x": x, "y": y | {"field": "published"}, **tooltip}
         layers.append({"name": "published", "mark": diamond, "encoding": at})
@@ -264,7 +265,7 @@ def _layers(chart: Chart, rows: pd.DataFrame, columns: list[str]) -> list[dict[s
 def _cells(chart: Chart, rows: pd.DataFrame, encoding: dict[str, Any]) -> list[dict[str, Any]]:
     layers: list[dict[str, Any]] = [{"name": "values", "mark": "rect", "encoding": encoding}]
     if chart.mark == "heat":
-        middle = (rows[chart.colour].min() + rows[chart.colour].max()) / 2
+        middle = (rows.loc[:, chart.colour].min() + rows.loc[:, chart.colour].max()) / 2
         text = {"field": field_name(chart.colour), "type": "quantitative", "format": ".3~g"}
         dark = f"datum['{field_name(chart.colour)}'] > {middle:g}"
         ink = {"condition": {"test": dark, "value": "black"}, "value": "white"}

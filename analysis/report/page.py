@@ -85,7 +85,7 @@ def vega_bundle() -> str:
         return ""
     import vl_convert
 
-    script = vl_convert.javascript_bundle()
+    script: str = vl_convert.javascript_bundle()  # pyright: ignore[reportCallIssue] - it is optional
     return base64.b64encode(gzip.compress(script.encode(), mtime=0)).decode()
 
 

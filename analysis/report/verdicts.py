@@ -89,9 +89,10 @@ def strip(verdict: Verdict) -> Strip | None:
         return round(100 * (min(max(value, first), last) - first) / (last - first), 1)
 
     return Strip(
-        (place(holds.low), place(holds.high)),
-        *map(place, (numbers[0], numbers[2])),
-        place(numbers[1]),
+        holds=(place(holds.low), place(holds.high)),
+        low=place(estimate.low),
+        high=place(estimate.high),
+        value=place(estimate.value),
     )
 
 
