@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis.caption import STANDARD_NOTES, Notes
+from analysis.chart import Chart
 from analysis.data import AXIS, Data
 from analysis.published import sources
 
@@ -83,12 +84,14 @@ class Figure(Numbers):
     """Numbers that are drawn. draw: draws what is in the numbers, or published, and nothing else.
 
     size_inches: width of the figure and height of one row of panels; the caption's height comes on
-    top. panels: rows and columns of axes, or a function that gives them for these numbers.
+    top. panels: rows and columns of axes, or a function that gives them for these numbers. chart:
+    how the report's page shows the numbers; None for the picture alone.
     """
 
     draw: Callable[[pd.DataFrame, Sequence["Axes"]], None]
     size_inches: tuple[float, float]
     panels: Panels | Callable[[pd.DataFrame], Panels] = (1, 1)
+    chart: Chart | None = None
 
     def shape(self, numbers: pd.DataFrame) -> Panels:
         """Rows and columns of axes for these numbers."""

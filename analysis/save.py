@@ -96,5 +96,10 @@ def markdown(shown: pd.DataFrame) -> str:
 
 
 def write_csv(numbers: pd.DataFrame, path: Path) -> None:
+    """Write `csv_text`."""
+    path.write_text(csv_text(numbers), encoding="utf-8", newline="\n")
+
+
+def csv_text(numbers: pd.DataFrame) -> str:
     """Every number with all its digits."""
-    numbers.to_csv(path, index=False, lineterminator="\n")
+    return numbers.to_csv(index=False, lineterminator="\n")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis.cells import cells, or_nothing, planned_rows
+from analysis.chart import Chart
 from analysis.cross import grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER
 from analysis.cross.tiles import colour_bar, draw_tiles, plain, tile_legend
@@ -105,4 +106,12 @@ FIGURE = Figure(
     draw=draw,
     panels=grid.panels,
     size_inches=(FULL_INCHES, 2.25),
+    chart=Chart(
+        mark="heat",
+        x="axis.model.backbone",
+        y="axis.norm",
+        colour="mean",
+        panel="panel",
+        titles={"mean": "test accuracy"},
+    ),
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis.cells import cells, planned_rows
+from analysis.chart import Chart
 from analysis.cross import gaps, grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER
 from analysis.data import COMPLETED, Data
@@ -181,4 +182,12 @@ FIGURE = Figure(
     draw=draw,
     panels=grid.panels,
     size_inches=(FULL_INCHES, 2.15),
+    chart=Chart(
+        mark="heat",
+        x="axis.model.backbone",
+        y="axis.norm",
+        colour="mean",
+        panel="panel",
+        titles={"mean": "NFE per image"},
+    ),
 )

@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis.caption import standard_notes
 from analysis.cells import MISSING, planned_rows
+from analysis.chart import Chart
 from analysis.cross import grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER
 from analysis.cross.tiles import swatches
@@ -163,4 +164,13 @@ FIGURE = Figure(
     draw=draw,
     panels=_panels,
     size_inches=(FULL_INCHES, 2.05),
+    chart=Chart(
+        mark="tile",
+        x="axis.model.backbone",
+        y="axis.norm",
+        colour="outcome",
+        panel="panel",
+        apart=("seed",),
+        colours={outcome: look["facecolor"] for outcome, look in STYLES.items()},
+    ),
 )

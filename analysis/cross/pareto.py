@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.cells import STATISTICS, cells, planned_rows
+from analysis.chart import Chart
 from analysis.cross import grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER
 from analysis.data import COMPLETED, Data
@@ -171,4 +172,14 @@ FIGURE = Figure(
     draw=draw,
     panels=(1, 2),
     size_inches=(FULL_INCHES, 3.2),
+    chart=Chart(
+        mark="point",
+        x="nfe_per_batch",
+        colour="axis.norm",
+        shape="solver_name",
+        panel="panel",
+        apart=("axis.model.backbone", "axis.solver", "test.solver", "test.solver_steps"),
+        log_x=True,
+        titles={"mean": "test accuracy", "nfe_per_batch": "NFE per image batch"},
+    ),
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from analysis.chart import Chart
 from analysis.cross import gaps, grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER
 from analysis.cross.tiles import colour_bar, draw_tiles, signed, tile_legend
@@ -99,4 +100,12 @@ FIGURE = Figure(
     draw=draw,
     panels=grid.panels,
     size_inches=(FULL_INCHES, 2.25),
+    chart=Chart(
+        mark="heat",
+        x="column",
+        y="axis.norm",
+        colour="mean",
+        panel="panel",
+        titles={"mean": "solver gap"},
+    ),
 )

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.cells import cells, planned_rows
+from analysis.chart import Chart
 from analysis.cross import grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER
 from analysis.cross.tiles import FAILED_COLOUR, UNRESOLVED_COLOUR, colour_bar, swatches
@@ -170,4 +171,13 @@ FIGURE = Figure(
     draw=draw,
     panels=one_column_each("panel"),
     size_inches=(FULL_INCHES, 4.6),
+    chart=Chart(
+        x="test.solver_steps",
+        colour="axis.norm",
+        panel="panel",
+        row="axis.model.backbone",
+        shape="test.solver",
+        log_x=True,
+        titles={"mean": "test accuracy", "test.solver_steps": "test steps"},
+    ),
 )

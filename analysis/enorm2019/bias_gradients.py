@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.cells import one_per_seed
+from analysis.chart import Chart
 from analysis.curves import draw_curves, summarise_at
 from analysis.data import COMPLETED, Data
 from analysis.enorm2019.controls import CONTROL, CONTROLS, LAYERS, METHOD, REPORT, beside
@@ -133,4 +134,12 @@ FIGURE = Figure(
     draw=draw,
     panels=one_column_each(LAYERS),
     size_inches=(FULL_INCHES, 2.2),
+    chart=Chart(
+        x="epoch",
+        colour="net",
+        panel=LAYERS,
+        log_y=True,
+        where={"line": "mean"},
+        titles={"mean": "largest norm of a bias gradient", LAYERS: "hidden layers"},
+    ),
 )

@@ -11,6 +11,7 @@ import pandas as pd
 from analysis import published
 from analysis.caption import interval_text, missing_text, scale_text, seeds
 from analysis.cells import MISSING, cells, or_nothing, planned_rows
+from analysis.chart import Chart
 from analysis.data import COMPLETED, Data
 from analysis.drawing import draw_points, draw_published, panel_title
 from analysis.figure import Figure
@@ -196,6 +197,12 @@ def _figure(number: int, methods: Sequence[str], **about: Any) -> Figure:
         notes=notes,
         panels=(1, 2),
         size_inches=(FULL_INCHES, 2.7),
+        chart=Chart(
+            x="axis.model.layers",
+            colour="axis.method",
+            panel="selection",
+            titles={"mean": "test accuracy", "axis.model.layers": "hidden layers"},
+        ),
         **about,
     )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis import published
+from analysis.chart import Chart
 from analysis.curves import draw_curves, over_epochs
 from analysis.data import AXIS, Data
 from analysis.drawing import draw_published, panel_title
@@ -151,6 +152,7 @@ def _figure(
         draw=lambda numbers, axes: draw(numbers, axes, known),
         panels=(1, 2),
         size_inches=(FULL_INCHES, 2.6),
+        chart=Chart(x="epoch", colour="net", panel="panel", where={"line": "mean"}),
     )
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis import published
 from analysis.cells import cells, or_nothing
+from analysis.chart import Chart
 from analysis.data import Data
 from analysis.drawing import draw_published
 from analysis.figure import Figure
@@ -159,4 +160,12 @@ FIGURE = Figure(
     # One row per number of training steps, one column per normalization.
     panels=lambda numbers: (len(set(numbers[STEPS])), len(set(numbers[NORM]))),
     size_inches=(FULL_INCHES, 4.6 / 3),
+    chart=Chart(
+        x="nfe_per_solve",
+        colour="test.solver",
+        panel=NORM,
+        row=STEPS,
+        log_x=True,
+        titles={"mean": "test accuracy", "nfe_per_solve": "NFE per solve", STEPS: "training steps"},
+    ),
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analysis.chart import Chart
 from analysis.curves import draw_curves, over_epochs, summarise_at
 from analysis.data import COMPLETED, Data
 from analysis.drawing import panel_title
@@ -147,6 +148,13 @@ FIGURES = (
         ),
         draw=draw_step_sizes,
         panels=one_row_each("axis.set", 2),
+        chart=Chart(
+            x="iteration",
+            colour="axis.pair",
+            panel="axis.set",
+            row="quantity",
+            where={"line": "mean"},
+        ),
         size_inches=(FULL_INCHES, 1.6),
     ),
     Figure(
@@ -164,6 +172,7 @@ FIGURES = (
         ),
         draw=draw_tolerances,
         panels=(1, 2),
+        chart=Chart(x="iteration", colour="axis.solver", row="quantity", where={"line": "mean"}),
         size_inches=(FULL_INCHES, 2.4),
     ),
 )

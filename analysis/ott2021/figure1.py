@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis import published
 from analysis.caption import standard_notes
+from analysis.chart import Chart
 from analysis.data import Data
 from analysis.drawing import class_legend, draw_published, values_with_bars
 from analysis.figure import Figure
@@ -177,4 +178,15 @@ FIGURE = Figure(
     draw=draw,
     panels=(2, 2),
     size_inches=(FULL_INCHES, 2.3),
+    chart=Chart(
+        x="test_solver_steps",
+        colour="solver_steps",
+        shape="seeds",
+        log_x=True,
+        titles={
+            "mean": "test accuracy",
+            "test_solver_steps": "test steps",
+            "solver_steps": "training steps",
+        },
+    ),
 )

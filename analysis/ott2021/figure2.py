@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from analysis.chart import Chart
 from analysis.data import Data
 from analysis.drawing import class_legend, no_rows
 from analysis.figure import Figure
@@ -108,4 +109,13 @@ FIGURE = Figure(
     draw=draw,
     panels=(1, 2),
     size_inches=(FULL_INCHES, 2.8),
+    chart=Chart(
+        mark="point",
+        x="x1",
+        y="x2",
+        colour="label",
+        panel="test_solver_steps",
+        where={"kind": "point"},
+        titles={"test_solver_steps": "test steps"},
+    ),
 )

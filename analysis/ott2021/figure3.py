@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from analysis.chart import Chart
 from analysis.data import AXIS, Data
 from analysis.figure import Figure, one_column_each
 from analysis.frames import stack
@@ -142,4 +143,7 @@ FIGURE = Figure(
     draw=draw,
     panels=one_column_each("panel"),
     size_inches=(FULL_INCHES, 2.6),
+    chart=Chart(
+        mark="path", x="x1", y="x2", colour="label", panel="panel", apart=("point",), order="step"
+    ),
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from analysis.chart import Chart
 from analysis.data import COMPLETED, Data
 from analysis.drawing import panel_title
 from analysis.figure import Figure
@@ -191,4 +192,5 @@ FIGURE = Figure(
     draw=draw,
     panels=(2, 2),
     size_inches=(FULL_INCHES, 1.9),
+    chart=Chart(mark="path", x="iteration", y="value", colour="seed", panel="panel"),
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis.caption import Notes, standard_notes
+from analysis.chart import Chart
 from analysis.data import Data
 from analysis.drawing import no_rows, values_with_bars
 from analysis.errors import ReportError
@@ -255,6 +256,22 @@ SUCCESSFUL = (
 )
 SETS = ("sphere2", "sphere3", "sphere10", "sphere900", "mnist")
 
+
+def _chart(by: str, panel: str, row: str = "") -> Chart:
+    """Accuracy over the test solver's steps or tolerance, one line per training solver's."""
+    trained, tested = f"solver_{by}", f"test_solver_{by}"
+    return Chart(
+        x=tested,
+        colour=trained,
+        shape="test_solver",
+        apart=("seeds",),
+        panel=panel,
+        row=row,
+        log_x=True,
+        titles={"mean": "test accuracy", tested: f"test {by}", trained: f"training {by}"},
+    )
+
+
 FIGURES = (
     Figure(
         name="ott2021/figure4",
@@ -271,6 +288,7 @@ FIGURES = (
         draw=lambda numbers, axes: draw(
             thinned(numbers), axes, "steps", {"euler": "(a) ", "rk4_38": "(b) "}
         ),
+        chart=_chart("steps", "panel"),
         panels=(1, 2),
         size_inches=(FULL_INCHES, 2.6),
     ),
@@ -289,6 +307,7 @@ FIGURES = (
         draw=lambda numbers, axes: draw(
             shown(numbers), axes, "tolerance", {"fehlberg2": "(c) ", "dopri5": "(d) "}
         ),
+        chart=_chart("tolerance", "panel"),
         panels=(1, 2),
         size_inches=(FULL_INCHES, 2.6),
     ),
@@ -307,6 +326,7 @@ FIGURES = (
         ),
         notes=_counted(shown),
         draw=lambda numbers, axes: draw(shown(numbers), axes, "steps", {"euler": "", "rk4_38": ""}),
+        chart=_chart("steps", "data", "solver_name"),
         panels=one_row_each("study", 2),
         size_inches=(FULL_INCHES, 9.6 / 7),
     ),
@@ -324,6 +344,7 @@ FIGURES = (
         draw=lambda numbers, axes: draw(
             shown(numbers), axes, "tolerance", {"fehlberg2": "", "dopri5": ""}
         ),
+        chart=_chart("tolerance", "data", "solver_name"),
         panels=one_row_each("study", 2),
         size_inches=(FULL_INCHES, 7.2 / 5),
     ),

@@ -44,18 +44,24 @@ const byPaper = document.getElementById("by-paper");
 
 function filterClaims() {
   const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const cards = [...document.querySelectorAll(".claim")];
   let shown = 0;
-  const rows = [...document.querySelectorAll("#claims tbody tr")];
-  for (const row of rows) {
-    const verdicts = [row.dataset.verdict, row.dataset.reduced];
+  for (const card of cards) {
+    const verdicts = [card.dataset.verdict, card.dataset.full];
     const matches =
       (!byVerdict.value || verdicts.includes(byVerdict.value)) &&
-      (!byPaper.value || row.dataset.paper === byPaper.value) &&
-      words.every((word) => row.textContent.toLowerCase().includes(word));
-    row.hidden = !matches;
+      (!byPaper.value || card.dataset.paper === byPaper.value) &&
+      words.every((word) => card.textContent.toLowerCase().includes(word));
+    card.hidden = !matches;
     shown += matches;
   }
-  document.getElementById("matching").textContent = `${shown} of ${rows.length} claims`;
+  const filtered = words.length || byVerdict.value;
+  for (const fold of document.querySelectorAll("details.without")) {
+    fold.hidden = !fold.querySelector(".claim:not([hidden])");
+    fold.open = Boolean(filtered);
+  }
+  for (const paper of document.querySelectorAll("details.paper")) paper.hidden = !paper.querySelector(".claim:not([hidden])");
+  document.getElementById("matching").textContent = `${shown} of ${cards.length} claims`;
 }
 
 for (const input of [find, byVerdict, byPaper]) input.addEventListener("input", filterClaims);

@@ -1,22 +1,34 @@
-"""The page itself: verdicts first, then each paper, then what was not drawn and why.
+"""The page itself: what was asked and found, then each paper, then what was not drawn and why.
 
-Styles, script and images are inside the page.
+Styles, scripts, images and numbers are inside the page.
 """
 
-from collections import Counter
+import base64
+import gzip
+import json
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from rich.progress import track
 
+from analysis import claims
 from analysis.check import select
-from analysis.claims_command import RULE, rows
+from analysis.claims_command import RULE
+from analysis.data import AXIS
 from analysis.make import CONSOLE, INCOMPLETE, OK, Reader
-from analysis.report.sections import items, sections
-from analysis.verdict import VERDICTS
+from analysis.read import NoPlan
+from analysis.report.sections import Item, items, sections
+from analysis.report.verdicts import cards, most_wanted, scores, sentences
+from analysis.verdict import NOT_ENOUGH, VERDICTS
 
 NAME = "report.html"
+# The figure of the first screen.
+HEADLINE = "cross/accuracy"
+# A page with more runs than this lists none of them behind its points.
+MOST_RUNS = 3000
+NO_CHARTS = "Charts that answer to the mouse need odesweep[report]; the pictures are complete."
 
 
 def write_report(reader: Reader, out: Path) -> int:
@@ -33,30 +45,101 @@ def write_report(reader: Reader, out: Path) -> int:
         disable=not CONSOLE.is_terminal,
     )
     found = {item.name: item for item in drawn}
-    verdicts = rows(None, reader)
+    judged = cards(reader, claims.all_claims())
+    runs = runs_of(reader, {item.study for item in found.values() if item.chart and item.study})
+    bundle = vega_bundle()
     out.mkdir(parents=True, exist_ok=True)
     (out / NAME).write_text(
         render(
-            verdicts=verdicts,
+            cards=judged,
+            scores=scores(judged),
+            sentences=sentences(judged, len(reader("*").runs)),
+            wanted=most_wanted(judged),
             words=VERDICTS,
-            counts=Counter(one["verdict"] for one in verdicts),
             rule=RULE,
             sections=sections(found),
+            headline=found.get(HEADLINE),
             absent=[item for item in found.values() if not item.is_there],
             plans=reader("*").plans,
             results=reader.folder.path,
+            bundle=bundle,
+            charts=_charts(found) if bundle else {},
+            runs=runs if bundle else {},
         ),
         encoding="utf-8",
     )
     there = sum(item.is_there for item in found.values())
-    CONSOLE.print(
-        f"{out / NAME}: {len(verdicts)} claims, {there} of {len(found)} figures and tables"
-    )
-    return (
-        OK
-        if there == len(found) and all(one["verdict"] != VERDICTS[-1] for one in verdicts)
-        else INCOMPLETE
-    )
+    CONSOLE.print(f"{out / NAME}: {len(judged)} claims, {there} of {len(found)} figures and tables")
+    if not bundle:
+        CONSOLE.print(NO_CHARTS)
+    complete = all(card.about["verdict"] != NOT_ENOUGH for card in judged)
+    return OK if there == len(found) and complete else INCOMPLETE
+
+
+def vega_bundle() -> str:
+    """Vega, Vega-Lite and their embedding as one script, gzipped, in base64; empty without them.
+
+    vl-convert brings the script, so that a page needs no network.
+    """
+    if not find_spec("vl_convert"):
+        return ""
+    import vl_convert
+
+    script: str = vl_convert.javascript_bundle()  # pyright: ignore[reportCallIssue] - it is optional
+    return base64.b64encode(gzip.compress(script.encode(), mtime=0)).decode()
+
+
+def _charts(found: dict[str, Item]) -> dict[str, Any]:
+    return {
+        item.anchor: {"spec": item.chart, "study": item.study, "name": item.name}
+        for item in found.values()
+        if item.chart
+    }
+
+
+def runs_of(reader: Reader, studies: set[str]) -> dict[str, Any]:
+    """The runs behind the points of the charts: study -> its command and its runs."""
+    found: dict[str, Any] = {}
+    for study in sorted(studies):
+        try:
+            data = reader(study)
+        except NoPlan:
+            continue
+        if sum(len(each["runs"]) for each in found.values()) + len(data.runs) > MOST_RUNS:
+            break
+        axes = [name for name in data.trials if name.startswith(AXIS)]
+        found[study] = {
+            "command": data.plans[0].command("run", "--results", data.results),
+            "runs": [
+                {
+                    "id": run["trial_id"][:12],
+                    "seed": run["seed"],
+                    "axes": {name: str(run[name]) for name in axes if run[name] != ""},
+                    "outcome": run["outcome"],
+                    "accuracy": run["accuracy_test"],
+                    "code": run["code_commit"][:7] if isinstance(run["code_commit"], str) else "",
+                    "device": run["device"],
+                    "log": f"logs/{run['worker_id']}.log",
+                }
+                for run in data.runs.to_dict("records")
+            ],
+        }
+    return found
+
+
+def embedded(value: Any) -> str:
+    """JSON that can stand inside a script element."""
+    return json.dumps(_plain(value), allow_nan=False, separators=(",", ":")).replace("</", "<\\/")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and value - value != 0 else value
 
 
 def render(**content: Any) -> str:
@@ -65,13 +148,15 @@ def render(**content: Any) -> str:
     from markupsafe import Markup
 
     place = files("analysis.report")
-    template, style, script = (
+    template, style, *scripts = (
         place.joinpath(name).read_text(encoding="utf-8")
-        for name in ("page.html", "page.css", "page.js")
+        for name in ("page.html", "page.css", "page.js", "charts.js")
     )
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    for name in ("charts", "runs"):
+        content[name] = Markup(embedded(content[name]))
     return environment.from_string(template).render(
-        style=Markup(style), script=Markup(script), **content
+        style=Markup(style), scripts=[Markup(script) for script in scripts], **content
     )

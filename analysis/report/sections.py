@@ -4,33 +4,42 @@ If one is missing, the page says why and which command helps.
 """
 
 import base64
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from io import BytesIO
+from typing import Any
 
 import pandas as pd
 
 from analysis import PAPERS
+from analysis.chart import specification
 from analysis.check import examine, select, values
 from analysis.data import Data
 from analysis.errors import ReportError
 from analysis.figure import Figure, Table
 from analysis.make import Reader
 from analysis.read import NoPlan
-from analysis.save import compose_figure
+from analysis.save import compose_figure, csv_text
 
 # Of a page's width, as in the papers. Screens show an inch as 96 pixels.
 PIXELS_PER_INCH = 96 * 1.25
 DOTS_PER_INCH = 220
+# Larger numbers are not part of the page: their command writes them.
+MOST_CSV_BYTES = 200_000
+# The caption's sentences under a figure; the rest is folded.
+SENTENCES = 3
+SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z(])")
 
 
 @dataclass(frozen=True)
 class Item:
     """A figure, a table, or what is missing.
 
-    image: data URI of a PNG. reason, commands: why there is nothing, or what is missing, and what
-    helps.
+    image, csv: data URIs. chart: a Vega-Lite specification, None without. reason, commands: why
+    there is nothing, or what is missing, and what helps. facts: what stands under it, name -> text.
+    study: whose runs its points are.
     """
 
     name: str
@@ -40,11 +49,25 @@ class Item:
     shown: pd.DataFrame | None = None
     reason: str = ""
     commands: list[str] = field(default_factory=list)
+    chart: dict[str, Any] | None = None
+    csv: str = ""
+    facts: dict[str, str] = field(default_factory=dict)
+    study: str = ""
 
     @property
     def is_there(self) -> bool:
         """Whether there is anything to show."""
         return bool(self.image) or self.shown is not None
+
+    @property
+    def short_caption(self) -> str:
+        """The caption's first sentences."""
+        return " ".join(SENTENCE_END.split(self.caption)[:SENTENCES])
+
+    @property
+    def anchor(self) -> str:
+        """Its id on the page."""
+        return self.name.replace("/", "-")
 
 
 @dataclass(frozen=True)
@@ -89,11 +112,39 @@ def _item(value: Figure | Table, data: Data) -> Item:
         value.caption(data, numbers),
         reason=finding.summary if finding.cells else "",
         commands=finding.commands,
+        csv=_csv(numbers),
+        facts=facts(value, data),
+        study=data.plans[0].study if len(data.plans) == 1 else "",
     )
     if isinstance(value, Table):
         return replace(item, shown=value.readable(numbers))
     width = round(value.size_inches[0] * PIXELS_PER_INCH)
-    return replace(item, image=_image(value, numbers), width=width)
+    chart = specification(value.chart, numbers) if value.chart else None
+    return replace(item, image=_image(value, numbers), width=width, chart=chart)
+
+
+def facts(value: Figure | Table, data: Data) -> dict[str, str]:
+    """What its numbers rest on: plans, trials, code, hours, and the command that makes it again."""
+    used = value.used(data)
+    runs = used.runs
+    commits = sorted({commit[:7] for commit in runs["code_commit"].dropna()})
+    hours = (runs["train_seconds"].fillna(0) + runs["evaluate_seconds"].fillna(0)).sum() / 3600
+    on_gpu = not runs["device"].fillna("cpu").str.startswith("cpu").all()
+    kind = "figures" if isinstance(value, Figure) else "tables"
+    return {
+        "plans": data.names,
+        "trials": f"{len(runs)} of {len(used.trials)}",
+        "code": ", ".join(commits) or "unknown",
+        "hours of training and tests": f"{hours:.2g}{'' if on_gpu else ' on CPUs'}",
+        "make it again": f"odereport {kind} {value.name} --results {data.results}",
+    }
+
+
+def _csv(numbers: pd.DataFrame) -> str:
+    data = csv_text(numbers).encode()
+    if len(data) > MOST_CSV_BYTES:
+        return ""
+    return f"data:text/csv;base64,{base64.b64encode(data).decode()}"
 
 
 def _image(figure: Figure, numbers: pd.DataFrame) -> str:
@@ -102,6 +153,18 @@ def _image(figure: Figure, numbers: pd.DataFrame) -> str:
     png = BytesIO()
     # The page has the caption as text.
     page = compose_figure(figure, numbers, "")
-    page.savefig(png, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    page.savefig(png, format="png", dpi=DOTS_PER_INCH)
     plt.close(page)
-    return f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}"
+    return f"data:image/png;base64,{base64.b64encode(with_palette(png)).decode()}"
+
+
+def with_palette(png: BytesIO) -> bytes:
+    """The picture with 256 colours, a third of its size: our figures have few."""
+    from PIL import Image
+
+    smaller = BytesIO()
+    with Image.open(png) as image:
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
+            smaller, "PNG", optimize=True
+        )
+    return smaller.getvalue()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from analysis.chart import Chart
 from analysis.curves import draw_curves, over_epochs
 from analysis.data import Data
 from analysis.drawing import each_panel, panel_title
@@ -125,6 +126,19 @@ def draw_losses(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
 
 OTHERS = ("SVHN", "CIFAR-100", "Tiny-ImageNet")
 
+
+def _chart(what: str, *, log_y: bool = False) -> Chart:
+    return Chart(
+        x="epoch",
+        colour="axis.norm",
+        panel="axis.data",
+        apart=("test_batch",),
+        log_y=log_y,
+        where={"line": "mean"},
+        titles={"mean": what},
+    )
+
+
 FIGURES = (
     Figure(
         name="zheng2024/figure5",
@@ -144,6 +158,7 @@ FIGURES = (
         fields=_nets,
         draw=draw_figure5,
         panels=one_column_each("axis.data"),
+        chart=_chart("test accuracy"),
         size_inches=(FULL_INCHES, 2.5),
     ),
     Figure(
@@ -161,6 +176,7 @@ FIGURES = (
         fields=_nets,
         draw=draw_losses,
         panels=_two_in_a_row,
+        chart=_chart("test loss", log_y=True),
         size_inches=(FULL_INCHES, 2.2),
     ),
 )

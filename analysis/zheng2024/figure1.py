@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from analysis.chart import Chart
 from analysis.curves import draw_curves, over_epochs
 from analysis.data import Data
 from analysis.figure import Figure
@@ -104,4 +105,11 @@ FIGURE = Figure(
     text=TEXT,
     draw=draw,
     size_inches=(FULL_INCHES, 2.7),
+    chart=Chart(
+        x="epoch",
+        colour="norm",
+        panel="backbone",
+        where={"line": "mean"},
+        titles={"mean": "test accuracy"},
+    ),
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis.caption import standard_notes
+from analysis.chart import Chart
 from analysis.curves import draw_curves
 from analysis.data import Data
 from analysis.drawing import draw_bars, each_panel, panel_title
@@ -157,4 +158,12 @@ FIGURE = Figure(
     draw=draw,
     panels=_two_in_a_row,
     size_inches=(FULL_INCHES, 2.2),
+    chart=Chart(
+        mark="point",
+        x="axis.model.norm.interpolation",
+        panel="axis.data",
+        row="axis.model.backbone",
+        where={"panel": "b"},
+        titles={"mean": "test accuracy", "axis.model.norm.interpolation": "interpolation"},
+    ),
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analysis.chart import Chart
 from analysis.curves import draw_curves, over_epochs
 from analysis.data import COMPLETED, Data
 from analysis.drawing import no_rows, panel_title
@@ -196,4 +197,12 @@ FIGURE = Figure(
     draw=draw,
     panels=(1, 3),
     size_inches=(FULL_INCHES, 2.6),
+    chart=Chart(
+        x="epoch",
+        colour="axis.norm",
+        panel="panel",
+        apart=("test_batch", "noise"),
+        where={"panel": ("a", "b"), "line": "mean"},
+        titles={"mean": "test accuracy"},
+    ),
 )

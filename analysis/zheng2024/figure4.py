@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis import published
 from analysis.cells import cells, planned_rows
+from analysis.chart import Chart
 from analysis.data import Data
 from analysis.drawing import draw_points, draw_published
 from analysis.figure import Figure
@@ -174,4 +175,12 @@ FIGURE = Figure(
     text=TEXT,
     draw=draw,
     size_inches=(FULL_INCHES, 3.0),
+    chart=Chart(
+        mark="point",
+        x="parameters",
+        colour="model",
+        shape="backbone",
+        log_x=True,
+        titles={"mean": "test accuracy"},
+    ),
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from analysis.chart import Chart
 from analysis.curves import draw_curves, over_epochs
 from analysis.data import Data
 from analysis.drawing import no_rows, panel_title
@@ -97,4 +98,11 @@ FIGURE = Figure(
     draw=draw,
     panels=_panels,
     size_inches=(FULL_INCHES, 2.9),
+    chart=Chart(
+        x="epoch",
+        colour="norm",
+        panel="backbone",
+        where={"line": "mean"},
+        titles={"mean": "test accuracy"},
+    ),
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis.cells import cells, planned_rows
+from analysis.chart import Chart
 from analysis.curves import draw_curves, over_epochs
 from analysis.data import Data
 from analysis.figure import Figure
@@ -110,4 +111,11 @@ FIGURE7 = Figure(
     fields=lambda _, numbers: {"nets": " and ".join(map(layers_text, numbers[BACKBONE].unique()))},
     draw=draw_figure7,
     size_inches=(COLUMN_INCHES, 2.6),
+    chart=Chart(
+        x="epoch",
+        colour="axis.model.norm.interpolation",
+        panel="axis.model.backbone",
+        where={"line": "mean"},
+        titles={"mean": "test accuracy", "axis.model.norm.interpolation": "interpolation"},
+    ),
 )

@@ -37,9 +37,9 @@ for (const kind of ["error", "warn"])
     console[kind] = (...words) => complaints.push(words.join(" "));
 </script>"""
 _RUN = """<script>
-window.addEventListener("load", () => {
+window.addEventListener("load", async () => {
   let found;
-  try { found = (() => { %s })(); } catch (error) { found = { failed: String(error) }; }
+  try { found = await (async () => { %s })(); } catch (error) { found = { failed: String(error) }; }
   const place = document.createElement("script");
   place.type = "application/json"; place.id = "found";
   place.textContent = JSON.stringify({ complaints, found });
@@ -63,8 +63,8 @@ def chromium() -> str:
     return found
 
 
-def run_in_page(page: Path, script: str) -> dict[str, Any]:
-    """The results of running `script` in the page.
+def run_in_page(page: Path, script: str, address: str = "", width: int = 1280) -> dict[str, Any]:
+    """The results of running `script` in the page, at `address` (such as "#ott2021") of it.
 
     `complaints` of the page, what `script` returned as `found`, and the browser's log lines about
     the page's console as `console`.
@@ -79,7 +79,13 @@ def run_in_page(page: Path, script: str) -> dict[str, Any]:
             ),
             encoding="utf-8",
         )
-        done = _start(folder, "--virtual-time-budget=5000", "--dump-dom", copy.as_uri())
+        done = _start(
+            folder,
+            "--virtual-time-budget=20000",
+            f"--window-size={width},900",
+            "--dump-dom",
+            copy.as_uri() + address,
+        )
     dom = done.stdout
     _, found, rest = dom.partition('id="found">')
     assert found, f"the page did not run to its end: {done.stderr[-2000:]}"

@@ -4,6 +4,8 @@ Everything on it, nothing from a network, and it sorts, filters, navigates and p
 browser.
 """
 
+import base64
+import json
 import re
 import sys
 from pathlib import Path
@@ -15,9 +17,13 @@ from matplotlib.image import imread
 from synthetic import Cell, Run, World, data_of, jitter, write
 
 from analysis import claims, cli
+from analysis.check import find
 from analysis.claims import Claim, Evidence, above, below
-from analysis.report.page import render
+from analysis.make import Reader
+from analysis.report.page import embedded, render
+from analysis.report.verdicts import sentences
 from analysis.running import cost, coverage, failures
+from analysis.save import write_csv
 from analysis.statistic import Share, mean, of_runs
 from analysis.verdict import VERDICTS
 
@@ -155,9 +161,8 @@ def test_in_a_browser_it_navigates_sorts_and_filters(page: Path) -> None:
     answer = run_in_page(
         page,
         """
-        const all = () => [...document.querySelectorAll('#claims tbody tr')];
-        const claims = () => all().filter((row) => !row.hidden);
-        const column = (index) => claims().map((row) => row.cells[index].textContent.trim());
+        const cards = () => [...document.querySelectorAll('.claim')].filter((card) => !card.hidden);
+        const keys = () => cards().map((card) => card.dataset.key);
         const options = { bubbles: true, cancelable: true };
         const press = (key) =>
             document.dispatchEvent(new KeyboardEvent('keydown', { key, ...options }));
@@ -166,26 +171,21 @@ def test_in_a_browser_it_navigates_sorts_and_filters(page: Path) -> None:
             field.value = value;
             field.dispatchEvent(new Event('input'));
         };
-        const header = (index) =>
-            document.querySelectorAll('#claims th')[index].querySelector('button');
-        const buttons = document.querySelectorAll('#claims th button').length;
-        const found = { start: column(0), buttons };
-        header(0).click();
-        found.up = column(0);
-        found.sorted = header(0).parentElement.getAttribute('aria-sort');
-        header(0).click(); found.down = column(0);
-        header(4).click(); found.values = claims().map((row) => row.cells[4].dataset.value);
+        const found = { start: keys(), folded: document.querySelector('.without').open };
         press('/'); found.focus = document.activeElement.id;
         set('find', 'SOME-fail');
-        found.text = column(0);
+        found.text = keys();
         found.count = document.getElementById('matching').textContent;
-        set('find', ''); set('by-verdict', 'not enough data'); found.verdict = column(2);
-        set('by-verdict', ''); set('by-paper', 'ott2021'); found.paper = claims().length;
+        set('find', ''); set('by-verdict', 'not enough data');
+        found.verdict = cards().map((card) => card.dataset.verdict);
+        found.unfolded = document.querySelector('.without').open;
+        set('by-verdict', ''); set('by-paper', 'ott2021'); found.paper = cards().length;
         const table = document.querySelector('#running table');
         const rows = () => [...table.tBodies[0].rows].map((row) => row.cells[0].textContent);
         const before = rows();
         table.tHead.rows[0].cells[0].querySelector('button').click();
         found.other = [before, rows()];
+        found.sorted = table.tHead.rows[0].cells[0].getAttribute('aria-sort');
         document.querySelector('nav a[href="#running"]').click(); found.hash = location.hash;
         const top = document.getElementById('running').getBoundingClientRect().top;
         found.top = top >= -5 && top < window.innerHeight;
@@ -194,14 +194,11 @@ def test_in_a_browser_it_navigates_sorts_and_filters(page: Path) -> None:
     )
     assert answer["complaints"] == []
     found = answer["found"]
-    keys = [f"ott2021/{one.key}" for one in CLAIMS]
-    assert found["start"] == keys
-    assert found["buttons"] == 9
-    assert found["up"] == sorted(keys)
-    assert found["sorted"] == "ascending"
-    assert found["down"] == sorted(keys, reverse=True)
-    values = [float(value) for value in found["values"]]
-    assert values == sorted(values)
+    assert sorted(found["start"]) == sorted(f"ott2021/{one.key}" for one in CLAIMS)
+    # Claims with a verdict come first, the others are folded until someone looks for them.
+    assert found["start"][:2] == ["ott2021/some-fail", "ott2021/many-fail"]
+    assert not found["folded"]
+    assert found["unfolded"]
     assert found["focus"] == "find"
     assert found["text"] == ["ott2021/some-fail"]
     assert found["count"] == "1 of 4 claims"
@@ -209,8 +206,104 @@ def test_in_a_browser_it_navigates_sorts_and_filters(page: Path) -> None:
     assert set(found["verdict"]) == {"not enough data"}
     assert found["paper"] == 4
     assert sorted(found["other"][0]) == sorted(found["other"][1])
+    assert found["sorted"] == "ascending"
     assert found["hash"] == "#running"
     assert found["top"]
+
+
+def test_a_chart_filters_unfolds_its_runs_and_keeps_its_view_in_the_address(page: Path) -> None:
+    pytest.importorskip("vl_convert", reason="vl-convert is not installed")
+    answer = run_in_page(
+        page,
+        """
+        const wait = async (what) => {
+            for (let i = 0; i < 200 && !what(); i++) await new Promise((go) => setTimeout(go, 20));
+            return what();
+        };
+        const chart = document.querySelector('#ott2021-figure4 .chart');
+        chart.scrollIntoView();
+        await drawChart(chart);
+        const points = () =>
+            [...chart.querySelectorAll('svg path')].filter((path) => path.__data__ ||
+                path.getAttribute('aria-roledescription') === 'point').length;
+        const found = { before: points() };
+        const section = document.getElementById('ott2021');
+        const filter = [...section.querySelectorAll('.shared button')]
+            .find((button) => button.textContent === '64');
+        filter.click();
+        await new Promise((go) => setTimeout(go, 300));
+        found.after = points();
+        found.hash = decodeURIComponent(location.hash);
+        const { spec } = chartData['ott2021-figure4'];
+        showRuns('ott2021-figure4', spec.data.values[0]);
+        found.dialog = document.getElementById('runs').open;
+        found.runs = document.querySelectorAll('#runs-list tbody tr').length;
+        found.text = document.getElementById('runs-list').textContent;
+        return found;
+        """,
+    )
+    assert answer["complaints"] == []
+    found = answer["found"]
+    assert 0 < found["after"] < found["before"]
+    assert "hide=ott2021:solver_steps=64" in found["hash"]
+    assert found["dialog"]
+    assert found["runs"] > 0
+    assert "odesweep run ott2021/sphere2-fixed --scale smoke" in found["text"]
+    assert "logs/" in found["text"]
+
+
+def test_a_view_comes_back_from_its_address(page: Path) -> None:
+    pytest.importorskip("vl_convert", reason="vl-convert is not installed")
+    address = "#ott2021-figure4?hide=ott2021%3Asolver_steps%3D64&picture=ott2021-figure4"
+    answer = run_in_page(
+        page,
+        """
+        const filter = [...document.querySelectorAll('#ott2021 .shared button')]
+            .find((button) => button.textContent === '64');
+        await drawChart(document.querySelector('#ott2021-figure4 .chart'));
+        return { pressed: filter.getAttribute('aria-pressed'),
+                 picture: !document.querySelector('#ott2021-figure4 img').hidden,
+                 chart: document.querySelector('#ott2021-figure4 .chart').hidden };
+        """,
+        address,
+    )
+    assert answer["complaints"] == []
+    assert answer["found"] == {"pressed": "false", "picture": True, "chart": True}
+
+
+def test_the_csv_of_a_figure_is_the_file_on_disk(page: Path, tmp_path: Path) -> None:
+    found = re.search(
+        r'download="ott2021-figure4.csv" href="data:text/csv;base64,([^"]+)"', page.read_text()
+    )
+    assert found
+    figure = find("ott2021/figure4")
+    numbers = figure.table(Reader(page.parents[1] / "results")(figure.study))
+    write_csv(numbers, tmp_path / "figure4.csv")
+    assert base64.b64decode(found[1]) == (tmp_path / "figure4.csv").read_bytes()
+
+
+def test_without_vega_the_pictures_stand(page: Path) -> None:
+    html = page.read_text(encoding="utf-8")
+    without = page.with_name("without.html")
+    bundle = re.compile(r'<script type="application/octet-stream".*?</script>', re.DOTALL)
+    without.write_text(bundle.sub("", html), encoding="utf-8")
+    answer = run_in_page(
+        without,
+        """return { shown: [...document.querySelectorAll('figure.drawn img')].map((i) => i.hidden),
+                 tools: document.querySelectorAll('.tools button').length };""",
+    )
+    assert answer["complaints"] == []
+    assert answer["found"]["shown"]
+    assert not any(answer["found"]["shown"])
+    assert answer["found"]["tools"] == 0
+
+
+@pytest.mark.parametrize("width", [400, 1000, 1600])
+def test_the_page_is_no_wider_than_the_screen(page: Path, width: int) -> None:
+    answer = run_in_page(
+        page, "return document.documentElement.scrollWidth - window.innerWidth;", width=width
+    )
+    assert answer["found"] <= 0
 
 
 def test_light_and_dark_differ_and_it_prints(page: Path, tmp_path: Path) -> None:
@@ -224,17 +317,31 @@ def test_light_and_dark_differ_and_it_prints(page: Path, tmp_path: Path) -> None
 
 
 def test_an_empty_report_says_so() -> None:
-    html = render(
-        verdicts=[],
-        words=VERDICTS,
-        counts=dict.fromkeys(VERDICTS, 0),
-        rule="",
-        sections=[],
-        absent=[],
-        plans=(),
-        results="r",
-    )
+    empty: dict[str, Any] = {
+        "cards": [],
+        "scores": [],
+        "sentences": sentences([], 0),
+        "wanted": None,
+        "words": VERDICTS,
+        "rule": "",
+        "sections": [],
+        "headline": None,
+        "absent": [],
+        "plans": (),
+        "results": "r",
+        "bundle": "",
+        "charts": {},
+        "runs": {},
+    }
+    html = render(**empty)
     assert "Everything is drawn." in html
+    assert "No claim has a verdict yet." in html
+
+
+def test_a_script_element_holds_any_text() -> None:
+    text = embedded({"a": ["</script>", float("nan"), None]})
+    assert "</script>" not in text
+    assert json.loads(text) == {"a": ["</script>", None, None]}
 
 
 def test_cost_counts_hours_and_times_only_undisturbed_runs(tmp_path: Path) -> None:

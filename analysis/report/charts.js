@@ -1,0 +1,272 @@
+"use strict";
+// Charts of the figures' numbers: filters that a section shares, a log axis, the picture for print,
+// the runs behind a point. The view is in the address.
+
+const chartData = JSON.parse(document.getElementById("chart-data").textContent);
+const runData = JSON.parse(document.getElementById("run-data").textContent);
+const bundle = document.getElementById("vega-bundle");
+const MOST_CHOICES = 12; // more values than this are not offered as a filter
+// hidden: "section:field" -> values left out. log, pictures: names of charts. bare: no published values.
+const view = { hidden: {}, log: {}, pictures: new Set(), bare: new Set() };
+let drawing; // the promise of Vega
+
+function loadVega() {
+  drawing ??= (async () => {
+    const bytes = Uint8Array.from(atob(bundle.textContent.trim()), (letter) => letter.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const script = document.createElement("script");
+    script.type = "module";
+    const ready = new Promise((resolve, reject) => {
+      window.vegaIsReady = resolve;
+      script.onerror = reject;
+    });
+    script.textContent = `${await new Response(stream).text()};window.vegaIsReady();`;
+    document.head.append(script);
+    await ready;
+    return window.vegaEmbed;
+  })();
+  return drawing;
+}
+
+const colourOf = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+function configuration() {
+  const [ink, soft, line] = ["--ink", "--soft", "--line"].map(colourOf);
+  const text = { labelColor: ink, titleColor: ink, labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal" };
+  return {
+    background: "transparent",
+    axis: { ...text, gridColor: line, domainColor: soft, tickColor: soft, gridOpacity: 0.6 },
+    legend: { ...text, symbolStrokeWidth: 2, symbolOpacity: 1, labelLimit: 130, symbolBaseStrokeColor: ink, symbolBaseFillColor: ink },
+    header: text,
+    view: { stroke: line },
+    point: { color: ink },
+    range: { category: ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#888888", "#332288"] },
+  };
+}
+
+const unitsOf = (spec) => (spec.spec ?? spec).layer ?? [spec.spec ?? spec];
+const sectionOf = (name) => document.getElementById(name)?.closest("section")?.id ?? "summary";
+
+function fieldsOf(spec) {
+  // Names that the reader can choose from: colours, panels, and axes with names instead of numbers.
+  const fields = new Map();
+  const add = (channel) => {
+    if (channel?.field && ["nominal", "ordinal"].includes(channel.type)) fields.set(channel.field, channel.title || channel.field);
+  };
+  for (const { encoding = {} } of unitsOf(spec)) for (const name of ["color", "shape", "x", "y"]) add(encoding[name]);
+  for (const channel of [spec.facet, spec.facet?.row, spec.facet?.column]) add(channel);
+  return fields;
+}
+
+function shownSpec(name, width) {
+  const spec = structuredClone(chartData[name].spec);
+  const section = sectionOf(name);
+  spec.data.values = spec.data.values.filter((row) =>
+    Object.entries(view.hidden).every(([key, values]) => {
+      const [of, field] = key.split(":");
+      return of !== section || !(field in row) || !values.has(String(row[field]));
+    }),
+  );
+  const units = unitsOf(spec);
+  if (view.bare.has(name) && spec.layer) spec.layer = spec.layer.filter((layer) => layer.name !== "published");
+  for (const axis of ["x", "y"]) {
+    const chosen = view.log[`${name}:${axis}`];
+    if (chosen === undefined) continue;
+    for (const { encoding = {} } of units) {
+      if (encoding[axis]?.type !== "quantitative") continue;
+      encoding[axis].scale = { ...encoding[axis].scale, type: chosen ? "log" : "linear" };
+      if (chosen) delete encoding[axis].scale.zero;
+    }
+  }
+  const panels = (field) => new Set(spec.data.values.map((row) => row[field])).size || 1;
+  const across = spec.facet?.column ? panels(spec.facet.column.field) : spec.facet?.row ? 1 : spec.facet ? Math.min(spec.columns, panels(spec.facet.field)) : 1;
+  const body = spec.spec ?? spec;
+  if (spec.columns && width < 700) spec.columns = 1;
+  const columns = spec.columns ? Math.min(spec.columns, across) : across;
+  body.width = Math.max(110, Math.floor((width - (width < 700 ? 120 : 215)) / columns) - 40);
+  // Without a norm lines are black, which nobody sees in the dark.
+  for (const { encoding = {} } of units) {
+    const range = encoding.color?.scale?.range;
+    if (range) encoding.color.scale.range = range.map((colour) => (/^#0{6}$/.test(colour) ? colourOf("--ink") : colour));
+  }
+  const cells = units[0].mark === "rect";
+  body.height = cells ? { step: 34 } : columns > 1 || spec.facet?.row ? 190 : 300;
+  if (width < 700) spec.config = { legend: { orient: "bottom", columns: 2 } };
+  return spec;
+}
+
+async function drawChart(place) {
+  const name = place.closest("[data-name]").dataset.name;
+  const embed = await loadVega();
+  const figure = place.closest("figure");
+  const asPicture = view.pictures.has(name);
+  place.hidden = asPicture;
+  figure.querySelector("img").hidden = !asPicture;
+  if (asPicture) return;
+  const spec = shownSpec(name, figure.clientWidth || 900);
+  const config = configuration();
+  spec.config = { ...config, legend: { ...config.legend, ...(spec.config?.legend ?? {}) } };
+  const result = await embed(place, spec, { actions: false, renderer: "svg", tooltip: { theme: matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light" } });
+  result.view.addEventListener("click", (_event, item) => item?.datum && showRuns(name, item.datum));
+  place.dataset.drawn = "yes";
+}
+
+function redraw(section) {
+  for (const place of document.querySelectorAll(".chart[data-drawn]"))
+    if (!section || sectionOf(place.closest("[data-name]").dataset.name) === section) drawChart(place);
+}
+
+// --- the runs behind a point
+
+function runsBehind(name, datum) {
+  const { study, spec } = chartData[name];
+  const known = runData[study]?.runs ?? [];
+  const named = Object.fromEntries(spec.data.values.length ? Object.keys(spec.data.values[0]).map((field) => [field, datum[field]]) : []);
+  const labels = spec.labels ?? {};
+  const same = (text, value) => text === String(value) || labels[value] === text || Number(text) === value;
+  return known.filter((run) =>
+    Object.entries(run.axes).every(([axis, text]) => {
+      const value = named[axis.replaceAll(/\W/g, "_")];
+      return value === undefined || value === null || same(text, value);
+    }),
+  );
+}
+
+function showRuns(name, datum) {
+  const { study } = chartData[name];
+  const found = runsBehind(name, datum);
+  const list = document.getElementById("runs-list");
+  list.replaceChildren();
+  const line = (tag, text) => list.appendChild(Object.assign(document.createElement(tag), { textContent: text }));
+  line("p", found.length ? `${found.length} runs of ${study || "several studies"}.` : `The runs of ${study || "several studies"} are not listed here.`);
+  const table = document.createElement("table");
+  const head = table.createTHead().insertRow();
+  for (const title of ["trial", "seed", "axes", "outcome", "accuracy", "code", "device", "log"]) {
+    head.append(Object.assign(document.createElement("th"), { textContent: title }));
+  }
+  const body = table.createTBody();
+  for (const run of found) {
+    const axes = Object.entries(run.axes).map(([axis, text]) => `${axis.slice(5)}=${text}`).join(" ");
+    const row = body.insertRow();
+    for (const text of [run.id, run.seed, axes, run.outcome, run.accuracy?.toFixed(4) ?? "", run.code, run.device, run.log]) row.insertCell().textContent = text;
+  }
+  if (found.length) {
+    list.append(table);
+    line("p", "Train them, or what is missing of the study:");
+    line("pre", runData[study].command);
+  }
+  document.getElementById("runs").showModal();
+}
+
+// --- the view in the address: #anchor?hide=section:field=a|b&log=name:x&linear=name:x&picture=name
+
+function writeAddress() {
+  const words = new URLSearchParams();
+  for (const [key, values] of Object.entries(view.hidden)) if (values.size) words.append("hide", `${key}=${[...values].join("|")}`);
+  for (const [key, on] of Object.entries(view.log)) words.append(on ? "log" : "linear", key);
+  for (const name of view.pictures) words.append("picture", name);
+  for (const name of view.bare) words.append("bare", name);
+  const anchor = location.hash.slice(1).split("?")[0];
+  history.replaceState(null, "", words.size || anchor ? `#${anchor}${words.size ? `?${words}` : ""}` : location.pathname);
+}
+
+function readAddress() {
+  const [anchor, text = ""] = decodeURI(location.hash.slice(1)).split("?");
+  const words = new URLSearchParams(text);
+  for (const word of words.getAll("hide")) {
+    const cut = word.indexOf("=");
+    view.hidden[word.slice(0, cut)] = new Set(word.slice(cut + 1).split("|"));
+  }
+  for (const key of words.getAll("log")) view.log[key] = true;
+  for (const key of words.getAll("linear")) view.log[key] = false;
+  for (const name of words.getAll("picture")) view.pictures.add(name);
+  for (const name of words.getAll("bare")) view.bare.add(name);
+  if (text && anchor) document.getElementById(anchor)?.scrollIntoView();
+}
+
+// --- controls
+
+function button(text, pressed, act) {
+  const one = Object.assign(document.createElement("button"), { type: "button", textContent: text });
+  one.setAttribute("aria-pressed", pressed);
+  one.addEventListener("click", () => {
+    const on = one.getAttribute("aria-pressed") !== "true";
+    one.setAttribute("aria-pressed", on);
+    act(on);
+    writeAddress();
+  });
+  return one;
+}
+
+function toolsOf(tools) {
+  const name = tools.dataset.chart;
+  const { spec } = chartData[name];
+  const place = () => document.querySelector(`#${CSS.escape(name)} .chart`);
+  const units = unitsOf(spec);
+  for (const axis of ["y", "x"]) {
+    const channel = units.find((unit) => unit.encoding?.[axis]?.type === "quantitative")?.encoding[axis];
+    if (!channel || units[0].mark === "bar") continue;
+    const values = spec.data.values.map((row) => row[channel.field]).filter((value) => typeof value === "number");
+    if (values.some((value) => value <= 0)) continue;
+    const key = `${name}:${axis}`;
+    tools.prepend(button(`log ${axis}`, view.log[key] ?? channel.scale?.type === "log", (on) => { view.log[key] = on; drawChart(place()); }));
+  }
+  if (units.some((unit) => unit.name === "published"))
+    tools.prepend(button("published", !view.bare.has(name), (on) => { view.bare[on ? "delete" : "add"](name); drawChart(place()); }));
+  tools.prepend(button("picture", view.pictures.has(name), (on) => { view.pictures[on ? "add" : "delete"](name); drawChart(place()); }));
+}
+
+function filtersOf(section) {
+  const choices = new Map();
+  for (const place of section.querySelectorAll(".item .tools[data-chart]")) {
+    const { spec } = chartData[place.dataset.chart];
+    for (const [field, title] of fieldsOf(spec)) {
+      const known = choices.get(field) ?? { title, values: new Set(), charts: 0 };
+      for (const row of spec.data.values) if (row[field] !== null && row[field] !== undefined) known.values.add(String(row[field]));
+      known.charts += 1;
+      choices.set(field, known);
+    }
+  }
+  const bar = document.createElement("div");
+  bar.className = "shared";
+  for (const [field, { title, values }] of choices) {
+    if (values.size < 2 || values.size > MOST_CHOICES) continue;
+    const group = document.createElement("div");
+    group.setAttribute("role", "group");
+    group.setAttribute("aria-label", title);
+    group.append(Object.assign(document.createElement("span"), { textContent: title }));
+    const key = `${section.id}:${field}`;
+    for (const value of values)
+      group.append(button(value, !view.hidden[key]?.has(value), (on) => {
+        const hidden = (view.hidden[key] ??= new Set());
+        hidden[on ? "delete" : "add"](value);
+        redraw(section.id);
+      }));
+    bar.append(group);
+  }
+  if (!bar.childElementCount) return;
+  const fold = document.createElement("details");
+  fold.className = "filter-fold";
+  fold.open = Object.keys(view.hidden).some((key) => key.startsWith(`${section.id}:`));
+  fold.append(Object.assign(document.createElement("summary"), { textContent: "Filter all charts of this section" }), bar);
+  section.querySelector(".item")?.before(fold);
+}
+
+if (bundle && "DecompressionStream" in window) {
+  readAddress();
+  document.querySelectorAll(".tools[data-chart]").forEach(toolsOf);
+  document.querySelectorAll(".paper-section").forEach(filtersOf);
+  const watcher = new IntersectionObserver((entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue;
+      watcher.unobserve(target);
+      drawChart(target.querySelector(".chart"));
+    }
+  }, { rootMargin: "400px" });
+  for (const place of document.querySelectorAll("figure.drawn .chart")) watcher.observe(place.closest("figure"));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redraw());
+  let waiting;
+  window.addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(redraw, 200); });
+  // Paper gets the picture, which is drawn for it.
+  window.addEventListener("beforeprint", () => document.querySelectorAll("figure.drawn .chart").forEach((place) => { place.hidden = true; place.closest("figure").querySelector("img").hidden = false; }));
+}
