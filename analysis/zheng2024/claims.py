@@ -22,7 +22,7 @@ from analysis.statistic import (
 from analysis.zheng2024 import interpolations, quantities
 from analysis.zheng2024.quantities import RUNS
 
-claim = partial(Claim, "zheng2024", evidence=Evidence(epochs=128))
+claim = partial(Claim, "zheng2024", evidence=Evidence(seeds=5, epochs=128))
 NORM, BACKBONE, GRID_SIZE = "model.norm", "model.backbone", "model.norm.grid_size"
 INTERPOLATION = "model.norm.interpolation"
 DEEP = ("cnn12", "unet18")
@@ -162,7 +162,7 @@ CLAIMS = (
             Best("family", "TA-BN", "{1}"),
             above(0.0),
             "difference of accuracy after the last epoch",
-            evidence=Evidence(),
+            evidence=Evidence(seeds=5),
         )
         for suffix, data, backbone, net, printed in (
             ("", "CIFAR-10", "unet18", "with 18 layers", ""),

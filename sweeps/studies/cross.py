@@ -74,10 +74,10 @@ NORM_SOLVER_DEPTH = Study(
         "train": {"optimizer": {"name": "adamw", "lr": 1e-3}, "batch_size": 256, "epochs": 128},
     },
     grid={"norm": NORMS, "solver": SOLVERS, "model.backbone": BACKBONES},
-    seeds=range(3),
+    seeds=range(6),
     evaluations=(*TEST_GRID, *REFERENCE),
     scales={
-        "paper": Scale("Paper scale: 128 epochs of CIFAR-10, 3 seeds."),
+        "paper": Scale("Paper scale: 128 epochs of CIFAR-10, 6 seeds."),
         "small": small_images(
             10,
             axes={
@@ -139,10 +139,10 @@ RELEASED_NETS = Study(
         "norm": RELEASED_NORMS,
         "solver": {name: SOLVERS[name] for name in ("euler2", "euler32", "dopri5")},
     },
-    seeds=range(3),
+    seeds=range(6),
     evaluations=TEST_GRID,
     scales={
-        "paper": Scale("Paper scale: 128 epochs of CIFAR-10, 3 seeds."),
+        "paper": Scale("Paper scale: 128 epochs of CIFAR-10, 6 seeds."),
         "small": small_images(10, evaluations=limited(500, *TEST_GRID)),
         "smoke": smoke_images(
             axes={"norm": tuple(RELEASED_NORMS), "solver": ("euler2",)},

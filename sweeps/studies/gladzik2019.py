@@ -64,7 +64,7 @@ def scales(epochs: int, data: str = "", schedule: bool = True) -> dict[str, Scal
     few: dict[str, Any] = {"train.schedule.drops": drops(10)} if schedule else {}
     made_up: dict[str, Any] = {"data.source": "generated"} if data in ("qmnist", "cifar100") else {}
     return {
-        "paper": Scale(f"Paper scale: {epochs} epochs, 3 seeds (the thesis: one)."),
+        "paper": Scale(f"Paper scale: {epochs} epochs, 6 seeds (the thesis: one)."),
         "small": small_images(10, few, train_images=3_000, test_images=1_000),
         "smoke": smoke({**made_up, **({"train.schedule.drops": [1]} if schedule else {})}),
     }
@@ -88,7 +88,7 @@ def _study(
         fidelity=rest.pop("fidelity", FIDELITY),
         base=based,
         grid=grid,
-        seeds=range(3),
+        seeds=range(6),
         probes=ACCURACY_ON_TRAINING_IMAGES,
         **rest,
     )

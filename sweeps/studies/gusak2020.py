@@ -94,9 +94,9 @@ TABLE1 = Study(
             },
         }
     },
-    seeds=range(3),
+    seeds=range(6),
     scales={
-        "paper": Scale("Paper scale: 350 epochs of CIFAR-10, width 64, 3 seeds."),
+        "paper": Scale("Paper scale: 350 epochs of CIFAR-10, width 64, 6 seeds."),
         "small": small_images(
             10, {"model.width": 16, "train.batch_size": 128, "train.schedule.drops": [5, 8]}
         ),
@@ -130,10 +130,10 @@ FIGURE1 = Study(
         "model.ode_norm": ODE_NORMS,
         "solver.steps": (2, 8, 16, 32),
     },
-    seeds=range(3),
+    seeds=range(6),
     evaluations=figure1(EVALUATIONS),
     scales={
-        "paper": Scale("Paper scale: 350 epochs of CIFAR-10, width 16, 3 seeds."),
+        "paper": Scale("Paper scale: 350 epochs of CIFAR-10, width 16, 6 seeds."),
         "small": small_images(
             10,
             {"train.batch_size": 128, "train.schedule.drops": [5, 8]},
@@ -173,9 +173,9 @@ RECIPE = Study(
         },
         "fidelity.momentum_reset": (True, False),
     },
-    seeds=range(3),
+    seeds=range(6),
     scales={
-        "paper": Scale("Paper scale: 350 epochs of CIFAR-10, width 64, 3 seeds."),
+        "paper": Scale("Paper scale: 350 epochs of CIFAR-10, width 64, 6 seeds."),
         "small": small_images(
             10,
             {"model.width": 16, "train.batch_size": 128, "train.schedule.drops": [5, 8]},

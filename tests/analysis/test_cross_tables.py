@@ -230,8 +230,8 @@ def test_bugs_of_studies_that_have_no_plan_are_named(tmp_path: Path) -> None:
 
 
 def test_captions_count_only_the_trials_that_the_table_uses(studied: Any) -> None:
-    # Gusak 8 cells x 3 seeds; ENorm 2 depths x 2 x 5; Ott's finest Euler net x 5.
-    assert len(bug_rows.used(studied).trials) == 24 + 20 + 5
+    # Gusak 8 cells x 6 seeds; ENorm 2 depths x 2 x 5; Ott's finest Euler net x 5.
+    assert len(bug_rows.used(studied).trials) == 48 + 20 + 5
     assert "Missing" not in bugs.TABLE.caption(studied, bugs.table(studied))
 
 
