@@ -4,10 +4,13 @@ The method assumes that effect and spread stay as observed, and takes the least 
 which four of five repetitions would decide. A number of seeds decides a part if its interval
 excludes the threshold even where the new mean lies z standard errors nearer to it, or farther, than
 the observed one; z is the normal quantile of .8^(1/k) for a claim of k parts, as all have to hold.
+A region with two ends counts twice.
 """
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass, replace
+from functools import cache
 from statistics import NormalDist
 
 import numpy as np
@@ -26,7 +29,6 @@ from analysis.verdict import (
     REPRODUCED,
     Judgement,
     Verdict,
-    judge_all,
     judge_parts,
     least_seeds,
     weigh,
@@ -169,21 +171,30 @@ def seeds_needed(claim: Claim, parts: Estimates, ran: int, least: int) -> int | 
 
     parts: as observed with the seeds that `ran`. least: what a verdict asks for.
     """
-    shift = NormalDist().inv_cdf(POWER ** (1 / max(1, len(parts))))
-    for seeds in range(ran + 1, MOST_SEEDS + 1):
+    ends = sum(map(math.isfinite, claim.holds))
+    shift = NormalDist().inv_cdf(POWER ** (1 / max(1, len(parts) * ends)))
+
+    def decides(seeds: int) -> bool:
         nearer, farther = (
-            {name: expected(one, ran, seeds, z) for name, one in parts.items()}
+            judge_parts(
+                claim, {name: expected(one, ran, seeds, z) for name, one in parts.items()}, least
+            )
             for z in (-shift, shift)
         )
-        if REPRODUCED == judge_all(claim, nearer, least) == judge_all(claim, farther, least):
-            return seeds
-        verdicts = (judge_parts(claim, side, least) for side in (nearer, farther))
-        if any(
-            CONTRADICTED == low == high
-            for low, high in zip(*map(dict.values, verdicts), strict=True)
-        ):
-            return seeds
-    return None
+        certain = [nearer[name] for name in parts if nearer[name] == farther[name]]
+        return CONTRADICTED in certain or certain == [REPRODUCED] * len(parts)
+
+    # The more seeds, the narrower the interval and the smaller z standard errors.
+    candidates = range(ran + 1, MOST_SEEDS + 1)
+    place = bisect_left(candidates, True, key=decides)
+    return candidates[place] if place < len(candidates) else None
+
+
+@cache
+def _normal_like(n: int) -> np.ndarray:
+    """Quantiles of the normal distribution, scaled to deviation 1. Their mean is 0."""
+    places = np.array([NormalDist().inv_cdf((k + 0.5) / n) for k in range(n)])
+    return places / places.std(ddof=1)
 
 
 def expected(one: Estimate, ran: int, seeds: int, z: float) -> Estimate:
@@ -201,14 +212,8 @@ def expected(one: Estimate, ran: int, seeds: int, z: float) -> Estimate:
     if len(one.sample) < MIN_N_INTERVAL:
         return one
     sample = np.array(one.sample)
-    # Normal quantiles with the mean and the deviation that are wanted.
-    places = [NormalDist().inv_cdf((k + 0.5) / n) for k in range(n)]
-    deviation = sample.std(ddof=1)
-    like = (
-        sample.mean()
-        + z * deviation / math.sqrt(n)
-        + deviation * np.array(places) / np.std(places, ddof=1)
-    )
+    deviation = float(sample.std(ddof=1))
+    like = sample.mean() + z * deviation / math.sqrt(n) + deviation * _normal_like(n)
     found = Estimate(float(like.mean()), *t_interval(like), n, one.unit, tuple(map(float, like)))
     for function in one.functions:
         found = found.mapped(function)
