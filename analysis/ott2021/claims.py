@@ -27,7 +27,7 @@ from analysis.statistic import (
 )
 
 SPHERE2, CIFAR10 = "ott2021/sphere2-fixed", "ott2021/cifar10-fixed"
-# Ott 2021, section 4: a net depends on its solver if accuracies differ by more than this.
+# Ott 2021, step adaptation: a net depends on its solver if accuracies differ by more than this.
 THRESHOLD = 0.1
 COARSE_TOLERANCE, FINE_TOLERANCE = 0.1, 1e-7
 NAME, STEPS, TOLERANCE = "solver.name", "solver.steps", "solver.tolerance"
@@ -158,7 +158,7 @@ CLAIMS = (
     claim(
         "own-accuracy",
         "Tested with the solver of training, accuracy does not depend clearly on the step size.",
-        "Ott 2021, Figure 4a, b, section 3",
+        "Ott 2021, Figure 4a, b",
         SPHERE2,
         ACCURACY,
         Each(NAME, Trend(STEPS, 8)),
@@ -233,7 +233,7 @@ CLAIMS = (
         claim(
             f"fixed-tolerance-fails{suffix}",
             f"Adaptive solvers with a fixed tolerance do not solve the problem on {label}.",
-            f"{source}, section 3",
+            source,
             f"ott2021/{name}-adaptive",
             TESTS,
             {
@@ -360,7 +360,7 @@ CLAIMS = (
     claim(
         "coarse-crosses",
         "Trajectories of a coarsely trained net (h = 1/2) cross.",
-        "Ott 2021, section 3",
+        "Ott 2021, Figure 1a, b and conclusion",
         SPHERE2,
         CROSSING,
         mean,
@@ -372,7 +372,7 @@ CLAIMS = (
     claim(
         "fine-does-not-cross",
         "Trajectories of a finely trained net (h = 1/256) do not cross.",
-        "Ott 2021, section 3",
+        "Ott 2021, Figure 1a, b and conclusion",
         SPHERE2,
         CROSSING,
         mean,

@@ -208,7 +208,7 @@ CLAIMS = (
     claim(
         "mini-batch-degrades-in-batches-of-2",
         "Mini-batch statistics lose accuracy in test batches of 2 (6 layers).",
-        "Zheng 2024, section on normalizations, as in Figure 3 (left)",
+        "Zheng 2024, Figure 3 (left), there with 18 layers",
         "zheng2024/noise",
         BATCH_SIZES,
         differences("batch_size", [(2, 256)]),

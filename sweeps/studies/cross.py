@@ -60,7 +60,7 @@ NORM_SOLVER_DEPTH = Study(
         "trained with 32 do not (Ott 2021)."
     ),
     fidelity=(
-        "Recipe of Zheng 2024, section 5; what the paper leaves open: constant learning rate, "
+        "Recipe of Zheng 2024; what the paper leaves open: constant learning rate, "
         "channel standardization, random crop with padding 4 "
         "and flip. Gradients by back-propagation, so that classical RK4 is possible. Group norm "
         "has 8 groups; weight and spectral norm act per "
