@@ -297,7 +297,7 @@ def test_published_values_have_sources_and_feed_the_curves() -> None:
     for name, count in {"table1": 55, "table2": 6, "table4": 8, "table5": 4}.items():
         rows = published.values("zheng2024", name)
         assert len(rows) == count
-        assert rows["source"].str.startswith(("Table ", "authors' slides")).all()
+        assert rows["source"].str.startswith(("Table ", "paper, Table ", "authors' slides")).all()
     assert published_ends.by_data()["SVHN", "mini_batch"] == 0.906
     assert not [data for data, _ in published_ends.by_data() if data == "MNIST"]
     expected = {
