@@ -92,7 +92,9 @@ def _print(shown: pd.DataFrame, lacking: pd.DataFrame) -> None:
         for line in [columns, *lines]:
             CONSOLE.print("\t".join(" ".join(text.split()) for text in line))
     for line in lacking.to_dict("records"):
-        missing = line["missing"] or "nothing; too few runs completed"
+        missing = line["missing"] or (
+            "nothing, but too few runs completed; odereport check --decide names further seeds"
+        )
         CONSOLE.print(f"{line['paper']}/{line['key']}: missing: {missing}")
         CONSOLE.print(f"  fill with: {line['command']}")
     CONSOLE.print(RULE)

@@ -124,14 +124,14 @@ def draw_both_variants(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     panels = [(form, name) for form in _forms(numbers) for name in _sets(numbers)]
     for index, ((form, name), ax) in enumerate(zip(panels, axes, strict=True)):
         rows = numbers.loc[numbers[VARIANT] == form]
-        panel_title(ax, index, f"{name}, {form}")
+        panel_title(ax, index, name)
+        if name == panels[0][1]:
+            ax.set_ylabel(f"{form}: test accuracy")
         if name not in set(rows["axis.data"]):
             no_rows(ax)
             continue
         draw(ax, rows, name)
         draw_published(ax, rows, name)
-        if name == panels[0][1]:
-            ax.set_ylabel("test accuracy")
     handles = [*line_handles(line_styles(numbers)), *marks(numbers, published=True)]
     legend_below(axes[0], handles, 4)
 
@@ -166,12 +166,12 @@ FIGURES = (
         used=lambda data: data.with_variants,
         numbers=both_variants,
         text=(
-            "Zheng 2024, Figures 3 (left) and 5, as printed and as released: test accuracy after "
-            "each epoch, {nets}; mini-batch statistics also on the first 1,000 images (or all "
-            "there are) in test batches of two. Each run that failed is dashed at its last value "
-            "from where it failed; a cross on the axis: failed before its first score. Diamonds, "
-            "the same in both rows: published final values (Table 1, 18 layers), filled like their "
-            "line."
+            "Zheng 2024, Figures 3 (left) and 5, as printed and as released, a row each. Test "
+            "accuracy after each epoch, {nets}; mini-batch statistics also on the first 1,000 "
+            "images (or all there are) in test batches of two. Each run that failed is dashed at "
+            "its last value from where it failed; a cross on the axis: failed before its first "
+            "score. Diamonds, the same in both rows: published final values (Table 1, 18 layers), "
+            "filled like their line."
         ),
         fields=_nets,
         draw=draw_both_variants,

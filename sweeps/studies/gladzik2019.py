@@ -34,7 +34,7 @@ def base(
     tolerance: float = 1e-3,
     constant: bool = False,
 ) -> dict[str, Any]:
-    """ODENet with one block (Gladzik 2019, sections 4.1 and 4.3)."""
+    """ODENet with one block (Gladzik 2019, sections 4.1, 4.3 and 4.4)."""
     return {
         "data": {"name": data, "standardize": "channel", "augment": "resize32_crop28"},
         "model": {"name": "groupnorm_odenet"},

@@ -140,7 +140,11 @@ class Close(World):
             {"data": {"MNIST"}, "model.backbone": {"cnn4"}, "variant": {"printed"}},
         ),
         ("enorm2019/bias-nan-above-9", "small", {"method": {"ENorm, bias"}}),
-        ("gladzik2019/second-block-little-gain", "paper", {}),
+        (
+            "gladzik2019/second-block-little-gain",
+            "paper",
+            {"net": {"ODENet without adjoint", "ODENet adjoint"}},
+        ),
     ],
 )
 def test_the_command_plans_the_claims_cells_with_the_new_seeds(
@@ -161,7 +165,9 @@ def test_the_command_plans_the_claims_cells_with_the_new_seeds(
         plan = json.loads(odesweep("plan", *words[2:], "--json"))
         new = [entry for entry in plan["entries"] if entry["state"] == "pending"]
         for axis, values in axes.items():
-            assert {entry["axes"][axis] for entry in plan["entries"]} == values
+            there = {entry["axes"].get(axis) for entry in plan["entries"]}
+            # The other study of the claim may lack the axis.
+            assert there in (values, {None})
         # As many new trials in each of the cells, all with seeds that no row has.
         assert {entry["seed"] for entry in new} == {
             asked.seeds + more for more in range(asked.more)
