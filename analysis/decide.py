@@ -81,7 +81,8 @@ def check(target: str | None, reader: Reader) -> int:
 
 
 def _time(one: Request) -> str:
-    unit, name = (3600, "h") if one.seconds >= 3600 else (60, "min")
+    units = ((3600, "h"), (60, "min"), (1, "s"))
+    unit, name = next(((unit, name) for unit, name in units if one.seconds >= unit), units[-1])
     words = {0.0: "predicted", 1.0: "measured"}
     known = words.get(one.measured, f"{one.measured:.0%} measured, the rest predicted")
     return f"about {one.seconds / unit:.2g} {name} ({known})"
@@ -124,8 +125,8 @@ def _request(claim: Claim, found: Judgement, about: Data, least: int) -> Request
     return replace(
         nothing,
         more=len(have) + len(new) - ran,
-        seconds=float(costs["seconds"].sum()),
-        measured=float(costs["measured"].mean()),
+        seconds=sum(map(float, costs["seconds"])),
+        measured=sum(map(float, costs["measured"])) / len(costs),
         commands=tuple(line for _, line in parts),
     )
 
@@ -153,16 +154,16 @@ def _costs(data: Data, trials: pd.DataFrame) -> pd.DataFrame:
 
     Columns: trial_id, cell_id, seconds, measured.
     """
+    tests = data.evaluations.groupby(KEY, as_index=False).agg(tested=("seconds", "sum"))
     runs = data.runs.filter([*KEY, "cell_id", "train_seconds", "evaluate_seconds"])
-    tests = data.evaluations.groupby("trial_id")["seconds"].sum()
-    took = runs.assign(
-        took=runs["train_seconds"].astype(float)
-        + runs["evaluate_seconds"].fillna(0).astype(float)
-        + runs["trial_id"].map(tests).fillna(0).astype(float)
+    runs = runs.merge(tests, on=KEY, how="left").fillna({"evaluate_seconds": 0, "tested": 0})
+    took = runs.assign(took=runs["train_seconds"] + runs["evaluate_seconds"] + runs["tested"])
+    by_cell = took.groupby("cell_id", as_index=False).agg(took=("took", "mean"))
+    rows = trials.filter(["trial_id", "cell_id", "predicted_seconds"]).merge(
+        by_cell, on="cell_id", how="left"
     )
-    by_cell = trials["cell_id"].map(took.groupby("cell_id")["took"].mean())
-    return trials.filter(["trial_id", "cell_id"]).assign(
-        seconds=by_cell.fillna(trials["predicted_seconds"]), measured=by_cell.notna()
+    return rows.assign(
+        seconds=rows["took"].fillna(rows["predicted_seconds"]), measured=rows["took"].notna()
     )
 
 
