@@ -76,7 +76,7 @@ def check(target: str | None, reader: Reader) -> int:
         CONSOLE.print(f"{about}: {one.more} more, {_time(one)}")
         for line in one.commands:
             CONSOLE.print(f"  decide with: {line}")
-    CONSOLE.print(METHOD if asked else "no claim is inconclusive")
+    CONSOLE.print(METHOD if asked else "no claim is inconclusive with the rows here")
     return INCOMPLETE if any(one.commands for one in asked) else OK
 
 

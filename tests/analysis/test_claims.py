@@ -31,6 +31,7 @@ from analysis.verdict import (
     row,
     weigh,
 )
+from sweeps.studies import find
 from sweeps.study import Scale, Study
 
 STUDY = Study(
@@ -270,6 +271,12 @@ def test_shares_of_failed_runs(tmp_path: Path) -> None:
     # Clopper and Pearson: all of n fail, lower end (0.025)^(1/n).
     assert found.parts[""][:4] == pytest.approx((1.0, 0.025**0.25, 1.0, 4))
     assert found.verdict == REPRODUCED
+
+
+@pytest.mark.parametrize("one", claims.all_claims(), ids=lambda one: one.name)
+def test_no_claim_asks_for_more_seeds_than_its_studies_have(one: Claim) -> None:
+    for study in one.studies:
+        assert one.evidence.seeds <= len(find(study).at_scale(one.evidence.scale).seeds)
 
 
 def report(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:

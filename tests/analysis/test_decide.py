@@ -275,4 +275,4 @@ def test_the_command_line_lists_the_cheapest_first(
     assert (
         report(monkeypatch, "check", "paper/decided", "--decide", "--results", tmp_path / "r") == 0
     )
-    assert capsys.readouterr().out == "no claim is inconclusive\n"
+    assert capsys.readouterr().out == "no claim is inconclusive with the rows here\n"
