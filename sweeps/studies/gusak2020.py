@@ -71,8 +71,8 @@ TABLE1 = Study(
         "paper says only that data are augmented. Width 64 is not printed, but ResNet10 does not "
         "reach .93 with 16. ANODE's gradient is that of plain back-propagation; its second pass "
         "through the norms is computed explicitly. With spectral norm the second pass is another "
-        "function, so it is recomputed as in ANODE. The net with neither stem norm nor residual norm has "
-        "layer norm in its ODE blocks, inferred from the text."
+        "function, so it is recomputed as in ANODE. The net with neither stem norm nor residual "
+        "norm has layer norm in its ODE blocks, inferred from the text."
     ),
     base={**base(10, 64, LATE), "model.residual_norm": "batch"},
     grid={
