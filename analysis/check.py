@@ -1,6 +1,7 @@
 """Which figures and tables exist, what each lacks, and the commands that compute it."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -97,38 +98,71 @@ def filling_commands(data: "Data", missing: "pd.DataFrame") -> list[str]:
     for study, rows in missing.groupby("study", sort=False):
         # Of the whole study, so that the command says which variant is meant.
         trials = data.with_variants.trials.query("study == @study")
-        plan = next(plan for plan in data.plans if plan.study == study)
         action = "run" if "trial" in set(rows["kind"]) else "evaluate"
-        words = restriction(trials, rows)
-        commands.append(plan.command(action, *words, "--results", data.results))
+        words = [*axis_words(trials, rows), *_seed_words(trials, rows)]
+        commands.append(command(data, str(study), action, words))
     return commands
 
 
-def restriction(trials: "pd.DataFrame", wanted: "pd.DataFrame") -> list[str]:
-    """`axis=value,...` words that select at least the `wanted` ones of the `trials`.
+def command(data: "Data", study: str, action: str, words: list[str]) -> str:
+    """`odesweep ACTION` for the plan of this study here, with further words.
 
-    Nothing for an axis of which all values are wanted.
+    Seeds that plan and words add stand in one word.
     """
-    words = []
+    plan = next(plan for plan in data.plans if plan.study == study)
+    seeds = [word.removeprefix("+seed=") for word in (*plan.overrides, *words) if _adds_seeds(word)]
+    others = [word for word in words if not _adds_seeds(word)]
+    added = [f"+seed={','.join(seeds)}"] if seeds else []
+    plan = replace(plan, overrides=tuple(one for one in plan.overrides if not _adds_seeds(one)))
+    return plan.command(action, *added, *others, "--results", data.results)
+
+
+def _adds_seeds(word: str) -> bool:
+    return word.startswith("+seed=")
+
+
+def chosen(trials: "pd.DataFrame", wanted: "pd.DataFrame") -> dict[str, list[Any]]:
+    """Axis -> the values that select at least the `wanted` ones of the `trials`.
+
+    Without axes of which all values are wanted, that some wanted trial lacks, or whose values
+    cannot be typed.
+    """
+    found = {}
     for axis in _axes(wanted):
-        there, chosen = (list(dict.fromkeys(rows[f"axis.{axis}"])) for rows in (trials, wanted))
-        if (
-            "" not in chosen
-            and not any("," in label(value) for value in chosen)
-            and len(chosen) < len(there)
-        ):
-            words.append(f"{axis}={','.join(map(label, chosen))}")
+        there, values = (list(dict.fromkeys(rows[f"axis.{axis}"])) for rows in (trials, wanted))
+        if "" not in values and len(values) < len(there) and all(map(_typable, values)):
+            found[axis] = values
+    return found
+
+
+def _typable(value: Any) -> bool:
+    """Whether the command line reads the label as one value.
+
+    Of a label with a comma it puts names together again, but not numbers and lists.
+    """
+    text = label(value)
+    return "," not in text or all(re.search("[A-Za-z]", piece) for piece in text.split(","))
+
+
+def axis_words(trials: "pd.DataFrame", wanted: "pd.DataFrame") -> list[str]:
+    """`axis=value,...` words that select at least the `wanted` ones of the `trials`."""
+    return [
+        f"{axis}={','.join(map(label, values))}" for axis, values in chosen(trials, wanted).items()
+    ]
+
+
+def _seed_words(trials: "pd.DataFrame", wanted: "pd.DataFrame") -> list[str]:
+    added = sorted(set(wanted.loc[wanted["added"].astype(bool), "seed"]))
     seeds = sorted(set(wanted["seed"]))
-    return (
-        [*words, f"seed={','.join(map(str, seeds))}"]
-        if len(seeds) < len(set(trials["seed"]))
-        else words
-    )
+    words = [f"+seed={','.join(map(str, added))}"] if added else []
+    if len(seeds) < len(set(trials["seed"])):
+        words.append(f"seed={','.join(map(str, seeds))}")
+    return words
 
 
-def _axes(rows: "pd.DataFrame") -> list[str]:
+def _axes(wanted: "pd.DataFrame") -> list[str]:
     return [
         name.removeprefix("axis.")
-        for name in rows.columns
-        if name.startswith("axis.") and set(rows[name]) != {""}
+        for name in wanted.columns
+        if name.startswith("axis.") and set(wanted[name]) != {""}
     ]

@@ -9,6 +9,7 @@ from rich.table import Table
 from analysis.claims import select
 from analysis.make import CONSOLE, INCOMPLETE, OK, Reader
 from analysis.save import markdown
+from analysis.stats import MIN_N_SIGN_FLIP
 from analysis.verdict import CONTRADICTED, INCONCLUSIVE, NOT_ENOUGH, REPRODUCED, row, weigh
 
 STYLES = {REPRODUCED: "green", CONTRADICTED: "red", INCONCLUSIVE: "yellow", NOT_ENOUGH: "dim"}
@@ -18,7 +19,10 @@ RULE = (
     "needs more data when it has fewer seeds than it asks for. Every number of a claim must "
     "hold; one that is contradicted, after Holm's correction for several numbers, contradicts "
     "the claim. Rows below a claim's scale or epochs, or on generated data, are judged in a "
-    "column of their own. docs/verdicts.md has the error rates."
+    "column of their own, from three seeds on. p: one-sided sign-flip test that the claim holds, "
+    "of the number that decides, from six seeds on. P(A > B): share of pairs in which the first is "
+    "larger. docs/verdicts.md has the error rates. `odereport check --decide` says how many more "
+    "seeds would decide an inconclusive claim."
 )
 
 
@@ -50,15 +54,29 @@ def _readable(frame: pd.DataFrame) -> pd.DataFrame:
         {
             "claim": frame["paper"] + "/" + frame["key"],
             **{name: frame[name] for name in ("statement", "source", "verdict")},
-            "at reduced scale": frame["at_reduced_scale"],
+            "at reduced scale": [
+                f"{word} (n = {n})" if word else ""
+                for word, n in zip(
+                    frame["at_reduced_scale"], frame["n_at_reduced_scale"], strict=True
+                )
+            ],
             "statistic": frame["measure"]
             + " "
             + frame["holds"]
             + "; ours "
-            + frame["parts"].replace("", "none yet"),
+            + frame["parts"].replace("", "none yet")
+            + [
+                f"; p = {p:.2g}" if n >= MIN_N_SIGN_FLIP and p == p else ""
+                for p, n in zip(frame["p"], frame["n"], strict=True)
+            ],
             "command": "`" + frame["command"] + "`",
         }
     )
+
+
+def _styled(text: str) -> str:
+    style = STYLES.get(text.partition(" (n = ")[0])
+    return f"[{style}]{text}[/]" if style else text
 
 
 def _print(shown: pd.DataFrame, lacking: pd.DataFrame) -> None:
@@ -67,16 +85,16 @@ def _print(shown: pd.DataFrame, lacking: pd.DataFrame) -> None:
     if CONSOLE.is_terminal:
         table = Table(*columns, title="claims")
         for line in lines:
-            table.add_row(
-                *(f"[{STYLES[text]}]{text}[/]" if text in STYLES else text for text in line)
-            )
+            table.add_row(*map(_styled, line))
         CONSOLE.print(table, markup=True)
     else:
         # In a pipe or a file one claim a line, so that grep and cut can take it.
         for line in [columns, *lines]:
             CONSOLE.print("\t".join(" ".join(text.split()) for text in line))
     for line in lacking.to_dict("records"):
-        missing = line["missing"] or "nothing; too few runs completed"
+        missing = line["missing"] or (
+            "nothing, but too few runs completed; odereport check --decide names further seeds"
+        )
         CONSOLE.print(f"{line['paper']}/{line['key']}: missing: {missing}")
         CONSOLE.print(f"  fill with: {line['command']}")
     CONSOLE.print(RULE)

@@ -106,14 +106,21 @@ def check(
     results: ResultsFolder = Path("results"),
     plan: PlanName = None,
     scale: ScaleName = None,
+    decide: Annotated[
+        bool,
+        typer.Option("--decide", help="Show how many more seeds would decide each claim instead."),
+    ] = False,
 ) -> None:
     """Show which rows are missing.
 
-    For each figure and table, with the command that computes them.
+    For each figure and table, with the command that computes them. With --decide for each
+    inconclusive claim: the seeds that would decide it, their cost, and the command.
     """
+    from analysis import decide as more_seeds
     from analysis import make
 
-    raise typer.Exit(make.check(target, make.Reader(results, plan, scale)))
+    command = more_seeds.check if decide else make.check
+    raise typer.Exit(command(target, make.Reader(results, plan, scale)))
 
 
 @app.command()

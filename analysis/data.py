@@ -50,7 +50,8 @@ class Data:
     Trial axes stand in every frame as columns `axis.<name>`, numbers as numbers, an empty text
     where a cell lacks the axis.
 
-    trials: study, trial_id, cell_id, seed, axes (as text), predicted_seconds, axis.*. tests:
+    trials: study, trial_id, cell_id, seed, axes (as text), predicted_seconds, added (by a seed that
+    the plan lacks), axis.*. tests:
     planned evaluations, and probes: planned probes: study, trial_id, eval_id or probe_id (and
     name), axes, test.grid and test.factor (tuples of all that ask for it), test.solver,
     test.solver_steps, test.solver_tolerance (an empty text where there is none). unplanned: studies

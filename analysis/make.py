@@ -43,21 +43,24 @@ class Reader:
             )
         self._results = results
         self.plan, self.scale = plan, scale
-        self._read: dict[tuple[str | tuple[str, ...], str | None], Data] = {}
+        self._read: dict[tuple[str | tuple[str, ...], str | None, bool], Data] = {}
 
     @cached_property
     def folder(self) -> Folder:
         """The folder, opened when first needed. Raises ReportError if there is none."""
         return Folder(self._results)
 
-    def __call__(self, study: str | tuple[str, ...], scale: str | None = None) -> Data:
+    def __call__(
+        self, study: str | tuple[str, ...], scale: str | None = None, more_seeds: bool = False
+    ) -> Data:
         """The data of one study or of several.
 
-        scale: this one instead. Raises NoPlan if none of them has a plan here.
+        scale: this one instead. more_seeds: as of `load`. Raises NoPlan if none of them has a plan
+        here.
         """
-        key = (study, scale)
+        key = (study, scale, more_seeds)
         if key not in self._read:
-            self._read[key] = load(self.folder, study, self.plan, scale or self.scale)
+            self._read[key] = load(self.folder, study, self.plan, scale or self.scale, more_seeds)
         return self._read[key]
 
     def concerns(self, target: str | None, study: str | tuple[str, ...]) -> bool:

@@ -133,13 +133,15 @@ def load(
     studies: str | Sequence[str],
     plan: str | None = None,
     scale: str | None = None,
+    more_seeds: bool = False,
 ) -> Data:
     """The rows of these studies' plans, or of the plan `plan`.
 
     A plan of one of the studies stands in for that one; a plan of another study stands in for all.
     scale: only plans of that scale. Of studies with an axis `variant` the cells as printed in the
-    paper; `Data.with_variants` has all. Raises ReportError when there is no such folder or plan,
-    and the store's own one-line errors when it cannot be read.
+    paper; `Data.with_variants` has all. more_seeds: also the trials that ran with further seeds, by
+    plans that differ from these in `+seed` alone. Raises ReportError when there is no such folder
+    or plan, and the store's own one-line errors when it cannot be read.
     """
     folder = folder if isinstance(folder, Folder) else Folder(folder)
     wanted = [studies] if isinstance(studies, str) else list(studies)
@@ -148,6 +150,8 @@ def load(
         wanted = [plan if one == study else one for one in wanted] if study in wanted else [plan]
     names = _every(folder, scale) if wanted == [EVERY_STUDY] else _choose(folder, wanted, scale)
     chosen = [folder.plan(name) for name in names.values()]
+    if more_seeds and plan is None:
+        chosen = [(info, [*rows, *_more_seeds(folder, info.name, rows)]) for info, rows in chosen]
     data = Data(
         plans=tuple(plan for plan, _ in chosen),
         results=folder.path,
@@ -158,6 +162,7 @@ def load(
             "seed",
             "axes",
             "predicted_seconds",
+            "added",
         ),
         tests=_frame(
             [row for plan, rows in chosen for row in _items(plan, rows, "evaluations", "eval_id")],
@@ -184,6 +189,22 @@ def load(
 
 _TESTS = list(_TEST_AXES.values())
 _PROBES = ["name", "axes", *_TESTS]
+
+
+def _more_seeds(folder: Folder, name: str, declared: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The trials with a row that other plans add to those of `name` by `+seed` alone."""
+    others = [folder.plan(other) for other in folder.plan_names if other.startswith(f"{name}+")]
+    only_seeds = [
+        rows for info, rows in others if all(one.startswith("+seed=") for one in info.overrides)
+    ]
+    known = {row["trial_id"] for row in declared}
+    there = set(folder.runs()["trial_id"]) if only_seeds else set()
+    added = {row["trial_id"]: row for rows in only_seeds for row in rows}
+    return [
+        row | {"added": True}
+        for trial, row in added.items()
+        if trial in there and trial not in known
+    ]
 
 
 def _every(folder: Folder, scale: str | None) -> dict[str, str]:
@@ -250,7 +271,7 @@ def _choose(folder: Folder, wanted: Sequence[str], scale: str | None) -> dict[st
 
 def _trials(plan: PlanInfo, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
-        {"study": plan.study, **row, "axes": _text(row["axes"])}
+        {"study": plan.study, "added": False, **row, "axes": _text(row["axes"])}
         | {AXIS + name: value for name, value in row["axes"].items()}
         for row in rows
     ]

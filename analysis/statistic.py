@@ -27,6 +27,8 @@ class Estimate(NamedTuple):
 
     sample: the values of the seeds, whose mean it is, with their monotone `functions` to apply to
     that mean. successes: of a share. Without sample and successes the number has no uncertainty.
+    superiority: of a comparison, the share of pairs in which the first is larger, P(A > B); a tie
+    counts half (Vargha and Delaney 2000, J. Educ. Behav. Stat. 25).
     """
 
     value: float
@@ -37,6 +39,7 @@ class Estimate(NamedTuple):
     sample: tuple[float, ...] = ()
     functions: tuple[Callable[[float], float], ...] = ()
     successes: int | None = None
+    superiority: float = math.nan
 
     def mapped(self, function: Callable[[float], float]) -> "Estimate":
         """The estimate of a monotone function of the number."""
@@ -54,7 +57,7 @@ class Estimate(NamedTuple):
         return low, high
 
     def sign_flip_p(self, threshold: float, sign: int) -> float:
-        """Exact one-sided p of the sign-flip test; see `stats.sign_flip_p`.
+        """One-sided p of the sign-flip test; see `stats.sign_flip_p`.
 
         sign: 1 for "above the threshold", -1 for below. NaN without a sample.
         """
@@ -170,7 +173,8 @@ class Difference:
     """Mean of the rows at `first` minus that of the equal rows at `second`.
 
     Equal rows have the same study, seed and other axes, except `apart`. The interval is the paired
-    t interval. size: the mean of the differences' absolute values.
+    t interval. size: the mean of the differences' absolute values. equal: what `combine` gives for
+    two equal values.
     """
 
     first: Where
@@ -178,6 +182,7 @@ class Difference:
     apart: tuple[str, ...] = ()
     size: bool = False
     combine: ClassVar[Callable[[Any, Any], Any]] = np.subtract
+    equal: ClassVar[float] = 0.0
 
     def __call__(self, rows: pd.DataFrame) -> Estimate:
         """Of these rows."""
@@ -185,13 +190,18 @@ class Difference:
         pairs = difference(
             at(rows, self.first), at(rows, self.second), VALUE, apart, type(self).combine
         )
-        return mean(pairs.assign(**{VALUE: pairs[VALUE].abs()}) if self.size else pairs)
+        if self.size:
+            return mean(pairs.assign(**{VALUE: pairs[VALUE].abs()}))
+        values = pairs.loc[pairs["outcome"] == COMPLETED, VALUE].dropna() - type(self).equal
+        larger = float((np.sign(values).mean() + 1) / 2)
+        return mean(pairs)._replace(superiority=larger)
 
 
 class Ratio(Difference):
     """Mean ratio of the rows at `first` to those at `second`, paired as in `Difference`."""
 
     combine = np.divide
+    equal = 1.0
 
     def __call__(self, rows: pd.DataFrame) -> Estimate:
         """Of these rows."""

@@ -21,6 +21,7 @@ from analysis.data import AXIS, Data
 from analysis.make import Reader
 from analysis.read import SCALES, NoPlan
 from analysis.statistic import NOTHING, Estimate, Estimates, estimates
+from analysis.stats import MIN_N_INTERVAL
 
 REPRODUCED, CONTRADICTED, INCONCLUSIVE, NOT_ENOUGH = VERDICTS = (
     "reproduced",
@@ -39,12 +40,19 @@ class Judgement:
     """The verdict of one plan's rows.
 
     parts: name -> estimate (the name is empty for a claim of one number). plan: the plans' names.
+    about: the trials that the claim is about, None without rows.
     """
 
     verdict: str = NOT_ENOUGH
     parts: Estimates = field(default_factory=dict)
     plan: str = ""
     failures: dict[str, int] = field(default_factory=dict)
+    about: Data | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def n(self) -> int:
+        """The n on which the verdict stands: the smallest of its parts."""
+        return min((one.n for one in self.parts.values()), default=0)
 
     def deciding(self, claim: Claim) -> tuple[str, Estimate]:
         """The part with the worst verdict.
@@ -100,9 +108,9 @@ def judge_one(estimate: Estimate, holds: Region, seeds: int, parts: int = 1) -> 
     return CONTRADICTED if outside or at_the_end else INCONCLUSIVE
 
 
-def judge_parts(claim: Claim, parts: Estimates) -> dict[str, str]:
-    """The verdict on each part."""
-    seeds = claim.evidence.seeds
+def judge_parts(claim: Claim, parts: Estimates, seeds: int | None = None) -> dict[str, str]:
+    """The verdict on each part. seeds: the least, if not the claim's own."""
+    seeds = claim.evidence.seeds if seeds is None else seeds
     known = sum(one.n >= seeds and not isnan(one.low) for one in parts.values())
     return {name: judge_one(one, claim.holds, seeds, known) for name, one in parts.items()}
 
@@ -117,8 +125,22 @@ def _about(claim: Claim, data: Data) -> Data:
     )
 
 
-def judge(claim: Claim, data: Data) -> Judgement:
-    """The verdict of these rows on the claim, whatever their scale."""
+def judge_all(claim: Claim, parts: Estimates, seeds: int | None = None) -> str:
+    """The verdict on all parts together. seeds: as in `judge_parts`."""
+    verdicts = judge_parts(claim, parts, seeds).values()
+    return next((word for word in _DECIDES if word in verdicts), NOT_ENOUGH)
+
+
+def least_seeds(claim: Claim, reduced: bool) -> int:
+    """The seeds that a verdict needs: the claim's own, at reduced scale at most three."""
+    return min(claim.evidence.seeds, MIN_N_INTERVAL) if reduced else claim.evidence.seeds
+
+
+def judge(claim: Claim, data: Data, reduced: bool = False) -> Judgement:
+    """The verdict of these rows on the claim, whatever their scale.
+
+    reduced: they are below the claim's scale; see `least_seeds`.
+    """
     own = _about(claim, data)
     if not len(own.runs):
         return Judgement(plan=data.names)
@@ -126,9 +148,8 @@ def judge(claim: Claim, data: Data) -> Judgement:
         name: one._replace(unit=one.unit or claim.quantity.unit)
         for name, one in estimates(claim.statistic, claim.quantity.of(own)).items()
     }
-    verdicts = judge_parts(claim, parts).values()
-    verdict = next((word for word in _DECIDES if word in verdicts), NOT_ENOUGH)
-    return Judgement(verdict, parts, data.names, own.failures(claim.quantity.needs))
+    verdict = judge_all(claim, parts, least_seeds(claim, reduced))
+    return Judgement(verdict, parts, data.names, own.failures(claim.quantity.needs), own)
 
 
 def weigh(claim: Claim, reader: Reader) -> Verdict:
@@ -136,13 +157,13 @@ def weigh(claim: Claim, reader: Reader) -> Verdict:
     full, reduced = None, None
     for scale in (None,) if reader.plan or reader.scale else SCALES:
         try:
-            data = reader(claim.study, scale)
+            data = reader(claim.study, scale, more_seeds=True)
         except NoPlan:
             continue
         if _is_full(claim, data):
             full = full or data
         elif reduced is None or reduced.verdict == NOT_ENOUGH:
-            reduced = judge(claim, data)
+            reduced = judge(claim, data, reduced=True)
     folder, scale, needs = reader.folder.path, claim.evidence.scale, claim.quantity.needs
     if full is None:
         missing = [f"no plan of {study} at scale {scale}" for study in claim.studies]
@@ -188,6 +209,7 @@ def row(verdict: Verdict) -> dict[str, Any]:
         "holds": str(claim.holds),
         "verdict": verdict.full.verdict,
         "at_reduced_scale": verdict.reduced.verdict if verdict.reduced else "",
+        "n_at_reduced_scale": verdict.reduced.n if verdict.reduced else 0,
         "part": name,
         "value": one.value,
         "low": one.low,
@@ -195,6 +217,7 @@ def row(verdict: Verdict) -> dict[str, Any]:
         "n": one.n,
         "unit": one.unit,
         "p": _p(one, claim.holds),
+        "superiority": one.superiority,
         "parts": "; ".join(part_text(name, one) for name, one in shown.parts.items()),
         "failures": ", ".join(f"{n} {outcome}" for outcome, n in shown.failures.items()),
         "plan": shown.plan,
@@ -205,7 +228,7 @@ def row(verdict: Verdict) -> dict[str, Any]:
 
 
 def _p(one: Estimate, holds: Region) -> float:
-    """Exact one-sided p of the sign-flip test that the claim holds.
+    """One-sided p of the sign-flip test that the claim holds.
 
     For a region with two ends it is the larger one.
     """
@@ -214,9 +237,11 @@ def _p(one: Estimate, holds: Region) -> float:
 
 
 def part_text(name: str, one: Estimate) -> str:
-    """An estimate in words, such as name: 0.012 [0.004, 0.020] (n = 5)."""
+    """An estimate in words, such as name: 0.012 [0.004, 0.020] (n = 5, P(A > B) = 0.93)."""
     label = f"{name}: " if name else ""
     if isnan(one.value):
         return f"{label}no value (n = {one.n})"
     interval = "" if isnan(one.low) else f" [{one.low:.4g}, {one.high:.4g}]"
-    return f"{label}{one.value:.4g}{interval}{f' {one.unit}' if one.unit else ''} (n = {one.n})"
+    unit = f" {one.unit}" if one.unit else ""
+    larger = "" if isnan(one.superiority) else f", P(A > B) = {one.superiority:.3g}"
+    return f"{label}{one.value:.4g}{interval}{unit} (n = {one.n}{larger})"

@@ -13,14 +13,14 @@ from analysis.figure import Table
 from analysis.stats import clopper_pearson
 from analysis.style import NORM_LABELS
 
-# Ott 2021, section 4: a net depends on its solver if the accuracy under a more accurate one differs
-# by more than this.
+# Ott 2021, step adaptation: a net depends on its solver if the accuracy under a more accurate one
+# differs by more than this.
 THRESHOLD = 0.1
 TEXT = (
     "Solver dependence against normalization, over all depths. Gap: accuracy under the reference "
     "solution minus accuracy under the training solver, mean over depths. Dependent: nets whose "
-    "gap is above {threshold:g} in size (Ott 2021, section 4), of those that have a gap, with "
-    "the Clopper-Pearson interval, as if nets were independent. Unresolved nets reached the "
+    "gap is above {threshold:g} in size (Ott 2021, step adaptation), of those that have a gap, "
+    "with the Clopper-Pearson interval, as if nets were independent. Unresolved nets reached the "
     "reference's cap or smallest step; they have no gap and count in neither."
 )
 

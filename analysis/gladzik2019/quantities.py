@@ -19,10 +19,13 @@ QUANTITIES = {
     "ratio": ("epoch, ratio to {}", 2),
     "hidden_layers": ("hidden layers: evaluations per ODE block", 1),
     "parameters": ("parameters", 0),
+    "size": ("size of the model [MB]", 3),
     "memory": ("peak memory [GB]", 2),
     "accuracy_train_images": ("accuracy on training images", 4),
     "accuracy_test": ("test accuracy", 4),
 }
+# Single precision.
+BYTES_PER_PARAMETER = 4
 _COLUMNS = (
     *("train_seconds", "train_epochs", "nfe_forward", "outcome_iteration", "n_blocks"),
     *("parameters", "peak_memory_bytes", "accuracy_test", "device", "timing_valid"),
@@ -101,6 +104,7 @@ def per_run(data: Data, name: Name, reference: str) -> pd.DataFrame:
         **seconds,
         epoch=epoch,
         hidden_layers=layers,
+        size=number["parameters"] * BYTES_PER_PARAMETER / 1e6,
         memory=(number["peak_memory_bytes"] / 1e9).where(on_device),
     )
     with_base = rows.merge(base, on="seed", how="left")
@@ -128,10 +132,9 @@ def table(data: Data, name: Name, reference: str, experiment: str) -> pd.DataFra
     order = [(quantity, net) for quantity in QUANTITIES for net in dict.fromkeys(numbers["net"])]
     numbers = in_order(numbers, ["quantity", "net"], order).assign(reference=reference)
     # Left out: a quantity that no net has and nobody printed, such as memory on a CPU or seconds of
-    # runs that shared their machine.
-    told = set(numbers.loc[(numbers["n"] > 0) | numbers["published"].notna(), "quantity"]) | {
-        "accuracy_test"
-    }
+    # runs that shared their machine. The size only repeats the parameters where it is not printed.
+    ours = (numbers["n"] > 0) & (numbers["quantity"] != "size")
+    told = set(numbers.loc[ours | numbers["published"].notna(), "quantity"]) | {"accuracy_test"}
     trivial = (numbers["quantity"] == "ratio") & (numbers["net"] == reference)
     return numbers.loc[numbers["quantity"].isin(list(told)) & ~trivial].reset_index(drop=True)
 

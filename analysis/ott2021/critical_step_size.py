@@ -1,4 +1,4 @@
-"""Ott 2021, section 7 and Table 1.
+"""Ott 2021, Table 1.
 
 The step size below which a trained net does not depend on its solver.
 """
@@ -14,14 +14,14 @@ from analysis.ott2021 import dependence
 from analysis.stats import paired_difference, summarise
 from analysis.style import SOLVER_LABELS
 
-# Ott 2021, section 7: a net depends on its solver if its accuracy under a more accurate solver
+# Ott 2021, step adaptation: a net depends on its solver if its accuracy under a more accurate one
 # differs by more than this.
 THRESHOLD = 0.1
 # Training solver -> the more accurate test solver and its steps as a multiple of the training
 # steps.
 MORE_ACCURATE = {"euler": ("midpoint", 1), "rk4_38": ("rk4_38", 2)}
 TEXT = (
-    "Ott 2021, section 7, on {data}. Gap: |accuracy under the training solver - accuracy under a "
+    "Ott 2021, Table 1, on {data}. Gap: |accuracy under the training solver - accuracy under a "
     "more accurate one|: midpoint for Euler, 2K steps for RK4 (3/8 rule). A net depends on its "
     "solver if the gap is above {threshold:g}. Midpoint takes K steps here; the paper's adaptation "
     "takes sqrt(50 K) if K is below 50. Critical K: first that fails / first that passes, coming "

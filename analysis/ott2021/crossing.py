@@ -1,4 +1,4 @@
-"""Ott 2021, section 3 and supplement: how many trajectories cross.
+"""Ott 2021, conclusion and supplement A: how many trajectories cross.
 
 Of a coarsely and of a finely trained net.
 """
@@ -15,7 +15,7 @@ from analysis.ott2021.dependence import SUCCESS
 from analysis.ott2021.intersections import crossing_fractions
 
 TEXT = (
-    "Ott 2021, section 3. Fraction of pairs of test points whose trajectories intersect at least "
+    "Ott 2021, conclusion. Fraction of pairs of test points whose trajectories intersect at least "
     "once (Sphere2). Trajectories are poly-lines through the states after each Euler step, as in "
     "training. Solutions of an autonomous ODE cannot intersect. The paper prints no numbers. "
     "{selection}"

@@ -1,6 +1,6 @@
 """Whether a straight line can separate the end points of two classes.
 
-Ott 2021, section 3, Lady Windermere's fan.
+Ott 2021, Figure 3, Lady Windermere's fan.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """Which trajectories in the plane cross.
 
-Ott 2021, section 3: of an autonomous ODE no two can, at any pair of times.
+Ott 2021, conclusion: of an autonomous ODE no two can, at any pair of times.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """Zheng 2024, Figures 5, 8 and 9: curves by epoch of the four norms.
 
-Mini-batch statistics are also tested in batches of two.
+Mini-batch statistics are also tested in batches of two. One figure has both forms of the nets.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,13 +11,13 @@ import pandas as pd
 from analysis.chart import Chart
 from analysis.curves import draw_curves, over_epochs
 from analysis.data import Data
-from analysis.drawing import each_panel, panel_title
+from analysis.drawing import each_panel, no_rows, panel_title
 from analysis.figure import Figure, one_column_each
 from analysis.legend import legend_below, norm_style
 from analysis.style import FULL_INCHES, NORM_COLOURS, NORM_LABELS
 from analysis.zheng2024 import published_ends
 from analysis.zheng2024.nets import draw_final, layers_text, line_handles, marks
-from analysis.zheng2024.trials import also_tested
+from analysis.zheng2024.trials import VARIANT, also_tested
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -105,6 +105,38 @@ def _sets(numbers: pd.DataFrame) -> list[str]:
     return [name for name in ("CIFAR-10", *OTHERS) if name in set(numbers["axis.data"])]
 
 
+def both_variants(data: Data) -> pd.DataFrame:
+    """The rows of `curves` of the accuracy, for each form in the column `axis.variant`."""
+    forms = data.order("variant") if VARIANT in data.trials else []
+    parts = [
+        curves(data.where({"variant": form}), "accuracy").assign(**{VARIANT: form})
+        for form in forms
+        if len(data.where({"variant": form}).runs)
+    ]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _forms(numbers: pd.DataFrame) -> list[str]:
+    return list(dict.fromkeys(numbers[VARIANT]))
+
+
+def draw_both_variants(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+    """A row of panels for each form, a column for each data set."""
+    panels = [(form, name) for form in _forms(numbers) for name in _sets(numbers)]
+    for index, ((form, name), ax) in enumerate(zip(panels, axes, strict=True)):
+        rows = numbers.loc[numbers[VARIANT] == form]
+        panel_title(ax, index, name)
+        if name == panels[0][1]:
+            ax.set_ylabel(f"{form}: test accuracy")
+        if name not in set(rows["axis.data"]):
+            no_rows(ax)
+            continue
+        draw(ax, rows, name)
+        draw_published(ax, rows, name)
+    handles = [*line_handles(line_styles(numbers)), *marks(numbers, published=True)]
+    legend_below(axes[0], handles, 4)
+
+
 def _two_in_a_row(numbers: pd.DataFrame) -> tuple[int, int]:
     count = len(_sets(numbers))
     return -(-count // 2), min(count, 2)
@@ -127,11 +159,12 @@ def draw_losses(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
 OTHERS = ("SVHN", "CIFAR-100", "Tiny-ImageNet")
 
 
-def _chart(what: str, *, log_y: bool = False) -> Chart:
+def _chart(what: str, *, row: str = "", log_y: bool = False) -> Chart:
     return Chart(
         x="epoch",
         colour="axis.norm",
         panel="axis.data",
+        row=row,
         apart=("test_batch",),
         log_y=log_y,
         where={"line": "mean"},
@@ -140,6 +173,27 @@ def _chart(what: str, *, log_y: bool = False) -> Chart:
 
 
 FIGURES = (
+    Figure(
+        name="zheng2024/curves",
+        study=STUDY,
+        needs=NEEDS,
+        axes=("data", "norm", "variant"),
+        used=lambda data: data.with_variants,
+        numbers=both_variants,
+        text=(
+            "Zheng 2024, Figures 3 (left) and 5, as printed and as released, a row each. Test "
+            "accuracy after each epoch, {nets}; mini-batch statistics also on the first 1,000 "
+            "images (or all there are) in test batches of two. Each run that failed is dashed at "
+            "its last value from where it failed; a cross on the axis: failed before its first "
+            "score. Diamonds, the same in both rows: published final values (Table 1, 18 layers), "
+            "filled like their line."
+        ),
+        fields=_nets,
+        draw=draw_both_variants,
+        panels=lambda numbers: (len(_forms(numbers)), len(_sets(numbers))),
+        chart=_chart("test accuracy", row=VARIANT),
+        size_inches=(FULL_INCHES, 2.2),
+    ),
     Figure(
         name="zheng2024/figure5",
         study=STUDY,

@@ -44,7 +44,7 @@ class Data(Choice):
 
 
 class Spheres(Data):
-    """Concentric spheres, generated (Ott 2021, section 5 and code).
+    """Concentric spheres, generated (Ott 2021, experiments and code).
 
     The inner and outer shell are class 0, the middle shell is class 1. draw: which random draw.
     """

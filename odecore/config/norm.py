@@ -170,7 +170,7 @@ class TemporalBatch(Norm):
 
 
 class EquiNorm(Section):
-    """ENorm (ENorm 2019, section 2).
+    """ENorm (Stock et al. 2019; ENorm 2019, section 2 and code).
 
     After each optimizer step, rows and columns of consecutive weights are balanced. c: column norm
     over row norm at the fixed point. cycles: passes over the layers per step. last_layer: balance

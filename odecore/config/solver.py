@@ -55,7 +55,9 @@ class FixedStep(Solver):
 
 
 class Adaptive(Solver):
-    """Embedded pair with rtol = atol = `tolerance`, as in all five papers.
+    """Embedded pair with rtol = atol = `tolerance` (Ott 2021 and Zheng 2024, code).
+
+    Gladzik 2019 names a relative tolerance alone; Gusak 2020 and ENorm 2019 have no such solver.
 
     More than `max_evaluations` of f end the solve as failed. fallback_steps: a failed forward solve
     is repeated with this number of Euler steps, and counted; null for no repetition (Zheng 2024,

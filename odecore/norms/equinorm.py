@@ -1,6 +1,6 @@
 """ENorm: balances the weights into and out of each unit and keeps the net's function.
 
-ENorm 2019, section 2. Shapes: weights (O, I), biases (O,).
+Stock et al. 2019, as in the code of ENorm 2019. Shapes: weights (O, I), biases (O,).
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ def balance(weights: Sequence[Tensor], biases: Sequence[Tensor] | None, config: 
 
     For unit j between W_k-1 and W_k, with |row j of W_k-1| and |column j of W_k|: d_j =
     sqrt(|column j| / (c |row j|)), row j and its bias are multiplied by d_j and column j divided by
-    it (ENorm 2019, section 2, with q = 2). A pair sees what the one before it left.
+    it (Stock et al. 2019 with q = 2; ENorm 2019, code). A pair sees what the one before it left.
     weights: from input to output, (out, in) each, of a net with ReLU between its layers. biases: of
     the same layers, or None.
     Caveat: with batch norm between the layers, which takes out the scale of rows, the net's

@@ -60,7 +60,7 @@ NORM_SOLVER_DEPTH = Study(
         "trained with 32 do not (Ott 2021)."
     ),
     fidelity=(
-        "Recipe of Zheng 2024, section 5; what the paper leaves open: constant learning rate, "
+        "Recipe of Zheng 2024; what the paper leaves open: constant learning rate, "
         "channel standardization, random crop with padding 4 "
         "and flip. Gradients by back-propagation, so that classical RK4 is possible. Group norm "
         "has 8 groups; weight and spectral norm act per "
@@ -74,10 +74,10 @@ NORM_SOLVER_DEPTH = Study(
         "train": {"optimizer": {"name": "adamw", "lr": 1e-3}, "batch_size": 256, "epochs": 128},
     },
     grid={"norm": NORMS, "solver": SOLVERS, "model.backbone": BACKBONES},
-    seeds=range(3),
+    seeds=range(6),
     evaluations=(*TEST_GRID, *REFERENCE),
     scales={
-        "paper": Scale("Paper scale: 128 epochs of CIFAR-10, 3 seeds."),
+        "paper": Scale("Paper scale: 128 epochs of CIFAR-10, 6 seeds."),
         "small": small_images(
             10,
             axes={
@@ -139,10 +139,10 @@ RELEASED_NETS = Study(
         "norm": RELEASED_NORMS,
         "solver": {name: SOLVERS[name] for name in ("euler2", "euler32", "dopri5")},
     },
-    seeds=range(3),
+    seeds=range(6),
     evaluations=TEST_GRID,
     scales={
-        "paper": Scale("Paper scale: 128 epochs of CIFAR-10, 3 seeds."),
+        "paper": Scale("Paper scale: 128 epochs of CIFAR-10, 6 seeds."),
         "small": small_images(10, evaluations=limited(500, *TEST_GRID)),
         "smoke": smoke_images(
             axes={"norm": tuple(RELEASED_NORMS), "solver": ("euler2",)},

@@ -68,7 +68,9 @@ REPORT = Study(
         "Weight decay is 1e-3 as in the code (the report prints 10e-3). The learning rate goes to "
         "zero for every net. The report's code subtracts 0.1/60 per epoch for every initial value, "
         "see enorm2019/controls. Runs that end in NaN are kept as rows. The report started them "
-        "again."
+        "again. 5 seeds; the report has two runs of baseline and ENorm without bias, one of the "
+        "others. The weights start from He's uniform distribution, as in the code; the report does "
+        "not say which of his two."
     ),
     base=BASE,
     grid={"method": METHODS, "model.layers": DEPTHS, "train.optimizer.lr": RATES},
@@ -101,6 +103,11 @@ CONTROLS = Study(
         "With softmax there is no NaN, but gradients vanish (ENorm 2019, section 4.1). Not in the "
         "report: with c = 1, bias gradients do not blow up; the decay with the bug makes the "
         "learning rate negative in the second half for 15, 17 and 19 layers."
+    ),
+    fidelity=(
+        "The report tried the softmax on its nets without bias and prints no numbers of it. The "
+        "other controls are ours: c = 1 with bias, the last layer left out as in the original "
+        "authors' code, the decay as in the report's code. 5 seeds."
     ),
     base=BASE,
     grid={

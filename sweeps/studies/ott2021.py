@@ -14,7 +14,7 @@ FACTORS = (0.5, 0.75, 1, 1.5, 2)
 
 
 def sphere2_base(iterations: int, lr: float, record_every: int) -> dict[str, Any]:
-    """The flat neural ODE on two-dimensional spheres (Ott 2021, section 5 and code)."""
+    """The flat neural ODE on two-dimensional spheres (Ott 2021, experiments and code)."""
     return {
         "data": {"name": "spheres", "dimension": 2},
         "model": {"name": "flat_node", "width": 32},
@@ -90,6 +90,15 @@ def powers_of_two(last: int) -> tuple[int, ...]:
     return tuple(2**exponent for exponent in range(last + 1))
 
 
+FIDELITY = (
+    "The paper's text names factors of the step size, while its code and plots use factors of the "
+    "number of steps. We use the latter (rounded up, at least 1). The initial values depend on the "
+    "seed, which the authors' code sets after it builds the net."
+)
+OF_POINTS = (
+    "Accuracy divides by the number of points. The authors' code divides the last, smaller batch "
+    "by the full batch size, which gives at most .9766 here."
+)
 SPHERE2_FIXED = Study(
     name="ott2021/sphere2-fixed",
     paper="Ott 2021",
@@ -101,13 +110,7 @@ SPHERE2_FIXED = Study(
         "solver or step size. Nets trained with many lose nothing. The critical number of Euler "
         "steps lies between 64 and 128 (Ott 2021, Figure 4a and Table 1)."
     ),
-    fidelity=(
-        "The paper's text names factors of the step size, while its code and plots use factors of "
-        "the number of steps. We use the latter (rounded up, at least 1). Accuracy divides by the "
-        "number of points. The authors' code divides the last, smaller batch by the full batch "
-        "size, which gives at most .9766 here. The initial values depend on the seed, which the "
-        "authors' code sets after it builds the net. Some values of K are read off the figures."
-    ),
+    fidelity=f"{FIDELITY} {OF_POINTS} Some values of K are read off the figures.",
     base=sphere2_base(iterations=10_000, lr=1e-4, record_every=500),
     grid={"solver.name": ("euler", "rk4_38"), "solver.steps": powers_of_two(8)},
     seeds=range(5),
@@ -162,7 +165,7 @@ def points(dimension: int) -> dict[str, Any]:
 def images(name: str) -> dict[str, Any]:
     """The flat neural ODE with 128 channels on images in [0, 1].
 
-    It is trained for 40 epochs of 195 batches (Ott 2021, section 5 and code).
+    It is trained for 40 epochs of 195 batches (Ott 2021, experiments and code).
     """
     return {
         "data": {"name": name},
@@ -229,6 +232,14 @@ def scales(
     }
 
 
+# What the text above does not say of these data sets.
+OF_SETS = {
+    **{f"sphere{dimension}": OF_POINTS for dimension in DIMENSIONS},
+    "mnist": "Batch size, iterations and width on MNIST are taken to be those on CIFAR-10.",
+    "cifar10": "Table 1 names 16 and 32 steps.",
+}
+
+
 def fixed(name: str, last: int) -> Study:
     """Solver dependence with fixed steps on one data set (Ott 2021, Figure 4 and supplement).
 
@@ -240,6 +251,7 @@ def fixed(name: str, last: int) -> Study:
         title=f"Solver dependence on {LABELS[name]}, fixed-step solvers",
         expected="Nets trained with few steps lose accuracy under any finer or better solver, nets "
         "trained with many do not (Ott 2021, supplement).",
+        fidelity=f"{FIDELITY} {OF_SETS[name]} The values of K are inferred from those on Sphere2.",
         base=SETS[name][0],
         grid={"solver.name": ("euler", "rk4_38"), "solver.steps": powers_of_two(last)},
         evaluations=figure4(),

@@ -96,6 +96,7 @@ def build(
             "seed": one["seed"],
             "axes": axes,
             "predicted_seconds": 1.0,
+            "added": False,
         }
         trials.append(text | {"axis.solver.name": one["solver"], "axis.solver.steps": one["steps"]})
         outcome = one.get("outcome", "completed")
@@ -155,6 +156,7 @@ def build(
         "seed",
         "axes",
         "predicted_seconds",
+        "added",
         "axis.solver.name",
         "axis.solver.steps",
     ]

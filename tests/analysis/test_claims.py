@@ -6,6 +6,7 @@ Every one is reached, by one number and by several, and each scale stands for it
 import json
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,12 @@ from analysis.verdict import (
     REPRODUCED,
     Judgement,
     Verdict,
+    judge_all,
     judge_one,
     row,
     weigh,
 )
+from sweeps.studies import find
 from sweeps.study import Scale, Study
 
 STUDY = Study(
@@ -219,6 +222,33 @@ def test_below_the_scale_a_verdict_stands_in_its_own_column(tmp_path: Path) -> N
     assert small.full.verdict == NOT_ENOUGH
 
 
+def test_at_reduced_scale_three_seeds_are_enough_and_n_is_shown(tmp_path: Path) -> None:
+    three = replace(STUDY, seeds=range(3))
+    write(tmp_path, three, Means(0.001, none=0.5, batch=0.7, layer=0.9), "small")
+    write(tmp_path, three, Means(0.001, none=0.5, batch=0.7, layer=0.9), "paper")
+    found = weigh(claim(), Reader(tmp_path))
+    assert found.reduced is not None
+    assert (found.full.verdict, found.reduced.verdict) == (NOT_ENOUGH, REPRODUCED)
+    assert row(found)["n_at_reduced_scale"] == 3
+    write(tmp_path, replace(STUDY, seeds=range(2)), Means(none=0.5, batch=0.7, layer=0.9), "small")
+    two = weigh(claim(), Reader(tmp_path, scale="small")).reduced
+    assert two is not None
+    assert (two.verdict, two.n) == (NOT_ENOUGH, 2)
+
+
+@pytest.mark.parametrize(("parts", "expected"), [(1, CONTRADICTED), (2, INCONCLUSIVE)])
+def test_one_of_several_parts_contradicts_at_holms_level(parts: int, expected: str) -> None:
+    # Mean -1.3, deviation 1, n = 5: t = 2.907. With 4 degrees of freedom (any table) it is between
+    # the quantiles of .975, 2.776, and .9875, 3.495.
+    sample = (-2.3, -1.3, -0.3, -2.3, -0.3)
+    against = Estimate(-1.3, *t_interval(sample), 5, sample=sample)
+    good = (0.9, 1.0, 1.1, 1.0, 1.0)
+    others = {str(k): Estimate(1.0, *t_interval(good), 5, sample=good) for k in range(1, parts)}
+    assert against.high < 0
+    verdict_of_all = judge_all(claim(holds=above(0.0)), {"0": against, **others})
+    assert verdict_of_all == expected
+
+
 def test_too_few_epochs_or_an_override_is_a_reduced_scale(tmp_path: Path) -> None:
     world = Means(none=0.5, batch=0.7, layer=0.9)
     assert (
@@ -241,6 +271,12 @@ def test_shares_of_failed_runs(tmp_path: Path) -> None:
     # Clopper and Pearson: all of n fail, lower end (0.025)^(1/n).
     assert found.parts[""][:4] == pytest.approx((1.0, 0.025**0.25, 1.0, 4))
     assert found.verdict == REPRODUCED
+
+
+@pytest.mark.parametrize("one", claims.all_claims(), ids=lambda one: one.name)
+def test_no_claim_asks_for_more_seeds_than_its_studies_have(one: Claim) -> None:
+    for study in one.studies:
+        assert one.evidence.seeds <= len(find(study).at_scale(one.evidence.scale).seeds)
 
 
 def report(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:

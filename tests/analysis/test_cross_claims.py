@@ -137,9 +137,9 @@ def test_statistics_are_the_worlds_numbers(
     assert (
         holding["no-norm-fails-deep"].parts[""].value,
         holding["no-norm-fails-deep"].parts[""].n,
-    ) == (1.0, 6)
-    assert holding["dopri5-nets-are-resolved"].parts[""].n == 8 * 6 * 3 - 6
-    assert failing["ta-bn-always-trains"].parts[""].value == pytest.approx(18 / 90)
+    ) == (1.0, 12)
+    assert holding["dopri5-nets-are-resolved"].parts[""].n == 8 * 6 * 6 - 12
+    assert failing["ta-bn-always-trains"].parts[""].value == pytest.approx(36 / 180)
     assert failing["own-accuracy-independent-of-step"].parts["ta_bn"].value == pytest.approx(0.05)
     assert failing["dopri5-nets-are-resolved"].parts[""].value == 1.0
     assert failing["fine-nets-do-not"].parts["layer"].value == pytest.approx(0.2)
@@ -168,4 +168,4 @@ def test_thresholds_stay_put() -> None:
         "ta-bn-and-group-norm-smooth-at-32-steps": "< 0.03",
         "dopri5-nets-are-resolved": "< 0.1",
     }
-    assert {claim.evidence for claim in CLAIMS} == {Evidence(3, epochs=128)}
+    assert {claim.evidence for claim in CLAIMS} == {Evidence(6, epochs=128)}

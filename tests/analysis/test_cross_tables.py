@@ -175,12 +175,12 @@ def test_bugs_on_and_off_beside_the_published_value(studied: Any) -> None:
     numbers = bugs.table(studied)
     drops = row(numbers, bug="gusak-drops", case="layer", setting="momentum reset")
     assert (drops["change_mean"], drops["change_n"], drops["published"]) == (
-        pytest.approx(0.02 + sum(jitter(s, 0.001) for s in range(3)) / 3),
-        3,
+        pytest.approx(0.02 + sum(jitter(s, 0.001) for s in range(6)) / 6),
+        6,
         0.93,
     )
     assert (drops["change_low"], drops["change_high"]) == pytest.approx(
-        t_interval([0.02 + jitter(seed, 0.001) for seed in range(3)])
+        t_interval([0.02 + jitter(seed, 0.001) for seed in range(6)])
     )
     assert (drops["verdict"], drops["nearer"]) == ("changes the number", "on")
     kept = row(numbers, bug="gusak-momentum", case="batch", setting=f"drops {bug_rows.CODE_DROPS}")
@@ -230,8 +230,8 @@ def test_bugs_of_studies_that_have_no_plan_are_named(tmp_path: Path) -> None:
 
 
 def test_captions_count_only_the_trials_that_the_table_uses(studied: Any) -> None:
-    # Gusak 8 cells x 3 seeds; ENorm 2 depths x 2 x 5; Ott's finest Euler net x 5.
-    assert len(bug_rows.used(studied).trials) == 24 + 20 + 5
+    # Gusak 8 cells x 6 seeds; ENorm 2 depths x 2 x 5; Ott's finest Euler net x 5.
+    assert len(bug_rows.used(studied).trials) == 48 + 20 + 5
     assert "Missing" not in bugs.TABLE.caption(studied, bugs.table(studied))
 
 

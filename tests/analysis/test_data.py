@@ -11,7 +11,7 @@ import pytest
 from synthetic import Cell, Run, World, write
 
 from analysis.caption import failures_text, missing_text, scale_text, standard_notes
-from analysis.check import examine
+from analysis.check import axis_words, examine
 from analysis.data import Data, split
 from analysis.errors import ReportError
 from analysis.read import Folder, load
@@ -209,12 +209,17 @@ def test_where_restricts_rows_plans_and_missing(data: Data) -> None:
     assert len(data.where({"solver.steps": 2.0}).runs) == 4
 
 
-def test_filling_command_restricts_axes_but_not_to_labels_with_commas(data: Data) -> None:
+def test_filling_command_restricts_axes_to_labels_that_can_be_typed(data: Data) -> None:
     finding = examine(data, ("runs",))
     assert finding.cells == ["trial: width=wide, very solver.steps=4 seed=0"]
-    assert finding.commands == [
-        f"odesweep run paper/main --scale paper solver.steps=4 seed=0 --results {data.results}"
-    ]
+    (command,) = finding.commands
+    assert command == (
+        "odesweep run paper/main --scale paper 'width=wide, very' solver.steps=4 seed=0 "
+        f"--results {data.results}"
+    )
+    # The command line would read numbers with a comma as two values.
+    both = pd.DataFrame({"axis.drops": ["150, 300", "150, 250"]})
+    assert axis_words(both, both.iloc[:1]) == []
 
 
 def test_two_studies_that_share_trials_show_exactly_their_own_cells(tmp_path: Path) -> None:

@@ -220,3 +220,4 @@ def test_seconds_of_shared_devices_decide_nothing(tmp_path: Path) -> None:
 
 def test_thresholds_are_as_they_were() -> None:
     assert {claim.key: str(claim.holds) for claim in CLAIMS} == THRESHOLDS
+    assert {claim.evidence.seeds for claim in CLAIMS} == {6}

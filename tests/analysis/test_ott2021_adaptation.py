@@ -131,7 +131,7 @@ def test_table1_number_by_number(results: Path) -> None:
     shown = table1.readable(numbers).iloc[:, 2].tolist()
     assert shown[:2] == ["64 (3)", "128 (3)"]
     assert shown[3] == "101.0 ± 2.5 (3)"
-    assert set(published.values("ott2021", "table1")["source"]) == {"Table 1"}
+    assert set(published.values("ott2021", "table1")["source"]) == {"Table 1 of the submission"}
 
 
 def test_figure5_shows_every_seed_and_one_run_with_its_checks(adapted: Data) -> None:

@@ -1,5 +1,7 @@
 """Statistics of rows that are small enough to compute by hand."""
 
+import math
+
 import pandas as pd
 import pytest
 
@@ -10,6 +12,7 @@ from analysis.statistic import (
     Best,
     Difference,
     Each,
+    Estimate,
     Excess,
     InOrder,
     Margin,
@@ -95,3 +98,17 @@ def test_in_order_leaves_out_failed_depths_and_seeds_that_lack_a_row() -> None:
     # Of seed 0 two depths are left, in both of which layer norm is above.
     assert ORDER(first_is("diverged"))[:4:3] == (1.0, 3)
     assert ORDER(first_is("missing"))[:4:3] == (1.0, 2)
+
+
+def test_superiority_is_the_share_of_pairs_in_which_the_first_is_larger() -> None:
+    # Nine pairs: layer norm at depth 1 loses in the first, ties in the second.
+    value = ROWS[VALUE].where(ROWS.index != 0, 0.1).where(ROWS.index != 1, 0.2 + 0.01)
+    rows = ROWS.assign(**{VALUE: value})
+    for statistic in (ADVANTAGE, Ratio(LAYER, BATCH), Excess(LAYER, BATCH)):
+        found = statistic(rows)
+        assert isinstance(found, Estimate)
+        assert found.superiority == pytest.approx(7.5 / 9)
+    # A pair with a run that failed is none.
+    assert ADVANTAGE(rows.assign(outcome=first_is("diverged")["outcome"])).superiority == 7.5 / 8
+    assert math.isnan(mean(rows).superiority)
+    assert math.isnan(Difference(LAYER, BATCH, size=True)(rows).superiority)

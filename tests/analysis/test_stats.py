@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from analysis.stats import (
     clopper_pearson,
@@ -56,6 +57,16 @@ def test_sign_flip_p_counts_the_choices_of_signs_by_hand() -> None:
     assert sign_flip_p([-1, -2, 3]) == 5 / 8
     assert sign_flip_p([0.1, 0.1, 0.1, 0.1, 0.1]) == 1 / 32
     assert sign_flip_p([0.0, 0.0]) == 1.0
+    assert math.isnan(sign_flip_p([1.0]))
+
+
+def test_sign_flip_p_of_many_values_is_drawn() -> None:
+    # The 2^20 choices of signs are not all tried; the same are drawn each time.
+    sample = np.random.default_rng(0).normal(0.3, 1.0, 20)
+    found = sign_flip_p(sample)
+    assert found == sign_flip_p(sample)
+    t = sample.mean() / (sample.std(ddof=1) / math.sqrt(20))
+    assert found == pytest.approx(float(stats.t.sf(t, 19)), abs=0.02)
 
 
 def test_summarise_gives_the_interval_of_every_group() -> None:

@@ -202,7 +202,7 @@ def test_thresholds_and_evidence_are_fixed(claim: Claim) -> None:
     }
     assert str(claim.holds) == fixed.get(claim.key, "> 0")
     of_all = claim.key.startswith("ta-bn-above-other-families")
-    assert claim.evidence == Evidence(3, epochs=None if of_all else 128)
+    assert claim.evidence == Evidence(5, epochs=None if of_all else 128)
 
 
 def test_an_interval_behind_a_verdict_is_students(holding: dict[str, Judgement]) -> None:

@@ -1,9 +1,11 @@
 """Numbers of Zheng 2024's figures, from rows small enough to compute by hand."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +20,7 @@ from analysis.zheng2024.figure1 import SHOWN
 FIGURES = [
     find(f"zheng2024/figure{number}") for number in ("1", "3", "4", "5", "6", "7", "8_9", "10")
 ]
+CURVES = find("zheng2024/curves")
 figure1, figure3, figure4, figure5, figure6, figure7, figure8_9, figure10 = FIGURES
 
 
@@ -233,3 +236,37 @@ def test_parts_of_a_figure_are_drawn_when_the_rest_has_no_plan(module: Any, tmp_
         .st_size
         > 0
     )
+
+
+class Forms(Curves):
+    """Released nets score .1 less; none of them ran without norm."""
+
+    def run(self, cell: Cell) -> Run | None:
+        run = super().run(cell)
+        if run is None or cell["variant"] != "released":
+            return run
+        lower = [value - 0.1 for value in run.curve or ()]
+        return None if cell["norm"] == "none" else replace(run, curve=lower)
+
+
+def test_curves_show_both_forms_beside_the_same_published_values(tmp_path: Path) -> None:
+    data = data_of(tmp_path / "r", "zheng2024/curves", Forms())
+    numbers = CURVES.table(data)
+    on_cifar = {"axis.data": "CIFAR-10", "axis.norm": "ta_bn", "test_batch": "as in training"}
+    printed, released = (
+        line(numbers, **on_cifar, **{"axis.variant": form}) for form in ("printed", "released")
+    )
+    assert printed == [(1, 0.33), (2, 0.53)]
+    assert released == [(1, 0.23), (2, 0.43)]
+    assert CURVES.shape(numbers) == (2, 2)
+    # Both forms are asked for, and what the released one lacks is counted.
+    assert "Missing: 2 of 16 trials." in CURVES.caption(data, numbers)
+    page, axes = plt.subplots(2, 2)
+    CURVES.draw(numbers, list(axes.flat))
+    diamonds = [
+        {float(one.get_ydata()[0]) for one in ax.lines if one.get_marker() == "d"}
+        for ax in axes.flat
+    ]
+    plt.close(page)
+    on_cifar_10, on_tiny = {0.517, 0.548, 0.822, 0.910}, {0.044, 0.200, 0.512}
+    assert diamonds == [on_cifar_10, on_tiny, on_cifar_10 - {0.517}, on_tiny]

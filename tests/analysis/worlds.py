@@ -74,3 +74,19 @@ class World:
 def jitter(seed: int, scale: float = 0.01) -> float:
     """A small number that differs from seed to seed, zero on average over five."""
     return scale * ((seed * 2) % 5 - 2)
+
+
+class Draws(World):
+    """Normal accuracies of known means and spread; every `number` is another draw of all runs.
+
+    means: label of `axis` -> mean. spread: standard deviation of a run.
+    """
+
+    def __init__(self, axis: str, means: Mapping[str, float], spread: float, number: int) -> None:
+        self.axis, self.means, self.spread, self.number = axis, means, spread, number
+
+    def run(self, cell: Cell) -> Run | None:
+        """The same run whatever else is planned."""
+        place = list(self.means).index(cell[self.axis])
+        noise = np.random.default_rng((self.number, place, cell.seed)).normal(0, self.spread)
+        return Run(self.means[cell[self.axis]] + float(noise))

@@ -192,7 +192,7 @@ def test_enorm_balances_after_each_step_and_counts_dead_units() -> None:
     weights = [layer.weight for layer in training.model.modules() if isinstance(layer, nn.Linear)]
     run(training)
     for incoming, outgoing in itertools.pairwise(weights):
-        # At the fixed point columns have c times the norm of rows (ENorm 2019, section 3).
+        # At the fixed point columns have c times the norm of rows (Stock et al. 2019).
         torch.testing.assert_close(
             outgoing.norm(dim=0), 1.2 * incoming.norm(dim=1), rtol=1e-3, atol=0
         )

@@ -1,4 +1,4 @@
-"""Gusak's stacked nets of residual and ODE blocks (Gusak 2020, section 2 and code)."""
+"""Gusak's stacked nets of residual and ODE blocks (Gusak 2020, section 3 and code)."""
 
 import math
 from typing import Literal, Self

@@ -1,6 +1,6 @@
 """Zheng's unmixed neural ODE: one ODE on the raw input, then one linear layer.
 
-Zheng 2024, section 2 and appendix.
+Zheng 2024 (paper and its appendix).
 """
 
 import math
