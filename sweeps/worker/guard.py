@@ -1,6 +1,7 @@
 """The stall guard: a trial without a heartbeat is killed and recorded as hung."""
 
 import time
+from collections.abc import Callable
 
 from sweeps.worker.messages import Progress
 
@@ -13,14 +14,18 @@ START_SECONDS = 180.0
 
 
 class Guard:
-    """Knows the time of the slot's last heartbeat. limit: max(stall_seconds, 20 median steps)."""
+    """Knows the time of the slot's last heartbeat. limit: max(stall_seconds, 20 median steps).
 
-    def __init__(self, stall_seconds: float) -> None:
-        self.stall_seconds = stall_seconds
+    starved: seconds that the slot's process was ready and got no CPU, since it began. On a crowded
+    machine they are no silence: a process that computes one long batch at low priority is healthy.
+    """
+
+    def __init__(self, stall_seconds: float, starved: Callable[[], float] = lambda: 0.0) -> None:
+        self.stall_seconds, self._starved = stall_seconds, starved
         self.latest: Progress | None = None
         self.killed = False
         self._started = False
-        self._alive_at = time.monotonic()
+        self._alive_at, self._starved_then = time.monotonic(), starved()
 
     @property
     def limit_seconds(self) -> float:
@@ -35,7 +40,7 @@ class Guard:
     def alive(self, progress: Progress | None = None) -> None:
         """Record a heartbeat."""
         self._started = True
-        self._alive_at = time.monotonic()
+        self._alive_at, self._starved_then = time.monotonic(), self._starved()
         self.latest = progress or self.latest
 
     def hung(self) -> bool:
@@ -44,5 +49,7 @@ class Guard:
         This is remembered, so that the process death that follows is known to be caused by the
         guard.
         """
-        self.killed = self.killed or time.monotonic() - self._alive_at > self.limit_seconds
+        silent = time.monotonic() - self._alive_at
+        if not self.killed and silent > self.limit_seconds:
+            self.killed = silent - (self._starved() - self._starved_then) > self.limit_seconds
         return self.killed

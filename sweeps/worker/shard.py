@@ -170,7 +170,8 @@ class _Shard:
             **where,
         )
         self.watcher.began(task, attempts)
-        guard, began = Guard(self.context.limits.stall_seconds), time.monotonic()
+        guard = Guard(self.context.limits.stall_seconds, self.slot.starved_seconds)
+        began = time.monotonic()
         try:
             ending = self.slot.run(assignment, self._listener(task, guard), self._stopping)
         except SlotDied as death:

@@ -47,6 +47,10 @@ class Slot(Protocol):
         """End the current assignment at once. `run` then raises SlotDied."""
         ...
 
+    def starved_seconds(self) -> float:
+        """How long its process was ready and got no CPU; 0 where the system does not tell."""
+        ...
+
     def close(self) -> None:
         """End the process."""
         ...
@@ -136,6 +140,16 @@ class ChildSlot:
         self._process = self._connection = None
         return code
 
+    def starved_seconds(self) -> float:
+        """See `Slot.starved_seconds`. Linux counts it for the main thread, which computes."""
+        try:
+            counts = Path(
+                f"/proc/{self._process.pid if self._process else 0}/schedstat"
+            ).read_text()
+            return int(counts.split()[1]) / 1e9
+        except (OSError, ValueError, IndexError):
+            return 0.0
+
     def kill(self) -> None:
         """See `Slot.kill`."""
         if self._process:
@@ -177,6 +191,10 @@ class InProcessSlot:
             return should_stop()
 
         return run_one(assignment, self.context, on_message, stop, debug=self.debug)
+
+    def starved_seconds(self) -> float:
+        """Nobody watches it."""
+        return 0.0
 
     def kill(self) -> None:
         """Do nothing: a trial cannot be ended from inside its own thread."""

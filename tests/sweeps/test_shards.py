@@ -3,7 +3,12 @@
 Also the stall guard.
 """
 
+import subprocess
+import sys
+import time
 from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -14,9 +19,10 @@ from sweeps.limits import Limits
 from sweeps.profiles import Profile
 from sweeps.shards import SHARDS_PER_SLOT, balance, local_slots, shard_count
 from sweeps.worker.guard import START_SECONDS, Guard
-from sweeps.worker.messages import Progress
+from sweeps.worker.messages import Context, Progress
 from sweeps.worker.repeated_crashes import shared_values
 from sweeps.worker.report import exit_words
+from sweeps.worker.slot import ChildSlot
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,34 @@ def test_silence_is_a_hang_only_after_the_limit_or_twenty_median_steps(
     assert guard.hung()
     guard.alive()
     assert guard.hung(), "once ended, the death that follows is ours"
+
+
+def test_time_without_a_cpu_is_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, starved = 0.0, 3.0
+    monkeypatch.setattr("sweeps.worker.guard.time.monotonic", lambda: now)
+    guard = Guard(10.0, lambda: starved)
+    guard.alive()
+    now, starved = 100.0, 93.0
+    assert not guard.hung(), "of 100 seconds it was refused a CPU for 90"
+    now = 103.1
+    assert guard.hung()
+
+
+def test_a_process_that_others_starve_is_seen_to_wait(tmp_path: Path) -> None:
+    slot = ChildSlot(cast(Context, None), tmp_path / "log")
+    assert slot.starved_seconds() == 0
+    busy = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\nwhile True: pass"
+    processes = [subprocess.Popen([sys.executable, "-c", busy]) for _ in range(3)]
+    try:
+        slot._process = processes[0]  # pyright: ignore[reportPrivateUsage]
+        until = time.monotonic() + 20
+        while slot.starved_seconds() < 0.3 and time.monotonic() < until:
+            time.sleep(0.1)
+        assert slot.starved_seconds() >= 0.3
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
 def test_limits_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
