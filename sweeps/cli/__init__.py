@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from sweeps.cli import shell_completion
 from sweeps.errors import UserError
+from sweeps.keep_weights import KEEP
 from sweeps.stop import Undaunted
 
 # Command -> module of this package with a function of that name, in the order of `--help`.
@@ -70,6 +71,18 @@ ResultsOption = Annotated[
 ]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")
+]
+KeepWeightsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--keep-weights",
+        metavar="|".join(KEEP),
+        help=(
+            "Which trained nets keep their weights: those with an ODE, which a test solver added "
+            "later needs; all; or none. Default: what the profile or else the study says."
+        ),
+        autocompletion=shell_completion.keep_weights,
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 DEFAULT_RESULTS = Path("results")

@@ -27,3 +27,4 @@ class Options:
     pdb: bool
     dry_run: bool
     train: bool
+    keep_weights: str | None = None

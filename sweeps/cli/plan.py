@@ -46,7 +46,7 @@ def plan(
     if as_json:
         print(json.dumps(summary(current) | {"saved": str(path) if path else None}, indent=1))
     else:
-        _show(current)
+        _show(current, study)
         if path:
             print(f"saved: {path}")
 
@@ -69,6 +69,7 @@ def summary(current: "Plan") -> dict[str, Any]:
         "evaluate_only": sum(entry.submits for entry in current.of("done")),
         "missing_evaluations": sum(len(entry.missing_evaluations) for entry in current.entries),
         "missing_probes": sum(len(entry.missing_probes) for entry in current.entries),
+        "out_of_reach": current.out_of_reach[0],
         "predicted_core_seconds": current.seconds,
         "code_hashes": current.code_hashes,
         "excluded": [
@@ -97,7 +98,23 @@ def _entry(entry: "Entry") -> dict[str, Any]:
     }
 
 
-def _show(current: "Plan") -> None:
+def out_of_reach(current: "Plan", reference: str) -> str | None:
+    """What cannot be computed without training again, and the commands for that; None if nothing.
+
+    reference: the study as the command line takes it.
+    """
+    items, nets = current.out_of_reach
+    if not items:
+        return None
+    return (
+        f"out of reach: {count(items, 'evaluation or probe', 'evaluations or probes')} of "
+        f"{count(nets, 'net')} whose weights were not kept; to train them again: "
+        f"`odesweep retry {reference} --without-weights`, then "
+        f"`odesweep run {reference}`"
+    )
+
+
+def _show(current: "Plan", reference: str) -> None:
     out = console()
     study, numbers = current.selection.study, summary(current)
     out.print(f"[bold]{current.selection.plan_name}[/bold]  {study.title}")
@@ -122,6 +139,8 @@ def _show(current: "Plan") -> None:
         f"missing: {count(numbers['missing_evaluations'], 'evaluation')}, "
         f"{count(numbers['missing_probes'], 'probe')}"
     )
+    if lost := out_of_reach(current, reference):
+        out.print(lost, markup=False)
     submitted = [count(numbers["pending"], "trial") + " to train"] if numbers["pending"] else []
     submitted += (
         [count(numbers["evaluate_only"], "trained net") + " to evaluate"]
@@ -201,9 +220,9 @@ def _states(numbers: dict[str, Any]) -> str:
     )
 
 
-def count(n: int, noun: str) -> str:
-    """A text such as "1 trial" or "2 trials"."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+def count(n: int, noun: str, plural: str | None = None) -> str:
+    """A text such as "1 trial" or "2 trials". plural: if it is not just the noun with an s."""
+    return f"{n:,} {noun if n == 1 else plural or f'{noun}s'}"
 
 
 def duration(seconds: float) -> str:

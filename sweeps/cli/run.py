@@ -12,6 +12,7 @@ import typer
 from sweeps.cli import (
     DEFAULT_RESULTS,
     DryRunOption,
+    KeepWeightsOption,
     OverridesArgument,
     ResultsOption,
     ScaleOption,
@@ -23,6 +24,7 @@ from sweeps.cli.installed import check_installed
 from sweeps.cli.options import Options
 from sweeps.errors import InfrastructureError, UserError
 from sweeps.execute.registry import executor, executors, having, require
+from sweeps.keep_weights import checked
 from sweeps.stop import Undaunted
 
 if TYPE_CHECKING:
@@ -112,6 +114,7 @@ def _command(help_text: str, *, train: bool) -> Callable[..., int]:
         limit: LimitOption = None,
         threads: ThreadsOption = None,
         data_root: DataOption = None,
+        keep_weights: KeepWeightsOption = None,
         profile: ProfileOption = None,
         address: AddressOption = None,
         wait: WaitOption = False,
@@ -140,6 +143,7 @@ def _command(help_text: str, *, train: bool) -> Callable[..., int]:
                     pdb=pdb,
                     dry_run=dry_run,
                     train=train,
+                    keep_weights=keep_weights,
                 ),
             )
 
@@ -159,6 +163,7 @@ evaluate = _command(
 
 
 def _run(folder: Path, options: Options) -> int:
+    from sweeps.cli.plan import out_of_reach
     from sweeps.overrides import select
     from sweeps.plan import current_plan, save
     from sweeps.profiles import load
@@ -183,6 +188,9 @@ def _run(folder: Path, options: Options) -> int:
         for one in current.entries
         if one.trial.trial_id in flight.trials and (one.state == "in_flight" or one.submits)
     ]
+    lost = out_of_reach(current, options.study)
+    if lost:
+        print(lost, file=sys.stderr)
     untrained = 0 if options.train else len(current.of("pending"))
     if flying:
         print(
@@ -195,7 +203,7 @@ def _run(folder: Path, options: Options) -> int:
             for e in current.entries
         )
         print(f"{selection.plan_name}: nothing to {'submit' if flying else 'do'}; {counts(states)}")
-        return _untrained(untrained, options.study)
+        return max(1 if lost else 0, _untrained(untrained, options.study))
     words = (
         f"{sum(e.state == 'pending' for e in chosen)} to train, "
         f"{sum(e.state == 'done' for e in chosen)} to evaluate only"
@@ -221,11 +229,12 @@ def _run(folder: Path, options: Options) -> int:
             f"{selection.plan_name}: {done.words}; `odesweep status {options.study} --watch` shows "
             "the progress"
         )
-        return max(1 if done.left_out else 0, _untrained(untrained, options.study))
+        return max(1 if done.left_out or lost else 0, _untrained(untrained, options.study))
     watched = [*chosen, *(flying if options.wait else [])]
     return max(
         _summary(done.report, watched, results, selection.plan_name),
         _untrained(untrained, options.study),
+        1 if lost else 0,
     )
 
 
@@ -235,6 +244,8 @@ def _check_options(options: Options) -> None:
     for name, value in given.items():
         if value and name not in chosen.options:
             raise UserError(f"--{name} is for {having(name)}, not {options.executor}")
+    if options.keep_weights is not None:
+        checked(options.keep_weights, "--keep-weights")
 
 
 def _in_flight(results: "Results", options: Options) -> "InFlight":

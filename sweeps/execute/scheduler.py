@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from sweeps.execute.registry import executor, load_object
+from sweeps.keep_weights import Keep
 from sweeps.limits import Limits
 from sweeps.profiles import Profile
 from sweeps.shards import balance, local_slots, shard_count
@@ -24,7 +25,8 @@ class Setup:
 
     data_root: folder of the data sets. threads: of one slot; None for what the profile or the
     machine gives. address: of a running cluster. debug: do not catch exceptions of trials.
-    study_file: the user's own, if the study comes from one.
+    study_file: the user's own, if the study comes from one. keep_weights: which trained nets keep
+    their weights.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -34,6 +36,7 @@ class Setup:
     address: str | None = None
     debug: bool = False
     study_file: Path | None = None
+    keep_weights: Keep = "ode"
 
 
 class QueuedJob(NamedTuple):
@@ -85,6 +88,7 @@ class Scheduler(ABC):
             "exclusive": len(shards) == 1,
             "data_root": str(data_root.absolute()) if data_root else None,
             "limits": asdict(self.setup.limits),
+            "keep_weights": self.setup.keep_weights,
         }
 
     @abstractmethod

@@ -52,6 +52,8 @@ class Worker:
             provenance.collect() | settings.get("code", {}) | origin,
             device or settings["device"],
             settings["exclusive"],
+            # Submissions of older versions kept all.
+            settings.get("keep_weights", "all"),
         )
 
     def trials(self, shard: int) -> list[Task]:

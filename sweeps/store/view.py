@@ -27,7 +27,7 @@ from sweeps.store.to_python import values
 
 
 class Attempt(NamedTuple):
-    """One row of `runs`, in short. weights_sha256 and fingerprint may be None."""
+    """One row of `runs`, in short. weights_sha256, weights_kept and fingerprint may be None."""
 
     trial_id: str
     attempt_id: str
@@ -35,11 +35,11 @@ class Attempt(NamedTuple):
     finished_at: datetime
     weights_sha256: str | None
     fingerprint: str | None
+    weights_kept: bool | None = None
 
 
-_COLUMNS = {
-    table: (*RUN_COLUMNS, "fingerprint") if table == "runs" else deciding_columns(table)
-    for table in TABLES
+_COLUMNS = {table: deciding_columns(table) for table in TABLES} | {
+    "runs": [*RUN_COLUMNS, "fingerprint", "weights_kept"]
 }
 
 
