@@ -15,7 +15,7 @@ Keep = Literal["ode", "all", "none"]
 KEEP: tuple[Keep, ...] = get_args(Keep)
 # For messages and help.
 WORDS = {
-    "ode": "nets with an ODE, which a test solver added later may need",
+    "ode": "nets with an ODE",
     "all": "all nets",
     "none": "no net",
 }

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from sweeps.cost import Costs
 from sweeps.derived import PlannedEvaluation, PlannedProbe
 from sweeps.errors import UserError
+from sweeps.forecast import Forecast, forecast
 from sweeps.grid import PlannedTrial
+from sweeps.keep_weights import Keep
+from sweeps.limits import Limits
 from sweeps.missing import Done, missing, out_of_reach
 from sweeps.overrides import Selection
 from sweeps.spec import TrialSpec, canonical, parse
@@ -230,6 +233,15 @@ def save(
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     return write_plan(results, info, rows(selection, costs))
+
+
+def forecast_of(selection: Selection, costs: Costs, keep: Keep | None = None) -> Forecast:
+    """What all selected trials leave on disk. keep: None for what the study says."""
+    trials = selection.selected
+    seconds = [costs.train_seconds(trial.spec, trial.cell_id) for trial in trials]
+    return forecast(
+        trials, keep or selection.study.keep_weights, seconds, Limits.from_environment()
+    )
 
 
 def current_plan(

@@ -24,7 +24,7 @@ from sweeps.cli.installed import check_installed
 from sweeps.cli.options import Options
 from sweeps.errors import InfrastructureError, UserError
 from sweeps.execute.registry import executor, executors, having, require
-from sweeps.keep_weights import checked
+from sweeps.keep_weights import checked, effective
 from sweeps.stop import Undaunted
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ evaluate = _command(
 def _run(folder: Path, options: Options) -> int:
     from sweeps.cli.plan import out_of_reach
     from sweeps.overrides import select
-    from sweeps.plan import current_plan, save
+    from sweeps.plan import current_plan, forecast_of, save
     from sweeps.profiles import load
     from sweeps.store import Results
     from sweeps.studies import find
@@ -213,6 +213,8 @@ def _run(folder: Path, options: Options) -> int:
             f"{selection.plan_name}: would submit {words}, about "
             f"{sum(e.seconds for e in chosen) / 60:.1f} core-minutes"
         )
+        keep = effective(selection.study.keep_weights, profile.keep_weights, options.keep_weights)
+        print("\n".join(forecast_of(selection, costs, keep).lines()))
         if chosen and executor(options.executor).queues:
             from sweeps.cli.submit import preview
 
