@@ -31,6 +31,7 @@ COMMANDS = {
     "cancel": "cancel",
     "retry": "retry",
     "compact": "compact",
+    "gc": "gc",
     "query": "query",
     "data": "data",
     "doctor": "doctor",

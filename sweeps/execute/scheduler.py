@@ -128,6 +128,10 @@ class QueueScheduler(Scheduler):
             job.submission_id for job in self.in_flight(cancelled=True).trials.values()
         }
 
+    def unused_code(self) -> list[Path]:
+        """Copies of the code in the results folder that none of its jobs may still run."""
+        return []
+
     @abstractmethod
     def logs(self, trial_id: str) -> Iterator[tuple[str, str]]:
         """A title and the text of each log of a job that has this trial on its list."""
