@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sweeps.doctor import probe
+from sweeps.forecast import Size
 from sweeps.profiles import Profile
 from sweeps.store import Results
 
@@ -105,17 +106,25 @@ class TorchProbe:
         return (None, seen["error"]) if "error" in seen else (seen, "")
 
 
+class Needed(NamedTuple):
+    """What a study that was named still takes on disk at most. what: its name, for messages."""
+
+    what: str
+    size: Size
+
+
 @dataclass(frozen=True)
 class Situation:
     """What doctor was given.
 
     results: the folder, which need not exist. data_root: the folder with data sets. profile: of the
-    executor to check.
+    executor to check. needed: by the study that was named, if one was.
     """
 
     results: Path
     data_root: Path | None
     profile: Profile | None = None
+    needed: Needed | None = None
     torch: TorchProbe = field(default_factory=TorchProbe)
 
     @property
