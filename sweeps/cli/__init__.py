@@ -36,6 +36,8 @@ COMMANDS = {
     "data": "data",
     "doctor": "doctor",
 }
+# Those that may start processes that train, which choose their threads themselves.
+TRAINING = ("run", "evaluate")
 
 # Parameters that several commands share.
 StudyArgument = Annotated[
@@ -98,6 +100,10 @@ class _LazyCommands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - typer's signature
         if cmd_name not in COMMANDS:
             return None
+        if cmd_name not in TRAINING:
+            # Before numpy: it would start a thread for each CPU, and a login node has many.
+            for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+                os.environ.setdefault(variable, "1")
         single = typer.Typer(add_completion=False)
         single.command(cmd_name)(
             getattr(import_module(f"{__name__}.{COMMANDS[cmd_name]}"), cmd_name)

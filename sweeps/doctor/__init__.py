@@ -48,7 +48,8 @@ def examine(
     """
     situation = Situation(results, data_root, profile, needed)
     with closing(situation.torch) as torch:
-        torch.start()
+        if not situation.login_node:
+            torch.start()
         for check in CHECKS:
             try:
                 yield from check(situation)

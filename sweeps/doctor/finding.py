@@ -1,15 +1,18 @@
 """The input and the output of a check."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from sweeps.doctor import probe
+from sweeps.execute.registry import executors
 from sweeps.forecast import Size
 from sweeps.profiles import Profile
 from sweeps.store import Results
@@ -131,6 +134,15 @@ class Situation:
     def folders(self) -> Results:
         """The layout of the results folder."""
         return Results(self.results)
+
+    @cached_property
+    def login_node(self) -> bool:
+        """Whether jobs are submitted from here and this machine has no GPU itself.
+
+        Nothing large should run on it.
+        """
+        programs = [one.submits_with for one in executors().values() if one.submits_with]
+        return any(map(shutil.which, programs)) and not isinstance(probe.driver_gpus(), list)
 
     @property
     def existing(self) -> Path:

@@ -270,6 +270,7 @@ def test_the_command_says_one_line_each_and_ends_with_0_or_3(tmp_path: Path) -> 
         "--json",
         results=tmp_path / "file" / "results",
         PYTHONPATH=broken_torchvision(tmp_path),
+        PATH="/nonexistent",  # on a machine from which jobs are submitted, torch is not imported
     )
     assert code == 3, err
     findings = json.loads(out)

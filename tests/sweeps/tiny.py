@@ -81,4 +81,12 @@ MORE = replace(
     evaluations=(*BOTH.evaluations, EvaluationGrid("double", settings={"precision": "float64"})),
 )
 
-STUDIES = (TINY, LONG, BOTH, MORE)
+# As many trials as a large sweep has.
+WIDE = replace(
+    TINY,
+    name="wide",
+    grid={"solver.name": ("euler",), "solver.steps": tuple(range(1, 11))},
+    seeds=range(100),
+)
+
+STUDIES = (TINY, LONG, BOTH, MORE, WIDE)
