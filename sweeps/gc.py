@@ -93,8 +93,11 @@ def _weights(watch: Watch, busy: set[str], before: float) -> Iterator[Found]:
     """Files that no accepted row names.
 
     An attempt writes its weights, or makes them young again, before its row. So old ones without a
-    row belong to an attempt that died, or that was withdrawn or never accepted.
+    row belong to an attempt that died, or that was withdrawn or never accepted. While a file of
+    rows cannot be read, it may name any of them.
     """
+    if watch.view.unread():
+        return
     folder = watch.results.weights
     for name in list_folder(folder):
         trial, _, rest = name.partition("-")

@@ -20,7 +20,7 @@ from sweeps.store.accept import (
 )
 from sweeps.store.folders import Results
 from sweeps.store.generations import NONE
-from sweeps.store.read import empty, read_new, smallest
+from sweeps.store.read import empty, read_new, smallest, table_files
 from sweeps.store.retractions import Retractions, read_retractions
 from sweeps.store.schema import KEYS, SCHEMAS, TABLES
 from sweeps.store.to_python import values
@@ -81,6 +81,15 @@ class StoreView:
         self._held = {path: self._held[path] for path in paths if path in self._held}
         self._decide()
         return True
+
+    def unread(self) -> list[Path]:
+        """Files of runs that the last `refresh` could not read, or that are newer than it.
+
+        A trial that seems to have no row may have one there.
+        """
+        return [
+            path for path in table_files(self.results, "runs")[0] if path not in self._seen["runs"]
+        ]
 
     def _read_new(self, table: str) -> bool:
         # Unreadable files are not remembered: on a network file system their content may only be

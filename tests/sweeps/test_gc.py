@@ -198,6 +198,19 @@ def test_nothing_of_a_running_trial_goes(results: Results) -> None:
     assert piles(results) == {CODE: 2, UNFINISHED: 2}
 
 
+def test_no_weights_go_while_a_file_of_rows_cannot_be_read(results: Results) -> None:
+    """It may be the file that names them, and may be repaired."""
+    [path] = results.merged("runs").iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    before = set(results.weights.iterdir())
+    assert piles(results).keys() == {CODE, CACHE, UNFINISHED}
+    assert set(results.weights.iterdir()) == before
+    path.write_bytes(whole)
+    assert piles(results)[WEIGHTS] == 2
+    assert (results.weights / f"done-{SHA[:16]}.safetensors").is_file()
+
+
 def test_what_is_needed_again_between_two_looks_stays(results: Results) -> None:
     """A second attempt ends with the weights that the first one left, and publishes its row."""
 
