@@ -7,8 +7,8 @@ Nothing of a trial that may be running or queued is garbage, nor what was writte
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from sweeps.execute.queues import Queues
 from sweeps.status import Watch
@@ -30,7 +30,8 @@ CACHE = "decoded image sets in the results folder"
 WEIGHTS = "weights of attempts that are not accepted"
 
 
-class Pile(NamedTuple):
+@dataclass(frozen=True)
+class Pile:
     """All garbage of one kind. count: of files, or of folders."""
 
     kind: str

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from command import TINY, odesweep, runs
+from store_rows import at
 from tiny import BOTH
 
 from odecore.training import checkpointing
@@ -204,7 +205,7 @@ def test_a_row_reaches_the_disk_after_what_was_computed_from_its_weights(
 def test_older_rows_that_do_not_say_it_kept_their_weights(
     kept: bool | None, left: int, lost: int
 ) -> None:
-    row: Any = Attempt("t", "a", "completed", None, "sha", None, kept)  # type: ignore[arg-type]
+    row: Any = Attempt("t", "a", "completed", at(0), "sha", None, kept)
     items, done = {"e1": 1, "e2": 2}, {("t", "sha", "e1")}
     assert len(missing("t", row, items, done)) == left
     assert len(out_of_reach("t", row, items, done)) == lost
@@ -217,7 +218,7 @@ def test_command_line_over_profile_over_study() -> None:
     with pytest.raises(UserError, match=r"--keep-weights = 'al' \(did you mean all\?\)"):
         effective("ode", None, "al")
     with pytest.raises(UserError, match=r"study both: keep_weights = 'some'; choose from ode, all"):
-        replace(BOTH, keep_weights="some")  # type: ignore[arg-type]
+        replace(BOTH, keep_weights="some")
 
 
 def test_profile_and_command_line_decide_what_a_run_keeps(tmp_path: Path) -> None:

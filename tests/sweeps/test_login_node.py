@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command import COMMAND, TINY
@@ -32,7 +33,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer, log = Writer(results, f"w{worker}"), EventLog(results, f"w{worker}")
         log.append("worker_started", submission_id="s", executor="inline")
         for number, trial in enumerate(selection.declared[100 * worker : 100 * (worker + 1)]):
-            ids = {"trial_id": trial.trial_id, "attempt_id": f"a-{trial.trial_id}"}
+            ids: dict[str, Any] = {"trial_id": trial.trial_id, "attempt_id": f"a-{trial.trial_id}"}
             facts = ids | {"finished_at": at(number), "weights_sha256": trial.trial_id}
             own = {
                 "cell_id": trial.cell_id,
