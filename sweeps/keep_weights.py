@@ -21,19 +21,17 @@ WORDS = {
 }
 
 
-def checked(choice: str, where: str) -> Keep:
-    """The choice. where: what was given, for the message. Raises UserError for any other word."""
+def choice(word: str, where: str) -> Keep:
+    """The choice called `word`. where: what was given. Raises UserError if there is none."""
     for known in KEEP:
-        if choice == known:
+        if word == known:
             return known
-    raise UserError(
-        f"{where} = {choice!r}{did_you_mean(choice, KEEP)}; choose from {', '.join(KEEP)}"
-    )
+    raise UserError(f"{where} = {word!r}{did_you_mean(word, KEEP)}; choose from {', '.join(KEEP)}")
 
 
-def keeps(choice: Keep, spec: "TrialSpec") -> bool:
+def keeps(keep: Keep, spec: "TrialSpec") -> bool:
     """Whether a net of `spec` keeps its weights."""
-    return choice == "all" or (choice == "ode" and spec.ode_blocks > 0)
+    return keep == "all" or (keep == "ode" and spec.ode_blocks > 0)
 
 
 def effective(study: Keep, profile: Keep | None = None, given: str | None = None) -> Keep:
@@ -41,4 +39,4 @@ def effective(study: Keep, profile: Keep | None = None, given: str | None = None
 
     given: the word on the command line. Raises UserError if it is not a choice.
     """
-    return profile or study if given is None else checked(given, "--keep-weights")
+    return profile or study if given is None else choice(given, "--keep-weights")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sweeps.errors import UserError
-from sweeps.keep_weights import Keep, checked
+from sweeps.keep_weights import Keep, choice
 
 Where = Mapping[str, Any]
 # Keys that depend on the values so far, those of the base and of the axes before.
@@ -155,7 +155,7 @@ class Study:
         for axis, values in self.grid.items():
             if not values:
                 raise UserError(f"study {self.name}: axis {axis} has no values")
-        checked(self.keep_weights, f"study {self.name}: keep_weights")
+        choice(self.keep_weights, f"study {self.name}: keep_weights")
         self._check_names()
         self._check_zip()
 

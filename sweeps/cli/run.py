@@ -24,7 +24,7 @@ from sweeps.cli.installed import check_installed
 from sweeps.cli.options import Options
 from sweeps.errors import InfrastructureError, UserError
 from sweeps.execute.registry import executor, executors, having, require
-from sweeps.keep_weights import checked, effective
+from sweeps.keep_weights import choice, effective
 from sweeps.stop import Undaunted
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ def _check_options(options: Options) -> None:
         if value and name not in chosen.options:
             raise UserError(f"--{name} is for {having(name)}, not {options.executor}")
     if options.keep_weights is not None:
-        checked(options.keep_weights, "--keep-weights")
+        choice(options.keep_weights, "--keep-weights")
 
 
 def _in_flight(results: "Results", options: Options) -> "InFlight":
