@@ -43,20 +43,23 @@ class Forecast:
 
     weights: of the nets that keep theirs. rows: of one worker, which merges its files at its end.
     loose_rows: at most, while each trial has its own files. checkpoints: at most, for each slot,
-    while it runs and until they are deleted.
+    while it runs and until they are deleted. all_checkpoints: if none is ever deleted.
     """
 
     keep_weights: Keep
-    trials: int
     weights: Size
     rows: Size
     loose_rows: Size
     checkpoints: Size
+    all_checkpoints: Size
 
     def most(self, slots: int = 1) -> Size:
         """All of it at most, while `slots` trials run at the same time."""
-        slots = min(slots, self.trials)
-        parts = (self.weights, self.loose_rows, *[self.checkpoints] * slots)
+        between = Size(
+            min(slots * self.checkpoints.bytes, self.all_checkpoints.bytes),
+            min(slots * self.checkpoints.files, self.all_checkpoints.files),
+        )
+        parts = (self.weights, self.loose_rows, between)
         return Size(sum(one.bytes for one in parts), sum(one.files for one in parts))
 
     def lines(self) -> tuple[str, str]:
@@ -128,26 +131,33 @@ def forecast(
     files = Counter(table for one in each for table in one.rows)
     return Forecast(
         keep,
-        len(trials),
         Size(sum(kept), len(kept)),
         Size(content + _empty(dict.fromkeys(files, 1)), len(files)),
         Size(content + _empty(files), files.total()),
-        _checkpoints(each, list(seconds), limits),
+        *_checkpoints(each, list(seconds), limits),
     )
 
 
-def _checkpoints(each: Sequence[_Trial], seconds: Sequence[float], limits: Limits) -> Size:
-    """At most, of one slot: of the trial that runs, and of those that ended a moment ago."""
+def _checkpoints(
+    each: Sequence[_Trial], seconds: Sequence[float], limits: Limits
+) -> tuple[Size, Size]:
+    """At most, of one slot (of the trial that runs and those that ended just before), and of all.
+
+    seconds: predicted, of each training.
+    """
     if not each:
-        return Size()
+        return Size(), Size()
     mean = sum(seconds) / len(seconds)
     alive = len(each)
     if mean > 0:
         alive = min(alive, 1 + math.ceil(limits.checkpoint_kept_seconds / mean))
     # A training writes no checkpoint of its state before its first pause is over.
     states = KEPT - 1 if max(seconds) > limits.checkpoint_seconds else 0
-    largest = sorted((one.finished + states * one.state for one in each), reverse=True)[:alive]
-    return Size(sum(largest), (1 + states) * alive)
+    sizes = sorted((one.finished + states * one.state for one in each), reverse=True)
+    return (
+        Size(sum(sizes[:alive]), (1 + states) * alive),
+        Size(sum(sizes), (1 + states) * len(each)),
+    )
 
 
 def _of(trial: PlannedTrial) -> _Trial:

@@ -77,7 +77,9 @@ def _needed(study: str, scale: str | None, results: Path, profile: "Profile | No
     current, costs = current_plan(Results(results), selection)
     pending = [entry.trial for entry in current.of("pending")]
     keep = effective(selection.study.keep_weights, profile.keep_weights if profile else None)
-    slots = local_slots(profile or Profile()) * ((profile and profile.throttle) or 1)
+    slots = local_slots(profile or Profile())
+    if profile and profile.options:  # of a scheduler, which starts as many tasks as there is room
+        slots = (profile.slots or 1) * (profile.throttle or len(pending))
     size = forecast_of(replace(selection, selected=pending), costs, keep).most(slots)
     return Needed(selection.plan_name, size)
 
