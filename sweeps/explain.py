@@ -141,7 +141,8 @@ def _why(
             if duplicates
             else ""
         )
-        return f"row {accepted.attempt_id[:8]} is accepted, {accepted.outcome}{more}"
+        kept = "; its weights were not kept" if accepted.weights_kept is False else ""
+        return f"row {accepted.attempt_id[:8]} is accepted, {accepted.outcome}{kept}{more}"
     if status and status[0].attempt:
         return (
             f"worker {status[0].attempt.worker} is running it; last heartbeat "

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from sweeps.cost import Costs
 from sweeps.derived import PlannedEvaluation, PlannedProbe
 from sweeps.errors import UserError
+from sweeps.forecast import Forecast, forecast
 from sweeps.grid import PlannedTrial
-from sweeps.missing import Done, missing
+from sweeps.keep_weights import Keep
+from sweeps.limits import Limits
+from sweeps.missing import Done, missing, out_of_reach
 from sweeps.overrides import Selection
 from sweeps.spec import TrialSpec, canonical, parse
 
@@ -28,6 +31,7 @@ ROW_COLUMNS = (
     "spec",
     "outcome",
     "weights_sha256",
+    "weights_kept",
     "train_seconds",
     "nfe_forward",
     "code_hash",
@@ -38,13 +42,15 @@ class Weights(NamedTuple):
     """What an accepted row says of the weights; None if the trial did not complete."""
 
     weights_sha256: str | None
+    weights_kept: bool | None
 
 
 @dataclass(frozen=True)
 class Entry:
     """One selected trial and what is left to do for it.
 
-    outcome: of its accepted row. seconds: of one core, for what is left.
+    outcome: of its accepted row. seconds: of one core, for what is left. out_of_reach: how many
+    evaluations and probes need weights that were not kept.
     """
 
     trial: PlannedTrial
@@ -53,6 +59,7 @@ class Entry:
     missing_evaluations: tuple[PlannedEvaluation, ...]
     missing_probes: tuple[PlannedProbe, ...]
     seconds: float
+    out_of_reach: int = 0
 
     @property
     def submits(self) -> bool:
@@ -83,6 +90,12 @@ class Plan:
         return [entry for entry in self.entries if entry.state == state]
 
     @property
+    def out_of_reach(self) -> tuple[int, int]:
+        """Evaluations and probes that need weights that were not kept, and of how many nets."""
+        lost = [entry.out_of_reach for entry in self.entries if entry.out_of_reach]
+        return sum(lost), len(lost)
+
+    @property
     def seconds(self) -> float:
         """Core-seconds predicted for everything that would be submitted."""
         return sum(entry.seconds for entry in self.entries if entry.submits)
@@ -106,11 +119,15 @@ def plan(
     for trial in selection.selected:
         row = rows.get(trial.trial_id)
         outcome = row["outcome"] if row else None
-        trial_id, weights = trial.trial_id, Weights(row["weights_sha256"]) if row else None
-        planned = {item.eval_id: item for item in trial.evaluations}
-        evaluations = missing(trial_id, weights, planned, done_evaluations)
-        probes = missing(
-            trial_id, weights, {item.probe_id: item for item in trial.probes}, done_probes
+        trial_id = trial.trial_id
+        weights = Weights(row["weights_sha256"], row["weights_kept"]) if row else None
+        evaluations_of = {item.eval_id: item for item in trial.evaluations}
+        probes_of = {item.probe_id: item for item in trial.probes}
+        evaluations = missing(trial_id, weights, evaluations_of, done_evaluations)
+        probes = missing(trial_id, weights, probes_of, done_probes)
+        lost = (
+            *out_of_reach(trial_id, weights, evaluations_of, done_evaluations),
+            *out_of_reach(trial_id, weights, probes_of, done_probes),
         )
         state: State = "done" if row else "in_flight" if trial.trial_id in in_flight else "pending"
         seconds = 0.0 if row else costs.train_seconds(trial.spec, trial.cell_id)
@@ -118,7 +135,7 @@ def plan(
             costs.evaluation_seconds(trial.spec, trial.cell_id, item.evaluation)
             for item in evaluations
         )
-        entries.append(Entry(trial, state, outcome, evaluations, probes, seconds))
+        entries.append(Entry(trial, state, outcome, evaluations, probes, seconds, len(lost)))
     hashes = Counter(
         rows[trial.trial_id]["code_hash"] or "unknown"
         for trial in selection.selected
@@ -216,6 +233,15 @@ def save(
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     return write_plan(results, info, rows(selection, costs))
+
+
+def forecast_of(selection: Selection, costs: Costs, keep: Keep | None = None) -> Forecast:
+    """What all selected trials leave on disk. keep: None for what the study says."""
+    trials = selection.selected
+    seconds = [costs.train_seconds(trial.spec, trial.cell_id) for trial in trials]
+    return forecast(
+        trials, keep or selection.study.keep_weights, seconds, Limits.from_environment()
+    )
 
 
 def current_plan(

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from sweeps.errors import UserError
 from sweeps.execute.registry import executors, load_object
+from sweeps.keep_weights import Keep
 
 FOLDER = Path("~/.config/odesweep/profiles")
 ROOT = Path(__file__).parents[1]
@@ -21,7 +22,8 @@ class Profile(BaseModel):
     """One slot: `cpus` (threads of its trials) and `gpus` (may be a fraction).
 
     slots: how many at once; null for as many as fit. trials_per_shard: fixed length of shards; null
-    balances them by predicted time. For executors with a queue, `slots` is how many trials one
+    balances them by predicted time. keep_weights: which trained nets keep their weights; null for
+    what the study says. For executors with a queue, `slots` is how many trials one
     task runs side by side (on its GPU, or divided among its GPUs), throttle how many tasks run at
     once, setup the lines of shell before Python starts, and options every other key of the file:
     the options of the scheduler's own command.
@@ -33,6 +35,7 @@ class Profile(BaseModel):
     gpus: float = Field(default=0.0, ge=0)
     slots: PositiveInt | None = None
     trials_per_shard: PositiveInt | None = None
+    keep_weights: Keep | None = None
     throttle: PositiveInt | None = None
     setup: tuple[str, ...] = ()
     options: dict[str, Value] = Field(default_factory=dict)

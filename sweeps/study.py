@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sweeps.errors import UserError
+from sweeps.keep_weights import Keep, choice
 
 Where = Mapping[str, Any]
 # Keys that depend on the values so far, those of the base and of the axes before.
@@ -119,7 +120,8 @@ class Study:
     base: the spec's sections, or dotted keys. zip: groups of axes that advance together. include:
     cells beyond the product. when: axis -> the condition under which it exists, on axes declared
     before it. testing: a study for testing odesweep, not of a paper. The first scale is the
-    default. overrides: of the current scale; they are applied after the axes.
+    default. overrides: of the current scale; they are applied after the axes. keep_weights: which
+    trained nets keep their weights, see `sweeps.keep_weights`.
     """
 
     name: str
@@ -140,6 +142,7 @@ class Study:
     fidelity: str = ""
     testing: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    keep_weights: Keep = "ode"
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -152,6 +155,7 @@ class Study:
         for axis, values in self.grid.items():
             if not values:
                 raise UserError(f"study {self.name}: axis {axis} has no values")
+        choice(self.keep_weights, f"study {self.name}: keep_weights")
         self._check_names()
         self._check_zip()
 

@@ -5,14 +5,16 @@ neural ODE.
 """
 
 import math
+from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import PositiveInt, model_validator
 
 from odecore.config.model import Model
-from odecore.config.norm import NoNorm, NormConfig, check_groups
+from odecore.config.norm import NoNorm, Norm, NormConfig, check_groups
 from odecore.config.section import added_later
 
+NO_NORM = NoNorm()
 # Channels of the narrowest layer. All others have a multiple of it.
 NARROWEST = 32
 Stack = Literal["cnn4", "cnn6", "cnn8", "cnn10", "cnn12", "unet18"]
@@ -152,19 +154,40 @@ def stack_operations(
     layout: Layout = "printed",
 ) -> int:
     """Multiply-adds of one call of a convolution stack, including its time channel."""
-    total, places, before, kept = 0.0, float(math.prod(shape[1:])), channels_in, []
+    layers = _layers(backbone, channels_in, channels_out, shape, layout)
+    return round(sum(weights * places for weights, places in layers))
+
+
+def stack_weights(
+    backbone: Stack,
+    channels_in: int,
+    channels_out: int,
+    shape: tuple[int, ...],
+    layout: Layout = "printed",
+    norm: Norm = NO_NORM,
+) -> int:
+    """Weights of a convolution stack, including those of its time channel and of its norms."""
+    layers = _layers(backbone, channels_in, channels_out, shape, layout)
+    channels = sum(row.channels or 0 for row in rows_of(backbone, layout, shape[0]))
+    return sum(weights for weights, _ in layers) + channels * norm.numbers_per_channel
+
+
+def _layers(
+    backbone: Stack, channels_in: int, channels_out: int, shape: tuple[int, ...], layout: Layout
+) -> Iterator[tuple[int, float]]:
+    """Of each convolution the number of its weights, and at how many places it is computed."""
+    places, before, kept = float(math.prod(shape[1:])), channels_in, []
     for row in rows_of(backbone, layout, shape[0]):
         after = channels_out if row.channels is None else row.channels
         seen = before + 1 + (kept.pop() if row.skip == "in" else 0)
         # A transposed convolution computes at the places of its input, any other at those of its
         # output.
         worked = places / 4 if row.scale in ("down", "pool") else places
-        total += row.kernel**2 * seen * after * worked
+        yield row.kernel**2 * seen * after, worked
         places *= {"down": 0.25, "pool": 0.25, "same": 1.0, "up": 4.0}[row.scale]
         if row.skip == "out":
             kept.append(after)
         before = after
-    return round(total)
 
 
 def check_image(model: Any, shape: tuple[int, ...], channels: int) -> None:
@@ -224,3 +247,11 @@ class BackboneSection(Model):
             places = math.prod(shape[1:])
             return three_convolutions(channels_in + 1, self.width or 0, channels_out, places)
         return stack_operations(self.backbone, channels_in, channels_out, shape, self.layout)
+
+    def field_weights(self, channels_in: int, channels_out: int, shape: tuple[int, ...]) -> int:
+        """Weights of the right-hand side, including those of the time channel."""
+        if self.backbone == "conv3":
+            return three_convolutions(channels_in + 1, self.width or 0, channels_out, 1)
+        return stack_weights(
+            self.backbone, channels_in, channels_out, shape, self.layout, self.norm
+        )

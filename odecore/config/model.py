@@ -44,3 +44,11 @@ class Model(Choice):
         Every model has its own count.
         """
         raise NotImplementedError
+
+    def weights(self, shape: tuple[int, ...], classes: int) -> int:
+        """How many numbers a file of the model's weights holds.
+
+        Those of its convolutions, linear layers and temporal norms; biases and other norms are few.
+        They predict the size of files without torch. Every model has its own count.
+        """
+        raise NotImplementedError

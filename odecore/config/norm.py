@@ -33,6 +33,11 @@ class Norm(Choice):
     colour: ClassVar[str]
     state_enters_training: ClassVar[bool] = False
 
+    @property
+    def numbers_per_channel(self) -> int:
+        """How many numbers it saves for each channel; zero where these are few."""
+        return 0
+
 
 class NoNorm(Norm):
     """No normalization."""
@@ -148,6 +153,11 @@ class TemporalBatch(Norm):
         neutral="neighbours"
     )
     penalty_over: Literal["sum", "channel_mean"] = added_later(neutral="sum")
+
+    @property
+    def numbers_per_channel(self) -> int:
+        """Scale, shift, mean and variance at each point of the grid."""
+        return 4 * (self.grid_size + (self.grid == "closed"))
 
     @model_validator(mode="after")
     def _forms_fit(self) -> Self:

@@ -4,6 +4,7 @@ It also handles fields that were added later.
 """
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from importlib import import_module
 from typing import Any, ClassVar, Self, TypeVar, get_args
 
@@ -85,7 +86,8 @@ def added_later(*, neutral: Any, default: Any = ..., **constraints: Any) -> Any:
     )
 
 
-def neutral_values(section: type[BaseModel]) -> dict[str, Any]:
+@cache
+def neutral_values(section: type[BaseModel]) -> Mapping[str, Any]:
     """Field name -> neutral value, for the fields of `section` that were added later."""
     found: dict[str, Any] = {}
     for name, field in section.model_fields.items():

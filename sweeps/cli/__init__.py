@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from sweeps.cli import shell_completion
 from sweeps.errors import UserError
+from sweeps.keep_weights import KEEP
 from sweeps.stop import Undaunted
 
 # Command -> module of this package with a function of that name, in the order of `--help`.
@@ -30,10 +31,13 @@ COMMANDS = {
     "cancel": "cancel",
     "retry": "retry",
     "compact": "compact",
+    "gc": "gc",
     "query": "query",
     "data": "data",
     "doctor": "doctor",
 }
+# Those that may start processes that train, which choose their threads themselves.
+TRAINING = ("run", "evaluate")
 
 # Parameters that several commands share.
 StudyArgument = Annotated[
@@ -71,6 +75,18 @@ ResultsOption = Annotated[
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")
 ]
+KeepWeightsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--keep-weights",
+        metavar="|".join(KEEP),
+        help=(
+            "Which trained nets keep their weights: those with an ODE, which a test solver added "
+            "later needs; all; or none. Default: what the profile or else the study says."
+        ),
+        autocompletion=shell_completion.keep_weights,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 DEFAULT_RESULTS = Path("results")
 
@@ -84,6 +100,10 @@ class _LazyCommands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - typer's signature
         if cmd_name not in COMMANDS:
             return None
+        if cmd_name not in TRAINING:
+            # Before numpy: it would start a thread for each CPU, and a login node has many.
+            for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+                os.environ.setdefault(variable, "1")
         single = typer.Typer(add_completion=False)
         single.command(cmd_name)(
             getattr(import_module(f"{__name__}.{COMMANDS[cmd_name]}"), cmd_name)

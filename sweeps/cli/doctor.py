@@ -1,16 +1,18 @@
 """`odesweep doctor`: find what would make a sweep fail here, before it starts."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption, shell_completion
+from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption, ScaleOption, shell_completion
 from sweeps.cli.data import DataOption
 
 if TYPE_CHECKING:
-    from sweeps.doctor import Finding
+    from sweeps.doctor import Finding, Needed
+    from sweeps.profiles import Profile
 
 ProfileOption = Annotated[
     str | None,
@@ -27,6 +29,15 @@ COLOURS = {"ok": "green", "warning": "yellow", "error": "bold red"}
 
 
 def doctor(
+    study: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[STUDY]",
+            help="Also compare free space and quotas with what is left of this study.",
+            autocompletion=shell_completion.study_names,
+        ),
+    ] = None,
+    scale: ScaleOption = None,
     results: ResultsOption = DEFAULT_RESULTS,
     data_root: DataOption = None,
     profile: ProfileOption = None,
@@ -40,13 +51,37 @@ def doctor(
     from sweeps.profiles import load
 
     found = []
-    for finding in examine(results, data_root, load(profile) if profile else None):
+    chosen = load(profile) if profile else None
+    needed = _needed(study, scale, results, chosen) if study else None
+    for finding in examine(results, data_root, chosen, needed):
         found.append(finding)
         if not as_json:
             _show(finding)
     if as_json:
         print(json.dumps([asdict(finding) for finding in found], indent=1))
     return 3 if any(finding.level is Level.ERROR for finding in found) else 0
+
+
+def _needed(study: str, scale: str | None, results: Path, profile: "Profile | None") -> "Needed":
+    """What the pending trials of a study take at most, with all slots of the profile at work."""
+    from sweeps.doctor import Needed
+    from sweeps.keep_weights import effective
+    from sweeps.overrides import select
+    from sweeps.plan import current_plan, forecast_of
+    from sweeps.profiles import Profile
+    from sweeps.shards import local_slots
+    from sweeps.store import Results
+    from sweeps.studies import find
+
+    selection = select(find(study), scale)
+    current, costs = current_plan(Results(results), selection)
+    pending = [entry.trial for entry in current.of("pending")]
+    keep = effective(selection.study.keep_weights, profile.keep_weights if profile else None)
+    slots = local_slots(profile or Profile())
+    if profile and profile.options:  # of a scheduler, which starts as many tasks as there is room
+        slots = (profile.slots or 1) * (profile.throttle or len(pending))
+    size = forecast_of(replace(selection, selected=pending), costs, keep).most(slots)
+    return Needed(selection.plan_name, size)
 
 
 def _show(finding: "Finding") -> None:

@@ -28,3 +28,4 @@ class Options:
     eager: bool
     dry_run: bool
     train: bool
+    keep_weights: str | None = None

@@ -8,13 +8,16 @@ import typer
 from sweeps.cli import (
     DEFAULT_RESULTS,
     JsonOption,
+    KeepWeightsOption,
     OverridesArgument,
     ResultsOption,
     ScaleOption,
     StudyArgument,
+    shell_completion,
 )
 
 if TYPE_CHECKING:
+    from sweeps.forecast import Forecast
     from sweeps.plan import Entry, Plan
 
 
@@ -26,27 +29,41 @@ def plan(
         bool, typer.Option("--save", help="Also write the plan file, as `run` does.")
     ] = False,
     results: ResultsOption = DEFAULT_RESULTS,
+    keep_weights: KeepWeightsOption = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile",
+            help="The profile that `run` will get: it may say which nets keep their weights.",
+            autocompletion=shell_completion.profile_names,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a study's grid: its progress, and the cost of the rest.
+    """Show a study's grid: its progress, the cost of the rest, and what it leaves on disk.
 
     Trials are done, running, pending or stale.
     """
+    from sweeps.keep_weights import effective
     from sweeps.overrides import select
-    from sweeps.plan import current_plan
+    from sweeps.plan import current_plan, forecast_of
     from sweeps.plan import save as save_plan
+    from sweeps.profiles import load
     from sweeps.status import in_flight
     from sweeps.store import Results
     from sweeps.studies import find
 
     folder = Results(results)
     selection = select(find(study), scale, overrides or ())
+    keep = effective(selection.study.keep_weights, load(profile).keep_weights, keep_weights)
     current, costs = current_plan(folder, selection, in_flight(folder))
+    disk = forecast_of(selection, costs, keep)
     path = save_plan(folder, selection, costs, study) if save else None
     if as_json:
-        print(json.dumps(summary(current) | {"saved": str(path) if path else None}, indent=1))
+        more = {"disk": disk.as_dict(), "saved": str(path) if path else None}
+        print(json.dumps(summary(current) | more, indent=1))
     else:
-        _show(current)
+        _show(current, study, disk)
         if path:
             print(f"saved: {path}")
 
@@ -69,6 +86,7 @@ def summary(current: "Plan") -> dict[str, Any]:
         "evaluate_only": sum(entry.submits for entry in current.of("done")),
         "missing_evaluations": sum(len(entry.missing_evaluations) for entry in current.entries),
         "missing_probes": sum(len(entry.missing_probes) for entry in current.entries),
+        "out_of_reach": current.out_of_reach[0],
         "predicted_core_seconds": current.seconds,
         "code_hashes": current.code_hashes,
         "excluded": [
@@ -97,7 +115,23 @@ def _entry(entry: "Entry") -> dict[str, Any]:
     }
 
 
-def _show(current: "Plan") -> None:
+def out_of_reach(current: "Plan", reference: str) -> str | None:
+    """What cannot be computed without training again, and the commands for that; None if nothing.
+
+    reference: the study as the command line takes it.
+    """
+    items, nets = current.out_of_reach
+    if not items:
+        return None
+    return (
+        f"out of reach: {count(items, 'evaluation or probe', 'evaluations or probes')} of "
+        f"{count(nets, 'net')} whose weights were not kept; to train them again: "
+        f"`odesweep retry {reference} --without-weights`, then "
+        f"`odesweep run {reference}`"
+    )
+
+
+def _show(current: "Plan", reference: str, disk: "Forecast") -> None:
     out = console()
     study, numbers = current.selection.study, summary(current)
     out.print(f"[bold]{current.selection.plan_name}[/bold]  {study.title}")
@@ -122,6 +156,8 @@ def _show(current: "Plan") -> None:
         f"missing: {count(numbers['missing_evaluations'], 'evaluation')}, "
         f"{count(numbers['missing_probes'], 'probe')}"
     )
+    if lost := out_of_reach(current, reference):
+        out.print(lost, markup=False)
     submitted = [count(numbers["pending"], "trial") + " to train"] if numbers["pending"] else []
     submitted += (
         [count(numbers["evaluate_only"], "trained net") + " to evaluate"]
@@ -130,6 +166,8 @@ def _show(current: "Plan") -> None:
     )
     cost = f": about {duration(current.seconds)} of one core" if submitted else ""
     out.print(f"`run` would submit {' and '.join(submitted) or 'nothing'}{cost}")
+    for line in disk.lines():
+        out.print(line)
     if current.stale:
         out.print(
             f"stale: {count(len(current.stale), 'accepted row')} outdated by a bug fix; their "
@@ -201,9 +239,9 @@ def _states(numbers: dict[str, Any]) -> str:
     )
 
 
-def count(n: int, noun: str) -> str:
-    """A text such as "1 trial" or "2 trials"."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+def count(n: int, noun: str, plural: str | None = None) -> str:
+    """A text such as "1 trial" or "2 trials". plural: if it is not just the noun with an s."""
+    return f"{n:,} {noun if n == 1 else plural or f'{noun}s'}"
 
 
 def duration(seconds: float) -> str:

@@ -34,9 +34,22 @@ OutcomeOption = Annotated[
 ]
 
 
+WithoutWeightsOption = Annotated[
+    bool,
+    typer.Option(
+        "--without-weights",
+        help=(
+            "Only completed trials whose weights were not kept: to evaluate them in a way that was "
+            "not planned when they were trained."
+        ),
+    ),
+]
+
+
 def retry(
     target: TargetArgument,
     outcome: OutcomeOption = None,
+    without_weights: WithoutWeightsOption = False,
     scale: ScaleOption = None,
     results: ResultsOption = DEFAULT_RESULTS,
     dry_run: DryRunOption = False,
@@ -51,11 +64,15 @@ def retry(
     if unknown := [name for name in outcome or () if name not in OUTCOMES]:
         raise UserError(f"unknown outcome {unknown[0]!r}; choose from {', '.join(OUTCOMES)}")
     watch = Watch(Results(results))
-    wanted = outcome or [name for name in OUTCOMES if name not in FINAL_OUTCOMES]
+    if without_weights and outcome:
+        raise UserError("give either --outcome or --without-weights, which takes completed trials")
+    failed = [name for name in OUTCOMES if name not in FINAL_OUTCOMES]
+    wanted = ["completed"] if without_weights else outcome or failed
     chosen = {
         trial: last
         for trial in _trials(watch, target, scale)
         if (last := _outcome(watch, trial)) in wanted
+        and not (without_weights and watch.view.accepted[trial].weights_kept is not False)
     }
     # Every row of such a trial that could be accepted is withdrawn, or a duplicate would be
     # accepted instead.
@@ -66,7 +83,8 @@ def retry(
         if row.outcome in FINAL_OUTCOMES
     ]
     if not chosen:
-        print(f"nothing to retry: no trial of {target} ended as {' or '.join(wanted)}")
+        more = " without keeping its weights" if without_weights else ""
+        print(f"nothing to retry: no trial of {target} ended as {' or '.join(wanted)}{more}")
         return
     words = ", ".join(f"{n} {name}" for name, n in Counter(chosen.values()).items())
     if dry_run:

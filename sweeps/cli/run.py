@@ -12,6 +12,7 @@ import typer
 from sweeps.cli import (
     DEFAULT_RESULTS,
     DryRunOption,
+    KeepWeightsOption,
     OverridesArgument,
     ResultsOption,
     ScaleOption,
@@ -23,6 +24,7 @@ from sweeps.cli.installed import check_installed
 from sweeps.cli.options import Options
 from sweeps.errors import InfrastructureError, UserError
 from sweeps.execute.registry import executor, executors, having, require
+from sweeps.keep_weights import choice, effective
 from sweeps.stop import Undaunted
 
 if TYPE_CHECKING:
@@ -120,6 +122,7 @@ def _command(help_text: str, *, train: bool) -> Callable[..., int]:
         limit: LimitOption = None,
         threads: ThreadsOption = None,
         data_root: DataOption = None,
+        keep_weights: KeepWeightsOption = None,
         profile: ProfileOption = None,
         address: AddressOption = None,
         wait: WaitOption = False,
@@ -150,6 +153,7 @@ def _command(help_text: str, *, train: bool) -> Callable[..., int]:
                     eager=eager,
                     dry_run=dry_run,
                     train=train,
+                    keep_weights=keep_weights,
                 ),
             )
 
@@ -169,8 +173,9 @@ evaluate = _command(
 
 
 def _run(folder: Path, options: Options) -> int:
+    from sweeps.cli.plan import out_of_reach
     from sweeps.overrides import select
-    from sweeps.plan import current_plan, save
+    from sweeps.plan import current_plan, forecast_of, save
     from sweeps.profiles import load
     from sweeps.store import Results
     from sweeps.studies import find
@@ -193,6 +198,9 @@ def _run(folder: Path, options: Options) -> int:
         for one in current.entries
         if one.trial.trial_id in flight.trials and (one.state == "in_flight" or one.submits)
     ]
+    lost = out_of_reach(current, options.study)
+    if lost:
+        print(lost, file=sys.stderr)
     untrained = 0 if options.train else len(current.of("pending"))
     if flying:
         print(
@@ -205,7 +213,7 @@ def _run(folder: Path, options: Options) -> int:
             for e in current.entries
         )
         print(f"{selection.plan_name}: nothing to {'submit' if flying else 'do'}; {counts(states)}")
-        return _untrained(untrained, options.study)
+        return max(1 if lost else 0, _untrained(untrained, options.study))
     words = (
         f"{sum(e.state == 'pending' for e in chosen)} to train, "
         f"{sum(e.state == 'done' for e in chosen)} to evaluate only"
@@ -215,6 +223,8 @@ def _run(folder: Path, options: Options) -> int:
             f"{selection.plan_name}: would submit {words}, about "
             f"{sum(e.seconds for e in chosen) / 60:.1f} core-minutes"
         )
+        keep = effective(selection.study.keep_weights, profile.keep_weights, options.keep_weights)
+        print("\n".join(forecast_of(selection, costs, keep).lines()))
         if chosen and executor(options.executor).queues:
             from sweeps.cli.submit import preview
 
@@ -231,11 +241,12 @@ def _run(folder: Path, options: Options) -> int:
             f"{selection.plan_name}: {done.words}; `odesweep status {options.study} --watch` shows "
             "the progress"
         )
-        return max(1 if done.left_out else 0, _untrained(untrained, options.study))
+        return max(1 if done.left_out or lost else 0, _untrained(untrained, options.study))
     watched = [*chosen, *(flying if options.wait else [])]
     return max(
         _summary(done.report, watched, results, selection.plan_name),
         _untrained(untrained, options.study),
+        1 if lost else 0,
     )
 
 
@@ -245,6 +256,8 @@ def _check_options(options: Options) -> None:
     for name, value in given.items():
         if value and name not in chosen.options:
             raise UserError(f"--{name} is for {having(name)}, not {options.executor}")
+    if options.keep_weights is not None:
+        choice(options.keep_weights, "--keep-weights")
 
 
 def _in_flight(results: "Results", options: Options) -> "InFlight":

@@ -34,3 +34,10 @@ def executor_names(incomplete: str) -> list[str]:
     from sweeps.execute.registry import executors
 
     return [name for name in executors() if name.startswith(incomplete)]
+
+
+def keep_weights(incomplete: str) -> list[str]:
+    """The choices of `--keep-weights`."""
+    from sweeps.keep_weights import KEEP
+
+    return [choice for choice in KEEP if choice.startswith(incomplete)]

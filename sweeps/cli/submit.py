@@ -12,6 +12,7 @@ from sweeps.cli.progress import RunDisplay
 from sweeps.errors import InfrastructureError, UserError
 from sweeps.execute.registry import require
 from sweeps.execute.scheduler import QueueScheduler, Scheduler, Setup, Shards, scheduler
+from sweeps.keep_weights import Keep, effective
 from sweeps.limits import Limits
 from sweeps.store import write_submission
 from sweeps.worker.report import ShardReport
@@ -47,7 +48,7 @@ def submit(
     submission is refused, InfrastructureError if there is no room or the executor fails.
     """
     trials = [Task.from_entry(entry) for entry in chosen]
-    place = _scheduler(results, options, profile)
+    place = _scheduler(results, options, profile, current.selection.study.keep_weights)
     submissions, _ = place.divide(trials) if trials else ([], [])
     if trials and not submissions:
         raise InfrastructureError(
@@ -99,14 +100,16 @@ def preview(
     profile: "Profile",
 ) -> str:
     """What would be sent."""
-    place = _scheduler(results, options, profile)
+    place = _scheduler(results, options, profile, current.selection.study.keep_weights)
     if not isinstance(place, QueueScheduler):
         return ""
     submissions, left_out = place.divide([Task.from_entry(entry) for entry in chosen])
     return place.preview(current.selection.study.name, submissions, left_out)
 
 
-def _scheduler(results: "Results", options: "Options", profile: "Profile") -> Scheduler:
+def _scheduler(
+    results: "Results", options: "Options", profile: "Profile", study_keeps: Keep
+) -> Scheduler:
     require(options.executor)
     setup = Setup(
         Limits.from_environment(),
@@ -117,6 +120,7 @@ def _scheduler(results: "Results", options: "Options", profile: "Profile") -> Sc
         debug=options.pdb,
         eager=options.eager,
         study_file=_study_file(options.study),
+        keep_weights=effective(study_keeps, profile.keep_weights, options.keep_weights),
     )
     return scheduler(options.executor, results, setup)
 

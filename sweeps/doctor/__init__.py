@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from sweeps.doctor import folder, machine, software, studies, writing
-from sweeps.doctor.finding import Finding, Level, Situation
+from sweeps.doctor import folder, machine, quota, software, studies, writing
+from sweeps.doctor.finding import Finding, Level, Needed, Situation
 from sweeps.execute.registry import executors, load_object
 from sweeps.profiles import Profile
 
-__all__ = ["CHECKS", "Finding", "Level", "Situation", "examine"]
+__all__ = ["CHECKS", "Finding", "Level", "Needed", "Situation", "examine"]
 
 CHECKS: tuple[Callable[[Situation], Iterable[Finding]], ...] = (
     software.versions,
@@ -22,6 +22,8 @@ CHECKS: tuple[Callable[[Situation], Iterable[Finding]], ...] = (
     machine.shared_memory,
     folder.file_system,
     folder.space,
+    quota.quota,
+    quota.purged,
     folder.same_file_system,
     writing.works,
     folder.leftovers,
@@ -35,15 +37,19 @@ CHECKS: tuple[Callable[[Situation], Iterable[Finding]], ...] = (
 
 
 def examine(
-    results: Path, data_root: Path | None, profile: Profile | None = None
+    results: Path,
+    data_root: Path | None,
+    profile: Profile | None = None,
+    needed: Needed | None = None,
 ) -> Iterator[Finding]:
     """Every finding as soon as it is known, in the order of CHECKS.
 
     A check that fails to look is a finding too.
     """
-    situation = Situation(results, data_root, profile)
+    situation = Situation(results, data_root, profile, needed)
     with closing(situation.torch) as torch:
-        torch.start()
+        if not situation.login_node:
+            torch.start()
         for check in CHECKS:
             try:
                 yield from check(situation)

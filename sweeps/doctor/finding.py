@@ -1,15 +1,19 @@
 """The input and the output of a check."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sweeps.doctor import probe
+from sweeps.execute.registry import executors
+from sweeps.forecast import Size
 from sweeps.profiles import Profile
 from sweeps.store import Results
 
@@ -105,23 +109,40 @@ class TorchProbe:
         return (None, seen["error"]) if "error" in seen else (seen, "")
 
 
+class Needed(NamedTuple):
+    """What a study that was named still takes on disk at most. what: its name, for messages."""
+
+    what: str
+    size: Size
+
+
 @dataclass(frozen=True)
 class Situation:
     """What doctor was given.
 
     results: the folder, which need not exist. data_root: the folder with data sets. profile: of the
-    executor to check.
+    executor to check. needed: by the study that was named, if one was.
     """
 
     results: Path
     data_root: Path | None
     profile: Profile | None = None
+    needed: Needed | None = None
     torch: TorchProbe = field(default_factory=TorchProbe)
 
     @property
     def folders(self) -> Results:
         """The layout of the results folder."""
         return Results(self.results)
+
+    @cached_property
+    def login_node(self) -> bool:
+        """Whether jobs are submitted from here and this machine has no GPU itself.
+
+        Nothing large should run on it.
+        """
+        programs = [one.submits_with for one in executors().values() if one.submits_with]
+        return any(map(shutil.which, programs)) and not isinstance(probe.driver_gpus(), list)
 
     @property
     def existing(self) -> Path:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sweeps.doctor.finding import Finding, Situation, fail, good, nearest_existing, warn
+from sweeps.forecast import Size, size_text
 from sweeps.store import TABLES, Results
 
 # About 100,000 runs: 10 kB of rows, and a few files of weights and checkpoints each.
@@ -64,28 +65,41 @@ def mounted(path: Path, table: Path = Path("/proc/self/mounts")) -> tuple[str, s
 
     table: as in /proc/mounts, where later lines hide earlier ones.
     """
-    real, best = path.resolve(), ("unknown", "/")
+    _, mount, kind = _mount(path, table)
+    return kind, mount
+
+
+def source(path: Path, table: Path = Path("/proc/self/mounts")) -> str:
+    """The device or server of the file system of `path`, as the table of mounts names it."""
+    return _mount(path, table)[0]
+
+
+def _mount(path: Path, table: Path) -> tuple[str, str, str]:
+    real, best = path.resolve(), ("unknown", "/", "unknown")
     for line in table.read_text().splitlines():
-        mount, kind = line.split()[1:3]
+        device, mount, kind = line.split()[:3]
         # Spaces and similar characters are written as octal escapes.
         mount = re.sub(r"\\([0-7]{3})", lambda escape: chr(int(escape[1], 8)), mount)
         if real.is_relative_to(mount) and len(mount) >= len(best[1]):
-            best = (kind, mount)
+            best = (device, mount, kind)
     return best
 
 
 def space(situation: Situation) -> Iterator[Finding]:
-    """Free bytes and free inodes. A quota of the user is not visible here."""
+    """Free bytes and free inodes, for a large sweep or for the study that was named."""
     found = os.statvfs(situation.existing)
     free, inodes = found.f_bavail * found.f_frsize, found.f_favail
     # Some file systems (btrfs, several network ones) create inodes when needed and report none.
     counted = found.f_files > 0
     text = f"{free / 1e9:,.1f} GB and {f'{inodes:,}' if counted else 'any number of'} files free"
-    if free < LEAST_FREE_BYTES or (counted and inodes < LEAST_FREE_INODES):
-        wanted = f"{LEAST_FREE_BYTES / 1e9:.0f} GB and {LEAST_FREE_INODES:,} files"
+    size = Size(LEAST_FREE_BYTES, LEAST_FREE_INODES)
+    what = "a large sweep needs"
+    if situation.needed:
+        what, size = f"{situation.needed.what} may take", situation.needed.size
+    if free < size.bytes or (counted and inodes < size.files):
         yield warn(
             "disk",
-            f"{text}; a large sweep needs {wanted}",
+            f"{text}; {what} {size_text(size.bytes)} and {size.files:,} files",
             "make room, or give another folder with --results",
         )
     else:

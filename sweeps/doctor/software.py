@@ -45,6 +45,11 @@ def torch_imports(situation: Situation) -> Iterator[Finding]:
 
     A CPU-only torch cannot be imported together with the torchvision of the package registry.
     """
+    if situation.login_node:
+        if version("torch"):
+            text = "not imported on a login node; with --profile a test job imports it"
+            yield good("torch", text)
+        return
     seen, why = situation.torch.answer()
     if seen is not None:
         yield good("torch", "torch, torchvision and torchdiffeq can be imported together")

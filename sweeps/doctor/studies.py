@@ -1,6 +1,7 @@
 """Whether the data sets of the shipped studies exist. Workers never download."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from sweeps.doctor.finding import Finding, Situation, good, warn
 
@@ -11,14 +12,16 @@ SHOWN = 3
 def data_sets(situation: Situation) -> Iterator[Finding]:
     """One line per data set that is read from files."""
     from odecore.config.data import how_to_get, missing_files
-    from sweeps.overrides import select
+    from sweeps.grid import expand
     from sweeps.studies import studies
 
     users: dict[str, dict[str, None]] = {}
     missing: dict[str, list[str]] = {}
     for study in studies().values():
         for scale in study.scales:
-            for config in dict.fromkeys(trial.spec.data for trial in select(study, scale).declared):
+            # Seeds, evaluations and probes need no other data.
+            bare = replace(study.at_scale(scale), seeds=(0,), evaluations=(), probes=())
+            for config in dict.fromkeys(trial.spec.data for trial in expand(bare)):
                 # Without a folder, every data set that is read from files is missing; this tells
                 # which these are.
                 if missing_files(config, None):

@@ -23,7 +23,8 @@ class Executor:
     scheduler: its subclass of Scheduler. words: for the help of `--executor`. options: of
     `odesweep run`, those that not every executor has. An executor with "wait" has a queue: its
     trials outlive the command that sends them. package: the library it needs, installed by the
-    extra of the executor's name.
+    extra of the executor's name. submits_with: the program that a machine has from which its jobs
+    are submitted.
     profile_check: checks a profile's own keys of the executor (see `sweeps.profiles`).
     profiles: folder of the profiles that odesweep ships. doctor: a check of `odesweep doctor`.
     """
@@ -32,6 +33,7 @@ class Executor:
     words: str
     options: frozenset[str] = frozenset()
     package: str | None = None
+    submits_with: str | None = None
     profile_check: str | None = None
     profiles: str | None = None
     doctor: str | None = None
@@ -57,6 +59,7 @@ EXECUTORS = {
         "job arrays",
         options=frozenset({"profile", "resubmit", "wait"}),
         package="submitit",
+        submits_with="sbatch",
         profile_check="sweeps.slurm.profile:check_options",
         profiles="slurm/profiles",
         doctor="sweeps.slurm.doctor.cluster:slurm",

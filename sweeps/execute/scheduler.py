@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from sweeps.execute.registry import executor, load_object
+from sweeps.keep_weights import Keep
 from sweeps.limits import Limits
 from sweeps.profiles import Profile
 from sweeps.shards import balance, local_slots, shard_count
@@ -24,7 +25,8 @@ class Setup:
 
     data_root: folder of the data sets. threads: of one slot; None for what the profile or the
     machine gives. address: of a running cluster. debug: do not catch exceptions of trials.
-    eager: no CUDA graphs. study_file: the user's own, if the study comes from one.
+    eager: no CUDA graphs. study_file: the user's own, if the study comes from one. keep_weights:
+    which trained nets keep their weights.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -35,6 +37,7 @@ class Setup:
     debug: bool = False
     eager: bool = False
     study_file: Path | None = None
+    keep_weights: Keep = "ode"
 
 
 class QueuedJob(NamedTuple):
@@ -87,6 +90,7 @@ class Scheduler(ABC):
             "exclusive": len(shards) == 1,
             "data_root": str(data_root.absolute()) if data_root else None,
             "limits": asdict(self.setup.limits),
+            "keep_weights": self.setup.keep_weights,
         }
 
     @abstractmethod
@@ -125,6 +129,10 @@ class QueueScheduler(Scheduler):
         return submission_id not in {
             job.submission_id for job in self.in_flight(cancelled=True).trials.values()
         }
+
+    def unused_code(self) -> list[Path]:
+        """Copies of the code in the results folder that none of its jobs may still run."""
+        return []
 
     @abstractmethod
     def logs(self, trial_id: str) -> Iterator[tuple[str, str]]:

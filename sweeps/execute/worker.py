@@ -53,6 +53,8 @@ class Worker:
             device or settings["device"],
             settings["exclusive"],
             settings.get("eager", False),
+            # Submissions of older versions kept all.
+            settings.get("keep_weights", "all"),
         )
 
     def trials(self, shard: int) -> list[Task]:

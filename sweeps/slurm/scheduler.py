@@ -4,13 +4,15 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from sweeps.errors import InfrastructureError
 from sweeps.execute.scheduler import InFlight, QueueScheduler, Setup, Shards, tasks
-from sweeps.slurm import arrays, commands, profile
+from sweeps.slurm import arrays, commands, profile, snapshot
 from sweeps.slurm.commands import OVER, QUEUE_SECONDS, NoAnswer, Queue
 from sweeps.slurm.inflight import SENDING_SECONDS, SentArray, TaskHistory, in_flight, sent_array
+from sweeps.slurm.paths import job_folder
 from sweeps.store import (
     Results,
     Sent,
@@ -22,6 +24,9 @@ from sweeps.store import (
 )
 from sweeps.worker.report import Watcher
 from sweeps.worker.tasks import Task
+
+# A submission without a job is given up after this time.
+NEVER_SENT_SECONDS = 24 * 3600.0
 
 
 class Slurm(QueueScheduler):
@@ -142,6 +147,30 @@ class Slurm(QueueScheduler):
             queued is not None
             and sent is not None
             and not any(task.live for task in queued if task.comment == submission_id)
+        )
+
+    def unused_code(self) -> list[Path]:
+        """See `QueueScheduler.unused_code`. The batch script of an array names its copy."""
+        used: set[str] = set()
+        for array in self.sent_arrays(cancelled=True):
+            if self._may_run(array):
+                copies = snapshot.named_in(job_folder(self.results, array.submission_id))
+                if not copies:
+                    return []  # it is being sent, and nobody knows yet which copy it will run
+                used |= copies
+        return [path for path in snapshot.copies(self.results) if path.name not in used]
+
+    def _may_run(self, array: SentArray) -> bool:
+        """Whether a task of it may wait or run, or be started again."""
+        if self.over(array.submission_id):
+            return False
+        queued = self.queue.tasks()
+        # A `run` that died before it sent anything left a submission that never becomes a job.
+        return (
+            queued is None
+            or array.job_id is not None
+            or time.time() - array.created_at < NEVER_SENT_SECONDS
+            or any(task.live for task in queued if task.comment == array.submission_id)
         )
 
     def logs(self, trial_id: str) -> Iterator[tuple[str, str]]:

@@ -1,12 +1,13 @@
 """The copy of the code that a queued array runs. Later edits of the checkout do not change it."""
 
 import hashlib
+import re
 import shutil
 from pathlib import Path
 from uuid import uuid4
 
 from sweeps.errors import UserError
-from sweeps.store import Results, publish_bytes
+from sweeps.store import Results, list_folder, publish_bytes
 from sweeps.store.files import one_line
 
 PACKAGES = ("odecore", "sweeps", "analysis")
@@ -41,7 +42,27 @@ def content_hash(files: dict[str, bytes]) -> str:
 
 def folder(results: Results, files: dict[str, bytes]) -> Path:
     """The folder of the copy of these files."""
-    return results.state / "code" / content_hash(files)
+    return _place(results) / content_hash(files)
+
+
+def copies(results: Results) -> list[Path]:
+    """The folders of all copies."""
+    place = _place(results)
+    return [place / name for name in list_folder(place)]
+
+
+def named_in(jobs: Path) -> set[str]:
+    """The copies that the batch scripts in a folder of submitit run, by the names of their folders.
+
+    Empty if there is no script.
+    """
+    scripts = list(jobs.glob("*.sh")) if jobs.is_dir() else []
+    texts = [path.read_text(errors="replace") for path in scripts if path.is_file()]
+    return {name for text in texts for name in re.findall(r"/code/([0-9a-f]{16})\b", text)}
+
+
+def _place(results: Results) -> Path:
+    return results.state / "code"
 
 
 def write(results: Results, files: dict[str, bytes]) -> Path:

@@ -89,10 +89,9 @@ class Results:
         """`<trial_id>/<attempt_id>/` of unfinished trials."""
         return self.state / "checkpoints"
 
-    def create(self) -> None:
-        """Make every folder that is missing. Raises InfrastructureError if that is impossible."""
-        tables = [folder for table in TABLES for folder in (self.parts(table), self.merged(table))]
-        others = [
+    def folders(self) -> list[Path]:
+        """The folders besides those of the tables."""
+        return [
             self.weights,
             self.plans,
             self.events,
@@ -101,7 +100,11 @@ class Results:
             self.logs,
             self.checkpoints,
         ]
-        for folder in (*tables, *others):
+
+    def create(self) -> None:
+        """Make every folder that is missing. Raises InfrastructureError if that is impossible."""
+        tables = [folder for table in TABLES for folder in (self.parts(table), self.merged(table))]
+        for folder in (*tables, *self.folders()):
             with one_line(
                 f"cannot make the results folder {folder}",
                 "make room or repair it, or give another folder with --results",

@@ -4,11 +4,13 @@ Files are listed twice, minutes apart. Only those in both lists are deleted.
 """
 
 import hashlib
+import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from sweeps.errors import InfrastructureError
 from sweeps.store.accept import accepted_runs
@@ -19,23 +21,28 @@ from sweeps.store.generations import Manifest, manifest_path, read_manifest, rel
 from sweeps.store.read import newest
 from sweeps.store.schema import TABLES
 
-_DAY_SECONDS = 24 * 3600.0
+DAY_SECONDS = 24 * 3600.0
+UNFINISHED = "unfinished files"
 
 
 @dataclass(frozen=True)
 class Found:
-    """A file to delete, or the folder of an attempt's checkpoints. why: words for the summary."""
+    """A file to delete, or the folder of an attempt's checkpoints. why: words for the summary.
+
+    tree: a whole folder, with everything in it.
+    """
 
     path: Path
     why: str
+    tree: bool = False
 
 
 def prune(
     results: Results,
     *,
     dry_run: bool = False,
-    kept_seconds: float = _DAY_SECONDS,
-    leftover_seconds: float = _DAY_SECONDS,
+    kept_seconds: float = DAY_SECONDS,
+    leftover_seconds: float = DAY_SECONDS,
     look_seconds: float = 120.0,
     wait: Callable[[float], None] = time.sleep,
 ) -> list[Found]:
@@ -48,22 +55,47 @@ def prune(
     if not results.path.is_dir():
         return []
     with one_line(f"cannot prune {results.path}", "what is not deleted yet stays"):
-        first = set(_candidates(results, kept_seconds, leftover_seconds))
-        if dry_run or not first:
-            return sorted(first, key=lambda one: one.path)
-        _check(results, newest(results))
-        wait(look_seconds)
-        agreed = sorted(
-            first & set(_candidates(results, kept_seconds, leftover_seconds)),
-            key=lambda one: one.path,
+        return delete_twice_seen(
+            lambda: _candidates(results, kept_seconds, leftover_seconds),
+            lambda: _check(results, newest(results)),
+            dry_run=dry_run,
+            look_seconds=look_seconds,
+            wait=wait,
         )
-        for one in agreed:
-            _delete(one.path)
-        return agreed
 
 
-def _delete(path: Path) -> None:
-    if path.is_dir():
+def delete_twice_seen(
+    find: Callable[[], Iterable[Found]],
+    check: Callable[[], object] = lambda: None,
+    *,
+    dry_run: bool,
+    look_seconds: float,
+    wait: Callable[[float], None],
+) -> list[Found]:
+    """Call `find` twice, `look_seconds` apart, and delete only what is found both times.
+
+    check: called in between, and may refuse. dry_run: only find, once.
+    """
+    first = set(find())
+    if dry_run or not first:
+        return sorted(first, key=lambda one: one.path)
+    check()
+    wait(look_seconds)
+    agreed = sorted(first & set(find()), key=lambda one: one.path)
+    for one in agreed:
+        _delete(one)
+    return agreed
+
+
+def _delete(found: Found) -> None:
+    path = found.path
+    if found.tree:
+        # In one step it is gone for those who use it. What is left of it is an unfinished file.
+        hidden = path if _is_temporary_name(path) else path.with_name(f".{uuid4().hex}.tmp")
+        with suppress(FileNotFoundError):
+            path.rename(hidden)
+            shutil.rmtree(hidden)
+    elif path.is_dir():
         for inner in path.iterdir():
             inner.unlink(missing_ok=True)
         path.rmdir()
@@ -92,13 +124,18 @@ def _candidates(results: Results, kept_seconds: float, leftover_seconds: float) 
     yield from _superseded(results, manifest, now - kept_seconds)
     before = now - leftover_seconds
     yield from _unnamed(results, manifest, before)
+    yield from unfinished(results, before)
+    yield from checkpoints(results, before)
+
+
+def unfinished(results: Results, before: float) -> Iterator[Found]:
+    """Files that were never finished and to which nothing was written since `before`."""
     for folder in _folders(results):
         yield from (
-            Found(path, "unfinished files")
+            Found(path, UNFINISHED)
             for path in _entries(folder)
-            if _is_temporary(path) and _is_older(path, before)
+            if _is_temporary(path) and is_older(path, before)
         )
-    yield from _checkpoints(results, before)
 
 
 def _superseded(results: Results, manifest: Manifest, before: float) -> Iterator[Found]:
@@ -142,7 +179,7 @@ def _unnamed(results: Results, manifest: Manifest, before: float) -> Iterator[Fo
         }
         named |= set(manifest.superseded.get(relative(results, folder), ()))
         for name in list_files(folder):
-            if name not in named and _is_older(folder / name, before):
+            if name not in named and is_older(folder / name, before):
                 yield Found(folder / name, "files of a compact that did not end")
 
 
@@ -164,13 +201,13 @@ def _folders(results: Results) -> list[Path]:
     ]
 
 
-def _checkpoints(results: Results, before: float) -> Iterator[Found]:
+def checkpoints(results: Results, before: float) -> Iterator[Found]:
     """Checkpoints of attempts of finished trials to which nothing was written for long."""
     done = set(accepted_runs(results, ["trial_id"])["trial_id"].to_pylist())
     for trial in done.intersection(list_folder(results.checkpoints)):
         for attempt in _entries(results.checkpoints / trial):
             if attempt.is_dir() and all(
-                _is_older(path, before) for path in (attempt, *_entries(attempt))
+                is_older(path, before) for path in (attempt, *_entries(attempt))
             ):
                 yield Found(attempt, "checkpoints of accepted trials")
 
@@ -183,10 +220,15 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _is_temporary(path: Path) -> bool:
-    return path.name.startswith(".") and path.name.endswith(".tmp") and path.is_file()
+    return _is_temporary_name(path) and path.is_file()
 
 
-def _is_older(path: Path, before: float) -> bool:
+def _is_temporary_name(path: Path) -> bool:
+    return path.name.startswith(".") and path.name.endswith(".tmp")
+
+
+def is_older(path: Path, before: float) -> bool:
+    """Whether nothing was written to `path` since `before`; False if it has just gone."""
     try:
         return path.stat().st_mtime < before
     except FileNotFoundError:

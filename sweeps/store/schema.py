@@ -1,4 +1,4 @@
-"""The store's tables: explicit schemas, version 3, and a check of the columns of rows.
+"""The store's tables: explicit schemas, version 4, and a check of the columns of rows.
 
 pyarrow silently drops a misspelt key and takes a folder's schema from its first file. Therefore
 every row is checked before it is written, and every file is read with the schema written here. A
@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from sweeps.store.spec_types import spec_types
 
-VERSION = 3
+VERSION = 4
 VERSION_KEY = b"odesweep_schema"
 
 FINAL_OUTCOMES = ("completed", "diverged", "solver_failed")
@@ -90,7 +90,11 @@ _RUNS = [
         (_FLOAT, "samples_per_second"),
         (_BOOL, "timing_valid"),
         (_INT32, "attempts"),
-        (_TEXT, "numerics weights_sha256 code_commit"),
+        # weights_kept: whether weights/ has those of a trained net. Null in rows before version 4,
+        # which kept all.
+        (_TEXT, "numerics weights_sha256"),
+        (_BOOL, "weights_kept"),
+        (_TEXT, "code_commit"),
         (_BOOL, "code_dirty"),
         (_TEXT, "code_hash odesweep_version python_version torch_version host device"),
         (_INT32, "cpu_threads"),

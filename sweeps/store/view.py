@@ -20,14 +20,14 @@ from sweeps.store.accept import (
 )
 from sweeps.store.folders import Results
 from sweeps.store.generations import NONE
-from sweeps.store.read import empty, read_new, smallest
+from sweeps.store.read import empty, read_new, smallest, table_files
 from sweeps.store.retractions import Retractions, read_retractions
 from sweeps.store.schema import KEYS, SCHEMAS, TABLES
 from sweeps.store.to_python import values
 
 
 class Attempt(NamedTuple):
-    """One row of `runs`, in short. weights_sha256 and fingerprint may be None."""
+    """One row of `runs`, in short. weights_sha256, weights_kept and fingerprint may be None."""
 
     trial_id: str
     attempt_id: str
@@ -35,11 +35,11 @@ class Attempt(NamedTuple):
     finished_at: datetime
     weights_sha256: str | None
     fingerprint: str | None
+    weights_kept: bool | None = None
 
 
-_COLUMNS = {
-    table: (*RUN_COLUMNS, "fingerprint") if table == "runs" else deciding_columns(table)
-    for table in TABLES
+_COLUMNS = {table: deciding_columns(table) for table in TABLES} | {
+    "runs": [*RUN_COLUMNS, "fingerprint", "weights_kept"]
 }
 
 
@@ -81,6 +81,15 @@ class StoreView:
         self._held = {path: self._held[path] for path in paths if path in self._held}
         self._decide()
         return True
+
+    def unread(self) -> list[Path]:
+        """Files of runs that the last `refresh` could not read, or that are newer than it.
+
+        A trial that seems to have no row may have one there.
+        """
+        return [
+            path for path in table_files(self.results, "runs")[0] if path not in self._seen["runs"]
+        ]
 
     def _read_new(self, table: str) -> bool:
         # Unreadable files are not remembered: on a network file system their content may only be

@@ -70,7 +70,9 @@ class Writer:
 
         Raises OSError. Rows that are not on disk then stay here for the next try.
         """
-        for table in TABLES:
+        # Runs last: what was computed from weights that are not kept must be on disk before the row
+        # that says that its trial needs no more training.
+        for table in sorted(TABLES, key=lambda one: one == "runs"):
             while self._slices.get(table) or self._buffers[table]:
                 if table not in self._slices:
                     self._slices[table] = (self._new_name(), pa.concat_tables(self._buffers[table]))

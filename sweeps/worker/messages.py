@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sweeps.keep_weights import Keep
 from sweeps.limits import Limits
 from sweeps.worker.tasks import Task
 
@@ -15,7 +16,7 @@ class Context:
 
     The context is the same for all trials of a slot. It is recorded in the rows and never part of
     an identity. exclusive: no other slot of this run shares the machine, so that measured seconds
-    are valid. eager: no CUDA graphs.
+    are valid. eager: no CUDA graphs. keep_weights: which trained nets keep their weights.
     """
 
     results: Path
@@ -26,6 +27,7 @@ class Context:
     device: str = "auto"
     exclusive: bool = True
     eager: bool = False
+    keep_weights: Keep = "all"
 
 
 @dataclass(frozen=True)

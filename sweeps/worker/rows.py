@@ -62,6 +62,7 @@ def run_row(
     started_at: datetime,
     resumed: bool,
     weights_sha256: str | None,
+    weights_kept: bool | None,
 ) -> dict[str, Any]:
     """The row of an attempt that reached a final outcome."""
     from odecore.training.fit import peak_memory_bytes
@@ -97,6 +98,7 @@ def run_row(
         "timing_valid": context.exclusive and not resumed,
         "numerics": training.numerics,
         "weights_sha256": weights_sha256,
+        "weights_kept": weights_kept,
         "device": device_name(training.device),
         "data_sha256": training.data.sha256,
         "epochs": [

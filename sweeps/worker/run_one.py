@@ -21,6 +21,7 @@ from odecore.models import build_model
 from odecore.training import checkpointing, probes
 from odecore.training.evaluate import evaluate
 from odecore.training.fit import Training
+from sweeps.keep_weights import keeps
 from sweeps.spec import trial_id
 from sweeps.store import Results, read_retractions
 from sweeps.worker import rows, weights
@@ -203,7 +204,11 @@ class _Trial:
         self._checkpoint_cost_seconds = self._checkpoint_at - start
 
     def _finish(self, training: Training, outcome: str) -> Ending:
-        sha256 = self._keep_weights(training.model) if outcome == "completed" else None
+        kept, trained = None, b""
+        if outcome == "completed":
+            kept, trained = self._keeps(), weights.encode(training.model)
+            if kept:
+                self._keep_weights(trained)
         row = rows.run_row(
             self.assignment,
             self.context,
@@ -211,7 +216,8 @@ class _Trial:
             outcome=outcome,
             started_at=self.started_at,
             resumed=self.resumed,
-            weights_sha256=sha256,
+            weights_sha256=weights.sha256_of(trained) if trained else None,
+            weights_kept=kept,
         )
         # From here on a restart publishes this row again instead of training again.
         finished = {
@@ -226,7 +232,7 @@ class _Trial:
             training.iteration,
             row["accuracy_test"],
         )
-        return self._publish(row, training, sha256)
+        return self._publish(row, training)
 
     def _republish(self, training: Training, state: dict[str, Any]) -> Ending:
         row = json.loads(state["finished"])
@@ -235,17 +241,20 @@ class _Trial:
         training.series = state["series"]
         LOG.info("was already finished; publishing attempt %s again", row["attempt_id"])
         if row["weights_sha256"]:
-            self._keep_weights(training.model)
-        return self._publish(row, training, row["weights_sha256"])
+            # Checkpoints of older versions do not say it: those kept all.
+            row["weights_kept"] = row.get("weights_kept", True) or self._keeps()
+            if row["weights_kept"]:
+                self._keep_weights(weights.encode(training.model))
+        return self._publish(row, training)
 
-    def _publish(self, row: dict[str, Any], training: Training, sha256: str | None) -> Ending:
-        self.emit(Rows("runs", [row]))
-        if training.series:
-            self.emit(
-                Rows("probe_series", rows.series_rows(self.assignment, training.series, sha256))
-            )
-        if sha256 is not None:
-            self._after_training(training.model, sha256)
+    def _publish(self, row: dict[str, Any], training: Training) -> Ending:
+        sha256 = row["weights_sha256"]
+        if sha256 is not None and not row["weights_kept"]:
+            self._evaluate_first(row, training)
+        else:
+            self._emit_training(row, training)
+            if sha256 is not None:
+                self._after_training(training.model, sha256)
         return Ending(
             row["outcome"],
             row["outcome_detail"],
@@ -253,8 +262,32 @@ class _Trial:
             finished={"accuracy_test": row["accuracy_test"]},
         )
 
-    def _keep_weights(self, model: torch.nn.Module) -> str:
-        """Publish the weights, and wait while the disk does not take them.
+    def _evaluate_first(self, row: dict[str, Any], training: Training) -> None:
+        """Evaluate and probe a net whose weights are not kept, and only then publish its row.
+
+        Until then a restart comes back to the checkpoint of the finished training. If anything is
+        left undone, it needs the weights, and they are kept.
+        """
+        trained, complete = weights.encode(training.model), False
+        try:
+            complete = self._after_training(training.model, row["weights_sha256"])
+        finally:
+            if not complete:
+                self._keep_weights(trained)
+                row["weights_kept"] = True
+            self._emit_training(row, training)
+
+    def _emit_training(self, row: dict[str, Any], training: Training) -> None:
+        self.emit(Rows("runs", [row]))
+        if training.series:
+            series = rows.series_rows(self.assignment, training.series, row["weights_sha256"])
+            self.emit(Rows("probe_series", series))
+
+    def _keeps(self) -> bool:
+        return keeps(self.context.keep_weights, self.assignment.task.spec)
+
+    def _keep_weights(self, trained: bytes) -> None:
+        """Publish encoded weights, and wait while the disk does not take them.
 
         The weights must exist before the row that names them.
         """
@@ -264,8 +297,10 @@ class _Trial:
             self.emit(Alive())
 
         try:
-            return retrying(
-                lambda: weights.publish(self.context.results, self.assignment.task.trial_id, model),
+            retrying(
+                lambda: weights.publish(
+                    self.context.results, self.assignment.task.trial_id, trained
+                ),
                 self.context.limits.publish_retry_seconds,
                 self.should_stop,
                 waiting,
@@ -273,15 +308,15 @@ class _Trial:
         except OSError as error:
             raise Infrastructure(f"cannot save weights: {error}") from None
 
-    def _after_training(self, model: torch.nn.Module, sha256: str) -> None:
-        """Run evaluations and probes of the saved weights.
+    def _after_training(self, model: torch.nn.Module, sha256: str) -> bool:
+        """Run evaluations and probes of the trained weights; whether all of them were done.
 
         If this is stopped, the rest is missing, and `evaluate` computes it later.
         """
         data = self.data.to(self.device)
         for evaluation in self.assignment.task.evaluations:
             if self.should_stop():
-                return
+                return False
             scored = evaluate(model, data, evaluation, self._alive_sometimes())
             self.emit(
                 Rows(
@@ -296,7 +331,7 @@ class _Trial:
         model.eval()
         for probe in self.assignment.task.probes:
             if self.should_stop():
-                return
+                return False
             if isinstance(probe, Series):
                 continue  # recorded in training and published with the run
             columns = probes.compute(model, data, probe)
@@ -305,6 +340,7 @@ class _Trial:
                     f"probe_{probe.name}", rows.probe_rows(self.assignment, probe, columns, sha256)
                 )
             )
+        return True
 
     def _alive_sometimes(self) -> Callable[[], None]:
         def alive() -> None:

@@ -4,6 +4,7 @@ The path is weights/<trial_id>-<first 16 hex digits of the sha256>.safetensors.
 """
 
 import hashlib
+import os
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -23,23 +24,33 @@ def path_of(results: Path, trial_id: str, sha256: str) -> Path:
     return Results(results).weights / f"{trial_id}-{sha256[:16]}.safetensors"
 
 
-def publish(results: Path, trial_id: str, model: nn.Module) -> str:
-    """Save the model's parameters and buffers and return their sha256.
-
-    Repeating this is safe, since the name depends only on the content. Raises OSError on a full
-    disk.
-    """
+def encode(model: nn.Module) -> bytes:
+    """The model's parameters and buffers as the content of a file."""
     from safetensors.torch import save
 
     state: dict[str, Tensor] = {
         name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()
     }
-    data = save(state)
-    sha256 = hashlib.sha256(data).hexdigest()
-    path = path_of(results, trial_id, sha256)
-    if not path.exists():
+    return save(state)
+
+
+def sha256_of(data: bytes) -> str:
+    """The hash that names encoded weights, whether they are saved or not."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def publish(results: Path, trial_id: str, data: bytes) -> None:
+    """Save encoded weights under their hash.
+
+    Repeating this is safe, since the name depends only on the content. Raises OSError on a full
+    disk.
+    """
+    path = path_of(results, trial_id, sha256_of(data))
+    try:
+        # A file of a trial that is not accepted is deleted at a great age. This one is young again.
+        os.utime(path)
+    except FileNotFoundError:
         publish_bytes(path, data)
-    return sha256
 
 
 def load(results: Path, trial_id: str, sha256: str, model: nn.Module) -> None:
@@ -54,7 +65,7 @@ def load(results: Path, trial_id: str, sha256: str, model: nn.Module) -> None:
             f"weights {path} are gone; to train the trial again: `odesweep retry {trial_id[:12]} "
             "--outcome completed`, then run"
         ) from None
-    if hashlib.sha256(data).hexdigest() != sha256:
+    if sha256_of(data) != sha256:
         raise WeightsMissing(
             f"weights {path} are damaged; delete the file, then `odesweep retry {trial_id[:12]} "
             "--outcome completed` and run"

@@ -54,7 +54,9 @@ def test_every_tableau_is_a_solver() -> None:
     }
 
 
-def test_a_model_without_a_count_of_operations_is_an_error_at_import(tmp_path: Path) -> None:
+def test_a_model_without_counts_of_operations_and_weights_is_an_error_at_import(
+    tmp_path: Path,
+) -> None:
     shutil.copytree(Path(import_module("odecore").__path__[0]), tmp_path / "odecore")
     (tmp_path / "odecore/config/models/uncounted.py").write_text(
         "from typing import Literal\n"
@@ -70,4 +72,4 @@ def test_a_model_without_a_count_of_operations_is_an_error_at_import(tmp_path: P
         capture_output=True,
         text=True,
     )
-    assert "Uncounted needs a builder and a method operations" in done.stderr
+    assert "Uncounted needs a builder and methods operations and weights" in done.stderr

@@ -75,6 +75,10 @@ class OneConvolution(Model):
     def operations(self, shape, classes):
         channels, height, width = shape
         return Work(9 * channels**2 * height * width, channels * height * width * classes)
+
+    def weights(self, shape, classes):
+        channels, height, width = shape
+        return 9 * channels**2 + channels * height * width * classes
 '''
 SIZE = """
 ["Nobody 2030"]

@@ -201,6 +201,8 @@ def test_torchvision_that_does_not_fit_torch_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", broken_torchvision(tmp_path))
+    # On a machine from which jobs are submitted, torch is not imported.
+    monkeypatch.setenv("PATH", "/nonexistent")
     found = one(software.torch_imports(Situation(tmp_path, None)))
     assert found.level is Level.ERROR
     assert "torchvision::nms does not exist" in found.text
@@ -270,6 +272,7 @@ def test_the_command_says_one_line_each_and_ends_with_0_or_3(tmp_path: Path) -> 
         "--json",
         results=tmp_path / "file" / "results",
         PYTHONPATH=broken_torchvision(tmp_path),
+        PATH="/nonexistent",
     )
     assert code == 3, err
     findings = json.loads(out)

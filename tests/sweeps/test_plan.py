@@ -43,6 +43,7 @@ def row(trial: Any, **given: Any) -> dict[str, Any]:
         "spec": trial.spec.model_dump_json(),
         "outcome": "completed",
         "weights_sha256": "w",
+        "weights_kept": True,
         "train_seconds": 10.0,
         "nfe_forward": 1000,
         "code_hash": "0123456789",

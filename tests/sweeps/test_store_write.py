@@ -130,7 +130,7 @@ def test_rows_wait_when_publishing_fails_and_none_is_doubled(results: Results) -
     writer = Writer(results, "w")
     writer.add("runs", [run("t1", "a1")])
     writer.add("evaluations", [evaluation("t1", "a1", "e1")])
-    folder = results.parts("evaluations")
+    folder = results.parts("runs")
     folder.rmdir()
     folder.write_text("in the way")
     for _ in range(2):

@@ -1,5 +1,7 @@
 """Small studies for tests of the worker; also a user's own study file."""
 
+from dataclasses import replace
+
 from sweeps.study import EvaluationGrid, ProbeGrid, Scale, Study
 
 BASE = {
@@ -49,4 +51,42 @@ LONG = Study(
     scales={"paper": Scale("Test scale.")},
 )
 
-STUDIES = (TINY, LONG)
+BOTH = Study(
+    name="both",
+    title="A net without and a net with an ODE",
+    question="Which weights stay?",
+    expected="Those of the ODE.",
+    base=BASE
+    | {
+        "data": {"name": "mnist", "source": "generated", "train_limit": 16, "test_limit": 8},
+        "train": BASE["train"] | {"batch_size": 8, "iterations": 2},
+    },
+    grid={
+        "net": {
+            "dense": {"model": {"name": "dense", "layers": 1, "width": 8}, "solver": None},
+            "ode": {
+                "model": {"name": "flat_node", "width": 2},
+                "solver": {"name": "euler", "steps": 1},
+            },
+        }
+    },
+    evaluations=(EvaluationGrid("own"), EvaluationGrid("half", settings={"limit": 4})),
+    scales={"paper": Scale("Test scale.")},
+)
+
+# The same trials, with an evaluation that nobody thought of before.
+MORE = replace(
+    BOTH,
+    name="more",
+    evaluations=(*BOTH.evaluations, EvaluationGrid("double", settings={"precision": "float64"})),
+)
+
+# As many trials as a large sweep has.
+WIDE = replace(
+    TINY,
+    name="wide",
+    grid={"solver.name": ("euler",), "solver.steps": tuple(range(1, 11))},
+    seeds=range(100),
+)
+
+STUDIES = (TINY, LONG, BOTH, MORE, WIDE)

@@ -1,6 +1,6 @@
 """The models, one file each. A new file in this folder is found without being listed anywhere.
 
-Raises TypeError on import for a model without builder or without a count of operations.
+Raises TypeError on import for a model without builder or without counts of operations and weights.
 """
 
 import pkgutil
@@ -18,8 +18,14 @@ for _file in pkgutil.iter_modules(__path__, f"{__name__}."):
             continue
         if _model.__module__ != _file.name:
             continue
-        if not hasattr(_model, "builder") or _model.operations is Model.operations:
-            raise TypeError(f"model {_model.__name__} needs a builder and a method operations")
+        if (
+            not hasattr(_model, "builder")
+            or _model.operations is Model.operations
+            or _model.weights is Model.weights
+        ):
+            raise TypeError(
+                f"model {_model.__name__} needs a builder and methods operations and weights"
+            )
         MODELS[_model.model_fields["name"].default] = _model
 
 # A type checker cannot read the folder, so it sees the base class.

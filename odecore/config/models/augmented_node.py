@@ -34,3 +34,11 @@ class AugmentedNode(BackboneSection):
         """See `Model.operations`."""
         channels, places = self.state_channels(shape), math.prod(shape[1:])
         return Work(self.field_operations(channels, channels, shape), channels * places * classes)
+
+    def weights(self, shape: tuple[int, ...], classes: int) -> int:
+        """See `Model.weights`."""
+        channels = self.state_channels(shape)
+        return (
+            self.field_weights(channels, channels, shape)
+            + channels * math.prod(shape[1:]) * classes
+        )

@@ -66,3 +66,7 @@ class Dense(Model):
         """See `Model.operations`."""
         hidden = self.layers * self.width**2
         return Work(0, math.prod(shape) * self.width + hidden + self.width * classes)
+
+    def weights(self, shape: tuple[int, ...], classes: int) -> int:
+        """See `Model.weights`."""
+        return self.operations(shape, classes).outside

@@ -35,3 +35,12 @@ class FlatNode(Model):
             channels, self.width, channels, math.prod(places), 3 ** len(places)
         )
         return Work(inside, features * classes)
+
+    def weights(self, shape: tuple[int, ...], classes: int) -> int:
+        """See `Model.weights`."""
+        channels, *places = (1, *shape) if len(shape) == 1 else shape
+        features = math.prod(shape)
+        if self.kind == "linear":
+            return sum(self.operations(shape, classes))
+        inside = three_convolutions(channels, self.width, channels, 1, 3 ** len(places))
+        return inside + features * classes

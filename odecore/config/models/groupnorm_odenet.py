@@ -33,3 +33,8 @@ class GroupnormOdenet(Model):
         down = 9 * shape[0] * 64 * side**2 + 16 * 64 * 64 * ((side // 2) ** 2 + (side // 4) ** 2)
         blocks = 2 * 9 * 64 * 64 * (side // 4) ** 2 * self.blocks
         return Work(blocks, down) if self.kind == "ode" else Work(0, down + blocks)
+
+    def weights(self, shape: tuple[int, ...], classes: int) -> int:
+        """See `Model.weights`."""
+        down = 9 * shape[0] * 64 + 2 * 16 * 64 * 64
+        return down + 2 * 9 * 64 * 64 * self.blocks + 64 * classes

@@ -27,3 +27,7 @@ class Idle(Model):
     def operations(self, shape: tuple[int, ...], classes: int) -> Work:
         """Almost no work."""
         return Work()
+
+    def weights(self, shape: tuple[int, ...], classes: int) -> int:
+        """See `Model.weights`."""
+        return 0

@@ -48,3 +48,9 @@ class InputLayerNode(Model):
             (2 * 9 * width * width + width * width // self.order) * places,
             (9 * channels * width + 6 * width) * places,
         )
+
+    def weights(self, shape: tuple[int, ...], classes: int) -> int:
+        """See `Model.weights`."""
+        channels, width, pooled = shape[0], self.width, math.prod(side // 4 for side in shape[1:])
+        field = 2 * 9 * width * width + width * width // self.order
+        return field + 9 * channels * width + 6 * width + 6 * pooled * classes

@@ -64,3 +64,12 @@ class SecondOrderNode(BackboneSection):
         if self.start == "network":
             start = three_convolutions(shape[0], self.width or 0, 2 * channels, places)
         return Work(inside, start + channels * places * classes)
+
+    def weights(self, shape: tuple[int, ...], classes: int) -> int:
+        """See `Model.weights`."""
+        channels, places = self.channels, math.prod(shape[1:])
+        seen = 2 * channels if self.dynamics == "sonode" else channels
+        start = 0
+        if self.start == "network":
+            start = three_convolutions(shape[0], self.width or 0, 2 * channels, 1)
+        return self.field_weights(seen, channels, shape) + start + channels * places * classes

@@ -63,3 +63,12 @@ class StackedOdenet(Model):
             block * stages if self.kind == "ode" else 0,
             9 * channels * self.width * places + block * residual,
         )
+
+    def weights(self, shape: tuple[int, ...], classes: int) -> int:
+        """See `Model.weights`."""
+        width, stem = self.width, 9 * shape[0] * self.width
+        block = 2 * 9 * width**2
+        if self.layers == 4:
+            return stem + block + width * classes
+        # Stage 2 has twice the channels; its residual block begins with half of them.
+        return stem + 2 * block + 3 * block + 4 * block + 2 * width * classes

@@ -28,6 +28,10 @@ class WindermereFan(Model):
         """Almost no work."""
         return Work()
 
+    def weights(self, shape: tuple[int, ...], classes: int) -> int:
+        """See `Model.weights`."""
+        return 0
+
 
 class Crossing(Model):
     """z' = -2 z on a line (Gladzik 2019, Figure 5.10).
@@ -44,3 +48,7 @@ class Crossing(Model):
     def operations(self, shape: tuple[int, ...], classes: int) -> Work:
         """Almost no work."""
         return Work()
+
+    def weights(self, shape: tuple[int, ...], classes: int) -> int:
+        """See `Model.weights`."""
+        return 0

@@ -16,6 +16,7 @@ from odecore.config.backbone import (
     check_image,
     check_layout,
     stack_operations,
+    stack_weights,
 )
 from odecore.config.model import Model, Work
 from odecore.config.norm import NoNorm, NormConfig, check_groups
@@ -58,3 +59,12 @@ class UnmixedNode(Model):
             return Work(2 * 784 * features, features * classes)
         inside = stack_operations(self.backbone, shape[0], shape[0], shape, self.layout)
         return Work(inside, features * classes)
+
+    def weights(self, shape: tuple[int, ...], classes: int) -> int:
+        """See `Model.weights`."""
+        features = math.prod(shape)
+        if self.backbone == "mlp":
+            norm = 784 * self.norm.numbers_per_channel
+            return 2 * 784 * features + norm + features * classes
+        field = stack_weights(self.backbone, shape[0], shape[0], shape, self.layout, self.norm)
+        return field + features * classes
