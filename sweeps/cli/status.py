@@ -72,11 +72,10 @@ def status(
 
 def study_name(target: str) -> str:
     """A study's name, also for a file."""
-    if ".py" not in target:
-        return target
+    from sweeps import study_file
     from sweeps.studies import find
 
-    return find(target).name
+    return find(target).name if study_file.split(target) else target
 
 
 def as_dict(study: "StudyStatus") -> dict[str, Any]:

@@ -4,9 +4,9 @@ import shlex
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweeps import study_file
 from sweeps.cli.follow import follow
 from sweeps.cli.progress import RunDisplay
 from sweeps.errors import InfrastructureError, UserError
@@ -115,7 +115,7 @@ def _scheduler(results: "Results", options: "Options", profile: "Profile") -> Sc
         profile,
         options.address,
         options.pdb,
-        _study_file(options.study),
+        named[0] if (named := study_file.split(options.study)) else None,
     )
     return scheduler(options.executor, results, setup)
 
@@ -146,9 +146,3 @@ def _rows(shards: Shards) -> list[dict[str, Any]]:
         for shard, members in enumerate(shards)
         for index, task in enumerate(members)
     ]
-
-
-def _study_file(reference: str) -> Path | None:
-    """The user's own file, if the study was given as one."""
-    path, _, _ = reference.partition(".py")
-    return Path(f"{path}.py") if ".py" in reference else None
