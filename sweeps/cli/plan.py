@@ -10,6 +10,8 @@ from sweeps.cli import (
     JsonOption,
     OverridesArgument,
     ResultsOption,
+    SampleOption,
+    SampleSeedOption,
     ScaleOption,
     StudyArgument,
 )
@@ -22,6 +24,8 @@ def plan(
     study: StudyArgument,
     overrides: OverridesArgument = None,
     scale: ScaleOption = None,
+    sample: SampleOption = None,
+    sample_seed: SampleSeedOption = None,
     save: Annotated[
         bool, typer.Option("--save", help="Also write the plan file, as `run` does.")
     ] = False,
@@ -35,12 +39,13 @@ def plan(
     from sweeps.overrides import select
     from sweeps.plan import current_plan
     from sweeps.plan import save as save_plan
+    from sweeps.sample import draw
     from sweeps.status import in_flight
     from sweeps.store import Results
     from sweeps.studies import find
 
     folder = Results(results)
-    selection = select(find(study), scale, overrides or ())
+    selection = draw(select(find(study), scale, overrides or ()), sample, sample_seed)
     current, costs = current_plan(folder, selection, in_flight(folder))
     path = save_plan(folder, selection, costs, study) if save else None
     if as_json:
@@ -108,6 +113,8 @@ def _show(current: "Plan") -> None:
     )
     if study.fidelity:
         out.print(f"fidelity: {study.fidelity}", markup=False)
+    if current.selection.overrides:
+        out.print(f"overridden: {' '.join(current.selection.overrides)}", markup=False)
     out.print(_table(current))
     left_out = (
         f" of the {numbers['declared_trials']} declared"
