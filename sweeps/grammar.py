@@ -170,21 +170,27 @@ def _spaced(place: str, kind: str, texts: Sequence[str]) -> list[Any]:
         raise UserError(f"{place}: n is a whole number from 2 to {LONGEST:,}")
     if first == last:
         raise UserError(f"{place}: first and last are the same")
-    if kind == "linspace":
-        inner = [first + (last - first) * i / (n - 1) for i in range(1, n - 1)]
-    elif first > 0 and last > 0:
-        low, high = math.log(first), math.log(last)
-        inner = [math.exp(low + (high - low) * i / (n - 1)) for i in range(1, n - 1)]
-    else:
+    if kind == "logspace" and (first <= 0 or last <= 0):
         raise UserError(
             f"{place}: logspace takes the first and the last value, not their exponents, and both "
             "are positive, such as logspace(1e-4,1e-1,7)"
         )
-    # As people would write them: 0.001, not 0.0010000000000000002.
-    tidy = [float(f"{value:.12g}") for value in inner]
-    if isinstance(first, int) and isinstance(last, int) and all(map(float.is_integer, tidy)):
-        tidy = [int(value) for value in tidy]
-    return [first, *tidy, last]
+    import numpy as np
+
+    with np.errstate(all="ignore"):
+        found = (np.linspace if kind == "linspace" else np.geomspace)(first, last, n)
+    if not np.isfinite(found).all():
+        raise UserError(f"{place}: the numbers are too large")
+    inner = list(map(_tidy, found[1:-1].tolist()))
+    if isinstance(first, int) and isinstance(last, int) and all(map(float.is_integer, inner)):
+        inner = [int(value) for value in inner]
+    return [first, *inner, last]
+
+
+def _tidy(value: float) -> float:
+    """The value without rounding noise: 0.3, not 0.30000000000000004."""
+    short = float(f"{value:.12g}")
+    return short if math.isclose(short, value, rel_tol=1e-14) else value
 
 
 def _value(place: str, text: str) -> Any:

@@ -1,6 +1,7 @@
-"""A user's own study file: `./my_study.py`, or `./my_study.py:name` if it has several studies.
+"""A user's own study file: `./my_study.py` or `./my_study.toml`.
 
-As in a script, the modules that stand beside the file can be imported.
+With `:name` behind it if it has several studies. As in a script, the modules that stand beside a
+file in Python can be imported.
 """
 
 import importlib.util
@@ -8,16 +9,19 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from sweeps import study_toml
 from sweeps.errors import UserError, did_you_mean
 from sweeps.study import Study
+
+_ENDINGS = (".py", ".toml")
 
 
 def split(reference: str) -> tuple[Path, str] | None:
     """The file and the name of the study inside ("": its only one); None if it names no file."""
     path, colon, inside = reference.rpartition(":")
-    if colon and path.endswith(".py"):
+    if colon and path.endswith(_ENDINGS):
         return Path(path), inside
-    return (Path(reference), "") if reference.endswith(".py") else None
+    return (Path(reference), "") if reference.endswith(_ENDINGS) else None
 
 
 def load(path: Path, inside: str = "") -> Study:
@@ -25,7 +29,7 @@ def load(path: Path, inside: str = "") -> Study:
     if not path.is_file():
         raise UserError(f"no study file {path}")
     known: dict[str, Study] = {}
-    for study in studies_of(_module(path)):
+    for study in study_toml.read(path) if path.suffix == ".toml" else studies_of(_module(path)):
         if not isinstance(study, Study):
             raise UserError(f"{path}: STUDY or STUDIES holds {type(study).__name__}, not a Study")
         if known.setdefault(study.name, study) is not study:

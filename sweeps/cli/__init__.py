@@ -21,6 +21,7 @@ from sweeps.stop import Undaunted
 # Command -> module of this package with a function of that name, in the order of `--help`.
 COMMANDS = {
     "studies": "studies",
+    "new": "new",
     "models": "models",
     "plan": "plan",
     "run": "run",
@@ -40,7 +41,10 @@ StudyArgument = Annotated[
     str,
     typer.Argument(
         metavar="STUDY",
-        help="A study's name (`odesweep studies` lists them) or a file such as ./my_study.py.",
+        help=(
+            "A study's name (`odesweep studies` lists them) or a file: ./my_study.toml or "
+            "./my_study.py."
+        ),
         autocompletion=shell_completion.study_names,
     ),
 ]

@@ -35,6 +35,6 @@ def find(reference: str) -> Study:
     if reference in shipped:
         return shipped[reference]
     raise UserError(
-        f"no study {reference!r}{did_you_mean(reference, shipped, cutoff=0.4)}; "
-        "`odesweep studies` lists all studies, and ./my_study.py names a file of your own"
+        f"no study {reference!r}{did_you_mean(reference, shipped, cutoff=0.4)}; `odesweep studies` "
+        "lists all studies, and ./my_study.toml or ./my_study.py names a file of your own"
     )

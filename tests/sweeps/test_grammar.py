@@ -4,6 +4,7 @@ import itertools
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,7 +64,8 @@ CROSS = find("cross/norm_solver_depth")
         ("{}", ({},)),
         ("logspace(1e-4,1e-1,4)", (1e-4, 0.001, 0.01, 0.1)),
         ("logspace(1, 100, 3),7", (1, 10, 100, 7)),
-        ("logspace(1e-4,1e-1,7)", tuple(float(f"{10 ** (i / 2 - 4):.12g}") for i in range(7))),
+        ("logspace(1e-4,1e-1,7)", tuple(np.geomspace(1e-4, 1e-1, 7).tolist())),
+        ("linspace(0,1,11)", (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1)),
         ("linspace(0,1,5)", (0, 0.25, 0.5, 0.75, 1)),
         ("linspace(0.1,0.3,3)", (0.1, 0.2, 0.3)),
         ("linspace(10,2,5)", (10, 8, 6, 4, 2)),
@@ -125,6 +127,7 @@ REFUSED: list[tuple[Any, list[str], str]] = [
     (ONE, ["a=logspace(-4,-1,7)"], "takes the first and the last value, not their exponents"),
     (ONE, ["a=linspace(0,1,1)"], "a = linspace(0,1,1): n is a whole number from 2 to 100,000"),
     (ONE, ["a=linspace(0,1,2.5)"], "a = linspace(0,1,2.5): n is a whole number from 2 to"),
+    (ONE, ["a=linspace(-1e308,1e308,3)"], "a = linspace(-1e308,1e308,3): the numbers are too"),
     (ONE, ["a=linspace(1,1,2)"], "a = linspace(1,1,2): first and last are the same"),
     # Restricting.
     (
