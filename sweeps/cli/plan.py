@@ -103,9 +103,11 @@ def _entry(entry: "Entry") -> dict[str, Any]:
 
 
 def _show(current: "Plan") -> None:
+    from rich.markup import escape
+
     out = console()
     study, numbers = current.selection.study, summary(current)
-    out.print(f"[bold]{current.selection.plan_name}[/bold]  {study.title}")
+    out.print(f"[bold]{current.selection.plan_name}[/bold]  {escape(study.title)}")
     out.print(
         f"question: {study.question}\nexpected: {study.expected}\nscale:    "
         f"{study.scales[current.selection.scale].label}",
@@ -154,6 +156,7 @@ def _show(current: "Plan") -> None:
 
 def _table(current: "Plan") -> Any:
     """Per value of every axis: trials, their states, what is missing, and the cost of the rest."""
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(
@@ -169,7 +172,9 @@ def _table(current: "Plan") -> Any:
     for axis, values in by_axis(current).items():
         for index, (value, entries) in enumerate(values.items()):
             table.add_row(
-                axis if index == 0 else "", value, *(show(entries) for _, show in _COLUMNS)
+                escape(axis) if index == 0 else "",
+                escape(value),
+                *(show(entries) for _, show in _COLUMNS),
             )
     return table
 

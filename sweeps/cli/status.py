@@ -156,6 +156,7 @@ def _words(outcomes: dict[str, int], usual: str = "") -> list[str]:
 
 
 def _table(study: "StudyStatus") -> Any:
+    from rich.markup import escape
     from rich.table import Table
 
     failures = sorted(
@@ -178,8 +179,8 @@ def _table(study: "StudyStatus") -> Any:
     for axis, values in study.by_axis().items():
         for index, (value, trials) in enumerate(values.items()):
             table.add_row(
-                axis if index == 0 else "",
-                value,
+                escape(axis) if index == 0 else "",
+                escape(value),
                 str(len(trials)),
                 *_counts(trials, ["completed", *failures]),
             )

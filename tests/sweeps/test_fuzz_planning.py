@@ -2,13 +2,16 @@
 
 import datetime as dt
 import enum
+import io
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -17,12 +20,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_study import BASE, study
 
-from sweeps.cli.plan import summary
-from sweeps.cost import Costs
+from sweeps.cli.plan import plan
+from sweeps.cli.run import run
+from sweeps.cli.status import status
 from sweeps.errors import UserError
-from sweeps.overrides import select
-from sweeps.plan import plan, save
-from sweeps.store import Results, read_plan
+from sweeps.store import Results, list_plans, read_plan
+from sweeps.store.plans import plan_path
 from sweeps.study import EvaluationGrid, Exclude, ProbeGrid, Scale, Study
 
 FAST = settings(max_examples=100, suppress_health_check=list(HealthCheck))
@@ -115,7 +118,7 @@ ODD = st.one_of(
 USUAL = st.sampled_from(
     (
         *(0, 1, 2, 8, -1, 0.5, 1e-3, 1e300, True, None, "", "euler", "heun", "dopri5", "trained"),
-        *("spheres", "flat_node", "trajectory", "series", "a,b", "factors", "solver.steps"),
+        *("spheres", "flat_node", "trajectory", "series", "a,b", "factors", "[/x]"),
     )
 )
 ANY = st.recursive(
@@ -132,13 +135,23 @@ MANY = NUMBERS | ANY | st.lists(USUAL, min_size=1, max_size=3) | st.lists(ANY, m
 AXES = st.sampled_from(("solver.steps", "model.width", "solver.name", "size", "model", "train"))
 AXIS = AXES | st.sampled_from(("seed", "evaluations.solver", "", "a.", "\n", 1, None, Colour.RED))
 NAMED = st.dictionaries(
-    st.sampled_from(("a", "b, c", "", "\n")) | ANY.filter(lambda one: isinstance(one, str)),
+    st.sampled_from(("a", "b, c", "", "\n", "[/x]")) | ANY.filter(lambda one: isinstance(one, str)),
     st.sampled_from(({"model.width": 4}, {}, {"solver": {"name": "euler", "steps": 2}})) | ANY,
     min_size=1,
     max_size=2,
 )
 WHERE = st.dictionaries(AXES, NUMBERS | ANY, max_size=2) | ANY
-GRID = st.fixed_dictionaries(
+LABELS = st.sampled_from(("a", "b, c", "", "\n", "[/x]", "[red]", "é", "0..4", "'", " "))
+VALID = st.fixed_dictionaries(
+    {"solver.steps": st.lists(st.integers(1, 9), min_size=1, max_size=2, unique=True)},
+    optional={
+        "size": st.lists(LABELS, min_size=1, max_size=2, unique=True).map(
+            lambda names: {name: {"model.width": 4 + at} for at, name in enumerate(names)}
+        ),
+        "model.width": st.just(range(2, 4)),
+    },
+)
+GRID = VALID | st.fixed_dictionaries(
     {},
     optional={
         "solver.steps": NUMBERS | MANY,
@@ -195,7 +208,7 @@ SCALES = _made(
 EXCLUDES = _made(Exclude, reason=ANY, where=WHERE, when=ANY)
 FIELDS = {
     "name": st.sampled_from(("mine", "a/b", "demo", "A")) | ANY,
-    "title": ANY,
+    "title": LABELS | ANY,
     "base": st.builds(lambda key, value: BASE | {key: value}, AXES, ANY) | ANY,
     "grid": GRID | st.dictionaries(AXIS, MANY | NAMED, max_size=3) | ANY,
     "zip": st.lists(st.lists(AXES, max_size=2), max_size=2) | ANY,
@@ -207,7 +220,9 @@ FIELDS = {
     "probes": st.lists(PROBES, min_size=1, max_size=2) | MANY,
     "scales": st.dictionaries(st.just("full") | st.text(max_size=3), SCALES | ANY) | ANY,
 }
-STUDIES = st.builds(lambda grid, others: {"grid": grid} | others, GRID, _some(FIELDS, 2))
+STUDIES = st.builds(lambda grid, others: {"grid": grid} | others, GRID, _some(FIELDS, 1)) | (
+    st.builds(lambda grid, others: {"grid": grid} | others, VALID, _some(FIELDS, 2))
+)
 
 
 def _build(given: Any) -> Any:
@@ -233,24 +248,29 @@ def _build(given: Any) -> Any:
     return given
 
 
-def a_plan_or_one_line(one: Any, texts: list[str], results: Results) -> None:
-    """`one` makes the study. It is planned as the commands do it, saved and read back."""
+def a_plan_or_one_line(
+    factory: pytest.TempPathFactory, one: Callable[[], Study], texts: list[str]
+) -> None:
+    """`one` makes the study of the file. Each command succeeds, or says why not in one line."""
+    folder = factory.mktemp("planned")
+    shown = io.StringIO()
     try:
-        made: Study = one()
-        for scale in made.scales:
-            selection = select(made, scale, texts)
-            json.dumps(summary(plan(selection)))
-            save(results, selection, Costs())
-            saved = read_plan(results, selection.plan_name)
-            assert len(saved.rows()) == len(selection.declared)
+        with patch("sweeps.studies.find", lambda _: one()), redirect_stdout(shown):
+            for scale in one().scales:
+                plan("mine.py", texts, scale, save=True, results=folder)
+                plan("mine.py", texts, scale, results=folder, as_json=True)
+                run("mine.py", texts, scale=scale, results=folder, dry_run=True)
+                (name,) = list_plans(Results(folder))
+                assert read_plan(Results(folder), name).rows()
+                status(name.partition("@")[0], scale=scale, results=folder)
+                plan_path(Results(folder), name).unlink()
     except UserError as error:
         assert str(error).isprintable()  # noqa: PT017 - most cases are refused, some are not
 
 
 def files(factory: pytest.TempPathFactory, given: dict[str, Any]) -> None:
-    results = Results(factory.getbasetemp() / "results")
     a_plan_or_one_line(
-        lambda: study(**{name: _build(value) for name, value in given.items()}), [], results
+        factory, lambda: study(**{name: _build(value) for name, value in given.items()}), []
     )
 
 
@@ -302,6 +322,7 @@ PIECES = st.sampled_from(
         *("'", '"', "[", "]", "{", "}", "(", ")", ",", ":", "=", ".", "\\", " ", "\n", "\udcff"),
         *("logspace(1e-4,1e-1,3)", "linspace(0,1,3)", "logspace(", "linspace(1,5,5)", "range(3)"),
         *("true", "null", "NaN", "None", "euler", "rk4", "heun", "b, c", "spheres", "name", "a"),
+        *("[/x]", "[red]"),
         *('{"name": "adam", "lr": 1}', "{name: euler, steps: 3}", "[1,2]", "é", "𝄞", "x" * 300),
     )
 )
@@ -324,8 +345,7 @@ OVERRIDES = st.lists(TYPICAL, min_size=1, max_size=2) | st.lists(
 @FAST
 @given(texts=OVERRIDES)
 def test_whatever_is_typed(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
-    results = Results(tmp_path_factory.getbasetemp() / "results")
-    a_plan_or_one_line(lambda: TYPED, texts, results)
+    a_plan_or_one_line(tmp_path_factory, lambda: TYPED, texts)
 
 
 @pytest.mark.exhaustive
@@ -335,5 +355,4 @@ def test_whatever_is_typed(tmp_path_factory: pytest.TempPathFactory, texts: list
 def test_whatever_is_typed_two_thousand_times(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str]
 ) -> None:
-    results = Results(tmp_path_factory.getbasetemp() / "results")
-    a_plan_or_one_line(lambda: TYPED, texts, results)
+    a_plan_or_one_line(tmp_path_factory, lambda: TYPED, texts)
