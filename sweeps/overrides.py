@@ -64,6 +64,8 @@ def select(study: Study, scale: str | None = None, texts: Iterable[str] = ()) ->
                 changing.append(added)
         else:
             changing.append(override)
+            if override.key.startswith("seed."):
+                raise UserError(f"{override}: a seed has no parts; write seed=3 or seed=0..4")
             if override.key.startswith("evaluations."):
                 study = _set_evaluations(study, override)
             elif len(override.values) > 1:
@@ -345,6 +347,9 @@ def _wanted(override: Override, labels: Iterable[str], place: str, axis: Any = N
     axis: if its values are names, only registered ones can be added.
     """
     valid = dict.fromkeys(labels)
+    whole = override.text.partition("=")[2].strip()
+    if whole in valid:
+        return {whole}
     most = 1 + max((name.count(",") for name in valid), default=0)
     wanted, at = set[str](), 0
     while at < len(override.typed):

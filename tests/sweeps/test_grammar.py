@@ -211,7 +211,7 @@ REFUSED: list[tuple[Any, list[str], str]] = [
     (ONE, ["train.iterations=3,2.50"], "train.iterations = 2.50: input should be a valid integer"),
     (ONE, ["train.iterations=3,3"], "train.iterations=3,3: 3 is given twice"),
     (ONE, ["train=3"], "train = 3: input should be an object"),
-    (ONE, ["seed.x=3"], "study small sets seed; give the seeds as seeds=(0, 1, 2)"),
+    (ONE, ["seed.x=3"], "seed.x=3: a seed has no parts; write seed=3 or seed=0..4"),
     (ONE, ["evaluations.split=valid"], "evaluations.split = valid: input should be 'test' or"),
     (ONE, ["evaluations.limit=5,6"], "evaluations.limit=5,6: evaluations.limit is no axis of"),
     (

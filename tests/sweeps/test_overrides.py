@@ -177,6 +177,13 @@ def test_labels_with_commas_are_typed_as_they_are() -> None:
     assert {t.axes["method"] for t in two} == {"BN", "Baseline, bias"}
 
 
+def test_labels_are_found_whatever_they_look_like() -> None:
+    names = ["0..4", "[red]", "1e3", "007", "true", "b, c", "it's", "a=b"]
+    for name in names:
+        named = study(grid={"size": {name: {"model.width": 4}, "other": {"model.width": 8}}})
+        assert {t.axes["size"] for t in select(named, None, [f"size={name}"]).selected} == {name}
+
+
 def test_a_float_that_is_whole_is_on_an_axis_of_whole_numbers() -> None:
     assert len(select(ONE, None, ["solver.steps=4.0"]).selected) == len(WIDTHS) * 3
 
