@@ -9,20 +9,18 @@ evaluations.steps and evaluations.tolerance.
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
-from odecore.config import lookup
-from sweeps.derived import PlannedEvaluation
-from sweeps.errors import UserError, did_you_mean
+from sweeps.errors import UserError
 from sweeps.grammar import Override, read
 from sweeps.grid import Excluded, PlannedTrial, cells, expand
+from sweeps.registered import registry
+from sweeps.restrict import restrict
 from sweeps.spec import Evaluation
 from sweeps.store.plans import label
 from sweeps.study import EvaluationGrid, Study
 
 _EVALUATION_AXES = ("grid", "solver", "factor", "steps", "tolerance")
-# A message lists at most this many values.
-_LISTED = 30
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ def select(study: Study, scale: str | None = None, texts: Iterable[str] = ()) ->
         f"{study.name}@{name}{suffix}",
         wording,
         declared,
-        _restrict(study, declared, restricting),
+        restrict(study, declared, restricting),
         cells(study)[1],
     )
 
@@ -207,7 +205,7 @@ def _added(override: Override, values: Sequence[Any]) -> list[Any]:
 def _registered(study: Study, override: Override) -> Override | None:
     """The + override that adds the registered names which an axis of names lacks."""
     values = study.grid.get(override.key)
-    known = _registry(values).names if isinstance(values, Mapping) else ()
+    known = registry(values).names if isinstance(values, Mapping) else ()
     names = [
         name
         for name in dict.fromkeys(map(label, override.values))
@@ -217,31 +215,11 @@ def _registered(study: Study, override: Override) -> Override | None:
     return Override(override.key, tuple(names), True, tuple(names), text) if names else None
 
 
-class _Registry(NamedTuple):
-    """The names that a key takes, and whether it takes them as a section."""
-
-    key: str = ""
-    names: tuple[str, ...] = ()
-    as_section: bool = False
-
-
-def _registry(values: Mapping[str, Any]) -> _Registry:
-    """For the key that names of an axis set to themselves alone: batch: {model.norm: batch}."""
-    for name, keys in values.items():
-        if callable(keys) or len(keys) != 1:
-            continue
-        (key, chosen), *_ = keys.items()
-        for table in (lookup.NORMS, lookup.SOLVERS, lookup.GRADIENTS, lookup.DATA):
-            if name in table and chosen in (name, {"name": name}):
-                return _Registry(key, tuple(table), chosen != name)
-    return _Registry()
-
-
 def _named(override: Override, values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """What new names of an axis set. On a key of the spec, each sets that key alone."""
     if "." in override.key:
         return {label(value): {override.key: value} for value in override.values}
-    found = _registry(values)
+    found = registry(values)
     for value in override.values:
         if value not in found.names:
             others = ", ".join(name for name in found.names if name not in values)
@@ -299,102 +277,4 @@ def _check_positive(override: Override, axis: str) -> None:
             raise UserError(
                 f"{override}: {typed.strip()} is not a positive "
                 f"{'whole number' if axis == 'steps' else 'number'}"
-            )
-
-
-def _restrict(
-    study: Study, declared: list[PlannedTrial], overrides: Sequence[Override]
-) -> list[PlannedTrial]:
-    selected = declared
-    for override in overrides:
-        section, _, axis = override.key.partition(".")
-        if override.key == "seed":
-            _check_seeds(override)
-            _wanted(override, map(label, study.seeds), "among the seeds")
-            selected = [trial for trial in selected if trial.spec.seed in override.values]
-        elif section == "evaluations":
-            labels = [
-                name
-                for trial in declared
-                for evaluation in trial.evaluations
-                for name in _labels(evaluation, axis)
-            ]
-            named = {} if axis == "grid" else None
-            wanted = _wanted(override, labels, "among the evaluations", named)
-            selected = [
-                replace(trial, evaluations=_matching(trial.evaluations, axis, wanted))
-                for trial in selected
-            ]
-        else:
-            labels = [
-                label(trial.axes[override.key]) for trial in declared if override.key in trial.axes
-            ]
-            wanted = _wanted(override, labels, "on the axis", study.grid.get(override.key))
-            selected = [
-                trial
-                for trial in selected
-                if override.key in trial.axes and label(trial.axes[override.key]) in wanted
-            ]
-    if not selected:
-        raise UserError(f"no trial of {study.name} has {' and '.join(map(str, overrides))} at once")
-    return selected
-
-
-def _wanted(override: Override, labels: Iterable[str], place: str, axis: Any = None) -> set[str]:
-    """The labels that the override names.
-
-    A label is typed as it is, also with commas, such as `Baseline, bias`; or as an equal value.
-    axis: if its values are names, only registered ones can be added.
-    """
-    valid = dict.fromkeys(labels)
-    whole = override.text.partition("=")[2].strip()
-    if whole in valid:
-        return {whole}
-    most = 1 + max((name.count(",") for name in valid), default=0)
-    wanted, at = set[str](), 0
-    while at < len(override.typed):
-        pieces = override.typed[at : at + most]
-        joined = [(n, ",".join(pieces[:n]).strip()) for n in range(len(pieces), 0, -1)]
-        length, name = next(
-            ((n, text) for n, text in joined if text in valid), (1, label(override.values[at]))
-        )
-        if name not in valid:
-            shown = pieces[0].strip()
-            if isinstance(axis, Mapping):
-                names = dict.fromkeys([*valid, *_registry(axis).names])
-                hint = did_you_mean(shown, names)
-            else:
-                hint = f"; to add it: +{override.key}={shown}"
-            raise UserError(f"{override.key} = {shown} is not {place} ({_listing(valid)}){hint}")
-        wanted.add(name)
-        at += length
-    return wanted
-
-
-def _listing(labels: Iterable[str]) -> str:
-    shown = list(labels)
-    more = f", and {len(shown) - _LISTED:,} more" if len(shown) > _LISTED else ""
-    return ", ".join(shown[:_LISTED]) + more
-
-
-def _matching(
-    evaluations: Iterable[PlannedEvaluation], axis: str, wanted: set[str]
-) -> tuple[PlannedEvaluation, ...]:
-    return tuple(
-        evaluation for evaluation in evaluations if wanted.intersection(_labels(evaluation, axis))
-    )
-
-
-def _labels(evaluation: PlannedEvaluation, axis: str) -> list[str]:
-    """The values of an evaluation on one of its axes, as people type them."""
-    value = evaluation.axes[axis]
-    values = value if isinstance(value, list) else [] if value is None else [value]
-    return [label(value) for value in values]
-
-
-def _check_seeds(override: Override) -> None:
-    for value, typed in zip(override.values, override.typed, strict=True):
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise UserError(
-                f"seed = {typed.strip()}: seeds are whole numbers, such as seed=3 or seed=0..4"
             )
