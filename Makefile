@@ -56,7 +56,7 @@ test-slurm-slow: .venv/.dev  ## the same SLURM: real time limits, and five longe
 test-slow: .venv/.dev  ## only the slow tests: crashes under Ray, trials on real images
 	$(BIN)/pytest -m 'slow and not slurm' -n 2
 
-test-exhaustive: .venv/.dev  ## one training step of every combination that a study uses
+test-exhaustive: .venv/.dev  ## one training step of every combination of a study; long fuzzing
 	$(BIN)/pytest -m exhaustive -n 2
 
 test-all: test test-slow test-exhaustive test-slurm test-slurm-slow  ## everything

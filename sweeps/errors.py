@@ -9,11 +9,21 @@ class UserError(Exception):
 
     exit_code = 2
 
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
+
 
 class InfrastructureError(UserError):
     """Infrastructure failure (disk, permissions, missing data); nothing was lost. exit_code 3."""
 
     exit_code = 3
+
+
+def printable(text: str) -> str:
+    """The text in one line that every terminal takes: names of files may hold anything."""
+    return "".join(
+        character if character.isprintable() else ascii(character)[1:-1] for character in text
+    )
 
 
 def did_you_mean(given: object, valid: Iterable[str], cutoff: float = 0.6) -> str:

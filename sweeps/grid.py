@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sweeps import plain
 from sweeps.derived import (
     PlannedEvaluation,
     PlannedProbe,
@@ -16,7 +17,7 @@ from sweeps.derived import (
 from sweeps.errors import UserError
 from sweeps.spec import TrialSpec, cell_id, parse, trial_id
 from sweeps.store.plans import axis_words, label
-from sweeps.study import Study, matches
+from sweeps.study import Dependent, Study, matches
 
 Cell = dict[str, Any]
 
@@ -85,7 +86,10 @@ def expand(study: Study, overrides: Mapping[str, Any] | None = None) -> list[Pla
     seen: dict[str, Cell] = {}
     seeds = _seeds(study)
     for cell in cells(study)[0]:
-        spec = parse(_values(study, cell, overrides or {}) | {"seed": seeds[0]})
+        values = _values(study, cell, overrides or {})
+        if "seed" in values:
+            raise UserError(f"study {study.name} sets seed; give the seeds as seeds=(0, 1, 2)")
+        spec = parse(values | {"seed": seeds[0]})
         identity = cell_id(spec)
         if identity in seen:
             raise UserError(
@@ -121,18 +125,35 @@ def _describe(cell: Cell) -> str:
 
 
 def _values(study: Study, cell: Cell, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Base, then the cell's axes, then overrides of scale and user, as one nested dictionary."""
+    """Base, then the cell's axes, then overrides of scale and user, as one nested dictionary.
+
+    Axes that the user made come last.
+    """
     nested: dict[str, Any] = {}
     for key, value in study.base.items():
         _set(nested, key, value)
     for axis, value in cell.items():
         choices = study.grid.get(axis)
         keys = choices[value] if isinstance(choices, Mapping) else {axis: value}
-        for key, chosen in (keys(nested) if callable(keys) else keys).items():
+        if callable(keys):
+            keys = _called(keys, nested, f"study {study.name}: {axis} = {value}")
+        for key, chosen in keys.items():
             _set(nested, key, chosen)
-    for key, value in [*study.overrides.items(), *overrides.items()]:
+    swept = {axis: cell[axis] for axis in study.swept}
+    for key, value in [*study.overrides.items(), *overrides.items(), *swept.items()]:
         _set(nested, key, value)
     return nested
+
+
+def _called(function: Dependent, values: Mapping[str, Any], place: str) -> Mapping[str, Any]:
+    """The keys that a user's function gives. Raises UserError if it fails."""
+    try:
+        found = function(values)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{place}: its function failed: {type(error).__name__}: {error}") from error
+    return plain.section(found, place)
 
 
 def _set(nested: dict[str, Any], key: str, value: Any) -> None:

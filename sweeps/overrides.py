@@ -1,40 +1,26 @@
-"""Overrides as people type them.
+"""Overrides of a study: `key=value` and `+key=value`, as `sweeps.grammar` reads them.
 
-On an axis, `key=value` restricts and `+key=value` extends. For any other key, `key=value` changes
-the base. Seeds are the axis `seed`; evaluations have the axes evaluations.grid, evaluations.solver,
-evaluations.factor, evaluations.steps and evaluations.tolerance.
+On an axis, `key=a,b` restricts and `+key=c` extends; a registered name that the axis does not have
+is added. For any other key, `key=value` changes the base and `key=a,b` makes an axis. Seeds are the
+axis `seed`; evaluations have the axes evaluations.grid, evaluations.solver, evaluations.factor,
+evaluations.steps and evaluations.tolerance.
 """
 
 import hashlib
-import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sweeps.derived import PlannedEvaluation
 from sweeps.errors import UserError
+from sweeps.grammar import Override, read
 from sweeps.grid import Excluded, PlannedTrial, cells, expand
+from sweeps.registered import registry
+from sweeps.restrict import restrict
 from sweeps.spec import Evaluation
 from sweeps.store.plans import label
 from sweeps.study import EvaluationGrid, Study
 
-_RANGE = re.compile(r"(-?[0-9]{1,18})\.\.(-?[0-9]{1,18})")
-# A range longer than this is a typing error, and would be expanded in memory.
-_LONGEST_RANGE = 100_000
 _EVALUATION_AXES = ("grid", "solver", "factor", "steps", "tolerance")
-
-
-@dataclass(frozen=True)
-class Override:
-    """One override. extends: it was written with +."""
-
-    key: str
-    values: tuple[Any, ...]
-    extends: bool = False
-
-    def __str__(self) -> str:
-        return f"{'+' if self.extends else ''}{self.key}={','.join(map(label, self.values))}"
 
 
 @dataclass(frozen=True)
@@ -55,54 +41,6 @@ class Selection:
     excluded: list[Excluded]
 
 
-def read(texts: Iterable[str]) -> list[Override]:
-    """`key=value`, `key=a,b`, `key=0..4`, `+key=value`.
-
-    Values are JSON or else strings; a list or section is one value.
-    """
-    overrides: dict[tuple[str, bool], Override] = {}
-    for given in texts:
-        key, equals, values = given.partition("=")
-        name = key.removeprefix("+")
-        if not equals or not values or not name or any(not part for part in name.split(".")):
-            raise UserError(
-                f"override {given!r}: write key=value, such as solver.steps=2,4 or seed=0..4"
-            )
-        extends = key.startswith("+")
-        if (name, extends) in overrides:
-            raise UserError(
-                f"{key} is given twice; write its values in one override, such as {key}=1,2"
-            )
-        # A list or a section is one value, including its commas.
-        pieces = [values] if values[0] in "[{" else values.split(",")
-        overrides[name, extends] = Override(
-            name, tuple(value for piece in pieces for value in _read_values(name, piece)), extends
-        )
-    return list(overrides.values())
-
-
-def _read_values(key: str, piece: str) -> Iterable[Any]:
-    if ".." in piece and piece[0] not in "[{":
-        match = _RANGE.fullmatch(piece)
-        if match is None:
-            raise UserError(
-                f"{key} = {piece}: a range is first..last in whole numbers, such as 0..4"
-            )
-        first, last = int(match[1]), int(match[2])
-        if last < first:
-            raise UserError(f"{key} = {piece}: {first} is above {last}; write {last}..{first}")
-        if last - first >= _LONGEST_RANGE:
-            raise UserError(f"{key} = {piece}: a range has at most {_LONGEST_RANGE:,} values")
-        return range(first, last + 1)
-    if not piece:
-        raise UserError(f"{key}: a value between two commas is missing")
-    try:
-        value = json.loads(piece, parse_constant=str)
-    except ValueError:
-        return (piece,)
-    return (value,)
-
-
 def select(study: Study, scale: str | None = None, texts: Iterable[str] = ()) -> Selection:
     """The trials of `study` at `scale` (None: its first) under the overrides `texts`.
 
@@ -113,20 +51,33 @@ def select(study: Study, scale: str | None = None, texts: Iterable[str] = ()) ->
     restricting: list[Override] = []
     changing: list[Override] = []
     base: dict[str, Any] = {}
-    for override in read(texts):
+    overrides = read(texts)
+    extended = {override.key for override in overrides if override.extends}
+    for override in overrides:
         if override.extends:
             changing.append(override)
         elif _is_axis(study, override.key):
             restricting.append(override)
+            if override.key not in extended and (added := _registered(study, override)):
+                changing.append(added)
         else:
             changing.append(override)
+            if override.key.startswith("seed."):
+                raise UserError(f"{override}: a seed has no parts; write seed=3 or seed=0..4")
             if override.key.startswith("evaluations."):
                 study = _set_evaluations(study, override)
+            elif len(override.values) > 1:
+                study = _sweep(study, override)
             else:
-                base[override.key] = _single(study, override)
+                base[override.key] = override.value
     study = _extend(study, [override for override in changing if override.extends])
-    declared = expand(study, base)
-    wording = tuple(sorted(map(str, changing)))
+    try:
+        declared = expand(study, base)
+    except UserError as error:
+        raise UserError(_as_typed(str(error), changing)) from None
+    if not declared:
+        raise UserError(f"study {study.name}: every cell of scale {name} is excluded")
+    wording = tuple(sorted(override.wording for override in changing))
     suffix = (
         "+" + hashlib.blake2b("\n".join(wording).encode(), digest_size=4).hexdigest()
         if wording
@@ -138,9 +89,19 @@ def select(study: Study, scale: str | None = None, texts: Iterable[str] = ()) ->
         f"{study.name}@{name}{suffix}",
         wording,
         declared,
-        _restrict(study, declared, restricting),
+        restrict(study, declared, restricting),
         cells(study)[1],
     )
+
+
+def _as_typed(message: str, overrides: Iterable[Override]) -> str:
+    """The message with the values of overrides as they were typed: 2.50, not 2.5."""
+    for override in overrides:
+        for value, typed in zip(override.values, override.typed, strict=True):
+            message = message.replace(
+                f"{override.key} = {value!r}: ", f"{override.key} = {typed.strip()}: "
+            )
+    return message
 
 
 def _axes(study: Study) -> list[str]:
@@ -159,14 +120,20 @@ def _is_axis(study: Study, key: str) -> bool:
     )
 
 
-def _single(study: Study, override: Override) -> Any:
-    value, *others = override.values
-    if others:
-        raise UserError(
-            f"{override.key} is not an axis of {study.name}, so it takes one value; axes: "
-            f"{', '.join([*_axes(study), 'seed'])}"
-        )
-    return value
+def _sweep(study: Study, override: Override) -> Study:
+    """The study with one more axis, which included cells get as well."""
+    key, values = override.key, override.values
+    if repeated := _repeated(values):
+        raise UserError(f"{override}: {label(repeated[0])} is given twice")
+    include = [{**cell, key: value} for cell in study.include for value in values]
+    return replace(
+        study, grid={**study.grid, key: values}, include=include, swept=(*study.swept, key)
+    )
+
+
+def _repeated(values: Sequence[Any]) -> list[Any]:
+    seen: set[str] = set()
+    return [value for value in values if label(value) in seen or seen.add(label(value))]
 
 
 def _set_evaluations(study: Study, override: Override) -> Study:
@@ -176,11 +143,13 @@ def _set_evaluations(study: Study, override: Override) -> Study:
         raise UserError(
             f"unknown key {override.key!r}; valid here: {', '.join([*_EVALUATION_AXES, *valid])}"
         )
-    value = _single(study, override)
+    if len(override.values) > 1:
+        raise UserError(f"{override}: {override.key} is no axis of evaluations; give one value")
     return replace(
         study,
         evaluations=[
-            replace(grid, settings={**grid.settings, field: value}) for grid in study.evaluations
+            replace(grid, settings={**grid.settings, field: override.value})
+            for grid in study.evaluations
         ],
     )
 
@@ -196,37 +165,30 @@ def _extend(study: Study, overrides: Sequence[Override]) -> Study:
         elif key not in grid:
             raise UserError(
                 f"{override}: {key} is not an axis of {study.name}; axes: "
-                f"{', '.join([*grid, 'seed'])}; without + it sets the base"
-            )
-        elif isinstance(values := grid[key], Mapping) and "." in key:
-            # Names of values of a key of the spec: a new name sets that key alone.
-            _added(override, list(values))
-            grid[key] = {**values, **{label(value): {key: value} for value in override.values}}
-        elif isinstance(values, Mapping):
-            raise UserError(
-                f"{override}: the values of {key} are names ({', '.join(values)}); add one in the "
-                "study's file"
+                f"{', '.join([*grid, 'seed'])}; without + it sets the base, or makes an axis of "
+                "several values"
             )
         else:
-            partners = study.partners(key)
-            if (
-                len(
-                    {
-                        len(extended[partner].values) if partner in extended else 0
-                        for partner in partners
-                    }
-                )
-                > 1
-            ):
-                raise UserError(
-                    f"{override}: {' and '.join(partners)} advance together; extend each by as "
-                    "many values"
-                )
+            _check_partners(study, override, extended)
+            values = grid[key]
             # Zipped axes may repeat a value, such as one learning rate for two sizes.
-            grid[key] = (
-                _added(override, values) if len(partners) == 1 else [*values, *override.values]
-            )
+            if isinstance(values, Mapping):
+                _added(override, list(values))
+                grid[key] = {**values, **_named(override, values)}
+            elif len(study.partners(key)) > 1:
+                grid[key] = [*values, *override.values]
+            else:
+                grid[key] = _added(override, values)
     return replace(study, grid=grid, seeds=seeds, evaluations=evaluations)
+
+
+def _check_partners(study: Study, override: Override, extended: Mapping[str, Override]) -> None:
+    partners = study.partners(override.key)
+    lengths = {len(extended[partner].values) if partner in extended else 0 for partner in partners}
+    if len(lengths) > 1:
+        raise UserError(
+            f"{override}: {' and '.join(partners)} advance together; extend each by as many values"
+        )
 
 
 def _added(override: Override, values: Sequence[Any]) -> list[Any]:
@@ -235,7 +197,40 @@ def _added(override: Override, values: Sequence[Any]) -> list[Any]:
             raise UserError(
                 f"{override}: {label(value)} is already there; leave out the + to keep only that"
             )
+    if repeated := _repeated(override.values):
+        raise UserError(f"{override}: {label(repeated[0])} is given twice")
     return [*values, *override.values]
+
+
+def _registered(study: Study, override: Override) -> Override | None:
+    """The + override that adds the registered names which an axis of names lacks."""
+    values = study.grid.get(override.key)
+    known = registry(values).names if isinstance(values, Mapping) else ()
+    names = [
+        name
+        for name in dict.fromkeys(map(label, override.values))
+        if name in known and name not in (values or ())
+    ]
+    text = f"+{override.key}={','.join(names)}"
+    return Override(override.key, tuple(names), True, tuple(names), text) if names else None
+
+
+def _named(override: Override, values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What new names of an axis set. On a key of the spec, each sets that key alone."""
+    if "." in override.key:
+        return {label(value): {override.key: value} for value in override.values}
+    found = registry(values)
+    for value in override.values:
+        if value not in found.names:
+            others = ", ".join(name for name in found.names if name not in values)
+            more = f" or give a registered one ({others})" if others else ""
+            raise UserError(
+                f"{override}: the values of {override.key} are names ({', '.join(values)}); add "
+                f"one in the study's file{more}"
+            )
+    return {
+        name: {found.key: {"name": name} if found.as_section else name} for name in override.values
+    }
 
 
 def _extend_evaluations(
@@ -277,93 +272,9 @@ def _check_positive(override: Override, axis: str) -> None:
     if axis == "solver":
         return
     kinds = (int,) if axis == "steps" else (int, float)
-    for value in override.values:
+    for value, typed in zip(override.values, override.typed, strict=True):
         if not isinstance(value, kinds) or isinstance(value, bool) or value <= 0:
             raise UserError(
-                f"{override}: {label(value)} is not a positive "
+                f"{override}: {typed.strip()} is not a positive "
                 f"{'whole number' if axis == 'steps' else 'number'}"
             )
-
-
-def _restrict(
-    study: Study, declared: list[PlannedTrial], overrides: Sequence[Override]
-) -> list[PlannedTrial]:
-    selected = declared
-    for override in overrides:
-        wanted = {label(value) for value in override.values}
-        section, _, axis = override.key.partition(".")
-        if override.key == "seed":
-            _check_seeds(override)
-            _check(override, map(label, study.seeds), "among the seeds")
-            selected = [trial for trial in selected if trial.spec.seed in override.values]
-        elif section == "evaluations":
-            labels = [
-                name
-                for trial in declared
-                for evaluation in trial.evaluations
-                for name in _labels(evaluation, axis)
-            ]
-            _check(override, labels, "among the evaluations", addable=axis != "grid")
-            selected = [
-                replace(trial, evaluations=_matching(trial.evaluations, axis, wanted))
-                for trial in selected
-            ]
-        else:
-            labels = [
-                label(trial.axes[override.key]) for trial in declared if override.key in trial.axes
-            ]
-            override = replace(override, values=_with_commas(override, labels))
-            _check(override, labels, "on the axis")
-            wanted = {label(value) for value in override.values}
-            selected = [
-                trial
-                for trial in selected
-                if override.key in trial.axes and label(trial.axes[override.key]) in wanted
-            ]
-    if not selected:
-        raise UserError(f"no trial of {study.name} has {' and '.join(map(str, overrides))} at once")
-    return selected
-
-
-def _with_commas(override: Override, labels: Iterable[str]) -> tuple[Any, ...]:
-    """The values, with labels that contain a comma put together again, such as `Baseline, bias`."""
-    known = set(labels)
-    pieces, joined = list(override.values), []
-    while pieces:
-        length = next(
-            (n for n in range(len(pieces), 1, -1) if ",".join(map(label, pieces[:n])) in known), 1
-        )
-        joined.append(",".join(map(label, pieces[:length])) if length > 1 else pieces[0])
-        pieces = pieces[length:]
-    return tuple(joined)
-
-
-def _matching(
-    evaluations: Iterable[PlannedEvaluation], axis: str, wanted: set[str]
-) -> tuple[PlannedEvaluation, ...]:
-    return tuple(
-        evaluation for evaluation in evaluations if wanted.intersection(_labels(evaluation, axis))
-    )
-
-
-def _labels(evaluation: PlannedEvaluation, axis: str) -> list[str]:
-    """The values of an evaluation on one of its axes, as people type them."""
-    value = evaluation.axes[axis]
-    values = value if isinstance(value, list) else [] if value is None else [value]
-    return [label(value) for value in values]
-
-
-def _check(override: Override, labels: Iterable[str], place: str, addable: bool = True) -> None:
-    valid = list(dict.fromkeys(labels))
-    for value in map(label, override.values):
-        if value not in valid:
-            hint = f"; to add it: +{override.key}={value}" if addable else ""
-            raise UserError(f"{override.key} = {value} is not {place} ({', '.join(valid)}){hint}")
-
-
-def _check_seeds(override: Override) -> None:
-    for value in override.values:
-        if not isinstance(value, int) or isinstance(value, bool):
-            # As it was typed: `label` writes 1.0 as 1.
-            typed = value if isinstance(value, str) else json.dumps(value)
-            raise UserError(f"seed = {typed}: seeds are whole numbers, such as seed=3 or seed=0..4")

@@ -161,9 +161,11 @@ def _explain(item: Any) -> str:
         case "extra_forbidden":
             section = _section_at(path[:-1])
             valid = sorted(section.model_fields) if section else []
+            whole = _keys_that_end_in(path[-1], TrialSpec) if len(path) == 1 else []
+            hint = f" (did you mean {' or '.join(whole)}?)" if whole else ""
             return (
                 f"unknown key {key!r}; valid here: "
-                f"{', '.join(valid)}{did_you_mean(path[-1], valid)}"
+                f"{', '.join(valid)}{hint or did_you_mean(path[-1], valid)}"
             )
         case "missing":
             return f"{key} is missing"
@@ -185,6 +187,17 @@ def _sections(annotation: Any) -> dict[str, type[BaseModel]]:
     return {
         name: section for part in get_args(annotation) for name, section in _sections(part).items()
     }
+
+
+def _keys_that_end_in(name: str, section: type[BaseModel]) -> list[str]:
+    """The dotted keys of a spec whose last part is `name`: lr -> train.optimizer.lr."""
+    found: dict[str, None] = {}
+    for field, about in section.model_fields.items():
+        for inner in set(_sections(about.annotation).values()):
+            within = [name] if name in inner.model_fields else []
+            within += _keys_that_end_in(name, inner)
+            found |= dict.fromkeys(f"{field}.{key}" for key in within)
+    return sorted(found)
 
 
 def _section_at(path: list[str]) -> type[BaseModel] | None:

@@ -3,24 +3,22 @@
 An axis is a dotted key of the spec with its values, or a name of its own whose values are labels,
 each with the dotted keys it sets (or a function that gives these for the values so far). The order
 of axes and values is the order of listings and plots. Conditions (`where`) are partial matches:
-axis -> a value or a tuple of values.
+axis -> a value or a tuple of values. All values become plain (`sweeps.plain`).
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from sweeps import checked
 from sweeps.errors import UserError
 from sweeps.keep_weights import Keep, choice
+from sweeps.plain import listed, plain, records, section, text
 
 Where = Mapping[str, Any]
 # Keys that depend on the values so far, those of the base and of the axes before.
 Dependent = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 Values = Sequence[Any] | Mapping[str, Mapping[str, Any] | Dependent]
-
-# "/" separates paper and study. The other characters are safe and readable in file names.
-_NAME = re.compile(r"[a-z0-9][a-z0-9_]*(-[a-z0-9_]+)*(/[a-z0-9][a-z0-9_]*(-[a-z0-9_]+)*)?")
 
 
 def matches(cell: Mapping[str, Any], where: Where) -> bool:
@@ -43,8 +41,24 @@ class Exclude:
     when: Callable[[Mapping[str, Any]], bool] | None = None
 
     def __call__(self, cell: Mapping[str, Any]) -> bool:
-        """Whether `cell` is left out."""
-        return matches(cell, self.where) and (self.when is None or self.when(cell))
+        """Whether `cell` is left out. Raises UserError if `when` fails."""
+        if not matches(cell, self.where):
+            return False
+        try:
+            return self.when is None or bool(self.when(cell))
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(
+                f"exclude {self.reason!r}: its `when` failed for {dict(cell)}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+    def __post_init__(self) -> None:
+        place = f"exclude {text(self.reason, 'the reason of an exclude')!r}"
+        checked.settle(self, where=section(self.where, f"{place}: where"))
+        if self.when is not None and not callable(self.when):
+            raise UserError(f"{place}: when is of type {type(self.when).__name__}; give a function")
 
 
 # Stands for the test solver that equals the solver at the end of the training; also for models
@@ -72,10 +86,22 @@ class EvaluationGrid:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        place = f"evaluations {text(self.name, 'the name of evaluations')!r}"
+        checked.settle(
+            self,
+            solvers=[
+                text(solver, f"{place}: a solver")
+                for solver in listed(self.solvers, f"{place}: solvers")
+            ],
+            factors=checked.factors(self.factors, place),
+            steps=listed(self.steps, f"{place}: steps"),
+            tolerances=listed(self.tolerances, f"{place}: tolerances"),
+            max_evaluations=plain(self.max_evaluations, f"{place}: max_evaluations"),
+            where=section(self.where, f"{place}: where"),
+            settings=section(self.settings, f"{place}: settings"),
+        )
         if bool(self.factors) and bool(self.steps or self.tolerances):
-            raise UserError(
-                f"evaluations {self.name!r}: give either factors, or steps and tolerances"
-            )
+            raise UserError(f"{place}: give either factors, or steps and tolerances")
 
 
 @dataclass(frozen=True)
@@ -92,6 +118,17 @@ class ProbeGrid:
     solver: Mapping[str, Any] | None = None
     where: Where = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        place = f"probes {text(self.name, 'the name of probes')!r}"
+        text(self.probe, f"{place}: probe")
+        checked.settle(
+            self,
+            factors=checked.factors(self.factors, place),
+            solver=None if self.solver is None else section(self.solver, f"{place}: solver"),
+            where=section(self.where, f"{place}: where"),
+            settings=section(self.settings, f"{place}: settings"),
+        )
 
 
 @dataclass(frozen=True)
@@ -112,6 +149,17 @@ class Scale:
     probes: Sequence[ProbeGrid] | None = None
     thin: bool = False
 
+    def __post_init__(self) -> None:
+        place = f"scale {text(self.label, 'the label of a scale')!r}"
+        axes = section(self.axes, f"{place}: axes")
+        checked.settle(
+            self,
+            overrides=section(self.overrides, f"{place}: overrides"),
+            axes={axis: listed(kept, f"{place}: {axis}") for axis, kept in axes.items()},
+            seeds=None if self.seeds is None else listed(self.seeds, f"{place}: seeds"),
+            **_derived(self, place),
+        )
+
 
 @dataclass(frozen=True)
 class Study:
@@ -120,8 +168,9 @@ class Study:
     base: the spec's sections, or dotted keys. zip: groups of axes that advance together. include:
     cells beyond the product. when: axis -> the condition under which it exists, on axes declared
     before it. testing: a study for testing odesweep, not of a paper. The first scale is the
-    default. overrides: of the current scale; they are applied after the axes. keep_weights: which
-    trained nets keep their weights, see `sweeps.keep_weights`.
+    default. overrides: of the current scale; they are applied after the axes. swept: axes that
+    the command line made; they are applied last. keep_weights: which trained nets keep their
+    weights, see `sweeps.keep_weights`.
     """
 
     name: str
@@ -143,19 +192,36 @@ class Study:
     testing: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
     keep_weights: Keep = "ode"
+    swept: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
-            raise UserError(
-                f"study name {self.name!r}: use lower-case letters, digits, _ and single -, with "
-                "at most one /"
-            )
-        if not self.scales:
-            raise UserError(f"study {self.name}: declare at least one scale")
-        for axis, values in self.grid.items():
-            if not values:
-                raise UserError(f"study {self.name}: axis {axis} has no values")
-        choice(self.keep_weights, f"study {self.name}: keep_weights")
+        checked.check_name(self.name)
+        place = f"study {self.name}"
+        for name in ("title", "question", "expected", "paper", "fidelity"):
+            text(getattr(self, name), f"{place}: {name}")
+        checked.settle(
+            self,
+            base=section(self.base, f"{place}: base"),
+            grid=checked.grid(self.grid, place),
+            scales=checked.scales(self.scales, Scale, place),
+            zip=[
+                [text(axis, f"{place}: zip") for axis in listed(group, f"{place}: zip")]
+                for group in listed(self.zip, f"{place}: zip")
+            ],
+            include=[
+                section(cell, f"{place}: include")
+                for cell in listed(self.include, f"{place}: include")
+            ],
+            exclude=records(self.exclude, Exclude, f"{place}: exclude"),
+            when={
+                axis: section(where, f"{place}: when {axis}")
+                for axis, where in section(self.when, f"{place}: when").items()
+            },
+            seeds=listed(self.seeds, f"{place}: seeds"),
+            overrides=section(self.overrides, f"{place}: overrides"),
+            **_derived(self, place),
+        )
+        choice(self.keep_weights, f"{place}: keep_weights")
         self._check_names()
         self._check_zip()
 
@@ -165,15 +231,17 @@ class Study:
             *(("when", {axis: None, **where}) for axis, where in self.when.items()),
         ]
         conditions += [(f"{kind.name!r}", kind.where) for kind in (*self.evaluations, *self.probes)]
-        conditions += [(f"scale {name}", scale.axes) for name, scale in self.scales.items()]
         included = {axis for cell in self.include for axis in cell}
+        for axis in included:
+            checked.check_axis(axis, f"study {self.name}")
         for place, where in conditions:
             for axis in where:
                 if axis not in self.grid and axis not in included:
-                    raise UserError(
-                        f"study {self.name}: {place} names {axis!r}, which is not an axis; axes: "
-                        f"{', '.join(self.grid)}"
-                    )
+                    raise self._no_axis(place, axis)
+        for name, scale in self.scales.items():
+            for axis in scale.axes:
+                if axis not in self.grid:
+                    raise self._no_axis(f"scale {name}", axis)
         order = list(self.grid)
         for axis, where in self.when.items():
             for other in where:
@@ -185,20 +253,24 @@ class Study:
 
         for cell in self.include:
             for axis, value in cell.items():
-                if isinstance(values := self.grid.get(axis), Mapping) and value not in values:
+                values = self.grid.get(axis)
+                if isinstance(values, Mapping) and value not in list(values):
                     raise UserError(
                         f"study {self.name}: include names {axis} = {value!r}; choose from "
                         f"{', '.join(values)}"
                     )
 
+    def _no_axis(self, place: str, axis: str) -> UserError:
+        return UserError(
+            f"study {self.name}: {place} names {axis!r}, which is not an axis; axes: "
+            f"{', '.join(self.grid) or 'none'}"
+        )
+
     def _check_zip(self) -> None:
         zipped = [axis for group in self.zip for axis in group]
         for axis in zipped:
             if axis not in self.grid:
-                raise UserError(
-                    f"study {self.name}: zip names {axis!r}, which is not an axis; axes: "
-                    f"{', '.join(self.grid)}"
-                )
+                raise self._no_axis("zip", axis)
             if zipped.count(axis) > 1:
                 raise UserError(f"study {self.name}: {axis} is zipped twice")
         for group in self.zip:
@@ -275,3 +347,14 @@ class Study:
             probes=study.probes if scale.probes is None else scale.probes,
             scales={name: scale},
         )
+
+
+def _derived(owner: "Scale | Study", place: str) -> dict[str, Any]:
+    """The evaluations and probes of a study or of one of its scales; None: the study's own."""
+    return {
+        name: None
+        if found is None and isinstance(owner, Scale)
+        else records(found, kind, f"{place}: {name}")
+        for name, kind in (("evaluations", EvaluationGrid), ("probes", ProbeGrid))
+        for found in (getattr(owner, name),)
+    }

@@ -22,6 +22,7 @@ from sweeps.stop import Undaunted
 # Command -> module of this package with a function of that name, in the order of `--help`.
 COMMANDS = {
     "studies": "studies",
+    "new": "new",
     "models": "models",
     "plan": "plan",
     "run": "run",
@@ -44,7 +45,10 @@ StudyArgument = Annotated[
     str,
     typer.Argument(
         metavar="STUDY",
-        help="A study's name (`odesweep studies` lists them) or a file such as ./my_study.py.",
+        help=(
+            "A study's name (`odesweep studies` lists them) or a file: ./my_study.toml or "
+            "./my_study.py."
+        ),
         autocompletion=shell_completion.study_names,
     ),
 ]
@@ -53,8 +57,9 @@ OverridesArgument = Annotated[
     typer.Argument(
         metavar="[KEY=VALUE]…",
         help=(
-            "key=a,b keeps only these values of an axis; +key=c adds a value to an axis; "
-            "a key that is no axis sets a value. seed=0..4 is a range."
+            "On an axis, key=a,b keeps only these values and +key=c adds one. On any other key, "
+            "key=a sets a value and key=a,b makes an axis. Ranges: seed=0..4, "
+            "'key=logspace(1e-4,1e-1,7)', 'key=linspace(0,1,5)'."
         ),
     ),
 ]
@@ -64,6 +69,18 @@ ScaleOption = Annotated[
         "--scale",
         help="The size of the grid: paper, small or smoke. Default: the study's first scale.",
         autocompletion=shell_completion.scale_names,
+    ),
+]
+SampleOption = Annotated[
+    int | None,
+    typer.Option("--sample", min=1, help="Only so many of the selected trials, drawn at random."),
+]
+SampleSeedOption = Annotated[
+    int | None,
+    typer.Option(
+        "--sample-seed",
+        min=0,
+        help="Which sample. Default: 0. The same seed draws the same trials.",
     ),
 ]
 ResultsOption = Annotated[

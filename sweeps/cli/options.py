@@ -16,6 +16,8 @@ class Options:
     overrides: list[str]
     executor: str
     scale: str | None
+    sample: int | None
+    sample_seed: int | None
     limit: int | None
     threads: int | None
     data_root: Path | None

@@ -11,6 +11,8 @@ from sweeps.cli import (
     KeepWeightsOption,
     OverridesArgument,
     ResultsOption,
+    SampleOption,
+    SampleSeedOption,
     ScaleOption,
     StudyArgument,
     shell_completion,
@@ -25,6 +27,8 @@ def plan(
     study: StudyArgument,
     overrides: OverridesArgument = None,
     scale: ScaleOption = None,
+    sample: SampleOption = None,
+    sample_seed: SampleSeedOption = None,
     save: Annotated[
         bool, typer.Option("--save", help="Also write the plan file, as `run` does.")
     ] = False,
@@ -49,12 +53,13 @@ def plan(
     from sweeps.plan import current_plan, forecast_of
     from sweeps.plan import save as save_plan
     from sweeps.profiles import load
+    from sweeps.sample import draw
     from sweeps.status import in_flight
     from sweeps.store import Results
     from sweeps.studies import find
 
     folder = Results(results)
-    selection = select(find(study), scale, overrides or ())
+    selection = draw(select(find(study), scale, overrides or ()), sample, sample_seed)
     keep = effective(selection.study.keep_weights, load(profile).keep_weights, keep_weights)
     current, costs = current_plan(folder, selection, in_flight(folder))
     disk = forecast_of(selection, costs, keep)
@@ -132,9 +137,11 @@ def out_of_reach(current: "Plan", reference: str) -> str | None:
 
 
 def _show(current: "Plan", reference: str, disk: "Forecast") -> None:
+    from rich.markup import escape
+
     out = console()
     study, numbers = current.selection.study, summary(current)
-    out.print(f"[bold]{current.selection.plan_name}[/bold]  {study.title}")
+    out.print(f"[bold]{current.selection.plan_name}[/bold]  {escape(study.title)}")
     out.print(
         f"question: {study.question}\nexpected: {study.expected}\nscale:    "
         f"{study.scales[current.selection.scale].label}",
@@ -142,6 +149,8 @@ def _show(current: "Plan", reference: str, disk: "Forecast") -> None:
     )
     if study.fidelity:
         out.print(f"fidelity: {study.fidelity}", markup=False)
+    if current.selection.overrides:
+        out.print(f"overridden: {' '.join(current.selection.overrides)}", markup=False)
     out.print(_table(current))
     left_out = (
         f" of the {numbers['declared_trials']} declared"
@@ -185,6 +194,7 @@ def _show(current: "Plan", reference: str, disk: "Forecast") -> None:
 
 def _table(current: "Plan") -> Any:
     """Per value of every axis: trials, their states, what is missing, and the cost of the rest."""
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(
@@ -200,7 +210,9 @@ def _table(current: "Plan") -> Any:
     for axis, values in by_axis(current).items():
         for index, (value, entries) in enumerate(values.items()):
             table.add_row(
-                axis if index == 0 else "", value, *(show(entries) for _, show in _COLUMNS)
+                escape(axis) if index == 0 else "",
+                escape(value),
+                *(show(entries) for _, show in _COLUMNS),
             )
     return table
 

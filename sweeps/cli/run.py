@@ -15,6 +15,8 @@ from sweeps.cli import (
     KeepWeightsOption,
     OverridesArgument,
     ResultsOption,
+    SampleOption,
+    SampleSeedOption,
     ScaleOption,
     StudyArgument,
     shell_completion,
@@ -119,6 +121,8 @@ def _command(help_text: str, *, train: bool) -> Callable[..., int]:
         executor: ExecutorOption = "inline",
         scale: ScaleOption = None,
         results: ResultsOption = DEFAULT_RESULTS,
+        sample: SampleOption = None,
+        sample_seed: SampleSeedOption = None,
         limit: LimitOption = None,
         threads: ThreadsOption = None,
         data_root: DataOption = None,
@@ -141,6 +145,8 @@ def _command(help_text: str, *, train: bool) -> Callable[..., int]:
                     overrides=overrides or [],
                     executor=executor,
                     scale=scale,
+                    sample=sample,
+                    sample_seed=sample_seed,
                     limit=limit,
                     threads=threads,
                     data_root=data_root,
@@ -177,13 +183,18 @@ def _run(folder: Path, options: Options) -> int:
     from sweeps.overrides import select
     from sweeps.plan import current_plan, forecast_of, save
     from sweeps.profiles import load
+    from sweeps.sample import draw
     from sweeps.store import Results
     from sweeps.studies import find
 
     _check_options(options)
     profile = load(options.profile)
     results = Results(folder)
-    selection = select(find(options.study), options.scale, options.overrides)
+    selection = draw(
+        select(find(options.study), options.scale, options.overrides),
+        options.sample,
+        options.sample_seed,
+    )
     flight = _in_flight(results, options)
     current, costs = current_plan(results, selection, flight.trials)
     if not options.dry_run:

@@ -72,11 +72,10 @@ def status(
 
 def study_name(target: str) -> str:
     """A study's name, also for a file."""
-    if ".py" not in target:
-        return target
+    from sweeps import study_file
     from sweeps.studies import find
 
-    return find(target).name
+    return find(target).name if study_file.split(target) else target
 
 
 def as_dict(study: "StudyStatus") -> dict[str, Any]:
@@ -157,6 +156,7 @@ def _words(outcomes: dict[str, int], usual: str = "") -> list[str]:
 
 
 def _table(study: "StudyStatus") -> Any:
+    from rich.markup import escape
     from rich.table import Table
 
     failures = sorted(
@@ -179,8 +179,8 @@ def _table(study: "StudyStatus") -> Any:
     for axis, values in study.by_axis().items():
         for index, (value, trials) in enumerate(values.items()):
             table.add_row(
-                axis if index == 0 else "",
-                value,
+                escape(axis) if index == 0 else "",
+                escape(value),
                 str(len(trials)),
                 *_counts(trials, ["completed", *failures]),
             )

@@ -4,9 +4,9 @@ import shlex
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweeps import study_file
 from sweeps.cli.follow import follow
 from sweeps.cli.progress import RunDisplay
 from sweeps.errors import InfrastructureError, UserError
@@ -119,7 +119,7 @@ def _scheduler(
         address=options.address,
         debug=options.pdb,
         eager=options.eager,
-        study_file=_study_file(options.study),
+        study_file=named[0] if (named := study_file.split(options.study)) else None,
         keep_weights=effective(study_keeps, profile.keep_weights, options.keep_weights),
     )
     return scheduler(options.executor, results, setup)
@@ -151,9 +151,3 @@ def _rows(shards: Shards) -> list[dict[str, Any]]:
         for shard, members in enumerate(shards)
         for index, task in enumerate(members)
     ]
-
-
-def _study_file(reference: str) -> Path | None:
-    """The user's own file, if the study was given as one."""
-    path, _, _ = reference.partition(".py")
-    return Path(f"{path}.py") if ".py" in reference else None

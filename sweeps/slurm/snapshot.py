@@ -9,13 +9,18 @@ from uuid import uuid4
 from sweeps.errors import UserError
 from sweeps.store import Results, list_folder, publish_bytes
 from sweeps.store.files import one_line
+from sweeps.study_file import modules_beside
 
 PACKAGES = ("odecore", "sweeps", "analysis")
 ROOT = Path(__file__).parents[2]
 
 
 def code(study_file: Path | None = None) -> dict[str, bytes]:
-    """The files of the packages, and the user's study file, by their paths in the copy."""
+    """The files of the packages, by their paths in the copy.
+
+    Also the user's study file and the modules beside it that it has imported, so that the copy
+    says which study it was. Tasks do not load them.
+    """
     paths = [
         path
         for package in PACKAGES
@@ -24,10 +29,15 @@ def code(study_file: Path | None = None) -> dict[str, bytes]:
     ]
     files = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in paths}
     if study_file:
-        try:
-            files[f"study/{study_file.name}"] = study_file.read_bytes()
-        except OSError as error:
-            raise UserError(f"cannot copy {study_file}: {error.strerror}") from None
+        ours = {path.resolve() for path in paths}
+        own = {study_file.parent / relative: relative for relative in modules_beside(study_file)}
+        for path, relative in {study_file: Path(study_file.name), **own}.items():
+            if path.resolve() in ours:
+                continue  # a study file in the root of the checkout
+            try:
+                files[f"study/{relative.as_posix()}"] = path.read_bytes()
+            except OSError as error:
+                raise UserError(f"cannot copy {path}: {error.strerror}") from None
     return files
 
 

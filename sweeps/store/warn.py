@@ -2,6 +2,8 @@
 
 import logging
 
+from sweeps.errors import printable
+
 _LOG = logging.getLogger("odesweep")
 _WARNED: set[str] = set()
 
@@ -11,10 +13,3 @@ def warn_once(about: str, message: str) -> None:
     if about not in _WARNED:
         _WARNED.add(about)
         _LOG.warning("%s", printable(message))
-
-
-def printable(text: str) -> str:
-    """The text in one line that every terminal takes: names of files may hold anything."""
-    return "".join(
-        character if character.isprintable() else ascii(character)[1:-1] for character in text
-    )

@@ -260,6 +260,10 @@ def test_several_scales_and_an_override_in_one_folder_stay_apart(tmp_path: Path)
     assert load(folder, MAIN.name).names == "paper/main@paper"
     assert "Overridden: train.batch_size=7." in scale_text(frames["override"])
     assert "Overridden" not in scale_text(frames["paper"])
+    name = write(tmp_path, MAIN, overrides=("train.batch_size=7,9",))
+    swept = load(Folder(tmp_path), MAIN.name, plan=name)
+    assert "Overridden: train.batch_size=7,9." in scale_text(swept)
+    assert set(swept.runs["axis.train.batch_size"]) == {7, 9}
     # Several studies are read at one scale; the one that lacks it is named.
     both = load(folder, (MAIN.name, OTHER.name))
     assert both.names == "paper/main@paper"

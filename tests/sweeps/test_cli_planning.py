@@ -145,6 +145,16 @@ def test_plan_shows_the_grid_and_writes_only_when_asked(cli: Cli) -> None:
     assert len(read_plan(cli.results, "demo@demo").rows()) == 12
 
 
+def test_a_plan_says_what_was_swept_and_samples(cli: Cli) -> None:
+    shown = cli("plan", "demo", "train.iterations=3,4", "--sample", "5", "--sample-seed", "1")
+    assert "overridden: train.iterations=3,4\n" in shown
+    assert "5 trials of the 24 declared" in shown
+    numbers = json.loads(cli("plan", "demo", "--sample", "5", "--json"))
+    assert (numbers["trials"], numbers["declared_trials"], numbers["plan"]) == (5, 12, "demo@demo")
+    again = json.loads(cli("plan", "demo", "--sample", "5", "--sample-seed", "0", "--json"))
+    assert again == numbers
+
+
 def test_a_plan_of_a_users_file_names_the_file_in_its_commands(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(

@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import own_study
 import pytest
 from command import (
     LONG,
@@ -64,6 +65,13 @@ def test_rows_equal_inline_bit_for_bit(tmp_path: Path, uncut: Path) -> None:
     code, _, err = odesweep("run", LONG, *RAY, results=tmp_path / "results")
     assert code == 0, err
     assert science(tmp_path / "results") == science(uncut)
+
+
+@pytest.mark.slow
+def test_a_study_file_that_imports_what_stands_beside_it(tmp_path: Path) -> None:
+    path = str(own_study.write(tmp_path / "folder"))
+    code, out, err = odesweep("run", path, *RAY, results=tmp_path / "results")
+    assert (code, "mine@only: 2 completed" in out) == (0, True), err
 
 
 @pytest.mark.slow

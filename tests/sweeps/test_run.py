@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import own_study
 import pytest
 from command import TINY, events, odesweep, runs, science, start, wait_for
 from small_disk import fill, mounted
@@ -54,6 +55,17 @@ def test_every_trial_has_one_row_with_its_facts(done: Path) -> None:
     # K=1: steps 1, 2 under two solvers; K=2: steps 2, 4.
     assert accepted_evaluations(Results(done)).num_rows == 16
     assert set(accepted_probes(Results(done), "trajectory").column("step").to_pylist()) == {0, 1, 2}
+
+
+def test_a_study_file_that_imports_what_stands_beside_it(tmp_path: Path) -> None:
+    path = str(own_study.write(tmp_path / "folder"))
+    results = tmp_path / "results"
+    code, out, err = odesweep("plan", path, results=results)
+    assert (code, "2 trials in 2 cells" in out) == (0, True), err
+    code, out, err = odesweep("run", path, results=results)
+    assert (code, "mine@only: 2 completed" in out) == (0, True), err
+    code, out, err = odesweep("status", path, results=results)
+    assert (code, "2 of 2 trials done" in out) == (0, True), err
 
 
 def test_rows_end_in_one_file_per_table_and_parts_are_empty(done: Path) -> None:

@@ -1,9 +1,12 @@
 """Batch scripts, whole, against recorded ones; and what submitit pickles."""
 
+import os
 import pickletools
+import subprocess
 import sys
 from pathlib import Path
 
+import own_study
 import pytest
 
 from sweeps.profiles import Profile, load, parse
@@ -96,6 +99,37 @@ def test_a_pickle_holds_the_name_of_a_function_a_path_and_a_number(
             "run_task",
             str(results.submissions / f"{submission}.parquet"),
         } <= strings
+
+
+def test_the_snapshot_holds_what_the_study_file_imports(tmp_path: Path) -> None:
+    path = own_study.write(tmp_path / "folder")
+    # In a process of its own: modules of that name may be loaded here.
+    program = (
+        "import sys; from pathlib import Path; from sweeps.overrides import select; "
+        "from sweeps.studies import find; from sweeps.slurm.snapshot import code, write; "
+        "from sweeps.store import Results; "
+        "print(len(select(find(sys.argv[1])).declared)); "
+        "print(write(Results(Path(sys.argv[2])), code(Path(sys.argv[1]))))"
+    )
+
+    def look(study: Path, root: Path) -> list[str]:
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", program, str(study), str(tmp_path / "results")],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(root)},
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split()
+
+    trials, copied = look(path, ROOT)
+    copy = Path(copied)
+    assert {one.relative_to(copy / "study").as_posix() for one in copy.rglob("study/**/*.py")} == {
+        name for name in own_study.FILES if name != "not_imported.py"
+    }
+    # The copy alone gives the same trials, and the same copy again.
+    path.parent.rename(tmp_path / "away")
+    assert look(copy / "study" / "my_study.py", copy) == [trials, copied]
 
 
 def test_the_snapshot_is_the_packages_by_content_and_is_mended(tmp_path: Path) -> None:

@@ -181,7 +181,8 @@ def test_an_unknown_study_names_the_nearest_and_how_to_list_all() -> None:
         find("ott2021/sphere2")
     assert str(raised.value) == (
         "no study 'ott2021/sphere2' (did you mean ott2021/sphere2-fixed?); "
-        "`odesweep studies` lists all studies, and ./my_study.py names a file of your own"
+        "`odesweep studies` lists all studies, and ./my_study.toml or "
+        "./my_study.py names a file of your own"
     )
 
 
