@@ -68,6 +68,25 @@ def driver_gpus() -> list[str] | str | None:
     return lines if done.returncode == 0 else (lines or [f"exit code {done.returncode}"])[-1]
 
 
+def no_requeue() -> str | None:
+    """Why a task on this node cannot ask SLURM for another turn; None if it can."""
+    command = shutil.which("scontrol")
+    if command is None:
+        return "there is no scontrol"
+    try:
+        done = subprocess.run(
+            [command, "-o", "show", "job", os.environ.get("SLURM_JOB_ID", "")],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+    except subprocess.TimeoutExpired:
+        return "scontrol does not answer within 30 s"
+    lines = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
+    return None if done.returncode == 0 else f"scontrol fails: {lines[-1]}"
+
+
 def torch_report() -> dict[str, Any]:
     """What torch sees, or only `error`.
 
@@ -136,6 +155,7 @@ def talk(folder: Path) -> None:
     if asked["data"] is not None:
         report["data"] = unseen(Path(asked["data"]["folder"]), asked["data"]["names"])
     report |= {
+        "no_requeue": no_requeue(),
         "driver": driver_gpus(),
         "visible": os.environ.get("CUDA_VISIBLE_DEVICES"),
         "torch": torch_report(),

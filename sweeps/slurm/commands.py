@@ -5,7 +5,7 @@ import pwd
 import re
 import subprocess
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -197,15 +197,23 @@ def release(tasks: Collection[str]) -> None:
     ask("scontrol", "release", ",".join(sorted(tasks)))
 
 
-def max_array_size() -> int:
+def config() -> dict[str, str]:
+    """SLURM's configuration. Raises NoAnswer."""
+    return parse_config(ask("scontrol", "show", "config"))
+
+
+def parse_config(text: str) -> dict[str, str]:
+    """`scontrol show config`: lines of "Key = value"; others are skipped."""
+    return {
+        key: value.strip()
+        for key, value in re.findall(r"^(\w+)(?:\[\d+\])?\s*= ?(.*)$", text, re.MULTILINE)
+    }
+
+
+def max_array_size(configuration: Mapping[str, str]) -> int:
     """How many tasks one array may have: indices 0 to MaxArraySize - 1."""
-    try:
-        matched = re.search(
-            r"^MaxArraySize\s*=\s*(\d+)", ask("scontrol", "show", "config"), re.MULTILINE
-        )
-    except NoAnswer:
-        matched = None
-    return int(matched.group(1)) if matched else MAX_ARRAY_SIZE
+    text = configuration.get("MaxArraySize", "")
+    return int(text) if text.isdigit() else MAX_ARRAY_SIZE
 
 
 def sacctmgr(entity: str, condition: str, *columns: str) -> list[list[str]]:

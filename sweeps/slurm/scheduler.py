@@ -1,14 +1,16 @@
 """Executor `slurm`, for one results folder. Only sending needs submitit."""
 
+import signal
 import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from sweeps.errors import InfrastructureError
 from sweeps.execute.scheduler import InFlight, QueueScheduler, Setup, Shards, tasks
-from sweeps.slurm import arrays, commands, profile
+from sweeps.slurm import arrays, commands, preemption, profile
 from sweeps.slurm.commands import OVER, QUEUE_SECONDS, NoAnswer, Queue
 from sweeps.slurm.inflight import SENDING_SECONDS, SentArray, TaskHistory, in_flight, sent_array
 from sweeps.store import (
@@ -21,7 +23,14 @@ from sweeps.store import (
     write_sent,
 )
 from sweeps.worker.report import Watcher
+from sweeps.worker.shard import NO_TIME
 from sweeps.worker.tasks import Task
+
+# States of a task that SLURM ended because of its time, its node or other jobs.
+TAKEN_BACK = frozenset(("BOOT_FAIL", "NODE_FAIL", "PREEMPTED", "TIMEOUT"))
+# What slots report that SLURM told to stop, or that found no time for another trial. A task of
+# theirs that could not be requeued ends as FAILED.
+ASKED_TO_STOP = frozenset((signal.SIGUSR2.name, signal.SIGTERM.name, NO_TIME))
 
 
 class Slurm(QueueScheduler):
@@ -47,7 +56,10 @@ class Slurm(QueueScheduler):
         # The copy of the code that tasks run is not a checkout; only this machine knows its commit.
         collected = provenance.collect()
         code = {name: collected[name] for name in ("code_commit", "code_dirty")}
-        return super().settings(shards) | arrays.settings(self.setup.profile, len(shards), code)
+        cancelling = preemption.cancelling(self._config, self.setup.profile)
+        return super().settings(shards) | arrays.settings(
+            self.setup.profile, len(shards), code, cancelling
+        )
 
     def preview(self, study: str, submissions: Sequence[Shards], left_out: Sequence[Task]) -> str:
         """How many arrays there would be, and the batch script of the first."""
@@ -195,6 +207,25 @@ class Slurm(QueueScheduler):
         states = [accounted.get(task) or shown.get(task, "") for task in unfinished]
         return Counter(state for state in states if state in OVER and state != "COMPLETED")
 
+    def cut_short(self, submission_ids: Collection[str]) -> set[tuple[str, str]]:
+        """See `Scheduler.cut_short`. A task that somebody cancelled is not among them."""
+        queued = {(task.comment, task.index): task for task in self.queue.tasks() or ()}
+        found: set[tuple[str, str]] = set()
+        for array in self.open_arrays():
+            submission = array.submission_id
+            if submission not in submission_ids:
+                continue
+            for index in range(array.layout.tasks):
+                task = queued.get((submission, index))
+                if task is None or task.live or self.history.over(array, index):
+                    continue
+                told = self.history.endings(submission, index) & ASKED_TO_STOP
+                if task.state in TAKEN_BACK or (task.state == "FAILED" and told):
+                    for shard in array.layout.shards_of(index):
+                        trials = self.trials(submission).get(shard, ())
+                        found |= {(submission, trial) for trial in trials}
+        return found
+
     def stopped(self, submission_ids: Collection[str]) -> str | None:
         """See `Scheduler.stopped`. The source is the tasks' events, otherwise squeue."""
         for submission in submission_ids:
@@ -241,14 +272,22 @@ class Slurm(QueueScheduler):
             self._trials[submission_id] = dict(shards)
         return self._trials[submission_id]
 
+    @cached_property
+    def _config(self) -> dict[str, str]:
+        """SLURM's configuration; empty while it does not answer."""
+        try:
+            return commands.config()
+        except NoAnswer:
+            return {}
+
     def _room(self) -> arrays.Room:
         account, qos = profile.account_and_qos(self.setup.profile)
         limit = commands.max_submit(account, qos)
         if limit is None:
-            return arrays.Room(commands.max_array_size())
+            return arrays.Room(commands.max_array_size(self._config))
         queued = self.queue.tasks() or ()
         used = sum(task.live for task in queued)
-        return arrays.Room(commands.max_array_size(), max(0, limit - used))
+        return arrays.Room(commands.max_array_size(self._config), max(0, limit - used))
 
     def _jobs(self, submission_id: str) -> list[str]:
         """The array of a submission, as noted or as squeue knows it."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sweeps.doctor import Level, Situation
+from sweeps.doctor import Level, Situation, probe
 from sweeps.profiles import Profile
 from sweeps.slurm.doctor import compute_node, node_report
 from sweeps.slurm.doctor.tiny_job import TinyJob
@@ -121,6 +121,43 @@ def test_a_node_with_another_clock(skew: int, level: str, words: str) -> None:
     found = node_report.clock(1000.0 + skew, 1000.0 if skew > 0 else 1020.0, 1020.0 + skew)
     assert found.level == level
     assert words in found.text
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem", "level", "words"),
+    [
+        ({"Requeue": "1"}, None, "ok", "scontrol answers on n1"),
+        ({"Requeue": "0"}, None, "warning", "not requeued (Requeue=0)"),
+        ({}, "there is no scontrol", "warning", "there is no scontrol on n1: a task cannot ask"),
+    ],
+)
+def test_whether_a_task_gets_another_turn(
+    fields: dict[str, str], problem: str | None, level: str, words: str
+) -> None:
+    found = node_report.requeue(TinyJob("7", {"BatchHost": "n1", **fields}), problem)
+    assert (found.name, found.level) == ("node requeue", level)
+    assert words in found.text
+    assert level == "ok" or "odesweep run --wait" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        (None, "there is no scontrol"),
+        ("echo JobId=7 Requeue=1", None),
+        ("echo 'slurm_load_jobs error: Unable to contact' >&2; exit 1", "fails: slurm_load_jobs"),
+    ],
+    ids=["missing", "answers", "fails"],
+)
+def test_the_node_says_whether_it_can_ask_slurm(
+    script: str | None, expected: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if script:
+        (tmp_path / "scontrol").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "scontrol").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = probe.no_requeue()
+    assert found == expected if expected is None or found is None else expected in found
 
 
 def test_python_of_another_version_or_without_odesweep() -> None:
@@ -244,6 +281,7 @@ def test_both_sides_talk_in_a_folder_of_any_name(
         "tiny job": "ok",
         "node files": "ok",
         "node clock": "ok",
+        "node requeue": "ok",
         "node python": "ok",
         "node torch": "error",
     }
@@ -257,7 +295,7 @@ def test_both_sides_talk_in_a_folder_of_any_name(
             "--exclusive ",
             "--cpus-per-task=2",
             "--time=10",
-            "--no-requeue",
+            "--requeue",
             "--ntasks=1",
         )
     )

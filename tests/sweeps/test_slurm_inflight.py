@@ -296,6 +296,39 @@ def test_how_tasks_ended_is_told_with_and_without_accounting(
     assert without.ended({"t0", "t1"}) == {}
 
 
+@pytest.mark.parametrize(
+    ("state", "ending", "again"),
+    [
+        ("PREEMPTED", None, True),
+        ("NODE_FAIL", None, True),
+        ("TIMEOUT", "SIGUSR2", True),
+        ("FAILED", "SIGUSR2", True),
+        ("FAILED", "no time left for another trial", True),
+        ("FAILED", None, False),
+        ("FAILED", "three trials crashed alike", False),
+        ("CANCELLED", "SIGTERM", False),
+        ("PENDING", "SIGTERM", False),
+        ("FAILED", "done", False),
+    ],
+)
+def test_jobs_that_slurm_ended_for_good_are_told_from_cancelled_and_broken_ones(
+    state: str, ending: str | None, again: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = Results(tmp_path / "results")
+    submission = sent(results)
+    write_sent(results, submission, Sent("71", "me"))
+    monkeypatch.setattr(commands, "ask", lambda *_, **__: f"71|{state}|n1|None|{submission}\n")
+    log = EventLog(results, worker(0))
+    log.append("worker_started", submission_id=submission)
+    if ending:
+        log.append("worker_ended", reason=ending)
+    log.close()
+    scheduler = Slurm(results)
+    scheduler.add(EventReader(results).poll())
+    assert scheduler.cut_short({submission}) == ({(submission, "t0")} if again else set())
+    assert scheduler.cut_short({"another"}) == set()
+
+
 def test_a_node_is_bad_when_all_fails_there_and_something_works_elsewhere() -> None:
     def on(host: str, outcome: str, times: int, at: float = NOW) -> list[dict[str, Any]]:
         by = worker_name(host, "71", 0, 0, "01234567")

@@ -153,7 +153,8 @@ def _arguments(name: str, profile: Profile) -> list[str]:
     ours = {
         "job-name": name,
         "time": minutes,
-        "no-requeue": True,
+        # As in a sweep: doctor looks whether SLURM takes it.
+        "requeue": True,
         "output": "/dev/null",
         "error": "/dev/null",
     }

@@ -38,6 +38,7 @@ def judge(job: TinyJob, situation: Situation, profile: Profile) -> Iterator[Find
     yield files(job.node, report, situation)
     if report["answer"]:
         yield clock(report["began_at"], report["answer"]["at"], report["answered_at"])
+    yield requeue(job, report["no_requeue"])
     yield python(report)
     yield torch(report["torch"])
     if "error" not in report["torch"]:
@@ -137,6 +138,26 @@ def clock(began_at: float, here: float, answered_at: float) -> Finding:
             "synchronize both with NTP; until then a running trial may look given up",
         )
     return good("node clock", f"within {MOST_SKEW_SECONDS:.0f} s of this machine's")
+
+
+def requeue(job: TinyJob, problem: str | None) -> Finding:
+    """Whether SLURM gives a task another turn. problem: see `probe.no_requeue`."""
+    remedy = "give `odesweep run --wait`, which sends again what is left (checkpoints are used)"
+    if job.fields.get("Requeue") == "0":
+        return warn(
+            "node requeue",
+            "SLURM made the test job one that is not requeued (Requeue=0): after the time limit, a "
+            "preemption or a lost node only the next `odesweep run` goes on",
+            f"{remedy}, or ask the administrator why --requeue does not count",
+        )
+    if problem:
+        return warn(
+            "node requeue",
+            f"{problem} on {job.node}: a task cannot ask SLURM for another turn before its time "
+            "limit, only the next `odesweep run` goes on",
+            f"{remedy}, or add the folder of SLURM's commands to PATH with `setup` in the profile",
+        )
+    return good("node requeue", f"scontrol answers on {job.node}; tasks get another turn there")
 
 
 def python(report: Mapping[str, Any]) -> Finding:

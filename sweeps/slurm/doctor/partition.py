@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,30 +10,13 @@ from sweeps.doctor.finding import Finding, Level, fail, good, warn
 from sweeps.profiles import Profile
 from sweeps.slurm import commands
 from sweeps.slurm.commands import NoAnswer
+from sweeps.slurm.preemption import Partition, names
 from sweeps.slurm.profile import limit_seconds, parse_limit, sbatch_options, signal_seconds
 
 _UNITS = {"": 1, "sec": 1, "min": 60, "hour": 3600, "day": 86400}
 # Words in a node's state with which it starts nothing. A * means that it does not respond.
 _AWAY = re.compile(r"down|drain|fail|unk|inval|no_respond|\*")
 _FACTORS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
-
-
-@dataclass(frozen=True)
-class Partition:
-    """fields: as scontrol shows them."""
-
-    name: str
-    fields: Mapping[str, str]
-
-    @property
-    def tier(self) -> int:
-        """PriorityTier: a higher one preempts a lower one."""
-        return int(self.fields.get("PriorityTier", "1"))
-
-    @property
-    def state(self) -> str:
-        """UP, DOWN (tasks wait), DRAIN or INACTIVE (none are taken)."""
-        return self.fields.get("State", "UP")
 
 
 @dataclass(frozen=True)
@@ -49,14 +32,6 @@ class Node:
     def away(self) -> bool:
         """Whether it starts nothing now."""
         return bool(_AWAY.search(self.state.lower()))
-
-
-def parse(text: str) -> list[Partition]:
-    """Lines of `scontrol -o show partition`."""
-    found = [commands.parse_fields(line) for line in text.splitlines()]
-    return [
-        Partition(fields["PartitionName"], fields) for fields in found if "PartitionName" in fields
-    ]
 
 
 def parse_nodes(text: str) -> list[Node]:
@@ -94,25 +69,6 @@ def seconds(text: str | None) -> float | None:
         return parse_limit(text or "")
     except ValueError:
         return None
-
-
-def names(profile: Profile) -> list[str]:
-    """The partitions that the profile names; none for the cluster's default."""
-    return [
-        name.strip()
-        for name in str(profile.options.get("partition", "")).split(",")
-        if name.strip()
-    ]
-
-
-def chosen(profile: Profile, partitions: Iterable[Partition]) -> list[Partition]:
-    """The existing partitions in which the profile's tasks may start."""
-    wanted = names(profile)
-    return [
-        partition
-        for partition in partitions
-        if (partition.name in wanted if wanted else partition.fields.get("Default") == "YES")
-    ]
 
 
 def options(profile: Profile) -> dict[str, Any]:
