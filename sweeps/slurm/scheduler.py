@@ -11,8 +11,9 @@ from typing import Any
 from sweeps.errors import InfrastructureError
 from sweeps.execute.scheduler import InFlight, QueueScheduler, Setup, Shards, tasks
 from sweeps.slurm import arrays, commands, preemption, profile
-from sweeps.slurm.commands import OVER, QUEUE_SECONDS, NoAnswer, Queue
+from sweeps.slurm.commands import OVER, NoAnswer
 from sweeps.slurm.inflight import SENDING_SECONDS, SentArray, TaskHistory, in_flight, sent_array
+from sweeps.slurm.queue import QUEUE_SECONDS, Queue
 from sweeps.store import (
     Results,
     Sent,
@@ -91,6 +92,8 @@ class Slurm(QueueScheduler):
         # On a network file system a listing may show the new file later.
         self._metadata[submission_id] = read_submission(self.results, submission_id).metadata
         send(self.results, submission_id, self.setup, watcher)
+        # What squeue said before does not have the new job.
+        self.queue.ask_again()
 
     def add(self, events: Iterable[Mapping[str, Any]]) -> None:
         """See `Scheduler.add`."""
@@ -101,7 +104,10 @@ class Slurm(QueueScheduler):
         open_arrays = self.open_arrays(cancelled=cancelled)
         if not open_arrays:
             return InFlight()
-        queued = self.queue.tasks({array.user for array in open_arrays if array.user})
+        queued = self.queue.tasks(
+            {array.user for array in open_arrays if array.user},
+            {array.job_id for array in open_arrays if array.job_id},
+        )
         live = {task.comment for task in queued or () if task.live}
         # Long lists of old submissions are not read: what squeue does not list is not in flight.
         near = [

@@ -57,7 +57,7 @@ def errors(found: dict[str, Finding]) -> dict[str, str]:
 @contextmanager
 def on_node(node: str, command: str, path: Path) -> Iterator[None]:
     """A mount that only this node has, over `path`."""
-    enter = ("nsenter", "--target", str(local_pid(node, 1)), "--mount", "sh", "-c")
+    enter = ("nsenter", "--target", str(local_pid(node, 1)), "--mount", "--pid", "sh", "-c")
     subprocess.run([*enter, command, "sh", str(path)], check=True)
     try:
         yield
@@ -175,7 +175,8 @@ def test_a_node_without_the_driver_of_its_gpu(tmp_path: Path) -> None:
 
 def test_a_node_without_scontrol_and_a_partition_that_cancels(tmp_path: Path) -> None:
     scontrol = Path(shutil.which("scontrol") or "")
-    with on_node("n3", 'mount --bind /dev/null "$1"', scontrol):
+    (tmp_path / "nothing").touch()
+    with on_node("n3", f'mount --bind {tmp_path}/nothing "$1"', scontrol):
         found = find(tmp_path, TASK.replace("low", "scavenge") + 'nodelist = "n3"\n')
     assert not errors(found)
     assert found["preemption"].level is found["node requeue"].level is Level.WARNING
