@@ -21,7 +21,7 @@ from sweeps.worker.tasks import Task, labelled
 class Worker:
     """Runs shards of one submission, as the settings in the submission's file say.
 
-    worker_id: unique, says where the worker runs. device: replaces the settings' device.
+    worker_id: unique, says where the worker runs. gpu: see `Context`.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Worker:
         watcher: Watcher,
         *,
         worker_id: str | None = None,
-        device: str | None = None,
+        gpu: str | None = None,
     ) -> None:
         self.results, self.submission_id, self.watcher = results, submission_id, watcher
         self.worker_id = worker_id or f"{host_name()}-{os.getpid()}-{uuid4().hex[:8]}"
@@ -50,8 +50,9 @@ class Worker:
             # A copy of the code is not a git checkout, or is inside another one. The sender knew
             # the right commit.
             provenance.collect() | settings.get("code", {}) | origin,
-            device or settings["device"],
+            settings["device"],
             settings["exclusive"],
+            gpu,
         )
 
     def trials(self, shard: int) -> list[Task]:

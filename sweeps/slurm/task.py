@@ -28,6 +28,7 @@ from sweeps.slurm.bad_nodes import bad_nodes_if_here, exclude_nodes
 from sweeps.slurm.commands import NoAnswer, ask, show_job
 from sweeps.slurm.inflight import task_of_worker, worker_name
 from sweeps.store import EventLog, EventReader, Results, is_cancelled, read_submission
+from sweeps.worker.gpus import of_slots
 from sweeps.worker.report import ShardReport, Watcher
 from sweeps.worker.shard import NO_TIME
 from sweeps.worker.tasks import Task
@@ -62,6 +63,7 @@ def run_task(submission: str, index: int) -> None:
         close_earlier_starts(results, submission_id, task, events)
     shards = Layout(settings["shards"], settings["slots"]).shards_of(index)
     left = time_left(settings["limit_seconds"], settings["signal_seconds"])
+    gpus = of_slots(settings["slots"])
     with ThreadPoolExecutor(len(shards)) as pool:
         futures: list[Future[ShardReport]] = []
         for number, shard in enumerate(shards):
@@ -71,7 +73,7 @@ def run_task(submission: str, index: int) -> None:
                 submission_id,
                 started,
                 worker_id=task.worker_id(),
-                device=device(settings["device"], number, settings["slots"]),
+                gpu=gpus[number],
             )
             futures.append(pool.submit(_run_shard, worker, shard, started, signals, left))
         reports = _results(futures)
@@ -183,16 +185,6 @@ def _run_shard(
 
     with contextlib.closing(worker.slot()) as slot:
         return worker.run(shard, slot, signals.cause, fits)
-
-
-def device(asked: str, number: int, slots: int) -> str:
-    """The device of slot `number`: of several GPUs that the task sees, its own or its share."""
-    if asked != "auto" or slots == 1:
-        return asked
-    import torch
-
-    visible = torch.cuda.device_count()
-    return f"cuda:{number * visible // slots}" if visible > 1 else asked
 
 
 def time_left(limit_seconds: float | None, signal_seconds: float) -> Callable[[], float]:

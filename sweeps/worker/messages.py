@@ -14,8 +14,8 @@ class Context:
     """Where and how trials run.
 
     The context is the same for all trials of a slot. It is recorded in the rows and never part of
-    an identity. exclusive: no other slot of this run shares the machine, so that measured seconds
-    are valid.
+    an identity. gpu: CUDA_VISIBLE_DEVICES of the slot's process, if it is not that of its parent.
+    exclusive: no other slot of this run shares the machine, so that measured seconds are valid.
     """
 
     results: Path
@@ -25,6 +25,7 @@ class Context:
     provenance: dict[str, Any]
     device: str = "auto"
     exclusive: bool = True
+    gpu: str | None = None
 
 
 @dataclass(frozen=True)

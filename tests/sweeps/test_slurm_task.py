@@ -17,7 +17,7 @@ from sweeps.limits import Limits
 from sweeps.slurm import task as slurm_task
 from sweeps.slurm.bad_nodes import exclude_nodes
 from sweeps.slurm.inflight import worker_name
-from sweeps.slurm.task import Signals, TaskId, close_earlier_starts, device
+from sweeps.slurm.task import Signals, TaskId, close_earlier_starts
 from sweeps.store import EventLog, EventReader, Results
 from sweeps.worker.choose import Chooser
 from sweeps.worker.history import History
@@ -188,22 +188,3 @@ def test_time_left_is_until_the_warning(monkeypatch: pytest.MonkeyPatch) -> None
     assert slurm_task.time_left(None, 60)() == float("inf")
     monkeypatch.setenv("SLURM_JOB_END_TIME", "1500")
     assert slurm_task.time_left(600.0, 60)() == 340.0
-
-
-@pytest.mark.parametrize(
-    ("gpus", "slots", "devices"),
-    [
-        (0, 2, ["auto"] * 2),
-        (1, 4, ["auto"] * 4),
-        (2, 4, [0, 0, 1, 1]),
-        (8, 16, [n // 2 for n in range(16)]),
-    ],
-)
-def test_slots_divide_the_gpus_of_a_task(
-    monkeypatch: pytest.MonkeyPatch, gpus: int, slots: int, devices: list[Any]
-) -> None:
-    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
-    assert [device("auto", number, slots) for number in range(slots)] == [
-        one if one == "auto" else f"cuda:{one}" for one in devices
-    ]
-    assert device("cpu", 0, slots) == "cpu"
