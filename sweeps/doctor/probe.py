@@ -10,6 +10,7 @@ import importlib
 import json
 import os
 import platform
+import re
 import shutil
 import socket
 import subprocess
@@ -68,6 +69,21 @@ def driver_gpus() -> list[str] | str | None:
     return lines if done.returncode == 0 else (lines or [f"exit code {done.returncode}"])[-1]
 
 
+def mounted(path: Path, table: Path = Path("/proc/self/mounts")) -> tuple[str, str]:
+    """Type and mount point of the file system of `path`.
+
+    table: as in /proc/mounts, where later lines hide earlier ones.
+    """
+    real, best = path.resolve(), ("unknown", "/")
+    for line in table.read_text().splitlines():
+        mount, kind = line.split()[1:3]
+        # Spaces and similar characters are written as octal escapes.
+        mount = re.sub(r"\\([0-7]{3})", lambda escape: chr(int(escape[1], 8)), mount)
+        if real.is_relative_to(mount) and len(mount) >= len(best[1]):
+            best = (kind, mount)
+    return best
+
+
 def no_requeue() -> str | None:
     """Why a task on this node cannot ask SLURM for another turn; None if it can."""
     command = shutil.which("scontrol")
@@ -87,20 +103,46 @@ def no_requeue() -> str | None:
     return None if done.returncode == 0 else f"scontrol fails: {lines[-1]}"
 
 
+def listing() -> str:
+    """What `nvidia-smi -L` says; empty if it is missing or fails."""
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return ""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        done = subprocess.run([command, "-L"], capture_output=True, text=True, timeout=30)
+        return done.stdout if done.returncode == 0 else ""
+    return ""
+
+
+def mps() -> str | None:
+    """How processes here share a GPU through NVIDIA's MPS; None if they do not.
+
+    Its control daemon runs, or SLURM gave a share of it.
+    """
+    share = os.environ.get("CUDA_MPS_ACTIVE_THREAD_PERCENTAGE")
+    if share:
+        return f"CUDA_MPS_ACTIVE_THREAD_PERCENTAGE = {share}"
+    pipe = Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps"))
+    return f"its control daemon is in {pipe}" if (pipe / "control").exists() else None
+
+
 def torch_report() -> dict[str, Any]:
     """What torch sees, or only `error`.
 
     Why torch, torchvision and torchdiffeq do not import together.
 
     version; cuda: the version for which it is built, None for none; devices: names; why: torch's
-    own words if it sees none; trouble: why a sum on the first device fails, None if it works.
+    own words if it sees none; trouble: why a sum on the first device fails, None if it works;
+    seconds: of the import.
     """
+    began = time.monotonic()
     try:
         torch = importlib.import_module("torch")
         importlib.import_module("torchvision")
         importlib.import_module("torchdiffeq")
     except Exception as error:  # broken installations can raise anything
         return {"error": said(error)}
+    took = time.monotonic() - began
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         devices = (
@@ -128,6 +170,7 @@ def torch_report() -> dict[str, Any]:
         "devices": devices,
         "why": why,
         "trouble": trouble,
+        "seconds": took,
     }
 
 
@@ -156,7 +199,10 @@ def talk(folder: Path) -> None:
         report["data"] = unseen(Path(asked["data"]["folder"]), asked["data"]["names"])
     report |= {
         "no_requeue": no_requeue(),
+        "environment": mounted(Path(sys.prefix)),
         "driver": driver_gpus(),
+        "listing": listing(),
+        "mps": mps(),
         "visible": os.environ.get("CUDA_VISIBLE_DEVICES"),
         "torch": torch_report(),
     }

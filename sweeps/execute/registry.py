@@ -21,7 +21,8 @@ class Executor:
     """What is known of an executor without importing it; functions and classes as "module:name".
 
     scheduler: its subclass of Scheduler. words: for the help of `--executor`. options: of
-    `odesweep run`, those that not every executor has. An executor with "wait" has a queue: its
+    `odesweep run`, those that not every executor has; "container" stands for the profile's keys
+    container and python. An executor with "wait" has a queue: its
     trials outlive the command that sends them. package: the library it needs, installed by the
     extra of the executor's name.
     profile_check: checks a profile's own keys of the executor (see `sweeps.profiles`).
@@ -55,7 +56,7 @@ EXECUTORS = {
     "slurm": Executor(
         "sweeps.slurm.scheduler:Slurm",
         "job arrays",
-        options=frozenset({"profile", "resubmit", "wait"}),
+        options=frozenset({"container", "profile", "resubmit", "wait"}),
         package="submitit",
         profile_check="sweeps.slurm.profile:check_options",
         profiles="slurm/profiles",

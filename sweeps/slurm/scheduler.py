@@ -82,6 +82,7 @@ class Slurm(QueueScheduler):
                 self.setup.profile,
                 sizes[0],
                 self.setup.study_file,
+                self.setup.data_root,
             )
         return lines
 

@@ -38,12 +38,14 @@ def parse(listing: str) -> list[Gpu]:
     found: list[Gpu] = []
     for line in listing.splitlines():
         if whole := re.fullmatch(r"GPU (\d+): (.+) \(UUID: (GPU-\S+)\)", line.strip()):
-            found.append(Gpu(*whole.groups()))
+            found.append(Gpu(whole[1], whole[2], whole[3]))
         elif found and (
             part := re.fullmatch(r"MIG (\S+)\s+Device\s+\d+: \(UUID: (MIG-\S+)\)", line.strip())
         ):
             last = found[-1]
-            found[-1] = Gpu(last.index, last.name, last.uuid, (*last.slices, Slice(*part.groups())))
+            found[-1] = Gpu(
+                last.index, last.name, last.uuid, (*last.slices, Slice(part[1], part[2]))
+            )
     return found
 
 
