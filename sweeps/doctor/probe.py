@@ -84,23 +84,26 @@ def mounted(path: Path, table: Path = Path("/proc/self/mounts")) -> tuple[str, s
     return best
 
 
-def no_requeue() -> str | None:
-    """Why a task on this node cannot ask SLURM for another turn; None if it can."""
-    command = shutil.which("scontrol")
-    if command is None:
-        return "there is no scontrol"
+def trouble_with(command: list[str]) -> str | None:
+    """Why a command does not work on this node; None if it does.
+
+    Variables of the environment, such as $HOME, are replaced in its words.
+    """
+    path = shutil.which(command[0])
+    if path is None:
+        return f"there is no {command[0]}"
     try:
         done = subprocess.run(
-            [command, "-o", "show", "job", os.environ.get("SLURM_JOB_ID", "")],
+            [path, *map(os.path.expandvars, command[1:])],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=30,
         )
     except subprocess.TimeoutExpired:
-        return "scontrol does not answer within 30 s"
+        return f"{command[0]} does not answer within 30 s"
     lines = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
-    return None if done.returncode == 0 else f"scontrol fails: {lines[-1]}"
+    return None if done.returncode == 0 else f"{command[0]} fails: {lines[-1]}"
 
 
 def listing() -> str:
@@ -117,7 +120,7 @@ def listing() -> str:
 def mps() -> str | None:
     """How processes here share a GPU through NVIDIA's MPS; None if they do not.
 
-    Its control daemon runs, or SLURM gave a share of it.
+    Its control daemon runs, or the job was given a share of it.
     """
     share = os.environ.get("CUDA_MPS_ACTIVE_THREAD_PERCENTAGE")
     if share:
@@ -198,7 +201,7 @@ def talk(folder: Path) -> None:
     if asked["data"] is not None:
         report["data"] = unseen(Path(asked["data"]["folder"]), asked["data"]["names"])
     report |= {
-        "no_requeue": no_requeue(),
+        "trouble": trouble_with(asked["command"]),
         "environment": mounted(Path(sys.prefix)),
         "driver": driver_gpus(),
         "listing": listing(),

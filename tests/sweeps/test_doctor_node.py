@@ -157,7 +157,7 @@ def test_whether_a_task_gets_another_turn(
     ("script", "expected"),
     [
         (None, "there is no scontrol"),
-        ("echo JobId=7 Requeue=1", None),
+        ('[ "$*" = "show job 7" ]', None),
         ("echo 'slurm_load_jobs error: Unable to contact' >&2; exit 1", "fails: slurm_load_jobs"),
     ],
     ids=["missing", "answers", "fails"],
@@ -169,7 +169,8 @@ def test_the_node_says_whether_it_can_ask_slurm(
         (tmp_path / "scontrol").write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / "scontrol").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = probe.no_requeue()
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    found = probe.trouble_with(["scontrol", "show", "job", "$SLURM_JOB_ID"])
     assert found == expected if expected is None or found is None else expected in found
 
 

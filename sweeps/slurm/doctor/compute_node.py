@@ -125,6 +125,7 @@ def _lay_out(folder: Path, situation: Situation, profile: Profile) -> None:
         "asked.json",
         {
             "module": "sweeps.slurm.submit",
+            "command": ["scontrol", "-o", "show", "job", "$SLURM_JOB_ID"],
             "data": data and {"folder": str(data), "names": names},
         },
     )

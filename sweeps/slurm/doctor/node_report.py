@@ -42,7 +42,7 @@ def judge(job: TinyJob, situation: Situation, profile: Profile) -> Iterator[Find
     yield files(job.node, report, situation)
     if report["answer"]:
         yield clock(report["began_at"], report["answer"]["at"], report["answered_at"])
-    yield requeue(job, report["no_requeue"])
+    yield requeue(job, report["trouble"])
     yield python(report, profile)
     yield torch(report)
     if "error" not in report["torch"]:
@@ -158,7 +158,7 @@ def clock(began_at: float, here: float, answered_at: float) -> Finding:
 
 
 def requeue(job: TinyJob, problem: str | None) -> Finding:
-    """Whether SLURM gives a task another turn. problem: see `probe.no_requeue`."""
+    """Whether SLURM gives a task another turn. problem: with scontrol on the node."""
     remedy = "give `odesweep run --wait`, which sends again what is left (checkpoints are used)"
     if job.fields.get("Requeue") == "0":
         return warn(
