@@ -66,6 +66,11 @@ def submit(
                 tasks = [Task.from_entry(entry) for entry in left]
                 display.note(f"{place.title} ended jobs for good: sending {len(left)} trials again")
                 display.note(_send(tasks, place, current, results, options, display).words(place))
+            else:
+                display.note(
+                    f"{place.title} ended jobs for good; none of their trials advanced, so they are "
+                    "not sent again"
+                )
         report = following.report()
         if again.all_done():
             # A job that ended early matters no more.
