@@ -68,8 +68,8 @@ def submit(
                 display.note(_send(tasks, place, current, results, options, display).words(place))
             else:
                 display.note(
-                    f"{place.title} ended jobs for good; none of their trials advanced, so they are "
-                    "not sent again"
+                    f"{place.title} ended jobs for good; none of their trials advanced or is left, "
+                    "so none is sent again"
                 )
         report = following.report()
         if again.all_done():
