@@ -25,8 +25,9 @@ class Profile(BaseModel):
     balances them by predicted time. keep_weights: which trained nets keep their weights; null for
     what the study says. For executors with a queue, `slots` is how many trials one
     task runs side by side (on its GPU, or divided among its GPUs), throttle how many tasks run at
-    once, setup the lines of shell before Python starts, and options every other key of the file:
-    the options of the scheduler's own command.
+    once, setup the lines of shell before Python starts, container the Apptainer image in which
+    tasks run, python the Python that they use (in the container, if there is one), and options
+    every other key of the file: the options of the scheduler's own command.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -38,6 +39,8 @@ class Profile(BaseModel):
     keep_weights: Keep | None = None
     throttle: PositiveInt | None = None
     setup: tuple[str, ...] = ()
+    container: str | None = Field(default=None, min_length=1)
+    python: str | None = Field(default=None, min_length=1)
     options: dict[str, Value] = Field(default_factory=dict)
 
 

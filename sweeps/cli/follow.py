@@ -16,46 +16,65 @@ if TYPE_CHECKING:
 POLL_SECONDS = 2.0
 
 
-def follow(scheduler: QueueScheduler, trials: list["Task"], watcher: Watcher) -> ShardReport:
-    """Wait for these trials, in any job; then report what is known about them."""
-    results, reader = scheduler.results, EventReader(scheduler.results)
-    relay = _EventRelay({task.trial_id: task for task in trials}, results, watcher)
-    # Earlier submissions of the same trials that failed are over. Only what is still running
-    # counts.
-    followed: set[str] = set()
-    began_at, problem = time.time(), None
-    scheduler.add(reader.poll())
-    while True:
-        flight = scheduler.in_flight(cancelled=True)
-        flying = {
-            trial: flight.trials[trial] for trial in relay.tasks.keys() & flight.trials.keys()
-        }
-        followed |= {job.submission_id for job in flying.values()}
-        if flight.problem and flight.problem != problem:
-            watcher.note(f"{flight.problem}; waiting for events of the tasks")
-        problem = flight.problem
-        for line in scheduler.release():
-            watcher.note(line)
-        if not flying and not relay.tasks.keys() & flight.unknown:
-            break
-        time.sleep(POLL_SECONDS)
-        new = reader.poll()
-        scheduler.add(new)
-        relay.pass_on(new)
-        watcher.tick()
-    cancelled = any(is_cancelled(results, submission) for submission in followed)
-    report = ShardReport(
-        evaluated=relay.evaluated,
-        stopped="cancelled" if cancelled else scheduler.stopped(followed),
-    )
-    ids = [trial_id for trial_id in relay.tasks if relay.tasks[trial_id].train]
-    columns = ("trial_id", "outcome", "outcome_detail", "finished_at")
-    rows = read_table(results, "runs", columns, ids=ids).sort_by("finished_at").to_pylist()
-    for row in rows:
-        if row["outcome"] not in FINAL_OUTCOMES and row["finished_at"].timestamp() >= began_at:
-            report.outcomes[row["trial_id"]] = row["outcome"]
-            report.details[row["trial_id"]] = row["outcome_detail"] or ""
-    return report
+class Following:
+    """Waits for trials, in any job, and reports what is known about them."""
+
+    def __init__(self, scheduler: QueueScheduler, trials: list["Task"], watcher: Watcher) -> None:
+        self.scheduler, self.watcher, self.results = scheduler, watcher, scheduler.results
+        self._reader = EventReader(self.results)
+        self._relay = _EventRelay({task.trial_id: task for task in trials}, self.results, watcher)
+        # Earlier submissions of the same trials that failed are over. Only what is still running
+        # counts.
+        self._followed: set[str] = set()
+        self._cut_short: set[tuple[str, str]] = set()
+        self._began_at, self._problem = time.time(), None
+        scheduler.add(self._reader.poll())
+
+    def wait(self) -> set[str]:
+        """Wait until none of the trials is in flight, or until jobs were cut short.
+
+        The trials of those jobs (see `QueueScheduler.cut_short`), each job once.
+        """
+        while True:
+            flight = self.scheduler.in_flight(cancelled=True)
+            flying = {
+                trial: flight.trials[trial]
+                for trial in self._relay.tasks.keys() & flight.trials.keys()
+            }
+            self._followed |= {job.submission_id for job in flying.values()}
+            if flight.problem and flight.problem != self._problem:
+                self.watcher.note(f"{flight.problem}; waiting for events of the tasks")
+            self._problem = flight.problem
+            for line in self.scheduler.release():
+                self.watcher.note(line)
+            cut_short = self.scheduler.cut_short(self._followed) - self._cut_short
+            if cut_short or (not flying and not self._relay.tasks.keys() & flight.unknown):
+                self._cut_short |= cut_short
+                return {trial for _, trial in cut_short}
+            time.sleep(POLL_SECONDS)
+            new = self._reader.poll()
+            self.scheduler.add(new)
+            self._relay.pass_on(new)
+            self.watcher.tick()
+
+    def report(self) -> ShardReport:
+        """What is known now."""
+        cancelled = any(is_cancelled(self.results, submission) for submission in self._followed)
+        report = ShardReport(
+            evaluated=self._relay.evaluated,
+            stopped="cancelled" if cancelled else self.scheduler.stopped(self._followed),
+        )
+        ids = [trial_id for trial_id, task in self._relay.tasks.items() if task.train]
+        columns = ("trial_id", "outcome", "outcome_detail", "finished_at")
+        rows = read_table(self.results, "runs", columns, ids=ids).sort_by("finished_at")
+        for row in rows.to_pylist():
+            if (
+                row["outcome"] not in FINAL_OUTCOMES
+                and row["finished_at"].timestamp() >= self._began_at
+            ):
+                report.outcomes[row["trial_id"]] = row["outcome"]
+                report.details[row["trial_id"]] = row["outcome_detail"] or ""
+        return report
 
 
 class _EventRelay:

@@ -188,7 +188,13 @@ def _run(folder: Path, options: Options) -> int:
     from sweeps.studies import find
 
     _check_options(options)
+    known = executor(options.executor)
     profile = load(options.profile)
+    if (profile.container or profile.python) and "container" not in known.options:
+        raise UserError(
+            f"container and python in a profile are for {having('container')}, not "
+            f"{options.executor}: start odesweep itself in the container"
+        )
     results = Results(folder)
     selection = draw(
         select(find(options.study), options.scale, options.overrides),

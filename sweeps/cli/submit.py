@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sweeps import study_file
-from sweeps.cli.follow import follow
+from sweeps.cli.again import Again
+from sweeps.cli.follow import Following
 from sweeps.cli.progress import RunDisplay
 from sweeps.errors import InfrastructureError, UserError
 from sweeps.execute.registry import require
@@ -42,54 +43,98 @@ def submit(
     options: "Options",
     profile: "Profile",
 ) -> Submitted:
-    """Write submissions and send them. flying: trials in flight already, to wait for as well.
+    """Write submissions and send them. With `--wait`, wait until nothing is in flight.
 
     flying: trials already in flight for which the command waits too. Raises UserError if the first
     submission is refused, InfrastructureError if there is no room or the executor fails.
     """
     trials = [Task.from_entry(entry) for entry in chosen]
     place = _scheduler(results, options, profile, current.selection.study.keep_weights)
+    total = len(trials) + len(flying)
+    with RunDisplay(total, follow=options.verbose, bars=not options.pdb) as display:
+        sent = _send(trials, place, current, results, options, display)
+        if not isinstance(place, QueueScheduler):
+            return Submitted(ShardReport.merged(sent.reports))
+        words = sent.words(place)
+        if not options.wait:
+            return Submitted(None, words, sent.left_out)
+        display.note(words)
+        waited_for = labelled([*sent.queued, *(Task.from_entry(entry) for entry in flying)])
+        again = Again(results, current.selection, [*chosen, *flying], train=options.train)
+        following = Following(place, waited_for, display)
+        while cut_short := following.wait():
+            if left := again.left(cut_short):
+                tasks = [Task.from_entry(entry) for entry in left]
+                display.note(f"{place.title} ended jobs for good: sending {len(left)} trials again")
+                display.note(_send(tasks, place, current, results, options, display).words(place))
+            else:
+                display.note(
+                    f"{place.title} ended jobs for good; none of their trials advanced or is left, "
+                    "so none is sent again"
+                )
+        report = following.report()
+        if again.all_done():
+            # A job that ended early matters no more.
+            report.stopped = None
+        return Submitted(report, words, sent.left_out)
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """jobs: how many. problem: why not all trials were queued, if the scheduler refused some."""
+
+    jobs: int
+    queued: list[Task]
+    left_out: int
+    reports: list[ShardReport]
+    problem: UserError | None
+
+    def words(self, place: QueueScheduler) -> str:
+        """What was queued, and what was not."""
+        jobs = f"{self.jobs} job{'' if self.jobs == 1 else 's'}"
+        words = f"{len(self.queued)} of {len(self.queued) + self.left_out} trials queued as {jobs}"
+        if self.left_out:
+            why = self.problem or f"{place.title} accepts no more jobs now"
+            words += f"; the rest when there is room: run the command again ({why})"
+        return words
+
+
+def _send(
+    trials: list[Task],
+    place: Scheduler,
+    current: "Plan",
+    results: "Results",
+    options: "Options",
+    display: RunDisplay,
+) -> _Sent:
+    """Write the trials as submissions and send them. See `submit` for what it raises."""
     submissions, _ = place.divide(trials) if trials else ([], [])
     if trials and not submissions:
         raise InfrastructureError(
             f"executor {options.executor} accepts no more of your jobs now; run the command again "
             "when some have ended"
         )
-    sent: list[str] = []
+    jobs = 0
     reports: list[ShardReport] = []
     problem: UserError | None = None
-    total = len(trials) + len(flying)
-    with RunDisplay(total, follow=options.verbose, bars=not options.pdb) as display:
-        for shards in submissions:
-            submission = write_submission(
-                results, _rows(shards), _metadata(current, options), place.settings(shards)
-            )
-            try:
-                report = place.send(submission, display)
-            except UserError as error:
-                if not sent:
-                    raise
-                problem = error
-                break
-            except Exception:
-                _debug(options)
+    for shards in submissions:
+        submission = write_submission(
+            results, _rows(shards), _metadata(current, options), place.settings(shards)
+        )
+        try:
+            report = place.send(submission, display)
+        except UserError as error:
+            if not jobs:
                 raise
-            sent.append(submission)
-            reports += [report] if report else []
-        if not isinstance(place, QueueScheduler):
-            return Submitted(ShardReport.merged(reports))
-        queued = [task for shards in submissions[: len(sent)] for shard in shards for task in shard]
-        left_out = len(trials) - len(queued)
-        jobs = f"{len(sent)} job{'' if len(sent) == 1 else 's'}"
-        words = f"{len(queued)} of {len(trials)} trials queued as {jobs}"
-        if left_out:
-            why = problem or f"{place.title} accepts no more jobs now"
-            words += f"; the rest when there is room: run the command again ({why})"
-        if not options.wait:
-            return Submitted(None, words, left_out)
-        display.note(words)
-        waited_for = labelled([*queued, *(Task.from_entry(entry) for entry in flying)])
-        return Submitted(follow(place, waited_for, display), words, left_out)
+            problem = error
+            break
+        except Exception:
+            _debug(options)
+            raise
+        jobs += 1
+        reports += [report] if report else []
+    queued = [task for shards in submissions[:jobs] for shard in shards for task in shard]
+    return _Sent(jobs, queued, len(trials) - len(queued), reports, problem)
 
 
 def preview(

@@ -4,12 +4,12 @@ The kind of file system, free space, and leftovers of killed writers.
 """
 
 import os
-import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from sweeps.doctor.finding import Finding, Situation, fail, good, nearest_existing, warn
+from sweeps.doctor.probe import mounted
 from sweeps.forecast import Size, size_text
 from sweeps.store import TABLES, Results
 
@@ -58,31 +58,6 @@ def file_system(situation: Situation) -> Iterator[Finding]:
         )
     else:
         yield good("results", f"{text}: a disk of this machine")
-
-
-def mounted(path: Path, table: Path = Path("/proc/self/mounts")) -> tuple[str, str]:
-    """Type and mount point of the file system of `path`.
-
-    table: as in /proc/mounts, where later lines hide earlier ones.
-    """
-    _, mount, kind = _mount(path, table)
-    return kind, mount
-
-
-def source(path: Path, table: Path = Path("/proc/self/mounts")) -> str:
-    """The device or server of the file system of `path`, as the table of mounts names it."""
-    return _mount(path, table)[0]
-
-
-def _mount(path: Path, table: Path) -> tuple[str, str, str]:
-    real, best = path.resolve(), ("unknown", "/", "unknown")
-    for line in table.read_text().splitlines():
-        device, mount, kind = line.split()[:3]
-        # Spaces and similar characters are written as octal escapes.
-        mount = re.sub(r"\\([0-7]{3})", lambda escape: chr(int(escape[1], 8)), mount)
-        if real.is_relative_to(mount) and len(mount) >= len(best[1]):
-            best = (device, mount, kind)
-    return best
 
 
 def space(situation: Situation) -> Iterator[Finding]:

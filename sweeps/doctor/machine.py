@@ -3,12 +3,16 @@
 import os
 import resource
 import shutil
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sweeps.doctor.finding import Finding, Situation, fail, good, version, warn
-from sweeps.doctor.probe import driver_gpus
+from sweeps.doctor.probe import driver_gpus, mps
+from sweeps.worker import gpus
+from sweeps.worker.gpus import Slice
 
 # Below these values, Ray warns or gets slow. The second is twice what executor ray needs for its
 # object store.
@@ -21,7 +25,25 @@ def gpu(situation: Situation) -> Iterator[Finding]:
     if situation.login_node:
         return
     seen, _ = situation.torch.answer()
-    yield compare_gpus(driver_gpus(), seen, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    found = compare_gpus(driver_gpus(), seen, visible)
+    if slices := mig_slices(gpus.listing(), visible):
+        found = replace(found, text=f"{found.text}; MIG slices: {slice_names(slices)}")
+    if told := mps():
+        found = replace(found, text=f"{found.text}; MPS: {told}")
+    yield found
+
+
+def mig_slices(listing: str, visible: str | None) -> list[Slice]:
+    """The MIG slices that CUDA_VISIBLE_DEVICES leaves to use. listing: of `nvidia-smi -L`."""
+    found = gpus.parse(listing)
+    entries = gpus.usable(found, visible)
+    return [one for gpu in found for one in gpu.slices if one.uuid in entries]
+
+
+def slice_names(slices: Sequence[Slice]) -> str:
+    """Such as "2 x 3g.20gb, 1 x 1g.5gb"."""
+    return ", ".join(f"{n} x {name}" for name, n in Counter(one.profile for one in slices).items())
 
 
 def compare_gpus(

@@ -10,6 +10,7 @@ import importlib
 import json
 import os
 import platform
+import re
 import shutil
 import socket
 import subprocess
@@ -68,20 +69,93 @@ def driver_gpus() -> list[str] | str | None:
     return lines if done.returncode == 0 else (lines or [f"exit code {done.returncode}"])[-1]
 
 
+def mounted(path: Path, table: Path = Path("/proc/self/mounts")) -> tuple[str, str]:
+    """Type and mount point of the file system of `path`.
+
+    table: as in /proc/mounts, where later lines hide earlier ones.
+    """
+    _, mount, kind = _mount(path, table)
+    return kind, mount
+
+
+def source(path: Path, table: Path = Path("/proc/self/mounts")) -> str:
+    """The device or server of the file system of `path`, as the table of mounts names it."""
+    return _mount(path, table)[0]
+
+
+def _mount(path: Path, table: Path) -> tuple[str, str, str]:
+    real, best = path.resolve(), ("unknown", "/", "unknown")
+    for line in table.read_text().splitlines():
+        device, mount, kind = line.split()[:3]
+        # Spaces and similar characters are written as octal escapes.
+        mount = re.sub(r"\\([0-7]{3})", lambda escape: chr(int(escape[1], 8)), mount)
+        if real.is_relative_to(mount) and len(mount) >= len(best[1]):
+            best = (device, mount, kind)
+    return best
+
+
+def trouble_with(command: list[str]) -> str | None:
+    """Why a command does not work on this node; None if it does.
+
+    Variables of the environment, such as $HOME, are replaced in its words.
+    """
+    path = shutil.which(command[0])
+    if path is None:
+        return f"there is no {command[0]}"
+    try:
+        done = subprocess.run(
+            [path, *map(os.path.expandvars, command[1:])],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+    except subprocess.TimeoutExpired:
+        return f"{command[0]} does not answer within 30 s"
+    lines = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
+    return None if done.returncode == 0 else f"{command[0]} fails: {lines[-1]}"
+
+
+def listing() -> str:
+    """What `nvidia-smi -L` says; empty if it is missing or fails."""
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return ""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        done = subprocess.run([command, "-L"], capture_output=True, text=True, timeout=30)
+        return done.stdout if done.returncode == 0 else ""
+    return ""
+
+
+def mps() -> str | None:
+    """How processes here share a GPU through NVIDIA's MPS; None if they do not.
+
+    Its control daemon runs, or the job was given a share of it.
+    """
+    share = os.environ.get("CUDA_MPS_ACTIVE_THREAD_PERCENTAGE")
+    if share:
+        return f"CUDA_MPS_ACTIVE_THREAD_PERCENTAGE = {share}"
+    pipe = Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps"))
+    return f"its control daemon is in {pipe}" if (pipe / "control").exists() else None
+
+
 def torch_report() -> dict[str, Any]:
     """What torch sees, or only `error`.
 
     Why torch, torchvision and torchdiffeq do not import together.
 
     version; cuda: the version for which it is built, None for none; devices: names; why: torch's
-    own words if it sees none; trouble: why a sum on the first device fails, None if it works.
+    own words if it sees none; trouble: why a sum on the first device fails, None if it works;
+    seconds: of the import.
     """
+    began = time.monotonic()
     try:
         torch = importlib.import_module("torch")
         importlib.import_module("torchvision")
         importlib.import_module("torchdiffeq")
     except Exception as error:  # broken installations can raise anything
         return {"error": said(error)}
+    took = time.monotonic() - began
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         devices = (
@@ -109,6 +183,7 @@ def torch_report() -> dict[str, Any]:
         "devices": devices,
         "why": why,
         "trouble": trouble,
+        "seconds": took,
     }
 
 
@@ -136,7 +211,11 @@ def talk(folder: Path) -> None:
     if asked["data"] is not None:
         report["data"] = unseen(Path(asked["data"]["folder"]), asked["data"]["names"])
     report |= {
+        "trouble": trouble_with(asked["command"]),
+        "environment": mounted(Path(sys.prefix)),
         "driver": driver_gpus(),
+        "listing": listing(),
+        "mps": mps(),
         "visible": os.environ.get("CUDA_VISIBLE_DEVICES"),
         "torch": torch_report(),
     }

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from sweeps.doctor.finding import Finding, Situation, good, warn
-from sweeps.doctor.folder import mounted, source
+from sweeps.doctor.probe import mounted, source
 from sweeps.forecast import Size, size_text
 
 # For all tools together.

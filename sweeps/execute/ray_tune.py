@@ -9,12 +9,16 @@ found elsewhere.
 """
 
 import contextlib
+import json
 import logging
 import math
 import os
+import re
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -53,7 +57,7 @@ from sweeps.shards import local_slots
 from sweeps.store import Results, read_submission
 from sweeps.worker.history import process_alive
 from sweeps.worker.messages import Ending, Progress
-from sweeps.worker.report import ShardReport, Watcher
+from sweeps.worker.report import ShardReport, Watcher, exit_words
 from sweeps.worker.slot import ChildSlot, InProcessSlot
 from sweeps.worker.tasks import Task
 
@@ -63,6 +67,8 @@ ASK_SECONDS = 1.0
 # Tune replaces an actor this often; the events decide which trial is to blame.
 MAX_ACTOR_FAILURES = 5
 CONNECT_SECONDS = 10.0
+# For an import of Ray from a slow disk, and for a cluster under load.
+ANSWER_SECONDS = 120.0
 OBJECT_STORE_BYTES = 100 * 2**20
 # 107, of a socket's path, less the 64 of session_<date>_<time>_<pid>/sockets/plasma_store.
 LONGEST_FOLDER = 42
@@ -72,6 +78,12 @@ QUIET: dict[str, Any] = {
     "log_to_driver": False,
     "namespace": "odesweep",
 }
+
+
+_ASK = (
+    "import json, sys, ray; ray.init(address=sys.argv[1], **json.loads(sys.argv[2])); "
+    "print(json.dumps(ray.cluster_resources()))"
+)
 
 
 @ray.remote(num_cpus=0)
@@ -300,6 +312,37 @@ def _check_reachable(address: str) -> None:
             ) from None
 
 
+def _resources(address: str) -> dict[str, float]:
+    """What the running cluster at an address has, asked in a process of its own.
+
+    Ray aborts a process that may not write in the folder of the cluster. Raises ConnectionError.
+    """
+    command = [sys.executable, "-P", "-W", "ignore", "-c", _ASK, address, json.dumps(QUIET)]
+    try:
+        asked = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=ANSWER_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise ConnectionError(
+            f"the Ray cluster at {address} did not answer within {ANSWER_SECONDS:.0f} s"
+        ) from None
+    if asked.returncode == 0:
+        return json.loads(asked.stdout.splitlines()[-1])
+    forbidden = re.search(r"Failed opening file (\S+)/logs/", asked.stderr)
+    if forbidden or "InvalidAuthToken" in asked.stderr:
+        why = f"you may not write in {forbidden[1]}" if forbidden else "you do not have its token"
+        raise ConnectionError(
+            f"the cluster at {address} is not yours: {why}; leave out --address, and Ray is "
+            "started for you alone"
+        )
+    lines = asked.stderr.strip().splitlines() or [exit_words(asked.returncode)]
+    raise ConnectionError(lines[-1][:300])
+
+
 def cluster_slots(address: str, profile: Profile) -> int:
     """Slots that the CPUs and GPUs of a running cluster allow, at most as many as the profile says.
 
@@ -307,15 +350,9 @@ def cluster_slots(address: str, profile: Profile) -> int:
     """
     try:
         _check_reachable(address)
-        ray.init(address=address, **QUIET)
-        resources = ray.cluster_resources()
-    except (RayError, ConnectionError, RuntimeError, ValueError) as error:
-        raise InfrastructureError(
-            f"Ray failed ({type(error).__name__}: {' '.join(str(error).split())[:300]}); "
-            "nothing was started"
-        ) from None
-    finally:
-        ray.shutdown()
+        resources = _resources(address)
+    except ConnectionError as error:
+        raise InfrastructureError(f"Ray failed ({error}); nothing was started") from None
     room = [resources.get("CPU", 0) / profile.cpus] + (
         [resources.get("GPU", 0) / profile.gpus] if profile.gpus else []
     )

@@ -21,7 +21,8 @@ class Executor:
     """What is known of an executor without importing it; functions and classes as "module:name".
 
     scheduler: its subclass of Scheduler. words: for the help of `--executor`. options: of
-    `odesweep run`, those that not every executor has. An executor with "wait" has a queue: its
+    `odesweep run`, those that not every executor has; "container" stands for the profile's keys
+    container and python. An executor with "wait" has a queue: its
     trials outlive the command that sends them. package: the library it needs, installed by the
     extra of the executor's name. submits_with: the program that a machine has from which its jobs
     are submitted.
@@ -57,7 +58,7 @@ EXECUTORS = {
     "slurm": Executor(
         "sweeps.slurm.scheduler:Slurm",
         "job arrays",
-        options=frozenset({"profile", "resubmit", "wait"}),
+        options=frozenset({"container", "profile", "resubmit", "wait"}),
         package="submitit",
         submits_with="sbatch",
         profile_check="sweeps.slurm.profile:check_options",

@@ -150,6 +150,14 @@ class QueueScheduler(Scheduler):
         """Why jobs of these submissions ended before their work was done, if they did."""
         return None
 
+    def cut_short(self, submission_ids: Collection[str]) -> set[tuple[str, str]]:
+        """(submission, trial) of each job that the scheduler ended for good, without its fault.
+
+        Its time was over, its machine was lost or others needed it. Nobody goes on with its trials
+        until they are sent again.
+        """
+        return set()
+
     def notes(self, trial_ids: Collection[str]) -> Iterator[str]:
         """Lines for `status` about trials that are not done."""
         flight, title = self.in_flight(), self.title

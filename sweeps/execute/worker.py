@@ -21,7 +21,7 @@ from sweeps.worker.tasks import Task, labelled
 class Worker:
     """Runs shards of one submission, as the settings in the submission's file say.
 
-    worker_id: unique, says where the worker runs. device: replaces the settings' device.
+    worker_id: unique, says where the worker runs. gpu: see `Context`.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Worker:
         watcher: Watcher,
         *,
         worker_id: str | None = None,
-        device: str | None = None,
+        gpu: str | None = None,
     ) -> None:
         self.results, self.submission_id, self.watcher = results, submission_id, watcher
         self.worker_id = worker_id or f"{host_name()}-{os.getpid()}-{uuid4().hex[:8]}"
@@ -50,11 +50,12 @@ class Worker:
             # A copy of the code is not a git checkout, or is inside another one. The sender knew
             # the right commit.
             provenance.collect() | settings.get("code", {}) | origin,
-            device or settings["device"],
-            settings["exclusive"],
-            settings.get("eager", False),
+            device=settings["device"],
+            exclusive=settings["exclusive"],
+            eager=settings.get("eager", False),
             # Submissions of older versions kept all.
-            settings.get("keep_weights", "all"),
+            keep_weights=settings.get("keep_weights", "all"),
+            gpu=gpu,
         )
 
     def trials(self, shard: int) -> list[Task]:

@@ -87,10 +87,13 @@ def _array(room: Room) -> int:
     return max(1, min(room.array, LARGEST_ARRAY))
 
 
-def settings(profile: Profile, shards: int, code: dict[str, Any]) -> dict[str, Any]:
+def settings(
+    profile: Profile, shards: int, code: dict[str, Any], cancelling: Sequence[str] = ()
+) -> dict[str, Any]:
     """What a task has to know besides `Scheduler.settings`, as plain values.
 
-    code: provenance that only the login node knows.
+    code: provenance that only the login node knows. cancelling: partitions that cancel a preempted
+    task.
     """
     slots = slots_per_task(profile)
     return {
@@ -102,5 +105,6 @@ def settings(profile: Profile, shards: int, code: dict[str, Any]) -> dict[str, A
         "exclude": profile.options.get("exclude"),
         "limit_seconds": limit_seconds(profile),
         "signal_seconds": signal_seconds(profile),
+        "cancelling": list(cancelling),
         "code": code,
     }

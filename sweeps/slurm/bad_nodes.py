@@ -3,14 +3,14 @@
 New and waiting tasks avoid them.
 """
 
+import contextlib
 import socket
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sweeps.slurm.commands import ArrayTask
+from sweeps.slurm.commands import ArrayTask, NoAnswer, ask
 from sweeps.slurm.inflight import task_of_worker
 from sweeps.store import FINAL_OUTCOMES
 
@@ -55,11 +55,8 @@ def bad_nodes(
 
 def exclude_nodes(job_id: str, nodes: list[str]) -> None:
     """Keep the array's queued tasks off these nodes, if SLURM agrees."""
-    subprocess.run(
-        ["scontrol", "update", f"JobId={job_id}", f"ExcNodeList={','.join(nodes)}"],
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-    )
+    with contextlib.suppress(NoAnswer):
+        ask("scontrol", "update", f"JobId={job_id}", f"ExcNodeList={','.join(nodes)}")
 
 
 def bad_nodes_if_here(events: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -4,8 +4,7 @@ import getpass
 import pwd
 import re
 import subprocess
-import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +12,6 @@ from sweeps.slurm import environment
 
 # A controller under load answers, or refuses to, within its own limit of 10 s.
 ANSWER_SECONDS = 15.0
-# Three calls of squeue and one of sacct per minute stay below six queries in any minute.
-QUEUE_SECONDS = 20.0
-ACCOUNTING_SECONDS = 60.0
 # SLURM's default, used if a cluster does not say.
 MAX_ARRAY_SIZE = 1001
 _ACCOUNTED = "JobID,State,NodeList,Reason,Comment"
@@ -111,6 +107,54 @@ def squeue(users: Collection[str] = ()) -> list[ArrayTask]:
     )
 
 
+def squeue_states(job_ids: Collection[str]) -> dict[str, str]:
+    """Name of a task -> state, from the controller's cache of states, which costs it little.
+
+    Only where `states_alone`: the option exists from SLURM 24.05 on. Raises NoAnswer.
+    """
+    # Without this, long lists of indices are cut off.
+    with environment.set_to("SLURM_BITSTR_LEN", "0"):
+        return parse_states(
+            ask(
+                "squeue",
+                "-h",
+                "--only-job-state",
+                "-t",
+                "all",
+                "-j",
+                ",".join(sorted(job_ids)),
+                "-o",
+                "%i=%T",
+            )
+        )
+
+
+def states_alone() -> bool:
+    """Whether squeue here has --only-job-state. The controller is not asked."""
+    try:
+        matched = re.search(r"(\d+)\.(\d+)", ask("squeue", "--version"))
+    except NoAnswer:
+        return False
+    return matched is not None and (int(matched[1]), int(matched[2])) >= (24, 5)
+
+
+def parse_states(text: str) -> dict[str, str]:
+    """Lines such as "12=RUNNING", "12_3=RUNNING" or "12_[1-3,7,9-13:4%2]=PENDING"."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        if not (matched := re.fullmatch(r"(\d+)(?:_(\d+|\[[^]]*\]))?=([A-Z_]+)", line.strip())):
+            continue
+        job, indices, state = matched.groups()
+        if indices is None:
+            found[job] = state
+        for part in re.findall(r"[\d:-]+", (indices or "").partition("%")[0]):
+            span, _, step = part.partition(":")
+            first, _, last = span.partition("-")
+            for index in range(int(first), int(last or first) + 1, int(step or 1)):
+                found[f"{job}_{index}"] = state
+    return found
+
+
 def _known(user: str) -> bool:
     """Ask for one user after another.
 
@@ -197,15 +241,23 @@ def release(tasks: Collection[str]) -> None:
     ask("scontrol", "release", ",".join(sorted(tasks)))
 
 
-def max_array_size() -> int:
+def config() -> dict[str, str]:
+    """SLURM's configuration. Raises NoAnswer."""
+    return parse_config(ask("scontrol", "show", "config"))
+
+
+def parse_config(text: str) -> dict[str, str]:
+    """`scontrol show config`: lines of "Key = value"; others are skipped."""
+    return {
+        key: value.strip()
+        for key, value in re.findall(r"^(\w+)(?:\[\d+\])?\s*= ?(.*)$", text, re.MULTILINE)
+    }
+
+
+def max_array_size(configuration: Mapping[str, str]) -> int:
     """How many tasks one array may have: indices 0 to MaxArraySize - 1."""
-    try:
-        matched = re.search(
-            r"^MaxArraySize\s*=\s*(\d+)", ask("scontrol", "show", "config"), re.MULTILINE
-        )
-    except NoAnswer:
-        matched = None
-    return int(matched.group(1)) if matched else MAX_ARRAY_SIZE
+    text = configuration.get("MaxArraySize", "")
+    return int(text) if text.isdigit() else MAX_ARRAY_SIZE
 
 
 def sacctmgr(entity: str, condition: str, *columns: str) -> list[list[str]]:
@@ -233,43 +285,3 @@ def max_submit(account: str | None = None, qos: str | None = None) -> int | None
     except NoAnswer:
         return None
     return min((int(limit) for limit in limits if limit.isdigit()), default=None)
-
-
-@dataclass
-class Queue:
-    """What squeue and sacct said last. SLURM is asked at most a few times a minute.
-
-    SLURM is asked only a few times per minute, however often this is used. problem: why squeue does
-    not answer; None while it does.
-    """
-
-    clock: Callable[[], float] = time.monotonic
-    queued: tuple[ArrayTask, ...] = ()
-    problem: str | None = None
-    _asked_at: float = -1e9
-    _accounted_at: float = -1e9
-    _accounted: tuple[ArrayTask, ...] = ()
-    _accounting: bool = True
-
-    def tasks(self, users: Collection[str] = ()) -> list[ArrayTask] | None:
-        """All tasks that squeue shows.
-
-        None if it does not answer; the reason is in `problem`.
-        """
-        if self.clock() - self._asked_at >= QUEUE_SECONDS:
-            try:
-                self.queued, self.problem = tuple(squeue(users)), None
-            except NoAnswer as error:
-                self.problem = str(error)
-            self._asked_at = self.clock()
-        return None if self.problem else list(self.queued)
-
-    def ended(self, job_ids: Collection[str]) -> list[ArrayTask]:
-        """What accounting knows of these jobs. Accounting that once fails is not asked again."""
-        if job_ids and self._accounting and self.clock() - self._accounted_at >= ACCOUNTING_SECONDS:
-            try:
-                self._accounted = tuple(sacct(job_ids))
-            except NoAnswer:
-                self._accounting = False
-            self._accounted_at = self.clock()
-        return list(self._accounted)

@@ -81,3 +81,14 @@ def without(names: Collection[str]) -> Iterator[None]:
         yield
     finally:
         os.environ.update(taken)
+
+
+@contextmanager
+def set_to(name: str, value: str) -> Iterator[None]:
+    """Inside, a variable has this value."""
+    with without([name]):
+        os.environ[name] = value
+        try:
+            yield
+        finally:
+            del os.environ[name]

@@ -91,6 +91,11 @@ class TaskHistory:
             default=0.0,
         )
 
+    def endings(self, submission: str, index: int) -> set[str | None]:
+        """How the slots of the task's latest start ended; None for one that has not."""
+        starts = self.starts.get(submission, {}).get(index, {})
+        return set(starts[max(starts)].endings.values()) if starts else set()
+
     def stopped(self, submission: str) -> str | None:
         """Why a slot of the submission stopped before its work was done, if one did."""
         for starts in self.starts.get(submission, {}).values():

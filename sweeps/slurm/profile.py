@@ -12,7 +12,7 @@ from sweeps.profiles import OWN_KEYS, Profile, Value
 # Long options of sbatch, SLURM 22.05 to 24.11. Others are also passed on, unless they look like a
 # mistyped one of these.
 _LONG = (
-    "account acctg-freq batch bb bbf begin chdir cluster-constraint clusters constraint container "
+    "account acctg-freq batch bb bbf begin chdir cluster-constraint clusters constraint "
     "container-id contiguous core-spec "
     "cores-per-socket cpu-freq cpus-per-gpu cpus-per-task deadline delay-boot dependency "
     "distribution exclude exclusive export export-file "
@@ -94,6 +94,13 @@ def sbatch_options(profile: Profile) -> dict[str, Any]:
     ):
         options["gpus_per_node"] = math.ceil(profile.gpus * slots_per_task(profile))
     return options
+
+
+def long_options(profile: Profile) -> dict[str, Any]:
+    """The options of sbatch for a task, by their long names."""
+    return {key.replace("_", "-"): value for key, value in sbatch_options(profile).items()} | {
+        "ntasks": 1
+    }
 
 
 def _signal_seconds(options: Mapping[str, Value]) -> int:

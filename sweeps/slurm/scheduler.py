@@ -1,18 +1,21 @@
 """Executor `slurm`, for one results folder. Only sending needs submitit."""
 
+import signal
 import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from sweeps.errors import InfrastructureError
 from sweeps.execute.scheduler import InFlight, QueueScheduler, Setup, Shards, tasks
-from sweeps.slurm import arrays, commands, profile, snapshot
-from sweeps.slurm.commands import OVER, QUEUE_SECONDS, NoAnswer, Queue
+from sweeps.slurm import arrays, commands, preemption, profile, snapshot
+from sweeps.slurm.commands import OVER, NoAnswer
 from sweeps.slurm.inflight import SENDING_SECONDS, SentArray, TaskHistory, in_flight, sent_array
 from sweeps.slurm.paths import job_folder
+from sweeps.slurm.queue import QUEUE_SECONDS, Queue
 from sweeps.store import (
     Results,
     Sent,
@@ -23,10 +26,16 @@ from sweeps.store import (
     write_sent,
 )
 from sweeps.worker.report import Watcher
+from sweeps.worker.shard import NO_TIME
 from sweeps.worker.tasks import Task
 
 # A submission without a job is given up after this time.
 NEVER_SENT_SECONDS = 24 * 3600.0
+# States of a task that SLURM ended because of its time, its node or other jobs.
+TAKEN_BACK = frozenset(("BOOT_FAIL", "NODE_FAIL", "PREEMPTED", "TIMEOUT"))
+# What slots report that SLURM told to stop, or that found no time for another trial. A task of
+# theirs that could not be requeued ends as FAILED.
+ASKED_TO_STOP = frozenset((signal.SIGUSR2.name, signal.SIGTERM.name, NO_TIME))
 
 
 class Slurm(QueueScheduler):
@@ -52,7 +61,10 @@ class Slurm(QueueScheduler):
         # The copy of the code that tasks run is not a checkout; only this machine knows its commit.
         collected = provenance.collect()
         code = {name: collected[name] for name in ("code_commit", "code_dirty")}
-        return super().settings(shards) | arrays.settings(self.setup.profile, len(shards), code)
+        cancelling = preemption.cancelling(self._config, self.setup.profile)
+        return super().settings(shards) | arrays.settings(
+            self.setup.profile, len(shards), code, cancelling
+        )
 
     def preview(self, study: str, submissions: Sequence[Shards], left_out: Sequence[Task]) -> str:
         """How many arrays there would be, and the batch script of the first."""
@@ -74,6 +86,7 @@ class Slurm(QueueScheduler):
                 self.setup.profile,
                 sizes[0],
                 self.setup.study_file,
+                self.setup.data_root,
             )
         return lines
 
@@ -84,6 +97,8 @@ class Slurm(QueueScheduler):
         # On a network file system a listing may show the new file later.
         self._metadata[submission_id] = read_submission(self.results, submission_id).metadata
         send(self.results, submission_id, self.setup, watcher)
+        # What squeue said before does not have the new job.
+        self.queue.ask_again()
 
     def add(self, events: Iterable[Mapping[str, Any]]) -> None:
         """See `Scheduler.add`."""
@@ -94,7 +109,10 @@ class Slurm(QueueScheduler):
         open_arrays = self.open_arrays(cancelled=cancelled)
         if not open_arrays:
             return InFlight()
-        queued = self.queue.tasks({array.user for array in open_arrays if array.user})
+        queued = self.queue.tasks(
+            {array.user for array in open_arrays if array.user},
+            {array.job_id for array in open_arrays if array.job_id},
+        )
         live = {task.comment for task in queued or () if task.live}
         # Long lists of old submissions are not read: what squeue does not list is not in flight.
         near = [
@@ -224,6 +242,25 @@ class Slurm(QueueScheduler):
         states = [accounted.get(task) or shown.get(task, "") for task in unfinished]
         return Counter(state for state in states if state in OVER and state != "COMPLETED")
 
+    def cut_short(self, submission_ids: Collection[str]) -> set[tuple[str, str]]:
+        """See `Scheduler.cut_short`. A task that somebody cancelled is not among them."""
+        queued = {(task.comment, task.index): task for task in self.queue.tasks() or ()}
+        found: set[tuple[str, str]] = set()
+        for array in self.open_arrays():
+            submission = array.submission_id
+            if submission not in submission_ids:
+                continue
+            for index in range(array.layout.tasks):
+                task = queued.get((submission, index))
+                if task is None or task.live or self.history.over(array, index):
+                    continue
+                told = self.history.endings(submission, index) & ASKED_TO_STOP
+                if task.state in TAKEN_BACK or (task.state == "FAILED" and told):
+                    for shard in array.layout.shards_of(index):
+                        trials = self.trials(submission).get(shard, ())
+                        found |= {(submission, trial) for trial in trials}
+        return found
+
     def stopped(self, submission_ids: Collection[str]) -> str | None:
         """See `Scheduler.stopped`. The source is the tasks' events, otherwise squeue."""
         for submission in submission_ids:
@@ -270,14 +307,22 @@ class Slurm(QueueScheduler):
             self._trials[submission_id] = dict(shards)
         return self._trials[submission_id]
 
+    @cached_property
+    def _config(self) -> dict[str, str]:
+        """SLURM's configuration; empty while it does not answer."""
+        try:
+            return commands.config()
+        except NoAnswer:
+            return {}
+
     def _room(self) -> arrays.Room:
         account, qos = profile.account_and_qos(self.setup.profile)
         limit = commands.max_submit(account, qos)
         if limit is None:
-            return arrays.Room(commands.max_array_size())
+            return arrays.Room(commands.max_array_size(self._config))
         queued = self.queue.tasks() or ()
         used = sum(task.live for task in queued)
-        return arrays.Room(commands.max_array_size(), max(0, limit - used))
+        return arrays.Room(commands.max_array_size(self._config), max(0, limit - used))
 
     def _jobs(self, submission_id: str) -> list[str]:
         """The array of a submission, as noted or as squeue knows it."""

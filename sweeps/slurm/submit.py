@@ -10,7 +10,6 @@ import io
 import re
 import shlex
 import shutil
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,8 +24,10 @@ from sweeps.profiles import Profile
 from sweeps.slurm import commands, environment, snapshot
 from sweeps.slurm.arrays import Layout
 from sweeps.slurm.bad_nodes import bad_nodes
+from sweeps.slurm.container import python_command
+from sweeps.slurm.gres import asked_gpus
 from sweeps.slurm.paths import job_folder, job_name, task_name
-from sweeps.slurm.profile import sbatch_options, signal_seconds
+from sweeps.slurm.profile import long_options, sbatch_options, signal_seconds
 from sweeps.slurm.task import run_task
 from sweeps.store import EventReader, Results, Sent, Submission, read_submission, write_sent
 from sweeps.worker.report import Watcher
@@ -79,7 +80,9 @@ def send(results: Results, submission_id: str, setup: Setup, watcher: Watcher) -
     nodes = bad_nodes(EventReader(results).poll(), _queued_tasks(), time.time())
     if nodes:
         watcher.note(f"excluding {', '.join(nodes)}: everything failed there in the last 24 h")
-    executor = array_executor(results, submission_id, study, setup.profile, tasks, code, nodes)
+    executor = array_executor(
+        results, submission_id, study, setup.profile, tasks, code, nodes, setup.data_root
+    )
     path = str(results.submissions / f"{submission_id}.parquet")
     found = environment.look(environment.options_of(executor.script(tasks)))
     if found.note:
@@ -186,10 +189,12 @@ def script(
     profile: Profile,
     tasks: int,
     study_file: Path | None = None,
+    data_root: Path | None = None,
 ) -> str:
     """The batch script that `send` would pass to sbatch."""
     code = snapshot.folder(results, snapshot.code(study_file))
-    return array_executor(results, submission_id, study, profile, tasks, code).script(tasks)
+    made = array_executor(results, submission_id, study, profile, tasks, code, data_root=data_root)
+    return made.script(tasks)
 
 
 def array_executor(
@@ -200,11 +205,16 @@ def array_executor(
     tasks: int,
     code: Path,
     exclude: Sequence[str] = (),
+    data_root: Path | None = None,
 ) -> ArrayExecutor:
     """Submitit's executor for one array.
 
-    code: the copy of the code, first on PYTHONPATH. exclude: nodes, besides the profile's.
+    code: the copy of the code, first on PYTHONPATH. exclude: nodes, besides the profile's. A
+    container sees the results, with that copy, and the data.
     """
+    folders = [results.path, results.state, *filter(None, [data_root])]
+    gpus = asked_gpus(long_options(profile)) > 0
+    python = shlex.join(python_command(profile, folders, gpus=gpus))
     options = sbatch_options(profile)
     if exclude:
         options["exclude"] = ",".join(
@@ -213,7 +223,7 @@ def array_executor(
     # -P keeps the current folder, perhaps the checkout, off the import path.
     made = ArrayExecutor(
         job_folder(results, submission_id),
-        python=f"{_IGNORE_SIGNALS} {shlex.quote(sys.executable)} -P",
+        python=f"{_IGNORE_SIGNALS} {python} -P",
     )
     made.update_parameters(
         job_name=job_name(study, submission_id),

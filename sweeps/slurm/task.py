@@ -3,16 +3,17 @@
 SIGUSR2 comes before the time limit: checkpoint, publish, then ask SLURM to requeue the task.
 SIGTERM comes from preemption and from scancel: checkpoint, publish, then wait to be killed. SLURM
 requeues a preempted task only if it did not end by itself, and a cancelled one must not come back.
+Where SLURM does not bring a task back, the task says so and ends: the next `run` goes on.
 """
 
 import contextlib
 import os
+import re
 import signal
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +25,19 @@ from sweeps.execute.signals import StopRequest
 from sweeps.execute.worker import Worker, host_name
 from sweeps.slurm.arrays import Layout
 from sweeps.slurm.bad_nodes import bad_nodes_if_here, exclude_nodes
+from sweeps.slurm.commands import NoAnswer, ask, show_job
 from sweeps.slurm.inflight import task_of_worker, worker_name
 from sweeps.store import EventLog, EventReader, Results, is_cancelled, read_submission
+from sweeps.worker.gpus import of_slots
 from sweeps.worker.report import ShardReport, Watcher
 from sweeps.worker.shard import NO_TIME
 from sweeps.worker.tasks import Task
 
 REQUEUE_SECONDS = 60.0
+# Answers to `scontrol requeue` that stay the same: there is no scontrol on this node, the job may
+# not be requeued, or its owner may not ask.
+_NEVER = re.compile(r"not on this machine|disabled|permission denied", re.IGNORECASE)
+ONLY_RUN = "only the next `odesweep run` goes on with what is left"
 # A task that SLURM sends to a bad node again and again finally runs there.
 TURNS_ELSEWHERE = 5
 
@@ -50,12 +57,13 @@ def run_task(submission: str, index: int) -> None:
     if task.restart < TURNS_ELSEWHERE and (nodes := bad_nodes_if_here(events)):
         # Variables that are set replace the profile's values.
         exclude_nodes(task.job_id, [*filter(None, [settings["exclude"]]), *nodes])
-        if may_requeue() and requeue(task.requeue_id, may_requeue):
+        if may_requeue() and requeue(task.requeue_id, may_requeue) is None:
             wait_for_end("everything fails on this node; requeued on another node")
     if task.restart:
         close_earlier_starts(results, submission_id, task, events)
     shards = Layout(settings["shards"], settings["slots"]).shards_of(index)
     left = time_left(settings["limit_seconds"], settings["signal_seconds"])
+    gpus = of_slots(settings["slots"])
     with ThreadPoolExecutor(len(shards)) as pool:
         futures: list[Future[ShardReport]] = []
         for number, shard in enumerate(shards):
@@ -65,21 +73,24 @@ def run_task(submission: str, index: int) -> None:
                 submission_id,
                 started,
                 worker_id=task.worker_id(),
-                device=device(settings["device"], number, settings["slots"]),
+                gpu=gpus[number],
             )
             futures.append(pool.submit(_run_shard, worker, shard, started, signals, left))
         reports = _results(futures)
-    if (
-        {signal.SIGUSR2.name, NO_TIME} & {report.stopped for report in reports}
-        and may_requeue()
-        and requeue(task.requeue_id, may_requeue)
-    ):
-        wait_for_end("requeued by SLURM for another turn")
+    if {signal.SIGUSR2.name, NO_TIME} & {report.stopped for report in reports} and may_requeue():
+        refused = requeue(task.requeue_id, may_requeue)
+        if refused is None:
+            wait_for_end("requeued by SLURM for another turn")
+        if not signals.terminated:
+            say(f"{refused}; {ONLY_RUN}")
     if signals.terminated:
-        wait_for_end(
-            "SIGTERM: everything is published; waiting until SLURM ends this task, "
-            "which it may then start anew"
-        )
+        if why := stays_away(settings, task.requeue_id):
+            say(f"SIGTERM: everything is published, and {why}; {ONLY_RUN}")
+        else:
+            wait_for_end(
+                "SIGTERM: everything is published; waiting until SLURM ends this task, "
+                "which it may then start anew"
+            )
     sys.exit(_exit_code(ShardReport.merged(reports)))
 
 
@@ -176,16 +187,6 @@ def _run_shard(
         return worker.run(shard, slot, signals.cause, fits)
 
 
-def device(asked: str, number: int, slots: int) -> str:
-    """The device of slot `number`: of several GPUs that the task sees, its own or its share."""
-    if asked != "auto" or slots == 1:
-        return asked
-    import torch
-
-    visible = torch.cuda.device_count()
-    return f"cuda:{number * visible // slots}" if visible > 1 else asked
-
-
 def time_left(limit_seconds: float | None, signal_seconds: float) -> Callable[[], float]:
     """Seconds until the warning before the time limit; infinite if no limit is known."""
     end_time = os.environ.get("SLURM_JOB_END_TIME")  # from SLURM 23.02 on
@@ -214,32 +215,43 @@ def _exit_code(report: ShardReport) -> int:
     return 3 if report.infrastructure else int(report.stopped not in (None, "cancelled"))
 
 
+def stays_away(settings: Mapping[str, Any], requeue_id: str) -> str | None:
+    """Why SLURM does not start this task anew once it is preempted; None if it may."""
+    if os.environ.get("SLURM_JOB_PARTITION") in settings.get("cancelling", ()):
+        return "SLURM cancels preempted tasks here (PreemptMode=CANCEL)"
+    with contextlib.suppress(NoAnswer):
+        if show_job(requeue_id).get("Requeue") == "0":
+            return "SLURM may not requeue this task (Requeue=0)"
+    return None
+
+
+def requeue(requeue_id: str, may_requeue: Callable[[], bool]) -> str | None:
+    """Ask SLURM for another turn of this task, for up to a minute while it may be requeued.
+
+    None once SLURM has agreed, otherwise why it has not.
+    """
+    deadline, refused = time.monotonic() + REQUEUE_SECONDS, "the task is being ended"
+    while may_requeue():
+        try:
+            ask("scontrol", "requeue", requeue_id)
+        except NoAnswer as error:
+            refused = f"SLURM gives no other turn: {error}"
+        else:
+            return None
+        if _NEVER.search(refused) or time.monotonic() >= deadline:
+            break
+        say(f"scontrol requeue {requeue_id}: {refused}")
+        time.sleep(5.0)
+    return refused
+
+
 def wait_for_end(why: str) -> NoReturn:
     """Wait for SLURM to end this task."""
-    print(f"{socket.gethostname()}: {why}", file=sys.stderr, flush=True)
+    say(why)
     while True:
         time.sleep(1.0)
 
 
-def requeue(requeue_id: str, may_requeue: Callable[[], bool]) -> bool:
-    """Ask SLURM for another turn of this task, for up to a minute while it may be requeued."""
-    deadline = time.monotonic() + REQUEUE_SECONDS
-    while may_requeue():
-        done = subprocess.run(
-            ["scontrol", "requeue", requeue_id],
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-        )
-        if done.returncode == 0:
-            return True
-        print(f"scontrol requeue {requeue_id}: {done.stderr.strip()}", file=sys.stderr, flush=True)
-        if time.monotonic() >= deadline:
-            print(
-                "SLURM did not requeue the task; the next `odesweep run` goes on with what is left",
-                file=sys.stderr,
-                flush=True,
-            )
-            break
-        time.sleep(5.0)
-    return False
+def say(line: str) -> None:
+    """One line for the task's log."""
+    print(f"{socket.gethostname()}: {line}", file=sys.stderr, flush=True)

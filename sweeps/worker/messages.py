@@ -16,7 +16,8 @@ class Context:
 
     The context is the same for all trials of a slot. It is recorded in the rows and never part of
     an identity. exclusive: no other slot of this run shares the machine, so that measured seconds
-    are valid. eager: no CUDA graphs. keep_weights: which trained nets keep their weights.
+    are valid. eager: no CUDA graphs. keep_weights: which trained nets keep their weights. gpu:
+    CUDA_VISIBLE_DEVICES of the slot's process, if it is not that of its parent.
     """
 
     results: Path
@@ -28,6 +29,7 @@ class Context:
     exclusive: bool = True
     eager: bool = False
     keep_weights: Keep = "all"
+    gpu: str | None = None
 
 
 @dataclass(frozen=True)

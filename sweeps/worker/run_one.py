@@ -26,6 +26,7 @@ from sweeps.spec import trial_id
 from sweeps.store import Results, read_retractions
 from sweeps.worker import rows, weights
 from sweeps.worker.disk_retry import retrying
+from sweeps.worker.gpus import misplaced
 from sweeps.worker.messages import (
     Alive,
     Assignment,
@@ -107,6 +108,16 @@ def run_one(
         return Ending(outcome, detail, fingerprint, frames="".join(lines[-FRAMES_SHOWN - 1 :]))
 
 
+def _check_place(wanted: str | None) -> None:
+    """Raise Infrastructure unless this process has the GPU or slice that its slot was given."""
+    if wanted is None:
+        return
+    count = torch.cuda.device_count()
+    uuid = str(torch.cuda.get_device_properties(0).uuid) if count else None
+    if why := misplaced(wanted, count, uuid):
+        raise Infrastructure(f"the process of a slot has the wrong GPU: {why}")
+
+
 class _Trial:
     """The steps of `run_one` and the state that they share."""
 
@@ -126,6 +137,7 @@ class _Trial:
             started_at,
         )
         torch.set_num_threads(context.threads)
+        _check_place(context.gpu)
         self.device = torch.device(
             ("cuda" if torch.cuda.is_available() else "cpu")
             if context.device == "auto"

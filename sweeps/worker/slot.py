@@ -74,6 +74,8 @@ class ChildSlot:
             "OMP_NUM_THREADS": str(self.context.threads),
             "MKL_NUM_THREADS": str(self.context.threads),
         }
+        if self.context.gpu is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = self.context.gpu
         # -P keeps the current folder off the import path: it may hold a folder with the name of one
         # of the packages.
         command = [

@@ -4,6 +4,7 @@ What it finds out of the configuration and from a compute node, and that it leav
 """
 
 import json
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -56,7 +57,7 @@ def errors(found: dict[str, Finding]) -> dict[str, str]:
 @contextmanager
 def on_node(node: str, command: str, path: Path) -> Iterator[None]:
     """A mount that only this node has, over `path`."""
-    enter = ("nsenter", "--target", str(local_pid(node, 1)), "--mount", "sh", "-c")
+    enter = ("nsenter", "--target", str(local_pid(node, 1)), "--mount", "--pid", "sh", "-c")
     subprocess.run([*enter, command, "sh", str(path)], check=True)
     try:
         yield
@@ -89,7 +90,15 @@ def test_the_shipped_profile_is_well_and_the_command_says_so(tmp_path: Path) -> 
         "sbatch",
         "tiny job",
     )
-    there = ("node files", "node clock", "node python", "node torch", "node gpu", "node data")
+    there = (
+        "node files",
+        "node clock",
+        "node requeue",
+        "node python",
+        "node torch",
+        "node gpu",
+        "node data",
+    )
     assert {name: found[name]["level"] for name in (*ours, *there)} == dict.fromkeys(
         (*ours, *there), "ok"
     )
@@ -162,6 +171,19 @@ def test_a_node_without_the_driver_of_its_gpu(tmp_path: Path) -> None:
     found = find(tmp_path, TASK + 'gres = "gpu:1"\n')
     assert set(errors(found)) == {"node gpu"}
     assert "asks for 1, but neither nvidia-smi nor torch sees one" in found["node gpu"].text
+
+
+def test_a_node_without_scontrol_and_a_partition_that_cancels(tmp_path: Path) -> None:
+    scontrol = Path(shutil.which("scontrol") or "")
+    (tmp_path / "nothing").touch()
+    with on_node("n3", f'mount --bind {tmp_path}/nothing "$1"', scontrol):
+        found = find(tmp_path, TASK.replace("low", "scavenge") + 'nodelist = "n3"\n')
+    assert not errors(found)
+    assert found["preemption"].level is found["node requeue"].level is Level.WARNING
+    assert "SLURM does not requeue preempted tasks" in found["preemption"].text
+    assert "there is no scontrol on n3" in found["node requeue"].text
+    for name in ("preemption", "node requeue"):
+        assert "`odesweep run --wait`" in found[name].remedy
 
 
 def test_setup_that_fails_is_quoted(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ The contract, one call of sbatch for what fits in an array, and what is in fligh
 """
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -249,3 +250,58 @@ def test_several_trials_share_a_task_and_its_gpu(tmp_path: Path) -> None:
     shown = slurm("scontrol", "show", "job", task)
     assert "NumCPUs=2" in shown
     assert "gres:gpu:1" in shown.replace("gres/gpu:1", "gres:gpu:1")
+
+
+APPTAINER = """#!/bin/bash
+# A stand-in for Apptainer: notes its words, checks them, and starts the command outside.
+echo "$*" >> {log}
+[ "$1" = exec ] || exit 255; shift
+while [[ $1 == --* ]]; do
+    case $1 in
+        --nv) shift;;
+        --env) export "$2"; shift 2;;
+        --bind) [ -d "$2" ] || {{ echo "FATAL: $2 does not exist" >&2; exit 255; }}; shift 2;;
+        *) echo "FATAL: unknown flag: $1" >&2; exit 255;;
+    esac
+done
+[ -f "$1" ] || {{ echo "FATAL: could not open image $1" >&2; exit 255; }}
+shift
+exec "$@"
+"""
+
+
+def apptainer(folder: Path) -> str:
+    """A profile whose tasks run in a container, with the stand-in on the PATH of its tasks."""
+    (folder / "bin").mkdir()
+    (folder / "bin" / "apptainer").write_text(APPTAINER.format(log=folder / "words"))
+    (folder / "bin" / "apptainer").chmod(0o755)
+    (folder / "odesweep.sif").touch()
+    return (
+        f'{SOON}setup = ["export PATH={folder}/bin:$PATH"]\n'
+        f'container = "{folder}/odesweep.sif"\npython = "{sys.executable}"\n'
+    )
+
+
+def test_tasks_and_the_test_job_run_in_the_profiles_container(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    arguments = slurm_arguments(tmp_path, apptainer(tmp_path))
+    data = ("--data-root", str(tmp_path / "data"))
+    results = tmp_path / "results"
+    code, out, err = odesweep("run", TINY, *arguments, *data, "--wait", results=results)
+    assert code == 0, err
+    assert "4 completed" in out
+    [words] = (tmp_path / "words").read_text().splitlines()
+    bound = " ".join(f"--bind {path}" for path in (results, Results(results).state, data[1]))
+    image = tmp_path / "odesweep.sif"
+    start = f"exec --env PYTHONNOUSERSITE=1 {bound} {image} {sys.executable} -P -u -m submitit"
+    assert words.startswith(start)
+    (tmp_path / "words").unlink()
+    code, out, err = odesweep("doctor", *arguments[2:], "--json", *data, results=results)
+    found = {one["name"]: one for one in json.loads(out)}
+    assert found["node python"]["text"].endswith("odesweep.sif, odesweep imports"), err
+    assert f"{sys.executable} -P" in (tmp_path / "words").read_text()
+    image.unlink()
+    code, out, err = odesweep("doctor", *arguments[2:], "--json", results=results)
+    assert code == 3
+    found = {one["name"]: one for one in json.loads(out)}
+    assert f"does not see the container {image}" in found["node python"]["text"]

@@ -4,7 +4,11 @@ Signals, deaths, lost replies, bad nodes and an edited checkout.
 """
 
 import os
+import shutil
 import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +25,8 @@ from calls import (
     slurm_arguments,
     states,
 )
-from command import LONG, TINY, events, odesweep, runs, science, wait_for
+from cluster import NODES
+from command import LONG, TINY, events, odesweep, runs, science, start, wait_for
 from executor_contract import OFTEN, accepted_once, uncut
 
 from sweeps.store import Results, list_submissions
@@ -137,8 +142,6 @@ def test_a_lost_reply_is_looked_up_before_anything_is_sent_again(
 
 
 def test_a_checkout_edited_while_an_array_is_queued_changes_nothing(tmp_path: Path) -> None:
-    import shutil
-
     root, results = tmp_path / "checkout", tmp_path / "results"
     for package in ("odecore", "sweeps", "analysis"):
         shutil.copytree(
@@ -276,6 +279,106 @@ def test_a_solver_that_would_not_end_is_a_result_by_the_cap_on_evaluations(tmp_p
     assert "1 solver_failed" in out
     [row] = runs(results)
     assert (row["outcome"], row["attempts"]) == ("solver_failed", 1)
+
+
+@contextmanager
+def hidden(command: str, folder: Path, *hosts: str) -> Iterator[None]:
+    """On hosts, a file that nobody may execute lies over a command."""
+    path, nothing = shutil.which(command), folder / "nothing"
+    nothing.touch()
+    for host in hosts:
+        _mount(host, f"mount --bind {nothing} {path}")
+    try:
+        yield
+    finally:
+        for host in hosts:
+            _mount(host, f"umount {path}")
+
+
+def _mount(host: str, command: str) -> None:
+    enter = ("nsenter", "--target", str(local_pid(host, 1)), "--mount", "--pid", "sh", "-c")
+    subprocess.run([*enter, command], check=True)
+
+
+def started(results: Path, *arguments: str) -> tuple[subprocess.Popen[str], dict[str, Any], str]:
+    """`run --wait` on LONG, its first checkpoint, and its task."""
+    process = start("run", LONG, *arguments, "--wait", results=results, **OFTEN)
+    checkpoint = wait_for(lambda: events(results, "checkpoint"))[0]
+    [submission] = list_submissions(Results(results))
+    [task] = states(submission)
+    return process, checkpoint, task
+
+
+def finished(process: subprocess.Popen[str], results: Path, uncut: Path) -> None:
+    """It sent the trials again once, and went on from the checkpoint."""
+    _, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    assert "SLURM ended jobs for good: sending 2 trials again" in err
+    assert len(list_submissions(Results(results))) == 2
+    assert science(results) == science(uncut)
+    assert accepted_once(results)
+    assert max(event["resume_iteration"] for event in events(results, "started")) > 0
+    assert not left_running(results)
+
+
+def said_by_task(results: Path) -> str:
+    return "".join(path.read_text() for path in Results(results).state.rglob("*_log.out"))
+
+
+def test_without_scontrol_on_its_node_a_warned_task_ends_and_run_wait_goes_on(
+    tmp_path: Path, uncut: Path
+) -> None:
+    results = tmp_path / "results"
+    with hidden("scontrol", tmp_path, *NODES):
+        process, _, task = started(results, *slurm_arguments(tmp_path, SOON))
+        slurm("scancel", "--signal=USR2", task)
+        finished(process, results, uncut)
+    said = said_by_task(results)
+    assert "gives no other turn: scontrol" in said
+    assert "only the next `odesweep run` goes on with what is left" in said
+    assert "Traceback" not in said
+
+
+def test_a_task_that_may_not_be_requeued_ends_and_run_wait_goes_on(
+    tmp_path: Path, uncut: Path
+) -> None:
+    """As where a site takes --requeue from jobs."""
+    results = tmp_path / "results"
+    process, _, task = started(results, *slurm_arguments(tmp_path, SOON))
+    slurm("scontrol", "update", f"JobId={task}", "Requeue=0")
+    slurm("scancel", "--signal=USR2", task)
+    finished(process, results, uncut)
+    assert "disabled" in said_by_task(results)
+    assert "only the next `odesweep run` goes on with what is left" in said_by_task(results)
+
+
+@pytest.mark.parametrize("requeue", [True, False], ids=["PreemptMode=CANCEL", "Requeue=0"])
+def test_a_preempted_task_that_slurm_cancels_says_so_and_run_wait_goes_on(
+    tmp_path: Path, uncut: Path, requeue: bool
+) -> None:
+    results = tmp_path / "results"
+    profile = SOON.replace("low", "scavenge") if requeue else SOON
+    process, checkpoint, task = started(results, *slurm_arguments(tmp_path, profile))
+    if not requeue:
+        slurm("scontrol", "update", f"JobId={task}", "Requeue=0")
+    above = ("-p", "high", "-w", checkpoint["host"], "--exclusive", "-o", "/dev/null")
+    job = slurm("sbatch", "--parsable", *above, "--wrap", "sleep 20").strip()
+    try:
+        finished(process, results, uncut)
+    finally:
+        slurm("scancel", job)
+    assert "everything is published" in said_by_task(results)
+    assert ("PreemptMode=CANCEL" if requeue else "Requeue=0") in said_by_task(results)
+    assert "only the next `odesweep run` goes on with what is left" in said_by_task(results)
+
+
+def test_what_somebody_cancels_is_not_sent_again(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    process, _, task = started(results, *slurm_arguments(tmp_path, SOON.replace("low", "scavenge")))
+    slurm("scancel", task)
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 1, err
+    assert len(list_submissions(Results(results))) == 1
 
 
 @pytest.mark.slow

@@ -10,10 +10,11 @@ import pytest
 
 from sweeps import profiles
 from sweeps.doctor import Finding, Level, Situation
+from sweeps.slurm import commands, preemption
 from sweeps.slurm.doctor import cluster, partition
 from sweeps.slurm.doctor.partition import Node, parse_gres, parse_nodes
 
-CONFIG = cluster.settings(
+CONFIG = commands.parse_config(
     (Path(__file__).with_name("recorded") / "scontrol-config.txt").read_text()
 )
 PARTITIONS = """\
@@ -25,7 +26,7 @@ TRES=cpu=16,mem=96420M,node=4,billing=16,gres/gpu=8
 PartitionName=high AllowGroups=ALL Default=NO DefaultTime=NONE GraceTime=0 MaxTime=UNLIMITED \
 PriorityTier=100 PreemptMode=OFF State=UP
 """
-LOW, HIGH = partition.parse(PARTITIONS)
+LOW, HIGH = preemption.parse(PARTITIONS)
 NODES = """\
 n1|idle|gpu:a100:4(S:0-1)|64
 n2|mixed-|gpu:a100:4(S:0,1),gpu:v100:2(S:0)|64
@@ -35,8 +36,8 @@ n4|drained|(null)|32
 """
 
 
-def low(**fields: str) -> partition.Partition:
-    return partition.Partition("low", {**LOW.fields, **fields})
+def low(**fields: str) -> preemption.Partition:
+    return preemption.Partition("low", {**LOW.fields, **fields})
 
 
 def profile(**values: Any) -> profiles.Profile:
@@ -68,8 +69,11 @@ def test_recorded_texts_are_read() -> None:
         "UP",
         "cpu=16,mem=96420M,node=4,billing=16,gres/gpu=8",
     )
-    assert cluster.settings("slurm_load_ctl_conf error: Unable to contact slurm controller\n") == {}
-    assert partition.parse("No partitions in the system\n\n") == []
+    assert (
+        commands.parse_config("slurm_load_ctl_conf error: Unable to contact slurm controller\n")
+        == {}
+    )
+    assert preemption.parse("No partitions in the system\n\n") == []
     assert parse_nodes("sinfo: error\n\nn1|idle|gpu:2\n") == []
 
 
@@ -129,7 +133,7 @@ def test_gres(text: str, expected: dict[tuple[str, str], int]) -> None:
             {},
             {"PreemptMode": "CANCEL"},
             "warning",
-            "preempted tasks are not requeued",
+            "SLURM does not requeue preempted tasks, only the next `odesweep run` goes on",
         ),
         (
             {},
@@ -167,9 +171,29 @@ def test_gres(text: str, expected: dict[tuple[str, str], int]) -> None:
 def test_preemption(
     config: dict[str, str], qos: dict[str, str], fields: dict[str, str], level: str, words: str
 ) -> None:
-    found = cluster.preemption(CONFIG | config, low(**fields), [LOW, HIGH], qos)
+    found = cluster.preempted(CONFIG | config, low(**fields), [LOW, HIGH], qos)
     assert found.level == level
     assert words in found.text
+
+
+def test_a_sweep_knows_which_of_its_partitions_cancel(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = PARTITIONS.replace("PreemptMode=REQUEUE", "PreemptMode=CANCEL")
+    answers = {"scontrol": shown, "sacctmgr": "cancel|00:01:00\n"}
+    monkeypatch.setattr(commands, "ask", lambda name, *_, **__: answers[name])
+    for of, cancelling in (
+        (CONFIG, ["low"]),
+        (CONFIG | {"PreemptType": "preempt/none"}, []),
+        (CONFIG | {"PreemptType": "preempt/qos"}, ["low"]),
+    ):
+        assert preemption.cancelling(of, profile()) == cancelling
+    assert preemption.cancelling(CONFIG, profile(partition="high")) == []
+    answers.clear()
+    monkeypatch.setattr(commands, "ask", no_answer)
+    assert preemption.cancelling(CONFIG, profile()) == []
+
+
+def no_answer(*_: str) -> str:
+    raise commands.NoAnswer("scontrol is not on this machine")
 
 
 def test_arrays_queue_and_accounting() -> None:
@@ -210,10 +234,10 @@ def test_the_partition_is_there(
     wanted: dict[str, str], states: dict[str, str], level: str, words: str
 ) -> None:
     every = [
-        partition.Partition(one.name, {**one.fields, "State": states.get(one.name, "UP")})
+        preemption.Partition(one.name, {**one.fields, "State": states.get(one.name, "UP")})
         for one in (LOW, HIGH)
     ]
-    found = partition.exists(profile(**wanted), partition.chosen(profile(**wanted), every), every)
+    found = partition.exists(profile(**wanted), preemption.chosen(profile(**wanted), every), every)
     assert found.level == level
     assert words in found.text
     assert partition.exists(profile(), [], [HIGH]).level is Level.ERROR

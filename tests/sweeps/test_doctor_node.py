@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sweeps.doctor import Level, Situation
+from sweeps.doctor import Level, Situation, probe
 from sweeps.profiles import Profile
 from sweeps.slurm.doctor import compute_node, node_report
 from sweeps.slurm.doctor.tiny_job import TinyJob
@@ -23,6 +23,7 @@ NONE: dict[str, Any] = {
     "devices": [],
     "why": "",
     "trouble": None,
+    "seconds": 4.2,
 }
 H200 = NONE | {"devices": ["NVIDIA H200"]}
 
@@ -60,6 +61,18 @@ H200 = NONE | {"devices": ["NVIDIA H200"]}
             "error",
             "node python",
             f"there is no {sys.executable} on n1",
+        ),
+        (
+            {"JobState": "FAILED", "ExitCode": "67:0"},
+            "error",
+            "node python",
+            "there is no apptainer on n1",
+        ),
+        (
+            {"JobState": "FAILED", "ExitCode": "68:0"},
+            "error",
+            "node python",
+            "n1 does not see the container",
         ),
         (
             {"JobState": "COMPLETED", "ExitCode": "0:0"},
@@ -123,14 +136,68 @@ def test_a_node_with_another_clock(skew: int, level: str, words: str) -> None:
     assert words in found.text
 
 
+@pytest.mark.parametrize(
+    ("fields", "problem", "level", "words"),
+    [
+        ({"Requeue": "1"}, None, "ok", "scontrol answers on n1"),
+        ({"Requeue": "0"}, None, "warning", "not requeued (Requeue=0)"),
+        ({}, "there is no scontrol", "warning", "there is no scontrol on n1: a task cannot ask"),
+    ],
+)
+def test_whether_a_task_gets_another_turn(
+    fields: dict[str, str], problem: str | None, level: str, words: str
+) -> None:
+    found = node_report.requeue(TinyJob("7", {"BatchHost": "n1", **fields}), problem)
+    assert (found.name, found.level) == ("node requeue", level)
+    assert words in found.text
+    assert level == "ok" or "odesweep run --wait" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        (None, "there is no scontrol"),
+        ('[ "$*" = "show job 7" ]', None),
+        ("echo 'slurm_load_jobs error: Unable to contact' >&2; exit 1", "fails: slurm_load_jobs"),
+    ],
+    ids=["missing", "answers", "fails"],
+)
+def test_the_node_says_whether_it_can_ask_slurm(
+    script: str | None, expected: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if script:
+        (tmp_path / "scontrol").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "scontrol").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    found = probe.trouble_with(["scontrol", "show", "job", "$SLURM_JOB_ID"])
+    assert found == expected if expected is None or found is None else expected in found
+
+
 def test_python_of_another_version_or_without_odesweep() -> None:
     here = ".".join(map(str, sys.version_info[:3]))
-    assert node_report.python({"python": here, "imports": None}).level is Level.OK
-    assert node_report.python({"python": "3.9.2", "imports": None}).level is Level.ERROR
+    own, image = Profile(), Profile(container="odesweep.sif")
+    assert node_report.python({"python": here, "imports": None}, own).level is Level.OK
+    assert node_report.python({"python": "3.9.2", "imports": None}, own).level is Level.ERROR
+    inside = node_report.python({"python": "3.12.1", "imports": None}, image)
+    assert (inside.level, inside.text) == (Level.OK, "3.12.1 in odesweep.sif, odesweep imports")
     missing = node_report.python(
-        {"python": here, "imports": "ModuleNotFoundError: No module named 'pyarrow'"}
+        {"python": here, "imports": "ModuleNotFoundError: No module named 'pyarrow'"}, own
     )
     assert (missing.level, "pyarrow" in missing.text) == (Level.ERROR, True)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "level"), [(4.2, "ok"), (75.0, "warning")], ids=["fast", "slow"]
+)
+def test_how_long_torch_takes_from_which_disk(seconds: float, level: str) -> None:
+    report = {"torch": NONE | {"seconds": seconds}, "environment": ("nfs4", "/shared")}
+    found = node_report.torch(report)
+    assert found.level == level
+    assert f"in {seconds:.1f} s from nfs4 (/shared)" in found.text
+    assert ("container in the profile" in found.remedy) == (level == "warning")
+    broken = node_report.torch(report | {"torch": {"error": "ImportError: x"}})
+    assert broken.level is Level.ERROR
 
 
 @pytest.mark.parametrize(
@@ -181,10 +248,36 @@ def test_python_of_another_version_or_without_odesweep() -> None:
 def test_gpus_of_the_node(
     asked: int, driver: Any, seen: dict[str, Any], level: str, words: str
 ) -> None:
-    found = node_report.gpu(
-        {"torch": seen, "driver": driver, "visible": "0" if asked else None}, asked
-    )
+    found = node_report.gpu(report_of(seen, driver, "0" if asked else None), Profile(gpus=asked))
     assert (found.name, found.level) == ("node gpu", level)
+    assert words in f"{found.text}; {found.remedy}"
+
+
+def report_of(seen: dict[str, Any], driver: Any, visible: str | None, **more: Any) -> Any:
+    none = {"listing": "", "mps": None}
+    return {"torch": seen, "driver": driver, "visible": visible, **none, **more}
+
+
+@pytest.mark.parametrize(
+    ("slots", "gres", "level", "words"),
+    [
+        (2, "gpu:1g.10gb:2", "ok", "MIG slices of a task: 1 x 1g.10gb+me, 1 x 2g.20gb"),
+        (4, "gpu:2", "ok", "for its slots; MPS: CUDA_MPS_ACTIVE_THREAD_PERCENTAGE = 50"),
+        (1, "gpu:2", "warning", "1 of 2 are used, as a process sees one slice; give slots = 2"),
+        (3, "gpu:3", "warning", "asks for 3, SLURM gives 2"),
+    ],
+)
+def test_slices_of_a_gpu_are_named_and_counted(
+    slots: int, gres: str, level: str, words: str
+) -> None:
+    """CUDA shows the first slice only, so torch always counts one."""
+    from test_gpus import H100_MIG
+
+    seen = NONE | {"devices": ["NVIDIA H100 80GB HBM3 MIG 1g.10gb+me"]}
+    shared = "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE = 50"
+    report = report_of(seen, GPU, "0", listing=H100_MIG, mps=shared if slots == 4 else None)
+    found = node_report.gpu(report, Profile(slots=slots, options={"gres": gres}))
+    assert found.level == level
     assert words in f"{found.text}; {found.remedy}"
 
 
@@ -244,6 +337,7 @@ def test_both_sides_talk_in_a_folder_of_any_name(
         "tiny job": "ok",
         "node files": "ok",
         "node clock": "ok",
+        "node requeue": "ok",
         "node python": "ok",
         "node torch": "error",
     }
@@ -257,7 +351,7 @@ def test_both_sides_talk_in_a_folder_of_any_name(
             "--exclusive ",
             "--cpus-per-task=2",
             "--time=10",
-            "--no-requeue",
+            "--requeue",
             "--ntasks=1",
         )
     )

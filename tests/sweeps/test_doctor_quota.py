@@ -8,7 +8,7 @@ import pytest
 from command import TINY, odesweep
 
 from sweeps.doctor import Finding, Level, Needed, Situation, quota
-from sweeps.doctor.folder import mounted, source
+from sweeps.doctor.probe import mounted, source
 from sweeps.doctor.quota import (
     Limit,
     least,

@@ -4,6 +4,8 @@ Also if neither answers.
 """
 
 import getpass
+import os
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from sweeps.slurm import commands
 from sweeps.slurm.arrays import Layout
 from sweeps.slurm.bad_nodes import bad_nodes
-from sweeps.slurm.commands import ArrayTask, NoAnswer, Queue, parse_sacct, parse_squeue
+from sweeps.slurm.commands import ArrayTask, NoAnswer, parse_sacct, parse_squeue, parse_states
 from sweeps.slurm.inflight import (
     SENDING_SECONDS,
     SentArray,
@@ -21,6 +23,7 @@ from sweeps.slurm.inflight import (
     task_of_worker,
     worker_name,
 )
+from sweeps.slurm.queue import Queue
 from sweeps.slurm.scheduler import Slurm
 from sweeps.store import (
     EventLog,
@@ -189,13 +192,19 @@ class Commands:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: list[tuple[str, ...]] = []
         self.broken: set[str] = set()
-        self.now = 0.0
+        self.now, self.takes, self.version = 0.0, 0.0, "slurm-wlm 22.05.8\n"
         monkeypatch.setattr(commands, "ask", self.ask)
 
     def ask(self, *command: str) -> str:
+        if "--version" in command:
+            return self.version  # the controller is not asked
         self.asked.append(command)
+        self.now += self.takes
         if command[0] in self.broken:
             raise NoAnswer(f"{command[0]} is not on this machine")
+        if "--only-job-state" in command:
+            assert os.environ["SLURM_BITSTR_LEN"] == "0", "long lists would be cut"
+            return (RECORDED / "squeue-only-job-state.txt").read_text()
         return (RECORDED / f"{command[0]}.txt").read_text()
 
     def clock(self) -> float:
@@ -214,6 +223,79 @@ def test_however_often_one_looks_slurm_is_asked_at_most_six_times_a_minute(
         at += [slurm.now] * (len(slurm.asked) - before)
     assert len(at) > 10
     assert max(sum(one <= other <= one + 60 for other in at) for one in at) <= 6
+
+
+@pytest.mark.parametrize(("takes", "apart"), [(0.5, 20.0), (4.0, 20.0), (10.0, 50.0)])
+def test_a_slow_controller_is_asked_less_often(
+    takes: float, apart: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At most a fifth of the time goes into asking."""
+    slurm, at = Commands(monkeypatch), []
+    slurm.takes = takes
+    queue = Queue(slurm.clock)
+    for _ in range(1000):
+        before = (len(slurm.asked), slurm.now)
+        queue.tasks()
+        at += [before[1]] if len(slurm.asked) > before[0] else []
+        slurm.now += 0.5
+    gaps = [later - earlier for earlier, later in pairwise(at[1:])]
+    assert gaps
+    assert all(apart <= gap <= apart + 1.0 for gap in gaps)
+
+
+def test_states_alone_as_written_by_squeue() -> None:
+    """The format "%i=%T", as in SchedMD's own tests of the option.
+
+    SchedMD/slurm, testsuite/python/tests, functions `test_array_job` and `test_het_job`.
+    """
+    states = parse_states((RECORDED / "squeue-only-job-state.txt").read_text())
+    assert states == {
+        "71_0": "COMPLETED",
+        "71_1": "COMPLETED",
+        "71_2": "PENDING",
+        "71_3": "PENDING",
+        "71_4": "FAILED",
+        "72": "CANCELLED",
+    }, "90 is a job of several parts, which odesweep does not send"
+    assert parse_states("5_[0-8:4,11%3]=PENDING\nslurm_load_jobs error: x\n") == dict.fromkeys(
+        ("5_0", "5_4", "5_8", "5_11"), "PENDING"
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "alone"),
+    [("slurm 24.05.3", True), ("slurm 25.11.0-rc1", True), ("slurm-wlm 23.11.4", False)],
+)
+def test_between_whole_answers_a_new_squeue_is_asked_for_states_alone(
+    version: str, alone: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slurm = Commands(monkeypatch)
+    slurm.version = f"{version}\n"
+    queue = Queue(slurm.clock)
+    assert queue.tasks() == QUEUED
+    slurm.now = 30.0
+    lean = queue.tasks() or []
+    assert [command for command in slurm.asked if "--only-job-state" in command] == (
+        [slurm.asked[-1]] if alone else []
+    )
+    if not alone:
+        assert lean == QUEUED
+        return
+    [jobs] = [one for flag, one in pairwise(slurm.asked[-1]) if flag == "-j"]
+    assert jobs == ",".join(sorted({task.job_id for task in QUEUED if task.live}))
+    by_name = {task.name: task for task in lean}
+    first = next(task for task in QUEUED if task.name == "71_0")
+    assert (first.state, by_name["71_0"].state) == ("RUNNING", "COMPLETED")
+    assert by_name["71_0"].comment == first.comment
+    waiting = next(task for task in QUEUED if task.name == "71_2")
+    assert by_name["71_2"] == waiting, "its reason is still true"
+    before = len(slurm.asked)
+    slurm.now = 60.0
+    queue.tasks(job_ids=["99"])
+    assert "-u" in slurm.asked[before], "a job that it has never seen is looked for"
+    slurm.now = 300.0
+    queue.tasks(job_ids=["99"])
+    assert "-u" in slurm.asked[-1]
 
 
 def test_accounting_that_is_missing_is_not_asked_again_and_squeue_is(
@@ -294,6 +376,39 @@ def test_how_tasks_ended_is_told_with_and_without_accounting(
     without = Slurm(results)
     without.in_flight()
     assert without.ended({"t0", "t1"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("state", "ending", "again"),
+    [
+        ("PREEMPTED", None, True),
+        ("NODE_FAIL", None, True),
+        ("TIMEOUT", "SIGUSR2", True),
+        ("FAILED", "SIGUSR2", True),
+        ("FAILED", "no time left for another trial", True),
+        ("FAILED", None, False),
+        ("FAILED", "three trials crashed alike", False),
+        ("CANCELLED", "SIGTERM", False),
+        ("PENDING", "SIGTERM", False),
+        ("FAILED", "done", False),
+    ],
+)
+def test_jobs_that_slurm_ended_for_good_are_told_from_cancelled_and_broken_ones(
+    state: str, ending: str | None, again: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = Results(tmp_path / "results")
+    submission = sent(results)
+    write_sent(results, submission, Sent("71", "me"))
+    monkeypatch.setattr(commands, "ask", lambda *_, **__: f"71|{state}|n1|None|{submission}\n")
+    log = EventLog(results, worker(0))
+    log.append("worker_started", submission_id=submission)
+    if ending:
+        log.append("worker_ended", reason=ending)
+    log.close()
+    scheduler = Slurm(results)
+    scheduler.add(EventReader(results).poll())
+    assert scheduler.cut_short({submission}) == ({(submission, "t0")} if again else set())
+    assert scheduler.cut_short({"another"}) == set()
 
 
 def test_a_node_is_bad_when_all_fails_there_and_something_works_elsewhere() -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from command import TINY, odesweep
 
 from sweeps.errors import UserError
 from sweeps.profiles import ROOT, load, names, parse
@@ -123,3 +124,17 @@ def test_the_shipped_ones_load_and_have_a_time_limit() -> None:
 
 def test_no_option_is_both_given_and_set() -> None:
     assert not SBATCH & OURS
+
+
+@pytest.mark.parametrize("key", ['container = "x.sif"', 'python = "/env/bin/python"'])
+def test_keys_that_another_executor_would_ignore_are_one_line(tmp_path: Path, key: str) -> None:
+    arguments = ("run", TINY, "--executor", "ray", "--profile", profile(tmp_path, key + "\n"))
+    code, _, err = odesweep(*arguments, "--dry-run", results=tmp_path / "results")
+    assert code == 2
+    [line] = err.strip().splitlines()
+    assert "container and python in a profile are for executor slurm, not ray" in line
+
+
+def test_a_container_needs_a_name(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="container: string should have at least 1 character"):
+        load(profile(tmp_path, 'container = ""\n'))

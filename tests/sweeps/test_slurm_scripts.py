@@ -9,6 +9,7 @@ from pathlib import Path
 import own_study
 import pytest
 
+from sweeps.errors import UserError
 from sweeps.profiles import Profile, load, parse
 from sweeps.store import Results
 
@@ -16,6 +17,7 @@ pytest.importorskip("submitit", reason="submitit is not installed")
 from submitit.core.utils import JobPaths
 
 from sweeps.slurm import submit as slurm_submit
+from sweeps.slurm.container import python_command
 from sweeps.slurm.paths import job_folder
 from sweeps.slurm.profile import sbatch_options
 from sweeps.slurm.snapshot import ROOT, code, content_hash, folder, write
@@ -51,6 +53,37 @@ def test_the_whole_script_is_the_recorded_one(tmp_path: Path, name: str, tasks: 
         shown(Results(tmp_path / "my results"), shipped, tasks)
         == (RECORDED / f"{name}.sbatch").read_text()
     )
+
+
+def test_a_container_changes_only_the_word_python(tmp_path: Path) -> None:
+    """Recorded are the scripts without one."""
+    results, data = Results(tmp_path / "results"), tmp_path / "data"
+    shipped = load(str(ROOT / "slurm" / "profiles" / "a100.toml"))
+    inside = shipped.model_copy(update={"container": "/images/odesweep.sif"})
+    without, within = (
+        script(results, ID, "cross/depth", profile, 250, data_root=data).splitlines()
+        for profile in (shipped, inside)
+    )
+    changed = [(old, new) for old, new in zip(without, within, strict=True) if old != new]
+    [(old, new)] = changed
+    binds = " ".join(f"--bind {path}" for path in (results.path, results.state, data))
+    command = (
+        f"apptainer exec --nv --env PYTHONNOUSERSITE=1 {binds} /images/odesweep.sif python3 -P"
+    )
+    assert new == old.replace(f"{sys.executable} -P", command)
+    given = shipped.model_copy(update={"python": "/opt/env/bin/python"})
+    own = script(results, ID, "cross/depth", given, 250).splitlines()
+    assert own[-1] == old.replace(sys.executable, "/opt/env/bin/python")
+
+
+def test_without_gpus_a_container_gets_no_driver_and_an_address_stays_one() -> None:
+    profile = parse({"container": "docker://ghcr.io/me/odesweep:1", "python": "/env/bin/python"})
+    assert python_command(profile, [Path("/r")], gpus=False) == [
+        *("apptainer", "exec", "--env", "PYTHONNOUSERSITE=1", "--bind", "/r"),
+        *("docker://ghcr.io/me/odesweep:1", "/env/bin/python"),
+    ]
+    with pytest.raises(UserError, match="cannot bind /a,b: a path with a comma"):
+        python_command(profile, [Path("/a,b")], gpus=False)
 
 
 def test_cpus_and_gpus_of_all_slots_unless_the_profile_says_them_in_sbatch_words() -> None:

@@ -15,8 +15,9 @@ import pytest
 
 from sweeps.limits import Limits
 from sweeps.slurm import task as slurm_task
+from sweeps.slurm.bad_nodes import exclude_nodes
 from sweeps.slurm.inflight import worker_name
-from sweeps.slurm.task import Signals, TaskId, close_earlier_starts, device
+from sweeps.slurm.task import Signals, TaskId, close_earlier_starts
 from sweeps.store import EventLog, EventReader, Results
 from sweeps.worker.choose import Chooser
 from sweeps.worker.history import History
@@ -78,10 +79,60 @@ def test_requeue_is_given_up_as_soon_as_the_task_is_being_ended(
     (tmp_path / "scontrol").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(slurm_task.time, "sleep", lambda _seconds: None)
-    assert not slurm_task.requeue(
+    assert slurm_task.requeue(
         "49_3", lambda: not calls.exists() or len(calls.read_text().splitlines()) < 2
     )
     assert calls.read_text().splitlines() == ["requeue 49_3"] * 2
+
+
+REFUSED = "Requested operation is presently disabled for job 49"
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [(None, "scontrol is not on this machine"), (f"echo '{REFUSED}' >&2; exit 1", REFUSED)],
+    ids=["no scontrol", "not requeued"],
+)
+def test_what_stays_refused_is_asked_once_and_said(
+    script: str | None, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait(_seconds: float) -> None:
+        raise AssertionError("it waits for an answer that will not change")
+
+    if script:
+        (tmp_path / "scontrol").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "scontrol").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(slurm_task.time, "sleep", wait)
+    refused = slurm_task.requeue("49_3", lambda: True)
+    assert refused == f"SLURM gives no other turn: {words}"
+    exclude_nodes("49", ["n3"])
+
+
+@pytest.mark.parametrize(
+    ("partition", "requeue", "words"),
+    [
+        ("gone", "1", "PreemptMode=CANCEL"),
+        ("low", "0", "Requeue=0"),
+        ("low", "1", None),
+        ("low", None, None),
+    ],
+    ids=["cancelled", "not requeued", "comes back", "nobody can tell"],
+)
+def test_after_sigterm_a_task_knows_whether_it_comes_back(
+    partition: str,
+    requeue: str | None,
+    words: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if requeue:
+        (tmp_path / "scontrol").write_text(f"#!/bin/sh\necho JobId=49 Requeue={requeue} x=y\n")
+        (tmp_path / "scontrol").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("SLURM_JOB_PARTITION", partition)
+    why = slurm_task.stays_away({"cancelling": ["gone"]}, "49_3")
+    assert words in why if words and why else why == words
 
 
 def test_a_new_turn_forgives_what_the_last_one_left_open(tmp_path: Path) -> None:
@@ -137,22 +188,3 @@ def test_time_left_is_until_the_warning(monkeypatch: pytest.MonkeyPatch) -> None
     assert slurm_task.time_left(None, 60)() == float("inf")
     monkeypatch.setenv("SLURM_JOB_END_TIME", "1500")
     assert slurm_task.time_left(600.0, 60)() == 340.0
-
-
-@pytest.mark.parametrize(
-    ("gpus", "slots", "devices"),
-    [
-        (0, 2, ["auto"] * 2),
-        (1, 4, ["auto"] * 4),
-        (2, 4, [0, 0, 1, 1]),
-        (8, 16, [n // 2 for n in range(16)]),
-    ],
-)
-def test_slots_divide_the_gpus_of_a_task(
-    monkeypatch: pytest.MonkeyPatch, gpus: int, slots: int, devices: list[Any]
-) -> None:
-    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
-    assert [device("auto", number, slots) for number in range(slots)] == [
-        one if one == "auto" else f"cuda:{one}" for one in devices
-    ]
-    assert device("cpu", 0, slots) == "cpu"

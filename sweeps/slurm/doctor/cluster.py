@@ -1,16 +1,16 @@
 """What SLURM's configuration means for a sweep: arrays, queue, preemption, accounting."""
 
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 
 from sweeps.doctor.finding import Finding, Level, Situation, fail, good, version, warn
 from sweeps.limits import Limits
 from sweeps.profiles import Profile
-from sweeps.slurm import commands
+from sweeps.slurm import commands, preemption
 from sweeps.slurm.commands import NoAnswer
 from sweeps.slurm.doctor import compute_node, partition
 from sweeps.slurm.doctor.partition import seconds
+from sweeps.slurm.preemption import Partition
 from sweeps.slurm.profile import account_and_qos
 
 # From SIGTERM to SIGKILL, for a training step and its checkpoint.
@@ -40,8 +40,8 @@ def slurm(situation: Situation) -> Iterator[Finding]:
         )
         return
     try:
-        config = settings(commands.ask("scontrol", "show", "config"))
-        partitions = partition.parse(commands.ask("scontrol", "-a", "-o", "show", "partition"))
+        config = commands.config()
+        partitions = preemption.partitions()
     except NoAnswer as error:
         level = Level.ERROR if wanted else Level.WARNING
         remedy = (
@@ -70,7 +70,7 @@ def slurm(situation: Situation) -> Iterator[Finding]:
 
 def _configuration(
     config: Mapping[str, str],
-    partitions: Sequence[partition.Partition],
+    partitions: Sequence[Partition],
     profile: Profile,
     wanted: bool,
 ) -> Iterator[Finding]:
@@ -83,26 +83,14 @@ def _configuration(
     )
     yield arrays(config)
     yield queue_limit(commands.max_submit(account, qos))
-    usable = partition.chosen(profile, partitions)
+    usable = preemption.chosen(profile, partitions)
+    preempting = preemption.preempting_qos(config, profile)
     for candidate in usable:
-        yield preemption(
-            config,
-            candidate,
-            partitions,
-            _preempting_qos(qos or "normal") if config.get("PreemptType") == "preempt/qos" else {},
-        )
+        yield preempted(config, candidate, partitions, preempting)
     yield accounting(config, _problem_of_sacct())
     if wanted:
         yield from partition.fits(profile, usable, partitions, config)
         yield from partition.may_use(account, qos, config)
-
-
-def settings(text: str) -> dict[str, str]:
-    """`scontrol show config`: lines of "Key = value"; others are skipped."""
-    return {
-        key: value.strip()
-        for key, value in re.findall(r"^(\w+)(?:\[\d+\])?\s*= ?(.*)$", text, re.MULTILINE)
-    }
 
 
 def arrays(config: Mapping[str, str]) -> Finding:
@@ -140,26 +128,20 @@ def queue_limit(most: int | None) -> Finding:
     )
 
 
-def preemption(
+def preempted(
     config: Mapping[str, str],
-    candidate: partition.Partition,
-    partitions: Sequence[partition.Partition],
+    candidate: Partition,
+    partitions: Sequence[Partition],
     qos: Mapping[str, str],
 ) -> Finding:
     """What happens to a preempted task.
 
     qos: PreemptMode and GraceTime, if SLURM preempts by qos.
     """
-    kind = config.get("PreemptType", "preempt/none")
-    by_partition = kind == "preempt/partition_prio"
-    mode = (
-        candidate.fields.get("PreemptMode", "")
-        if by_partition
-        else qos.get("PreemptMode", "").replace("cluster", "")
-    ) or config.get("PreemptMode", "OFF")
-    modes = set(mode.upper().split(",")) - {"GANG", "WITHIN", "PRIORITY"}
+    by_partition = preemption.by_partition(config)
+    modes = preemption.modes(config, candidate, qos)
     where = f"partition {candidate.name}" if by_partition or not qos else f"qos {qos['Name']}"
-    if kind == "preempt/none" or modes <= {"OFF"}:
+    if modes <= {"OFF"}:
         return good("preemption", f"{where}: none")
     if by_partition and not any(other.tier > candidate.tier for other in partitions):
         return good("preemption", f"{where}: none, as no partition has a higher PriorityTier")
@@ -184,12 +166,13 @@ def preemption(
     )
     if "CANCEL" in modes:
         remedy = (
-            "repeat the same `odesweep run` until all is done (checkpoints are used), or choose a "
-            "partition or qos with PreemptMode=REQUEUE"
+            "give `odesweep run --wait`, which sends again what is left (checkpoints are used), or "
+            "choose a partition or qos with PreemptMode=REQUEUE"
         )
         return warn(
             "preemption",
-            f"{where}: CANCEL: preempted tasks are not requeued; {told}",
+            f"{where}: CANCEL: SLURM does not requeue preempted tasks, only the next "
+            f"`odesweep run` goes on; {told}",
             remedy,
         )
     if grace + wait < LEAST_GRACE_SECONDS and (by_partition or qos):
@@ -233,13 +216,3 @@ def _problem_of_sacct() -> str | None:
     except NoAnswer as error:
         return str(error)
     return None
-
-
-def _preempting_qos(name: str) -> dict[str, str]:
-    try:
-        rows = commands.sacctmgr("qos", f"name={name}", "PreemptMode", "GraceTime")
-    except NoAnswer:
-        return {}
-    return next(
-        ({"Name": name, "PreemptMode": mode, "GraceTime": s} for mode, s in rows if mode), {}
-    )

@@ -9,10 +9,9 @@ import io
 import shlex
 import shutil
 import signal
-import sys
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from uuid import uuid4
@@ -23,9 +22,11 @@ from sweeps.execute.signals import handled
 from sweeps.profiles import Profile
 from sweeps.slurm import commands
 from sweeps.slurm.commands import NoAnswer
+from sweeps.slurm.container import image, python_command
 from sweeps.slurm.doctor import node_report, partition
 from sweeps.slurm.doctor.tiny_job import TinyJob
-from sweeps.slurm.profile import limit_seconds
+from sweeps.slurm.gres import asked_gpus
+from sweeps.slurm.profile import limit_seconds, long_options
 
 # Longest wait for the job to start, then for its work, mostly importing torch from a cold disk.
 QUEUE_SECONDS, RUN_SECONDS = 120.0, 300.0
@@ -56,9 +57,9 @@ done
 touch "$probe/log" 2> /dev/null || exit {unwritable}
 exec >> "$probe/log" 2>&1
 {setup}
-[ -x {python} ] || exit {no_python}
+{there}
 export PYTHONPATH="$probe/code.zip${{PYTHONPATH:+:$PYTHONPATH}}"
-exec srun --ntasks=1 --export=ALL{cpus} {python} -P "$probe/probe.py" "$probe"
+exec srun --ntasks=1 --export=ALL{cpus} {command} -P "$probe/probe.py" "$probe"
 """
 
 
@@ -114,7 +115,8 @@ def _lay_out(folder: Path, situation: Situation, profile: Profile) -> None:
             archive.writestr(name, content)
     (folder / "code.zip").write_bytes(code.getvalue())
     (folder / "probe.py").write_bytes(Path(probe.__file__).read_bytes())
-    (folder / "job.sh").write_text(script(folder, profile))
+    folders = [folder, *filter(None, [situation.data_root])]
+    (folder / "job.sh").write_text(script(folder, profile, folders))
     data = situation.data_root and situation.data_root.absolute()
     names = sorted(path.name for path in data.iterdir()) if data and data.is_dir() else []
     # The last file, for which the job waits.
@@ -123,19 +125,32 @@ def _lay_out(folder: Path, situation: Situation, profile: Profile) -> None:
         "asked.json",
         {
             "module": "sweeps.slurm.submit",
+            "command": ["scontrol", "-o", "show", "job", "$SLURM_JOB_ID"],
             "data": data and {"folder": str(data), "names": names},
         },
     )
 
 
-def script(folder: Path, profile: Profile) -> str:
-    """The batch script: the profile's setup, then Python in a step, as in a sweep's tasks."""
-    cpus = partition.options(profile).get("cpus-per-task")
+def script(folder: Path, profile: Profile, folders: Sequence[Path]) -> str:
+    """The batch script: the profile's setup, then Python in a step, as in a sweep's tasks.
+
+    folders: what a container has to see.
+    """
+    given = long_options(profile)
+    cpus = given.get("cpus-per-task")
+    command = python_command(profile, folders, gpus=asked_gpus(given) > 0)
+    if profile.container is None:
+        there = f'[ -x "$(command -v {shlex.quote(command[-1])})" ] || exit {{no_python}}'
+    else:
+        there = "command -v apptainer > /dev/null || exit {no_apptainer}"
+        if "://" not in profile.container:
+            there += f"\n[ -r {shlex.quote(image(profile.container))} ] || exit {{no_image}}"
     return _SCRIPT.format(
         probe=shlex.quote(str(folder.absolute())),
         lag=int(probe.LAG_SECONDS),
         setup="\n".join(profile.setup),
-        python=shlex.quote(sys.executable),
+        there=there.format(**node_report.EXITS),
+        command=shlex.join(command),
         cpus=f" --cpus-per-task={cpus}" if cpus else "",
         **node_report.EXITS,
     )
@@ -147,13 +162,14 @@ def _arguments(name: str, profile: Profile) -> list[str]:
     minutes = LIMIT_MINUTES if limit is None else max(1, min(LIMIT_MINUTES, int(limit // 60)))
     given = {
         key: value
-        for key, value in partition.options(profile).items()
+        for key, value in long_options(profile).items()
         if key not in ("time", "time-min")
     }
     ours = {
         "job-name": name,
         "time": minutes,
-        "no-requeue": True,
+        # As in a sweep: doctor looks whether SLURM takes it.
+        "requeue": True,
         "output": "/dev/null",
         "error": "/dev/null",
     }

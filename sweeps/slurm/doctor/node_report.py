@@ -7,16 +7,20 @@ from dataclasses import replace
 from typing import Any
 
 from sweeps.doctor.finding import Finding, Level, Situation, fail, good, warn
-from sweeps.doctor.machine import compare_gpus
+from sweeps.doctor.machine import compare_gpus, mig_slices, slice_names
 from sweeps.doctor.writing import MOST_SKEW_SECONDS
 from sweeps.profiles import Profile
-from sweeps.slurm.doctor import partition
+from sweeps.slurm.container import image
 from sweeps.slurm.doctor.tiny_job import TinyJob
+from sweeps.slurm.gres import asked_gpus
+from sweeps.slurm.profile import long_options, slots_per_task
 
 # Exit codes of the job's script.
-EXITS = {"unseen": 64, "unwritable": 65, "no_python": 66}
+EXITS = {"unseen": 64, "unwritable": 65, "no_python": 66, "no_apptainer": 67, "no_image": 68}
 # If files are seen later than this, workers repeat what others have done.
 MOST_LAG_SECONDS = 15.0
+# Thousands of small files on a busy network disk take longer than this.
+MOST_IMPORT_SECONDS = 60.0
 SHARED = "give a folder that login and compute nodes share with --results"
 INSTALL = (
     "install odesweep[slurm] in an environment that compute nodes see, and load what it needs with "
@@ -27,7 +31,7 @@ INSTALL = (
 def judge(job: TinyJob, situation: Situation, profile: Profile) -> Iterator[Finding]:
     """The job itself, then everything that it saw."""
     if job.report is None:
-        yield without_report(job, situation)
+        yield without_report(job, situation, profile)
         return
     report = job.report
     yield good(
@@ -38,15 +42,16 @@ def judge(job: TinyJob, situation: Situation, profile: Profile) -> Iterator[Find
     yield files(job.node, report, situation)
     if report["answer"]:
         yield clock(report["began_at"], report["answer"]["at"], report["answered_at"])
-    yield python(report)
-    yield torch(report["torch"])
+    yield requeue(job, report["trouble"])
+    yield python(report, profile)
+    yield torch(report)
     if "error" not in report["torch"]:
-        yield gpu(report, partition.asked_gpus(profile))
+        yield gpu(report, profile)
     if "data" in report:
         yield data(report["data"], situation)
 
 
-def without_report(job: TinyJob, situation: Situation) -> Finding:
+def without_report(job: TinyJob, situation: Situation, profile: Profile) -> Finding:
     """Why there is no report."""
     job_id, node, said = job.job_id, job.node, job.log.strip().rpartition("\n")[2]
     reason = f" ({job.fields['Reason']})" if job.fields.get("Reason", "None") != "None" else ""
@@ -75,7 +80,20 @@ def without_report(job: TinyJob, situation: Situation) -> Finding:
             SHARED,
         )
     if code == str(EXITS["no_python"]):
-        return fail("node python", f"there is no {sys.executable} on {node}", INSTALL)
+        python = profile.python or sys.executable
+        return fail("node python", f"there is no {python} on {node}", INSTALL)
+    if code == str(EXITS["no_apptainer"]):
+        return fail(
+            "node python",
+            f"the profile has a container, but there is no apptainer on {node}",
+            "load it with `setup` in the profile, such as module load apptainer",
+        )
+    if code == str(EXITS["no_image"]):
+        return fail(
+            "node python",
+            f"{node} does not see the container {image(profile.container or '')}",
+            "give the path of an image that compute nodes see as container in the profile",
+        )
     if job.state == "COMPLETED":
         return fail(
             "node files",
@@ -139,22 +157,45 @@ def clock(began_at: float, here: float, answered_at: float) -> Finding:
     return good("node clock", f"within {MOST_SKEW_SECONDS:.0f} s of this machine's")
 
 
-def python(report: Mapping[str, Any]) -> Finding:
+def requeue(job: TinyJob, problem: str | None) -> Finding:
+    """Whether SLURM gives a task another turn. problem: with scontrol on the node."""
+    remedy = "give `odesweep run --wait`, which sends again what is left (checkpoints are used)"
+    if job.fields.get("Requeue") == "0":
+        return warn(
+            "node requeue",
+            "SLURM made the test job one that is not requeued (Requeue=0): after the time limit, a "
+            "preemption or a lost node only the next `odesweep run` goes on",
+            f"{remedy}, or ask the administrator why --requeue does not count",
+        )
+    if problem:
+        return warn(
+            "node requeue",
+            f"{problem} on {job.node}: a task cannot ask SLURM for another turn before its time "
+            "limit, only the next `odesweep run` goes on",
+            f"{remedy}, or add the folder of SLURM's commands to PATH with `setup` in the profile",
+        )
+    return good("node requeue", f"scontrol answers on {job.node}; tasks get another turn there")
+
+
+def python(report: Mapping[str, Any], profile: Profile) -> Finding:
     """Whether a sweep's task could start."""
     there, here = report["python"], platform.python_version()
+    where = f" in {profile.container}" if profile.container else ""
     if report["imports"]:
-        return fail("node python", f"odesweep does not import: {report['imports']}", INSTALL)
-    if there.rpartition(".")[0] != here.rpartition(".")[0]:
+        return fail("node python", f"odesweep does not import{where}: {report['imports']}", INSTALL)
+    own = profile.container is None and profile.python is None
+    if own and there.rpartition(".")[0] != here.rpartition(".")[0]:
         return fail(
             "node python",
             f"{there}, and {here} here",
             "call odesweep with a Python that compute nodes have at the same place",
         )
-    return good("node python", f"{there}, odesweep imports")
+    return good("node python", f"{there}{where}, odesweep imports")
 
 
-def torch(seen: Mapping[str, Any]) -> Finding:
-    """Whether it can be imported."""
+def torch(report: Mapping[str, Any]) -> Finding:
+    """Whether it can be imported, how long that takes, and from where."""
+    seen, (kind, mount) = report["torch"], report["environment"]
     if "error" in seen:
         return fail(
             "node torch",
@@ -162,17 +203,26 @@ def torch(seen: Mapping[str, Any]) -> Finding:
             INSTALL,
         )
     built = f"CUDA {seen['cuda']}" if seen["cuda"] else "no CUDA"
-    return good(
-        "node torch",
-        f"{seen['version']}, built for {built}; torchvision and torchdiffeq import with it",
+    text = (
+        f"{seen['version']}, built for {built}; torchvision and torchdiffeq import with it, in "
+        f"{seen['seconds']:.1f} s from {kind} ({mount})"
     )
+    if seen["seconds"] > MOST_IMPORT_SECONDS:
+        remedy = (
+            "put the environment on a faster disk, or into a container, which is one file "
+            "(container in the profile); every slot of a task imports torch"
+        )
+        return warn("node torch", text, remedy)
+    return good("node torch", text)
 
 
-def gpu(report: Mapping[str, Any], asked: int) -> Finding:
-    """asked: how many GPUs the profile asks for."""
+def gpu(report: Mapping[str, Any], profile: Profile) -> Finding:
+    """Whether torch sees what the profile asks for: GPUs, or MIG slices."""
+    asked, slots = asked_gpus(long_options(profile)), slots_per_task(profile)
     seen, driver, visible = report["torch"], report["driver"], report["visible"]
     found = replace(compare_gpus(driver, seen, visible), name="node gpu")
     devices = len(seen["devices"])
+    slices = mig_slices(report["listing"], visible)
     if not asked and devices:
         text = (
             f"the profile asks for none, but torch sees {devices} there: every task would use the "
@@ -193,13 +243,29 @@ def gpu(report: Mapping[str, Any], asked: int) -> Finding:
             else f"the profile asks for {asked}, but neither nvidia-smi nor torch sees one there"
         )
         return replace(found, level=Level.ERROR, text=text, remedy=gpu_remedy(seen["cuda"], driver))
-    if devices < asked:
-        text = f"the profile asks for {asked}, torch sees {devices}"
+    if found.level is not Level.OK:
+        return found
+    if slices:
+        found = replace(
+            found, text=f"{found.text}; MIG slices of a task: {slice_names(slices)}, for its slots"
+        )
+    if report["mps"]:
+        found = replace(found, text=f"{found.text}; MPS: {report['mps']}")
+    there = len(slices) or devices
+    if there < asked:
+        text = f"the profile asks for {asked}, {'SLURM gives' if slices else 'torch sees'} {there}"
         return replace(
             found,
             level=Level.WARNING,
             text=text,
             remedy="ask the administrator what SLURM gives a job",
+        )
+    if slots < len(slices):
+        return replace(
+            found,
+            level=Level.WARNING,
+            text=f"{found.text}; {slots} of {len(slices)} are used, as a process sees one slice",
+            remedy=f"give slots = {len(slices)} in the profile, or ask for {slots}",
         )
     return found
 

@@ -1,8 +1,7 @@
 """Whether partition, nodes, account and qos of a profile exist and fit its tasks."""
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,30 +9,13 @@ from sweeps.doctor.finding import Finding, Level, fail, good, warn
 from sweeps.profiles import Profile
 from sweeps.slurm import commands
 from sweeps.slurm.commands import NoAnswer
-from sweeps.slurm.profile import limit_seconds, parse_limit, sbatch_options, signal_seconds
+from sweeps.slurm.gres import asked_gres, parse_gres
+from sweeps.slurm.preemption import Partition, names
+from sweeps.slurm.profile import limit_seconds, long_options, parse_limit, signal_seconds
 
 _UNITS = {"": 1, "sec": 1, "min": 60, "hour": 3600, "day": 86400}
 # Words in a node's state with which it starts nothing. A * means that it does not respond.
 _AWAY = re.compile(r"down|drain|fail|unk|inval|no_respond|\*")
-_FACTORS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
-
-
-@dataclass(frozen=True)
-class Partition:
-    """fields: as scontrol shows them."""
-
-    name: str
-    fields: Mapping[str, str]
-
-    @property
-    def tier(self) -> int:
-        """PriorityTier: a higher one preempts a lower one."""
-        return int(self.fields.get("PriorityTier", "1"))
-
-    @property
-    def state(self) -> str:
-        """UP, DOWN (tasks wait), DRAIN or INACTIVE (none are taken)."""
-        return self.fields.get("State", "UP")
 
 
 @dataclass(frozen=True)
@@ -51,14 +33,6 @@ class Node:
         return bool(_AWAY.search(self.state.lower()))
 
 
-def parse(text: str) -> list[Partition]:
-    """Lines of `scontrol -o show partition`."""
-    found = [commands.parse_fields(line) for line in text.splitlines()]
-    return [
-        Partition(fields["PartitionName"], fields) for fields in found if "PartitionName" in fields
-    ]
-
-
 def parse_nodes(text: str) -> list[Node]:
     """Lines of "name|state|gres|cpus", a node of several partitions once; others are skipped."""
     rows = [line.strip().split("|") for line in text.splitlines()]
@@ -71,21 +45,6 @@ def parse_nodes(text: str) -> list[Node]:
     ]
 
 
-def parse_gres(text: str) -> Counter[tuple[str, str]]:
-    """How many of each kind a node or a job has.
-
-    Texts such as "gpu:a100:4(S:0-1),gpu:v100:2" of a node, "gpu:1" of a job, or "(null)".
-    """
-    found: Counter[tuple[str, str]] = Counter()
-    for item in filter(None, re.sub(r"\([^)]*\)", "", text).replace("=", ":").split(",")):
-        name, *rest = item.strip().removeprefix("gres/").removeprefix("gres:").split(":")
-        counted = re.fullmatch(r"(\d+)([KMG]?)", rest[-1]) if rest else None
-        kind = rest[0] if len(rest) == 2 or (rest and not counted) else ""
-        if name != "none":
-            found[name, kind.lower()] += int(counted[1]) * _FACTORS[counted[2]] if counted else 1
-    return found
-
-
 def seconds(text: str | None) -> float | None:
     """Seconds of "30 sec", "5 min", "10", "00:01:00" or "1-00:00:00"; None for other text."""
     if text and (matched := re.fullmatch(r"(\d+)(?: ?(sec|min|hour|day)s?)?", text)):
@@ -94,32 +53,6 @@ def seconds(text: str | None) -> float | None:
         return parse_limit(text or "")
     except ValueError:
         return None
-
-
-def names(profile: Profile) -> list[str]:
-    """The partitions that the profile names; none for the cluster's default."""
-    return [
-        name.strip()
-        for name in str(profile.options.get("partition", "")).split(",")
-        if name.strip()
-    ]
-
-
-def chosen(profile: Profile, partitions: Iterable[Partition]) -> list[Partition]:
-    """The existing partitions in which the profile's tasks may start."""
-    wanted = names(profile)
-    return [
-        partition
-        for partition in partitions
-        if (partition.name in wanted if wanted else partition.fields.get("Default") == "YES")
-    ]
-
-
-def options(profile: Profile) -> dict[str, Any]:
-    """The options of sbatch as executor slurm gives them, by their long names."""
-    return {key.replace("_", "-"): value for key, value in sbatch_options(profile).items()} | {
-        "ntasks": 1
-    }
 
 
 def arguments(given: Mapping[str, Any]) -> list[str]:
@@ -154,7 +87,7 @@ def fits(
                 "run doctor again in some minutes",
             )
         else:
-            yield enough(options(profile), parse_nodes(shown))
+            yield enough(long_options(profile), parse_nodes(shown))
 
 
 def exists(
@@ -233,7 +166,7 @@ def time_limit(profile: Profile, usable: Sequence[Partition], config: Mapping[st
 def enough(given: Mapping[str, Any], nodes: Sequence[Node]) -> Finding:
     """Whether some node has the CPUs and gres that a task asks for, and is up.
 
-    given: see `options`.
+    given: see `long_options`.
     """
     gres, cpus = asked_gres(given), int(given.get("cpus-per-task", 1))
     asks = " and ".join(
@@ -276,28 +209,6 @@ def enough(given: Mapping[str, Any], nodes: Sequence[Node]) -> Finding:
         f"a task asks for {asks}; {len(fitting)} of {len(nodes)} nodes have that, {len(here)} of "
         "them up",
     )
-
-
-def asked_gres(given: Mapping[str, Any]) -> Counter[tuple[str, str]]:
-    """What a task asks for on its node."""
-    per = [
-        str(given[key])
-        for key in ("gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socket")
-        if key in given
-    ]
-    return parse_gres(
-        ",".join(
-            [
-                str(given.get("gres", "")),
-                *(f"gpu:{item}" for text in per for item in text.split(",")),
-            ]
-        )
-    )
-
-
-def asked_gpus(profile: Profile) -> int:
-    """How many GPUs a task asks for."""
-    return sum(count for (name, _), count in asked_gres(options(profile)).items() if name == "gpu")
 
 
 def _has(node: Node, kind: tuple[str, str], count: int) -> bool:
@@ -346,7 +257,7 @@ def allowed(key: str, asked: str, mine: set[str], enforced: bool) -> Finding:
 def taken(profile: Profile) -> Finding:
     """The answer of sbatch about one task, without queueing it."""
     try:
-        said = commands.would_start(arguments(options(profile)))
+        said = commands.would_start(arguments(long_options(profile)))
     except NoAnswer as error:
         remedy = "change the profile's options; `odesweep run --dry-run` shows them all"
         return fail("sbatch", f"sbatch refuses a task of this profile: {error}", remedy)
