@@ -11,11 +11,11 @@ import pandas as pd
 from analysis.cells import cells, or_nothing, planned_rows
 from analysis.cross import grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER
-from analysis.cross.tiles import colour_bar, draw_tiles, plain, tile_legend
 from analysis.data import COMPLETED, Data
 from analysis.drawing import each_panel, panel_title, shared_limits
 from analysis.figure import Figure
 from analysis.style import FULL_INCHES
+from analysis.tiles import colour_bar, draw_tiles, plain, tile_legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,13 +10,13 @@ from analysis.caption import standard_notes
 from analysis.cells import MISSING, planned_rows
 from analysis.cross import grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER
-from analysis.cross.tiles import swatches
 from analysis.data import COMPLETED, Data
 from analysis.drawing import panel_title
 from analysis.figure import Figure
 from analysis.frames import in_order
 from analysis.legend import legend_below
 from analysis.style import FULL_INCHES
+from analysis.tiles import swatches
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

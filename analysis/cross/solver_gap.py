@@ -10,11 +10,11 @@ import pandas as pd
 
 from analysis.cross import gaps, grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER
-from analysis.cross.tiles import colour_bar, draw_tiles, signed, tile_legend
 from analysis.data import Data
 from analysis.drawing import each_panel, panel_title, shared_limits
 from analysis.figure import Figure
 from analysis.style import FULL_INCHES
+from analysis.tiles import colour_bar, draw_tiles, signed, tile_legend
 from sweeps.store import label
 
 if TYPE_CHECKING:

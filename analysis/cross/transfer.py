@@ -9,12 +9,12 @@ import pandas as pd
 from analysis.cells import cells, planned_rows
 from analysis.cross import grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER
-from analysis.cross.tiles import FAILED_COLOUR, UNRESOLVED_COLOUR, colour_bar, swatches
 from analysis.data import COMPLETED, Data
 from analysis.drawing import panel_title, shared_limits
 from analysis.figure import Figure, one_column_each
 from analysis.legend import legend_below
 from analysis.style import FULL_INCHES, SOLVER_LABELS
+from analysis.tiles import FAILED_COLOUR, UNRESOLVED_COLOUR, colour_bar, swatches
 from sweeps.store import label
 
 if TYPE_CHECKING:
