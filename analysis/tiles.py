@@ -11,7 +11,6 @@ import pandas as pd
 
 from analysis.legend import legend_below
 from analysis.style import NORM_COLOURS, NORM_LABELS
-from sweeps.store import label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,6 +45,11 @@ EMPTY: dict[str, dict[str, Any]] = {
 }
 
 
+def norm_label(name: str) -> str:
+    """The normalization as figures print it."""
+    return NORM_LABELS.get(name) or name
+
+
 def draw_tiles(
     ax: "Axes",
     numbers: pd.DataFrame,
@@ -56,6 +60,7 @@ def draw_tiles(
     colours: str,
     text: Callable[[float], str],
     labels: Callable[[Any], str] = str,
+    names: Callable[[Any], str] = norm_label,
     row_labels: bool = True,
 ) -> "ScalarMappable":
     """Draw one tile per row of `numbers` and return what a colour bar needs.
@@ -63,7 +68,7 @@ def draw_tiles(
     numbers: mean, done (numbers behind it), planned, failed, unresolved, missing. If not all
     planned runs of a tile are done, it says so below the number. rows, columns: columns of
     `numbers`, in the order of their values; normalizations as rows have their colours beside the
-    names. labels: of the columns. row_labels: whether to print the names of the rows.
+    names. labels: of the columns. names: of the rows. row_labels: whether to print them.
     """
     import seaborn as sns
 
@@ -92,8 +97,8 @@ def draw_tiles(
         ax=ax,
     )
     ax.set_xticks(np.arange(len(across)) + 0.5, [labels(name) for name in across], rotation=0)
-    names = [NORM_LABELS.get(name, label(name)) if row_labels else "" for name in down]
-    ax.set_yticks(np.arange(len(down)) + 0.5, names, rotation=0)
+    printed = [names(name) if row_labels else "" for name in down]
+    ax.set_yticks(np.arange(len(down)) + 0.5, printed, rotation=0)
     ax.tick_params(length=0, labelsize=6.5)
     if row_labels and set(down) <= set(NORM_COLOURS):
         ax.tick_params(axis="y", pad=8)

@@ -16,7 +16,7 @@ from analysis.figure import Figure
 from analysis.frames import in_order
 from analysis.legend import legend_below
 from analysis.style import FULL_INCHES
-from analysis.tiles import swatches
+from analysis.tiles import norm_label, swatches
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,7 +83,7 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     for index, ax in enumerate(axes[: len(names) + 1]):
         ax.set_yticks(
             np.arange(len(norms)) + 0.5,
-            [grid.norm_label(one) if index % across == 0 else "" for one in norms],
+            [norm_label(one) if index % across == 0 else "" for one in norms],
         )
         ax.tick_params(length=0, labelsize=6.5)
         ax.tick_params(axis="y", pad=8)

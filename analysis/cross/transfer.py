@@ -14,7 +14,13 @@ from analysis.drawing import panel_title, shared_limits
 from analysis.figure import Figure, one_column_each
 from analysis.legend import legend_below
 from analysis.style import FULL_INCHES, SOLVER_LABELS
-from analysis.tiles import FAILED_COLOUR, UNRESOLVED_COLOUR, colour_bar, swatches
+from analysis.tiles import (
+    FAILED_COLOUR,
+    UNRESOLVED_COLOUR,
+    colour_bar,
+    norm_label,
+    swatches,
+)
 from sweeps.store import label
 
 if TYPE_CHECKING:
@@ -83,7 +89,7 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         panel_title(ax, index, grid.SHORT_SOLVERS.get(name, name))
         ax.set_yticks(
             (np.arange(len(norms)) + 0.5) * len(depths),
-            [grid.norm_label(one) if index == 0 else "" for one in norms],
+            [norm_label(one) if index == 0 else "" for one in norms],
         )
         ax.tick_params(length=0, labelsize=6.5)
         ax.tick_params(axis="y", pad=8)
