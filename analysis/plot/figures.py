@@ -84,7 +84,7 @@ def outcomes_figure(data: Data, axes: list[str], name: str) -> Figure:
         used=lambda _: data,
         draw=partial(draw.draw_outcomes, colours=colours, columns=layout[1]),
         panels=layout,
-        size_inches=size(layout[1], 0.6 + 0.16 * tallest),
+        size_inches=size(layout[1], 0.95 + 0.16 * tallest),
     )
 
 

@@ -32,7 +32,7 @@ MARKER = "o"
 DODGE = 0.7
 # An average character of tick labels and legends, in inches.
 CHARACTER = 0.055
-LOG_FROM = 20
+LOG_FROM = 10
 
 
 def colours(values: Iterable[Any]) -> dict[Any, Any]:

@@ -1,4 +1,4 @@
-"""The page itself: verdicts first, then each paper, then what was not drawn and why.
+"""The page itself: verdicts first, then each paper, each other study, and what was not drawn.
 
 Styles, script and images are inside the page.
 """
@@ -13,7 +13,7 @@ from rich.progress import track
 from analysis.check import select
 from analysis.claims_command import RULE, rows
 from analysis.make import CONSOLE, INCOMPLETE, OK, Reader
-from analysis.report.sections import items, sections
+from analysis.report.sections import items, own_plans, own_sections, sections
 from analysis.verdict import VERDICTS
 
 NAME = "report.html"
@@ -24,15 +24,11 @@ def write_report(reader: Reader, out: Path) -> int:
 
     It is 1 if something could not be drawn or a claim lacks data.
     """
-    drawn = track(
-        items(reader),
-        description="report",
-        total=len(select(None, "FIGURES", "TABLES")),
-        console=CONSOLE,
-        transient=True,
-        disable=not CONSOLE.is_terminal,
-    )
-    found = {item.name: item for item in drawn}
+    bar = {"console": CONSOLE, "transient": True, "disable": not CONSOLE.is_terminal}
+    values, own = len(select(None, "FIGURES", "TABLES")), len(own_plans(reader))
+    found = {one.name: one for one in track(items(reader), "report", total=values, **bar)}
+    others = list(track(own_sections(reader), "other studies", total=own, **bar))
+    pictures = [*found.values(), *(item for section in others for item in section.items)]
     verdicts = rows(None, reader)
     out.mkdir(parents=True, exist_ok=True)
     (out / NAME).write_text(
@@ -41,20 +37,20 @@ def write_report(reader: Reader, out: Path) -> int:
             words=VERDICTS,
             counts=Counter(one["verdict"] for one in verdicts),
             rule=RULE,
-            sections=sections(found),
-            absent=[item for item in found.values() if not item.is_there],
+            sections=[*sections(found), *others],
+            absent=[item for item in pictures if not item.is_there],
             plans=reader("*").plans,
             results=reader.folder.path,
         ),
         encoding="utf-8",
     )
-    there = sum(item.is_there for item in found.values())
+    there = sum(item.is_there for item in pictures)
     CONSOLE.print(
-        f"{out / NAME}: {len(verdicts)} claims, {there} of {len(found)} figures and tables"
+        f"{out / NAME}: {len(verdicts)} claims, {there} of {len(pictures)} figures and tables"
     )
     return (
         OK
-        if there == len(found) and all(one["verdict"] != VERDICTS[-1] for one in verdicts)
+        if there == len(pictures) and all(one["verdict"] != VERDICTS[-1] for one in verdicts)
         else INCOMPLETE
     )
 

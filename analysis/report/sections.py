@@ -17,8 +17,10 @@ from analysis.data import Data
 from analysis.errors import ReportError
 from analysis.figure import Figure, Table
 from analysis.make import Reader
-from analysis.read import NoPlan
+from analysis.plot.page import page
+from analysis.read import EVERY_STUDY, NoPlan
 from analysis.save import compose_figure
+from sweeps.store import PlanInfo
 
 # Of a page's width, as in the papers. Screens show an inch as 96 pixels.
 PIXELS_PER_INCH = 96 * 1.25
@@ -64,6 +66,29 @@ def sections(items: dict[str, Item]) -> list[Section]:
         shown = (*values(paper, "FIGURES"), *values(paper, "TABLES"))
         found.append(Section(paper, title, [items[value.name] for value in shown]))
     return found
+
+
+def own_sections(reader: Reader) -> Iterator[Section]:
+    """The pictures of each study here that no figure or table of a paper reads."""
+    for plan in own_plans(reader):
+        data = reader(plan.name).with_variants
+        title = plan.title or "A study of your own"
+        if not len(data.runs):
+            finding = examine(data, ("runs",))
+            lacking = Item(plan.study, reason=finding.summary, commands=finding.commands)
+            yield Section(plan.study, title, [lacking])
+            continue
+        drawn = [
+            _item(one, data) if isinstance(one, Figure) else Item(one[0], reason=one[1])
+            for one in page(data, plan.study)
+        ]
+        yield Section(plan.study, title, drawn)
+
+
+def own_plans(reader: Reader) -> list[PlanInfo]:
+    """The plans of studies that no figure or table of a paper reads."""
+    covered = {study for value in select(None, "FIGURES", "TABLES") for study in value.studies}
+    return [plan for plan in reader(EVERY_STUDY).plans if plan.study not in covered]
 
 
 def items(reader: Reader) -> Iterator[Item]:
