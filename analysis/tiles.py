@@ -59,8 +59,8 @@ def draw_tiles(
     limits: tuple[float, float],
     colours: str,
     text: Callable[[float], str],
-    labels: Callable[[Any], str] = str,
-    names: Callable[[Any], str] = norm_label,
+    labels: Callable[[str], str] = str,
+    names: Callable[[str], str] = norm_label,
     row_labels: bool = True,
 ) -> "ScalarMappable":
     """Draw one tile per row of `numbers` and return what a colour bar needs.

@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis.data import AXIS, KEY, TEST, Data
 from analysis.errors import ReportError
-from analysis.plot.names import PROGRESS, SEED, Names, numeric, with_seeds
+from analysis.plot.names import FAILED, PROGRESS, SEED, Names, numeric, with_seeds
 from analysis.style import NORM_COLOURS
 
 KINDS = ("line", "point", "box", "heat", "curve")
@@ -59,53 +59,56 @@ def chart(data: Data, wish: Wish) -> Chart:
     """The picture for a wish. Raises ReportError in one line for what the study does not have."""
     data = with_seeds(data)
     names = Names(data)
-    if wish.kind is not None and wish.kind not in KINDS:
+    if wish.kind not in (None, *KINDS):
         raise ReportError(f"no kind {wish.kind!r} of plot; choose from {', '.join(KINDS)}")
-    curve = wish.kind == "curve" or (wish.kind is None and wish.x in PROGRESS)
-    if curve and wish.x is not None and wish.x not in PROGRESS:
-        raise ReportError(f"--x {wish.x}: a curve goes along {' or '.join(PROGRESS)}")
-    x = None if curve or wish.x is None else names.role(wish.x)
+    along = wish.x if wish.x in PROGRESS else None
+    x = None if along or wish.x is None else names.role(wish.x)
     hue = None if wish.hue is None else names.role(wish.hue)
     cols = tuple(names.role(word) for word in wish.col)
     named = [role for role in (x, hue, *cols) if role is not None]
-    tested = any(role.startswith(TEST) for role in named)
-    if curve:
-        tables: tuple[str, ...] = ("epochs", "probe_series")
-    elif tested:
-        tables = ("evaluations",)
-    else:
-        tables = ("runs", "evaluations") if wish.kind else ("runs", "evaluations", *names.metrics)
-    y = wish.y or default_metric(data, tables[0])
-    table = names.table(y, tables)
-    if table in ("epochs", "probe_series"):
-        kind, curve = "curve", True
-    else:
-        kind = wish.kind
+    kind = "curve" if along else wish.kind
+    y, table = _metric(data, names, wish.y, kind, named)
+    kind = "curve" if table in ("epochs", "probe_series") else kind
+    if kind == "curve" and x is not None:
+        raise ReportError(f"--x {wish.x}: a curve goes along {' or '.join(PROGRESS)}")
     rows = planned(data, names, table, named)
-    if kind == "box":
-        # A box shows single runs of everything that nobody named.
-        x = x or _widest(rows, left_over(rows, names, named) or [STUDY])
-        return Chart(kind=kind, y=y, table=table, x=x, hue=hue, cols=cols)
-    open_axes = left_over(rows, names, named)
-    if curve:
-        place = wish.x or progress(data, table)
-        hue = hue or colour_axis(rows, open_axes)
-        rest = tuple(axis for axis in open_axes if axis != hue)
-        found = Chart(kind="curve", y=y, table=table, x=place, hue=hue, cols=cols + rest)
-        return _readable(rows, found)
-    x = x or (_widest(rows, open_axes) if open_axes else hue or STUDY)
-    open_axes = [axis for axis in open_axes if axis != x]
-    if kind == "heat":
-        hue = hue or _rows(rows, open_axes)
-        if hue is None:
-            raise ReportError(
-                f"a heat map needs two axes; {data.names} has only {x.removeprefix(AXIS)}"
-            )
+    free = left_over(rows, names, named)
+    if kind == "curve":
+        x = along or progress(data, table)
+        hue = hue or colour_axis(rows, free)
     else:
-        kind = kind or ("line" if numeric(rows[x]) else "point")
-        hue = hue or colour_axis(rows, open_axes) or (x if is_norm(rows, x) else None)
-    rest = tuple(axis for axis in open_axes if axis != hue)
+        x = x or _widest(rows, free or [hue or STUDY])
+        free = [axis for axis in free if axis != x]
+    if kind == "box":
+        # Single runs of everything that nobody named.
+        free = []
+    elif kind == "heat":
+        hue = hue or _rows(rows, free)
+        if hue is None:
+            raise ReportError(f"a heat map needs two axes; {data.names} has fewer to show")
+    elif kind != "curve":
+        joined = numeric(rows[x]) and x not in names.metrics["runs"]
+        kind = kind or ("line" if joined else "point")
+        hue = hue or colour_axis(rows, free) or (x if is_norm(rows, x) else None)
+    rest = tuple(axis for axis in free if axis != hue)
     return _readable(rows, Chart(kind=kind, y=y, table=table, x=x, hue=hue, cols=cols + rest))
+
+
+def _metric(
+    data: Data, names: Names, y: str | None, kind: str | None, named: Sequence[str]
+) -> tuple[str, str]:
+    """The metric and its table."""
+    tables: tuple[str, ...] = ("runs", "evaluations")
+    if kind == "curve":
+        tables = ("epochs", "probe_series")
+    elif any(role.startswith(TEST) for role in named):
+        tables = ("evaluations",)
+    elif kind is None:
+        tables = ("runs", "evaluations", "epochs", "probe_series")
+    y = y or default_metric(data, tables[0])
+    if kind == "box" and y == FAILED:
+        raise ReportError(f"{FAILED} is a share of runs and has no boxes; give --kind point")
+    return y, names.table(y, tables)
 
 
 def default_metric(data: Data, table: str) -> str:
@@ -114,14 +117,15 @@ def default_metric(data: Data, table: str) -> str:
         return "accuracy"
     rows = data.runs if table == "runs" else data.epochs
     usual = ("accuracy_test", "loss_test", "accuracy_train", "loss_train")
-    return next((name for name in usual if rows[name].notna().any()), usual[0])
+    return next((name for name in usual if len(rows[name].dropna())), usual[0])
 
 
 def progress(data: Data, table: str) -> str:
     """Whether curves go along epochs or, where one epoch has several rows, along iterations."""
     if table != "epochs":
         return "iteration"
-    return "iteration" if data.epochs.duplicated([*KEY, "epoch"]).any() else "epoch"
+    rows = data.epochs.filter([*KEY, "epoch"])
+    return "epoch" if len(rows.drop_duplicates()) == len(rows) else "iteration"
 
 
 def planned(data: Data, names: Names, table: str, named: Sequence[str]) -> pd.DataFrame:
@@ -146,7 +150,7 @@ def left_over(rows: pd.DataFrame, names: Names, named: Sequence[str]) -> list[st
         twice = rows.loc[rows.duplicated(by, keep=False)]
         if axis is None or not len(twice):
             break
-        if (twice.groupby(by, dropna=False)[axis].nunique(dropna=False) > 1).any():
+        if len(twice.filter([*by, axis]).drop_duplicates()) > len(twice.drop_duplicates(by)):
             chosen.append(axis)
     return chosen
 
@@ -157,7 +161,7 @@ def is_norm(rows: pd.DataFrame, column: str) -> bool:
 
 
 def _count(rows: pd.DataFrame, column: str) -> int:
-    return rows[column].nunique(dropna=False)
+    return len(set(rows[column]))
 
 
 def _widest(rows: pd.DataFrame, axes: Sequence[str]) -> str:

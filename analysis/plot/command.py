@@ -37,7 +37,7 @@ def pictures(data: Data, plan: str, wish: Wish, where: Sequence[str] = ()) -> It
     if where:
         data = Names(data).where(where)
     if wish == Wish():
-        yield from page(data, plan, where)
+        yield from page(data, "_".join([plan, *where]), where)
     else:
         yield figure(data, chart(data, wish), f"{plan}/{picture_name(wish, where)}", where)
 

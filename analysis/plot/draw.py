@@ -1,6 +1,6 @@
 """The drawing of pictures of any study, with seaborn."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -9,21 +9,13 @@ from analysis.curves import draw_curves
 from analysis.drawing import shared_limits
 from analysis.legend import failed_handle
 from analysis.plot.chart import Chart
-from analysis.plot.look import (
-    DODGE,
-    MARKER,
-    Look,
-    across,
-    below,
-    each,
-    edges,
-    failed_mark,
-    fit_ticks,
-    in_bytes,
-)
+from analysis.plot.look import MARKER, Look, below, failed_mark
+from analysis.plot.names import numeric
+from analysis.plot.panels import each, edges, width_of
+from analysis.plot.places import across, fit_ticks, in_bytes
 from analysis.plot.words import axis_label, labels, metric_label
 from analysis.stats import MIN_N_INTERVAL
-from analysis.style import COLUMN_INCHES, FULL_INCHES
+from analysis.style import FULL_INCHES
 from analysis.tiles import colour_bar, draw_tiles, plain, tile_legend
 
 if TYPE_CHECKING:
@@ -32,6 +24,7 @@ if TYPE_CHECKING:
 # Seaborn computes what it draws. From low, mean and high of a number their median is the mean, and
 # their range is the interval: exactly the numbers beside the picture.
 INTERVAL: dict[str, Any] = {"estimator": "median", "errorbar": ("pi", 100)}
+DODGE = 0.7
 # Lines as they are, without computing anything.
 AS_IS: dict[str, Any] = {"estimator": None, "errorbar": None}
 # Curves with fewer places than this also have a dot at each.
@@ -58,7 +51,7 @@ def draw_points(
             bars = {"err_style": "bars", "err_kws": {"elinewidth": 0.7}}
             _lines(ax, _with_intervals(there), "place", style, linestyle=joined, **bars, **INTERVAL)
             _dots(ax, there, "place", style)
-        for row in shown.loc[_all_failed(shown)].to_dict("records"):
+        for row in _all_failed(shown).to_dict("records"):
             ax.plot(
                 [row["place"]],
                 [0.03],
@@ -68,10 +61,10 @@ def draw_points(
                 clip_on=False,
                 transform=ax.get_xaxis_transform(),
             )
-        along.finish(ax, _width(columns) / columns)
+        along.finish(ax, width_of(columns) / columns)
         in_bytes(ax, chart.y, "y")
     edges(axes, columns, axis_label(chart.x), metric_label(chart.y))
-    crosses = [failed_mark()] if _all_failed(numbers).any() else []
+    crosses = [failed_mark()] if len(_all_failed(numbers)) else []
     _legend(axes, chart, style, columns, crosses, line=chart.kind == "line")
 
 
@@ -103,7 +96,7 @@ def draw_curves_of(
             )
         in_bytes(ax, chart.y, "y")
     edges(axes, columns, chart.x, metric_label(chart.y))
-    failures = [failed_handle()] if (numbers["line"] == "failed").any() else []
+    failures = [failed_handle()] if "failed" in set(numbers["line"]) else []
     _legend(axes, chart, style, columns, failures, line=True)
 
 
@@ -124,7 +117,8 @@ def draw_boxes(
         colour=style.colour(numbers), name=[names[value] for value in numbers[chart.x]]
     )
     for _, shown, ax in each(axes, rows, chart.cols, columns):
-        for (value, word), group in shown.groupby([chart.x, "colour"], sort=False):
+        for key, group in shown.groupby([chart.x, "colour"], sort=False):
+            value, word = tuple(key)  # pyright: ignore[reportArgumentType] - pairs, of two columns
             drawn = ax.boxplot(
                 [group["value"].to_numpy(float)],
                 positions=[along.places[value] + beside.get(str(word), 0.0)],
@@ -133,6 +127,8 @@ def draw_boxes(
                 patch_artist=True,
                 manage_ticks=False,
                 medianprops={"color": "black", "linewidth": 0.9},
+                whiskerprops={"linewidth": 0.6},
+                capprops={"linewidth": 0.6},
             )
             for box in drawn["boxes"]:
                 box.set(facecolor=style.palette[str(word)], alpha=0.35, linewidth=0.5)
@@ -150,7 +146,7 @@ def draw_boxes(
             legend=False,
             ax=ax,
         )
-        along.finish(ax, _width(columns) / columns)
+        along.finish(ax, width_of(columns) / columns)
         in_bytes(ax, chart.y, "y")
     edges(axes, columns, axis_label(chart.x), metric_label(chart.y))
     _legend(axes, chart, style, columns, [], line=False)
@@ -163,7 +159,9 @@ def draw_heat(numbers: pd.DataFrame, axes: "Sequence[Axes]", chart: Chart, colum
     text = plain if means.between(0, 1).all() else lambda value: f"{value:.3g}"
     names, words = labels(numbers[down]), labels(numbers[along])
     # Every panel has all rows and all columns.
-    every = pd.DataFrame({down: list(names)}).merge(pd.DataFrame({along: list(words)}), how="cross")
+    every = pd.DataFrame({down: _sorted(names)}).merge(
+        pd.DataFrame({along: _sorted(words)}), how="cross"
+    )
     counts = ["done", "planned", "failed", "missing"]
     scale, shown_axes = None, []
     for index, shown, ax in each(axes, numbers, chart.cols, columns):
@@ -180,7 +178,7 @@ def draw_heat(numbers: pd.DataFrame, axes: "Sequence[Axes]", chart: Chart, colum
             names=names.__getitem__,
             row_labels=index % columns == 0,
         )
-        fit_ticks(ax, list(words.values()), FULL_INCHES / columns - 0.8)
+        fit_ticks(ax, [words[value] for value in _sorted(words)], FULL_INCHES / columns - 0.8)
         ax.set_ylabel(axis_label(down) if index % columns == 0 else "")
         shown_axes.append(ax)
     for ax in shown_axes[-columns:]:
@@ -222,7 +220,7 @@ def draw_outcomes(
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         ax.tick_params(axis="y", length=0, labelsize=6)
     handles = [Patch(color=colours[name], label=name.replace("_", " ")) for name in ended]
-    below(axes[0], handles, _width(columns), None)
+    below(axes[0], handles, width_of(columns), None)
 
 
 def draw_costs(
@@ -236,13 +234,19 @@ def draw_costs(
             bars = {"units": "cell", "linewidth": 0.5, "alpha": 0.6}
             _lines(ax, _with_intervals(many), "amount", style, **bars, **AS_IS)
         _dots(ax, shown, "amount", style)
-        cost, amounts = str(shown["cost"].iloc[0]), shown["amount"].astype(float)
-        if amounts.max() >= LOG_COST * amounts.min():
+        cost, amounts = str(shown["cost"].iloc[0]), [float(one) for one in shown["amount"]]
+        if max(amounts) >= LOG_COST * min(amounts):
             ax.set_xscale("log")
         in_bytes(ax, cost, "x")
         ax.set_title(f"({chr(ord('a') + index)})" if columns > 1 else "", loc="left")
         ax.set(xlabel=metric_label(cost), ylabel=metric_label(chart.y) if index == 0 else "")
     _legend(axes, chart, style, columns, [], line=False)
+
+
+def _sorted(values: Iterable[Any]) -> list[Any]:
+    """Numbers in their order, names in that of the study."""
+    found = list(values)
+    return sorted(found) if numeric(found) else found
 
 
 def _with_intervals(rows: pd.DataFrame) -> pd.DataFrame:
@@ -295,12 +299,8 @@ def _beside(chart: Chart, style: Look, room: float) -> dict[str, float]:
     return {word: (k - (count - 1) / 2) * room / count for k, word in enumerate(style.palette)}
 
 
-def _all_failed(rows: pd.DataFrame) -> pd.Series:
-    return (rows["n"] == 0) & (rows["failed"] > 0)
-
-
-def _width(columns: int) -> float:
-    return FULL_INCHES if columns > 1 else COLUMN_INCHES
+def _all_failed(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.query("n == 0 and failed > 0")
 
 
 def _legend(
@@ -314,4 +314,4 @@ def _legend(
     """The colours, unless the horizontal axis names them, and what else there is."""
     named = chart.hue is None or (chart.hue == chart.x and chart.kind != "cost")
     handles = [*([] if named else style.handles(line)), *more]
-    below(axes[0], handles, _width(columns), None if named else axis_label(str(chart.hue)))
+    below(axes[0], handles, width_of(columns), None if named else axis_label(str(chart.hue)))

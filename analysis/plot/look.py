@@ -1,23 +1,18 @@
-"""Colours, markers, places and panels of pictures of any study, in the house style."""
+"""Colours, markers and legends of pictures of any study, in the house style."""
 
 import math
-import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
-from analysis.data import TEST, Data
-from analysis.drawing import no_rows
+from analysis.data import Data
 from analysis.legend import handle, legend_below
 from analysis.plot.chart import Chart
-from analysis.plot.names import numeric, value_label
-from analysis.plot.words import labels, short
+from analysis.plot.names import numeric
+from analysis.plot.words import labels
 from analysis.style import (
-    COLUMN_INCHES,
-    FULL_INCHES,
     NORM_COLOURS,
     PLAIN_COLOUR,
     SOLVER_MARKERS,
@@ -29,10 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 MARKER = "o"
-DODGE = 0.7
 # An average character of tick labels and legends, in inches.
 CHARACTER = 0.055
-LOG_FROM = 10
 
 
 def colours(values: Iterable[Any]) -> dict[Any, Any]:
@@ -120,145 +113,6 @@ def look(data: Data, chart: Chart, numbers: pd.DataFrame) -> Look:
     return Look(chart, palette, words)
 
 
-@dataclass(frozen=True)
-class Across:
-    """The horizontal axis. places: value -> place; none of numbers, which are their own places."""
-
-    values: list[Any]
-    places: Mapping[Any, int]
-    log: bool = False
-
-    def at(self, rows: pd.DataFrame, column: str, offset: Sequence[float]) -> list[float]:
-        """The place of each row. offset: beside it, only between names."""
-        if not self.places:
-            return [float(value) for value in rows[column]]
-        return [
-            self.places[value] + beside for value, beside in zip(rows[column], offset, strict=True)
-        ]
-
-    def finish(self, ax: "Axes", width: float) -> None:
-        """Ticks at the values. width: of the panel in inches."""
-        if self.places:
-            words = list(labels(self.values).values())
-            ax.set_xticks(list(self.places.values()), words)
-            ax.set_xlim(-0.6, len(words) - 0.4)
-            fit_ticks(ax, words, width)
-        elif len(self.values) <= 10:
-            words = [value_label(value) for value in self.values]
-            ax.set_xticks(self.values, words)
-            ax.minorticks_off()
-            fit_ticks(ax, words, width)
-
-
-def across(values: Iterable[Any], names: bool = False) -> Across:
-    """The horizontal axis for these values. names: numbers stand like names, one beside another."""
-    found = list(dict.fromkeys(values))
-    if numeric(found) and not names:
-        found = sorted(found)
-        log = len(found) > 2 and found[0] > 0 and found[-1] >= LOG_FROM * found[0]
-        return Across(found, {}, log)
-    found = sorted(found) if numeric(found) else found
-    return Across(found, {value: place for place, value in enumerate(found)})
-
-
-def fit_ticks(ax: "Axes", words: Sequence[str], width: float) -> None:
-    """Turn tick labels that would overlap. width: of all of them, in inches."""
-    place, longest = width / max(1, len(words)), max(map(len, words), default=0)
-    if (longest + 1) * CHARACTER <= place:
-        return
-    if longest <= 4 or place < 0.2:
-        ax.tick_params(axis="x", rotation=90)
-        return
-    ax.tick_params(axis="x", rotation=35)
-    for text in ax.get_xticklabels():
-        text.set(ha="right", rotation_mode="anchor")
-
-
-def panels_of(rows: pd.DataFrame, cols: Sequence[str]) -> list[tuple[Any, ...]]:
-    """The panels, in the order of the numbers."""
-    if not cols:
-        return [()]
-    return list(dict.fromkeys(rows.filter(list(cols)).itertuples(index=False, name=None)))
-
-
-def shape(keys: Sequence[tuple[Any, ...]], most: int = 6) -> tuple[int, int]:
-    """Rows and columns of panels. most: columns.
-
-    Of several axes each value of the last gets its column where that fits.
-    """
-    count = len(keys)
-    last = len({key[-1] for key in keys}) if keys[0] else 1
-    if len(keys[0]) > 1 and 1 < last <= most and count % last == 0 and count <= 3 * last**2:
-        return count // last, last
-    columns = min(count, most, count if count <= 4 else 3 if count <= 6 else 4)
-    if count > 16:
-        columns = min(most, 5)
-    return math.ceil(count / columns), columns
-
-
-def size(columns: int, height: float, wide: bool = False) -> tuple[float, float]:
-    """Width of the figure, and height of a row of panels. wide: one panel that needs the page."""
-    width = FULL_INCHES if columns > 1 or wide else COLUMN_INCHES
-    return width, height
-
-
-def each(
-    axes: "Sequence[Axes]", rows: pd.DataFrame, cols: Sequence[str], columns: int
-) -> "Iterator[tuple[int, pd.DataFrame, Axes]]":
-    """Index, rows and axes of each panel, with its title; axes left over are turned off.
-
-    columns: of panels, beside one another.
-    """
-    keys = panels_of(rows, cols)
-    for ax in axes[len(keys) :]:
-        ax.set_axis_off()
-    words = {column: labels(rows[column]) for column in cols}
-    places = list(rows.filter(list(cols)).itertuples(index=False, name=None))
-    room = max(8, int(FULL_INCHES / columns / CHARACTER / 1.2) - 4)
-    texts = [
-        ", ".join(
-            _panel_word(name, value, words[name][value])
-            for name, value in zip(cols, key, strict=True)
-        )
-        for key in keys
-    ]
-    titles = [textwrap.wrap(text, room) or [""] for text in texts]
-    small = {"fontsize": 6.5} if room < 20 or any(len(lines) > 1 for lines in titles) else {}
-    for index, (key, ax) in enumerate(zip(keys, axes, strict=False)):
-        shown = rows.loc[[place == key for place in places]] if cols else rows
-        # The alphabet has 26 letters.
-        letter = f"({chr(ord('a') + index)}) " if 1 < len(keys) <= 26 else ""
-        ax.set_title(letter + "\n".join(titles[index]), loc="left", **small)
-        yield index, shown, ax
-
-
-def _panel_word(column: str, value: Any, word: str) -> str:
-    """`steps = 4`, `test midpoint` or `batch`: a name alone says which axis it is of."""
-    if isinstance(value, str) and value and column.startswith(TEST):
-        return f"test {word}"
-    # Not broken into two lines at its spaces.
-    return word if isinstance(value, str) and value else f"{short(column)}\u00a0=\u00a0{word}"
-
-
-def edges(axes: "Sequence[Axes]", columns: int, x: str, y: str) -> None:
-    """Labels only at the left and at the bottom, and one range of numbers for all panels.
-
-    A panel of which nothing has run says so.
-    """
-    shown = [ax for ax in axes if ax.axison]
-    limits = [
-        end for ax in shown if np.isfinite(ax.dataLim.intervaly).all() for end in ax.get_ylim()
-    ] or [0.0, 1.0]
-    for index, ax in enumerate(shown):
-        if not ax.has_data():
-            no_rows(ax)
-        ax.set_ylim(min(limits), max(limits))
-        ax.set_xlabel(x if index + columns >= len(shown) else "")
-        ax.set_ylabel(y if index % columns == 0 else "")
-        if index % columns:
-            ax.tick_params(axis="y", labelleft=False)
-
-
 def below(ax: "Axes", handles: "list[Any]", width: float, name: str | None) -> None:
     """The legend below all panels, in as many columns as fit. name: of the axis."""
     if not handles:
@@ -268,17 +122,6 @@ def below(ax: "Axes", handles: "list[Any]", width: float, name: str | None) -> N
     columns = min(len(handles), fit)
     rows = math.ceil(len(handles) / columns)
     legend_below(ax, handles, math.ceil(len(handles) / rows), title=name, title_fontsize=6.5)
-
-
-def in_bytes(ax: "Axes", metric: str, axis: str) -> None:
-    """Ticks such as 200 MB where the metric counts bytes. axis: "x" or "y"."""
-    from matplotlib.ticker import EngFormatter, MaxNLocator
-
-    if metric.endswith("_bytes"):
-        place = getattr(ax, f"{axis}axis")
-        place.set_major_formatter(EngFormatter("B"))
-        if place.get_scale() == "linear":
-            place.set_major_locator(MaxNLocator(3))
 
 
 def failed_mark() -> "Line2D":

@@ -116,10 +116,7 @@ class Names:
         if {"epochs", "probe_series"} & set(elsewhere):
             raise ReportError(f"{metric} is recorded during training; give --kind curve")
         known = [name for table in tables for name in self.metrics[table]]
-        of = " or ".join(table.replace("probe_", "") for table in tables)
-        raise ReportError(
-            f"no metric {metric!r} in {of} of {self.data.names}; {nearest(metric, known)}"
-        )
+        raise ReportError(f"no metric {metric!r} in {self.data.names}; {nearest(metric, known)}")
 
     def where(self, words: Iterable[str]) -> Data:
         """The data of the trials and evaluations that all these words `key=value` choose.
@@ -182,9 +179,9 @@ def _fits(value: Any, text: str) -> bool:
         return any(_fits(one, text) for one in value)
     if text in (value, _words(value)):
         return True
-    if pd.api.types.is_number(value) and not pd.api.types.is_bool(value):
+    if numeric([value]):
         try:
-            if float(text) == float(value):
+            if float(text) == value:
                 return True
         except ValueError:
             pass

@@ -1,7 +1,5 @@
 """The numbers of a picture: means with Student t intervals over seeds, or single runs."""
 
-from typing import Any
-
 import pandas as pd
 
 from analysis.cells import MISSING, cells, one_per_seed, or_nothing, planned_rows
@@ -36,9 +34,9 @@ def numbers(data: Data, chart: Chart) -> pd.DataFrame:
     return or_nothing(found.assign(done=found["n"]))
 
 
-def timed(data: Data) -> pd.Series:
+def timed(rows: pd.DataFrame) -> list[bool]:
     """Whether each run had the machine to itself."""
-    return data.runs["timing_valid"].astype(object).isin([True])
+    return [valid is True or valid == 1 for valid in rows["timing_valid"].astype(object)]
 
 
 def planned_with(data: Data, table: str, by: list[str], *metrics: str) -> pd.DataFrame:
@@ -54,9 +52,9 @@ def planned_with(data: Data, table: str, by: list[str], *metrics: str) -> pd.Dat
     more = ["timing_valid"] if times else []
     rows = planned_rows(data, table, *numbers, *wanted, *more).rename(columns=wanted)
     for name in times:
-        rows[name] = rows[name].where(rows["timing_valid"].astype(object).isin([True]))
+        rows[name] = rows[name].where(timed(rows))
     rows = rows.dropna(subset=settings)
-    tuples = [name for name in by if rows[name].map(type).eq(tuple).any()]
+    tuples = [name for name in by if tuple in set(map(type, rows[name]))]
     return rows.assign(**{name: rows[name].map(value_label) for name in tuples})
 
 
@@ -111,18 +109,17 @@ def outcomes(data: Data, axes: list[str]) -> pd.DataFrame:
     if not len(data.runs) and not len(data.unfinished):
         return pd.DataFrame(columns=OUTCOME_COLUMNS)
     rows = planned_rows(data, "runs")
-    last: Any = data.unfinished.set_index(KEY)["outcome"]
-    attempts = rows.filter(KEY).merge(last.rename("attempt").reset_index(), on=KEY, how="left")
-    ended = attempts["attempt"].astype(object)
-    missing = (rows["outcome"] == MISSING).to_numpy()
-    rows = rows.assign(
-        outcome=rows["outcome"].astype(object).where(~missing, ended.fillna(MISSING).to_numpy())
-    )
+    last = dict(data.unfinished.filter(["trial_id", "outcome"]).itertuples(index=False, name=None))
+    ended = [
+        last.get(trial, MISSING) if outcome == MISSING else outcome
+        for trial, outcome in rows.filter(["trial_id", "outcome"]).itertuples(index=False)
+    ]
+    rows = rows.assign(outcome=ended)
     parts = []
     for axis in axes or [STUDY]:
         named = rows.assign(value=rows[axis].map(value_label), axis=axis.removeprefix(AXIS))
-        counts = named.groupby(["axis", "value", "outcome"], sort=False).size()
-        parts.append(counts.rename("trials").reset_index())
+        groups = named.groupby(["axis", "value", "outcome"], sort=False)
+        parts.append(pd.DataFrame({"trials": groups.size()}).reset_index())
     return pd.concat(parts, ignore_index=True).filter(OUTCOME_COLUMNS)
 
 
