@@ -13,6 +13,7 @@ from analysis.plot.figures import figure
 from analysis.plot.names import Names, with_seeds
 from analysis.plot.page import Picture, page
 from analysis.read import SCALES, Folder, NoPlan
+from sweeps.store import PlanInfo
 
 
 def plot(study: str, wish: Wish, where: Sequence[str], reader: Reader, out: Path) -> int:
@@ -64,23 +65,31 @@ def find_plan(folder: Folder, study: str, scale: str | None) -> str:
     if study in names:
         return study
     infos = [folder.plan(name)[0] for name in names]
-    fit = [
-        info
-        for info in infos
-        if study in (info.study, info.reference, info.reference.partition(".py:")[0] + ".py")
-        and scale in (None, info.scale)
-    ]
-    plain = [info.name for info in fit if "+" not in info.name] or [info.name for info in fit]
-    for wanted in SCALES:
-        if found := [name for name in plain if name.endswith(f"@{wanted}")]:
-            return found[0]
-    if len(plain) == 1:
-        return plain[0]
-    if plain:
-        raise ReportError(f"several plans of {study}; name one of them: {', '.join(plain)}")
+    fit = [info for info in infos if _means(study, info) and scale in (None, info.scale)]
+    # A plan with overrides stands in only where there is no other.
+    fit = [info for info in fit if not info.overrides] or fit
+    for wanted in SCALES if len({info.study for info in fit}) == 1 else ():
+        fit = [info for info in fit if info.scale == wanted] or fit
+        if len(fit) == 1:
+            return fit[0].name
+    if len(fit) == 1:
+        return fit[0].name
     at_scale = f" at scale {scale}" if scale else ""
+    if fit:
+        found = ", ".join(info.name for info in fit)
+        raise ReportError(f"several plans of {study}{at_scale}; name one of them: {found}")
     if not names:
         command = f"odesweep plan {study} --save --results {folder.path}"
         raise NoPlan(f"no plan of {study}{at_scale} in {folder.path}", command)
     known = dict.fromkeys([*(info.study for info in infos), *names])
     raise ReportError(f"no plan of {study}{at_scale} in {folder.path}; {nearest(study, known)}")
+
+
+def _means(study: str, info: PlanInfo) -> bool:
+    if study == info.study:
+        return True
+    # A file may be given by another path than when it was planned.
+    file, _, inside = study.partition(".py:")
+    known, _, inside_known = info.reference.partition(".py:")
+    same_file = Path(file.removesuffix(".py")).name == Path(known.removesuffix(".py")).name
+    return ".py" in study and ".py" in info.reference and same_file and inside in ("", inside_known)

@@ -27,6 +27,8 @@ INTERVAL: dict[str, Any] = {"estimator": "median", "errorbar": ("pi", 100)}
 DODGE = 0.7
 # Lines as they are, without computing anything.
 AS_IS: dict[str, Any] = {"estimator": None, "errorbar": None}
+# Markers without a face.
+LINE_MARKERS = ("x", "+", "1", "2", "3", "4", "|", "_")
 # Curves with fewer places than this also have a dot at each.
 FEW_PLACES = 8
 # From this factor between largest and smallest cost on its axis is logarithmic.
@@ -269,21 +271,22 @@ def _dots(ax: "Axes", rows: pd.DataFrame, x: str, style: Look) -> None:
     import seaborn as sns
 
     few = rows["n"] < MIN_N_INTERVAL
-    parts = [rows["mean"].mask(few, rows[end]) for end in ("minimum", "maximum")]
-    dots = pd.concat([rows.assign(value=part) for part in parts]).drop_duplicates()
-    sns.scatterplot(
-        dots.dropna(subset=["value"]),
-        x=x,
-        y="value",
-        hue="colour",
-        palette=_of(style, dots),
-        style="marker",
-        markers={marker: marker for marker in dict.fromkeys(dots["marker"])},
-        legend=False,
-        s=16,
-        linewidth=0.3,
-        ax=ax,
-    )
+    ends = [rows["mean"].mask(few, rows[end]) for end in ("minimum", "maximum")]
+    dots = pd.concat([rows.assign(value=end) for end in ends]).drop_duplicates()
+    # Seaborn does not mix filled markers with others in one call.
+    for marker, some in dots.dropna(subset=["value"]).groupby("marker", sort=False):
+        sns.scatterplot(
+            some,
+            x=x,
+            y="value",
+            hue="colour",
+            palette=_of(style, some),
+            marker=str(marker),
+            legend=False,
+            s=16,
+            linewidth=0.3 if marker not in LINE_MARKERS else 0.9,
+            ax=ax,
+        )
 
 
 def _of(style: Look, rows: pd.DataFrame) -> dict[str, Any]:

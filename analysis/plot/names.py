@@ -112,11 +112,19 @@ class Names:
         for table in tables:
             if metric in self.metrics[table]:
                 return table
-        elsewhere = [table for table, names in self.metrics.items() if metric in names]
-        if {"epochs", "probe_series"} & set(elsewhere):
-            raise ReportError(f"{metric} is recorded during training; give --kind curve")
         known = [name for table in tables for name in self.metrics[table]]
-        raise ReportError(f"no metric {metric!r} in {self.data.names}; {nearest(metric, known)}")
+        kinds = [table for table, names in self.metrics.items() if metric in names]
+        if not kinds:
+            raise ReportError(
+                f"no metric {metric!r} in {self.data.names}; {nearest(metric, known)}"
+            )
+        if "evaluations" in tables and kinds[0] not in ("runs", "evaluations"):
+            raise ReportError(f"{metric} is recorded during training; give --kind curve")
+        of = "epochs" if "epochs" in tables else "evaluations"
+        raise ReportError(
+            f"{metric} is a number of {kinds[0]}, and this picture is of {of}; "
+            f"{nearest(metric, known)}"
+        )
 
     def where(self, words: Iterable[str]) -> Data:
         """The data of the trials and evaluations that all these words `key=value` choose.
