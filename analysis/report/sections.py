@@ -7,7 +7,6 @@ import base64
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from io import BytesIO
 
 import pandas as pd
 
@@ -19,7 +18,7 @@ from analysis.figure import Figure, Table
 from analysis.make import Reader
 from analysis.plot.page import page
 from analysis.read import EVERY_STUDY, NoPlan
-from analysis.save import compose_figure
+from analysis.save import png
 from sweeps.store import PlanInfo
 
 # Of a page's width, as in the papers. Screens show an inch as 96 pixels.
@@ -122,11 +121,6 @@ def _item(value: Figure | Table, data: Data) -> Item:
 
 
 def _image(figure: Figure, numbers: pd.DataFrame) -> str:
-    import matplotlib.pyplot as plt
-
-    png = BytesIO()
     # The page has the caption as text.
-    page = compose_figure(figure, numbers, "")
-    page.savefig(png, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    plt.close(page)
-    return f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}"
+    image = png(figure, numbers, "", DOTS_PER_INCH)
+    return f"data:image/png;base64,{base64.b64encode(image).decode()}"

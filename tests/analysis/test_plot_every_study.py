@@ -39,8 +39,6 @@ class Failing(World):
 def test_the_page_of_a_study_has_pictures_with_numbers_and_captions(
     study: Study, tmp_path: Path
 ) -> None:
-    import matplotlib.pyplot as plt
-
     write(tmp_path / "results", study, Failing())
     data = load(tmp_path / "results", study.name).with_variants
     pictures = list(page(data, study.name))
@@ -57,4 +55,3 @@ def test_the_page_of_a_study_has_pictures_with_numbers_and_captions(
         made = compose_figure(figure, numbers, caption)
         assert any(ax.has_data() for ax in made.axes)
         assert_no_text_is_cut(made)
-        plt.close(made)
