@@ -91,7 +91,9 @@ def plot(
     study: Annotated[
         str,
         typer.Argument(
-            metavar="STUDY", help="A study, the name of a saved plan, or a study's file."
+            metavar="STUDY",
+            help="A study, the name of a saved plan, or a study's file.",
+            autocompletion=shell_completion.study_names,
         ),
     ],
     y: Annotated[str | None, typer.Option("--y", help="Metric. Default: accuracy_test.")] = None,
@@ -105,6 +107,7 @@ def plot(
         typer.Option(
             "--kind",
             metavar="KIND",
+            autocompletion=shell_completion.kinds,
             help="line, point, box, heat (x by hue) or curve. Default: by the axis.",
         ),
     ] = None,

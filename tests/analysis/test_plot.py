@@ -11,10 +11,10 @@ import pytest
 from own_study import ACCURACY, OWN, Mine
 from synthetic import write
 
-from analysis import cli
+from analysis import cli, shell_completion
 from analysis.data import Data
 from analysis.errors import ReportError
-from analysis.plot.chart import Wish, chart
+from analysis.plot.chart import KINDS, Wish, chart
 from analysis.plot.command import find_plan, pictures
 from analysis.plot.figures import figure
 from analysis.plot.names import Names, with_seeds
@@ -333,6 +333,10 @@ def test_a_study_is_found_by_name_plan_and_file(tmp_path: Path) -> None:
     assert {find_plan(Folder(tmp_path), name, None) for name in names} == {"my_study@tiny"}
     with pytest.raises(ReportError, match="nearest: my_study"):
         find_plan(Folder(tmp_path), "your_study.py", None)
+
+
+def test_completion_offers_every_kind() -> None:
+    assert shell_completion.kinds("") == list(KINDS)
 
 
 @pytest.mark.parametrize("code", ["analysis.plot.command", "analysis.plot.page"])
