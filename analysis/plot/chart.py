@@ -54,6 +54,11 @@ class Chart:
         roles = (*([] if self.kind == "curve" else [self.x]), self.hue, *self.cols)
         return list(dict.fromkeys(role for role in roles if role is not None)) or [STUDY]
 
+    @property
+    def explains_colour(self) -> bool:
+        """Whether the colour says more than the horizontal axis, which names its values."""
+        return self.hue is not None and (self.hue != self.x or self.kind == "cost")
+
 
 def chart(data: Data, wish: Wish) -> Chart:
     """The picture for a wish. Raises ReportError in one line for what the study does not have."""

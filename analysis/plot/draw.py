@@ -11,11 +11,10 @@ from analysis.legend import failed_handle
 from analysis.plot.chart import Chart
 from analysis.plot.look import MARKER, Look, below, failed_mark
 from analysis.plot.names import numeric
-from analysis.plot.panels import each, edges, width_of
+from analysis.plot.panels import each, edges, page_width
 from analysis.plot.places import across, fit_ticks, in_bytes
 from analysis.plot.words import axis_label, labels, metric_label
 from analysis.stats import MIN_N_INTERVAL
-from analysis.style import FULL_INCHES
 from analysis.tiles import colour_bar, draw_tiles, plain, tile_legend
 
 if TYPE_CHECKING:
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 # their range is the interval: exactly the numbers beside the picture.
 INTERVAL: dict[str, Any] = {"estimator": "median", "errorbar": ("pi", 100)}
 DODGE = 0.7
+# What the vertical axis takes of a panel, in inches.
+AXIS_INCHES = 0.4
 # Lines as they are, without computing anything.
 AS_IS: dict[str, Any] = {"estimator": None, "errorbar": None}
 # Markers without a face.
@@ -63,11 +64,11 @@ def draw_points(
                 clip_on=False,
                 transform=ax.get_xaxis_transform(),
             )
-        along.finish(ax, width_of(columns) / columns)
+        along.finish(ax, page_width(ax) / columns - AXIS_INCHES)
         in_bytes(ax, chart.y, "y")
     edges(axes, columns, axis_label(chart.x), metric_label(chart.y))
     crosses = [failed_mark()] if len(_all_failed(numbers)) else []
-    _legend(axes, chart, style, columns, crosses, line=chart.kind == "line")
+    _legend(axes, chart, style, crosses, line=chart.kind == "line")
 
 
 def draw_curves_of(
@@ -99,7 +100,7 @@ def draw_curves_of(
         in_bytes(ax, chart.y, "y")
     edges(axes, columns, chart.x, metric_label(chart.y))
     failures = [failed_handle()] if "failed" in set(numbers["line"]) else []
-    _legend(axes, chart, style, columns, failures, line=True)
+    _legend(axes, chart, style, failures, line=True)
 
 
 def draw_boxes(
@@ -148,10 +149,10 @@ def draw_boxes(
             legend=False,
             ax=ax,
         )
-        along.finish(ax, width_of(columns) / columns)
+        along.finish(ax, page_width(ax) / columns - AXIS_INCHES)
         in_bytes(ax, chart.y, "y")
     edges(axes, columns, axis_label(chart.x), metric_label(chart.y))
-    _legend(axes, chart, style, columns, [], line=False)
+    _legend(axes, chart, style, [], line=False)
 
 
 def draw_heat(numbers: pd.DataFrame, axes: "Sequence[Axes]", chart: Chart, columns: int) -> None:
@@ -180,7 +181,7 @@ def draw_heat(numbers: pd.DataFrame, axes: "Sequence[Axes]", chart: Chart, colum
             names=names.__getitem__,
             row_labels=index % columns == 0,
         )
-        fit_ticks(ax, [words[value] for value in _sorted(words)], FULL_INCHES / columns - 0.8)
+        fit_ticks(ax, [words[value] for value in _sorted(words)], page_width(ax) / columns - 0.8)
         ax.set_ylabel(axis_label(down) if index % columns == 0 else "")
         shown_axes.append(ax)
     for ax in shown_axes[-columns:]:
@@ -222,7 +223,7 @@ def draw_outcomes(
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         ax.tick_params(axis="y", length=0, labelsize=6)
     handles = [Patch(color=colours[name], label=name.replace("_", " ")) for name in ended]
-    below(axes[0], handles, width_of(columns), None)
+    below(axes[0], handles, page_width(axes[0]), None)
 
 
 def draw_costs(
@@ -242,7 +243,7 @@ def draw_costs(
         in_bytes(ax, cost, "x")
         ax.set_title(f"({chr(ord('a') + index)})" if columns > 1 else "", loc="left")
         ax.set(xlabel=metric_label(cost), ylabel=metric_label(chart.y) if index == 0 else "")
-    _legend(axes, chart, style, columns, [], line=False)
+    _legend(axes, chart, style, [], line=False)
 
 
 def _sorted(values: Iterable[Any]) -> list[Any]:
@@ -296,7 +297,7 @@ def _of(style: Look, rows: pd.DataFrame) -> dict[str, Any]:
 
 def _beside(chart: Chart, style: Look, room: float) -> dict[str, float]:
     """Colour -> how far beside a name it stands; nothing where the colour is the name."""
-    if chart.hue in (None, chart.x):
+    if not chart.explains_colour:
         return {}
     count = len(style.palette)
     return {word: (k - (count - 1) / 2) * room / count for k, word in enumerate(style.palette)}
@@ -310,11 +311,10 @@ def _legend(
     axes: "Sequence[Axes]",
     chart: Chart,
     style: Look,
-    columns: int,
     more: list[Any],
     line: bool,
 ) -> None:
     """The colours, unless the horizontal axis names them, and what else there is."""
-    named = chart.hue is None or (chart.hue == chart.x and chart.kind != "cost")
-    handles = [*([] if named else style.handles(line)), *more]
-    below(axes[0], handles, width_of(columns), None if named else axis_label(str(chart.hue)))
+    handles = [*(style.handles(line) if chart.explains_colour else []), *more]
+    name = axis_label(str(chart.hue)) if chart.explains_colour else None
+    below(axes[0], handles, page_width(axes[0]), name)

@@ -45,6 +45,13 @@ def width_of(columns: int) -> float:
     return FULL_INCHES if columns > 1 else COLUMN_INCHES
 
 
+def page_width(ax: "Axes") -> float:
+    """The width of the whole figure in inches."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    return float(figure.get_size_inches()[0])
+
+
 def each(
     axes: "Sequence[Axes]", rows: pd.DataFrame, cols: Sequence[str], columns: int
 ) -> "Iterator[tuple[int, pd.DataFrame, Axes]]":
@@ -57,7 +64,7 @@ def each(
         ax.set_axis_off()
     words = {column: labels(rows[column]) for column in cols}
     places = list(rows.filter(list(cols)).itertuples(index=False, name=None))
-    room = max(8, int(FULL_INCHES / columns / CHARACTER / 1.2) - 4)
+    room = max(8, int(page_width(axes[0]) / columns / CHARACTER / 1.2) - 4)
     texts = [
         ", ".join(
             _panel_word(name, value, words[name][value])

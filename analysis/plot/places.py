@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.plot.look import CHARACTER
@@ -13,8 +15,8 @@ from analysis.plot.words import labels
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# From this factor between largest and smallest on, an axis is logarithmic.
-LOG_FROM = 10
+# Below this factor between largest and smallest an axis is never logarithmic.
+LOG_FROM = 8
 MARGIN = 0.04
 
 
@@ -61,18 +63,26 @@ def across(values: Iterable[Any], names: bool = False) -> Across:
     found = list(dict.fromkeys(values))
     if numeric(found) and not names:
         found = sorted(found)
-        log = len(found) > 2 and found[0] > 0 and found[-1] >= LOG_FROM * found[0]
-        return Across(found, {}, log)
+        return Across(found, {}, _geometric(found))
     found = sorted(found) if numeric(found) else found
     return Across(found, {value: place for place, value in enumerate(found)})
 
 
+def _geometric(values: Sequence[float]) -> bool:
+    """Whether a logarithmic axis puts these ascending values at more equal distances."""
+    if len(values) < 3 or values[0] <= 0 or values[-1] < LOG_FROM * values[0]:
+        return False
+    plain, log = np.diff(values), np.diff(np.log(np.asarray(values, dtype=float)))
+    return bool(max(log) / min(log) < max(plain) / min(plain))
+
+
 def fit_ticks(ax: "Axes", words: Sequence[str], width: float) -> None:
     """Turn tick labels that would overlap. width: of all of them, in inches."""
-    place, longest = width / max(1, len(words)), max(map(len, words), default=0)
-    if (longest + 1) * CHARACTER <= place:
+    place, lengths = width / max(1, len(words)), [len(word) for word in words] or [0]
+    beside = [(one + other) / 2 for one, other in pairwise(lengths)] or lengths
+    if (max(beside) + 1) * CHARACTER <= place:
         return
-    if longest <= 4 or place < 0.2:
+    if max(lengths) <= 4 or place < 0.2:
         ax.tick_params(axis="x", rotation=90)
         return
     ax.tick_params(axis="x", rotation=35)

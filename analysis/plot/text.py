@@ -73,7 +73,7 @@ def title_of(data: Data) -> str:
 
 def coloured(chart: Chart) -> str:
     """`; colour: norm` if the colour says more than the horizontal axis."""
-    return "" if chart.hue in (None, chart.x) else f"; colour: {axis_label(str(chart.hue))}"
+    return f"; colour: {axis_label(str(chart.hue))}" if chart.explains_colour else ""
 
 
 def listed(columns: Sequence[str]) -> str:
