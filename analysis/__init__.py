@@ -3,6 +3,23 @@
 It needs neither torch nor the code that made the rows.
 """
 
+from os import PathLike
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from analysis.results import Results
+
 # Folders with FIGURES and TABLES, in the order of listings and of the report. `running` is about
 # the sweep itself.
 PAPERS = ("cross", "gusak2020", "zheng2024", "ott2021", "gladzik2019", "enorm2019", "running")
+
+
+def open_results(path: str | PathLike[str], scale: str | None = None) -> "Results":
+    """A results folder as data frames and pictures.
+
+    scale: of the plans that are read, instead of the first of paper, small, smoke. Raises
+    ReportError if there is no such folder.
+    """
+    from analysis.results import Results
+
+    return Results(path, scale)

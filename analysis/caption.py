@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 import pandas as pd
 
 from analysis.data import Data
+from analysis.stats import MIN_N_INTERVAL
 from sweeps.store import PlanInfo
 
 INTERVAL = "95 % Student t interval over seeds"
@@ -66,11 +67,33 @@ def interval_text(n: pd.Series) -> str:
     if not len(n):
         return "No numbers yet: n = 0, no interval."
     smallest, largest = int(n.min()), int(n.max())
-    seeds = f"n = {smallest}" if smallest == largest else f"n = {smallest} to {largest}"
+    seeds = count_text(n)
     if largest < 3:
         return f"{seeds} per point: single seeds are shown, no interval."
     singles = "; single seeds where n < 3" if smallest < 3 else ""
     return f"Mean and {INTERVAL}, {seeds} per point{singles}."
+
+
+def count_text(n: pd.Series) -> str:
+    """`n = 3` or `n = 1 to 3`, of counts of which there is at least one."""
+    smallest, largest = int(n.min()), int(n.max())
+    return f"n = {smallest}" if smallest == largest else f"n = {smallest} to {largest}"
+
+
+def half_widths(numbers: pd.DataFrame) -> str:
+    """For figures without bars: the n of each number and the half-widths of the intervals."""
+    n = numbers.loc[numbers["n"] > 0, "n"]
+    if not len(n):
+        return "No numbers yet: n = 0, no interval."
+    seeds = count_text(n)
+    half = ((numbers["high"] - numbers["low"]) / 2).loc[numbers["n"] >= MIN_N_INTERVAL].dropna()
+    if not len(half):
+        return f"Mean over seeds, {seeds} per number: no interval below n = {MIN_N_INTERVAL}."
+    return (
+        f"Mean over seeds, {seeds} per number; half-width of the 95 % Student t interval over "
+        f"seeds: median {half.median():.2g}, "
+        f"at most {half.max():.2g} (the CSV has each)."
+    )
 
 
 def scale_text(data: Data) -> str:

@@ -87,6 +87,54 @@ def figures(
 
 
 @app.command()
+def plot(
+    study: Annotated[
+        str,
+        typer.Argument(
+            metavar="STUDY",
+            help="A study, the name of a saved plan, or a study's file.",
+            autocompletion=shell_completion.study_names,
+        ),
+    ],
+    y: Annotated[str | None, typer.Option("--y", help="Metric. Default: accuracy_test.")] = None,
+    x: Annotated[str | None, typer.Option("--x", help="Axis of the study, or epoch.")] = None,
+    hue: Annotated[str | None, typer.Option("--hue", help="Axis of the colours.")] = None,
+    col: Annotated[
+        list[str] | None, typer.Option("--col", help="Axis of the panels; may be repeated.")
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            "--kind",
+            metavar="KIND",
+            autocompletion=shell_completion.kinds,
+            help="line, point, box, heat (x by hue) or curve. Default: by the axis.",
+        ),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", metavar="KEY=VALUE", help="Only these runs; may be repeated."),
+    ] = None,
+    results: ResultsFolder = Path("results"),
+    out: OutFolder = Path("figures"),
+    scale: ScaleName = None,
+) -> None:
+    """Plot any study, also one of your own.
+
+    By itself it draws curves, each axis, a heat map, outcomes and cost. With options, one picture.
+
+    An axis that you do not name becomes the colour or the panels; nothing is averaged but seeds.
+    Writes PNG, PDF, the numbers as CSV, and a caption.
+    """
+    from analysis import make
+    from analysis.plot.chart import Wish
+    from analysis.plot.command import plot as draw
+
+    wish = Wish(y=y, x=x, hue=hue, col=tuple(col or ()), kind=kind)
+    raise typer.Exit(draw(study, wish, where or (), make.Reader(results, None, scale), out))
+
+
+@app.command()
 def tables(
     target: TableTarget = None,
     results: ResultsFolder = Path("results"),

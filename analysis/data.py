@@ -1,6 +1,6 @@
 """The data of a figure: one plan or several, their accepted rows, and what is still missing."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -103,7 +103,7 @@ class Data:
         Its own columns, test.*, axis.*, seed, and every column of its run as `run.<column>`.
         """
         if self.whole:
-            return _of_trials(self.whole.evaluations, self.trials)
+            return _of_trials(self.whole.evaluations, self.tests, [*KEY, "eval_id"])
         rows = (
             self.source.evaluations()
             .merge(self.tests, on=["trial_id", "eval_id"])
@@ -165,12 +165,15 @@ class Data:
         for axis, wanted in axes.items():
             values = list(wanted) if isinstance(wanted, tuple) else [wanted]
             trials = trials.loc[trials["study" if axis == "study" else AXIS + axis].isin(values)]
-        parts = {
-            "trials": trials,
-            "tests": _of_trials(self.tests, trials),
-            "probes": _of_trials(self.probes, trials),
-        }
-        return replace(self, **parts, whole=self.whole or self)
+        return self.part(trials)
+
+    def part(self, trials: pd.DataFrame, tests: pd.DataFrame | None = None) -> "Data":
+        """Only these of the planned trials, and of their evaluations only `tests` (None: all)."""
+        tests, probes = (
+            _of_trials(rows, trials)
+            for rows in (self.tests if tests is None else tests, self.probes)
+        )
+        return replace(self, trials=trials, tests=tests, probes=probes, whole=self.whole or self)
 
     @property
     def with_variants(self) -> "Data":
@@ -186,10 +189,7 @@ class Data:
         if axis not in self.trials:
             return self
         trials = self.trials.loc[self.trials[axis].isin(["printed", ""])]
-        if len(trials) == len(self.trials):
-            return self
-        tests, probes = (_of_trials(rows, trials) for rows in (self.tests, self.probes))
-        return replace(self, trials=trials, tests=tests, probes=probes, whole=self.whole or self)
+        return self if len(trials) == len(self.trials) else self.part(trials)
 
     def order(self, axis: str) -> list[Any]:
         """The values of an axis in the order of the study."""
@@ -315,10 +315,10 @@ def _failed(rows: pd.DataFrame) -> dict[str, int]:
     return {str(name): int(n) for name, n in counts.items() if name != COMPLETED}
 
 
-def _of_trials(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+def _of_trials(rows: pd.DataFrame, trials: pd.DataFrame, key: Sequence[str] = KEY) -> pd.DataFrame:
     return rows.loc[
-        pd.MultiIndex.from_frame(rows.filter(KEY)).isin(
-            pd.MultiIndex.from_frame(trials.filter(KEY))
+        pd.MultiIndex.from_frame(rows.filter(key)).isin(
+            pd.MultiIndex.from_frame(trials.filter(key))
         )
     ]
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis.caption import STANDARD_NOTES, Notes
-from analysis.chart import Chart
 from analysis.data import AXIS, Data
 from analysis.published import sources
+from analysis.vega import VegaChart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,7 +91,7 @@ class Figure(Numbers):
     draw: Callable[[pd.DataFrame, Sequence["Axes"]], None]
     size_inches: tuple[float, float]
     panels: Panels | Callable[[pd.DataFrame], Panels] = (1, 1)
-    chart: Chart | None = None
+    chart: VegaChart | None = None
 
     def shape(self, numbers: pd.DataFrame) -> Panels:
         """Rows and columns of axes for these numbers."""

@@ -95,14 +95,23 @@ def figures(target: str | None, reader: Reader, out: Path) -> int:
     """Draw the figures for `target`; returns the exit code."""
 
     def draw(figure: Any, data: Data) -> str | None:
-        numbers = figure.table(data)
-        if numbers.empty:
-            return None
-        stem = reader.stem(figure.name, data, out)
-        paths = save_figure(figure, numbers, figure.caption(data, numbers), stem)
-        return f"{paths[0]} (also {', '.join(path.suffix for path in paths[1:])})"
+        return _draw(figure, data, reader.stem(figure.name, data, out))
 
     return _each(("FIGURES",), target, reader, draw)
+
+
+def save(figure: Figure, data: Data, stem: Path) -> int:
+    """Draw one figure into the files `stem`, or say what it lacks; returns the exit code."""
+    return _one(figure, data, lambda value, shown: _draw(value, shown, stem), named=True)
+
+
+def _draw(figure: Figure, data: Data, stem: Path) -> str | None:
+    """Save the figure; returns what was written, None without numbers."""
+    numbers = figure.table(data)
+    if numbers.empty:
+        return None
+    paths = save_figure(figure, numbers, figure.caption(data, numbers), stem)
+    return f"{paths[0]} (also {', '.join(path.suffix for path in paths[1:])})"
 
 
 def tables(target: str | None, reader: Reader, out: Path) -> int:

@@ -1,5 +1,10 @@
 """Shell completion: the names that begin like the typed word. Nothing here loads torch."""
 
+import os
+from pathlib import Path
+
+import typer
+
 
 def figure_names(incomplete: str) -> list[str]:
     """Papers and their figures."""
@@ -19,6 +24,21 @@ def figure_and_table_names(incomplete: str) -> list[str]:
 def scale_names(incomplete: str) -> list[str]:
     """Scales that the papers' studies have."""
     return [name for name in ("paper", "small", "smoke") if name.startswith(incomplete)]
+
+
+def study_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Studies and plans that the results folder has."""
+    results = ctx.params.get("results") or os.environ.get("ODESWEEP_RESULTS", "results")
+    files = sorted(Path(results, "plans").glob("*.parquet"))
+    plans = [file.stem.replace("--", "/") for file in files]
+    studies = dict.fromkeys(name.partition("@")[0] for name in plans)
+    return [name for name in (*studies, *plans) if name.startswith(incomplete)]
+
+
+def kinds(incomplete: str) -> list[str]:
+    """Kinds of plots."""
+    known = ("line", "point", "box", "heat", "curve")
+    return [name for name in known if name.startswith(incomplete)]
 
 
 def _beginning(incomplete: str, *kinds: str) -> list[str]:

@@ -51,6 +51,11 @@ def complete(typed: str) -> tuple[list[str], set[str]]:
         ("odereport tables ott2021/ta", ["ott2021/table1"]),
         ("odereport check ott2021/table", ["ott2021/table1"]),
         ("odereport report --scale p", ["paper"]),
+        (
+            "odereport plot --results docs/results enor",
+            ["enorm2019/report", "enorm2019/report@small"],
+        ),
+        ("odereport plot demo --kind h", ["heat"]),
     ],
 )
 def test_bash_is_offered(typed: str, offered: list[str]) -> None:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis.cells import cells, or_nothing, planned_rows
-from analysis.chart import Chart
 from analysis.cross import grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER
-from analysis.cross.tiles import colour_bar, draw_tiles, plain, tile_legend
 from analysis.data import COMPLETED, Data
 from analysis.drawing import each_panel, panel_title, shared_limits
 from analysis.figure import Figure
 from analysis.style import FULL_INCHES
+from analysis.tiles import colour_bar, draw_tiles, plain, tile_legend
+from analysis.vega import VegaChart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -106,7 +106,7 @@ FIGURE = Figure(
     draw=draw,
     panels=grid.panels,
     size_inches=(FULL_INCHES, 2.25),
-    chart=Chart(
+    chart=VegaChart(
         mark="heat",
         x="axis.model.backbone",
         y="axis.norm",

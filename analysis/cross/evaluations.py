@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis.cells import cells, planned_rows
-from analysis.chart import Chart
 from analysis.cross import gaps, grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER
 from analysis.data import COMPLETED, Data
@@ -17,6 +16,7 @@ from analysis.drawing import each_panel, no_rows, panel_title, values_with_bars
 from analysis.figure import Figure
 from analysis.legend import handle, legend_below, norm_handles
 from analysis.style import FULL_INCHES, NORM_COLOURS, PLAIN_COLOUR
+from analysis.vega import VegaChart
 from sweeps.store import label
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ FIGURE = Figure(
     draw=draw,
     panels=grid.panels,
     size_inches=(FULL_INCHES, 2.15),
-    chart=Chart(
+    chart=VegaChart(
         mark="heat",
         x="axis.model.backbone",
         y="axis.norm",

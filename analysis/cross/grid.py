@@ -6,11 +6,9 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from analysis.caption import standard_notes
+from analysis.caption import half_widths, standard_notes
 from analysis.cells import MISSING
 from analysis.data import COMPLETED
-from analysis.stats import MIN_N_INTERVAL
-from analysis.style import NORM_LABELS
 from odecore.config.backbone import STACKS, Stack
 
 STUDY = "cross/norm_solver_depth"
@@ -57,36 +55,14 @@ def panels(numbers: pd.DataFrame) -> tuple[int, int]:
     return shape(len(panels_of(numbers)))
 
 
-def intervals(numbers: pd.DataFrame) -> str:
-    """The n of each number and the half-widths of the 95 % intervals."""
-    n = numbers.loc[numbers["n"] > 0, "n"]
-    if not len(n):
-        return "No numbers yet: n = 0, no interval."
-    smallest, largest = int(n.min()), int(n.max())
-    seeds = f"n = {smallest}" if smallest == largest else f"n = {smallest} to {largest}"
-    half = ((numbers["high"] - numbers["low"]) / 2).loc[numbers["n"] >= MIN_N_INTERVAL].dropna()
-    if not len(half):
-        return f"Mean over seeds, {seeds} per number: no interval below n = {MIN_N_INTERVAL}."
-    return (
-        f"Mean over seeds, {seeds} per number; half-width of the 95 % Student t interval over "
-        f"seeds: median {half.median():.2g}, "
-        f"at most {half.max():.2g} (the CSV has each)."
-    )
-
-
 # For figures without bars: how wide the intervals are that the CSV has.
-NOTES = standard_notes(spread=intervals)
+NOTES = standard_notes(spread=half_widths)
 AXES = ("norm", "solver", "model.backbone")
 
 
 def some(which: Any) -> bool:
     """Whether a column of truth values has a true one."""
     return bool(np.asarray(which, dtype=bool).any())
-
-
-def norm_label(name: str) -> str:
-    """The normalization as figures print it."""
-    return NORM_LABELS.get(name) or name
 
 
 def worst(outcomes: pd.Series) -> str:

@@ -8,16 +8,16 @@ import pandas as pd
 
 from analysis.caption import standard_notes
 from analysis.cells import MISSING, planned_rows
-from analysis.chart import Chart
 from analysis.cross import grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER
-from analysis.cross.tiles import swatches
 from analysis.data import COMPLETED, Data
 from analysis.drawing import panel_title
 from analysis.figure import Figure
 from analysis.frames import in_order
 from analysis.legend import legend_below
 from analysis.style import FULL_INCHES
+from analysis.tiles import norm_label, swatches
+from analysis.vega import VegaChart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,7 +84,7 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     for index, ax in enumerate(axes[: len(names) + 1]):
         ax.set_yticks(
             np.arange(len(norms)) + 0.5,
-            [grid.norm_label(one) if index % across == 0 else "" for one in norms],
+            [norm_label(one) if index % across == 0 else "" for one in norms],
         )
         ax.tick_params(length=0, labelsize=6.5)
         ax.tick_params(axis="y", pad=8)
@@ -164,7 +164,7 @@ FIGURE = Figure(
     draw=draw,
     panels=_panels,
     size_inches=(FULL_INCHES, 2.05),
-    chart=Chart(
+    chart=VegaChart(
         mark="tile",
         x="axis.model.backbone",
         y="axis.norm",

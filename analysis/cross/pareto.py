@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from analysis.cells import STATISTICS, cells, planned_rows
-from analysis.chart import Chart
 from analysis.cross import grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER
 from analysis.data import COMPLETED, Data
@@ -19,6 +18,7 @@ from analysis.drawing import no_rows, panel_title
 from analysis.figure import Figure
 from analysis.legend import handle, legend_below, norm_handles
 from analysis.style import FULL_INCHES, NORM_COLOURS, PLAIN_COLOUR, SOLVER_LABELS, SOLVER_MARKERS
+from analysis.vega import VegaChart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -172,7 +172,7 @@ FIGURE = Figure(
     draw=draw,
     panels=(1, 2),
     size_inches=(FULL_INCHES, 3.2),
-    chart=Chart(
+    chart=VegaChart(
         mark="point",
         x="nfe_per_batch",
         colour="axis.norm",

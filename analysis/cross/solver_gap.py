@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.chart import Chart
 from analysis.cross import gaps, grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER
-from analysis.cross.tiles import colour_bar, draw_tiles, signed, tile_legend
 from analysis.data import Data
 from analysis.drawing import each_panel, panel_title, shared_limits
 from analysis.figure import Figure
 from analysis.style import FULL_INCHES
+from analysis.tiles import colour_bar, draw_tiles, signed, tile_legend
+from analysis.vega import VegaChart
 from sweeps.store import label
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ FIGURE = Figure(
     draw=draw,
     panels=grid.panels,
     size_inches=(FULL_INCHES, 2.25),
-    chart=Chart(
+    chart=VegaChart(
         mark="heat",
         x="column",
         y="axis.norm",

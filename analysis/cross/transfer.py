@@ -7,15 +7,21 @@ import numpy as np
 import pandas as pd
 
 from analysis.cells import cells, planned_rows
-from analysis.chart import Chart
 from analysis.cross import grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER
-from analysis.cross.tiles import FAILED_COLOUR, UNRESOLVED_COLOUR, colour_bar, swatches
 from analysis.data import COMPLETED, Data
 from analysis.drawing import panel_title, shared_limits
 from analysis.figure import Figure, one_column_each
 from analysis.legend import legend_below
 from analysis.style import FULL_INCHES, SOLVER_LABELS
+from analysis.tiles import (
+    FAILED_COLOUR,
+    UNRESOLVED_COLOUR,
+    colour_bar,
+    norm_label,
+    swatches,
+)
+from analysis.vega import VegaChart
 from sweeps.store import label
 
 if TYPE_CHECKING:
@@ -84,7 +90,7 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         panel_title(ax, index, grid.SHORT_SOLVERS.get(name, name))
         ax.set_yticks(
             (np.arange(len(norms)) + 0.5) * len(depths),
-            [grid.norm_label(one) if index == 0 else "" for one in norms],
+            [norm_label(one) if index == 0 else "" for one in norms],
         )
         ax.tick_params(length=0, labelsize=6.5)
         ax.tick_params(axis="y", pad=8)
@@ -171,7 +177,7 @@ FIGURE = Figure(
     draw=draw,
     panels=one_column_each("panel"),
     size_inches=(FULL_INCHES, 4.6),
-    chart=Chart(
+    chart=VegaChart(
         x="test.solver_steps",
         colour="axis.norm",
         panel="panel",

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from analysis.cells import one_per_seed
-from analysis.chart import Chart
 from analysis.curves import draw_curves, summarise_at
 from analysis.data import COMPLETED, Data
 from analysis.enorm2019.controls import CONTROL, CONTROLS, LAYERS, METHOD, REPORT, beside
@@ -18,6 +17,7 @@ from analysis.figure import Figure, one_column_each
 from analysis.frames import stack
 from analysis.legend import failed_handle, handle, legend_below
 from analysis.style import FULL_INCHES, NORM_COLOURS
+from analysis.vega import VegaChart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -134,7 +134,7 @@ FIGURE = Figure(
     draw=draw,
     panels=one_column_each(LAYERS),
     size_inches=(FULL_INCHES, 2.2),
-    chart=Chart(
+    chart=VegaChart(
         x="epoch",
         colour="net",
         panel=LAYERS,

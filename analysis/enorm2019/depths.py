@@ -11,13 +11,13 @@ import pandas as pd
 from analysis import published
 from analysis.caption import interval_text, missing_text, scale_text, seeds
 from analysis.cells import MISSING, cells, or_nothing, planned_rows
-from analysis.chart import Chart
 from analysis.data import COMPLETED, Data
 from analysis.drawing import draw_points, draw_published, panel_title
 from analysis.figure import Figure
 from analysis.frames import in_order
 from analysis.legend import handle, legend_below, published_handle
 from analysis.style import FULL_INCHES, NORM_COLOURS, lighter
+from analysis.vega import VegaChart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -197,7 +197,7 @@ def _figure(number: int, methods: Sequence[str], **about: Any) -> Figure:
         notes=notes,
         panels=(1, 2),
         size_inches=(FULL_INCHES, 2.7),
-        chart=Chart(
+        chart=VegaChart(
             x="axis.model.layers",
             colour="axis.method",
             panel="selection",

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis import published
-from analysis.chart import Chart
 from analysis.curves import draw_curves, over_epochs
 from analysis.data import AXIS, Data
 from analysis.drawing import draw_published, panel_title
@@ -32,6 +31,7 @@ from analysis.gladzik2019.nets import (
 )
 from analysis.legend import handle, legend_below, published_handle
 from analysis.style import FULL_INCHES
+from analysis.vega import VegaChart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -152,7 +152,7 @@ def _figure(
         draw=lambda numbers, axes: draw(numbers, axes, known),
         panels=(1, 2),
         size_inches=(FULL_INCHES, 2.6),
-        chart=Chart(x="epoch", colour="net", panel="panel", where={"line": "mean"}),
+        chart=VegaChart(x="epoch", colour="net", panel="panel", where={"line": "mean"}),
     )
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.chart import Chart
 from analysis.data import AXIS, Data
 from analysis.drawing import panel_title
 from analysis.figure import Figure, one_column_each
 from analysis.legend import handle, legend_below
 from analysis.style import CLASS_COLOURS, FULL_INCHES
+from analysis.vega import VegaChart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,5 +87,5 @@ FIGURE = Figure(
     draw=draw,
     panels=one_column_each("steps"),
     size_inches=(FULL_INCHES, 2.3),
-    chart=Chart(mark="path", x="t", y="x1", colour="label", panel="steps", apart=("point",)),
+    chart=VegaChart(mark="path", x="t", y="x1", colour="label", panel="steps", apart=("point",)),
 )

@@ -7,13 +7,13 @@ import pandas as pd
 
 from analysis import published
 from analysis.cells import cells, or_nothing
-from analysis.chart import Chart
 from analysis.data import Data
 from analysis.drawing import draw_published
 from analysis.figure import Figure
 from analysis.gusak2020.smoothness import AXES, NEEDS, NORM, STEPS, STUDY, tested
 from analysis.legend import handle, legend_below, published_handle
 from analysis.style import FULL_INCHES, NORM_COLOURS, SOLVER_LABELS, SOLVER_MARKERS
+from analysis.vega import VegaChart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -160,7 +160,7 @@ FIGURE = Figure(
     # One row per number of training steps, one column per normalization.
     panels=lambda numbers: (len(set(numbers[STEPS])), len(set(numbers[NORM]))),
     size_inches=(FULL_INCHES, 4.6 / 3),
-    chart=Chart(
+    chart=VegaChart(
         x="nfe_per_solve",
         colour="test.solver",
         panel=NORM,

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.chart import Chart
 from analysis.curves import draw_curves, over_epochs, summarise_at
 from analysis.data import COMPLETED, Data
 from analysis.drawing import panel_title
@@ -14,6 +13,7 @@ from analysis.figure import Figure, one_row_each
 from analysis.frames import stack
 from analysis.legend import handle, legend_below
 from analysis.style import FULL_INCHES, SOLVER_LABELS, sequential_colours
+from analysis.vega import VegaChart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -148,7 +148,7 @@ FIGURES = (
         ),
         draw=draw_step_sizes,
         panels=one_row_each("axis.set", 2),
-        chart=Chart(
+        chart=VegaChart(
             x="iteration",
             colour="axis.pair",
             panel="axis.set",
@@ -172,7 +172,9 @@ FIGURES = (
         ),
         draw=draw_tolerances,
         panels=(1, 2),
-        chart=Chart(x="iteration", colour="axis.solver", row="quantity", where={"line": "mean"}),
+        chart=VegaChart(
+            x="iteration", colour="axis.solver", row="quantity", where={"line": "mean"}
+        ),
         size_inches=(FULL_INCHES, 2.4),
     ),
 )

@@ -10,13 +10,13 @@ import pandas as pd
 
 from analysis import published
 from analysis.caption import standard_notes
-from analysis.chart import Chart
 from analysis.data import Data
 from analysis.drawing import class_legend, draw_published, values_with_bars
 from analysis.figure import Figure
 from analysis.frames import stack
 from analysis.ott2021 import dependence, two_nets
 from analysis.style import CLASS_COLOURS, FULL_INCHES, PLAIN_COLOUR, lighter
+from analysis.vega import VegaChart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -178,7 +178,7 @@ FIGURE = Figure(
     draw=draw,
     panels=(2, 2),
     size_inches=(FULL_INCHES, 2.3),
-    chart=Chart(
+    chart=VegaChart(
         x="test_solver_steps",
         colour="solver_steps",
         shape="seeds",

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.chart import Chart
 from analysis.data import Data
 from analysis.drawing import class_legend, no_rows
 from analysis.figure import Figure
 from analysis.ott2021 import two_nets
 from analysis.style import CLASS_COLOURS, FULL_INCHES, lighter
+from analysis.vega import VegaChart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,7 +109,7 @@ FIGURE = Figure(
     draw=draw,
     panels=(1, 2),
     size_inches=(FULL_INCHES, 2.8),
-    chart=Chart(
+    chart=VegaChart(
         mark="point",
         x="x1",
         y="x2",

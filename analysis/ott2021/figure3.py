@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.chart import Chart
 from analysis.data import AXIS, Data
 from analysis.figure import Figure, one_column_each
 from analysis.frames import stack
 from analysis.legend import handle, legend_below
 from analysis.ott2021.fan import margin
 from analysis.style import CLASS_COLOURS, FULL_INCHES
+from analysis.vega import VegaChart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -143,7 +143,7 @@ FIGURE = Figure(
     draw=draw,
     panels=one_column_each("panel"),
     size_inches=(FULL_INCHES, 2.6),
-    chart=Chart(
+    chart=VegaChart(
         mark="path", x="x1", y="x2", colour="label", panel="panel", apart=("point",), order="step"
     ),
 )

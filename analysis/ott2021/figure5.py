@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis.chart import Chart
 from analysis.data import COMPLETED, Data
 from analysis.drawing import panel_title
 from analysis.figure import Figure
@@ -21,6 +20,7 @@ from analysis.style import (
     SOLVER_MARKERS,
     sequential_colours,
 )
+from analysis.vega import VegaChart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -192,5 +192,5 @@ FIGURE = Figure(
     draw=draw,
     panels=(2, 2),
     size_inches=(FULL_INCHES, 1.9),
-    chart=Chart(mark="path", x="iteration", y="value", colour="seed", panel="panel"),
+    chart=VegaChart(mark="path", x="iteration", y="value", colour="seed", panel="panel"),
 )

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis.caption import Notes, standard_notes
-from analysis.chart import Chart
 from analysis.data import Data
 from analysis.drawing import no_rows, values_with_bars
 from analysis.errors import ReportError
@@ -24,6 +23,7 @@ from analysis.style import (
     lighter,
     sequential_colours,
 )
+from analysis.vega import VegaChart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -257,10 +257,10 @@ SUCCESSFUL = (
 SETS = ("sphere2", "sphere3", "sphere10", "sphere900", "mnist")
 
 
-def _chart(by: str, panel: str, row: str = "") -> Chart:
+def _chart(by: str, panel: str, row: str = "") -> VegaChart:
     """Accuracy over the test solver's steps or tolerance, one line per training solver's."""
     trained, tested = f"solver_{by}", f"test_solver_{by}"
-    return Chart(
+    return VegaChart(
         x=tested,
         colour=trained,
         shape="test_solver",

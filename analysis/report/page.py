@@ -1,4 +1,4 @@
-"""The page itself: what was asked and found, then each paper, then what was not drawn and why.
+"""The page itself: what was found, then each paper, each other study, and what was not drawn.
 
 Styles, scripts, images and numbers are inside the page.
 """
@@ -19,7 +19,7 @@ from analysis.claims_command import RULE
 from analysis.data import AXIS
 from analysis.make import CONSOLE, INCOMPLETE, OK, Reader
 from analysis.read import NoPlan
-from analysis.report.sections import Item, items, sections
+from analysis.report.sections import Item, items, own_plans, own_sections, sections
 from analysis.report.verdicts import cards, most_wanted, scores, sentences
 from analysis.verdict import NOT_ENOUGH, VERDICTS
 
@@ -36,17 +36,13 @@ def write_report(reader: Reader, out: Path) -> int:
 
     It is 1 if something could not be drawn or a claim lacks data.
     """
-    drawn = track(
-        items(reader),
-        description="report",
-        total=len(select(None, "FIGURES", "TABLES")),
-        console=CONSOLE,
-        transient=True,
-        disable=not CONSOLE.is_terminal,
-    )
-    found = {item.name: item for item in drawn}
+    bar = {"console": CONSOLE, "transient": True, "disable": not CONSOLE.is_terminal}
+    values, own = len(select(None, "FIGURES", "TABLES")), len(own_plans(reader))
+    found = {one.name: one for one in track(items(reader), "report", total=values, **bar)}
+    others = list(track(own_sections(reader), "other studies", total=own, **bar))
+    pictures = [*found.values(), *(item for section in others for item in section.items)]
     judged = cards(reader, claims.all_claims())
-    runs = runs_of(reader, {item.study for item in found.values() if item.chart and item.study})
+    runs = runs_of(reader, {item.study for item in pictures if item.chart and item.study})
     bundle = vega_bundle()
     out.mkdir(parents=True, exist_ok=True)
     (out / NAME).write_text(
@@ -57,23 +53,25 @@ def write_report(reader: Reader, out: Path) -> int:
             wanted=most_wanted(judged),
             words=VERDICTS,
             rule=RULE,
-            sections=sections(found),
+            sections=[*sections(found), *others],
             headline=found.get(HEADLINE),
-            absent=[item for item in found.values() if not item.is_there],
+            absent=[item for item in pictures if not item.is_there],
             plans=reader("*").plans,
             results=reader.folder.path,
             bundle=bundle,
-            charts=_charts(found) if bundle else {},
+            charts=_charts(pictures) if bundle else {},
             runs=runs if bundle else {},
         ),
         encoding="utf-8",
     )
-    there = sum(item.is_there for item in found.values())
-    CONSOLE.print(f"{out / NAME}: {len(judged)} claims, {there} of {len(found)} figures and tables")
+    there = sum(item.is_there for item in pictures)
+    CONSOLE.print(
+        f"{out / NAME}: {len(judged)} claims, {there} of {len(pictures)} figures and tables"
+    )
     if not bundle:
         CONSOLE.print(NO_CHARTS)
     complete = all(card.about["verdict"] != NOT_ENOUGH for card in judged)
-    return OK if there == len(found) and complete else INCOMPLETE
+    return OK if there == len(pictures) and complete else INCOMPLETE
 
 
 def vega_bundle() -> str:
@@ -89,10 +87,10 @@ def vega_bundle() -> str:
     return base64.b64encode(gzip.compress(script.encode(), mtime=0)).decode()
 
 
-def _charts(found: dict[str, Item]) -> dict[str, Any]:
+def _charts(found: list[Item]) -> dict[str, Any]:
     return {
         item.anchor: {"spec": item.chart, "study": item.study, "name": item.name}
-        for item in found.values()
+        for item in found
         if item.chart
     }
 

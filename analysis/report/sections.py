@@ -8,20 +8,21 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from io import BytesIO
 from typing import Any
 
 import pandas as pd
 
 from analysis import PAPERS
-from analysis.chart import specification
 from analysis.check import examine, select, values
 from analysis.data import Data
 from analysis.errors import ReportError
 from analysis.figure import Figure, Table
 from analysis.make import Reader
-from analysis.read import NoPlan
-from analysis.save import compose_figure, csv_text
+from analysis.plot.page import page
+from analysis.read import EVERY_STUDY, NoPlan
+from analysis.save import csv_text, png
+from analysis.vega import specification
+from sweeps.store import PlanInfo
 
 # Of a page's width, as in the papers. Screens show an inch as 96 pixels.
 PIXELS_PER_INCH = 96 * 1.25
@@ -89,6 +90,29 @@ def sections(items: dict[str, Item]) -> list[Section]:
     return found
 
 
+def own_sections(reader: Reader) -> Iterator[Section]:
+    """The pictures of each study here that no figure or table of a paper reads."""
+    for plan in own_plans(reader):
+        data = reader(plan.name).with_variants
+        title = plan.title or "A study of your own"
+        if not len(data.runs):
+            finding = examine(data, ("runs",))
+            lacking = Item(plan.study, reason=finding.summary, commands=finding.commands)
+            yield Section(plan.study, title, [lacking])
+            continue
+        drawn = [
+            _item(one, data) if isinstance(one, Figure) else Item(one[0], reason=one[1])
+            for one in page(data, plan.study)
+        ]
+        yield Section(plan.study, title, drawn)
+
+
+def own_plans(reader: Reader) -> list[PlanInfo]:
+    """The plans of studies that no figure or table of a paper reads."""
+    covered = {study for value in select(None, "FIGURES", "TABLES") for study in value.studies}
+    return [plan for plan in reader(EVERY_STUDY).plans if plan.study not in covered]
+
+
 def items(reader: Reader) -> Iterator[Item]:
     """Each figure and table in turn."""
     for value in select(None, "FIGURES", "TABLES"):
@@ -123,6 +147,14 @@ def _item(value: Figure | Table, data: Data) -> Item:
     return replace(item, image=_image(value, numbers), width=width, chart=chart)
 
 
+def _again(value: Figure | Table) -> str:
+    """The words of `odereport` that make it; pictures of any study have no name there."""
+    registered = {one.name for one in select(None, "FIGURES", "TABLES")}
+    if value.name not in registered:
+        return f"plot {value.studies[0]}"
+    return f"{'figures' if isinstance(value, Figure) else 'tables'} {value.name}"
+
+
 def facts(value: Figure | Table, data: Data) -> dict[str, str]:
     """What its numbers rest on: plans, trials, code, hours, and the command that makes it again."""
     used = value.used(data)
@@ -130,13 +162,12 @@ def facts(value: Figure | Table, data: Data) -> dict[str, str]:
     commits = sorted({commit[:7] for commit in runs["code_commit"].dropna()})
     hours = (runs["train_seconds"].fillna(0) + runs["evaluate_seconds"].fillna(0)).sum() / 3600
     on_gpu = not runs["device"].fillna("cpu").str.startswith("cpu").all()
-    kind = "figures" if isinstance(value, Figure) else "tables"
     return {
         "plans": data.names,
         "trials": f"{len(runs)} of {len(used.trials)}",
         "code": ", ".join(commits) or "unknown",
         "hours of training and tests": f"{hours:.2g}{'' if on_gpu else ' on CPUs'}",
-        "make it again": f"odereport {kind} {value.name} --results {data.results}",
+        "make it again": f"odereport {_again(value)} --results {data.results}",
     }
 
 
@@ -148,23 +179,6 @@ def _csv(numbers: pd.DataFrame) -> str:
 
 
 def _image(figure: Figure, numbers: pd.DataFrame) -> str:
-    import matplotlib.pyplot as plt
-
-    png = BytesIO()
     # The page has the caption as text.
-    page = compose_figure(figure, numbers, "")
-    page.savefig(png, format="png", dpi=DOTS_PER_INCH)
-    plt.close(page)
-    return f"data:image/png;base64,{base64.b64encode(with_palette(png)).decode()}"
-
-
-def with_palette(png: BytesIO) -> bytes:
-    """The picture with 256 colours, a third of its size: our figures have few."""
-    from PIL import Image
-
-    smaller = BytesIO()
-    with Image.open(png) as image:
-        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
-            smaller, "PNG", optimize=True
-        )
-    return smaller.getvalue()
+    image = png(figure, numbers, "", DOTS_PER_INCH)
+    return f"data:image/png;base64,{base64.b64encode(image).decode()}"

@@ -8,12 +8,12 @@ import pandas as pd
 
 from analysis.caption import scale_only
 from analysis.cells import MISSING
-from analysis.chart import Chart
 from analysis.data import COMPLETED, KEY, Data
 from analysis.figure import Figure
 from analysis.legend import handle, legend_below
 from analysis.read import EVERY_STUDY
 from analysis.style import FULL_INCHES
+from analysis.vega import VegaChart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -97,5 +97,5 @@ FIGURE = Figure(
     notes=scale_only,
     draw=draw,
     size_inches=(FULL_INCHES, 6.2),
-    chart=Chart(mark="bar", x="completed", y="study", apart=("planned",)),
+    chart=VegaChart(mark="bar", x="completed", y="study", apart=("planned",)),
 )

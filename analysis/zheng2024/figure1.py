@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.chart import Chart
 from analysis.curves import draw_curves, over_epochs
 from analysis.data import Data
 from analysis.figure import Figure
 from analysis.legend import legend_right
 from analysis.style import FULL_INCHES
+from analysis.vega import VegaChart
 from analysis.zheng2024 import published_ends
 from analysis.zheng2024.nets import LAYERS, draw_final, line_handles, marks, net_style
 from analysis.zheng2024.trials import only, part
@@ -105,7 +105,7 @@ FIGURE = Figure(
     text=TEXT,
     draw=draw,
     size_inches=(FULL_INCHES, 2.7),
-    chart=Chart(
+    chart=VegaChart(
         x="epoch",
         colour="norm",
         panel="backbone",

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis.caption import standard_notes
-from analysis.chart import Chart
 from analysis.curves import draw_curves
 from analysis.data import Data
 from analysis.drawing import draw_bars, each_panel, panel_title
 from analysis.figure import Figure
 from analysis.legend import legend_below
 from analysis.style import FULL_INCHES
+from analysis.vega import VegaChart
 from analysis.zheng2024 import interpolations
 from analysis.zheng2024.interpolations import AXIS, BACKBONE
 from analysis.zheng2024.nets import LAYERS
@@ -158,7 +158,7 @@ FIGURE = Figure(
     draw=draw,
     panels=_two_in_a_row,
     size_inches=(FULL_INCHES, 2.2),
-    chart=Chart(
+    chart=VegaChart(
         mark="point",
         x="axis.model.norm.interpolation",
         panel="axis.data",

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.chart import Chart
 from analysis.curves import draw_curves, over_epochs
 from analysis.data import COMPLETED, Data
 from analysis.drawing import no_rows, panel_title
@@ -17,6 +16,7 @@ from analysis.figure import Figure
 from analysis.legend import handle, legend_below, norm_style
 from analysis.stats import summarise
 from analysis.style import FULL_INCHES, NORM_COLOURS, NORM_LABELS
+from analysis.vega import VegaChart
 from analysis.zheng2024 import curves_by_norm
 from analysis.zheng2024.nets import layers_text, line_handles, marks
 from analysis.zheng2024.trials import also_tested, on_data_set, part
@@ -197,7 +197,7 @@ FIGURE = Figure(
     draw=draw,
     panels=(1, 3),
     size_inches=(FULL_INCHES, 2.6),
-    chart=Chart(
+    chart=VegaChart(
         x="epoch",
         colour="axis.norm",
         panel="panel",

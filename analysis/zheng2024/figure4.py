@@ -10,12 +10,12 @@ import pandas as pd
 
 from analysis import published
 from analysis.cells import cells, planned_rows
-from analysis.chart import Chart
 from analysis.data import Data
 from analysis.drawing import draw_points, draw_published
 from analysis.figure import Figure
 from analysis.legend import handle, legend_right, published_handle
 from analysis.style import FULL_INCHES, NORM_COLOURS, NORM_LABELS
+from analysis.vega import VegaChart
 from analysis.zheng2024.nets import LAYERS
 from analysis.zheng2024.published_ends import size
 from analysis.zheng2024.trials import only
@@ -175,7 +175,7 @@ FIGURE = Figure(
     text=TEXT,
     draw=draw,
     size_inches=(FULL_INCHES, 3.0),
-    chart=Chart(
+    chart=VegaChart(
         mark="point",
         x="parameters",
         colour="model",

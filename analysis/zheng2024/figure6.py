@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.chart import Chart
 from analysis.curves import draw_curves, over_epochs
 from analysis.data import Data
 from analysis.drawing import no_rows, panel_title
 from analysis.figure import Figure
 from analysis.legend import legend_below
 from analysis.style import FULL_INCHES
+from analysis.vega import VegaChart
 from analysis.zheng2024 import published_ends
 from analysis.zheng2024.nets import LAYERS, draw_final, line_handles, marks, net_style
 
@@ -98,7 +98,7 @@ FIGURE = Figure(
     draw=draw,
     panels=_panels,
     size_inches=(FULL_INCHES, 2.9),
-    chart=Chart(
+    chart=VegaChart(
         x="epoch",
         colour="norm",
         panel="backbone",

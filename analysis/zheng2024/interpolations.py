@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis.cells import cells, planned_rows
-from analysis.chart import Chart
 from analysis.curves import draw_curves, over_epochs
 from analysis.data import Data
 from analysis.figure import Figure
 from analysis.legend import legend_below
 from analysis.style import COLUMN_INCHES, sequential_colours
+from analysis.vega import VegaChart
 from analysis.zheng2024.nets import layers_text, line_handles, marks
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ FIGURE7 = Figure(
     fields=lambda _, numbers: {"nets": " and ".join(map(layers_text, numbers[BACKBONE].unique()))},
     draw=draw_figure7,
     size_inches=(COLUMN_INCHES, 2.6),
-    chart=Chart(
+    chart=VegaChart(
         x="epoch",
         colour="axis.model.norm.interpolation",
         panel="axis.model.backbone",

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from synthetic import Cell, Run, World, data_of
 
+from analysis import tiles
 from analysis.cross import (
     accuracy,
     evaluations,
@@ -15,7 +16,6 @@ from analysis.cross import (
     outcomes,
     pareto,
     solver_gap,
-    tiles,
     transfer,
 )
 from analysis.cross.grid import DEPTH, NORM, STUDY, depth_label, layers, shape

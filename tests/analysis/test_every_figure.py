@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from drawn import assert_no_text_is_cut
 from synthetic import Cell, Run, World, jitter, write
 
 from analysis import PAPERS
@@ -101,27 +102,7 @@ def test_every_panel_has_a_mark_and_no_text_is_cut(
         f"panels {empty} of {len(panels)} are empty; give it panels that count what the numbers "
         "have"
     )
-    figure.canvas.draw()
-    width, height = figure.bbox.width, figure.bbox.height
-    texts = [
-        text
-        for ax in panels
-        for text in (ax.title, ax.xaxis.label, ax.yaxis.label, *_titles(ax), *ax.texts)
-    ]
-    texts += [
-        text
-        for legend in [*figure.legends, *(ax.get_legend() for ax in panels)]
-        if legend
-        for text in legend.get_texts()
-    ]
-    texts += [
-        text for part in figure.subfigs for legend in part.legends for text in legend.get_texts()
-    ]
-    for text in texts:
-        box = text.get_window_extent()
-        if text.get_text() and text.get_visible():
-            inside = box.x0 >= -1 and box.y0 >= -1 and box.x1 <= width + 1 and box.y1 <= height + 1
-            assert inside, f"{text.get_text()!r} is cut: {box.bounds} in {width} x {height}"
+    assert_no_text_is_cut(figure)
 
 
 def _marks(ax: Any) -> bool:
@@ -131,11 +112,6 @@ def _marks(ax: Any) -> bool:
         if pd.notna(pd.Series(line.get_ydata(orig=True), dtype=object)).any()
     ]
     return bool(lines or ax.collections or ax.patches or ax.images)
-
-
-def _titles(ax: Any) -> list[Any]:
-    # matplotlib keeps left and right titles to itself.
-    return [child for child in ax.get_children() if child.__class__.__name__ == "Text"]
 
 
 @pytest.mark.parametrize("name", [*FIGURES, *TABLES])

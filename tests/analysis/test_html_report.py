@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from browser import print_to_pdf, run_in_page, screenshot
 from matplotlib.image import imread
+from own_study import OWN, Mine
 from synthetic import Cell, Run, World, data_of, jitter, write
 
 from analysis import claims, cli
@@ -85,6 +86,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
     write(folder / "results", FIXED, Mixed())
     write(folder / "results", "ott2021/fan", save_only=True)
+    write(folder / "results", OWN, Mine(), "tiny")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(claims, "all_claims", lambda: CLAIMS)
         patch.setattr(
@@ -155,6 +157,15 @@ def test_in_a_browser_it_loads_without_complaint(page: Path) -> None:
     assert found["anchors"]
     assert all(found["anchors"])
     assert found["wide"]
+
+
+def test_a_study_that_no_paper_reads_has_its_own_section(page: Path) -> None:
+    html = page.read_text()
+    assert '<section id="my_study">' in html
+    shown = re.findall(r"<h3>my_study/(.*?)</h3>", html)
+    assert [shown[0], *shown[-3:]] == ["curves", "tests", "outcomes", "cost"]
+    assert "My own question. Test accuracy against solver.steps; colour: " in html
+    assert "sphere2-fixed/curves" not in html
 
 
 def test_in_a_browser_it_navigates_sorts_and_filters(page: Path) -> None:

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from synthetic import Cell, Run, World, jitter, write
 
-from analysis.chart import Chart, in_order, shown_rows, specification
 from analysis.check import find, select
 from analysis.figure import Figure
 from analysis.make import Reader
 from analysis.style import NORM_COLOURS
+from analysis.vega import VegaChart, in_order, shown_rows, specification
 
 FIGURES = [value for value in select(None, "FIGURES") if isinstance(value, Figure)]
 # Of these every number is on the page, in the study they read.
@@ -54,7 +54,7 @@ def test_a_chart_shows_the_numbers_of_its_figure(tmp_path: Path, name: str) -> N
 
 
 def test_layers_colours_and_order() -> None:
-    spec = specification(Chart(x="steps", colour="axis.norm"), NUMBERS)
+    spec = specification(VegaChart(x="steps", colour="axis.norm"), NUMBERS)
     assert spec
     assert [layer["name"] for layer in spec["layer"]] == ["interval", "values", "published"]
     scale = spec["layer"][1]["encoding"]["color"]["scale"]
@@ -68,12 +68,12 @@ def test_layers_colours_and_order() -> None:
 
 
 def test_nothing_to_show_is_no_chart() -> None:
-    assert specification(Chart(x="steps", where={"steps": 7}), NUMBERS) is None
+    assert specification(VegaChart(x="steps", where={"steps": 7}), NUMBERS) is None
 
 
 def test_an_axis_starts_logarithmic_only_if_its_numbers_allow() -> None:
     def kind(numbers: pd.DataFrame) -> str | None:
-        spec = specification(Chart(x="steps", log_x=True), numbers)
+        spec = specification(VegaChart(x="steps", log_x=True), numbers)
         assert spec
         return spec["layer"][1]["encoding"]["x"]["scale"].get("type")
 
@@ -89,7 +89,7 @@ def test_names_are_in_their_natural_order() -> None:
 
 def test_a_long_path_keeps_its_ends() -> None:
     points = pd.DataFrame({"x1": range(9000), "x2": range(9000), "point": [0] * 4500 + [1] * 4500})
-    rows = shown_rows(Chart(mark="path", x="x1", y="x2", apart=("point",)), points)
+    rows = shown_rows(VegaChart(mark="path", x="x1", y="x2", apart=("point",)), points)
     assert len(rows) < 300
     assert {0, 4499, 4500, 8999} <= set(rows["x1"])
 
@@ -97,12 +97,12 @@ def test_a_long_path_keeps_its_ends() -> None:
 def test_vega_draws_every_kind_of_mark() -> None:
     draw = pytest.importorskip("vl_convert", reason="vl-convert is not installed")
     for chart in (
-        Chart(x="steps", colour="axis.norm", panel="axis.norm"),
-        Chart(mark="path", x="steps", order="steps"),
-        Chart(mark="point", x="steps", shape="axis.norm", log_y=True),
-        Chart(mark="heat", x="steps", y="axis.norm", colour="mean"),
-        Chart(mark="tile", x="steps", y="axis.norm", colour="n"),
-        Chart(mark="bar", x="steps", y="axis.norm"),
-        Chart(x="steps", row="axis.norm"),
+        VegaChart(x="steps", colour="axis.norm", panel="axis.norm"),
+        VegaChart(mark="path", x="steps", order="steps"),
+        VegaChart(mark="point", x="steps", shape="axis.norm", log_y=True),
+        VegaChart(mark="heat", x="steps", y="axis.norm", colour="mean"),
+        VegaChart(mark="tile", x="steps", y="axis.norm", colour="n"),
+        VegaChart(mark="bar", x="steps", y="axis.norm"),
+        VegaChart(x="steps", row="axis.norm"),
     ):
         assert "<svg" in draw.vegalite_to_svg(json.dumps(specification(chart, NUMBERS)))

@@ -1,4 +1,4 @@
-"""Heat maps of the cross grid: small tiles with a number.
+"""Heat maps of small tiles with a number, drawn with seaborn.
 
 A tile says how many seeds it has if some are missing, and why it has no number.
 """
@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.cross import grid
 from analysis.legend import legend_below
-from analysis.style import NORM_COLOURS
+from analysis.style import NORM_COLOURS, NORM_LABELS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.cm import ScalarMappable
 
-FONT, SMALL_FONT = 5.8, 4.8
+FONT = 5.8
 FAILED_COLOUR, MISSING_COLOUR, UNRESOLVED_COLOUR = "#F3D9D9", "#F4F4F4", "#ECECEC"
 MINUS = "\u2212"
 # Why a tile has no number -> its style, its sign and what the legend says.
@@ -46,6 +45,11 @@ EMPTY: dict[str, dict[str, Any]] = {
 }
 
 
+def norm_label(name: str) -> str:
+    """The normalization as figures print it."""
+    return NORM_LABELS.get(name) or name
+
+
 def draw_tiles(
     ax: "Axes",
     numbers: pd.DataFrame,
@@ -56,34 +60,50 @@ def draw_tiles(
     colours: str,
     text: Callable[[float], str],
     labels: Callable[[str], str] = str,
+    names: Callable[[str], str] = norm_label,
     row_labels: bool = True,
 ) -> "ScalarMappable":
     """Draw one tile per row of `numbers` and return what a colour bar needs.
 
-    numbers: mean, done (numbers behind it), planned, failed, unresolved, missing. `rows` are
-    normalizations, each with its colour beside the name. If not all planned runs of a tile are
-    done, it says so below the number. labels: of the columns. row_labels: whether to print the
-    names of the rows.
+    numbers: mean, done (numbers behind it), planned, failed, unresolved, missing. If not all
+    planned runs of a tile are done, it says so below the number. rows, columns: columns of
+    `numbers`, in the order of their values; normalizations as rows have their colours beside the
+    names. labels: of the columns. names: of the rows. row_labels: whether to print them.
     """
-    from matplotlib import colormaps
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
+    import seaborn as sns
 
     down, across = (list(dict.fromkeys(numbers[name])) for name in (rows, columns))
-    scale = ScalarMappable(Normalize(*limits), colormaps[colours])
+    means = np.full((len(down), len(across)), np.nan)
+    notes = np.full(means.shape, "", dtype=object)
     for cell in numbers.to_dict("records"):
-        _draw_tile(ax, across.index(cell[columns]), down.index(cell[rows]), cell, scale, text)
-    ax.set(xlim=(0, len(across)), ylim=(len(down), 0))
-    ax.set_xticks(np.arange(len(across)) + 0.5, [labels(name) for name in across])
-    ax.set_yticks(
-        np.arange(len(down)) + 0.5, [grid.norm_label(name) if row_labels else "" for name in down]
+        place = down.index(cell[rows]), across.index(cell[columns])
+        if cell["done"]:
+            partly = cell["done"] < cell["planned"]
+            count = f"\n{cell['done']:.0f}/{cell['planned']:.0f}" if partly else ""
+            means[place], notes[place] = cell["mean"], text(cell["mean"]) + count
+        else:
+            _draw_empty(ax, *place, reason(cell))
+    sns.heatmap(
+        means,
+        mask=np.isnan(means),
+        vmin=limits[0],
+        vmax=limits[1],
+        cmap=colours,
+        annot=notes,
+        fmt="",
+        annot_kws={"fontsize": FONT},
+        linewidths=0.7,
+        cbar=False,
+        ax=ax,
     )
+    ax.set_xticks(np.arange(len(across)) + 0.5, [labels(name) for name in across], rotation=0)
+    printed = [names(name) if row_labels else "" for name in down]
+    ax.set_yticks(np.arange(len(down)) + 0.5, printed, rotation=0)
     ax.tick_params(length=0, labelsize=6.5)
-    ax.tick_params(axis="y", pad=8)
-    for spine in ax.spines.values():
-        spine.set_visible(False)
-    if row_labels:
+    if row_labels and set(down) <= set(NORM_COLOURS):
+        ax.tick_params(axis="y", pad=8)
         swatches(ax, down)
+    (scale,) = ax.collections
     return scale
 
 
@@ -107,42 +127,11 @@ def swatches(ax: "Axes", norms: Sequence[str], width: float = 1.0) -> None:
         )
 
 
-def _draw_tile(
-    ax: "Axes",
-    x: int,
-    y: int,
-    cell: Mapping[Any, Any],
-    scale: "ScalarMappable",
-    text: Callable[[float], str],
-) -> None:
+def _draw_empty(ax: "Axes", y: int, x: int, why: str) -> None:
+    """A tile without a number, with the sign that says why."""
     from matplotlib.patches import Rectangle
 
-    if cell["done"]:
-        colour = scale.to_rgba(cell["mean"])
-        ink = "white" if float(np.dot(colour[:3], (0.299, 0.587, 0.114))) < 0.52 else "0.1"
-        ax.add_patch(Rectangle((x, y), 1, 1, facecolor=colour, edgecolor="white", linewidth=0.7))
-        partly = cell["done"] < cell["planned"]
-        ax.text(
-            x + 0.5,
-            y + (0.40 if partly else 0.52),
-            text(cell["mean"]),
-            fontsize=FONT,
-            color=ink,
-            ha="center",
-            va="center",
-        )
-        if partly:
-            ax.text(
-                x + 0.5,
-                y + 0.79,
-                f"{cell['done']:.0f}/{cell['planned']:.0f}",
-                fontsize=SMALL_FONT,
-                color=ink,
-                ha="center",
-                va="center",
-            )
-        return
-    style = EMPTY[reason(cell)]
+    style = EMPTY[why]
     shown = {key: style[key] for key in ("facecolor", "edgecolor", "hatch")}
     ax.add_patch(Rectangle((x + 0.04, y + 0.05), 0.92, 0.9, linewidth=0, **shown))
     if style["sign"]:
@@ -184,7 +173,7 @@ def tile_legend(ax: "Axes", numbers: pd.DataFrame) -> None:
         for name, style in EMPTY.items()
         if name in empty
     ]
-    if grid.some((numbers["done"] > 0) & (numbers["done"] < numbers["planned"])):
+    if ((numbers["done"] > 0) & (numbers["done"] < numbers["planned"])).to_numpy().any():
         handles.append(
             Patch(facecolor="none", edgecolor="none", label="2/3: mean of 2 of 3 planned")
         )

@@ -1,6 +1,6 @@
 """A figure's numbers as a Vega-Lite chart, for the report's page.
 
-A `Chart` says which column is which channel. The chart shows the same numbers as the printed
+A `VegaChart` says which column is which channel. The chart shows the same numbers as the printed
 figure: means with intervals, published values, and everything else about a point when it is asked.
 """
 
@@ -29,7 +29,7 @@ TOLD = ("mean", "low", "high", "n", "seeds", "published", "failed", "missing", "
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chart:
+class VegaChart:
     """Columns of a figure's numbers as channels.
 
     mark: line with points, path in the plane (ordered by `order`), points, heat map of `colour`,
@@ -71,8 +71,10 @@ def title(column: str) -> str:
     return column.removeprefix("axis.").replace("_", " ")
 
 
-def shown_rows(chart: Chart, numbers: pd.DataFrame) -> pd.DataFrame:
+def shown_rows(chart: VegaChart, numbers: pd.DataFrame) -> pd.DataFrame:
     """The rows of the numbers that the chart shows."""
+    if any(name not in numbers for name in chart.columns):
+        return numbers.iloc[:0]
     rows = numbers
     for column, wanted in chart.where.items():
         values = wanted if isinstance(wanted, tuple) else (wanted,)
@@ -89,7 +91,7 @@ def _as_numbers(values: pd.Series) -> pd.Series:
     return values if numbers.isna().sum() > (values.isna() | (values == "")).sum() else numbers
 
 
-def _thinned(chart: Chart, rows: pd.DataFrame) -> pd.DataFrame:
+def _thinned(chart: VegaChart, rows: pd.DataFrame) -> pd.DataFrame:
     """Every k-th point of each path, and its last."""
     by = [name for name in (chart.colour, chart.panel, chart.row, *chart.apart) if name]
     groups = rows.groupby(by, sort=False, dropna=False)
@@ -98,7 +100,7 @@ def _thinned(chart: Chart, rows: pd.DataFrame) -> pd.DataFrame:
     return rows.loc[(groups.cumcount() % every == 0) | (groups.cumcount(ascending=False) == 0)]
 
 
-def specification(chart: Chart, numbers: pd.DataFrame) -> dict[str, Any] | None:
+def specification(chart: VegaChart, numbers: pd.DataFrame) -> dict[str, Any] | None:
     """The chart as a Vega-Lite specification with its data; None if it would show nothing.
 
     It has no size and no colours of the page: the page's script adds them.
@@ -140,11 +142,11 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, int | bool) else str(value)
 
 
-def _title(chart: Chart, column: str) -> str:
+def _title(chart: VegaChart, column: str) -> str:
     return chart.titles.get(column, title(column))
 
 
-def _facet(chart: Chart, rows: pd.DataFrame, column: str) -> dict[str, Any]:
+def _facet(chart: VegaChart, rows: pd.DataFrame, column: str) -> dict[str, Any]:
     return {
         "field": field_name(column),
         "type": "nominal",
@@ -176,7 +178,7 @@ def _is_number(values: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
 
 
-def _position(chart: Chart, rows: pd.DataFrame, column: str, log: bool) -> dict[str, Any]:
+def _position(chart: VegaChart, rows: pd.DataFrame, column: str, log: bool) -> dict[str, Any]:
     channel: dict[str, Any] = {"field": field_name(column), "title": _title(chart, column)}
     named = chart.mark in ("heat", "tile") or not _is_number(rows.loc[:, column])
     if named:
@@ -187,7 +189,7 @@ def _position(chart: Chart, rows: pd.DataFrame, column: str, log: bool) -> dict[
     return channel | {"type": "quantitative", "scale": scale}
 
 
-def _colour(chart: Chart, rows: pd.DataFrame) -> dict[str, Any]:
+def _colour(chart: VegaChart, rows: pd.DataFrame) -> dict[str, Any]:
     if not chart.colour:
         return {}
     channel = {"field": field_name(chart.colour), "title": _title(chart, chart.colour)}
@@ -206,7 +208,7 @@ def _colour(chart: Chart, rows: pd.DataFrame) -> dict[str, Any]:
     return {"color": channel | {"type": "nominal", "sort": None}}
 
 
-def _tooltip(chart: Chart, rows: pd.DataFrame, columns: list[str]) -> list[dict[str, Any]]:
+def _tooltip(chart: VegaChart, rows: pd.DataFrame, columns: list[str]) -> list[dict[str, Any]]:
     return [
         {
             "field": field_name(name),
@@ -218,7 +220,7 @@ def _tooltip(chart: Chart, rows: pd.DataFrame, columns: list[str]) -> list[dict[
     ]
 
 
-def _layers(chart: Chart, rows: pd.DataFrame, columns: list[str]) -> list[dict[str, Any]]:
+def _layers(chart: VegaChart, rows: pd.DataFrame, columns: list[str]) -> list[dict[str, Any]]:
     """Interval, mark, published values; the parameter that zooms belongs to one layer only."""
     x = _position(chart, rows, chart.x, chart.log_x)
     y = _position(chart, rows, chart.y, chart.log_y)
@@ -262,7 +264,7 @@ def _layers(chart: Chart, rows: pd.DataFrame, columns: list[str]) -> list[dict[s
     return layers
 
 
-def _cells(chart: Chart, rows: pd.DataFrame, encoding: dict[str, Any]) -> list[dict[str, Any]]:
+def _cells(chart: VegaChart, rows: pd.DataFrame, encoding: dict[str, Any]) -> list[dict[str, Any]]:
     layers: list[dict[str, Any]] = [{"name": "values", "mark": "rect", "encoding": encoding}]
     if chart.mark == "heat":
         middle = (rows.loc[:, chart.colour].min() + rows.loc[:, chart.colour].max()) / 2

@@ -1,0 +1,95 @@
+"""`odereport plot`: pictures of one study, as asked for or as the study suggests."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from analysis.data import Data
+from analysis.errors import ReportError, nearest
+from analysis.figure import Figure
+from analysis.make import CONSOLE, INCOMPLETE, Reader, save
+from analysis.plot.chart import Wish, chart
+from analysis.plot.figures import figure
+from analysis.plot.names import Names, with_seeds
+from analysis.plot.page import Picture, page
+from analysis.read import SCALES, Folder, NoPlan
+from sweeps.store import PlanInfo
+
+
+def plot(study: str, wish: Wish, where: Sequence[str], reader: Reader, out: Path) -> int:
+    """Draw the picture of a wish, or a page of pictures if it says nothing.
+
+    study: a study, the name of a saved plan, or a study's file. Returns the exit code.
+    """
+    plan = find_plan(reader.folder, study, reader.scale)
+    codes = []
+    for picture in pictures(reader(plan).with_variants, plan, wish, where):
+        if isinstance(picture, Figure):
+            codes.append(save(picture, reader(plan), out / stem(picture.name)))
+        else:
+            name, reason = picture
+            CONSOLE.print(f"{name}: left out, {reason}")
+    return max(codes, default=INCOMPLETE)
+
+
+def pictures(data: Data, plan: str, wish: Wish, where: Sequence[str] = ()) -> Iterator[Picture]:
+    """The pictures of a wish, named `plan/picture`. Raises ReportError in one line."""
+    data = with_seeds(data)
+    if where:
+        data = Names(data).where(where)
+    if wish == Wish():
+        yield from page(data, "_".join([plan, *where]), where)
+    else:
+        yield figure(data, chart(data, wish), f"{plan}/{picture_name(wish, where)}", where)
+
+
+def picture_name(wish: Wish, where: Sequence[str]) -> str:
+    """A name that says what was asked for: `accuracy_test_line_by_steps_norm`."""
+    roles = [role for role in (wish.x, wish.hue, *wish.col) if role is not None]
+    parts = [wish.y, wish.kind, *(["by", *roles] if roles else []), *where]
+    return "_".join(part.replace("/", "-") for part in parts if part)
+
+
+def stem(name: str) -> str:
+    """The name of the files of a picture."""
+    return re.sub(r"[@ =,]+", "-", name.replace("/", "_"))
+
+
+def find_plan(folder: Folder, study: str, scale: str | None) -> str:
+    """The saved plan that a study, a plan's name or a study's file means.
+
+    Of several scales the first of SCALES. Raises ReportError with the nearest names, NoPlan with
+    the command where the folder has no plan at all.
+    """
+    names = folder.plan_names
+    if study in names:
+        return study
+    infos = [folder.plan(name)[0] for name in names]
+    fit = [info for info in infos if _means(study, info) and scale in (None, info.scale)]
+    # A plan with overrides stands in only where there is no other.
+    fit = [info for info in fit if not info.overrides] or fit
+    for wanted in SCALES if len({info.study for info in fit}) == 1 else ():
+        fit = [info for info in fit if info.scale == wanted] or fit
+        if len(fit) == 1:
+            return fit[0].name
+    if len(fit) == 1:
+        return fit[0].name
+    at_scale = f" at scale {scale}" if scale else ""
+    if fit:
+        found = ", ".join(info.name for info in fit)
+        raise ReportError(f"several plans of {study}{at_scale}; name one of them: {found}")
+    if not names:
+        command = f"odesweep plan {study} --save --results {folder.path}"
+        raise NoPlan(f"no plan of {study}{at_scale} in {folder.path}", command)
+    known = dict.fromkeys([*(info.study for info in infos), *names])
+    raise ReportError(f"no plan of {study}{at_scale} in {folder.path}; {nearest(study, known)}")
+
+
+def _means(study: str, info: PlanInfo) -> bool:
+    if study == info.study:
+        return True
+    # A file may be given by another path than when it was planned.
+    file, _, inside = study.partition(".py:")
+    known, _, inside_known = info.reference.partition(".py:")
+    same_file = Path(file.removesuffix(".py")).name == Path(known.removesuffix(".py")).name
+    return ".py" in study and ".py" in info.reference and same_file and inside in ("", inside_known)

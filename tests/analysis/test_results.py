@@ -1,0 +1,75 @@
+"""`analysis.open_results`: frames and pictures for scripts, as docs/python.md shows."""
+
+import re
+from pathlib import Path
+
+import pytest
+from own_study import OWN, Mine
+from synthetic import write
+
+from analysis import open_results
+from analysis.errors import ReportError
+from analysis.results import Results
+
+PAGE = Path(__file__).parents[2] / "docs" / "python.md"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("own")
+    write(root / "results", OWN, Mine(), "tiny")
+    return root
+
+
+@pytest.fixture(scope="module")
+def results(folder: Path) -> Results:
+    return open_results(folder / "results")
+
+
+def test_the_example_of_the_page_runs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    monkeypatch.chdir(folder)
+    exec(compile(example, str(PAGE), "exec"), {})
+    printed = capsys.readouterr().out
+    assert "['my_study@tiny']" in printed
+    assert "Mean and 95 % Student t interval over seeds" in printed
+    written = {path.name for path in (folder / "figures").iterdir()}
+    assert "my_study-tiny_by_solver.steps_width_seed-0-1-2.png" in written
+    assert {"my_study-tiny_map.csv", "my_study-tiny_cost.pdf"} <= written
+
+
+def test_frames_have_the_axes_of_the_study(results: Results) -> None:
+    runs = results.runs("my_study")
+    assert len(runs) == 35
+    assert set(runs["axis.width"]) == {"narrow", "wide"}
+    assert set(runs["outcome"]) == {"completed", "diverged"}
+    epochs = results.epochs("my_study@tiny")
+    assert {"axis.solver.steps", "accuracy_test", "run.outcome"} <= set(epochs)
+    evaluations = results.evaluations("my_study")
+    assert {"accuracy", "test.solver_steps", "run.accuracy_test"} <= set(evaluations)
+
+
+def test_a_changed_frame_changes_nothing_here(results: Results) -> None:
+    runs = results.runs("my_study")
+    runs["outcome"] = "crashed"
+    assert "completed" in set(results.runs("my_study")["outcome"])
+
+
+def test_a_picture_has_numbers_caption_and_an_image(results: Results) -> None:
+    picture = results.plot("my_study", col="solver.name", where={"width": "wide"})
+    assert picture.name == "my_study@tiny/by_solver.name_width=wide"
+    assert "axis.width" not in picture.numbers
+    assert "Only width=wide." in picture.caption
+    assert picture._repr_png_().startswith(b"\x89PNG")
+    assert len(picture.figure().axes) == 2
+
+
+def test_unknown_names_are_one_line(results: Results, tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="nearest: my_study"):
+        results.runs("my_studies")
+    with pytest.raises(ReportError, match="no axis 'depth' in my_study@tiny; nearest: depth_layer"):
+        results.plot("my_study", x="depth")
+    with pytest.raises(ReportError, match="no results folder"):
+        open_results(tmp_path / "nowhere")
