@@ -12,7 +12,7 @@ from typing import Any, Literal
 from sweeps.errors import UserError
 from sweeps.execute.queues import Queues
 from sweeps.limits import Limits
-from sweeps.missing import missing
+from sweeps.missing import missing, out_of_reach
 from sweeps.store import (
     FINAL_OUTCOMES,
     Attempt,
@@ -40,6 +40,7 @@ class TrialStatus:
     running.
 
     queued: its job in a queue and the job's state, such as "123_4 PENDING (Priority)", if any.
+    out_of_reach: evaluations and probes that need weights that were not kept.
     """
 
     trial_id: str
@@ -51,6 +52,7 @@ class TrialStatus:
     missing_evaluations: int
     missing_probes: int
     queued: str | None = None
+    out_of_reach: int = 0
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,10 @@ def _trial(
     state, outcome = _state(trial_id, accepted, view, bool(running))
     evaluations = {item["eval_id"]: item for item in planned["evaluations"]}
     probes = {item["probe_id"]: item for item in planned["probes"]}
+    lost = (
+        *out_of_reach(trial_id, accepted, evaluations, view.done_evaluations),
+        *out_of_reach(trial_id, accepted, probes, view.done_probes),
+    )
     return TrialStatus(
         trial_id,
         {**planned["axes"], "seed": planned["seed"]},
@@ -139,6 +145,7 @@ def _trial(
         len(missing(trial_id, accepted, evaluations, view.done_evaluations)),
         len(missing(trial_id, accepted, probes, view.done_probes)),
         queued if state != "done" else None,
+        len(lost),
     )
 
 

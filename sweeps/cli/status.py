@@ -92,6 +92,7 @@ def as_dict(study: "StudyStatus") -> dict[str, Any]:
         "outcomes": outcomes,
         "missing_evaluations": sum(trial.missing_evaluations for trial in study.trials),
         "missing_probes": sum(trial.missing_probes for trial in study.trials),
+        "out_of_reach": sum(trial.out_of_reach for trial in study.trials),
         "trials": [asdict(trial) for trial in study.trials],
     }
 
@@ -143,6 +144,8 @@ def _headline(study: "StudyStatus") -> str:
         trial.missing_evaluations + trial.missing_probes for trial in study.of("done")
     ):
         parts.append(f"{missing} evaluations or probes of trained nets missing")
+    if lost := sum(trial.out_of_reach for trial in study.trials):
+        parts.append(f"{lost} out of reach, as weights were not kept")
     if study.eta_seconds is not None:
         parts.append(f"{count(study.workers, 'worker')}, about {duration(study.eta_seconds)} to go")
     return "\n".join(

@@ -77,6 +77,8 @@ def test_a_test_added_later_is_computed_from_kept_weights_and_else_named(copy: P
     assert code == 1
     assert "1 evaluated without training" in out
     assert f"odesweep retry {MORE} --without-weights" in err
+    said = odesweep("status", MORE, results=copy)[1]
+    assert "2 of 2 trials done, 1 out of reach, as weights were not kept" in said
     assert len(runs(copy)) == 2
     odesweep("retry", MORE, "--without-weights", results=copy)
     code, out, err = odesweep("run", MORE, "--keep-weights", "all", results=copy)
