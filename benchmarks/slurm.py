@@ -79,7 +79,7 @@ def submitit(form: str, trials: int) -> Measured:
 
     Raises RuntimeError if a result is missing. form: one of FORMS.
     """
-    arguments = [form, str(trials), str(commands.max_array_size()), "FOLDER"]
+    arguments = [form, str(trials), str(commands.max_array_size(commands.config())), "FOLDER"]
     command = "from benchmarks.slurm import plain_submitit; plain_submitit()"
     return _with_cpu_time(lambda: measure(trials, command, arguments, f"{trials} results"))
 

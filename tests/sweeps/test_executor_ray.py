@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import own_study
+import study_with_module
 import pytest
 from command import (
     LONG,
@@ -69,7 +69,7 @@ def test_rows_equal_inline_bit_for_bit(tmp_path: Path, uncut: Path) -> None:
 
 @pytest.mark.slow
 def test_a_study_file_that_imports_what_stands_beside_it(tmp_path: Path) -> None:
-    path = str(own_study.write(tmp_path / "folder"))
+    path = str(study_with_module.write(tmp_path / "folder"))
     code, out, err = odesweep("run", path, *RAY, results=tmp_path / "results")
     assert (code, "mine@only: 2 completed" in out) == (0, True), err
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import own_study
+import study_with_module
 import pytest
 from command import TINY, events, odesweep, runs, science, start, wait_for
 from small_disk import fill, mounted
@@ -58,7 +58,7 @@ def test_every_trial_has_one_row_with_its_facts(done: Path) -> None:
 
 
 def test_a_study_file_that_imports_what_stands_beside_it(tmp_path: Path) -> None:
-    path = str(own_study.write(tmp_path / "folder"))
+    path = str(study_with_module.write(tmp_path / "folder"))
     results = tmp_path / "results"
     code, out, err = odesweep("plan", path, results=results)
     assert (code, "2 trials in 2 cells" in out) == (0, True), err

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import own_study
+import study_with_module
 import pytest
 
 from sweeps.errors import UserError
@@ -135,7 +135,7 @@ def test_a_pickle_holds_the_name_of_a_function_a_path_and_a_number(
 
 
 def test_the_snapshot_holds_what_the_study_file_imports(tmp_path: Path) -> None:
-    path = own_study.write(tmp_path / "folder")
+    path = study_with_module.write(tmp_path / "folder")
     # In a process of its own: modules of that name may be loaded here.
     program = (
         "import sys; from pathlib import Path; from sweeps.overrides import select; "
@@ -158,7 +158,7 @@ def test_the_snapshot_holds_what_the_study_file_imports(tmp_path: Path) -> None:
     trials, copied = look(path, ROOT)
     copy = Path(copied)
     assert {one.relative_to(copy / "study").as_posix() for one in copy.rglob("study/**/*.py")} == {
-        name for name in own_study.FILES if name != "not_imported.py"
+        name for name in study_with_module.FILES if name != "not_imported.py"
     }
     # The copy alone gives the same trials, and the same copy again.
     path.parent.rename(tmp_path / "away")
