@@ -14,8 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
-import study_with_module
 import pytest
+import study_with_module
 from command import (
     LONG,
     TINY,

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import study_with_module
 import pytest
+import study_with_module
 from command import TINY, events, odesweep, runs, science, start, wait_for
 from small_disk import fill, mounted
 

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import study_with_module
 import pytest
+import study_with_module
 
 from sweeps.errors import UserError
 from sweeps.profiles import Profile, load, parse
