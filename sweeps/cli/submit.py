@@ -50,7 +50,8 @@ def submit(
     trials = [Task.from_entry(entry) for entry in chosen]
     place = _scheduler(results, options, profile)
     total = len(trials) + len(flying)
-    again = Again(results, current.selection, [*chosen, *flying], train=options.train)
+    waits_for = [*chosen, *flying] if options.wait else []
+    again = Again(results, current.selection, waits_for, train=options.train)
     with RunDisplay(total, follow=options.verbose, bars=not options.pdb) as display:
         sent = _send(trials, place, current, results, options, display)
         if not isinstance(place, QueueScheduler):
