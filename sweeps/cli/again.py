@@ -58,7 +58,7 @@ class Again:
 
 def _standings(results: Results, entries: Sequence["Entry"]) -> dict[str, Standing]:
     furthest: dict[str, int] = defaultdict(int)
-    for event in EventReader(results).poll():
+    for event in EventReader(results).poll() if entries else ():
         if event["event"] in ("checkpoint", "interrupted"):
             trial = event["trial_id"]
             furthest[trial] = max(furthest[trial], event.get("iteration") or 0)

@@ -51,6 +51,8 @@ def submit(
     trials = [Task.from_entry(entry) for entry in chosen]
     place = _scheduler(results, options, profile, current.selection.study.keep_weights)
     total = len(trials) + len(flying)
+    waits_for = [*chosen, *flying] if options.wait else []
+    again = Again(results, current.selection, waits_for, train=options.train)
     with RunDisplay(total, follow=options.verbose, bars=not options.pdb) as display:
         sent = _send(trials, place, current, results, options, display)
         if not isinstance(place, QueueScheduler):
@@ -60,10 +62,10 @@ def submit(
             return Submitted(None, words, sent.left_out)
         display.note(words)
         waited_for = labelled([*sent.queued, *(Task.from_entry(entry) for entry in flying)])
-        again = Again(results, current.selection, [*chosen, *flying], train=options.train)
         following = Following(place, waited_for, display)
         while cut_short := following.wait():
-            if left := again.left(cut_short):
+            # What crashed is for the next `run`, as it is without a job that was cut short.
+            if left := again.left(cut_short - following.report().outcomes.keys()):
                 tasks = [Task.from_entry(entry) for entry in left]
                 display.note(f"{place.title} ended jobs for good: sending {len(left)} trials again")
                 display.note(_send(tasks, place, current, results, options, display).words(place))

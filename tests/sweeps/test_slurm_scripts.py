@@ -180,3 +180,18 @@ def test_the_snapshot_is_the_packages_by_content_and_is_mended(tmp_path: Path) -
     assert {
         p.relative_to(path).as_posix(): p.read_bytes() for p in path.rglob("*") if p.is_file()
     } == files
+
+
+def test_ray_in_a_job_whose_node_has_no_scontrol_is_one_line(tmp_path: Path) -> None:
+    for name in ("odesweep", "ray", "python3"):
+        (tmp_path / name).write_text("#!/bin/sh\nexit 9\n")
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run(
+        ["/bin/bash", ROOT / "slurm" / "ray_cluster.sbatch", "tiny"],
+        env={"PATH": str(tmp_path), "SLURM_JOB_ID": "7", "SLURMD_NODENAME": "n3"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 3
+    [line] = done.stderr.splitlines()
+    assert line.startswith("ray_cluster: no scontrol on n3, which knows the job's nodes: ")

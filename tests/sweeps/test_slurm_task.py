@@ -6,9 +6,11 @@ start near the time limit.
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -103,7 +105,9 @@ def test_what_stays_refused_is_asked_once_and_said(
         (tmp_path / "scontrol").write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / "scontrol").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(slurm_task.time, "sleep", wait)
+    # Not time.sleep itself: subprocess uses it as well.
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=wait)
+    monkeypatch.setattr(slurm_task, "time", clock)
     refused = slurm_task.requeue("49_3", lambda: True)
     assert refused == f"SLURM gives no other turn: {words}"
     exclude_nodes("49", ["n3"])
