@@ -152,20 +152,24 @@ class Names:
 def with_axes(data: Data, roles: Iterable[str]) -> Data:
     """The data with the seed and the columns of runs that `roles` name as axes.
 
-    A trial without a run has no such column and is left out; a run without a value has an empty
+    A trial without a run has no column of runs and is left out. A run without a value has an empty
     text there, as trials have that lack an axis.
     """
     lacking = [role for role in dict.fromkeys(roles) if role.startswith(AXIS)]
     lacking = [role for role in lacking if role not in data.trials]
     if not lacking:
         return data
-    found = data.runs.filter(KEY)
+    trials = data.trials
     for role in lacking:
-        column = data.runs[role.removeprefix(AXIS)]
-        times = pd.api.types.is_datetime64_any_dtype(column)
-        values = column.astype(str if times else object)
-        found = found.assign(**{role: values.where(values.notna(), "")})
-    return replace(data, trials=data.trials.merge(found, on=KEY), whole=None)
+        name = role.removeprefix(AXIS)
+        if name in trials:
+            trials = trials.assign(**{role: trials[name]})
+            continue
+        times = pd.api.types.is_datetime64_any_dtype(data.runs[name])
+        values = data.runs[name].astype(str if times else object)
+        found = data.runs.filter(KEY).assign(**{role: values.where(values.notna(), "")})
+        trials = trials.merge(found, on=KEY)
+    return replace(data, trials=trials, whole=None)
 
 
 def _words(value: Any) -> str:

@@ -259,7 +259,7 @@ def test_more_panels_than_a_page_has_are_refused_with_what_to_do(tmp_path: Path)
         (["my_study", "--y", "loss_train"], "no run or evaluation of my_study@tiny has loss_train"),
         (
             ["my_study", "--x", "host"],
-            "no run or evaluation of my_study@tiny has accuracy_test toge",
+            "no run of my_study@tiny has host",
         ),
         (["my_study@tiny", "--scale", "paper"], "my_study@tiny has a scale already; leave out"),
         (["my_study", "--where", "width"], "--where width: write it as key=value"),
