@@ -219,7 +219,7 @@ def test_a_job_told_in_time_saves_its_trials_and_comes_back(
     longer = (LONG, "train.iterations=8000")
     code, _, err = odesweep("run", *longer, results=uncut)
     assert code == 0, err
-    job = jobs.start(*longer, results=results, **OFTEN)
+    job = jobs.start(*longer, results=results, options=(), **OFTEN)
     wait_for(lambda: len({event["trial_id"] for event in events(results, "checkpoint")}) == 2)
     if how == "warned":
         # What SLURM does two minutes before the time limit (--signal=B:USR2@120).
