@@ -19,6 +19,7 @@ from analysis.plot.command import find_plan, pictures
 from analysis.plot.figures import figure
 from analysis.plot.names import Names
 from analysis.plot.page import page
+from analysis.plot.places import across
 from analysis.read import Folder, load
 from analysis.save import compose_figure
 from analysis.stats import clopper_pearson, t_interval
@@ -347,6 +348,22 @@ def test_a_study_is_found_by_name_plan_and_file(tmp_path: Path) -> None:
     assert {find_plan(Folder(tmp_path), name, None) for name in names} == {"my_study@tiny"}
     with pytest.raises(ReportError, match="nearest: my_study"):
         find_plan(Folder(tmp_path), "your_study.py", None)
+
+
+@pytest.mark.parametrize(
+    ("values", "log"),
+    [
+        ([1, 4, 16], True),
+        ([1e-5, 1e-3, 0.1], True),
+        ([1, 5, 9, 13, 19], False),
+        ([0, 1, 10], False),
+        ([1, 2], False),
+    ],
+)
+def test_an_axis_is_logarithmic_where_its_values_are_geometric(
+    values: list[float], log: bool
+) -> None:
+    assert across(values).log == log
 
 
 def test_completion_offers_every_kind() -> None:
