@@ -9,10 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from analysis.results import Results
 
-# Folders with FIGURES and TABLES, in the order of listings and of the report. `running` is about
-# the sweep itself.
-PAPERS = ("cross", "gusak2020", "zheng2024", "ott2021", "gladzik2019", "enorm2019", "running")
-
 
 def open_results(path: str | PathLike[str], scale: str | None = None) -> "Results":
     """A results folder as data frames and pictures.

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from analysis import PAPERS
 from analysis.errors import ReportError, did_you_mean
 from analysis.figure import Figure, Table
+from analysis.papers import PAPERS
 from sweeps.store import label
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from importlib.util import find_spec
 from math import inf
 from typing import Any, NamedTuple
 
-from analysis import PAPERS
 from analysis.errors import ReportError, did_you_mean
+from analysis.papers import PAPERS
 from analysis.statistic import Quantity, Statistics
 from sweeps.store import label
 

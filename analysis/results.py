@@ -14,7 +14,7 @@ from analysis.make import Reader
 from analysis.plot.chart import Wish, chart
 from analysis.plot.command import find_plan, picture_name, stem
 from analysis.plot.figures import figure
-from analysis.plot.names import Names, with_seeds
+from analysis.plot.names import Names
 from analysis.plot.page import page
 from analysis.save import compose_figure, png, save_figure
 from sweeps.store import label
@@ -91,14 +91,14 @@ class Results:
         cols = (col,) if isinstance(col, str) else tuple(col)
         wish = Wish(y=y, x=x, hue=hue, col=cols, kind=kind)
         data, words = self._data(study), _words(where)
-        data = Names(with_seeds(data)).where(words)
+        data = Names(data).where(words)
         name = f"{self._plan(study)}/{picture_name(wish, words) or 'plot'}"
         return _picture(data, figure(data, chart(data, wish), name, words))
 
     def page(self, study: str, where: Mapping[str, Any] | None = None) -> list[Picture]:
         """The pictures of `odereport plot STUDY` that have anything to show."""
         words = _words(where)
-        data = Names(with_seeds(self._data(study))).where(words)
+        data = Names(self._data(study)).where(words)
         name = "_".join([self._plan(study), *words])
         drawn = [one for one in page(data, name, words) if isinstance(one, Figure)]
         return [_picture(data, one) for one in drawn if len(one.table(data))]

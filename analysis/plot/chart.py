@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis.data import AXIS, KEY, TEST, Data
 from analysis.errors import ReportError
-from analysis.plot.names import FAILED, PROGRESS, SEED, Names, numeric, with_seeds
+from analysis.plot.names import FAILED, PROGRESS, Names, numeric, with_axes
 from analysis.style import NORM_COLOURS
 
 KINDS = ("line", "point", "box", "heat", "curve")
@@ -62,7 +62,6 @@ class Chart:
 
 def chart(data: Data, wish: Wish) -> Chart:
     """The picture for a wish. Raises ReportError in one line for what the study does not have."""
-    data = with_seeds(data)
     names = Names(data)
     if wish.kind not in (None, *KINDS):
         raise ReportError(f"no kind {wish.kind!r} of plot; choose from {', '.join(KINDS)}")
@@ -74,9 +73,14 @@ def chart(data: Data, wish: Wish) -> Chart:
     kind = "curve" if along else wish.kind
     y, table = _metric(data, names, wish.y, kind, named)
     kind = "curve" if table in ("epochs", "probe_series") else kind
+    if kind == "curve" and any(role.startswith(TEST) for role in named):
+        raise ReportError("a curve is of the training and has no axis test.*; leave it out")
     if kind == "curve" and x is not None:
         raise ReportError(f"--x {wish.x}: a curve goes along {' or '.join(PROGRESS)}")
     rows = planned(data, names, table, named)
+    for role in named:
+        if len(rows) and not set(rows[role]) - {""}:
+            raise ReportError(f"no run of {data.names} has {role.removeprefix(AXIS)}")
     free = left_over(rows, names, named)
     if kind == "curve":
         x = along or progress(data, table)
@@ -92,7 +96,7 @@ def chart(data: Data, wish: Wish) -> Chart:
         if hue is None:
             raise ReportError(f"a heat map needs two axes; {data.names} has fewer to show")
     elif kind != "curve":
-        joined = numeric(rows[x]) and x not in names.metrics["runs"]
+        joined = numeric(rows[x]) and x.removeprefix(AXIS) not in names.metrics["runs"]
         kind = kind or ("line" if joined else "point")
         hue = hue or colour_axis(rows, free) or (x if is_norm(rows, x) else None)
     rest = tuple(axis for axis in free if axis != hue)
@@ -135,12 +139,13 @@ def progress(data: Data, table: str) -> str:
 
 def planned(data: Data, names: Names, table: str, named: Sequence[str]) -> pd.DataFrame:
     """One row per planned trial, or evaluation, with its axes, its seed and the named columns."""
-    about = data.trials.filter([*KEY, "seed", SEED, *names.axes])
-    rows = about
-    if table == "evaluations":
-        rows = data.tests.filter([*KEY, "eval_id", *names.tests]).merge(about, on=KEY)
-    settings = [name for name in named if name not in rows]
-    return rows.merge(data.runs.filter([*KEY, *settings]), on=KEY) if settings else rows
+    data = with_axes(data, named)
+    about = data.trials.filter(
+        [*KEY, "seed", *(name for name in data.trials if name.startswith(AXIS))]
+    )
+    if table != "evaluations":
+        return about
+    return data.tests.filter([*KEY, "eval_id", *names.tests]).merge(about, on=KEY)
 
 
 def left_over(rows: pd.DataFrame, names: Names, named: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from analysis.figure import Figure
 from analysis.make import CONSOLE, INCOMPLETE, Reader, save
 from analysis.plot.chart import Wish, chart
 from analysis.plot.figures import figure
-from analysis.plot.names import Names, with_seeds
+from analysis.plot.names import Names
 from analysis.plot.page import Picture, page
 from analysis.read import SCALES, Folder, NoPlan
 from sweeps.store import PlanInfo
@@ -34,7 +34,6 @@ def plot(study: str, wish: Wish, where: Sequence[str], reader: Reader, out: Path
 
 def pictures(data: Data, plan: str, wish: Wish, where: Sequence[str] = ()) -> Iterator[Picture]:
     """The pictures of a wish, named `plan/picture`. Raises ReportError in one line."""
-    data = with_seeds(data)
     if where:
         data = Names(data).where(where)
     if wish == Wish():
@@ -63,6 +62,8 @@ def find_plan(folder: Folder, study: str, scale: str | None) -> str:
     """
     names = folder.plan_names
     if study in names:
+        if scale not in (None, folder.plan(study)[0].scale):
+            raise ReportError(f"{study} has a scale already; leave out --scale {scale}")
         return study
     infos = [folder.plan(name)[0] for name in names]
     fit = [info for info in infos if _means(study, info) and scale in (None, info.scale)]

@@ -7,10 +7,12 @@ import pandas as pd
 
 from analysis.caption import missing_text, scale_text
 from analysis.data import COMPLETED, Data
+from analysis.errors import ReportError
 from analysis.figure import Figure
 from analysis.plot import draw, rows
 from analysis.plot.chart import STUDY, Chart
 from analysis.plot.look import CHARACTER, look
+from analysis.plot.names import with_axes
 from analysis.plot.panels import panels_of, shape, width_of
 from analysis.plot.places import across
 from analysis.plot.text import coloured, listed, notes_of, sentence, text_of, times_text, title_of
@@ -33,10 +35,16 @@ ORDER = (COMPLETED, "diverged", "solver_failed", "crashed", "out_of_memory", "ti
 def figure(data: Data, chart: Chart, name: str, only: Sequence[str] = ()) -> Figure:
     """The figure of one chart. name: `study/picture`. only: what `--where` chose, for the caption.
 
-    Its numbers, caption and drawing are of these data, whichever are handed to it.
+    Its numbers, caption and drawing are of these data, whichever are handed to it. Raises
+    ReportError where runs are there, but none with the metric and the axes.
     """
-    numbers = rows.numbers(data, chart)
-    style = look(data, chart, numbers)
+    shown = with_axes(data, chart.by)
+    numbers = rows.numbers(shown, chart)
+    nothing = numbers.empty or ("n" in numbers and not set(numbers["n"]) - {0})
+    if nothing and len(data.completed):
+        of = f" together with {listed(chart.by)}" if chart.by != [STUDY] else ""
+        raise ReportError(f"no run or evaluation of {data.names} has {chart.y}{of}")
+    style = look(shown, chart, numbers)
     layout = _layout(chart, numbers)
     drawing = {
         "line": partial(draw.draw_points, chart=chart, style=style, columns=layout[1]),

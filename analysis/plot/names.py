@@ -9,16 +9,17 @@ import pandas as pd
 import pyarrow as pa
 
 import sweeps.store as store
-from analysis.data import AXIS, KEY, RUN, TEST, Data
+from analysis.data import AXIS, KEY, TEST, Data
 from analysis.errors import ReportError, nearest
 from sweeps.store import label
 
-SEED = f"{AXIS}seed"
 FAILED = "failed"
 # Numbers of runs that need the machine to themselves.
 TIMES = ("train_seconds", "evaluate_seconds", "samples_per_second")
 # Places on the horizontal axis of curves.
 PROGRESS = ("epoch", "iteration")
+# Columns of runs that no picture can put on an axis.
+_NO_AXIS = ("trial_id", "attempt_id", "spec", "outcome", "traceback", "epochs")
 _NO_METRIC = {"cpu_threads", "attempts", "limit", "batch_size", *PROGRESS}
 
 
@@ -44,8 +45,8 @@ def _numbers(fields: Iterable[Any]) -> list[str]:
 class Names:
     """The names that a plot of these data can use.
 
-    A role (x, hue, col, where) takes an axis of the study, `seed`, `test.*` of evaluations, or a
-    column of runs. Of a dotted axis the end is enough. A metric (y) is a number of runs, of
+    A role (x, hue, col, where) takes an axis of the study, `test.*` of evaluations, or a column of
+    runs such as `seed`. Of a dotted axis the end is enough. A metric (y) is a number of runs, of
     evaluations or of epochs, a series, or `failed`.
     """
 
@@ -55,7 +56,7 @@ class Names:
     @cached_property
     def axes(self) -> list[str]:
         """Columns of the study's axes, in its order."""
-        return [name for name in self.data.trials if name.startswith(AXIS) and name != SEED]
+        return [name for name in self.data.trials if name.startswith(AXIS)]
 
     @cached_property
     def tests(self) -> list[str]:
@@ -87,18 +88,16 @@ class Names:
         ends = [name for name in self.axes if name.endswith(f".{word}")]
         if len(ends) == 1:
             return ends[0]
-        if word == "seed":
-            return SEED
         if word in self.tests:
             return word
-        settings = [name for name in store.SCHEMAS["runs"].names if name not in ("epochs", "spec")]
-        if word in settings and not ends:
-            return word
+        columns = [name for name in store.SCHEMAS["runs"].names if name not in _NO_AXIS]
+        if word in columns and not ends:
+            return AXIS + word
         valid = [name.removeprefix(AXIS) for name in self.axes]
         if ends:
             several = ", ".join(name.removeprefix(AXIS) for name in ends)
             raise ReportError(f"{word!r} can mean {several} in {self.data.names}; give one of them")
-        known = [*valid, "seed", *self.tests, *settings]
+        known = [*valid, *self.tests, *columns]
         raise ReportError(
             f"no axis {word!r} in {self.data.names}; {nearest(word, known)}; axes of the study: "
             f"{', '.join(valid) or 'none'}"
@@ -137,32 +136,40 @@ class Names:
             if not equals:
                 raise ReportError(f"--where {word}: write it as key=value, such as norm=batch")
             column = self.role(key)
-            source = data.tests if column.startswith(TEST) else data.trials
-            if column not in source:
-                source = source.merge(data.runs.filter([*KEY, column]), on=KEY)
+            known = with_axes(data, [column])
+            source = known.tests if column.startswith(TEST) else known.trials
             mask = [_fits(value, text) for value in source[column]]
             if not any(mask):
                 there = list(dict.fromkeys(map(_words, source[column])))
                 few = f"choose from {', '.join(there)}" if len(there) < 13 else nearest(text, there)
                 raise ReportError(f"no trial of {data.names} has {word}; {few}")
             chosen = source.loc[mask]
-            if column.startswith(TEST):
-                trials = data.trials.merge(chosen.filter(KEY).drop_duplicates(), on=KEY)
-                data = data.part(trials, chosen)
-            else:
-                data = data.part(data.trials.merge(chosen.filter(KEY), on=KEY))
+            trials = data.trials.merge(chosen.filter(KEY).drop_duplicates(), on=KEY)
+            data = data.part(trials, chosen if column.startswith(TEST) else None)
         return data
 
 
-def with_seeds(data: Data) -> Data:
-    """The data with the seed as an axis `seed`."""
-    whole = with_seeds(data.whole) if data.whole else None
-    return replace(data, trials=data.trials.assign(**{SEED: data.trials["seed"]}), whole=whole)
+def with_axes(data: Data, roles: Iterable[str]) -> Data:
+    """The data with the seed and the columns of runs that `roles` name as axes.
 
-
-def of_evaluations(column: str) -> str:
-    """How rows of evaluations call a column of rows of runs."""
-    return column if column.startswith((AXIS, TEST)) or column == "study" else RUN + column
+    A trial without a run has no column of runs and is left out. A run without a value has an empty
+    text there, as trials have that lack an axis.
+    """
+    lacking = [role for role in dict.fromkeys(roles) if role.startswith(AXIS)]
+    lacking = [role for role in lacking if role not in data.trials]
+    if not lacking:
+        return data
+    trials = data.trials
+    for role in lacking:
+        name = role.removeprefix(AXIS)
+        if name in trials:
+            trials = trials.assign(**{role: trials[name]})
+            continue
+        times = pd.api.types.is_datetime64_any_dtype(data.runs[name])
+        values = data.runs[name].astype(str if times else object)
+        found = data.runs.filter(KEY).assign(**{role: values.where(values.notna(), "")})
+        trials = trials.merge(found, on=KEY)
+    return replace(data, trials=trials, whole=None)
 
 
 def _words(value: Any) -> str:

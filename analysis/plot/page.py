@@ -16,7 +16,7 @@ from analysis.plot.chart import (
     planned,
 )
 from analysis.plot.figures import costs_figure, figure, outcomes_figure
-from analysis.plot.names import Names, with_seeds
+from analysis.plot.names import Names
 
 # A figure, or its name and why it is left out.
 Picture = Figure | tuple[str, str]
@@ -24,7 +24,6 @@ Picture = Figure | tuple[str, str]
 
 def page(data: Data, name: str, only: Sequence[str] = ()) -> Iterator[Picture]:
     """Each picture of the study in turn. only: what `--where` chose, for the captions."""
-    data = with_seeds(data)
     names = Names(data)
     rows = planned(data, names, "runs", [])
     axes = left_over(rows, names, [])

@@ -4,10 +4,10 @@ import pandas as pd
 
 from analysis.cells import MISSING, cells, one_per_seed, or_nothing, planned_rows
 from analysis.curves import over_epochs
-from analysis.data import AXIS, COMPLETED, KEY, Data
+from analysis.data import AXIS, COMPLETED, Data
 from analysis.frames import in_order
 from analysis.plot.chart import STUDY, Chart
-from analysis.plot.names import FAILED, TIMES, Names, of_evaluations, value_label, with_seeds
+from analysis.plot.names import FAILED, TIMES, Names, value_label
 from analysis.stats import clopper_pearson
 
 OUTCOME_COLUMNS = ["axis", "value", "outcome", "trials"]
@@ -21,7 +21,6 @@ def numbers(data: Data, chart: Chart) -> pd.DataFrame:
     line, point, heat: those of `cells`, and done (runs behind the number). curve: of `over_epochs`.
     box: one row per completed run, with its axes, seed and value. Empty where nothing has run.
     """
-    data = with_seeds(data)
     if chart.kind == "curve":
         return _curves(data, chart)
     rows = planned_with(data, chart.table, chart.by, chart.y)
@@ -40,20 +39,12 @@ def timed(rows: pd.DataFrame) -> list[bool]:
 
 
 def planned_with(data: Data, table: str, by: list[str], *metrics: str) -> pd.DataFrame:
-    """`planned_rows` with these columns. Times are empty for runs that shared the machine."""
-    known = {*data.trials, *data.tests}
-    settings = [name for name in by if name not in known]
-    if table == "evaluations":
-        wanted = {of_evaluations(name): name for name in settings}
-    else:
-        wanted = {name: name for name in settings}
-    numbers = [name for name in metrics if name != FAILED and name not in settings]
+    """`planned_rows`, with lists as texts. Times are empty for runs that shared the machine."""
+    numbers = [name for name in metrics if name != FAILED]
     times = [name for name in numbers if name in TIMES and table == "runs"]
-    more = ["timing_valid"] if times else []
-    rows = planned_rows(data, table, *numbers, *wanted, *more).rename(columns=wanted)
+    rows = planned_rows(data, table, *numbers, *(["timing_valid"] if times else []))
     for name in times:
         rows[name] = rows[name].where(timed(rows))
-    rows = rows.dropna(subset=settings)
     tuples = [name for name in by if tuple in set(map(type, rows[name]))]
     return rows.assign(**{name: rows[name].map(value_label) for name in tuples})
 
@@ -83,18 +74,14 @@ def _shares(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
 def _curves(data: Data, chart: Chart) -> pd.DataFrame:
     """`over_epochs` or the same of a series, cells in the plan's order."""
-    by = chart.by
-    settings = [name for name in by if name not in data.trials]
-    with_settings = data.runs.filter([*KEY, *settings])
     if chart.table == "probe_series":
         rows, value = data.with_run(data.series(chart.y), "outcome"), "value"
     else:
         rows, value = data.epochs, chart.y
-    rows = rows.merge(with_settings, on=KEY) if settings else rows
-    found = over_epochs(data, by, value, chart.x, rows=rows)
-    planned = data.trials.merge(with_settings, on=KEY, how="left").filter(by).drop_duplicates()
+    found = over_epochs(data, chart.by, value, chart.x, rows=rows)
+    planned = data.trials.filter(chart.by).drop_duplicates()
     # Panels first: a panel may lack the first of the colours.
-    for roles in (by, list(chart.cols)):
+    for roles in (chart.by, list(chart.cols)):
         order = planned.filter(roles).itertuples(index=False, name=None)
         found = in_order(found, roles, dict.fromkeys(order)) if roles else found
     return found
@@ -129,7 +116,6 @@ def costs(data: Data, by: list[str], metric: str) -> pd.DataFrame:
     Columns: those of `cells`, cost (which one) and amount (its mean over seeds). Only costs that
     some run has.
     """
-    data = with_seeds(data)
     by = by or [STUDY]
     rows = planned_with(data, "runs", by, metric, *COSTS)
     found = cells(rows, by, metric)

@@ -12,12 +12,12 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import PAPERS
 from analysis.check import examine, select, values
 from analysis.data import Data
 from analysis.errors import ReportError
 from analysis.figure import Figure, Table
 from analysis.make import Reader
+from analysis.papers import PAPERS
 from analysis.plot.page import page
 from analysis.read import EVERY_STUDY, NoPlan
 from analysis.save import csv_text, png

@@ -12,11 +12,11 @@ import pytest
 from drawn import assert_no_text_is_cut
 from synthetic import Cell, Run, World, jitter, write
 
-from analysis import PAPERS
 from analysis.check import find, select
 from analysis.claims import all_claims
 from analysis.data import Data
 from analysis.make import Reader
+from analysis.papers import PAPERS
 from analysis.save import compose_figure
 from analysis.verdict import VERDICTS, weigh
 from sweeps.studies import studies

@@ -17,8 +17,9 @@ from analysis.errors import ReportError
 from analysis.plot.chart import KINDS, Wish, chart
 from analysis.plot.command import find_plan, pictures
 from analysis.plot.figures import figure
-from analysis.plot.names import Names, with_seeds
+from analysis.plot.names import Names
 from analysis.plot.page import page
+from analysis.plot.places import across
 from analysis.read import Folder, load
 from analysis.save import compose_figure
 from analysis.stats import clopper_pearson, t_interval
@@ -183,14 +184,21 @@ def test_evaluations_have_the_axes_of_their_solver(data: Data) -> None:
 
 def test_a_column_of_runs_and_the_seed_are_axes_too(data: Data) -> None:
     by_width = picture(data, "solver.name=euler", x="model_width").table(data)
-    assert set(by_width["model_width"]) == {8, 32}
+    assert set(by_width["axis.model_width"]) == {8, 32}
     singles = picture(data, x="steps", hue="seed")
     assert singles.table(data)["n"].max() == 1
     assert drawn(singles, data)
 
 
+@pytest.mark.parametrize("column", ["cell_id", "depth_layers", "loss_test", "started_at"])
+def test_any_column_of_runs_is_an_axis(column: str, data: Data) -> None:
+    """Also one that other tables have too."""
+    for wish in ({"x": column}, {"hue": column, "kind": "curve"}, {"x": column, "kind": "box"}):
+        assert len(picture(data, **wish).table(data))
+
+
 def test_where_chooses_by_number_by_name_and_several(data: Data) -> None:
-    names = Names(with_seeds(data))
+    names = Names(data)
     assert len(names.where(["steps=4.0,16", "width=wide", "seed=0"]).trials) == 4
     assert len(names.where(["solver_name=euler"]).trials) == 18
     tested = names.where(["test.solver_steps=2"])
@@ -248,6 +256,13 @@ def test_more_panels_than_a_page_has_are_refused_with_what_to_do(tmp_path: Path)
         (["my_study", "--kind", "pie"], "no kind 'pie' of plot; choose from line, point, box,"),
         (["my_study", "--kind", "curve", "--x", "width"], "--x width: a curve goes along epoch"),
         (["my_study", "--kind", "box", "--y", "failed"], "failed is a share of runs"),
+        (["my_study", "--kind", "curve", "--hue", "test.solver"], "a curve is of the training"),
+        (["my_study", "--y", "loss_train"], "no run or evaluation of my_study@tiny has loss_train"),
+        (
+            ["my_study", "--x", "host"],
+            "no run of my_study@tiny has host",
+        ),
+        (["my_study@tiny", "--scale", "paper"], "my_study@tiny has a scale already; leave out"),
         (["my_study", "--where", "width"], "--where width: write it as key=value"),
         (["my_study", "--where", "steps=3"], "no trial of my_study@tiny has steps=3; choose from"),
         (["my_study@small"], "no plan of my_study@small in {results}; nearest: my_study"),
@@ -333,6 +348,22 @@ def test_a_study_is_found_by_name_plan_and_file(tmp_path: Path) -> None:
     assert {find_plan(Folder(tmp_path), name, None) for name in names} == {"my_study@tiny"}
     with pytest.raises(ReportError, match="nearest: my_study"):
         find_plan(Folder(tmp_path), "your_study.py", None)
+
+
+@pytest.mark.parametrize(
+    ("values", "log"),
+    [
+        ([1, 4, 16], True),
+        ([1e-5, 1e-3, 0.1], True),
+        ([1, 5, 9, 13, 19], False),
+        ([0, 1, 10], False),
+        ([1, 2], False),
+    ],
+)
+def test_an_axis_is_logarithmic_where_its_values_are_geometric(
+    values: list[float], log: bool
+) -> None:
+    assert across(values).log == log
 
 
 def test_completion_offers_every_kind() -> None:
