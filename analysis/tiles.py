@@ -42,6 +42,13 @@ EMPTY: dict[str, dict[str, Any]] = {
         "sign": "",
         "label": "no run yet",
     },
+    "unplanned": {
+        "facecolor": "white",
+        "edgecolor": "#DDDDDD",
+        "hatch": None,
+        "sign": "\u2013",
+        "label": "\u2013 not planned",
+    },
 }
 
 
@@ -155,8 +162,10 @@ def _draw_empty(ax: "Axes", y: int, x: int, why: str) -> None:
 def reason(cell: Mapping[Any, Any]) -> str:
     """Why a tile has no number.
 
-    A failure counts before unresolved, and both before missing.
+    A failure counts before unresolved, and both before missing; or it was never planned.
     """
+    if cell.get("planned", 1) == 0:
+        return "unplanned"
     return next((name for name in ("failed", "unresolved") if cell.get(name, 0) > 0), "missing")
 
 

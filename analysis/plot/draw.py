@@ -166,12 +166,13 @@ def draw_heat(numbers: pd.DataFrame, axes: "Sequence[Axes]", chart: Chart, colum
         pd.DataFrame({along: _sorted(words)}), how="cross"
     )
     counts = ["done", "planned", "failed", "missing"]
-    scale, shown_axes = None, []
+    scale, shown_axes, drawn = None, [], []
     for index, shown, ax in each(axes, numbers, chart.cols, columns):
         tiles = every.merge(shown, on=[down, along], how="left")
+        drawn.append(tiles.assign(**{name: tiles[name].fillna(0) for name in counts}))
         scale = draw_tiles(
             ax,
-            tiles.assign(**{name: tiles[name].fillna(0) for name in counts}),
+            drawn[-1],
             down,
             along,
             limits=shared_limits(numbers),
@@ -188,7 +189,7 @@ def draw_heat(numbers: pd.DataFrame, axes: "Sequence[Axes]", chart: Chart, colum
         ax.set_xlabel(axis_label(along))
     assert scale is not None
     colour_bar(scale, shown_axes, metric_label(chart.y))
-    tile_legend(axes[0], numbers)
+    tile_legend(axes[0], pd.concat(drawn))
 
 
 def draw_outcomes(

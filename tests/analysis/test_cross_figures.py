@@ -233,8 +233,14 @@ def test_labels() -> None:
     assert [
         tiles.signed(value).replace("\u2212", "-") for value in (-0.123, 0.02, -0.001, 1.0)
     ] == ["-.12", "+.02", ".00", "+1.00"]
-    cells = ({"failed": 1, "unresolved": 2}, {"failed": 0, "unresolved": 1}, {"missing": 3})
-    assert [tiles.reason(cell) for cell in cells] == ["failed", "unresolved", "missing"]
+    cells = (
+        {"failed": 1, "unresolved": 2},
+        {"failed": 0, "unresolved": 1},
+        {"missing": 3, "planned": 3},
+        {"missing": 0, "planned": 0},
+    )
+    reasons = ["failed", "unresolved", "missing", "unplanned"]
+    assert [tiles.reason(cell) for cell in cells] == reasons
 
 
 def test_nothing_is_drawn_from_a_plan_without_rows(tmp_path: Path) -> None:
