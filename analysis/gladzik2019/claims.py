@@ -112,11 +112,13 @@ def claim(key: str, statement: str, source: str, study: str | tuple[str, ...], *
 
 
 def _nets(*names: str) -> dict[str, tuple[str, ...]]:
-    """The trials of these nets where a study has the axis `net`; D7 names the optimizer as well."""
-    return {"net": ("", *names, *(f"{name}, SGD" for name in names))}
+    """The trials of these nets where a study has the axis `net`."""
+    return {"net": ("", *names)}
 
 
-ODENETS = _nets(DIRECT, ADJOINT)
+# D7 names the optimizer as well.
+ODENETS, ODENETS_SGD = _nets(DIRECT, ADJOINT), _nets(f"{DIRECT}, SGD", f"{ADJOINT}, SGD")
+ALL_ODENETS = _nets(DIRECT, ADJOINT, f"{DIRECT}, SGD", f"{ADJOINT}, SGD")
 ACCURACY = _number("accuracy_train_images", "probe_series")
 SECONDS, TRAINING, MEMORY, NFE, PARAMETERS = map(
     _number, ("epoch", "training", "memory", "hidden_layers", "parameters")
@@ -167,7 +169,7 @@ CLAIMS = (
         _each(DATA | TWO_BLOCKS, Difference(*ADJOINT_DIRECT)),
         within(-0.01, 0.01),
         "accuracy on training images, adjoint minus direct",
-        ODENETS,
+        ALL_ODENETS,
     ),
     claim(
         "adjoint-slower",
@@ -178,7 +180,7 @@ CLAIMS = (
         _each(DATA, Ratio(*ADJOINT_DIRECT)),
         above(1.0),
         "seconds per epoch, adjoint over direct",
-        ODENETS,
+        ALL_ODENETS,
     ),
     claim(
         "adjoint-memory",
@@ -189,7 +191,7 @@ CLAIMS = (
         _each(DATA, Ratio(*ADJOINT_DIRECT)),
         below(1.0),
         "peak memory of the device, adjoint over direct",
-        ODENETS,
+        ALL_ODENETS,
     ),
     claim(
         "two-blocks-reversed",
@@ -268,7 +270,7 @@ CLAIMS = (
         },
         below(0.01),
         "gain in accuracy on training images over the last tenth of the epochs",
-        ODENETS,
+        ALL_ODENETS,
     ),
     claim(
         "tolerance-evaluations",
@@ -322,7 +324,7 @@ CLAIMS = (
         },
         below(0.01),
         "accuracy on training images, Adam for 200 epochs minus SGD for 100",
-        ODENETS,
+        ODENETS_SGD,
     ),
     claim(
         "second-block-little-gain",

@@ -170,7 +170,9 @@ class CapturedPass:
 
 
 def largest_difference(expected: list[Tensor], given: list[Tensor]) -> float:
-    """Largest |given - expected| / |expected| over pairs of tensors; inf where only one is finite.
+    """Largest |given - expected| / |expected| over pairs of tensors of any one shape.
+
+    inf where only one of a pair is finite.
 
     Equal non-finite entries count as equal: a diverging batch is not a fault of the graph.
     """
