@@ -193,6 +193,8 @@ SUBMISSION = pa.schema(
         pa.field("evaluations", pa.list_(_TEXT)),
         pa.field("probes", pa.list_(_TEXT)),
         *_fields((_FLOAT, "predicted_seconds")),
+        # `axis=value` for each axis and the seed; null in submissions of older versions.
+        pa.field("axes", pa.list_(_TEXT)),
     ]
 )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from odecore.config import Evaluation, ProbeConfig, TrialSpec
 from sweeps.spec import PROBES, flatten
+from sweeps.store import axis_words
 
 if TYPE_CHECKING:
     from sweeps.plan import Entry
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 class Task:
     """Train `spec` (unless its weights exist: train is False), then evaluate and probe.
 
-    label: a short name for people.
+    axes: `axis=value` for each axis of its study and the seed; empty where a submission of an older
+    version does not say. label: a short name for people.
     """
 
     trial_id: str
@@ -25,6 +27,7 @@ class Task:
     evaluations: tuple[Evaluation, ...]
     probes: tuple[ProbeConfig, ...]
     predicted_seconds: float
+    axes: tuple[str, ...] = ()
     label: str = ""
     weights_sha256: str | None = None
 
@@ -40,6 +43,7 @@ class Task:
             evaluations,
             probes,
             entry.seconds,
+            (*axis_words(entry.trial.axes), f"seed={entry.trial.spec.seed}"),
         )
 
     def only_evaluating(
@@ -71,6 +75,7 @@ class Task:
             "evaluations": [evaluation.model_dump_json() for evaluation in self.evaluations],
             "probes": [probe.model_dump_json() for probe in self.probes],
             "predicted_seconds": self.predicted_seconds,
+            "axes": list(self.axes),
         }
 
     @classmethod
@@ -83,16 +88,26 @@ class Task:
             tuple(Evaluation.model_validate_json(text) for text in row["evaluations"]),
             tuple(PROBES.validate_python(json.loads(text)) for text in row["probes"]),
             row["predicted_seconds"],
+            tuple(row["axes"] or ()),
         )
 
 
 def labelled(tasks: Sequence[Task]) -> list[Task]:
-    """The tasks with labels for people: the spec values that tell them apart.
+    """The tasks with labels for people: the axes that tell them apart, "norm=ta_bn seed=0".
 
-    Such a label is "solver_steps=2 seed=0".
-    A value that follows from those before it, as all fields of a section that is there or not, is
-    left out.
+    Without axes: the values of the spec that do.
     """
+    if not all(task.axes for task in tasks):
+        return _labelled_by_spec(tasks)
+    shared = set.intersection(*(set(task.axes) for task in tasks)) if len(tasks) > 1 else set()
+    return [
+        replace(task, label=" ".join(word for word in task.axes if word not in shared))
+        for task in tasks
+    ]
+
+
+def _labelled_by_spec(tasks: Sequence[Task]) -> list[Task]:
+    """A value that follows from those before it is left out, as of all fields of a section."""
     flat = [flatten(task.spec) for task in tasks]
     names: list[str] = []
     groups: list[tuple[str, ...]] = [()] * len(flat)

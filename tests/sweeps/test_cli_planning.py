@@ -258,6 +258,7 @@ def _submit(cli: Cli, entry: dict[str, Any], study: str = "demo") -> str:
         "evaluations": [],
         "probes": [],
         "predicted_seconds": 1.0,
+        "axes": None,
     }
     metadata = {
         "study": study,

@@ -1,6 +1,7 @@
 """`odesweep run` from grid to rows, growing grids, and the one line for every mistake."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -28,6 +29,8 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     code, out, err = odesweep("run", TINY, results=results)
     assert code == 0, err
     assert "4 completed" in out
+    # A trial is named by what its study varies, without what all trials share.
+    assert re.search(r"completed    ./4 solver.steps=1 seed=0  accuracy_test 0\.", out)
     return results
 
 

@@ -338,6 +338,7 @@ def sent(results: Results, shards: int = 1, executor: str = "slurm") -> str:
         "evaluations": [],
         "probes": [],
         "predicted_seconds": 1.0,
+        "axes": None,
     }
     rows = [{**empty, "shard": number, "trial_id": f"t{number}"} for number in range(shards)]
     return write_submission(results, rows, about, {"shards": shards, "slots": 1})
