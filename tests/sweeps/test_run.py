@@ -30,7 +30,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert code == 0, err
     assert "4 completed" in out
     # A trial is named by what its study varies, without what all trials share.
-    assert re.search(r"completed    ./4 solver.steps=1 seed=0  accuracy_test 0\.", out)
+    assert re.search(r"completed    ./4 solver.steps=1 seed=0  accuracy_test 0\.", err)
     return results
 
 
