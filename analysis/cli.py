@@ -51,7 +51,7 @@ ScaleName = Annotated[
     str | None,
     typer.Option(
         "--scale",
-        help="Scale to read. Default: the first of paper, small, smoke that the folder has.",
+        help="Scale to read. Default: the largest that the folder has; smoke last.",
         autocompletion=shell_completion.scale_names,
     ),
 ]
@@ -199,7 +199,7 @@ def report(
     """Write everything to one HTML page.
 
     report.html has verdicts, figures, tables, failures, cost and coverage, and works without a
-    network.
+    network. Ends with 1 while figures or verdicts lack data; the page says which.
     """
     from analysis import make
     from analysis.report import write_report

@@ -81,9 +81,14 @@ def each_panel(axes: "Sequence[Axes]", names: Iterable[str]) -> "list[tuple[int,
 
 
 def shared_limits(numbers: pd.DataFrame) -> tuple[float, float]:
-    """Smallest and largest mean, for several heat maps with one scale of colours."""
+    """Smallest and largest mean, for several heat maps with one scale of colours.
+
+    Means that are all equal get a scale from 0 on.
+    """
     means = [float(mean) for mean in numbers["mean"].dropna()]
-    return (min(means), max(means)) if means else (0.0, 1.0)
+    if not means or (low := min(means)) == (high := max(means)) == 0:
+        return 0.0, 1.0
+    return (low, high) if low < high else (min(0.0, low), max(0.0, high))
 
 
 def draw_bars(

@@ -4,7 +4,7 @@ It does not know how a grid is made, only what was planned.
 """
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,7 @@ from analysis.errors import ReportError
 from sweeps.store import PlanInfo, label
 from sweeps.store.arrow_compute import pc
 
-# If a study has several scales, the first of these that exists is read, unless a plan or a scale is
-# named.
+# The scales of the papers' studies, the largest first.
 SCALES = ("paper", "small", "smoke")
 EVERY_STUDY = "*"
 # Field of a planned evaluation or probe -> its column; settings of a solver are called as in
@@ -224,17 +223,30 @@ def _every(folder: Folder, scale: str | None) -> dict[str, str]:
             f"no plan of any study{at_scale} in {folder.path}",
             f"odesweep plan STUDY --save --results {folder.path}",
         )
-    rank = {one: place for place, one in enumerate(reversed(SCALES), 1)}
+    order = by_preference(name.partition("@")[2] for name in known)
     return {
         name.partition("@")[0]: name
-        for name in sorted(known, key=lambda name: rank.get(name.partition("@")[2], 0))
+        for name in sorted(
+            known, key=lambda name: order.index(name.partition("@")[2]), reverse=True
+        )
     }
+
+
+def by_preference(scales: Iterable[str]) -> list[str]:
+    """The scales in the order in which they are read if none is named.
+
+    paper, small, others such as those of a study of one's own, and smoke last: it is no result.
+    """
+    found = list(dict.fromkeys(scales))
+    first = [scale for scale in SCALES if scale in found and scale != "smoke"]
+    last = [scale for scale in found if scale == "smoke"]
+    return [*first, *(scale for scale in found if scale not in SCALES), *last]
 
 
 def _choose(folder: Folder, wanted: Sequence[str], scale: str | None) -> dict[str, str]:
     """The studies or plans that were asked for -> the plan to read.
 
-    Several studies are read at one scale: the first of SCALES that any of them has.
+    Several studies are read at one scale: the first of `by_preference` that any of them has.
     """
     exact = {one: one for one in wanted if one in folder.plan_names}
     others = [one for one in wanted if one not in exact]
@@ -246,7 +258,11 @@ def _choose(folder: Folder, wanted: Sequence[str], scale: str | None) -> dict[st
         }
         for one in others
     }
-    for one in (scale,) if scale else SCALES:
+    for one in (
+        (scale,) if scale else by_preference(one for known in scales.values() for one in known)
+    ):
+        if scale is None and one not in SCALES and _unclear(scales.values()):
+            break
         if any(one in known for known in scales.values()):
             return exact | {study: known[one] for study, known in scales.items() if one in known}
     found = exact
@@ -267,6 +283,11 @@ def _choose(folder: Folder, wanted: Sequence[str], scale: str | None) -> dict[st
         )
         raise NoPlan(f"no plan of {what} in {folder.path}", shlex.join(words), advice=there)
     return found
+
+
+def _unclear(scales: Iterable[Mapping[str, str]]) -> bool:
+    """Whether a study has several scales that nobody ranked."""
+    return any(len(set(known) - set(SCALES)) > 1 for known in scales)
 
 
 def _trials(plan: PlanInfo, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

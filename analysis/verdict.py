@@ -40,7 +40,8 @@ class Judgement:
     """The verdict of one plan's rows.
 
     parts: name -> estimate (the name is empty for a claim of one number). plan: the plans' names.
-    about: the trials that the claim is about, None without rows.
+    about: the trials that the claim is about, None without rows. seeds: the least of a verdict;
+    None for the claim's own.
     """
 
     verdict: str = NOT_ENOUGH
@@ -48,10 +49,11 @@ class Judgement:
     plan: str = ""
     failures: dict[str, int] = field(default_factory=dict)
     about: Data | None = field(default=None, compare=False, repr=False)
+    seeds: int | None = None
 
     @property
     def n(self) -> int:
-        """The n on which the verdict stands: the smallest of its parts."""
+        """The smallest n of its parts."""
         return min((one.n for one in self.parts.values()), default=0)
 
     def deciding(self, claim: Claim) -> tuple[str, Estimate]:
@@ -59,7 +61,7 @@ class Judgement:
 
         Of several, the one that is nearest to the threshold or farthest beyond it.
         """
-        verdicts = judge_parts(claim, self.parts)
+        verdicts = judge_parts(claim, self.parts, self.seeds)
 
         def rank(part: tuple[str, Estimate]) -> tuple[int, float, str]:
             name, one = part
@@ -148,8 +150,9 @@ def judge(claim: Claim, data: Data, reduced: bool = False) -> Judgement:
         name: one._replace(unit=one.unit or claim.quantity.unit)
         for name, one in estimates(claim.statistic, claim.quantity.of(own)).items()
     }
-    verdict = judge_all(claim, parts, least_seeds(claim, reduced))
-    return Judgement(verdict, parts, data.names, own.failures(claim.quantity.needs), own)
+    seeds = least_seeds(claim, reduced)
+    verdict = judge_all(claim, parts, seeds)
+    return Judgement(verdict, parts, data.names, own.failures(claim.quantity.needs), own, seeds)
 
 
 def weigh(claim: Claim, reader: Reader) -> Verdict:
@@ -209,7 +212,7 @@ def row(verdict: Verdict) -> dict[str, Any]:
         "holds": str(claim.holds),
         "verdict": verdict.full.verdict,
         "at_reduced_scale": verdict.reduced.verdict if verdict.reduced else "",
-        "n_at_reduced_scale": verdict.reduced.n if verdict.reduced else 0,
+        "n_at_reduced_scale": verdict.reduced.deciding(claim)[1].n if verdict.reduced else 0,
         "part": name,
         "value": one.value,
         "low": one.low,

@@ -82,11 +82,22 @@ def _wanted(override: Override, labels: Iterable[str], place: str, axis: Any = N
                 names = dict.fromkeys([*valid, *registry(axis).names])
                 hint = did_you_mean(shown, names)
             else:
-                hint = f"; to add it: +{override.key}={shown}"
+                absent = [text.strip() for text in override.typed if text.strip() not in valid]
+                them = "it" if len(absent) == 1 else "them"
+                hint = did_you_mean(shown, valid, 0.75) if not _is_number(shown) else ""
+                hint = hint or f"; to add {them}: +{override.key}={','.join(absent)}"
             raise UserError(f"{override.key} = {shown} is not {place} ({_listing(valid)}){hint}")
         wanted.add(name)
         at += length
     return wanted
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _listing(labels: Iterable[str]) -> str:

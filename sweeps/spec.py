@@ -171,6 +171,11 @@ def _explain(item: Any) -> str:
             return f"{key} is missing"
         case "value_error":
             return str(item["ctx"]["error"])
+        case "model_type" | "model_attributes_type" | "dict_type":
+            # Where one of several sections is chosen, none stands at the path itself.
+            named = isinstance(given, str) and _section_at(path) is None
+            how = f"{key}.name={given}" if named else f"{key}.KEY=value"
+            return f"{key} = {given}: {key} is a section; write {how}"
         case _:
             return f"{key} = {given!r}: {item['msg'][0].lower()}{item['msg'][1:]}"
 

@@ -12,8 +12,11 @@ from analysis.plot.chart import Wish, chart
 from analysis.plot.figures import figure
 from analysis.plot.names import Names
 from analysis.plot.page import Picture, page
-from analysis.read import SCALES, Folder, NoPlan
+from analysis.read import SCALES, Folder, NoPlan, by_preference
 from sweeps.store import PlanInfo
+
+# A study's file, with the study in it if there are several: `./my_study.py:second`.
+STUDY_FILE = re.compile(r"(?P<file>.+\.(?:py|toml))(?::(?P<inside>.+))?")
 
 
 def plot(study: str, wish: Wish, where: Sequence[str], reader: Reader, out: Path) -> int:
@@ -57,8 +60,8 @@ def stem(name: str) -> str:
 def find_plan(folder: Folder, study: str, scale: str | None) -> str:
     """The saved plan that a study, a plan's name or a study's file means.
 
-    Of several scales the first of SCALES. Raises ReportError with the nearest names, NoPlan with
-    the command where the folder has no plan at all.
+    Of several scales the first of `by_preference`. Raises ReportError with the nearest names,
+    NoPlan with the command where the folder has no plan at all.
     """
     names = folder.plan_names
     if study in names:
@@ -69,10 +72,10 @@ def find_plan(folder: Folder, study: str, scale: str | None) -> str:
     fit = [info for info in infos if _means(study, info) and scale in (None, info.scale)]
     # A plan with overrides stands in only where there is no other.
     fit = [info for info in fit if not info.overrides] or fit
-    for wanted in SCALES if len({info.study for info in fit}) == 1 else ():
-        fit = [info for info in fit if info.scale == wanted] or fit
-        if len(fit) == 1:
-            return fit[0].name
+    if len({info.study for info in fit}) == 1:
+        scales = by_preference(info.scale for info in fit)
+        if len({info.scale for info in fit} - set(SCALES)) < 2 or scales[0] in SCALES:
+            fit = [info for info in fit if info.scale == scales[0]]
     if len(fit) == 1:
         return fit[0].name
     at_scale = f" at scale {scale}" if scale else ""
@@ -90,7 +93,8 @@ def _means(study: str, info: PlanInfo) -> bool:
     if study == info.study:
         return True
     # A file may be given by another path than when it was planned.
-    file, _, inside = study.partition(".py:")
-    known, _, inside_known = info.reference.partition(".py:")
-    same_file = Path(file.removesuffix(".py")).name == Path(known.removesuffix(".py")).name
-    return ".py" in study and ".py" in info.reference and same_file and inside in ("", inside_known)
+    given, known = (STUDY_FILE.fullmatch(reference) for reference in (study, info.reference))
+    if given is None or known is None:
+        return False
+    same_file = Path(given["file"]).name == Path(known["file"]).name
+    return same_file and given["inside"] in (None, known["inside"])

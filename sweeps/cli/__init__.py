@@ -67,7 +67,7 @@ ScaleOption = Annotated[
     str | None,
     typer.Option(
         "--scale",
-        help="The size of the grid: paper, small or smoke. Default: the study's first scale.",
+        help="One of the study's scales, such as paper, small or smoke. Default: its first.",
         autocompletion=shell_completion.scale_names,
     ),
 ]

@@ -73,7 +73,7 @@ def test_probe_rows_and_missing_probes(folder: Folder) -> None:
     [
         (["s/t@smoke", "s/t@small", "s/t@paper"], None, "s/t@paper"),
         (["s/t@smoke", "s/t@small"], None, "s/t@small"),
-        (["s/t@smoke", "s/t@other"], None, "s/t@smoke"),
+        (["s/t@smoke", "s/t@other"], None, "s/t@other"),
         (["s/t@other"], None, "s/t@other"),
         (["s/t@paper", "s/t@paper+0123abcd"], None, "s/t@paper"),
         (["s/t@paper", "s/t@paper+0123abcd"], "s/t@paper+0123abcd", "s/t@paper+0123abcd"),

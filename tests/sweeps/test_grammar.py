@@ -210,7 +210,17 @@ REFUSED: list[tuple[Any, list[str], str]] = [
     (ONE, ["train.optimizer.lr=-1e-3"], "train.optimizer.lr = -1e-3: input should be greater"),
     (ONE, ["train.iterations=3,2.50"], "train.iterations = 2.50: input should be a valid integer"),
     (ONE, ["train.iterations=3,3"], "train.iterations=3,3: 3 is given twice"),
-    (ONE, ["train=3"], "train = 3: input should be an object"),
+    (ONE, ["train=3"], "train = 3: train is a section; write train.KEY=value"),
+    (
+        ONE,
+        ["train.optimizer=adam"],
+        "train.optimizer = adam: train.optimizer is a section; write train.optimizer.name=adam",
+    ),
+    (
+        ONE,
+        ["seed=0..4"],
+        "seed = 3 is not among the seeds (0, 1, 2); to add them: +seed=3,4",
+    ),
     (ONE, ["seed.x=3"], "seed.x=3: a seed has no parts; write seed=3 or seed=0..4"),
     (ONE, ["evaluations.split=valid"], "evaluations.split = valid: input should be 'test' or"),
     (ONE, ["evaluations.limit=5,6"], "evaluations.limit=5,6: evaluations.limit is no axis of"),
