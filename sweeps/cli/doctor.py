@@ -81,7 +81,8 @@ def _needed(study: str, scale: str | None, results: Path, profile: "Profile | No
     if profile and profile.options:  # of a scheduler, which starts as many tasks as there is room
         slots = (profile.slots or 1) * (profile.throttle or len(pending))
     size = forecast_of(replace(selection, selected=pending), costs, keep).most(slots)
-    return Needed(selection.plan_name, size)
+    data = frozenset(trial.spec.data.name for trial in selection.selected)
+    return Needed(selection.plan_name, size, data)
 
 
 def _show(finding: "Finding") -> None:

@@ -110,10 +110,14 @@ class TorchProbe:
 
 
 class Needed(NamedTuple):
-    """What a study that was named still takes on disk at most. what: its name, for messages."""
+    """What a study that was named still takes on disk at most, and the data sets that it reads.
+
+    what: its name, for messages.
+    """
 
     what: str
     size: Size
+    data: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ SHOWN = 3
 
 
 def data_sets(situation: Situation) -> Iterator[Finding]:
-    """One line per data set that is read from files."""
+    """One line per data set that is read from files; those of the study if one was named."""
     from odecore.config.data import how_to_get, missing_files
     from sweeps.grid import expand
     from sweeps.studies import studies
@@ -27,7 +27,10 @@ def data_sets(situation: Situation) -> Iterator[Finding]:
                 if missing_files(config, None):
                     users.setdefault(config.name, {})[study.name] = None
                     missing[config.name] = missing_files(config, situation.data_root)
+    needed = situation.needed
     for name, names in users.items():
+        if needed and name not in needed.data:
+            continue
         more = len(names) - SHOWN
         wanted = f"needed by {', '.join([*names][:SHOWN])}{f' and {more} more' if more > 0 else ''}"
         if not missing[name]:

@@ -18,7 +18,8 @@ from command import odesweep
 from odecore.config.data import IMAGE_SETS
 from sweeps import doctor
 from sweeps.doctor import Finding, Level, Situation, folder, software, studies, writing
-from sweeps.doctor.finding import TorchProbe
+from sweeps.doctor.finding import Needed, TorchProbe
+from sweeps.forecast import Size
 from sweeps.store import Results
 
 
@@ -239,6 +240,9 @@ def test_data_that_is_there_and_data_that_is_not(tmp_path: Path) -> None:
         (tmp_path / name).write_text("")
     assert levels(studies.data_sets(Situation(tmp_path, tmp_path)))["data mnist"] is Level.OK
     (tmp_path / IMAGE_SETS["mnist"].files[2]).unlink()
+    of_one = Needed("my_study@full", Size(0, 0), frozenset({"mnist"}))
+    named = studies.data_sets(Situation(tmp_path, tmp_path, needed=of_one))
+    assert [finding.name for finding in named] == ["data mnist"]
     found = {finding.name: finding for finding in studies.data_sets(Situation(tmp_path, tmp_path))}
     assert IMAGE_SETS["mnist"].files[2] in found["data mnist"].text
 
