@@ -18,8 +18,9 @@ from sweeps.spec import flatten
 from sweeps.store import EventLog, Results, Writer, spec_columns
 
 WIDE = TINY.replace(":tiny", ":wide")
-# User and system together, with all processes that the command starts.
-CPU_SECONDS = 2.0
+# User and system together, with all processes that the command starts. About 1.5 here; an import of
+# torch alone takes more than the rest.
+CPU_SECONDS = 4.0
 
 
 @pytest.fixture(scope="module")
