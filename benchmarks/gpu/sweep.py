@@ -13,6 +13,7 @@ from typing import Any
 
 from sweeps.store import Results, read_table
 
+ROOT = Path(__file__).parents[2]
 COMMAND = "from sweeps.cli import main; main()"
 STUDY = ("ott2021/sphere2-fixed", "--scale", "small", "--executor", "inline", "--threads", "1")
 COLUMNS = ("outcome", "device", "numerics", "train_seconds")
@@ -25,7 +26,9 @@ def run(results: Path, seconds: float) -> dict[str, Any]:
     Returns trials, their outcomes, devices and numerics, seconds of training of one trial, and
     exit codes. Raises AssertionError if a process ended otherwise than it should.
     """
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    # From a plain checkout: the processes of slots do not look in the current folder.
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
     start = time.monotonic()
     processes = [
         subprocess.Popen(
