@@ -15,13 +15,14 @@ from sweeps.store import Results, read_table
 
 ROOT = Path(__file__).parents[2]
 COMMAND = "from sweeps.cli import main; main()"
-STUDY = ("ott2021/sphere2-fixed", "--scale", "small", "--executor", "inline", "--threads", "1")
+STUDY = ("ott2021/sphere2-fixed", "--executor", "inline", "--threads", "1")
 COLUMNS = ("outcome", "device", "numerics", "train_seconds")
-SLOTS = ("seed=0", "seed=1")
+# The solvers of the training, one for each process.
+SLOTS = ("solver.name=euler", "solver.name=rk4_38")
 
 
-def run(results: Path, seconds: float) -> dict[str, Any]:
-    """Run for so many seconds, stop as a scheduler would, and count the rows.
+def run(results: Path, scale: str, seconds: float) -> dict[str, Any]:
+    """Run the study at this scale for so many seconds, stop as a scheduler would, count the rows.
 
     Returns trials, their outcomes, devices and numerics, seconds of training of one trial, and
     exit codes. Raises AssertionError if a process ended otherwise than it should.
@@ -32,7 +33,18 @@ def run(results: Path, seconds: float) -> dict[str, Any]:
     start = time.monotonic()
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", COMMAND, "run", *STUDY, slot, "--results", str(results)],
+            [
+                sys.executable,
+                "-c",
+                COMMAND,
+                "run",
+                *STUDY,
+                "--scale",
+                scale,
+                slot,
+                "--results",
+                str(results),
+            ],
             env=environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
