@@ -181,8 +181,8 @@ def test_tools_that_hang_or_print_nonsense_never_fail_and_take_bounded_time(
     [
         ("/scratch/me/results", None, "warning"),
         ("/lustre/scratch2/me/results", None, "warning"),
-        ("/work/me/results", "/work/me", "warning"),
-        ("/work/me/results", "/elsewhere", None),
+        ("/fast/me/results", "/fast/me", "warning"),
+        ("/fast/me/results", "/elsewhere", None),
         ("/home/me/results", None, None),
     ],
 )
