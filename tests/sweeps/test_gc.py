@@ -108,6 +108,7 @@ def queue(results: Results) -> str:
     """A submission to a queue with the trial `queued`, whose job 71 runs the code USED."""
     row: dict[str, Any] = dict.fromkeys(SUBMISSION.names, 0)
     row |= {"trial_id": "queued", "spec": "{}", "train": True, "evaluations": [], "probes": []}
+    row |= {"axes": None}
     metadata: dict[str, str] = dict.fromkeys(METADATA, "s")
     metadata |= {"executor": "slurm", "created_at": "2026-01-01T00:00:00+00:00"}
     submission = write_submission(results, [row], metadata, {"shards": 1, "slots": 1})

@@ -66,7 +66,7 @@ def _plan_row(trial: str) -> dict[str, Any]:
 
 
 def _submission_row(trial: str) -> dict[str, Any]:
-    work = {"train": True, "evaluations": ['{"split": "test"}'], "probes": []}
+    work = {"train": True, "evaluations": ['{"split": "test"}'], "probes": [], "axes": ["seed=0"]}
     return {"task": 0, "shard": 1, "trial_id": trial, "spec": "{}", "predicted_seconds": 2.0} | work
 
 
