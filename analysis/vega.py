@@ -113,7 +113,8 @@ def specification(chart: VegaChart, numbers: pd.DataFrame) -> dict[str, Any] | N
     if "low" in columns and all(rows["low"].isna()):
         columns = [name for name in columns if name not in INTERVAL]
     values = [
-        {field_name(name): _plain(row[name]) for name in columns} for row in rows.to_dict("records")
+        {field_name(name): shown_value(row[name]) for name in columns}
+        for row in rows.to_dict("records")
     ]
     layers = _layers(chart, rows, columns)
     body: dict[str, Any] = {"layer": layers} if len(layers) > 1 else layers[0]
@@ -130,7 +131,8 @@ def specification(chart: VegaChart, numbers: pd.DataFrame) -> dict[str, Any] | N
     return spec | {"facet": _facet(chart, rows, chart.panel), "columns": across, "spec": body}
 
 
-def _plain(value: Any) -> Any:
+def shown_value(value: Any) -> Any:
+    """A value as the chart shows it: labels of norms and solvers, six digits, None for NaN."""
     if isinstance(value, str):
         return NORM_LABELS.get(value, SOLVER_LABELS.get(value, value))
     if hasattr(value, "item"):
@@ -171,7 +173,9 @@ def _by_number(name: str) -> tuple[str, int]:
 
 
 def _sort(rows: pd.DataFrame, column: str) -> list[Any]:
-    return [_plain(value) for value in in_order(list(dict.fromkeys(rows.loc[:, column].dropna())))]
+    return [
+        shown_value(value) for value in in_order(list(dict.fromkeys(rows.loc[:, column].dropna())))
+    ]
 
 
 def _is_number(values: pd.Series) -> bool:
@@ -199,7 +203,7 @@ def _colour(chart: VegaChart, rows: pd.DataFrame) -> dict[str, Any]:
     colours = chart.colours or NORM_COLOURS
     if all(value in colours for value in values):
         scale = {
-            "domain": [_plain(value) for value in values],
+            "domain": [shown_value(value) for value in values],
             "range": [colours[value] for value in values],
         }
         return {"color": channel | {"type": "nominal", "sort": None, "scale": scale}}

@@ -122,8 +122,7 @@ function runsBehind(name, datum) {
   const { study, spec } = chartData[name];
   const known = runData[study]?.runs ?? [];
   const named = Object.fromEntries(spec.data.values.length ? Object.keys(spec.data.values[0]).map((field) => [field, datum[field]]) : []);
-  const labels = spec.labels ?? {};
-  const same = (text, value) => text === String(value) || labels[value] === text || Number(text) === value;
+  const same = (text, value) => text === String(value) || Number(text) === value;
   return known.filter((run) =>
     Object.entries(run.axes).every(([axis, text]) => {
       const value = named[axis.replaceAll(/\W/g, "_")];

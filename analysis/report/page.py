@@ -21,6 +21,7 @@ from analysis.make import CONSOLE, INCOMPLETE, OK, Reader
 from analysis.read import NoPlan
 from analysis.report.sections import Item, items, own_plans, own_sections, sections
 from analysis.report.verdicts import cards, most_wanted, scores, sentences
+from analysis.vega import shown_value
 from analysis.verdict import NOT_ENOUGH, VERDICTS
 
 NAME = "report.html"
@@ -112,7 +113,8 @@ def runs_of(reader: Reader, studies: set[str]) -> dict[str, Any]:
                 {
                     "id": run["trial_id"][:12],
                     "seed": run["seed"],
-                    "axes": {name: str(run[name]) for name in axes if run[name] != ""},
+                    # As the charts show them, so that a point finds its runs.
+                    "axes": {name: str(shown_value(run[name])) for name in axes if run[name] != ""},
                     "outcome": run["outcome"],
                     "accuracy": run["accuracy_test"],
                     "code": run["code_commit"][:7] if isinstance(run["code_commit"], str) else "",

@@ -20,12 +20,14 @@ from synthetic import Cell, Run, World, data_of, jitter, write
 from analysis import claims, cli
 from analysis.check import find
 from analysis.claims import Claim, Evidence, above, below
+from analysis.figure import Figure
 from analysis.make import Reader
-from analysis.report.page import embedded, render
+from analysis.report.page import embedded, render, runs_of
 from analysis.report.verdicts import sentences
 from analysis.running import cost, coverage, failures
 from analysis.save import write_csv
 from analysis.statistic import Share, mean, of_runs
+from analysis.vega import specification
 from analysis.verdict import VERDICTS
 
 FIXED = "ott2021/sphere2-fixed"
@@ -347,6 +349,19 @@ def test_an_empty_report_says_so() -> None:
     html = render(**empty)
     assert "Everything is drawn." in html
     assert "No claim has a verdict yet." in html
+
+
+def test_a_point_finds_its_runs_by_the_labels_that_it_shows(tmp_path: Path) -> None:
+    study = "cross/norm_solver_depth"
+    write(tmp_path, study, Mixed())
+    reader, figure = Reader(tmp_path), find("cross/accuracy")
+    assert isinstance(figure, Figure)
+    assert figure.chart
+    spec = specification(figure.chart, figure.table(reader(study)))
+    assert spec
+    shown = {row["axis_norm"] for row in spec["data"]["values"]}
+    assert shown
+    assert shown == {run["axes"]["axis.norm"] for run in runs_of(reader, {study})[study]["runs"]}
 
 
 def test_a_script_element_holds_any_text() -> None:
