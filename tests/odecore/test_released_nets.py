@@ -219,7 +219,7 @@ def test_second_order_with_the_released_unet_starts_with_velocity_at_the_image(
         inputs = torch.cat([h, m], 1) if dynamics == "sonode" else h
         slope = force(t, inputs)
         if dynamics == "hbnode":
-            slope = slope - torch.sigmoid(torch.tensor(-3.0)).double() * m
+            slope = slope - torch.sigmoid(torch.tensor(-3.0, dtype=torch.float64)) * m
         state = h + 0.5 * sign * m, m + 0.5 * slope
     torch.testing.assert_close(y, net.head(state[0].flatten(1)), rtol=1e-8, atol=1e-10)
 
