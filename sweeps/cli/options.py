@@ -1,33 +1,150 @@
-"""The options that `odesweep run` and `odesweep evaluate` were given."""
+"""The options of `odesweep run` and `odesweep evaluate`: each is declared here, and only here."""
 
-from dataclasses import dataclass
-from pathlib import Path
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields
+from typing import Annotated, Any, get_origin
+
+import typer
+
+from sweeps.cli import (
+    DEFAULT_RESULTS,
+    DryRunOption,
+    KeepWeightsOption,
+    OverridesArgument,
+    ResultsOption,
+    SampleOption,
+    SampleSeedOption,
+    ScaleOption,
+    StudyArgument,
+    shell_completion,
+)
+from sweeps.cli.data import DataOption
+from sweeps.execute.registry import executors, having
+
+ExecutorOption = Annotated[
+    str,
+    typer.Option(
+        "--executor",
+        help="Where to run: "
+        + ", ".join(f"{name} ({known.words})" for name, known in executors().items())
+        + ".",
+        autocompletion=shell_completion.executor_names,
+    ),
+]
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", min=1, help="Submit at most this many trials.")
+]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        min=1,
+        help="Threads of one trial. Default: OMP_NUM_THREADS if set, otherwise all CPUs.",
+    ),
+]
+ProfileOption = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        help=(
+            "Name or TOML file of a profile: CPUs and GPUs of one trial, and a scheduler's own "
+            f"options ({having('profile')})."
+        ),
+        autocompletion=shell_completion.profile_names,
+    ),
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        help=f"Address of a running cluster, such as auto or host:6379 ({having('address')}).",
+    ),
+]
+WaitOption = Annotated[
+    bool,
+    typer.Option(
+        "--wait",
+        help=(
+            "Wait until all submitted trials have finished "
+            f"({having('wait')}; the other executors always wait)."
+        ),
+    ),
+]
+ResubmitOption = Annotated[
+    bool,
+    typer.Option(
+        "--resubmit",
+        help=f"Resubmit trials whose queue state is unknown ({having('resubmit')}).",
+    ),
+]
+VerboseOption = Annotated[
+    bool, typer.Option("-v", "--verbose", help="Show what the worker prints.")
+]
+PdbOption = Annotated[
+    bool,
+    typer.Option(
+        "--pdb",
+        help="Run trials in this process and stop in the debugger at an exception "
+        f"({having('pdb')}).",
+    ),
+]
+EagerOption = Annotated[
+    bool,
+    typer.Option(
+        "--eager",
+        help="On a GPU: launch every kernel of a training step by itself, not as a CUDA graph.",
+    ),
+]
 
 
 @dataclass(frozen=True)
 class Options:
-    """The values that were given; the help of each option explains it.
+    """The values that were given. Every annotated field is a parameter of both commands.
 
     train: whether pending trials are trained. If not, only missing evaluations and probes are
     computed.
     """
 
-    study: str
-    overrides: list[str]
-    executor: str
-    scale: str | None
-    sample: int | None
-    sample_seed: int | None
-    limit: int | None
-    threads: int | None
-    data_root: Path | None
-    profile: str | None
-    address: str | None
-    wait: bool
-    resubmit: bool
-    verbose: bool
-    pdb: bool
-    eager: bool
-    dry_run: bool
     train: bool
-    keep_weights: str | None = None
+    study: StudyArgument
+    overrides: OverridesArgument = None
+    executor: ExecutorOption = "inline"
+    scale: ScaleOption = None
+    results: ResultsOption = DEFAULT_RESULTS
+    sample: SampleOption = None
+    sample_seed: SampleSeedOption = None
+    limit: LimitOption = None
+    threads: ThreadsOption = None
+    data_root: DataOption = None
+    keep_weights: KeepWeightsOption = None
+    profile: ProfileOption = None
+    address: AddressOption = None
+    wait: WaitOption = False
+    resubmit: ResubmitOption = False
+    verbose: VerboseOption = False
+    pdb: PdbOption = False
+    eager: EagerOption = False
+    dry_run: DryRunOption = False
+
+
+def command(run: Callable[[Options], int], help_text: str, *, train: bool) -> Callable[..., int]:
+    """A command for typer whose parameters are those of `Options`. It calls `run` with them."""
+
+    def called(**given: Any) -> int:
+        return run(Options(train=train, **given))
+
+    parameters = [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if field.default is MISSING else field.default,
+            annotation=field.type,
+        )
+        for field in fields(Options)
+        if get_origin(field.type) is Annotated
+    ]
+    called.__signature__ = inspect.Signature(parameters)
+    called.__annotations__ = {one.name: one.annotation for one in parameters}
+    called.__doc__ = help_text
+    return called

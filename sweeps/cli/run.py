@@ -2,30 +2,14 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable
 from contextlib import redirect_stdout
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import typer
-
-from sweeps.cli import (
-    DEFAULT_RESULTS,
-    DryRunOption,
-    KeepWeightsOption,
-    OverridesArgument,
-    ResultsOption,
-    SampleOption,
-    SampleSeedOption,
-    ScaleOption,
-    StudyArgument,
-    shell_completion,
-)
-from sweeps.cli.data import DataOption, check
+from sweeps.cli.data import check
 from sweeps.cli.installed import check_installed
-from sweeps.cli.options import Options
+from sweeps.cli.options import Options, command
 from sweeps.errors import InfrastructureError, UserError
-from sweeps.execute.registry import executor, executors, having, require
+from sweeps.execute.registry import executor, having, require
 from sweeps.keep_weights import choice, effective
 from sweeps.stop import Undaunted
 
@@ -35,150 +19,14 @@ if TYPE_CHECKING:
     from sweeps.store import Results
     from sweeps.worker.report import ShardReport
 
-ExecutorOption = Annotated[
-    str,
-    typer.Option(
-        "--executor",
-        help="Where to run: "
-        + ", ".join(f"{name} ({known.words})" for name, known in executors().items())
-        + ".",
-        autocompletion=shell_completion.executor_names,
-    ),
-]
-LimitOption = Annotated[
-    int | None, typer.Option("--limit", min=1, help="Submit at most this many trials.")
-]
-ThreadsOption = Annotated[
-    int | None,
-    typer.Option(
-        "--threads",
-        min=1,
-        help="Threads of one trial. Default: OMP_NUM_THREADS if set, otherwise all CPUs.",
-    ),
-]
-ProfileOption = Annotated[
-    str | None,
-    typer.Option(
-        "--profile",
-        help=(
-            "Name or TOML file of a profile: CPUs and GPUs of one trial, and a scheduler's own "
-            f"options ({having('profile')})."
-        ),
-        autocompletion=shell_completion.profile_names,
-    ),
-]
-AddressOption = Annotated[
-    str | None,
-    typer.Option(
-        "--address",
-        help=f"Address of a running cluster, such as auto or host:6379 ({having('address')}).",
-    ),
-]
-WaitOption = Annotated[
-    bool,
-    typer.Option(
-        "--wait",
-        help=(
-            "Wait until all submitted trials have finished "
-            f"({having('wait')}; the other executors always wait)."
-        ),
-    ),
-]
-ResubmitOption = Annotated[
-    bool,
-    typer.Option(
-        "--resubmit",
-        help=f"Resubmit trials whose queue state is unknown ({having('resubmit')}).",
-    ),
-]
-VerboseOption = Annotated[
-    bool, typer.Option("-v", "--verbose", help="Show what the worker prints.")
-]
-PdbOption = Annotated[
-    bool,
-    typer.Option(
-        "--pdb",
-        help="Run trials in this process and stop in the debugger at an exception "
-        f"({having('pdb')}).",
-    ),
-]
 
-EagerOption = Annotated[
-    bool,
-    typer.Option(
-        "--eager",
-        help="On a GPU: launch every kernel of a training step by itself, not as a CUDA graph.",
-    ),
-]
+def _command(options: Options) -> int:
+    # Whoever reads what this prints may go; the trials go on.
+    with redirect_stdout(cast(Any, Undaunted(sys.stdout))):
+        return _run(options)
 
 
-def _command(help_text: str, *, train: bool) -> Callable[..., int]:
-    """A command with the options of both commands."""
-
-    def command(
-        study: StudyArgument,
-        overrides: OverridesArgument = None,
-        executor: ExecutorOption = "inline",
-        scale: ScaleOption = None,
-        results: ResultsOption = DEFAULT_RESULTS,
-        sample: SampleOption = None,
-        sample_seed: SampleSeedOption = None,
-        limit: LimitOption = None,
-        threads: ThreadsOption = None,
-        data_root: DataOption = None,
-        keep_weights: KeepWeightsOption = None,
-        profile: ProfileOption = None,
-        address: AddressOption = None,
-        wait: WaitOption = False,
-        resubmit: ResubmitOption = False,
-        verbose: VerboseOption = False,
-        pdb: PdbOption = False,
-        eager: EagerOption = False,
-        dry_run: DryRunOption = False,
-    ) -> int:
-        # Whoever reads what this prints may go; the trials go on.
-        with redirect_stdout(cast(Any, Undaunted(sys.stdout))):
-            return _run(
-                results,
-                Options(
-                    study=study,
-                    overrides=overrides or [],
-                    executor=executor,
-                    scale=scale,
-                    sample=sample,
-                    sample_seed=sample_seed,
-                    limit=limit,
-                    threads=threads,
-                    data_root=data_root,
-                    profile=profile,
-                    address=address,
-                    wait=wait,
-                    resubmit=resubmit,
-                    verbose=verbose,
-                    pdb=pdb,
-                    eager=eager,
-                    dry_run=dry_run,
-                    train=train,
-                    keep_weights=keep_weights,
-                ),
-            )
-
-    command.__doc__ = help_text
-    return command
-
-
-run = _command(
-    "Train pending trials and run missing evaluations.\n\n"
-    "Run the command again to resume, or to compute what is new in a larger grid.",
-    train=True,
-)
-evaluate = _command(
-    "Run missing evaluations and probes of trained trials, from their saved weights. Never trains.",
-    train=False,
-)
-
-
-def _run(folder: Path, options: Options) -> int:
+def _run(options: Options) -> int:
     from sweeps.cli.plan import out_of_reach
     from sweeps.overrides import select
     from sweeps.plan import current_plan, forecast_of, save
@@ -195,9 +43,9 @@ def _run(folder: Path, options: Options) -> int:
             f"container and python in a profile are for {having('container')}, not "
             f"{options.executor}: start odesweep itself in the container"
         )
-    results = Results(folder)
+    results = Results(options.results)
     selection = draw(
-        select(find(options.study), options.scale, options.overrides),
+        select(find(options.study), options.scale, options.overrides or ()),
         options.sample,
         options.sample_seed,
     )
@@ -356,3 +204,16 @@ def _untrained(count: int, reference: str) -> int:
 def counts(counter: Counter[str]) -> str:
     """A text such as "3 completed, 1 crashed"."""
     return ", ".join(f"{n} {name}" for name, n in counter.most_common())
+
+
+run = command(
+    _command,
+    "Train pending trials and run missing evaluations.\n\n"
+    "Run the command again to resume, or to compute what is new in a larger grid.",
+    train=True,
+)
+evaluate = command(
+    _command,
+    "Run missing evaluations and probes of trained trials, from their saved weights. Never trains.",
+    train=False,
+)
