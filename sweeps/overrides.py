@@ -94,6 +94,21 @@ def select(study: Study, scale: str | None = None, texts: Iterable[str] = ()) ->
     )
 
 
+def matches(selection: Selection, texts: Sequence[str]) -> set[str]:
+    """The selected trials that have all of these values, such as "seed=0" and "solver=euler".
+
+    Raises UserError for what is no axis, for a value that no trial has, and if no trial matches.
+    """
+    study, overrides = selection.study, read(texts)
+    for one in overrides:
+        if one.extends or one.key.startswith("evaluations.") or not _is_axis(study, one.key):
+            raise UserError(
+                f"--first {one}: give values of the axes of {study.name}, which are "
+                f"{', '.join((*study.grid, 'seed'))}"
+            )
+    return {trial.trial_id for trial in restrict(study, list(selection.selected), overrides)}
+
+
 def _as_typed(message: str, overrides: Iterable[Override]) -> str:
     """The message with the values of overrides as they were typed: 2.50, not 2.5."""
     for override in overrides:

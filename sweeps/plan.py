@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -15,7 +15,7 @@ from sweeps.grid import PlannedTrial
 from sweeps.keep_weights import Keep
 from sweeps.limits import Limits
 from sweeps.missing import Done, missing, out_of_reach
-from sweeps.overrides import Selection
+from sweeps.overrides import Selection, matches
 from sweeps.spec import TrialSpec, canonical, parse
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Entry:
     """One selected trial and what is left to do for it.
 
     outcome: of its accepted row. seconds: of one core, for what is left. out_of_reach: how many
-    evaluations and probes need weights that were not kept.
+    evaluations and probes need weights that were not kept. first: whether it comes before others.
     """
 
     trial: PlannedTrial
@@ -60,6 +60,7 @@ class Entry:
     missing_probes: tuple[PlannedProbe, ...]
     seconds: float
     out_of_reach: int = 0
+    first: bool = False
 
     @property
     def submits(self) -> bool:
@@ -94,6 +95,15 @@ class Plan:
         """Evaluations and probes that need weights that were not kept, and of how many nets."""
         lost = [entry.out_of_reach for entry in self.entries if entry.out_of_reach]
         return sum(lost), len(lost)
+
+    def with_first(self, texts: Sequence[str]) -> "Plan":
+        """The same plan, in which the trials that match all of `texts` come before the others.
+
+        texts: such as "seed=0". Raises UserError if no selected trial matches.
+        """
+        matching = matches(self.selection, texts) if texts else set()
+        entries = [replace(one, first=one.trial.trial_id in matching) for one in self.entries]
+        return replace(self, entries=tuple(sorted(entries, key=lambda one: not one.first)))
 
     @property
     def seconds(self) -> float:

@@ -3,7 +3,7 @@
 import heapq
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from sweeps.profiles import Profile
@@ -18,6 +18,11 @@ class Timed(Protocol):
     @property
     def predicted_seconds(self) -> float:
         """Predicted duration, s."""
+        ...
+
+    @property
+    def first(self) -> bool:
+        """Whether it comes before others."""
         ...
 
 
@@ -40,6 +45,14 @@ def balance(tasks: Sequence[T], shards: int) -> list[list[T]]:
     return sorted(
         lists, key=lambda shard: sum(task.predicted_seconds for task in shard), reverse=True
     )
+
+
+def in_turn(tasks: Iterable[T]) -> list[list[T]]:
+    """Those that come first, then the others; at most two lists, none of them empty."""
+    first, others = [], []
+    for task in tasks:
+        (first if task.first else others).append(task)
+    return [group for group in (first, others) if group]
 
 
 def local_slots(profile: Profile) -> int:

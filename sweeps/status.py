@@ -242,7 +242,24 @@ class Watch:
             for attempt in self.history.attempts.get(trial, {}).values()
         }
         notes += [message for fingerprint, message in alike.items() if fingerprint in shown]
-        return tuple(notes)
+        return (*notes, *self._budget_notes(status))
+
+    def _budget_notes(self, status: StudyStatus) -> list[str]:
+        """That the last command's budget is used, if trials are left."""
+        study = status.plan.partition("@")[0]
+        mine = [
+            event
+            for event in self.events
+            if event.get("study") == study and event["event"] in ("worker_started", "budget_used")
+        ]
+        if not mine or all(trial.state == "done" for trial in status.trials):
+            return []
+        last = mine[-1]["command_id"]
+        return [
+            event["message"]
+            for event in mine
+            if event["event"] == "budget_used" and event["command_id"] == last
+        ][-1:]
 
     def running(self) -> set[str]:
         """Trials that are running now."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from sweeps.cli import shell_completion
 from sweeps.errors import UserError
@@ -29,6 +29,8 @@ COMMANDS = {
     "evaluate": "run",
     "status": "status",
     "logs": "logs",
+    "hold": "hold",
+    "release": "hold",
     "cancel": "cancel",
     "retry": "retry",
     "compact": "compact",
@@ -83,6 +85,23 @@ SampleSeedOption = Annotated[
         help="Which sample. Default: 0. The same seed draws the same trials.",
     ),
 ]
+FirstOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--first",
+        metavar="KEY=VALUE…",
+        help="Trials with all of these values of axes come first, such as --first seed=0,1 size=8.",
+    ),
+]
+BudgetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--budget",
+        metavar="HOURS",
+        help="Begin no other trial once this command's trials have used so much: 500coreh (CPU "
+        "cores) or 40gpuh (GPUs).",
+    ),
+]
 ResultsOption = Annotated[
     Path,
     typer.Option(
@@ -108,6 +127,21 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 DEFAULT_RESULTS = Path("results")
 
 
+class _Command(TyperCommand):
+    """Takes several words behind --first: --first a=1 b=2 is --first a=1 --first b=2."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        words: list[str] = []
+        first = False
+        for word in args:
+            value = first and "=" in word and word[0] not in "+-"
+            if value and words[-1] != "--first":
+                words.append("--first")
+            first = value or word.partition("=")[0] == "--first"
+            words.append(word)
+        return super().parse_args(ctx, words)
+
+
 class _LazyCommands(TyperGroup):
     """Loads a command's module when the command is called or its help is shown."""
 
@@ -122,7 +156,7 @@ class _LazyCommands(TyperGroup):
             for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
                 os.environ.setdefault(variable, "1")
         single = typer.Typer(add_completion=False)
-        single.command(cmd_name)(
+        single.command(cmd_name, cls=_Command)(
             getattr(import_module(f"{__name__}.{COMMANDS[cmd_name]}"), cmd_name)
         )
         return typer.main.get_command(single)

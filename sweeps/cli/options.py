@@ -9,7 +9,9 @@ import typer
 
 from sweeps.cli import (
     DEFAULT_RESULTS,
+    BudgetOption,
     DryRunOption,
+    FirstOption,
     KeepWeightsOption,
     OverridesArgument,
     ResultsOption,
@@ -114,7 +116,9 @@ class Options:
     results: ResultsOption = DEFAULT_RESULTS
     sample: SampleOption = None
     sample_seed: SampleSeedOption = None
+    first: FirstOption = None
     limit: LimitOption = None
+    budget: BudgetOption = None
     threads: ThreadsOption = None
     data_root: DataOption = None
     keep_weights: KeepWeightsOption = None

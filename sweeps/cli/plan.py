@@ -7,6 +7,8 @@ import typer
 
 from sweeps.cli import (
     DEFAULT_RESULTS,
+    BudgetOption,
+    FirstOption,
     JsonOption,
     KeepWeightsOption,
     OverridesArgument,
@@ -21,6 +23,7 @@ from sweeps.cli import (
 if TYPE_CHECKING:
     from sweeps.forecast import Forecast
     from sweeps.plan import Entry, Plan
+    from sweeps.profiles import Profile
 
 
 def plan(
@@ -29,16 +32,19 @@ def plan(
     scale: ScaleOption = None,
     sample: SampleOption = None,
     sample_seed: SampleSeedOption = None,
+    first: FirstOption = None,
     save: Annotated[
         bool, typer.Option("--save", help="Also write the plan file, as `run` does.")
     ] = False,
     results: ResultsOption = DEFAULT_RESULTS,
     keep_weights: KeepWeightsOption = None,
+    budget: BudgetOption = None,
     profile: Annotated[
         str | None,
         typer.Option(
             "--profile",
-            help="The profile that `run` will get: it may say which nets keep their weights.",
+            help="The profile that `run` will get: it may say which nets keep their weights, and "
+            "what a slot gets of a budget.",
             autocompletion=shell_completion.profile_names,
         ),
     ] = None,
@@ -60,17 +66,37 @@ def plan(
 
     folder = Results(results)
     selection = draw(select(find(study), scale, overrides or ()), sample, sample_seed)
-    keep = effective(selection.study.keep_weights, load(profile).keep_weights, keep_weights)
+    loaded = load(profile)
+    keep = effective(selection.study.keep_weights, loaded.keep_weights, keep_weights)
     current, costs = current_plan(folder, selection, in_flight(folder))
+    current = current.with_first(first or ())
     disk = forecast_of(selection, costs, keep)
+    buys = _buys(current, budget, loaded) if budget else {}
     path = save_plan(folder, selection, costs, study) if save else None
     if as_json:
         more = {"disk": disk.as_dict(), "saved": str(path) if path else None}
-        print(json.dumps(summary(current) | more, indent=1))
+        print(json.dumps(summary(current) | buys | more, indent=1))
     else:
         _show(current, study, disk)
+        if buys:
+            print(
+                f"budget: {budget} begins about {buys['budget_trials']} of "
+                f"{count(buys['trials_to_submit'], 'trial')}, by their predicted times on one core"
+            )
         if path:
             print(f"saved: {path}")
+
+
+def _buys(current: "Plan", budget: str, profile: "Profile") -> dict[str, int]:
+    """How many trials begin within a budget, the first and the longest before others."""
+    from sweeps.budget import parse
+    from sweeps.slurm.profile import gpus_per_slot
+
+    bought = parse(budget, profile.cpus, profile.gpus or gpus_per_slot(profile))
+    left = [entry for entry in current.entries if entry.submits]
+    left.sort(key=lambda entry: (not entry.first, -entry.seconds))
+    trials = bought.begun([entry.seconds for entry in left])
+    return {"budget_trials": trials, "trials_to_submit": len(left)}
 
 
 def summary(current: "Plan") -> dict[str, Any]:
@@ -88,6 +114,7 @@ def summary(current: "Plan") -> dict[str, Any]:
         "in_flight": len(current.of("in_flight")),
         "pending": len(current.of("pending")),
         "stale": current.stale,
+        "first": sum(entry.first and entry.submits for entry in current.entries),
         "evaluate_only": sum(entry.submits for entry in current.of("done")),
         "missing_evaluations": sum(len(entry.missing_evaluations) for entry in current.entries),
         "missing_probes": sum(len(entry.missing_probes) for entry in current.entries),
@@ -174,7 +201,8 @@ def _show(current: "Plan", reference: str, disk: "Forecast") -> None:
         else []
     )
     cost = f": about {duration(current.seconds)} of one core" if submitted else ""
-    out.print(f"`run` would submit {' and '.join(submitted) or 'nothing'}{cost}")
+    first = f"; {numbers['first']} of them first" if any(e.first for e in current.entries) else ""
+    out.print(f"`run` would submit {' and '.join(submitted) or 'nothing'}{cost}{first}")
     for line in disk.lines():
         out.print(line)
     if current.stale:

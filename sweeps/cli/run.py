@@ -51,6 +51,7 @@ def _run(options: Options) -> int:
     )
     flight = _in_flight(results, options)
     current, costs = current_plan(results, selection, flight.trials)
+    current = current.with_first(options.first or ())
     if not options.dry_run:
         save(results, selection, costs, options.study)
     _check_known(current, flight, options)
@@ -82,6 +83,7 @@ def _run(options: Options) -> int:
     words = (
         f"{sum(e.state == 'pending' for e in chosen)} to train, "
         f"{sum(e.state == 'done' for e in chosen)} to evaluate only"
+        + (f", {sum(e.first for e in chosen)} of them first" if options.first else "")
     )
     if options.dry_run:
         print(

@@ -50,6 +50,7 @@ def submit(
     """
     trials = [Task.from_entry(entry) for entry in chosen]
     place = _scheduler(results, options, profile, current.selection.study.keep_weights)
+    place.budget()
     total = len(trials) + len(flying)
     waits_for = [*chosen, *flying] if options.wait else []
     again = Again(results, current.selection, waits_for, train=options.train)
@@ -168,6 +169,7 @@ def _scheduler(
         eager=options.eager,
         study_file=named[0] if (named := study_file.split(options.study)) else None,
         keep_weights=effective(study_keeps, profile.keep_weights, options.keep_weights),
+        budget=options.budget,
     )
     return scheduler(options.executor, results, setup)
 
@@ -196,5 +198,5 @@ def _rows(shards: Shards) -> list[dict[str, Any]]:
     return [
         task.to_row(shard, index)
         for shard, members in enumerate(shards)
-        for index, task in enumerate(members)
+        for index, task in enumerate(sorted(members, key=lambda task: not task.first))
     ]

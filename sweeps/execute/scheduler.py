@@ -6,12 +6,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
+from uuid import uuid4
 
+from sweeps.budget import Budget, parse
 from sweeps.execute.registry import executor, load_object
 from sweeps.keep_weights import Keep
 from sweeps.limits import Limits
 from sweeps.profiles import Profile
-from sweeps.shards import balance, local_slots, shard_count
+from sweeps.shards import balance, in_turn, local_slots, shard_count
 from sweeps.store import Results
 from sweeps.worker.report import ShardReport, Watcher
 from sweeps.worker.tasks import Task
@@ -26,7 +28,8 @@ class Setup:
     data_root: folder of the data sets. threads: of one slot; None for what the profile or the
     machine gives. address: of a running cluster. debug: do not catch exceptions of trials.
     eager: no CUDA graphs. study_file: the user's own, if the study comes from one. keep_weights:
-    which trained nets keep their weights.
+    which trained nets keep their weights. budget: after which no other trial begins. command_id:
+    shared by all submissions of one command.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -38,6 +41,8 @@ class Setup:
     eager: bool = False
     study_file: Path | None = None
     keep_weights: Keep = "ode"
+    budget: str | None = None
+    command_id: str = field(default_factory=lambda: uuid4().hex)
 
 
 class QueuedJob(NamedTuple):
@@ -75,9 +80,25 @@ class Scheduler(ABC):
         """How many trials run at the same time."""
         return local_slots(self.setup.profile)
 
+    def resources(self) -> tuple[float, float]:
+        """CPUs and GPUs of one slot."""
+        return self.setup.profile.cpus, self.setup.profile.gpus
+
+    def budget(self) -> Budget | None:
+        """What the command's trials may use. Raises UserError for a budget that cannot be meant."""
+        return parse(self.setup.budget, *self.resources()) if self.setup.budget else None
+
     def divide(self, trials: Sequence[Task]) -> tuple[list[Shards], list[Task]]:
         """Submissions as lists of shards, and the trials for which there is no room now."""
-        return [balance(trials, shard_count(len(trials), self.setup.profile, self.slots()))], []
+        profile, slots = self.setup.profile, self.slots()
+        groups = in_turn(trials)
+        return [
+            [
+                shard
+                for group in groups
+                for shard in balance(group, shard_count(len(group), profile, slots))
+            ]
+        ], []
 
     def settings(self, shards: Shards) -> dict[str, Any]:
         """What `Worker` reads from a submission's file; a subclass may add keys of its own."""
@@ -91,6 +112,10 @@ class Scheduler(ABC):
             "data_root": str(data_root.absolute()) if data_root else None,
             "limits": asdict(self.setup.limits),
             "keep_weights": self.setup.keep_weights,
+            # How many trials of each shard come before others.
+            "first": [sum(task.first for task in shard) for shard in shards],
+            "command_id": self.setup.command_id,
+            "budget": budget.as_dict() if (budget := self.budget()) else None,
         }
 
     @abstractmethod
@@ -123,6 +148,18 @@ class QueueScheduler(Scheduler):
     def release(self) -> list[str]:
         """Free jobs that are stuck, such as held ones; one line for each kind of job freed."""
         return []
+
+    def hold(
+        self,
+        submission_ids: Collection[str],
+        *,
+        held: bool,
+    ) -> int | None:
+        """Hold the waiting jobs of these submissions, or release those that are held.
+
+        How many; None if this scheduler cannot. Raises InfrastructureError if it does not answer.
+        """
+        return None
 
     def over(self, submission_id: str) -> bool:
         """Whether none of the submission's jobs waits, runs, or will be started again."""

@@ -3,9 +3,11 @@
 import os
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
+from sweeps.budget import Budget
 from sweeps.errors import UserError
 from sweeps.limits import Limits
 from sweeps.store import Results, read_submission
@@ -37,6 +39,8 @@ class Worker:
         self.worker_id = worker_id or f"{host_name()}-{os.getpid()}-{uuid4().hex[:8]}"
         self.submission = read_submission(results, submission_id)
         settings = self.submission.settings()
+        self.command_id = settings.get("command_id", "")
+        self.budget = Budget(**settings["budget"]) if settings.get("budget") else None
         origin = {
             "executor": self.submission.metadata["executor"],
             "worker_id": self.worker_id,
@@ -60,12 +64,12 @@ class Worker:
 
     def trials(self, shard: int) -> list[Task]:
         """The trials of one shard, labelled so that all trials of the submission differ."""
-        rows = self.submission.rows()
-        members = {row["trial_id"] for row in rows if row["shard"] == shard}
+        rows, counts = self.submission.rows(), self.submission.settings().get("first")
+        first = counts[shard] if counts else 0
         return [
-            task
-            for task in labelled([Task.from_row(row) for row in rows])
-            if task.trial_id in members
+            replace(task, first=row["task"] < first)
+            for row, task in zip(rows, labelled([Task.from_row(row) for row in rows]), strict=True)
+            if row["shard"] == shard
         ]
 
     def slot(self, *, debug: bool = False) -> ChildSlot | InProcessSlot:
@@ -97,6 +101,8 @@ class Worker:
             stop_cause=stop_cause,
             watcher=self.watcher,
             fits=fits,
+            about={"command_id": self.command_id, "study": self.submission.metadata["study"]},
+            budget=self.budget,
         )
 
 

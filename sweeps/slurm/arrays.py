@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sweeps.profiles import Profile
-from sweeps.shards import SHARDS_PER_SLOT, T, balance
+from sweeps.shards import SHARDS_PER_SLOT, T, balance, in_turn
 from sweeps.slurm.profile import limit_seconds, signal_seconds, slots_per_task
 
 # A task waits and imports for about ten seconds before its first step; a shard should last much
@@ -69,18 +69,24 @@ def shard_count(seconds: Sequence[float], profile: Profile, room: Room) -> int:
 
 def divide(tasks: Sequence[T], profile: Profile, room: Room) -> tuple[list[list[list[T]]], list[T]]:
     """Arrays of shards, the longest first, and the trials for which there is no room now."""
-    count = shard_count([task.predicted_seconds for task in tasks], profile, room)
-    if profile.trials_per_shard:
-        ordered = sorted(tasks, key=lambda task: task.predicted_seconds, reverse=True)
-        shards = [ordered[number::count] for number in range(count)]
-    else:
-        shards = balance(tasks, count)
     slots = slots_per_task(profile)
+    shards: list[list[T]] = []
+    for group in in_turn(tasks):
+        left = None if room.total is None else max(0, room.total - math.ceil(len(shards) / slots))
+        shards += _shards(group, profile, room._replace(total=left))
     taken = shards if room.total is None else shards[: room.total * slots]
     size = _array(room) * slots
     return [taken[start : start + size] for start in range(0, len(taken), size)], [
         task for shard in shards[len(taken) :] for task in shard
     ]
+
+
+def _shards(tasks: Sequence[T], profile: Profile, room: Room) -> list[list[T]]:
+    count = shard_count([task.predicted_seconds for task in tasks], profile, room)
+    if not profile.trials_per_shard:
+        return balance(tasks, count)
+    ordered = sorted(tasks, key=lambda task: task.predicted_seconds, reverse=True)
+    return [ordered[number::count] for number in range(count)]
 
 
 def _array(room: Room) -> int:

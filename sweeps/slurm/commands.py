@@ -66,6 +66,11 @@ class ArrayTask:
         """Whether SLURM holds it after a failed launch. It would wait forever."""
         return self.state == "PENDING" and re.search("launch.failed", self.reason) is not None
 
+    @property
+    def held_by_user(self) -> bool:
+        """Whether somebody holds it on purpose."""
+        return self.state == "PENDING" and self.reason.startswith("JobHeld")
+
 
 def ask(*command: str, seconds: float = ANSWER_SECONDS) -> str:
     """What a command prints. Raises NoAnswer."""
@@ -239,6 +244,11 @@ def parse_fields(line: str) -> dict[str, str]:
 def release(tasks: Collection[str]) -> None:
     """Release held tasks, so that they can run. Raises NoAnswer."""
     ask("scontrol", "release", ",".join(sorted(tasks)))
+
+
+def hold(tasks: Collection[str]) -> None:
+    """Hold waiting tasks, so that they do not start. Raises NoAnswer."""
+    ask("scontrol", "hold", ",".join(sorted(tasks)))
 
 
 def config() -> dict[str, str]:

@@ -8,6 +8,7 @@ from datetime import time
 from typing import Any
 
 from sweeps.profiles import OWN_KEYS, Profile, Value
+from sweeps.slurm.gres import asked_gpus
 
 # Long options of sbatch, SLURM 22.05 to 24.11. Others are also passed on, unless they look like a
 # mistyped one of these.
@@ -73,6 +74,11 @@ def signal_seconds(profile: Profile) -> int:
 def slots_per_task(profile: Profile) -> int:
     """How many trials a task runs at the same time."""
     return profile.slots or 1
+
+
+def gpus_per_slot(profile: Profile) -> float:
+    """GPUs, or MIG slices, of one trial; of one that several trials share, its part."""
+    return asked_gpus(long_options(profile)) / slots_per_task(profile)
 
 
 def account_and_qos(profile: Profile) -> tuple[str | None, str | None]:

@@ -50,6 +50,10 @@ class Slurm(QueueScheduler):
         self._trials: dict[str, dict[int, list[str]]] = {}
         self._released_at = -1e9
 
+    def resources(self) -> tuple[float, float]:
+        """CPUs and GPUs of one slot, of a GPU that several share its part."""
+        return self.setup.profile.cpus, profile.gpus_per_slot(self.setup.profile)
+
     def divide(self, trials: Sequence[Task]) -> tuple[list[Shards], list[Task]]:
         """As many arrays as the cluster allows."""
         return arrays.divide(trials, self.setup.profile, self._room())
@@ -155,6 +159,28 @@ class Slurm(QueueScheduler):
             return []
         self._released_at = time.monotonic()
         return [f"{tasks(len(held))} that SLURM held after a failed launch: released"]
+
+    def hold(self, submission_ids: Collection[str], *, held: bool) -> int:
+        """See `QueueScheduler.hold`. Tasks that run go on."""
+        self.queue.ask_again()
+        queued = self.queue.tasks()
+        if queued is None:
+            raise InfrastructureError(f"{self.queue.problem}; nothing was changed")
+        waiting = {
+            task.name
+            for task in queued
+            if task.comment in submission_ids
+            and task.state == "PENDING"
+            and not task.held
+            and task.held_by_user != held
+        }
+        try:
+            if waiting:
+                (commands.hold if held else commands.release)(waiting)
+        except NoAnswer as error:
+            raise InfrastructureError(f"SLURM refused: {error}") from None
+        self.queue.ask_again()
+        return len(waiting)
 
     def over(self, submission_id: str) -> bool:
         """Whether every task reported that it is done, or squeue shows none that waits or runs."""

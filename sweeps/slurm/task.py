@@ -30,7 +30,7 @@ from sweeps.slurm.inflight import task_of_worker, worker_name
 from sweeps.store import EventLog, EventReader, Results, is_cancelled, read_submission
 from sweeps.worker.gpus import of_slots
 from sweeps.worker.report import ShardReport, Watcher
-from sweeps.worker.shard import NO_TIME
+from sweeps.worker.shard import BUDGET_USED, NO_TIME
 from sweeps.worker.tasks import Task
 
 REQUEUE_SECONDS = 60.0
@@ -210,9 +210,11 @@ def _exit_code(report: ShardReport) -> int:
 
     0 nothing is left to do here, 1 something is, 3 infrastructure failure.
     """
-    if why := report.infrastructure or report.stopped:
+    why = report.infrastructure or report.stopped
+    if why:
         print(why, file=sys.stderr, flush=True)
-    return 3 if report.infrastructure else int(report.stopped not in (None, "cancelled"))
+    wanted = why is None or why == "cancelled" or why.startswith(BUDGET_USED)
+    return 3 if report.infrastructure else int(not wanted)
 
 
 def stays_away(settings: Mapping[str, Any], requeue_id: str) -> str | None:

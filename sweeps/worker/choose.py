@@ -12,6 +12,7 @@ from typing import NamedTuple
 from odecore.training.checkpointing import furthest_iteration
 from sweeps.limits import Limits
 from sweeps.missing import missing
+from sweeps.shards import in_turn
 from sweeps.spec import eval_id, probe_id
 from sweeps.store import EventReader, Results, StoreView
 from sweeps.worker.history import DEATHS_ALLOWED, RESUMES_ALLOWED, History, process_alive
@@ -48,8 +49,8 @@ class Chooser:
     def __init__(
         self, tasks: Sequence[Task], results: Results, worker_id: str, limits: Limits
     ) -> None:
-        longest_first = sorted(tasks, key=lambda task: task.predicted_seconds, reverse=True)
-        self.tasks = {task.trial_id: task for task in longest_first}
+        ordered = sorted(tasks, key=lambda task: (not task.first, -task.predicted_seconds))
+        self.tasks = {task.trial_id: task for task in ordered}
         self.results, self.worker_id, self.limits = results, worker_id, limits
         self.history = History()
         self.settled: dict[str, str] = {}
@@ -94,13 +95,15 @@ class Chooser:
         """The order of the tasks.
 
         A worker alone runs the longest first, which packs best. Workers that share a folder each
-        use a different order, so that two do not choose the same trials.
+        use a different order, so that two do not choose the same trials. In both cases trials that
+        come first do.
         """
         if not any(
             self._others(trial_id) for trial_id in self.history.unfinished & self.tasks.keys()
         ):
             return list(self.tasks)
-        return self._random.sample(list(self.tasks), len(self.tasks))
+        groups = in_turn(self.tasks.values())
+        return [one.trial_id for group in groups for one in self._random.sample(group, len(group))]
 
     def _others(self, trial_id: str) -> bool:
         running = self.history.running(

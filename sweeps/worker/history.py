@@ -47,6 +47,8 @@ class History:
     attempts: dict[str, dict[str, Start]] = field(default_factory=dict)
     # Trials with an attempt that has not ended, so that nobody needs to search all the others.
     unfinished: set[str] = field(default_factory=set)
+    # The command that sent each worker's submission, where the worker says it.
+    command_of: dict[str, str] = field(default_factory=dict)
     _of_worker: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def add(self, events: Iterable[Mapping[str, Any]]) -> None:
@@ -61,6 +63,8 @@ class History:
                 self._of_worker[worker] = (event["trial_id"], event["attempt_id"])
                 self.unfinished.add(event["trial_id"])
                 continue
+            if event["event"] == "worker_started":
+                self.command_of[worker] = event.get("command_id", "")
             trial, attempt_id = self._of_worker.get(worker, ("", ""))
             attempt = self.attempts.get(trial, {}).get(attempt_id)
             if attempt is None:
@@ -142,6 +146,18 @@ class History:
         return any(
             a.fingerprint in GIVEN_UP and a.started_at >= since
             for a in self.attempts.get(trial_id, {}).values()
+        )
+
+    def busy_seconds(self, command_id: str) -> float:
+        """How long slots were busy with trials of one command, in every attempt, however it ended.
+
+        A running attempt counts up to its last sign of life.
+        """
+        return sum(
+            attempt.seen_at - attempt.started_at
+            for attempts in self.attempts.values()
+            for attempt in attempts.values()
+            if self.command_of.get(attempt.worker) == command_id
         )
 
     def starts(self, trial_id: str) -> int:

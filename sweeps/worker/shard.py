@@ -5,7 +5,7 @@ It runs the trials of one shard in its slot and publishes their rows.
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from sweeps.budget import Budget
 from sweeps.store import EventLog, Results, Submission, is_cancelled, read_submission
 from sweeps.worker.choose import Chooser, Fits, Verdict, always
 from sweeps.worker.guard import Guard
@@ -37,6 +38,8 @@ from sweeps.worker.tasks import Task
 AT_ONCE_SECONDS = 5.0
 # The reason of a shard that stops because its next trial would not end before the time limit.
 NO_TIME = "no time left for another trial"
+# How the reason begins of a shard that stops because of its command's budget.
+BUDGET_USED = "the budget of"
 
 
 def run_shard(
@@ -50,17 +53,20 @@ def run_shard(
     stop_cause: Callable[[], str | None],
     watcher: Watcher,
     fits: Fits = always,
+    about: Mapping[str, Any] | None = None,
+    budget: Budget | None = None,
 ) -> ShardReport:
     """Run every task that nobody has finished.
 
     Returns when none is left, or early with the reason in the report. The caller owns the slot and
     closes it. log: the file to which the slot's process writes. stop_cause: called all the time; if
     it returns a text, the shard ends after a checkpoint. fits: whether enough time is left to start
-    a task.
+    a task. about: what its first event says, besides. budget: what all workers with the same
+    `command_id` in there may use.
     """
-    return _Shard(
-        tasks, context, slot, submission_id, worker_id, log, stop_cause, watcher, fits
-    ).run()
+    shard = _Shard(tasks, context, slot, submission_id, worker_id, log, stop_cause, watcher, fits)
+    shard.about, shard.budget = dict(about or {}), budget
+    return shard.run()
 
 
 class _Shard:
@@ -99,6 +105,8 @@ class _Shard:
             watcher.tick,
         )
         self.report = ShardReport()
+        self.about: dict[str, Any] = {}
+        self.budget: Budget | None = None
         self.memory_retries: set[str] = set()
         self.cancelled = False
 
@@ -112,11 +120,14 @@ class _Shard:
             "worker_started",
             submission_id=self.submission_id,
             executor=self.context.provenance["executor"],
+            **self.about,
         )
         try:
             self._check_cancelled()
             self._stop_when_alike()
             while not self._stopping() and (task := self.chooser.next(self.fits)) is not None:
+                if self._budget_used():
+                    break
                 self._run_task(task)
                 self.publisher.publish_if_due()
                 self._check_cancelled()
@@ -151,6 +162,18 @@ class _Shard:
         if self.report.stopped is None:
             self.report.stopped = self.stop_cause() or ("cancelled" if self.cancelled else None)
         return self.report.stopped is not None or self.report.infrastructure is not None
+
+    def _budget_used(self) -> bool:
+        """Whether no other trial may begin. Also tells everybody."""
+        if self.budget is None:
+            return False
+        self.chooser.read_events()
+        used = self.chooser.history.busy_seconds(self.about["command_id"])
+        if used < self.budget.slot_seconds:
+            return False
+        self.report.stopped = f"{BUDGET_USED} {self.budget.text} is used, no other trial begins"
+        self.events.append("budget_used", message=self.report.stopped, **self.about)
+        return True
 
     def _run_task(self, task: Task) -> None:
         furthest, verdict = self.chooser.verdict(task) if task.train else (0, None)

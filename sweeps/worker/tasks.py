@@ -18,7 +18,7 @@ class Task:
     """Train `spec` (unless its weights exist: train is False), then evaluate and probe.
 
     axes: `axis=value` for each axis of its study and the seed; empty where a submission of an older
-    version does not say. label: a short name for people.
+    version does not say. label: a short name for people. first: whether it comes before others.
     """
 
     trial_id: str
@@ -30,6 +30,7 @@ class Task:
     axes: tuple[str, ...] = ()
     label: str = ""
     weights_sha256: str | None = None
+    first: bool = False
 
     @classmethod
     def from_entry(cls, entry: "Entry") -> "Task":
@@ -44,6 +45,7 @@ class Task:
             probes,
             entry.seconds,
             (*axis_words(entry.trial.axes), f"seed={entry.trial.spec.seed}"),
+            first=entry.first,
         )
 
     def only_evaluating(

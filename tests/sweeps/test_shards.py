@@ -29,6 +29,7 @@ from sweeps.worker.slot import ChildSlot
 class Job:
     predicted_seconds: float
     number: int
+    first: bool = False
 
 
 @given(st.lists(st.floats(0, 1e4), max_size=60), st.integers(1, 12))

@@ -18,6 +18,7 @@ from sweeps.slurm.arrays import LIMIT_SHARE, Room, divide, shard_count
 class Job:
     predicted_seconds: float
     number: int
+    first: bool = False
 
 
 def jobs(seconds: list[float]) -> list[Job]:
