@@ -1,12 +1,21 @@
 """Profiles: what one slot of a machine or cluster gets, in a TOML file."""
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 
 from sweeps.errors import UserError
 from sweeps.execute.registry import executors, load_object
@@ -26,8 +35,9 @@ class Profile(BaseModel):
     what the study says. For executors with a queue, `slots` is how many trials one
     task runs side by side (on its GPU, or divided among its GPUs), throttle how many tasks run at
     once, setup the lines of shell before Python starts, container the Apptainer image in which
-    tasks run, python the Python that they use (in the container, if there is one), and options
-    every other key of the file: the options of the scheduler's own command.
+    tasks run, python the Python that they use (in the container, if there is one). notify: a web
+    address that hears of the end of a study, perhaps with a secret token. options: every other key
+    of the file, the options of the scheduler's own command.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -41,7 +51,15 @@ class Profile(BaseModel):
     setup: tuple[str, ...] = ()
     container: str | None = Field(default=None, min_length=1)
     python: str | None = Field(default=None, min_length=1)
+    notify: SecretStr | None = None
     options: dict[str, Value] = Field(default_factory=dict)
+
+    @field_validator("notify")
+    @classmethod
+    def _is_web_address(cls, address: SecretStr | None) -> SecretStr | None:
+        if address and not re.fullmatch(r"https?://\S+", address.get_secret_value()):
+            raise ValueError("give an address that begins with https:// or http://")
+        return address
 
 
 OWN_KEYS = tuple(name for name in Profile.model_fields if name != "options")
@@ -54,7 +72,7 @@ def load(name: str | None) -> Profile:
     """
     if name is None:
         return Profile()
-    path = _find(name)
+    path = path_of(name)
     try:
         return parse(tomllib.loads(path.read_text()))
     except FileNotFoundError:
@@ -111,7 +129,8 @@ def _shipped() -> list[Path]:
     return [ROOT / one.profiles for one in executors().values() if one.profiles]
 
 
-def _find(name: str) -> Path:
+def path_of(name: str) -> Path:
+    """The file of a profile, whether it exists or not."""
     if name.endswith(".toml") or os.sep in name:
         return Path(name)
     own = FOLDER.expanduser() / f"{name}.toml"

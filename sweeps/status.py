@@ -242,11 +242,16 @@ class Watch:
             for attempt in self.history.attempts.get(trial, {}).values()
         }
         notes += [message for fingerprint, message in alike.items() if fingerprint in shown]
-        return (*notes, *self._budget_notes(status))
-
-    def _budget_notes(self, status: StudyStatus) -> list[str]:
-        """That the last command's budget is used, if trials are left."""
         study = status.plan.partition("@")[0]
+        ended = [
+            event["message"]
+            for event in self.events
+            if event["event"] == "then_ended" and event["study"] == study
+        ]
+        return (*notes, *self._budget_notes(status, study), *ended[-1:])
+
+    def _budget_notes(self, status: StudyStatus, study: str) -> list[str]:
+        """That the last command's budget is used, if trials are left."""
         mine = [
             event
             for event in self.events

@@ -73,6 +73,15 @@ WaitOption = Annotated[
         ),
     ),
 ]
+ThenOption = Annotated[
+    str | None,
+    typer.Option(
+        "--then",
+        metavar="COMMAND",
+        help="A command of the shell that runs after the trials, however they end: in a job of its "
+        f"own that depends on theirs ({having('then')}), otherwise here.",
+    ),
+]
 ResubmitOption = Annotated[
     bool,
     typer.Option(
@@ -125,6 +134,7 @@ class Options:
     profile: ProfileOption = None
     address: AddressOption = None
     wait: WaitOption = False
+    then: ThenOption = None
     resubmit: ResubmitOption = False
     verbose: VerboseOption = False
     pdb: PdbOption = False

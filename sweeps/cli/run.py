@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,13 +12,14 @@ from sweeps.cli.options import Options, command
 from sweeps.errors import InfrastructureError, UserError
 from sweeps.execute.registry import executor, having, require
 from sweeps.keep_weights import choice, effective
-from sweeps.stop import Undaunted
+from sweeps.stop import STOP_SIGNALS, Undaunted
 
 if TYPE_CHECKING:
+    from sweeps.cli.submit import Submitted
     from sweeps.execute.scheduler import InFlight
     from sweeps.plan import Entry, Plan
+    from sweeps.profiles import Profile
     from sweeps.store import Results
-    from sweeps.worker.report import ShardReport
 
 
 def _command(options: Options) -> int:
@@ -79,7 +81,8 @@ def _run(options: Options) -> int:
             for e in current.entries
         )
         print(f"{selection.plan_name}: nothing to {'submit' if flying else 'do'}; {counts(states)}")
-        return max(1 if lost else 0, _untrained(untrained, options.study))
+        code = max(1 if lost else 0, _untrained(untrained, options.study))
+        return code if options.dry_run else _then(options, current, results, profile, (), code)
     words = (
         f"{sum(e.state == 'pending' for e in chosen)} to train, "
         f"{sum(e.state == 'done' for e in chosen)} to evaluate only"
@@ -108,13 +111,39 @@ def _run(options: Options) -> int:
             f"{selection.plan_name}: {done.words}; `odesweep status {options.study} --watch` shows "
             "the progress"
         )
-        return max(1 if done.left_out or lost else 0, _untrained(untrained, options.study))
+        code = max(1 if done.left_out or lost else 0, _untrained(untrained, options.study))
+        return _then(options, current, results, profile, done.submissions, code)
     watched = [*chosen, *(flying if options.wait else [])]
-    return max(
-        _summary(done.report, watched, results, selection.plan_name),
+    code = max(
+        _summary(done, watched, results, selection.plan_name),
         _untrained(untrained, options.study),
         1 if lost else 0,
     )
+    if options.then and done.report.stopped in (*(one.name for one in STOP_SIGNALS), "cancelled"):
+        print("--then is not run: the trials were stopped", file=sys.stderr)
+        return code
+    return _then(options, current, results, profile, done.submissions, code)
+
+
+def _then(
+    options: Options,
+    current: "Plan",
+    results: "Results",
+    profile: "Profile",
+    submissions: Sequence[str],
+    code: int,
+) -> int:
+    """Do what `--then` asks; the exit code of the whole command, `code` unless that is 0."""
+    if options.then is None:
+        return code
+    from sweeps.cli.submit import place_of
+    from sweeps.cli.then import follow_up
+    from sweeps.then import Then
+
+    study = current.selection.study
+    place = place_of(results, options, profile, study.keep_weights)
+    ended = follow_up(Then(study.name, options.then), place, submissions, wait=options.wait)
+    return code or ended
 
 
 def _check_options(options: Options) -> None:
@@ -123,6 +152,8 @@ def _check_options(options: Options) -> None:
     for name, value in given.items():
         if value and name not in chosen.options:
             raise UserError(f"--{name} is for {having(name)}, not {options.executor}")
+    if options.then and chosen.queues and not options.wait and "then" not in chosen.options:
+        raise UserError(f"--then without --wait is for {having('then')}, not {options.executor}")
     if options.keep_weights is not None:
         choice(options.keep_weights, "--keep-weights")
 
@@ -160,15 +191,15 @@ def _tasks(flight: "InFlight") -> str:
     )
 
 
-def _summary(
-    report: "ShardReport", chosen: list["Entry"], results: "Results", plan_name: str
-) -> int:
+def _summary(done: "Submitted", chosen: list["Entry"], results: "Results", plan_name: str) -> int:
     """Print the outcomes of the chosen trials; returns the exit code.
 
     Raises InfrastructureError after an infrastructure failure.
     """
     from sweeps.store import FINAL_OUTCOMES, StoreView
 
+    report = done.report
+    assert report is not None
     # The accepted rows decide. A report only knows why other trials have none.
     accepted = StoreView(results).accepted
     ids = [entry.trial.trial_id for entry in chosen]
@@ -190,11 +221,28 @@ def _summary(
             print(f"  {outcome} {trial_id[:12]}: {detail}; see odesweep logs {trial_id[:12]}")
     if report.infrastructure:
         raise InfrastructureError(report.infrastructure)
+    if "not finished" not in outcomes.values():
+        _tell_end(results, done.submissions, report.stopped, counts(Counter(outcomes.values())))
     if report.stopped:
         print(
             f"ended early: {report.stopped}; run the same command again to resume", file=sys.stderr
         )
     return 1 if unsettled or report.stopped else 0
+
+
+def _tell_end(
+    results: "Results", submissions: Sequence[str], stopped: str | None, words: str
+) -> None:
+    """Tell the address of the profile, where no worker could: not all nodes see the network."""
+    from sweeps.notify import Notifier
+    from sweeps.store import read_submission
+
+    for submission in submissions[:1]:
+        notifier = Notifier.of(results, read_submission(results, submission))
+        if stopped is None:
+            notifier.tell("done", words)
+        else:
+            notifier.tell_end(stopped)
 
 
 def _untrained(count: int, reference: str) -> int:

@@ -15,6 +15,7 @@ from sweeps.execute.registry import require
 from sweeps.execute.scheduler import QueueScheduler, Scheduler, Setup, Shards, scheduler
 from sweeps.keep_weights import Keep, effective
 from sweeps.limits import Limits
+from sweeps.profiles import path_of
 from sweeps.store import write_submission
 from sweeps.worker.report import ShardReport
 from sweeps.worker.tasks import Task, labelled
@@ -28,11 +29,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Submitted:
-    """report: None if nobody waited. words: what was queued. left_out: trials without room."""
+    """report: None if nobody waited. words: what was queued. left_out: trials without room.
+
+    submissions: their ids.
+    """
 
     report: ShardReport | None
     words: str = ""
     left_out: int = 0
+    submissions: tuple[str, ...] = ()
 
 
 def submit(
@@ -49,7 +54,7 @@ def submit(
     submission is refused, InfrastructureError if there is no room or the executor fails.
     """
     trials = [Task.from_entry(entry) for entry in chosen]
-    place = _scheduler(results, options, profile, current.selection.study.keep_weights)
+    place = place_of(results, options, profile, current.selection.study.keep_weights)
     place.budget()
     total = len(trials) + len(flying)
     waits_for = [*chosen, *flying] if options.wait else []
@@ -57,11 +62,12 @@ def submit(
     with RunDisplay(total, follow=options.verbose, bars=not options.pdb) as display:
         sent = _send(trials, place, current, results, options, display)
         if not isinstance(place, QueueScheduler):
-            return Submitted(ShardReport.merged(sent.reports))
+            return Submitted(ShardReport.merged(sent.reports), submissions=sent.submissions)
         words = sent.words(place)
         if not options.wait:
-            return Submitted(None, words, sent.left_out)
+            return Submitted(None, words, sent.left_out, sent.submissions)
         display.note(words)
+        submissions = sent.submissions
         waited_for = labelled([*sent.queued, *(Task.from_entry(entry) for entry in flying)])
         following = Following(place, waited_for, display)
         while cut_short := following.wait():
@@ -69,7 +75,9 @@ def submit(
             if left := again.left(cut_short - following.report().outcomes.keys()):
                 tasks = [Task.from_entry(entry) for entry in left]
                 display.note(f"{place.title} ended jobs for good: sending {len(left)} trials again")
-                display.note(_send(tasks, place, current, results, options, display).words(place))
+                more = _send(tasks, place, current, results, options, display)
+                submissions += more.submissions
+                display.note(more.words(place))
             else:
                 display.note(
                     f"{place.title} ended jobs for good; none of their trials advanced or is left, "
@@ -79,14 +87,14 @@ def submit(
         if again.all_done():
             # A job that ended early matters no more.
             report.stopped = None
-        return Submitted(report, words, sent.left_out)
+        return Submitted(report, words, sent.left_out, submissions)
 
 
 @dataclass(frozen=True)
 class _Sent:
-    """jobs: how many. problem: why not all trials were queued, if the scheduler refused some."""
+    """submissions: those that were sent. problem: why the scheduler refused the others, if any."""
 
-    jobs: int
+    submissions: tuple[str, ...]
     queued: list[Task]
     left_out: int
     reports: list[ShardReport]
@@ -94,7 +102,7 @@ class _Sent:
 
     def words(self, place: QueueScheduler) -> str:
         """What was queued, and what was not."""
-        jobs = f"{self.jobs} job{'' if self.jobs == 1 else 's'}"
+        jobs = f"{len(self.submissions)} job{'' if len(self.submissions) == 1 else 's'}"
         words = f"{len(self.queued)} of {len(self.queued) + self.left_out} trials queued as {jobs}"
         if self.left_out:
             why = self.problem or f"{place.title} accepts no more jobs now"
@@ -117,7 +125,7 @@ def _send(
             f"executor {options.executor} accepts no more of your jobs now; run the command again "
             "when some have ended"
         )
-    jobs = 0
+    sent: list[str] = []
     reports: list[ShardReport] = []
     problem: UserError | None = None
     for shards in submissions:
@@ -127,17 +135,17 @@ def _send(
         try:
             report = place.send(submission, display)
         except UserError as error:
-            if not jobs:
+            if not sent:
                 raise
             problem = error
             break
         except Exception:
             _debug(options)
             raise
-        jobs += 1
+        sent.append(submission)
         reports += [report] if report else []
-    queued = [task for shards in submissions[:jobs] for shard in shards for task in shard]
-    return _Sent(jobs, queued, len(trials) - len(queued), reports, problem)
+    queued = [task for shards in submissions[: len(sent)] for shard in shards for task in shard]
+    return _Sent(tuple(sent), queued, len(trials) - len(queued), reports, problem)
 
 
 def preview(
@@ -148,16 +156,17 @@ def preview(
     profile: "Profile",
 ) -> str:
     """What would be sent."""
-    place = _scheduler(results, options, profile, current.selection.study.keep_weights)
+    place = place_of(results, options, profile, current.selection.study.keep_weights)
     if not isinstance(place, QueueScheduler):
         return ""
     submissions, left_out = place.divide([Task.from_entry(entry) for entry in chosen])
     return place.preview(current.selection.study.name, submissions, left_out)
 
 
-def _scheduler(
+def place_of(
     results: "Results", options: "Options", profile: "Profile", study_keeps: Keep
 ) -> Scheduler:
+    """The executor that was asked for, as the options set it up."""
     require(options.executor)
     setup = Setup(
         Limits.from_environment(),
@@ -170,6 +179,7 @@ def _scheduler(
         study_file=named[0] if (named := study_file.split(options.study)) else None,
         keep_weights=effective(study_keeps, profile.keep_weights, options.keep_weights),
         budget=options.budget,
+        profile_file=path_of(options.profile).absolute() if options.profile else None,
     )
     return scheduler(options.executor, results, setup)
 

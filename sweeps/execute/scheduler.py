@@ -15,6 +15,7 @@ from sweeps.limits import Limits
 from sweeps.profiles import Profile
 from sweeps.shards import balance, in_turn, local_slots, shard_count
 from sweeps.store import Results
+from sweeps.then import Then
 from sweeps.worker.report import ShardReport, Watcher
 from sweeps.worker.tasks import Task
 
@@ -29,7 +30,7 @@ class Setup:
     machine gives. address: of a running cluster. debug: do not catch exceptions of trials.
     eager: no CUDA graphs. study_file: the user's own, if the study comes from one. keep_weights:
     which trained nets keep their weights. budget: after which no other trial begins. command_id:
-    shared by all submissions of one command.
+    shared by all submissions of one command. profile_file: where the profile stands.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -42,6 +43,7 @@ class Setup:
     study_file: Path | None = None
     keep_weights: Keep = "ode"
     budget: str | None = None
+    profile_file: Path | None = None
     command_id: str = field(default_factory=lambda: uuid4().hex)
 
 
@@ -115,8 +117,21 @@ class Scheduler(ABC):
             # How many trials of each shard come before others.
             "first": [sum(task.first for task in shard) for shard in shards],
             "command_id": self.setup.command_id,
+            # The address in it may be secret: workers read it there, and nothing else has it.
+            "notify_profile": str(self.setup.profile_file) if self.setup.profile.notify else None,
             "budget": budget.as_dict() if (budget := self.budget()) else None,
         }
+
+    def then(
+        self,
+        then: Then,
+        submission_ids: Collection[str],
+    ) -> str | None:
+        """Queue a command after the end of these submissions; the name of its job.
+
+        None where there is no queue for it: the caller waits and runs it here.
+        """
+        return None
 
     @abstractmethod
     def send(self, submission_id: str, watcher: Watcher) -> ShardReport | None:
@@ -166,6 +181,10 @@ class QueueScheduler(Scheduler):
         return submission_id not in {
             job.submission_id for job in self.in_flight(cancelled=True).trials.values()
         }
+
+    def job_over(self, job: str) -> bool:
+        """Whether a job that `then` queued has ended, however."""
+        raise NotImplementedError
 
     def unused_code(self) -> list[Path]:
         """Copies of the code in the results folder that none of its jobs may still run."""

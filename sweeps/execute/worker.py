@@ -10,6 +10,7 @@ from uuid import uuid4
 from sweeps.budget import Budget
 from sweeps.errors import UserError
 from sweeps.limits import Limits
+from sweeps.notify import Notifier
 from sweeps.store import Results, read_submission
 from sweeps.worker import provenance
 from sweeps.worker.choose import Fits, always
@@ -91,7 +92,7 @@ class Worker:
             slot.log if isinstance(slot, ChildSlot) else self.results.logs / f"{self.worker_id}.log"
         )
         self.watcher.writes_to(log)
-        return run_shard(
+        report = run_shard(
             self.trials(shard),
             self.context,
             slot,
@@ -101,9 +102,16 @@ class Worker:
             stop_cause=stop_cause,
             watcher=self.watcher,
             fits=fits,
-            about={"command_id": self.command_id, "study": self.submission.metadata["study"]},
+            about={
+                "command_id": self.command_id,
+                "study": self.submission.metadata["study"],
+                "shard": shard,
+            },
             budget=self.budget,
         )
+        if report.infrastructure is None:
+            Notifier.of(self.results, self.submission).tell_end(report.stopped)
+        return report
 
 
 def default_threads(cpus: int | None = None) -> int:

@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sweeps.notify import Notifier
 from sweeps.slurm.commands import ArrayTask, NoAnswer, ask
 from sweeps.slurm.inflight import task_of_worker
-from sweeps.store import FINAL_OUTCOMES
+from sweeps.store import FINAL_OUTCOMES, Results, Submission
 
 # This many failures without a success make a node bad. After this time it may be used again.
 FAILURES = 3
@@ -57,6 +58,13 @@ def exclude_nodes(job_id: str, nodes: list[str]) -> None:
     """Keep the array's queued tasks off these nodes, if SLURM agrees."""
     with contextlib.suppress(NoAnswer):
         ask("scontrol", "update", f"JobId={job_id}", f"ExcNodeList={','.join(nodes)}")
+
+
+def tell_excluded(results: Results, submission: Submission, nodes: Iterable[str]) -> None:
+    """Tell the address in the command's profile, if there is one, of each node once."""
+    notifier = Notifier.of(results, submission)
+    for node in nodes:
+        notifier.tell("node_excluded", f"{node} is excluded: everything failed there", node)
 
 
 def bad_nodes_if_here(events: Iterable[Mapping[str, Any]]) -> list[str]:

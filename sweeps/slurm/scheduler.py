@@ -25,6 +25,7 @@ from sweeps.store import (
     read_submission,
     write_sent,
 )
+from sweeps.then import Then
 from sweeps.worker.report import Watcher
 from sweeps.worker.shard import NO_TIME
 from sweeps.worker.tasks import Task
@@ -103,6 +104,13 @@ class Slurm(QueueScheduler):
         send(self.results, submission_id, self.setup, watcher)
         # What squeue said before does not have the new job.
         self.queue.ask_again()
+
+    def then(self, then: Then, submission_ids: Collection[str]) -> str:
+        """See `Scheduler.then`. Its job waits for the arrays of these submissions."""
+        from sweeps.slurm.then import submit
+
+        jobs = [job for one in submission_ids for job in self._jobs(one)]
+        return submit(self.results, then, jobs, self.setup)
 
     def add(self, events: Iterable[Mapping[str, Any]]) -> None:
         """See `Scheduler.add`."""
@@ -193,8 +201,16 @@ class Slurm(QueueScheduler):
             and not any(task.live for task in queued if task.comment == submission_id)
         )
 
+    def job_over(self, job: str) -> bool:
+        """See `QueueScheduler.job_over`."""
+        queued = self.queue.tasks((), {job})
+        return queued is not None and not any(task.live for task in queued if task.job_id == job)
+
     def unused_code(self) -> list[Path]:
         """See `QueueScheduler.unused_code`. The batch script of an array names its copy."""
+        queued = self.queue.tasks()
+        if queued is None or any(task.live and task.comment.startswith("then-") for task in queued):
+            return []  # the job of a --then runs one of them
         used: set[str] = set()
         for array in self.sent_arrays(cancelled=True):
             if self._may_run(array):

@@ -23,7 +23,7 @@ from sweeps.execute.scheduler import Setup
 from sweeps.profiles import Profile
 from sweeps.slurm import commands, environment, snapshot
 from sweeps.slurm.arrays import Layout
-from sweeps.slurm.bad_nodes import bad_nodes
+from sweeps.slurm.bad_nodes import bad_nodes, tell_excluded
 from sweeps.slurm.container import python_command
 from sweeps.slurm.gres import asked_gpus
 from sweeps.slurm.paths import job_folder, job_name, task_name
@@ -80,6 +80,7 @@ def send(results: Results, submission_id: str, setup: Setup, watcher: Watcher) -
     nodes = bad_nodes(EventReader(results).poll(), _queued_tasks(), time.time())
     if nodes:
         watcher.note(f"excluding {', '.join(nodes)}: everything failed there in the last 24 h")
+        tell_excluded(results, submission, nodes)
     executor = array_executor(
         results, submission_id, study, setup.profile, tasks, code, nodes, setup.data_root
     )

@@ -24,7 +24,7 @@ from uuid import uuid4
 from sweeps.execute.signals import StopRequest
 from sweeps.execute.worker import Worker, host_name
 from sweeps.slurm.arrays import Layout
-from sweeps.slurm.bad_nodes import bad_nodes_if_here, exclude_nodes
+from sweeps.slurm.bad_nodes import bad_nodes_if_here, exclude_nodes, tell_excluded
 from sweeps.slurm.commands import NoAnswer, ask, show_job
 from sweeps.slurm.inflight import task_of_worker, worker_name
 from sweeps.store import EventLog, EventReader, Results, is_cancelled, read_submission
@@ -47,7 +47,8 @@ def run_task(submission: str, index: int) -> None:
     signals = Signals()
     path = Path(submission)
     results, submission_id = Results(path.parents[1]), path.stem
-    settings = read_submission(results, submission_id).settings()
+    sent = read_submission(results, submission_id)
+    settings = sent.settings()
     task = TaskId.here(index)
 
     def may_requeue() -> bool:
@@ -57,6 +58,7 @@ def run_task(submission: str, index: int) -> None:
     if task.restart < TURNS_ELSEWHERE and (nodes := bad_nodes_if_here(events)):
         # Variables that are set replace the profile's values.
         exclude_nodes(task.job_id, [*filter(None, [settings["exclude"]]), *nodes])
+        tell_excluded(results, sent, nodes)
         if may_requeue() and requeue(task.requeue_id, may_requeue) is None:
             wait_for_end("everything fails on this node; requeued on another node")
     if task.restart:
