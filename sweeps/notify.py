@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from sweeps.errors import UserError
 from sweeps.store import (
@@ -84,7 +85,7 @@ class Notifier:
         )
         try:
             mark.parent.mkdir(parents=True, exist_ok=True)
-            if not publish_first(mark, event.encode()):
+            if not publish_first(mark, uuid4().hex.encode()):
                 return
             why = self._send(
                 {"text": f"odesweep {self.study}: {text}", "study": self.study, "event": event}

@@ -23,9 +23,9 @@ class Executor:
     scheduler: its subclass of Scheduler. words: for the help of `--executor`. options: of
     `odesweep run`, those that not every executor has; "container" stands for the profile's keys
     container and python, "then" for a --then that needs no --wait. An executor with "wait" has a
-    queue: its trials outlive the command that sends them. package: the library it needs, installed by the
-    extra of the executor's name. submits_with: the program that a machine has from which its jobs
-    are submitted.
+    queue: its trials outlive the command that sends them. package: the library it needs, installed
+    by the extra of the executor's name. submits_with: the program that a machine has from which its
+    jobs are submitted.
     profile_check: checks a profile's own keys of the executor (see `sweeps.profiles`).
     profiles: folder of the profiles that odesweep ships. doctor: a check of `odesweep doctor`.
     """
