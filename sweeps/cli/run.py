@@ -221,7 +221,7 @@ def _summary(done: "Submitted", chosen: list["Entry"], results: "Results", plan_
             print(f"  {outcome} {trial_id[:12]}: {detail}; see odesweep logs {trial_id[:12]}")
     if report.infrastructure:
         raise InfrastructureError(report.infrastructure)
-    if "not finished" not in outcomes.values():
+    if report.stopped or "not finished" not in outcomes.values():
         _tell_end(results, done.submissions, report.stopped, counts(Counter(outcomes.values())))
     if report.stopped:
         print(

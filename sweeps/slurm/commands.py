@@ -247,8 +247,8 @@ def release(tasks: Collection[str]) -> None:
 
 
 def hold(tasks: Collection[str]) -> None:
-    """Hold waiting tasks, so that they do not start. Raises NoAnswer."""
-    ask("scontrol", "hold", ",".join(sorted(tasks)))
+    """Hold waiting tasks, so that they do not start until their owner wants it. Raises NoAnswer."""
+    ask("scontrol", "uhold", ",".join(sorted(tasks)))
 
 
 def config() -> dict[str, str]:

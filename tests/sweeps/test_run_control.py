@@ -1,15 +1,13 @@
 """`run --first`, `--budget`, `--then`, `hold`, `notify`: what begins when, and who hears of it."""
 
-import json
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command import TINY, odesweep, runs
+from web_server import SECRET, Web
 
 from sweeps import notify
 from sweeps.budget import parse
@@ -26,8 +24,6 @@ from sweeps.worker.history import History
 from sweeps.worker.messages import Ending
 from sweeps.worker.report import ShardReport, Watcher
 from sweeps.worker.tasks import Task
-
-SECRET = "T0K3N-of-this-test"
 
 
 class Quick:
@@ -172,42 +168,11 @@ def test_first_budget_and_then_on_the_command_line(
     ]
 
 
-class Web:
-    """A server on this machine. answers: HTTP statuses, the last one for ever."""
-
-    def __init__(self) -> None:
-        self.heard: list[dict[str, Any]] = []
-        self.answers, self.asked = [200], 0
-        web = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                web.asked += 1
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                answer = web.answers.pop(0) if len(web.answers) > 1 else web.answers[0]
-                if answer == 200:
-                    web.heard.append(body)
-                self.send_response(answer)
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.server.server_port}/{SECRET}"
-
-
 @pytest.fixture
 def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
-    found = Web()
-    thread = threading.Thread(target=lambda: found.server.serve_forever(0.02), daemon=True)
-    thread.start()
     monkeypatch.setattr(notify, "PAUSE_SECONDS", 0.0)
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    yield found
-    found.server.shutdown()
-    found.server.server_close()
-    thread.join()
+    with Web() as found:
+        yield found
 
 
 @pytest.fixture
