@@ -3,13 +3,13 @@
 They come in the order in which one would ask for them.
 """
 
-import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from sweeps.status import TrialStatus, Watch
 from sweeps.store import FINAL_OUTCOMES, axis_words, list_plans, read_plan, read_table
+from sweeps.store.clock import shared_time
 from sweeps.worker.history import Start
 
 
@@ -61,7 +61,7 @@ class Explanation:
 
 def explain(watch: Watch, trial_id: str) -> Explanation:
     """The explanation of one trial, from what `watch` has read and the trial's own rows."""
-    now = time.time()
+    now = shared_time(watch.results.events)
     plans: dict[str, dict[str, Any]] = {}
     for name in list_plans(watch.results):
         plan = read_plan(watch.results, name)

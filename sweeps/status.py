@@ -3,7 +3,6 @@
 The functions are pure. `Watch` reads the results folder repeatedly.
 """
 
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from sweeps.store import (
     read_plan,
     uncollected,
 )
+from sweeps.store.clock import shared_time
 from sweeps.worker.history import History, Start, process_alive
 
 Alive = Callable[[str, int], bool | None]
@@ -222,7 +222,7 @@ class Watch:
         saved = read_plan(self.results, plan)
         queued = {trial: str(job) for trial, job in self.queues.in_flight().trials.items()}
         with uncollected():
-            known = (self.view, self.history, time.time(), self.claim_seconds, process_alive)
+            known = (self.view, self.history, self._now(), self.claim_seconds, process_alive)
             status = fold(plan, saved.info.title, saved.rows(), *known, queued)
         return replace(status, notes=self._notes(status))
 
@@ -271,8 +271,11 @@ class Watch:
         return {
             trial
             for trial in self.history.attempts
-            if self.history.running(trial, time.time(), self.claim_seconds, process_alive)
+            if self.history.running(trial, self._now(), self.claim_seconds, process_alive)
         }
+
+    def _now(self) -> float:
+        return shared_time(self.results.events)
 
     def alive(self, host: str, pid: int) -> bool | None:
         """See `process_alive`."""

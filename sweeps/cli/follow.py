@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweeps.execute.scheduler import QueueScheduler
 from sweeps.store import FINAL_OUTCOMES, EventReader, is_cancelled, read_table
+from sweeps.store.clock import shared_time
 from sweeps.worker.messages import Ending, Progress
 from sweeps.worker.report import ShardReport, Watcher, exit_words
 
@@ -27,7 +28,7 @@ class Following:
         # counts.
         self._followed: set[str] = set()
         self._cut_short: set[tuple[str, str]] = set()
-        self._began_at, self._problem = time.time(), None
+        self._began_at, self._problem = shared_time(self.results.events), None
         scheduler.add(self._reader.poll())
 
     def wait(self) -> set[str]:

@@ -3,7 +3,6 @@
 import shlex
 import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sweeps import study_file
@@ -17,6 +16,7 @@ from sweeps.keep_weights import Keep, effective
 from sweeps.limits import Limits
 from sweeps.profiles import path_of
 from sweeps.store import write_submission
+from sweeps.store.clock import shared_now
 from sweeps.worker.report import ShardReport
 from sweeps.worker.tasks import Task, labelled
 
@@ -129,9 +129,8 @@ def _send(
     reports: list[ShardReport] = []
     problem: UserError | None = None
     for shards in submissions:
-        submission = write_submission(
-            results, _rows(shards), _metadata(current, options), place.settings(shards)
-        )
+        metadata = _metadata(current, options, results)
+        submission = write_submission(results, _rows(shards), metadata, place.settings(shards))
         try:
             report = place.send(submission, display)
         except UserError as error:
@@ -194,13 +193,13 @@ def _debug(options: "Options") -> None:
         pdb.post_mortem()
 
 
-def _metadata(current: "Plan", options: "Options") -> dict[str, str]:
+def _metadata(current: "Plan", options: "Options", results: "Results") -> dict[str, str]:
     return {
         "study": current.selection.study.name,
         "scale": current.selection.scale,
         "executor": options.executor,
         "command": shlex.join(["odesweep", *sys.argv[1:]]),
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created_at": shared_now(results.events).isoformat(timespec="seconds"),
     }
 
 

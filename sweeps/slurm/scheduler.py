@@ -25,6 +25,7 @@ from sweeps.store import (
     read_submission,
     write_sent,
 )
+from sweeps.store.clock import shared_time
 from sweeps.then import Then
 from sweeps.worker.report import Watcher
 from sweeps.worker.shard import NO_TIME
@@ -133,7 +134,7 @@ class Slurm(QueueScheduler):
             if queued is None or array.submission_id in live or array.job_id is None
         ]
         trials = {array.submission_id: self.trials(array.submission_id) for array in near}
-        flight = in_flight(near, trials, queued, self.history, time.time())
+        flight = in_flight(near, trials, queued, self.history, shared_time(self.results.events))
         return replace(flight, problem=self.queue.problem)
 
     def cancel(self, submission_ids: Collection[str]) -> None:
@@ -229,7 +230,7 @@ class Slurm(QueueScheduler):
         return (
             queued is None
             or array.job_id is not None
-            or time.time() - array.created_at < NEVER_SENT_SECONDS
+            or shared_time(self.results.events) - array.created_at < NEVER_SENT_SECONDS
             or any(task.live for task in queued if task.comment == array.submission_id)
         )
 
@@ -387,7 +388,7 @@ class Slurm(QueueScheduler):
 
                 adopt(self.results, array.submission_id, jobs[0])
             elif (
-                time.time() - array.created_at >= SENDING_SECONDS
+                shared_time(self.results.events) - array.created_at >= SENDING_SECONDS
                 and array.submission_id not in self.history.starts
             ):
                 write_sent(self.results, array.submission_id, Sent(None, commands.user()))

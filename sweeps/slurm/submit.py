@@ -30,6 +30,7 @@ from sweeps.slurm.paths import job_folder, job_name, task_name
 from sweeps.slurm.profile import long_options, sbatch_options, signal_seconds
 from sweeps.slurm.task import run_task
 from sweeps.store import EventReader, Results, Sent, Submission, read_submission, write_sent
+from sweeps.store.clock import shared_time
 from sweeps.worker.report import Watcher
 
 # How often to look for a job whose reply was lost before sending again, and how often to send.
@@ -77,7 +78,7 @@ def send(results: Results, submission_id: str, setup: Setup, watcher: Watcher) -
     submission = read_submission(results, submission_id)
     study, tasks = submission.metadata["study"], _layout(submission).tasks
     code = snapshot.write(results, snapshot.code(setup.study_file))
-    nodes = bad_nodes(EventReader(results).poll(), _queued_tasks(), time.time())
+    nodes = bad_nodes(EventReader(results).poll(), _queued_tasks(), shared_time(results.events))
     if nodes:
         watcher.note(f"excluding {', '.join(nodes)}: everything failed there in the last 24 h")
         tell_excluded(results, submission, nodes)

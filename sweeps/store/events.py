@@ -8,12 +8,12 @@ import logging
 import math
 import os
 import socket
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sweeps.store.files import list_files, one_line
+from sweeps.store.clock import shared_time
+from sweeps.store.files import list_files, one_line, read_bytes
 from sweeps.store.folders import Results, check_name
 from sweeps.store.warn import warn_once
 
@@ -45,7 +45,7 @@ class EventLog:
             for key, value in fields.items()
         }
         head = {
-            "at": time.time(),
+            "at": shared_time(self._folder),
             "worker": self._worker_id,
             "host": socket.gethostname(),
             "pid": os.getpid(),
@@ -127,9 +127,7 @@ class EventReader:
         try:
             if path.stat().st_size <= offset:
                 return []
-            with path.open("rb") as file:
-                file.seek(offset)
-                data = file.read()
+            data = read_bytes(path, offset)
         except FileNotFoundError:
             return []
         except PermissionError as error:

@@ -20,10 +20,28 @@ from sweeps.store.schema import VERSION, VERSION_KEY
 from sweeps.store.warn import warn_once
 
 _FEW_ROWS = 100
+# So often a file is opened again, whose handle turned out to be stale.
+STALE_HANDLES = 3
 # Only tests set this: the delay after which a new entry shows in a listing, as with the directory
 # caches of network file systems.
 _LATE_SECONDS = float(os.environ.get("ODESWEEP_TEST_LATE_ENTRIES_SECONDS", "0"))
 _first_seen: dict[Path, float] = {}
+
+
+def read_bytes(path: Path, offset: int = 0) -> bytes:
+    """The content of a file from `offset` on. Raises OSError.
+
+    A stale handle (ESTALE: the server replaced the file between open and read) is opened again.
+    """
+    for left in range(STALE_HANDLES, -1, -1):
+        try:
+            with path.open("rb") as file:
+                file.seek(offset)
+                return file.read()
+        except OSError as error:
+            if error.errno != errno.ESTALE or not left:
+                raise
+    raise AssertionError
 
 
 def list_folder(path: Path) -> list[str]:
@@ -143,7 +161,7 @@ def _written_beside(path: Path, write: Callable[[BinaryIO], object]) -> Iterator
 
 
 def _holds(path: Path, data: bytes) -> bool:
-    return path.exists() and path.stat().st_size == len(data) and path.read_bytes() == data
+    return path.exists() and path.stat().st_size == len(data) and read_bytes(path) == data
 
 
 def _rename(temporary: Path, path: Path, data: bytes) -> None:

@@ -1,6 +1,9 @@
 """The places of everything in a results folder, and the names that may become file names there."""
 
+import os
 import re
+import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,7 +105,11 @@ class Results:
         ]
 
     def create(self) -> None:
-        """Make every folder that is missing. Raises InfrastructureError if that is impossible."""
+        """Make every folder that is missing. Raises InfrastructureError if that is impossible.
+
+        In a folder that a group shares, whatever this process makes is the group's.
+        """
+        _share(self.path, self.state)
         tables = [folder for table in TABLES for folder in (self.parts(table), self.merged(table))]
         for folder in (*tables, *self.folders()):
             with one_line(
@@ -110,6 +117,25 @@ class Results:
                 "make room or repair it, or give another folder with --results",
             ):
                 folder.mkdir(parents=True, exist_ok=True)
+
+
+def _share(folder: Path, beside: Path) -> None:
+    """If `folder` is writable for its group and has the setgid bit, let the group write all of it.
+
+    The same for the folder `beside`, which only its first user may change.
+    """
+    try:
+        status = folder.stat()
+    except OSError:
+        return
+    if not (status.st_mode & stat.S_ISGID and status.st_mode & stat.S_IWGRP):
+        return
+    mask = os.umask(0o077)
+    os.umask(mask & ~0o070)
+    with suppress(OSError):
+        beside.mkdir()
+        os.chown(beside, -1, status.st_gid)
+        beside.chmod(0o2770 | stat.S_IMODE(status.st_mode) & 0o007)
 
 
 def file_stem(name: str) -> str:

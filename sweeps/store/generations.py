@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from sweeps.errors import InfrastructureError
-from sweeps.store.files import list_files
+from sweeps.store.files import list_files, read_bytes
 from sweeps.store.folders import Results
 from sweeps.store.schema import TABLES, VERSION, VERSION_KEY
 
@@ -109,7 +109,7 @@ def read_manifest(results: Results, number: int) -> Manifest:
 @lru_cache(maxsize=4)
 def _read(path: Path, number: int, inode: int, modified: int) -> Manifest:  # noqa: ARG001 - part of the key
     try:
-        data = json.loads(path.read_bytes())
+        data = json.loads(read_bytes(path))
         if data[VERSION_KEY.decode()] > VERSION:
             raise InfrastructureError(
                 f"{path} has results schema version {data[VERSION_KEY.decode()]}, this odesweep "

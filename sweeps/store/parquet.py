@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sweeps.errors import InfrastructureError, UserError
+from sweeps.store.files import read_bytes
 from sweeps.store.renamed import current_name, current_names
 from sweeps.store.schema import VERSION, VERSION_KEY, filled_columns
 from sweeps.store.warn import warn_once
@@ -165,7 +166,7 @@ def _bytes(path: Path) -> bytes | None:
     Read before it is parsed: what fails here is the file system, what fails later is the content.
     """
     try:
-        return path.read_bytes()
+        return read_bytes(path)
     except PermissionError as error:
         _warn_unreadable(path, error)
         return None

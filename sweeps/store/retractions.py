@@ -4,13 +4,13 @@ Files are only added.
 """
 
 import json
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
-from sweeps.store.files import list_files, one_line, publish_bytes
+from sweeps.store.clock import shared_time
+from sweeps.store.files import list_files, one_line, publish_bytes, read_bytes
 from sweeps.store.folders import Results
 from sweeps.store.warn import warn_once
 
@@ -46,7 +46,7 @@ def write_retraction(
         "trial_ids": sorted(trial_ids),
         "reason": reason,
         "command": command,
-        "at": time.time(),
+        "at": shared_time(results.events),
     }
     with one_line(f"cannot write {path}", "nothing was withdrawn"):
         publish_bytes(path, json.dumps(record, indent=1).encode())
@@ -61,7 +61,7 @@ def read_retractions(results: Results) -> Retractions:
         paths = [results.retractions / name for name in list_files(results.retractions, ".json")]
     for path in paths:
         try:
-            record = json.loads(path.read_bytes())
+            record = json.loads(read_bytes(path))
             attempts, trials, at = (
                 [str(identity) for identity in record["attempt_ids"]],
                 [str(identity) for identity in record["trial_ids"]],

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pyarrow as pa
 
 from sweeps.errors import UserError
-from sweeps.store.files import list_files, one_line, publish_bytes, publish_table
+from sweeps.store.files import list_files, one_line, publish_bytes, publish_table, read_bytes
 from sweeps.store.folders import Results, check_name, is_name
 from sweeps.store.parquet import load, load_metadata, required
 from sweeps.store.schema import SUBMISSION, check_keys, to_table
@@ -132,7 +132,7 @@ def read_sent(results: Results, submission_id: str) -> Sent | None:
     """
     path = results.submissions / f"{check_name(submission_id)}.jobs"
     try:
-        noted = json.loads(path.read_bytes())
+        noted = json.loads(read_bytes(path))
         job_id, user = noted["job_id"], noted["user"]
     except FileNotFoundError:
         return None

@@ -15,6 +15,7 @@ from sweeps.missing import missing
 from sweeps.shards import in_turn
 from sweeps.spec import eval_id, probe_id
 from sweeps.store import EventReader, Results, StoreView
+from sweeps.store.clock import shared_time
 from sweeps.worker.history import DEATHS_ALLOWED, RESUMES_ALLOWED, History, process_alive
 from sweeps.worker.tasks import Task
 
@@ -107,7 +108,7 @@ class Chooser:
 
     def _others(self, trial_id: str) -> bool:
         running = self.history.running(
-            trial_id, time.time(), self.limits.claim_seconds, process_alive
+            trial_id, shared_time(self.results.events), self.limits.claim_seconds, process_alive
         )
         return any(attempt.worker != self.worker_id for attempt in running)
 
@@ -143,7 +144,12 @@ class Chooser:
         since = self._retried_at.get(task.trial_id, 0.0)
         self.read_events()
         deaths = self.history.deaths_without_progress(
-            task.trial_id, furthest, time.time(), self.limits.claim_seconds, process_alive, since
+            task.trial_id,
+            furthest,
+            shared_time(self.results.events),
+            self.limits.claim_seconds,
+            process_alive,
+            since,
         )
         if deaths >= DEATHS_ALLOWED:
             return furthest, Verdict(

@@ -11,6 +11,8 @@ MEDIAN_STEPS_ALLOWED = 20
 # Before its first heartbeat a new process imports torch, which can take a minute on a cold shared
 # disk.
 START_SECONDS = 180.0
+# Somebody who looks this rarely was stopped, as by SIGSTOP, and knows nothing of the time between.
+LOOK_SECONDS = 5.0
 
 
 class Guard:
@@ -26,6 +28,7 @@ class Guard:
         self.killed = False
         self._started = False
         self._alive_at, self._starved_then = time.monotonic(), starved()
+        self._looked_at = self._alive_at
 
     @property
     def limit_seconds(self) -> float:
@@ -47,9 +50,13 @@ class Guard:
         """True if the slot was silent for longer than the limit.
 
         This is remembered, so that the process death that follows is known to be caused by the
-        guard.
+        guard. The time in which nobody looked is no silence: a whole task may be suspended.
         """
-        silent = time.monotonic() - self._alive_at
+        now = time.monotonic()
+        if now - self._looked_at > LOOK_SECONDS:
+            self._alive_at += now - self._looked_at
+        self._looked_at = now
+        silent = now - self._alive_at
         if not self.killed and silent > self.limit_seconds:
             self.killed = silent - (self._starved() - self._starved_then) > self.limit_seconds
         return self.killed

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from odecore.config import Evaluation, ProbeConfig, Series
 from sweeps.spec import cell_id, eval_id, flatten, probe_id
-from sweeps.store import SCHEMAS, spec_columns
+from sweeps.store import SCHEMAS, Results, spec_columns
+from sweeps.store.clock import shared_now
 from sweeps.worker.messages import Assignment, Context
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def bare_row(
         "outcome_detail": detail,
         "fingerprint": fingerprint,
         "started_at": started_at,
-        "finished_at": datetime.now(UTC),
+        "finished_at": shared_now(Results(context.results).events),
         "attempts": assignment.attempts,
         "cpu_threads": context.threads,
         **context.provenance,

@@ -8,7 +8,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from odecore.training.fit import Training
 from sweeps.keep_weights import keeps
 from sweeps.spec import trial_id
 from sweeps.store import Results, read_retractions
+from sweeps.store.clock import shared_now
 from sweeps.worker import rows, weights
 from sweeps.worker.disk_retry import retrying
 from sweeps.worker.gpus import misplaced
@@ -65,7 +66,7 @@ def run_one(
     A failure of the training is an outcome, a bug is a `crashed` row. debug: do not catch
     exceptions of the trial, for a debugger.
     """
-    started_at = datetime.now(UTC)
+    started_at = shared_now(Results(context.results).events)
     task, resolved = assignment.task, trial_id(assignment.task.spec)
     if resolved != task.trial_id:
         return Ending(

@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from uuid import uuid4
 
 from sweeps.budget import Budget
 from sweeps.store import EventLog, Results, Submission, is_cancelled, read_submission
+from sweeps.store.clock import shared_now
 from sweeps.worker.choose import Chooser, Fits, Verdict, always
 from sweeps.worker.guard import Guard
 from sweeps.worker.messages import (
@@ -265,7 +265,7 @@ class _Shard:
             assignment,
             self.context,
             outcome=verdict.outcome,
-            started_at=datetime.now(UTC),
+            started_at=shared_now(self.results.events),
             detail=verdict.detail,
             fingerprint=verdict.fingerprint,
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from sweeps.store import Results, publish_bytes
+from sweeps.store.files import read_bytes
 
 
 class WeightsMissing(Exception):
@@ -59,7 +60,7 @@ def load(results: Path, trial_id: str, sha256: str, model: nn.Module) -> None:
 
     path = path_of(results, trial_id, sha256)
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except FileNotFoundError:
         raise WeightsMissing(
             f"weights {path} are gone; to train the trial again: `odesweep retry {trial_id[:12]} "
