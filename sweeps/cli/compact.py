@@ -41,6 +41,7 @@ def compact(
         raise UserError(
             f"no results folder {results}; give the one that `odesweep run` wrote to with --results"
         )
+    folder.share()
     for line in _lines(folder, compact_rows(folder, dry_run=dry_run), dry_run):
         print(line)
     if prune:

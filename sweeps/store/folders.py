@@ -104,12 +104,27 @@ class Results:
             self.checkpoints,
         ]
 
-    def create(self) -> None:
-        """Make every folder that is missing. Raises InfrastructureError if that is impossible.
+    def share(self) -> None:
+        """In a folder that a group shares, let what this process makes be the group's.
 
-        In a folder that a group shares, whatever this process makes is the group's.
+        A folder is shared if its group may write and it has the setgid bit. The state folder beside
+        it becomes the same; only its first user can do that.
         """
-        _share(self.path, self.state)
+        try:
+            status = self.path.stat()
+        except OSError:
+            return
+        if not (status.st_mode & stat.S_ISGID and status.st_mode & stat.S_IWGRP):
+            return
+        os.umask(os.umask(0o077) & ~0o070)
+        with suppress(OSError):
+            self.state.mkdir()
+            os.chown(self.state, -1, status.st_gid)
+            self.state.chmod(0o2770 | stat.S_IMODE(status.st_mode) & 0o007)
+
+    def create(self) -> None:
+        """Make every folder that is missing. Raises InfrastructureError if that is impossible."""
+        self.share()
         tables = [folder for table in TABLES for folder in (self.parts(table), self.merged(table))]
         for folder in (*tables, *self.folders()):
             with one_line(
@@ -117,25 +132,6 @@ class Results:
                 "make room or repair it, or give another folder with --results",
             ):
                 folder.mkdir(parents=True, exist_ok=True)
-
-
-def _share(folder: Path, beside: Path) -> None:
-    """If `folder` is writable for its group and has the setgid bit, let the group write all of it.
-
-    The same for the folder `beside`, which only its first user may change.
-    """
-    try:
-        status = folder.stat()
-    except OSError:
-        return
-    if not (status.st_mode & stat.S_ISGID and status.st_mode & stat.S_IWGRP):
-        return
-    mask = os.umask(0o077)
-    os.umask(mask & ~0o070)
-    with suppress(OSError):
-        beside.mkdir()
-        os.chown(beside, -1, status.st_gid)
-        beside.chmod(0o2770 | stat.S_IMODE(status.st_mode) & 0o007)
 
 
 def file_stem(name: str) -> str:
