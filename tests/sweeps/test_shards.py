@@ -65,34 +65,59 @@ def test_how_many_shards() -> None:
     assert local_slots(Profile(slots=3)) == 3
 
 
-def test_silence_is_a_hang_only_after_the_limit_or_twenty_median_steps(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+class Watch:
+    """A clock for the guard, which a worker that runs asks every second."""
+
     now = 0.0
-    monkeypatch.setattr("sweeps.worker.guard.time.monotonic", lambda: now)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def hung_at(self, guard: Guard, second: float) -> bool:
+        """Whether the guard sees a hang by then."""
+        hung = False
+        while self.now < second:
+            self.now = min(self.now + 1.0, second)
+            hung = guard.hung()
+        return hung
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    found = Watch()
+    monkeypatch.setattr("sweeps.worker.guard.time", found)
+    return found
+
+
+def test_silence_is_a_hang_only_after_the_limit_or_twenty_median_steps(watch: Watch) -> None:
     guard = Guard(10.0)
     assert guard.limit_seconds == START_SECONDS
     guard.alive()
-    now = 10.0
-    assert not guard.hung()
+    assert not watch.hung_at(guard, 10.0)
     guard.alive(Progress(1, 9, 0.5, seconds_per_step=2.0))
-    now = 49.0
-    assert not guard.hung()
-    now = 50.1
-    assert guard.hung()
+    assert not watch.hung_at(guard, 49.0)
+    assert watch.hung_at(guard, 50.1)
     guard.alive()
     assert guard.hung(), "once ended, the death that follows is ours"
 
 
-def test_time_without_a_cpu_is_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    now, starved = 0.0, 3.0
-    monkeypatch.setattr("sweeps.worker.guard.time.monotonic", lambda: now)
+def test_time_without_a_cpu_is_no_silence(watch: Watch) -> None:
+    starved = 3.0
     guard = Guard(10.0, lambda: starved)
     guard.alive()
-    now, starved = 100.0, 93.0
-    assert not guard.hung(), "of 100 seconds it was refused a CPU for 90"
-    now = 103.1
-    assert guard.hung()
+    starved = 93.0
+    assert not watch.hung_at(guard, 100.0), "of 100 seconds it was refused a CPU for 90"
+    assert watch.hung_at(guard, 103.1)
+
+
+def test_time_in_which_the_worker_itself_was_suspended_is_no_silence(watch: Watch) -> None:
+    guard = Guard(10.0)
+    guard.alive()
+    assert not watch.hung_at(guard, 9.0)
+    watch.now = 1000.0
+    assert not guard.hung()
+    assert not watch.hung_at(guard, 1001.0)
+    assert watch.hung_at(guard, 1001.1)
 
 
 def test_a_process_that_others_starve_is_seen_to_wait(tmp_path: Path) -> None:

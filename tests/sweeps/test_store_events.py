@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from store_rows import names
 
 from sweeps.errors import InfrastructureError, UserError
-from sweeps.store import EventLog, EventReader, Results
+from sweeps.store import (
+    EventLog,
+    EventReader,
+    Results,
+    clock,
+    read_retractions,
+    write_retraction,
+)
 
 
 @pytest.fixture
@@ -38,6 +45,22 @@ def test_events_carry_who_where_when_and_their_fields(results: Results) -> None:
         "resume_iteration": None,
     }
     assert names(results.events) == ["w1.jsonl"]
+
+
+@pytest.mark.parametrize("wrong", [-3600.0, 3600.0])
+def test_all_machines_agree_on_the_time_whatever_their_clocks_say(
+    results: Results, monkeypatch: pytest.MonkeyPatch, wrong: float
+) -> None:
+    right = time.time
+    EventLog(results, "w1").append("a")
+    monkeypatch.setattr(clock, "_behind", {})
+    monkeypatch.setattr(clock.time, "time", lambda: right() + wrong)
+    EventLog(results, "w2").append("b")
+    write_retraction(results, attempt_ids=[], trial_ids=["t"], reason="r", command="c")
+    monkeypatch.undo()
+    at = [event["at"] for event in EventReader(results).poll()]
+    at.append(read_retractions(results).restarted_at["t"])
+    assert at == pytest.approx([right()] * 3, abs=5)
 
 
 def test_poll_gives_each_event_once_over_all_files_oldest_first(results: Results) -> None:

@@ -7,11 +7,32 @@ from store_rows import names
 
 from sweeps.errors import InfrastructureError, UserError
 from sweeps.store import TABLES, Results, list_folder, publish_bytes
+from sweeps.store.files import read_bytes
 from sweeps.store.folders import check_name, file_stem
 
 
 def _refusing(number: int) -> OSError:
     return OSError(number, os.strerror(number))
+
+
+@pytest.mark.parametrize("times", [1, 3, 4])
+def test_a_stale_handle_is_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    (tmp_path / "a").write_bytes(b"content")
+    open_, stale = Path.open, [_refusing(errno.ESTALE)] * times
+
+    def opened(path: Path, *given: str) -> object:
+        if stale:
+            raise stale.pop()
+        return open_(path, *given)
+
+    monkeypatch.setattr(Path, "open", opened)
+    if times > 3:
+        with pytest.raises(OSError, match="Stale"):
+            read_bytes(tmp_path / "a")
+    else:
+        assert read_bytes(tmp_path / "a", 3) == b"tent"
 
 
 def test_published_file_is_whole_and_alone(tmp_path: Path) -> None:
