@@ -39,7 +39,8 @@ from sweeps.store import Results
 pytestmark = pytest.mark.slow
 CUT = ("run", LONG, "solver=euler")
 SHORT = OFTEN | {"ODESWEEP_HEARTBEAT_SECONDS": "0.2", "ODESWEEP_CLAIM_SECONDS": "3"}
-ROOT = Path(__file__).parents[2]
+# A namespace of mounts and processes: whatever was started there ends with it.
+ALONE = ("unshare", "-m", "--pid", "--fork", "--mount-proc", "--kill-child")
 
 
 @pytest.fixture(scope="session")
@@ -202,9 +203,9 @@ def as_user(name: str, *arguments: str, results: Path, **environment: str) -> su
     capability = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
     group = str(grp.getgrnam("users").gr_gid)
     user = ("setpriv", f"--reuid={name}", "--regid=nogroup", f"--groups={group}", *capability)
+    shell = ("sh", "-c", 'umask 022; exec "$@" --results "$0"', str(results))
     return subprocess.Popen(
-        ["sh", "-c", 'umask 022; exec "$@" --results "$0"', str(results)]
-        + [*user, *COMMAND, *arguments],
+        [*shell, *user, *COMMAND, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -265,9 +266,9 @@ def test_without_a_home_and_with_a_full_temporary_folder(
         assert "Traceback" not in err
         assert science(results) == tiny
         assert accepted_once(results)
+        where = ("--results", str(results), "--out", str(tmp_path / "figures"))
         report = subprocess.run(
-            [sys.executable, "-c", "from analysis.cli import main; main()", "plot", TINY]
-            + ["--results", str(results), "--out", str(tmp_path / "figures")],
+            [sys.executable, "-c", "from analysis.cli import main; main()", "plot", TINY, *where],
             env=os.environ | nowhere,
             capture_output=True,
             text=True,
@@ -286,9 +287,14 @@ def test_ray_with_a_full_tmp_and_a_small_shared_memory(tiny: dict[str, tuple[Any
         'mount -t tmpfs -o size=64k none /tmp && head -c 1m /dev/zero > /tmp/full; exec "$@"'
     )
     try:
+        run = (*COMMAND, "run", TINY, "--executor", "ray", "--results", str(place / "results"))
         done = subprocess.run(
-            ["unshare", "-m", "sh", "-c", script, "sh", *COMMAND, "run", TINY]
-            + ["--executor", "ray", "--results", str(place / "results")],
+            [
+                *["unshare", "-m", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c"],
+                script,
+                "sh",
+                *run,
+            ],
             env={name: value for name, value in os.environ.items() if name != "TMPDIR"},
             capture_output=True,
             text=True,

@@ -168,6 +168,7 @@ class Timed:
     trial_id: str
     predicted_seconds: float
     train: bool = True
+    first: bool = False
 
 
 def test_near_the_limit_only_trials_that_still_fit_are_begun(tmp_path: Path) -> None:
