@@ -1,10 +1,12 @@
 """What is done so far, kept up to date at low cost.
 
-Only new files are read, and of those only the columns that identify rows.
+Only new files are read, and of those only the columns that identify rows. They stay Arrow tables;
+Python objects are made only when somebody asks for them.
 """
 
 from collections import defaultdict
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,18 +14,18 @@ import pyarrow as pa
 
 from sweeps.store.accept import (
     RUN_COLUMNS,
-    accept_derived,
-    accept_runs,
+    accept_all,
+    counting,
     deciding_columns,
-    standing_runs,
     unchanged,
 )
+from sweeps.store.arrow_compute import pc
 from sweeps.store.folders import Results
 from sweeps.store.generations import NONE
-from sweeps.store.read import empty, read_new, smallest, table_files
+from sweeps.store.read import empty, once_each, read_new, smallest, table_files
 from sweeps.store.retractions import Retractions, read_retractions
 from sweeps.store.schema import KEYS, SCHEMAS, TABLES
-from sweeps.store.to_python import values
+from sweeps.store.to_python import uncollected, values
 
 
 class Attempt(NamedTuple):
@@ -39,30 +41,25 @@ class Attempt(NamedTuple):
 
 
 _COLUMNS = {table: deciding_columns(table) for table in TABLES} | {
-    "runs": [*RUN_COLUMNS, "fingerprint", "weights_kept"]
+    "runs": [*RUN_COLUMNS, "fingerprint", "weights_kept", "started_at", "attempts"]
 }
 
 
 class StoreView:
     """Accepted runs, evaluations and probes as of the last `refresh`.
 
-    A row once seen stays, even if files are merged meanwhile. accepted: trial_id -> its accepted
-    attempt. attempts: trial_id -> all its rows, oldest first. done_evaluations and done_probes:
-    (trial_id, weights_sha256, eval_id or probe_id) of accepted weights. retractions: as of the last
-    refresh.
+    A row once seen stays, even if files are merged meanwhile. retractions: as of the last refresh.
     """
 
     def __init__(self, results: Results) -> None:
         self.results = results
-        self.accepted: dict[str, Attempt] = {}
-        self.attempts: dict[str, list[Attempt]] = {}
-        self.done_evaluations: set[tuple[str, str, str]] = set()
-        self.done_probes: set[tuple[str, str, str]] = set()
         self.retractions = Retractions()
-        self._rows = {table: empty(SCHEMAS[table], _COLUMNS[table]) for table in TABLES}
         self._generation = NONE
-        self._held: dict[Path, pa.Table] = {}
+        # The rows of the generation's files, and all others that were ever seen, each once.
+        self._held: dict[str, dict[Path, pa.Table]] = {table: {} for table in TABLES}
+        self._new = {table: empty(SCHEMAS[table], _COLUMNS[table]) for table in TABLES}
         self._seen: dict[str, set[Path]] = {table: set() for table in TABLES}
+        self._known = _Known(self)
         self.refresh()
 
     def refresh(self) -> bool:
@@ -77,9 +74,11 @@ class StoreView:
         if not any(news) and retractions == self.retractions and generation == self._generation:
             return False
         self.retractions, self._generation = retractions, generation
-        paths = generation.paths(self.results, "runs")
-        self._held = {path: self._held[path] for path in paths if path in self._held}
-        self._decide()
+        for table, held in self._held.items():
+            for path in held.keys() - set(generation.paths(self.results, table)):
+                del held[path]
+                self._seen[table].discard(path)
+        self._known = _Known(self)
         return True
 
     def unread(self) -> list[Path]:
@@ -91,47 +90,101 @@ class StoreView:
             path for path in table_files(self.results, "runs")[0] if path not in self._seen["runs"]
         ]
 
+    @property
+    def accepted(self) -> dict[str, Attempt]:
+        """trial_id -> its accepted attempt."""
+        return self._known.accepted
+
+    @property
+    def attempts(self) -> dict[str, list[Attempt]]:
+        """trial_id -> all its rows, oldest first."""
+        return self._known.attempts
+
+    @property
+    def done_evaluations(self) -> set[tuple[str, str, str]]:
+        """(trial_id, weights_sha256, eval_id) of accepted weights."""
+        return self._known.done_evaluations
+
+    @property
+    def done_probes(self) -> set[tuple[str, str, str]]:
+        """(trial_id, weights_sha256, probe_id) of accepted weights."""
+        return self._known.done_probes
+
+    @property
+    def accepted_runs(self) -> pa.Table:
+        """The accepted row of each trial, in no order."""
+        return self._known.accepted_runs
+
+    def done(self, table: str) -> tuple[pa.Table, pa.Array]:
+        """Evaluations or probes of accepted weights, and their trials' rows in `accepted_runs`.
+
+        One may come several times.
+        """
+        rows = pa.concat_tables([self._new[table], *self._held[table].values()])
+        return counting(table, rows, self.accepted_runs, self.retractions.attempt_ids)
+
+    def attempts_of(self, trials: pa.Array) -> dict[str, list[Attempt]]:
+        """trial_id -> all its rows, oldest first, of those of these trials that have any."""
+        pieces = [
+            rows.filter(pc.is_in(rows["trial_id"], value_set=trials))
+            for rows in (self._new["runs"], *self._held["runs"].values())
+        ]
+        return _by_trial(once_each("runs", pieces))
+
     def _read_new(self, table: str) -> bool:
         # Unreadable files are not remembered: on a network file system their content may only be
         # late.
         pieces = read_new(self.results, table, _COLUMNS[table], skip=self._seen[table])
-        if pieces:
-            self._seen[table].update(pieces)
-            if table == "runs":
-                self._held |= {path: piece.select(RUN_COLUMNS) for path, piece in pieces.items()}
-            rows = pa.concat_tables(
-                [self._rows[table], *(_short(table, piece) for piece in pieces.values())]
-            )
-            self._rows[table] = smallest(rows, KEYS[table], ("finished_at",))
+        self._seen[table].update(pieces)
+        new = [self._new[table]]
+        for path, rows in pieces.items():
+            short = _short(table, rows)
+            if path.parent == self.results.generations(table):
+                self._held[table][path] = short
+            else:
+                new.append(short)
+        if len(new) > 1:
+            self._new[table] = smallest(pa.concat_tables(new), KEYS[table], ("finished_at",))
         return bool(pieces)
 
-    def _decide(self) -> None:
-        runs = self._rows["runs"]
-        standing = standing_runs(self._generation, list(self._held.values()))
-        accepted = accept_runs(runs, self.retractions.attempt_ids, standing)
-        by_trial: dict[str, list[Attempt]] = defaultdict(list)
-        for attempt in _attempts(
-            runs.sort_by([("finished_at", "ascending"), ("attempt_id", "ascending")])
-        ):
-            by_trial[attempt.trial_id].append(attempt)
-        self.attempts = dict(by_trial)
-        chosen = zip(values(accepted["trial_id"]), values(accepted["attempt_id"]), strict=True)
-        self.accepted = {
-            trial: next(known for known in by_trial[trial] if known.attempt_id == attempt)
-            for trial, attempt in chosen
-        }
-        self.done_evaluations = self._done("evaluations", accepted)
-        self.done_probes = {
-            key
-            for table in TABLES
-            if table.startswith("probe_")
-            for key in self._done(table, accepted)
-        }
 
-    def _done(self, table: str, accepted: pa.Table) -> set[tuple[str, str, str]]:
-        rows = accept_derived(table, self._rows[table], accepted, self.retractions.attempt_ids)
+class _Known:
+    """What follows from the rows of a view, made when it is asked for."""
+
+    def __init__(self, view: StoreView) -> None:
+        self._view = view
+
+    @cached_property
+    def accepted_runs(self) -> pa.Table:
+        view = self._view
+        held = list(view._held["runs"].values())
+        return accept_all(held, view._new["runs"], view._generation, view.retractions.attempt_ids)
+
+    @cached_property
+    def accepted(self) -> dict[str, Attempt]:
+        with uncollected():
+            return {attempt.trial_id: attempt for attempt in _attempts(self.accepted_runs)}
+
+    @cached_property
+    def attempts(self) -> dict[str, list[Attempt]]:
+        view = self._view
+        with uncollected():
+            return _by_trial(once_each("runs", [view._new["runs"], *view._held["runs"].values()]))
+
+    @cached_property
+    def done_evaluations(self) -> set[tuple[str, str, str]]:
+        return self._done("evaluations")
+
+    @cached_property
+    def done_probes(self) -> set[tuple[str, str, str]]:
+        probes = [table for table in TABLES if table.startswith("probe_")]
+        return {key for table in probes for key in self._done(table)}
+
+    def _done(self, table: str) -> set[tuple[str, str, str]]:
+        rows, _ = self._view.done(table)
         names = ("trial_id", "weights_sha256", KEYS[table][-1])
-        return set(zip(*(values(rows[name]) for name in names), strict=True))
+        with uncollected():
+            return set(zip(*(values(rows[name]) for name in names), strict=True))
 
 
 def _short(table: str, rows: pa.Table) -> pa.Table:
@@ -141,6 +194,14 @@ def _short(table: str, rows: pa.Table) -> pa.Table:
         if table.startswith("probe_")
         else rows
     )
+
+
+def _by_trial(runs: pa.Table) -> dict[str, list[Attempt]]:
+    order = [("finished_at", "ascending"), ("attempt_id", "ascending")]
+    by_trial: dict[str, list[Attempt]] = defaultdict(list)
+    for attempt in _attempts(runs.sort_by(order)):
+        by_trial[attempt.trial_id].append(attempt)
+    return dict(by_trial)
 
 
 def _attempts(runs: pa.Table) -> list[Attempt]:
