@@ -116,6 +116,13 @@ class QueueScheduler(Scheduler):
     def in_flight(self, *, cancelled: bool = False) -> InFlight:
         """What waits or runs. cancelled: also jobs that were cancelled and have not ended."""
 
+    def open_since(self) -> float | None:
+        """When the oldest submission was sent of which something waits or runs; None if none is.
+
+        In epoch seconds. Its trials can only be told with every event of its workers.
+        """
+        return 0.0
+
     @abstractmethod
     def cancel(self, submission_ids: Collection[str]) -> None:
         """End the jobs of cancelled submissions. Raises InfrastructureError if it cannot."""

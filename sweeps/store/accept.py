@@ -99,7 +99,8 @@ def counting(
     own = "attempt_id" if table == "probe_series" else "weights_sha256"
     rows = final_runs(rows, retracted)
     of_trial = pa.concat_arrays(
-        pc.index_in(rows["trial_id"], value_set=accepted["trial_id"]).chunks or [pa.nulls(0, pa.int32())]
+        pc.index_in(rows["trial_id"], value_set=accepted["trial_id"]).chunks
+        or [pa.nulls(0, pa.int32())]
     )
     theirs, start = accepted[own].combine_chunks(), 0
     same = []

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from sweeps.errors import InfrastructureError
@@ -53,12 +54,24 @@ class SavedPlan(NamedTuple):
     info: PlanInfo
     table: pa.Table
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self, columns: Sequence[str] = tuple(PLAN.names)) -> list[dict[str, Any]]:
         """One dict per trial. axes: axis -> value; evaluations and probes: one dict each."""
-        rows = rows_of(self.table)
+        rows = rows_of(self.table.select(columns))
         for row in rows:
-            row["axes"] = {axis: _value(value) for axis, value in row["axes"].items()}
+            if "axes" in row:
+                row["axes"] = {axis: _value(value) for axis, value in row["axes"].items()}
         return rows
+
+    def by_axis(self) -> dict[str, dict[str, np.ndarray]]:
+        """Axis (and seed) -> value as text -> the places of its trials in the plan, ascending."""
+        axes, seed = (self.table[name].combine_chunks() for name in ("axes", "seed"))
+        place = np.repeat(np.arange(len(axes)), np.diff(axes.offsets.to_numpy()))
+        axis, names = _numbered(axes.keys)
+        found = {}
+        for number, name in enumerate(names):
+            mine = axis == number
+            found[name] = _by_value(axes.items.filter(pa.array(mine)), place[mine])
+        return found | {"seed": _by_value(seed.cast(pa.string()), np.arange(len(seed)))}
 
 
 def label(value: Any) -> str:
@@ -149,6 +162,25 @@ def _to_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
         axes = [(axis, json.dumps(value)) for axis, value in row["axes"].items()]
         encoded.append({**row, "axes": axes})
     return to_table(PLAN, encoded)
+
+
+def _numbered(column: pa.Array) -> tuple[np.ndarray, list[str]]:
+    """The number of each value among the different ones, and these, in order of appearance."""
+    encoded = column.dictionary_encode()
+    return encoded.indices.to_numpy(), encoded.dictionary.to_pylist()
+
+
+def _by_value(encoded: pa.Array, place: np.ndarray) -> dict[str, np.ndarray]:
+    """The places of each value. encoded: the values as JSON."""
+    number, texts = _numbered(encoded)
+    ends = np.cumsum(np.bincount(number, minlength=len(texts)))
+    parts = np.split(place[np.argsort(number, kind="stable")], ends[:-1])
+    found: dict[str, np.ndarray] = {}
+    for text, part in zip(texts, parts, strict=False):
+        name = label(_value(text))
+        # 4 and 4.0 are the same to people.
+        found[name] = np.union1d(found[name], part) if name in found else part
+    return found
 
 
 @cache

@@ -115,6 +115,10 @@ class StoreView:
         """The accepted row of each trial, in no order."""
         return self._known.accepted_runs
 
+    def has(self, table: str) -> bool:
+        """Whether the table has any rows."""
+        return any(map(len, (self._new[table], *self._held[table].values())))
+
     def done(self, table: str) -> tuple[pa.Table, pa.Array]:
         """Evaluations or probes of accepted weights, and their trials' rows in `accepted_runs`.
 
@@ -123,7 +127,7 @@ class StoreView:
         rows = pa.concat_tables([self._new[table], *self._held[table].values()])
         return counting(table, rows, self.accepted_runs, self.retractions.attempt_ids)
 
-    def attempts_of(self, trials: pa.Array) -> dict[str, list[Attempt]]:
+    def attempts_of(self, trials: pa.ChunkedArray) -> dict[str, list[Attempt]]:
         """trial_id -> all its rows, oldest first, of those of these trials that have any."""
         pieces = [
             rows.filter(pc.is_in(rows["trial_id"], value_set=trials))
