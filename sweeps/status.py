@@ -246,13 +246,11 @@ def _undone(
     has_row = row.is_valid().to_numpy(zero_copy_only=False)[trial]
     wanted = row.take(pa.array(trial[has_row])).to_numpy() * np.int64(len(known)) + item[has_row]
     for table in tables:
-        if not view.has(table):
-            continue
-        rows, of_trial = view.done(table)
-        code = pc.index_in(rows[KEYS[table][-1]], value_set=known)
-        code = pc.fill_null(code, -1).to_numpy()
-        there = of_trial.to_numpy() * np.int64(len(known)) + code
-        left[has_row] &= ~np.isin(wanted, there[code >= 0])
+        for rows, of_trial in view.done(table):
+            code = pc.index_in(rows[KEYS[table][-1]], value_set=known)
+            code = pc.fill_null(code, -1).to_numpy()
+            there = of_trial.to_numpy() * np.int64(len(known)) + code
+            left[has_row] &= ~np.isin(wanted, there[code >= 0])
     # A plan may name an item of a trial twice.
     pairs = np.unique(trial[left] * len(known) + item[left])
     return np.bincount(pairs // max(1, len(known)), minlength=len(row))

@@ -85,19 +85,17 @@ def accept_all(
     decided = accept_runs(
         once_each("runs", [again, new]), retracted, standing_runs(manifest, [again])
     )
-    return pa.concat_tables([final_runs(rows.filter(pc.invert(open_again)), ()), decided])
+    if pc.any(open_again).as_py():
+        rows = rows.filter(pc.invert(open_again))
+    return pa.concat_tables([final_runs(rows, ()), decided])
 
 
-def counting(
-    table: str, rows: pa.Table, accepted: pa.Table, retracted: Collection[str]
-) -> tuple[pa.Table, pa.Array]:
-    """Evaluations or probes of accepted weights, and for each its trial's row in `accepted`.
+def counting(table: str, rows: pa.Table, accepted: pa.Table) -> tuple[pa.ChunkedArray, pa.Array]:
+    """Which evaluations or probes belong to accepted weights, and for each row its trial's there.
 
-    accepted: one row for each trial. rows: at least the table's keys.
+    accepted: one row for each trial. rows: `final_runs`, with at least `owner_columns`.
     """
-    # Series belong to the training itself, so they also count for a training that left no weights.
-    own = "attempt_id" if table == "probe_series" else "weights_sha256"
-    rows = final_runs(rows, retracted)
+    _, own = owner_columns(table)
     of_trial = pa.concat_arrays(
         pc.index_in(rows["trial_id"], value_set=accepted["trial_id"]).chunks
         or [pa.nulls(0, pa.int32())]
@@ -109,8 +107,13 @@ def counting(
         at = of_trial.slice(start, len(mine))
         same.append(pc.fill_null(pc.equal(mine, theirs.take(at)), False))
         start += len(mine)
-    keep = pa.chunked_array(same, pa.bool_())
-    return rows.filter(keep), of_trial.filter(keep.combine_chunks())
+    return pa.chunked_array(same, pa.bool_()), of_trial
+
+
+def owner_columns(table: str) -> tuple[str, str]:
+    """The columns that tell whether an evaluation or probe belongs to an accepted run."""
+    # Series belong to the training itself, so they also count for a training that left no weights.
+    return "trial_id", "attempt_id" if table == "probe_series" else "weights_sha256"
 
 
 def accept_derived(
@@ -121,7 +124,8 @@ def accept_derived(
     One per (trial_id, weights_sha256, eval_id or probe_id), of a probe its whole block. accepted:
     one row for each trial. rows: each once, with the table's keys and finished_at.
     """
-    rows, _ = counting(table, rows, accepted, retracted)
+    rows = final_runs(rows, retracted)
+    rows = rows.filter(counting(table, rows, accepted)[0])
     key = ("trial_id", "weights_sha256", KEYS[table][-1])
     if table == "evaluations":
         return smallest(rows, key, _ORDER)

@@ -65,13 +65,24 @@ def load_large(
         return _conform(data, _target(schema, columns), version, schema)
 
 
-def load_groups(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
-    """All columns of a file, one row group after the other. Raises as `load_large`."""
-    with _opened(path) as parquet:
-        version, present = _present(path, parquet, schema, None)
+def load_groups(
+    path: Path, schema: pa.Schema, columns: Sequence[str] | None = None, rows: int = 1
+) -> Iterator[pa.Table]:
+    """`columns` (all if None) of a file, one or more row groups after the other.
+
+    rows: so many at once, or more. Raises as `load_large`.
+    """
+    # A buffer would keep the bytes of all groups until the file is closed.
+    with _opened(path, pre_buffer=False) as parquet:
+        version, present = _present(path, parquet, schema, columns)
+        groups, waiting = list[int](), 0
         for group in range(parquet.num_row_groups):
-            data = parquet.read_row_group(group, columns=present)
-            yield _conform(data, _target(schema, None), version, schema)
+            groups.append(group)
+            waiting += parquet.metadata.row_group(group).num_rows
+            if waiting >= rows or group == parquet.num_row_groups - 1:
+                data = parquet.read_row_groups(groups, columns=present)
+                yield _conform(data, _target(schema, columns), version, schema)
+                groups, waiting = [], 0
 
 
 def file_version(path: Path) -> int:
@@ -81,11 +92,11 @@ def file_version(path: Path) -> int:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+def _opened(path: Path, *, pre_buffer: bool = True) -> Iterator[pq.ParquetFile]:
     try:
         with (
             pa.OSFile(str(path)) as file,
-            pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=True) as parquet,
+            pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=pre_buffer) as parquet,
         ):
             yield parquet
     except (OSError, *_CONTENT) as error:

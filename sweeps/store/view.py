@@ -5,6 +5,7 @@ Python objects are made only when somebody asks for them.
 """
 
 from collections import defaultdict
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,8 @@ from sweeps.store.accept import (
     accept_all,
     counting,
     deciding_columns,
+    final_runs,
+    owner_columns,
     unchanged,
 )
 from sweeps.store.arrow_compute import pc
@@ -40,6 +43,7 @@ class Attempt(NamedTuple):
     weights_kept: bool | None = None
 
 
+_DERIVED = [table for table in TABLES if table != "runs"]
 _COLUMNS = {table: deciding_columns(table) for table in TABLES} | {
     "runs": [*RUN_COLUMNS, "fingerprint", "weights_kept", "started_at", "attempts"]
 }
@@ -55,9 +59,11 @@ class StoreView:
         self.results = results
         self.retractions = Retractions()
         self._generation = NONE
-        # The rows of the generation's files, and all others that were ever seen, each once.
+        # The rows of the generation's files, of which there may be millions, as `_shortest` leaves
+        # them, and all others that were ever seen, each once.
         self._held: dict[str, dict[Path, pa.Table]] = {table: {} for table in TABLES}
         self._new = {table: empty(SCHEMAS[table], _COLUMNS[table]) for table in TABLES}
+        self._left_out: frozenset[str] = frozenset()
         self._seen: dict[str, set[Path]] = {table: set() for table in TABLES}
         self._known = _Known(self)
         self.refresh()
@@ -67,17 +73,19 @@ class StoreView:
 
         Raises InfrastructureError as `read_table` does.
         """
+        retractions = read_retractions(self.results)
+        if retractions.attempt_ids != self._left_out:
+            self._left_out = retractions.attempt_ids
+            for table in _DERIVED:
+                self._forget(table, ())
         news, generation = unchanged(
             self.results, lambda: [self._read_new(table) for table in TABLES]
         )
-        retractions = read_retractions(self.results)
         if not any(news) and retractions == self.retractions and generation == self._generation:
             return False
         self.retractions, self._generation = retractions, generation
-        for table, held in self._held.items():
-            for path in held.keys() - set(generation.paths(self.results, table)):
-                del held[path]
-                self._seen[table].discard(path)
+        for table in TABLES:
+            self._forget(table, generation.paths(self.results, table))
         self._known = _Known(self)
         return True
 
@@ -115,17 +123,18 @@ class StoreView:
         """The accepted row of each trial, in no order."""
         return self._known.accepted_runs
 
-    def has(self, table: str) -> bool:
-        """Whether the table has any rows."""
-        return any(map(len, (self._new[table], *self._held[table].values())))
-
-    def done(self, table: str) -> tuple[pa.Table, pa.Array]:
+    def done(self, table: str) -> Iterator[tuple[pa.Table, pa.Array]]:
         """Evaluations or probes of accepted weights, and their trials' rows in `accepted_runs`.
 
         One may come several times.
         """
-        rows = pa.concat_tables([self._new[table], *self._held[table].values()])
-        return counting(table, rows, self.accepted_runs, self.retractions.attempt_ids)
+        new = final_runs(self._new[table], self.retractions.attempt_ids)
+        for rows in (new, *self._held[table].values()):
+            if len(rows):
+                counts, of_trial = counting(table, rows, self.accepted_runs)
+                if not pc.all(counts).as_py():
+                    rows, of_trial = rows.filter(counts), of_trial.filter(counts.combine_chunks())
+                yield rows, of_trial
 
     def attempts_of(self, trials: pa.ChunkedArray) -> dict[str, list[Attempt]]:
         """trial_id -> all its rows, oldest first, of those of these trials that have any."""
@@ -138,18 +147,36 @@ class StoreView:
     def _read_new(self, table: str) -> bool:
         # Unreadable files are not remembered: on a network file system their content may only be
         # late.
-        pieces = read_new(self.results, table, _COLUMNS[table], skip=self._seen[table])
+        pieces = read_new(
+            self.results,
+            table,
+            _COLUMNS[table],
+            skip=self._seen[table],
+            shorten=lambda rows: self._shortest(table, rows),
+        )
         self._seen[table].update(pieces)
         new = [self._new[table]]
         for path, rows in pieces.items():
-            short = _short(table, rows)
             if path.parent == self.results.generations(table):
-                self._held[table][path] = short
+                self._held[table][path] = rows
             else:
-                new.append(short)
+                new.append(_short(table, rows))
         if len(new) > 1:
             self._new[table] = smallest(pa.concat_tables(new), KEYS[table], ("finished_at",))
         return bool(pieces)
+
+    def _shortest(self, table: str, rows: pa.Table) -> pa.Table:
+        """What is kept of a generation's rows."""
+        if table == "runs":
+            return rows
+        names = [*owner_columns(table), KEYS[table][-1]]
+        return final_runs(_short(table, rows), self._left_out).select(names)
+
+    def _forget(self, table: str, paths: Collection[Path]) -> None:
+        """Forget the rows of all files of a generation but these."""
+        for path in self._held[table].keys() - set(paths):
+            del self._held[table][path]
+            self._seen[table].discard(path)
 
 
 class _Known:
@@ -185,10 +212,13 @@ class _Known:
         return {key for table in probes for key in self._done(table)}
 
     def _done(self, table: str) -> set[tuple[str, str, str]]:
-        rows, _ = self._view.done(table)
-        names = ("trial_id", "weights_sha256", KEYS[table][-1])
+        weights = self.accepted_runs["weights_sha256"].combine_chunks()
+        found: set[tuple[str, str, str]] = set()
         with uncollected():
-            return set(zip(*(values(rows[name]) for name in names), strict=True))
+            for rows, of_trial in self._view.done(table):
+                columns = (rows["trial_id"], weights.take(of_trial), rows[KEYS[table][-1]])
+                found.update(zip(*map(values, columns), strict=True))
+        return found
 
 
 def _short(table: str, rows: pa.Table) -> pa.Table:
