@@ -324,9 +324,13 @@ class Watch:
         self.queues.add(new)
         self.events += new
 
-    def study(self, plan: str) -> StudyStatus:
-        """Status of the saved plan of that name. Raises UserError if there is none."""
-        saved = read_plan(self.results, plan)
+    def study(self, plan: str, *, axes: bool = True) -> StudyStatus:
+        """Status of the saved plan of that name; axes: also for `trials` and `by_axis`.
+
+        Raises UserError if there is none.
+        """
+        columns = ("trial_id", "predicted_seconds", "evaluations", "probes")
+        saved = read_plan(self.results, plan, (*columns, *(("axes", "seed") if axes else ())))
         queued = {trial: str(job) for trial, job in self.queues.in_flight().trials.items()}
         known = (self.view, self.history, time.time(), self.claim_seconds, process_alive)
         status = fold(saved, *known, queued)

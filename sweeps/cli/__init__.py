@@ -32,6 +32,7 @@ COMMANDS = {
     "cancel": "cancel",
     "retry": "retry",
     "compact": "compact",
+    "merge": "merge",
     "gc": "gc",
     "query": "query",
     "data": "data",

@@ -108,8 +108,8 @@ def write_plan(results: Results, info: PlanInfo, rows: Sequence[Mapping[str, Any
     return path
 
 
-def read_plan(results: Results, name: str) -> SavedPlan:
-    """The plan of that name.
+def read_plan(results: Results, name: str, columns: Sequence[str] = tuple(PLAN.names)) -> SavedPlan:
+    """The plan of that name, with at least these columns.
 
     Raises UserError if there is none (it lists the existing ones), InfrastructureError if it is
     unreadable.
@@ -124,7 +124,7 @@ def read_plan(results: Results, name: str) -> SavedPlan:
     if not _is_plan(path, about):
         raise InfrastructureError(f"{path} is not a saved plan; remove it and make the plan again")
     if "reference" in about:
-        table = required(path, missing, load, PLAN, PLAN.names)
+        table = required(path, missing, load, PLAN, columns)
     else:
         old = required(path, missing, load, OLD_PLAN, OLD_PLAN.names)
         table, about = current_plan(old, about)

@@ -117,7 +117,9 @@ def _held_pieces(
 ) -> Iterator[pa.Table]:
     yield empty(SCHEMAS[table], columns)
     with _held(results, path):
-        yield from load_groups(path, SCHEMAS[table], columns, _PIECE_ROWS)
+        for rows in load_groups(path, SCHEMAS[table], columns, _PIECE_ROWS):
+            yield rows
+            pa.default_memory_pool().release_unused()
 
 
 @contextmanager

@@ -169,8 +169,11 @@ class StoreView:
         """What is kept of a generation's rows."""
         if table == "runs":
             return rows
-        names = [*owner_columns(table), KEYS[table][-1]]
-        return final_runs(_short(table, rows), self._left_out).select(names)
+        rows = final_runs(_short(table, rows), self._left_out)
+        columns = {name: rows[name] for name in owner_columns(table)}
+        # A study has few different ones.
+        item = KEYS[table][-1]
+        return pa.table(columns | {item: rows[item].dictionary_encode()})
 
     def _forget(self, table: str, paths: Collection[Path]) -> None:
         """Forget the rows of all files of a generation but these."""
@@ -216,7 +219,8 @@ class _Known:
         found: set[tuple[str, str, str]] = set()
         with uncollected():
             for rows, of_trial in self._view.done(table):
-                columns = (rows["trial_id"], weights.take(of_trial), rows[KEYS[table][-1]])
+                items = rows[KEYS[table][-1]].cast(pa.string())
+                columns = (rows["trial_id"], weights.take(of_trial), items)
                 found.update(zip(*map(values, columns), strict=True))
         return found
 
