@@ -330,7 +330,8 @@ class Watch:
         Raises UserError if there is none.
         """
         columns = ("trial_id", "predicted_seconds", "evaluations", "probes")
-        saved = read_plan(self.results, plan, (*columns, *(("axes", "seed") if axes else ())))
+        wanted = (*columns, *(("axes", "seed") if axes else ()))
+        saved = read_plan(self.results, plan, wanted, brief=True)
         queued = {trial: str(job) for trial, job in self.queues.in_flight().trials.items()}
         known = (self.view, self.history, time.time(), self.claim_seconds, process_alive)
         status = fold(saved, *known, queued)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Reading the results folder is fast, but on a network disk it takes some time.
 REFRESH_SECONDS = 2.0
+# An axis with more values is one line.
+MOST_VALUES = 200
 
 
 def status(
@@ -165,6 +167,7 @@ def _words(outcomes: dict[str, int], usual: str = "") -> list[str]:
 
 
 def _table(study: "StudyStatus") -> Any:
+    import numpy as np
     from rich.markup import escape
     from rich.table import Table
 
@@ -181,6 +184,9 @@ def _table(study: "StudyStatus") -> Any:
     for column in table.columns[2:]:
         column.justify, column.no_wrap = "right", True
     for axis, places_of in study.saved.by_axis().items():
+        if len(places_of) > MOST_VALUES:
+            everything = np.arange(len(study.states))
+            places_of = {f"{len(places_of):,} values": everything}
         for index, (value, places) in enumerate(places_of.items()):
             numbers = [int(column[places].sum()) for column in columns.values()]
             table.add_row(

@@ -79,6 +79,10 @@ class Scheduler(ABC):
         """Submissions as lists of shards, and the trials for which there is no room now."""
         return [balance(trials, shard_count(len(trials), self.setup.profile, self.slots()))], []
 
+    def at_once(self, submissions: Sequence[Shards]) -> int:
+        """How many trials of these submissions may run at the same time."""
+        return min(self.slots(), sum(map(len, submissions)))
+
     def settings(self, shards: Shards) -> dict[str, Any]:
         """What `Worker` reads from a submission's file; a subclass may add keys of its own."""
         data_root = self.setup.data_root
@@ -91,6 +95,7 @@ class Scheduler(ABC):
             "data_root": str(data_root.absolute()) if data_root else None,
             "limits": asdict(self.setup.limits),
             "keep_weights": self.setup.keep_weights,
+            "checkpoint_dir": self.setup.profile.checkpoint_dir,
         }
 
     @abstractmethod

@@ -54,6 +54,12 @@ class Slurm(QueueScheduler):
         """As many arrays as the cluster allows."""
         return arrays.divide(trials, self.setup.profile, self._room())
 
+    def at_once(self, submissions: Sequence[Shards]) -> int:
+        """See `Scheduler.at_once`. The profile's throttle counts in each array."""
+        throttle = self.setup.profile.throttle
+        most = throttle * profile.slots_per_task(self.setup.profile) if throttle else None
+        return sum(min(len(shards), most or len(shards)) for shards in submissions)
+
     def settings(self, shards: Shards) -> dict[str, Any]:
         """See `Scheduler.settings`, with what a task has to know."""
         from sweeps.worker import provenance

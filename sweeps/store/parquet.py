@@ -4,7 +4,7 @@ Older versions are read, newer ones are refused, and unreadable files are skippe
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,9 +22,15 @@ _T = TypeVar("_T")
 _CONTENT = (ValueError, KeyError, pa.ArrowException)
 
 
-def load(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table | None:
+def load(
+    path: Path,
+    schema: pa.Schema,
+    columns: Sequence[str] | None = None,
+    leaves: Mapping[str, str] | None = None,
+) -> pa.Table | None:
     """`columns` (all if None) of one file, in that order and with the types of the schema.
 
+    leaves: column -> the Parquet path of the only part of it that the schema has.
     None, and one warning, if the file is not readable or not of this table. Raises
     InfrastructureError for a file of a newer schema version and, as whoever reads all columns may
     be about to write them again, for one with columns that the schema lacks when `columns` is None;
@@ -36,11 +42,20 @@ def load(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) ->
     try:
         with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as parquet:
             version, present = _present(path, parquet, schema, columns)
+            if leaves:
+                present = [_there(parquet, leaves.get(name, name), name) for name in present]
             data = parquet.read(columns=present, use_threads=False)
             return _conform(data, _target(schema, columns), version, schema)
     except (OSError, *_CONTENT) as error:
         _warn_unreadable(path, error)
         return None
+
+
+def _there(parquet: pq.ParquetFile, leaf: str, column: str) -> str:
+    """The leaf if the file has it by that path, else the whole column."""
+    names = range(parquet.metadata.num_columns)
+    paths = {parquet.metadata.schema.column(index).path for index in names}
+    return leaf if leaf in paths else column
 
 
 def load_large(

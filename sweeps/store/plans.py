@@ -23,6 +23,18 @@ from sweeps.store.schema import PLAN, check_keys, to_table
 from sweeps.store.to_python import rows as rows_of
 from sweeps.store.warn import warn_once
 
+# A plan whose evaluations and probes have only their ids, and where a file has these.
+_ITEMS = {"evaluations": "eval_id", "probes": "probe_id"}
+_LEAVES = {column: f"{column}.list.element.{item}" for column, item in _ITEMS.items()}
+_BRIEF = pa.schema(
+    [
+        pa.field(field.name, pa.list_(pa.struct([pa.field(_ITEMS[field.name], pa.string())])))
+        if field.name in _ITEMS
+        else field
+        for field in PLAN
+    ]
+)
+
 
 @dataclass(frozen=True)
 class PlanInfo:
@@ -108,11 +120,13 @@ def write_plan(results: Results, info: PlanInfo, rows: Sequence[Mapping[str, Any
     return path
 
 
-def read_plan(results: Results, name: str, columns: Sequence[str] = tuple(PLAN.names)) -> SavedPlan:
+def read_plan(
+    results: Results, name: str, columns: Sequence[str] = tuple(PLAN.names), *, brief: bool = False
+) -> SavedPlan:
     """The plan of that name, with at least these columns.
 
-    Raises UserError if there is none (it lists the existing ones), InfrastructureError if it is
-    unreadable.
+    brief: of evaluations and probes possibly no more than the id. Raises UserError if there is none
+    (it lists the existing ones), InfrastructureError if it is unreadable.
     """
     path = plan_path(results, name)
     names = ", ".join(list_plans(results)) or "none"
@@ -124,7 +138,8 @@ def read_plan(results: Results, name: str, columns: Sequence[str] = tuple(PLAN.n
     if not _is_plan(path, about):
         raise InfrastructureError(f"{path} is not a saved plan; remove it and make the plan again")
     if "reference" in about:
-        table = required(path, missing, load, PLAN, columns)
+        narrow = (_BRIEF, columns, _LEAVES) if brief else (PLAN, columns)
+        table = required(path, missing, load, *narrow)
     else:
         old = required(path, missing, load, OLD_PLAN, OLD_PLAN.names)
         table, about = current_plan(old, about)

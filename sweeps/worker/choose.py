@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from odecore.training.checkpointing import furthest_iteration
-from sweeps.limits import Limits
 from sweeps.missing import missing
 from sweeps.spec import eval_id, probe_id
 from sweeps.store import EventReader, Results, StoreView
 from sweeps.worker.history import DEATHS_ALLOWED, RESUMES_ALLOWED, History, process_alive
+from sweeps.worker.messages import Context
 from sweeps.worker.tasks import Task
 
 # Reading the folder may take at most this share of the time, and happens at least this often. With
@@ -46,11 +46,11 @@ class Chooser:
     """
 
     def __init__(
-        self, tasks: Sequence[Task], results: Results, worker_id: str, limits: Limits
+        self, tasks: Sequence[Task], results: Results, worker_id: str, context: Context
     ) -> None:
         longest_first = sorted(tasks, key=lambda task: task.predicted_seconds, reverse=True)
         self.tasks = {task.trial_id: task for task in longest_first}
-        self.results, self.worker_id, self.limits = results, worker_id, limits
+        self.worker_id, self.context, self.limits = worker_id, context, context.limits
         self.history = History()
         self.settled: dict[str, str] = {}
         self._view, self._reader = StoreView(results), EventReader(results)
@@ -134,9 +134,9 @@ class Chooser:
 
     def verdict(self, task: Task) -> tuple[int, Verdict | None]:
         """The furthest checkpoint's iteration, and why the task must not start again, if so."""
-        furthest = furthest_iteration(
-            self.results.checkpoints / task.trial_id, self._view.retractions.attempt_ids
-        )
+        withdrawn = self._view.retractions.attempt_ids
+        folders = self.context.checkpoints(task.trial_id)
+        furthest = furthest_iteration(*folders, ignored=withdrawn)
         since = self._retried_at.get(task.trial_id, 0.0)
         self.read_events()
         deaths = self.history.deaths_without_progress(

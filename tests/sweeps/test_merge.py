@@ -1,12 +1,10 @@
 """Several results folders become one: nothing is lost, doubled or changed."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from command import odesweep
+from command import drawn, odesweep
 from store_rows import evaluation, run, trajectory
 
 import sweeps.store.merge as merge_module
@@ -207,12 +205,3 @@ def test_halves_of_a_study_give_every_number_of_the_whole(tmp_path: Path) -> Non
     assert len(first) >= 7
     assert call(*halves.values(), "--into", both) == 0
     assert drawn(both, tmp_path / "again") == first
-
-
-def drawn(results: Path, out: Path) -> dict[str, bytes]:
-    """Every CSV of the study, but what its trials cost, which no two runs have in common."""
-    given = ("--scale", "smoke", "--results", str(results), "--out", str(out))
-    for command in (("plot", "demo"), ("figures", "ott2021/figure4", "--plan", "demo@smoke")):
-        start = (sys.executable, "-c", "from analysis.cli import main; main()")
-        subprocess.run([*start, *command, *given], check=True)
-    return {path.name: path.read_bytes() for path in out.glob("*.csv") if "cost" not in path.name}
