@@ -1,9 +1,12 @@
 """How long workers wait, in seconds. An environment variable can change each value."""
 
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from sweeps.errors import UserError
+
+# A results folder gets at most one checkpoint in so many seconds, however many slots write there.
+FOLDER_CHECKPOINT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,16 @@ class Limits:
     publish_retry_seconds: float = 600.0
     checkpoint_kept_seconds: float = 120.0
 
+    def shared_by(self, slots: int) -> "Limits":
+        """With so much time between two checkpoints of a slot that all write at most one a second.
+
+        max(checkpoint_seconds, slots x 1 s); a time that the environment sets stays as it is.
+        """
+        if _variable("checkpoint_seconds") in os.environ:
+            return self
+        apart = max(self.checkpoint_seconds, slots * FOLDER_CHECKPOINT_SECONDS)
+        return replace(self, checkpoint_seconds=apart)
+
     @classmethod
     def from_environment(cls) -> "Limits":
         """The defaults, changed by the environment.
@@ -33,10 +46,14 @@ class Limits:
         """
         values = {}
         for field in fields(cls):
-            variable = f"ODESWEEP_{field.name.upper()}"
+            variable = _variable(field.name)
             if (text := os.environ.get(variable)) is not None:
                 try:
                     values[field.name] = float(text)
                 except ValueError:
                     raise UserError(f"{variable} = {text!r} is not a number of seconds") from None
         return cls(**values)
+
+
+def _variable(field: str) -> str:
+    return f"ODESWEEP_{field.upper()}"

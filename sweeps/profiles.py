@@ -32,12 +32,14 @@ class Profile(BaseModel):
 
     slots: how many at once; null for as many as fit. trials_per_shard: fixed length of shards; null
     balances them by predicted time. keep_weights: which trained nets keep their weights; null for
-    what the study says. For executors with a queue, `slots` is how many trials one
-    task runs side by side (on its GPU, or divided among its GPUs), throttle how many tasks run at
-    once, setup the lines of shell before Python starts, container the Apptainer image in which
-    tasks run, python the Python that they use (in the container, if there is one). notify: a web
-    address that hears of the end of a study, perhaps with a secret token. options: every other key
-    of the file, the options of the scheduler's own command.
+    what the study says. checkpoint_dir: a folder on a disk of the node for checkpoints, which come
+    to the results folder when a trial is told to stop; may name variables of the node. For
+    executors with a queue, `slots` is how many trials one task runs side by side (on its GPU, or
+    divided among its GPUs), throttle how many tasks run at once, setup the lines of shell before
+    Python starts, container the Apptainer image in which tasks run, python the Python that they use
+    (in the container, if there is one). notify: a web address that hears of the end of a study,
+    perhaps with a secret token. options: every other key of the file, the options of the
+    scheduler's own command.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -47,6 +49,7 @@ class Profile(BaseModel):
     slots: PositiveInt | None = None
     trials_per_shard: PositiveInt | None = None
     keep_weights: Keep | None = None
+    checkpoint_dir: str | None = Field(default=None, min_length=1)
     throttle: PositiveInt | None = None
     setup: tuple[str, ...] = ()
     container: str | None = Field(default=None, min_length=1)

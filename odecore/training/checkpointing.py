@@ -13,7 +13,7 @@ import io
 import logging
 import os
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,30 +63,35 @@ def _valid(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def furthest(trial_folder: Path, ignored: Collection[str] = ()) -> dict[str, Any] | None:
-    """The valid checkpoint with the most iterations below `trial_folder`, or None.
+def furthest(*trial_folders: Path, ignored: Collection[str] = ()) -> dict[str, Any] | None:
+    """The valid checkpoint with the most iterations below `trial_folders`, or None.
 
     Attempts in `ignored` do not count.
     """
-    for path in _newest_first(trial_folder, ignored):
+    for path in _newest_first(trial_folders, ignored):
         state = _valid(path)
         if state is not None:
             return state
     return None
 
 
-def furthest_iteration(trial_folder: Path, ignored: Collection[str] = ()) -> int:
+def furthest_iteration(*trial_folders: Path, ignored: Collection[str] = ()) -> int:
     """Iterations of the furthest checkpoint by file name, 0 without one.
 
     It is cheap: it tells whether an attempt made progress.
     """
     return max(
-        (int(p.stem.partition("-")[0]) for p in _newest_first(trial_folder, ignored)), default=0
+        (int(p.stem.partition("-")[0]) for p in _newest_first(trial_folders, ignored)), default=0
     )
 
 
-def _newest_first(trial_folder: Path, ignored: Collection[str]) -> list[Path]:
-    paths = [path for path in trial_folder.glob("*/*.pt") if path.parent.name not in ignored]
+def _newest_first(trial_folders: Sequence[Path], ignored: Collection[str]) -> list[Path]:
+    paths = [
+        path
+        for folder in trial_folders
+        for path in folder.glob("*/*.pt")
+        if path.parent.name not in ignored
+    ]
     return sorted(
         paths, key=lambda path: (path.name.partition("-")[0], _written_at(path)), reverse=True
     )

@@ -34,6 +34,7 @@ COMMANDS = {
     "cancel": "cancel",
     "retry": "retry",
     "compact": "compact",
+    "merge": "merge",
     "gc": "gc",
     "query": "query",
     "data": "data",

@@ -2,7 +2,8 @@
 
 import shlex
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sweeps import study_file
@@ -125,6 +126,7 @@ def _send(
             f"executor {options.executor} accepts no more of your jobs now; run the command again "
             "when some have ended"
         )
+    _space_checkpoints(place, submissions, display)
     sent: list[str] = []
     reports: list[ShardReport] = []
     problem: UserError | None = None
@@ -145,6 +147,25 @@ def _send(
         reports += [report] if report else []
     queued = [task for shards in submissions[: len(sent)] for shard in shards for task in shard]
     return _Sent(tuple(sent), queued, len(trials) - len(queued), reports, problem)
+
+
+def _space_checkpoints(
+    place: Scheduler, submissions: Sequence[Shards], watcher: RunDisplay
+) -> None:
+    """Let many slots write checkpoints less often, and say so; on disks of nodes they need not."""
+    usual = Limits.from_environment()
+    place.setup = replace(place.setup, limits=usual)
+    if place.setup.profile.checkpoint_dir or usual.shared_by(sum(map(len, submissions))) == usual:
+        return
+    slots = place.at_once(submissions)
+    limits = usual.shared_by(slots)
+    place.setup = replace(place.setup, limits=limits)
+    if limits != usual:
+        watcher.note(
+            f"{slots} trials may run at once: each writes a checkpoint every "
+            f"{limits.checkpoint_seconds:.0f} s, so that {place.results.path} gets about one a "
+            "second (ODESWEEP_CHECKPOINT_SECONDS sets another time)"
+        )
 
 
 def preview(

@@ -36,6 +36,11 @@ class Queues:
             "; ".join(flight.problem for flight in flights if flight.problem) or None,
         )
 
+    def open_since(self) -> float | None:
+        """See `QueueScheduler.open_since`."""
+        times = [scheduler.open_since() for scheduler in self.schedulers.values()]
+        return min((time for time in times if time is not None), default=None)
+
     def notes(self, trial_ids: Collection[str]) -> Iterator[str]:
         """See `Scheduler.notes`."""
         for scheduler in self.schedulers.values():

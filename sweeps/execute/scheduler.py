@@ -102,6 +102,10 @@ class Scheduler(ABC):
             ]
         ], []
 
+    def at_once(self, submissions: Sequence[Shards]) -> int:
+        """How many trials of these submissions may run at the same time."""
+        return min(self.slots(), sum(map(len, submissions)))
+
     def settings(self, shards: Shards) -> dict[str, Any]:
         """What `Worker` reads from a submission's file; a subclass may add keys of its own."""
         data_root = self.setup.data_root
@@ -120,6 +124,7 @@ class Scheduler(ABC):
             # The address in it may be secret: workers read it there, and nothing else has it.
             "notify_profile": str(self.setup.profile_file) if self.setup.profile.notify else None,
             "budget": budget.as_dict() if (budget := self.budget()) else None,
+            "checkpoint_dir": self.setup.profile.checkpoint_dir,
         }
 
     def then(
@@ -155,6 +160,13 @@ class QueueScheduler(Scheduler):
     @abstractmethod
     def in_flight(self, *, cancelled: bool = False) -> InFlight:
         """What waits or runs. cancelled: also jobs that were cancelled and have not ended."""
+
+    def open_since(self) -> float | None:
+        """When the oldest submission was sent of which something waits or runs; None if none is.
+
+        In epoch seconds. Its trials can only be told with every event of its workers.
+        """
+        return 0.0
 
     @abstractmethod
     def cancel(self, submission_ids: Collection[str]) -> None:

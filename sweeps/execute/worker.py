@@ -61,6 +61,7 @@ class Worker:
             # Submissions of older versions kept all.
             keep_weights=settings.get("keep_weights", "all"),
             gpu=gpu,
+            checkpoint_dir=_on_this_node(settings.get("checkpoint_dir")),
         )
 
     def trials(self, shard: int) -> list[Task]:
@@ -112,6 +113,19 @@ class Worker:
         if report.infrastructure is None:
             Notifier.of(self.results, self.submission).tell_end(report.stopped)
         return report
+
+
+def _on_this_node(folder: str | None) -> Path | None:
+    """A folder with the variables of this node filled in. Raises UserError if one is not set."""
+    if folder is None:
+        return None
+    path = Path(os.path.expandvars(folder)).expanduser()
+    if "$" in str(path) or not path.is_absolute():
+        raise UserError(
+            f"checkpoint_dir = {folder!r} is {str(path)!r} on {host_name()}; give an absolute path "
+            "whose variables are set in each job"
+        )
+    return path
 
 
 def default_threads(cpus: int | None = None) -> int:

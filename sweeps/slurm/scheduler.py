@@ -12,7 +12,7 @@ from typing import Any
 from sweeps.errors import InfrastructureError
 from sweeps.execute.scheduler import InFlight, QueueScheduler, Setup, Shards, tasks
 from sweeps.slurm import arrays, commands, preemption, profile, snapshot
-from sweeps.slurm.commands import OVER, NoAnswer
+from sweeps.slurm.commands import OVER, ArrayTask, NoAnswer
 from sweeps.slurm.inflight import SENDING_SECONDS, SentArray, TaskHistory, in_flight, sent_array
 from sweeps.slurm.paths import job_folder
 from sweeps.slurm.queue import QUEUE_SECONDS, Queue
@@ -59,6 +59,12 @@ class Slurm(QueueScheduler):
     def divide(self, trials: Sequence[Task]) -> tuple[list[Shards], list[Task]]:
         """As many arrays as the cluster allows."""
         return arrays.divide(trials, self.setup.profile, self._room())
+
+    def at_once(self, submissions: Sequence[Shards]) -> int:
+        """See `Scheduler.at_once`. The profile's throttle counts in each array."""
+        throttle = self.setup.profile.throttle
+        most = throttle * profile.slots_per_task(self.setup.profile) if throttle else None
+        return sum(min(len(shards), most or len(shards)) for shards in submissions)
 
     def settings(self, shards: Shards) -> dict[str, Any]:
         """See `Scheduler.settings`, with what a task has to know."""
@@ -119,23 +125,35 @@ class Slurm(QueueScheduler):
 
     def in_flight(self, *, cancelled: bool = False) -> InFlight:
         """See `Scheduler.in_flight`. SLURM is asked only if a submission may not be over."""
+        near, queued = self._near(cancelled=cancelled)
+        trials = {array.submission_id: self.trials(array.submission_id) for array in near}
+        flight = in_flight(near, trials, queued, self.history, shared_time(self.results.events))
+        return replace(flight, problem=self.queue.problem if near else None)
+
+    def open_since(self) -> float | None:
+        """See `Scheduler.open_since`."""
+        near, _ = self._near(cancelled=False)
+        return min((array.created_at for array in near), default=None)
+
+    def _near(self, *, cancelled: bool) -> tuple[list[SentArray], list[ArrayTask] | None]:
+        """The open arrays that may have tasks, and all that squeue shows.
+
+        Long lists of old submissions are not read: what squeue does not list is not in flight.
+        """
         open_arrays = self.open_arrays(cancelled=cancelled)
         if not open_arrays:
-            return InFlight()
+            return [], []
         queued = self.queue.tasks(
             {array.user for array in open_arrays if array.user},
             {array.job_id for array in open_arrays if array.job_id},
         )
         live = {task.comment for task in queued or () if task.live}
-        # Long lists of old submissions are not read: what squeue does not list is not in flight.
         near = [
             array
             for array in open_arrays
             if queued is None or array.submission_id in live or array.job_id is None
         ]
-        trials = {array.submission_id: self.trials(array.submission_id) for array in near}
-        flight = in_flight(near, trials, queued, self.history, shared_time(self.results.events))
-        return replace(flight, problem=self.queue.problem)
+        return near, queued
 
     def cancel(self, submission_ids: Collection[str]) -> None:
         """See `Scheduler.cancel`."""

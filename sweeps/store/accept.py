@@ -64,18 +64,68 @@ def standing_runs(manifest: Manifest, held: Sequence[pa.Table]) -> pa.Array:
     return keys.filter(pc.invert(pc.is_in(keys, value_set=set_aside)))
 
 
+def accept_all(
+    held: Sequence[pa.Table], new: pa.Table, manifest: Manifest, retracted: Collection[str]
+) -> pa.Table:
+    """The accepted row of each trial, in no order.
+
+    held: the rows of the generation's files. new: all other rows, each once; both with at least
+    RUN_COLUMNS. Only trials with new, withdrawn or set-aside rows are decided again: of all others
+    the generation holds exactly one final row, the accepted one.
+    """
+    rows = pa.concat_tables([new.slice(0, 0), *held])
+    if manifest.accepted is not None:
+        standing = standing_runs(manifest, [rows])
+        return accept_runs(once_each("runs", [rows, new]), retracted, standing)
+    withdrawn = rows.filter(_is_one_of(rows["attempt_id"], retracted))
+    aside = pa.array([key.partition("/")[0] for key in manifest.set_aside], pa.string())
+    trials = [*new["trial_id"].chunks, *withdrawn["trial_id"].chunks, aside]
+    open_again = pc.is_in(rows["trial_id"], value_set=pa.chunked_array(trials))
+    again = rows.filter(open_again)
+    decided = accept_runs(
+        once_each("runs", [again, new]), retracted, standing_runs(manifest, [again])
+    )
+    if pc.any(open_again).as_py():
+        rows = rows.filter(pc.invert(open_again))
+    return pa.concat_tables([final_runs(rows, ()), decided])
+
+
+def counting(table: str, rows: pa.Table, accepted: pa.Table) -> tuple[pa.ChunkedArray, pa.Array]:
+    """Which evaluations or probes belong to accepted weights, and for each row its trial's there.
+
+    accepted: one row for each trial. rows: `final_runs`, with at least `owner_columns`.
+    """
+    _, own = owner_columns(table)
+    of_trial = pa.concat_arrays(
+        pc.index_in(rows["trial_id"], value_set=accepted["trial_id"]).chunks
+        or [pa.nulls(0, pa.int32())]
+    )
+    theirs, start = accepted[own].combine_chunks(), 0
+    same = []
+    # Chunk by chunk, since a copy of all hashes takes much memory.
+    for mine in rows[own].chunks:
+        at = of_trial.slice(start, len(mine))
+        same.append(pc.fill_null(pc.equal(mine, theirs.take(at)), False))
+        start += len(mine)
+    return pa.chunked_array(same, pa.bool_()), of_trial
+
+
+def owner_columns(table: str) -> tuple[str, str]:
+    """The columns that tell whether an evaluation or probe belongs to an accepted run."""
+    # Series belong to the training itself, so they also count for a training that left no weights.
+    return "trial_id", "attempt_id" if table == "probe_series" else "weights_sha256"
+
+
 def accept_derived(
     table: str, rows: pa.Table, accepted: pa.Table, retracted: Collection[str]
 ) -> pa.Table:
     """Evaluations or probes of accepted weights.
 
     One per (trial_id, weights_sha256, eval_id or probe_id), of a probe its whole block. accepted:
-    the result of `accept_runs`. rows: each once, with the table's keys and finished_at.
+    one row for each trial. rows: each once, with the table's keys and finished_at.
     """
     rows = final_runs(rows, retracted)
-    # Series belong to the training itself, so they also count for a training that left no weights.
-    belongs = attempt_key if table == "probe_series" else _weights_key
-    rows = rows.filter(pc.is_in(belongs(rows), value_set=belongs(accepted)))
+    rows = rows.filter(counting(table, rows, accepted)[0])
     key = ("trial_id", "weights_sha256", KEYS[table][-1])
     if table == "evaluations":
         return smallest(rows, key, _ORDER)
@@ -91,22 +141,22 @@ def deciding_columns(table: str) -> list[str]:
 
 def final_runs(rows: pa.Table, retracted: Collection[str]) -> pa.Table:
     """Rows that may count: not retracted, and with a final outcome where they have an outcome."""
-    keep = pc.invert(
-        pc.is_in(rows["attempt_id"], value_set=pa.array(sorted(retracted), pa.string()))
-    )
+    if retracted:
+        rows = rows.filter(pc.invert(_is_one_of(rows["attempt_id"], retracted)))
     if "outcome" in rows.column_names:
-        keep = pc.and_(keep, pc.is_in(rows["outcome"], value_set=pa.array(FINAL_OUTCOMES)))
-    return rows.filter(keep)
+        final = _is_one_of(rows["outcome"], FINAL_OUTCOMES)
+        # Without a copy in the usual case.
+        return rows if pc.all(final).as_py() else rows.filter(final)
+    return rows
+
+
+def _is_one_of(column: pa.ChunkedArray, texts: Collection[str]) -> pa.ChunkedArray:
+    return pc.is_in(column, value_set=pa.array(sorted(texts), pa.string()))
 
 
 def attempt_key(rows: pa.Table) -> pa.ChunkedArray:
     """Each row's "trial/attempt"."""
     return pc.binary_join_element_wise(rows["trial_id"], rows["attempt_id"], "/")
-
-
-def _weights_key(rows: pa.Table) -> pa.ChunkedArray:
-    """trial_id and weights as one text, null without weights."""
-    return pc.binary_join_element_wise(rows["trial_id"], rows["weights_sha256"], "/")
 
 
 def _block_key(rows: pa.Table, key: Sequence[str]) -> pa.Array:
@@ -122,11 +172,10 @@ def accepted_runs(results: Results, columns: Sequence[str] | None = None) -> pa.
     columns = columns_of("runs", columns)
     needed = list(dict.fromkeys([*columns, *RUN_COLUMNS]))
     pieces, manifest = unchanged(results, lambda: read_new(results, "runs", needed))
-    held = set(manifest.paths(results, "runs"))
-    standing = standing_runs(manifest, [pieces[path] for path in pieces if path in held])
-    runs = once_each("runs", [empty(SCHEMAS["runs"], needed), *pieces.values()])
-    retracted = read_retractions(results).attempt_ids
-    return accept_runs(runs, retracted, standing).select(columns)
+    held = [pieces.pop(path) for path in manifest.paths(results, "runs") if path in pieces]
+    new = once_each("runs", [empty(SCHEMAS["runs"], needed), *pieces.values()])
+    rows = accept_all(held, new, manifest, read_retractions(results).attempt_ids)
+    return rows.take(pc.sort_indices(rows["trial_id"])).select(columns)
 
 
 def unchanged(results: Results, read: Callable[[], _Found]) -> tuple[_Found, Manifest]:

@@ -48,7 +48,7 @@ from sweeps.store.to_python import values
 
 # Few enough rows that one trial is found without reading much, and enough that columns compress and
 # scan well.
-ROW_GROUP_ROWS = {"runs": 1_000, "evaluations": 10_000} | {
+ROW_GROUP_ROWS = {"runs": 5_000, "evaluations": 10_000} | {
     table: 100_000 for table in TABLES if table.startswith("probe_")
 }
 # Rows of new files are sorted and written in batches of at most so many files or bytes: files of

@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -104,12 +105,15 @@ class EventLog:
 
 
 class EventReader:
-    """Reads all event files of a results folder, each line once."""
+    """Reads all event files of a results folder, each line once.
 
-    def __init__(self, results: Results) -> None:
-        self._folder = results.events
+    ends: the first `poll` reads of each file only the first line, and all from the last start of a
+    trial on. That says who works on what now, and how each worker began and ended.
+    """
+
+    def __init__(self, results: Results, *, ends: bool = False) -> None:
+        self._folder, self._ends = results.events, ends
         self._offsets: dict[str, int] = {}
-        self._lines: dict[str, int] = {}
 
     def poll(self) -> list[dict[str, Any]]:
         """Events that were added since the last poll, oldest first.
@@ -117,31 +121,76 @@ class EventReader:
         A last line without its end is read later. A line that is not an event is skipped with one
         warning. Raises InfrastructureError if the folder cannot be read.
         """
+        events = self._all(lambda path: self._ends_of(path) if self._ends else self._new(path))
+        self._ends = False
+        return events
+
+    def whole_since(self, since: float) -> list[dict[str, Any]]:
+        """All events of the files that grew since then, in epoch seconds, oldest first.
+
+        Those of earlier polls come again. Raises as `poll`.
+        """
+        again = EventReader(Results(self._folder.parent))
+        return again._all(lambda path: again._new(path) if _changed_at(path) >= since else [])
+
+    def _all(self, read: Callable[[Path], list[dict[str, Any]]]) -> list[dict[str, Any]]:
         with one_line(f"cannot read {self._folder}", "check permissions and the disk"):
             names = list_files(self._folder, ".jsonl")
-            events = [event for name in names for event in self._new(name)]
+            events = [event for name in names for event in read(self._folder / name)]
         return sorted(events, key=lambda event: event["at"])
 
-    def _new(self, name: str) -> list[dict[str, Any]]:
-        path, offset = self._folder / name, self._offsets.get(name, 0)
-        try:
-            if path.stat().st_size <= offset:
-                return []
-            data = read_bytes(path, offset)
-        except FileNotFoundError:
-            return []
-        except PermissionError as error:
-            warn_once(str(path), f"skipped {path}: {error.strerror}")
-            return []
+    def _new(self, path: Path) -> list[dict[str, Any]]:
+        offset = self._offsets.get(path.name, 0)
+        data = _read_from(path, offset)
         lines = data.split(b"\n")[:-1]
-        first = self._lines.get(name, 0) + 1
-        self._offsets[name] = offset + sum(len(line) + 1 for line in lines)
-        self._lines[name] = first - 1 + len(lines)
-        return _parse_all(lines) or [
-            event
-            for number, line in enumerate(lines, first)
-            if (event := _parse(path, number, line)) is not None
-        ]
+        self._offsets[path.name] = offset + sum(len(line) + 1 for line in lines)
+        return _parse_all(lines) or _parse_each(path, offset, lines)
+
+    def _ends_of(self, path: Path) -> list[dict[str, Any]]:
+        """The first event of a file, and those from the last start of a trial on."""
+        window, size = _WINDOW_BYTES, _size(path)
+        while window < size:
+            data = _read_from(path, size - window)
+            # After the first end of a line, as the window may begin anywhere.
+            start = data.rfind(b"\n", 0, max(0, data.rfind(_STARTED))) + 1
+            if start:
+                head = _parse_all(_read_from(path, 0, _WINDOW_BYTES).split(b"\n")[:1])
+                self._offsets[path.name] = size - window + start
+                return head + self._new(path)
+            window *= 8
+        return self._new(path)
+
+
+# Holds the events of one trial of a few minutes.
+_WINDOW_BYTES = 4096
+_STARTED = b'"event": "started"'
+
+
+def _read_from(path: Path, offset: int, length: int = -1) -> bytes:
+    """The bytes of a file from there on; none if it is gone, or may not be read."""
+    try:
+        if _size(path) <= offset:
+            return b""
+        return read_bytes(path, offset, length)
+    except FileNotFoundError:
+        return b""
+    except PermissionError as error:
+        warn_once(str(path), f"skipped {path}: {error.strerror}")
+        return b""
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _changed_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _parse_all(lines: list[bytes]) -> list[dict[str, Any]]:
@@ -165,6 +214,13 @@ def _is_event(event: dict[str, Any]) -> bool:
     numbers = [event["at"], event["pid"], event.get("resume_iteration") or 0]
     numbers.append(event.get("iteration") or 0)
     return all(isinstance(text, str) for text in texts) and all(map(math.isfinite, numbers))
+
+
+def _parse_each(path: Path, offset: int, lines: list[bytes]) -> list[dict[str, Any]]:
+    """The events among lines that stand at `offset` of the file."""
+    first = _read_from(path, 0, offset).count(b"\n") + 1
+    parsed = (_parse(path, number, line) for number, line in enumerate(lines, first))
+    return [event for event in parsed if event is not None]
 
 
 def _parse(path: Path, number: int, line: bytes) -> dict[str, Any] | None:

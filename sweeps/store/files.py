@@ -28,8 +28,8 @@ _LATE_SECONDS = float(os.environ.get("ODESWEEP_TEST_LATE_ENTRIES_SECONDS", "0"))
 _first_seen: dict[Path, float] = {}
 
 
-def read_bytes(path: Path, offset: int = 0) -> bytes:
-    """The content of a file from `offset` on. Raises OSError.
+def read_bytes(path: Path, offset: int = 0, length: int = -1) -> bytes:
+    """The content of a file from `offset` on, at most `length` bytes if given. Raises OSError.
 
     A stale handle (ESTALE: the server replaced the file between open and read) is opened again.
     """
@@ -37,7 +37,7 @@ def read_bytes(path: Path, offset: int = 0) -> bytes:
         try:
             with path.open("rb") as file:
                 file.seek(offset)
-                return file.read()
+                return file.read(length)
         except OSError as error:
             if error.errno != errno.ESTALE or not left:
                 raise

@@ -4,7 +4,7 @@ Older versions are read, newer ones are refused, and unreadable files are skippe
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,9 +23,15 @@ _T = TypeVar("_T")
 _CONTENT = (ValueError, KeyError, pa.ArrowException)
 
 
-def load(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table | None:
+def load(
+    path: Path,
+    schema: pa.Schema,
+    columns: Sequence[str] | None = None,
+    leaves: Mapping[str, str] | None = None,
+) -> pa.Table | None:
     """`columns` (all if None) of one file, in that order and with the types of the schema.
 
+    leaves: column -> the Parquet path of the only part of it that the schema has.
     None, and one warning, if the file is not readable or not of this table. Raises
     InfrastructureError for a file of a newer schema version and, as whoever reads all columns may
     be about to write them again, for one with columns that the schema lacks when `columns` is None;
@@ -37,11 +43,20 @@ def load(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) ->
     try:
         with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as parquet:
             version, present = _present(path, parquet, schema, columns)
+            if leaves:
+                present = [_there(parquet, leaves.get(name, name), name) for name in present]
             data = parquet.read(columns=present, use_threads=False)
             return _conform(data, _target(schema, columns), version, schema)
     except (OSError, *_CONTENT) as error:
         _warn_unreadable(path, error)
         return None
+
+
+def _there(parquet: pq.ParquetFile, leaf: str, column: str) -> str:
+    """The leaf if the file has it by that path, else the whole column."""
+    names = range(parquet.metadata.num_columns)
+    paths = {parquet.metadata.schema.column(index).path for index in names}
+    return leaf if leaf in paths else column
 
 
 def load_large(
@@ -66,13 +81,24 @@ def load_large(
         return _conform(data, _target(schema, columns), version, schema)
 
 
-def load_groups(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
-    """All columns of a file, one row group after the other. Raises as `load_large`."""
-    with _opened(path) as parquet:
-        version, present = _present(path, parquet, schema, None)
+def load_groups(
+    path: Path, schema: pa.Schema, columns: Sequence[str] | None = None, rows: int = 1
+) -> Iterator[pa.Table]:
+    """`columns` (all if None) of a file, one or more row groups after the other.
+
+    rows: so many at once, or more. Raises as `load_large`.
+    """
+    # A buffer would keep the bytes of all groups until the file is closed.
+    with _opened(path, pre_buffer=False) as parquet:
+        version, present = _present(path, parquet, schema, columns)
+        groups, waiting = list[int](), 0
         for group in range(parquet.num_row_groups):
-            data = parquet.read_row_group(group, columns=present)
-            yield _conform(data, _target(schema, None), version, schema)
+            groups.append(group)
+            waiting += parquet.metadata.row_group(group).num_rows
+            if waiting >= rows or group == parquet.num_row_groups - 1:
+                data = parquet.read_row_groups(groups, columns=present)
+                yield _conform(data, _target(schema, columns), version, schema)
+                groups, waiting = [], 0
 
 
 def file_version(path: Path) -> int:
@@ -82,11 +108,11 @@ def file_version(path: Path) -> int:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+def _opened(path: Path, *, pre_buffer: bool = True) -> Iterator[pq.ParquetFile]:
     try:
         with (
             pa.OSFile(str(path)) as file,
-            pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=True) as parquet,
+            pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=pre_buffer) as parquet,
         ):
             yield parquet
     except (OSError, *_CONTENT) as error:

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from sweeps.errors import InfrastructureError
@@ -21,6 +22,18 @@ from sweeps.store.renamed import OLD_PLAN, current_plan
 from sweeps.store.schema import PLAN, check_keys, to_table
 from sweeps.store.to_python import rows as rows_of
 from sweeps.store.warn import warn_once
+
+# A plan whose evaluations and probes have only their ids, and where a file has these.
+_ITEMS = {"evaluations": "eval_id", "probes": "probe_id"}
+_LEAVES = {column: f"{column}.list.element.{item}" for column, item in _ITEMS.items()}
+_BRIEF = pa.schema(
+    [
+        pa.field(field.name, pa.list_(pa.struct([pa.field(_ITEMS[field.name], pa.string())])))
+        if field.name in _ITEMS
+        else field
+        for field in PLAN
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -53,12 +66,24 @@ class SavedPlan(NamedTuple):
     info: PlanInfo
     table: pa.Table
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self, columns: Sequence[str] = tuple(PLAN.names)) -> list[dict[str, Any]]:
         """One dict per trial. axes: axis -> value; evaluations and probes: one dict each."""
-        rows = rows_of(self.table)
+        rows = rows_of(self.table.select(columns))
         for row in rows:
-            row["axes"] = {axis: _value(value) for axis, value in row["axes"].items()}
+            if "axes" in row:
+                row["axes"] = {axis: _value(value) for axis, value in row["axes"].items()}
         return rows
+
+    def by_axis(self) -> dict[str, dict[str, np.ndarray]]:
+        """Axis (and seed) -> value as text -> the places of its trials in the plan, ascending."""
+        axes, seed = (self.table[name].combine_chunks() for name in ("axes", "seed"))
+        place = np.repeat(np.arange(len(axes)), np.diff(axes.offsets.to_numpy()))
+        axis, names = _numbered(axes.keys)
+        found = {}
+        for number, name in enumerate(names):
+            mine = axis == number
+            found[name] = _by_value(axes.items.filter(pa.array(mine)), place[mine])
+        return found | {"seed": _by_value(seed.cast(pa.string()), np.arange(len(seed)))}
 
 
 def label(value: Any) -> str:
@@ -95,11 +120,13 @@ def write_plan(results: Results, info: PlanInfo, rows: Sequence[Mapping[str, Any
     return path
 
 
-def read_plan(results: Results, name: str) -> SavedPlan:
-    """The plan of that name.
+def read_plan(
+    results: Results, name: str, columns: Sequence[str] = tuple(PLAN.names), *, brief: bool = False
+) -> SavedPlan:
+    """The plan of that name, with at least these columns.
 
-    Raises UserError if there is none (it lists the existing ones), InfrastructureError if it is
-    unreadable.
+    brief: of evaluations and probes possibly no more than the id. Raises UserError if there is none
+    (it lists the existing ones), InfrastructureError if it is unreadable.
     """
     path = plan_path(results, name)
     names = ", ".join(list_plans(results)) or "none"
@@ -111,7 +138,8 @@ def read_plan(results: Results, name: str) -> SavedPlan:
     if not _is_plan(path, about):
         raise InfrastructureError(f"{path} is not a saved plan; remove it and make the plan again")
     if "reference" in about:
-        table = required(path, missing, load, PLAN, PLAN.names)
+        narrow = (_BRIEF, columns, _LEAVES) if brief else (PLAN, columns)
+        table = required(path, missing, load, *narrow)
     else:
         old = required(path, missing, load, OLD_PLAN, OLD_PLAN.names)
         table, about = current_plan(old, about)
@@ -149,6 +177,25 @@ def _to_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
         axes = [(axis, json.dumps(value)) for axis, value in row["axes"].items()]
         encoded.append({**row, "axes": axes})
     return to_table(PLAN, encoded)
+
+
+def _numbered(column: pa.Array) -> tuple[np.ndarray, list[str]]:
+    """The number of each value among the different ones, and these, in order of appearance."""
+    encoded = column.dictionary_encode()
+    return encoded.indices.to_numpy(), encoded.dictionary.to_pylist()
+
+
+def _by_value(encoded: pa.Array, place: np.ndarray) -> dict[str, np.ndarray]:
+    """The places of each value. encoded: the values as JSON."""
+    number, texts = _numbered(encoded)
+    ends = np.cumsum(np.bincount(number, minlength=len(texts)))
+    parts = np.split(place[np.argsort(number, kind="stable")], ends[:-1])
+    found: dict[str, np.ndarray] = {}
+    for text, part in zip(texts, parts, strict=False):
+        name = label(_value(text))
+        # 4 and 4.0 are the same to people.
+        found[name] = np.union1d(found[name], part) if name in found else part
+    return found
 
 
 @cache

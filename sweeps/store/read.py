@@ -20,6 +20,8 @@ from sweeps.store.schema import KEYS, SCHEMAS, SchemaError, schema_of
 # Waited before each restart of a listing. An NFS client may still list a file that another one
 # removed a few seconds ago.
 RESTART_WAITS_SECONDS = (0.0, 0.1, 0.5, 2.0, 5.0)
+# Rows of a generation's file that are read at once when each piece is shortened.
+_PIECE_ROWS = 100_000
 _Found = TypeVar("_Found")
 
 
@@ -61,13 +63,15 @@ def read_new(
     columns: Sequence[str],
     skip: Collection[Path] = (),
     ids: Sequence[str] | None = None,
+    shorten: Callable[[pa.Table], pa.Table] | None = None,
 ) -> dict[Path, pa.Table]:
     """`columns` of every readable file of `table` that is not in `skip`.
 
-    Of generations it reads only what may hold the sorted `ids`, if given. If a listed file is gone,
-    listing starts again. After five restarts, and if the folder cannot be read, it raises
-    InfrastructureError. It also does so for a damaged file of a generation, since so much depends
-    on it.
+    Of generations it reads only what may hold the sorted `ids`, if given. shorten: applied to each
+    few row groups of a generation's file, so that memory never holds all that it drops. If a listed
+    file is gone, listing starts again. After five restarts, and if the folder cannot be read, it
+    raises InfrastructureError. It also does so for a damaged file of a generation, since so much
+    depends on it.
     """
     # Files never change once they have a name, so what was read before a restart stays valid.
     known: dict[Path, pa.Table | None] = {}
@@ -77,7 +81,11 @@ def read_new(
         for path in [path for path in files if path not in skip and path not in known]:
             known[path] = load(path, SCHEMAS[table], columns)
         for path in [path for path in held if path not in skip and path not in known]:
-            known[path] = load_held(results, path, SCHEMAS[table], columns, ids)
+            known[path] = (
+                pa.concat_tables(map(shorten, _held_pieces(results, path, table, columns)))
+                if shorten
+                else load_held(results, path, SCHEMAS[table], columns, ids)
+            )
         return {path: rows for path in (*files, *held) if (rows := known.get(path)) is not None}
 
     return restarting(results, look)
@@ -102,6 +110,16 @@ def load_held_groups(results: Results, path: Path, schema: pa.Schema) -> Iterato
     """All of a generation's file, row group by row group; raises as `load_held`."""
     with _held(results, path):
         yield from load_groups(path, schema)
+
+
+def _held_pieces(
+    results: Results, path: Path, table: str, columns: Sequence[str]
+) -> Iterator[pa.Table]:
+    yield empty(SCHEMAS[table], columns)
+    with _held(results, path):
+        for rows in load_groups(path, SCHEMAS[table], columns, _PIECE_ROWS):
+            yield rows
+            pa.default_memory_pool().release_unused()
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The writer of one worker.
 
-It publishes one Parquet file per table and time slice, and merges them into one file per table at
-the end.
+It publishes one Parquet file per table and time slice. From time to time, and at the end, it merges
+them into one file per table.
 """
 
 import logging
@@ -20,6 +20,8 @@ from sweeps.store.read import once_each
 from sweeps.store.schema import KEYS, SCHEMAS, TABLES, SchemaError, check_rows, schema_of, to_table
 
 _LOG = logging.getLogger("odesweep")
+# So many files of one worker become one while it runs: a reader opens each file it sees.
+MERGED_PARTS = 32
 
 
 class Writer:
@@ -37,6 +39,7 @@ class Writer:
         # Slices that are being written keep their name until they are known to be on disk, so that
         # a retry cannot make a second file.
         self._slices: dict[str, tuple[str, pa.Table]] = {}
+        self._parts = dict.fromkeys(TABLES, 0)
         self._oldest: float | None = None
         self._blocks: set[tuple[Any, ...]] = set()
         results.create()
@@ -80,7 +83,9 @@ class Writer:
                 name, rows = self._slices[table]
                 publish_table(self._results.parts(table) / name, rows)
                 del self._slices[table]
+                self._parts[table] += 1
         self._oldest = None
+        self._merge_all(MERGED_PARTS)
 
     def close(self) -> None:
         """Publish, then merge this writer's files into one per table.
@@ -88,7 +93,12 @@ class Writer:
         Raises OSError as `publish` does. A failed merge is only a warning.
         """
         self.publish()
-        for table in TABLES:
+        self._merge_all(0)
+
+    def _merge_all(self, parts: int) -> None:
+        """Merge the tables that have at least so many new files. A failure is only a warning."""
+        for table in [table for table in TABLES if self._parts[table] >= parts]:
+            self._parts[table] = 0
             try:
                 self._merge(table)
             except OSError as error:

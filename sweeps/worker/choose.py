@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from odecore.training.checkpointing import furthest_iteration
-from sweeps.limits import Limits
 from sweeps.missing import missing
 from sweeps.shards import in_turn
 from sweeps.spec import eval_id, probe_id
 from sweeps.store import EventReader, Results, StoreView
 from sweeps.store.clock import shared_time
 from sweeps.worker.history import DEATHS_ALLOWED, RESUMES_ALLOWED, History, process_alive
+from sweeps.worker.messages import Context
 from sweeps.worker.tasks import Task
 
 # Reading the folder may take at most this share of the time, and happens at least this often. With
@@ -48,11 +48,12 @@ class Chooser:
     """
 
     def __init__(
-        self, tasks: Sequence[Task], results: Results, worker_id: str, limits: Limits
+        self, tasks: Sequence[Task], results: Results, worker_id: str, context: Context
     ) -> None:
         ordered = sorted(tasks, key=lambda task: (not task.first, -task.predicted_seconds))
         self.tasks = {task.trial_id: task for task in ordered}
-        self.results, self.worker_id, self.limits = results, worker_id, limits
+        self.results, self.worker_id = results, worker_id
+        self.context, self.limits = context, context.limits
         self.history = History()
         self.settled: dict[str, str] = {}
         self._view, self._reader = StoreView(results), EventReader(results)
@@ -138,9 +139,9 @@ class Chooser:
 
     def verdict(self, task: Task) -> tuple[int, Verdict | None]:
         """The furthest checkpoint's iteration, and why the task must not start again, if so."""
-        furthest = furthest_iteration(
-            self.results.checkpoints / task.trial_id, self._view.retractions.attempt_ids
-        )
+        withdrawn = self._view.retractions.attempt_ids
+        folders = self.context.checkpoints(task.trial_id)
+        furthest = furthest_iteration(*folders, ignored=withdrawn)
         since = self._retried_at.get(task.trial_id, 0.0)
         self.read_events()
         deaths = self.history.deaths_without_progress(

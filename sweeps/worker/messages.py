@@ -1,5 +1,6 @@
 """The messages between a shard and the slot that trains its trials."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 from sweeps.keep_weights import Keep
 from sweeps.limits import Limits
+from sweeps.store import Results
 from sweeps.worker.tasks import Task
 
 
@@ -17,7 +19,8 @@ class Context:
     The context is the same for all trials of a slot. It is recorded in the rows and never part of
     an identity. exclusive: no other slot of this run shares the machine, so that measured seconds
     are valid. eager: no CUDA graphs. keep_weights: which trained nets keep their weights. gpu:
-    CUDA_VISIBLE_DEVICES of the slot's process, if it is not that of its parent.
+    CUDA_VISIBLE_DEVICES of the slot's process, if it is not that of its parent. checkpoint_dir: a
+    folder of this node for checkpoints, null for that of the results folder.
     """
 
     results: Path
@@ -30,6 +33,16 @@ class Context:
     eager: bool = False
     keep_weights: Keep = "all"
     gpu: str | None = None
+    checkpoint_dir: Path | None = None
+
+    def checkpoints(self, trial_id: str) -> list[Path]:
+        """The folders of a trial's checkpoints, the one where they are usually written first."""
+        folders = [Results(self.results).checkpoints / trial_id]
+        if self.checkpoint_dir:
+            # Trials of several results folders may have the same id.
+            place = hashlib.sha256(str(self.results).encode()).hexdigest()[:16]
+            folders.insert(0, self.checkpoint_dir / f"odesweep-{place}" / trial_id)
+        return folders
 
 
 @dataclass(frozen=True)

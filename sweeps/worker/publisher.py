@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from odecore.training import checkpointing
-from sweeps.limits import Limits
 from sweeps.store import FINAL_OUTCOMES, Results, Writer
 from sweeps.worker.disk_retry import retrying
+from sweeps.worker.messages import Context
 
 
 class CannotPublish(Exception):
@@ -32,19 +32,20 @@ class Publisher:
         self,
         results: Results,
         worker_id: str,
-        limits: Limits,
+        context: Context,
         stop_asked: Callable[[], bool],
         note: Callable[[str], None],
         tick: Callable[[], None],
     ) -> None:
-        self.results, self.limits, self.stop_asked, self.note, self.tick = (
+        self.results, self.context, self.limits, self.stop_asked, self.note, self.tick = (
             results,
-            limits,
+            context,
+            context.limits,
             stop_asked,
             note,
             tick,
         )
-        self.writer = Writer(results, worker_id, slice_seconds=limits.publish_slice_seconds)
+        self.writer = Writer(results, worker_id, slice_seconds=context.limits.publish_slice_seconds)
         self._finished: list[Path] = []
         self._published: list[tuple[float, Path]] = []
 
@@ -61,9 +62,10 @@ class Publisher:
         self.writer.add(table, rows)
         if table == "runs":
             self._finished += [
-                self.results.checkpoints / r["trial_id"] / r["attempt_id"]
+                folder / r["attempt_id"]
                 for r in rows
                 if r["outcome"] in FINAL_OUTCOMES
+                for folder in self.context.checkpoints(r["trial_id"])
             ]
 
     def publish_if_due(self) -> None:
@@ -115,4 +117,8 @@ class Publisher:
         Raises CannotPublish.
         """
         self.publish()
+        for _, folder in self._published:
+            # `odesweep gc` does not see the disks of nodes.
+            if self.context.checkpoint_dir in folder.parents:
+                checkpointing.remove(folder)
         self.writer.close()

@@ -144,8 +144,8 @@ class _Trial:
             if context.device == "auto"
             else context.device
         )
-        self.trial_folder = Results(context.results).checkpoints / assignment.task.trial_id
-        self.folder = self.trial_folder / assignment.attempt_id
+        self.trial_folders = context.checkpoints(assignment.task.trial_id)
+        self.folders = [folder / assignment.attempt_id for folder in self.trial_folders]
         self.data = _load_data(assignment.task.spec.data, context.data_root)
         self.resumed = False
         self._progress_at = 0.0
@@ -165,9 +165,8 @@ class _Trial:
             self._after_training(model.to(self.device), self.assignment.task.weights_sha256)
             return Ending("evaluated")
         # A row that `retry` withdrew is trained again, not published again.
-        state = checkpointing.furthest(
-            self.trial_folder, read_retractions(Results(self.context.results)).attempt_ids
-        )
+        withdrawn = read_retractions(Results(self.context.results)).attempt_ids
+        state = checkpointing.furthest(*self.trial_folders, ignored=withdrawn)
         training = Training(
             self.assignment.task.spec, self.data, self.device, eager=self.context.eager
         )
@@ -201,18 +200,27 @@ class _Trial:
             self.context.limits.checkpoint_seconds, self._checkpoint_cost_seconds / CHECKPOINT_SHARE
         )
         if stop or now - self._checkpoint_at >= pause:
-            self._checkpoint(training.iteration, training.state())
+            self._checkpoint(training.iteration, training.state(), stop=stop)
         return stop
 
-    def _checkpoint(self, iteration: int, state: dict[str, Any]) -> None:
+    def _checkpoint(self, iteration: int, state: dict[str, Any], *, stop: bool = False) -> None:
+        """Write a checkpoint, when it stops where every node can read it."""
         start = time.monotonic()
-        try:
-            checkpointing.save(self.folder, iteration, state)
-            self.emit(Checkpointed(iteration))
-        except OSError as error:
-            LOG.warning(
-                "no checkpoint at iteration %d (%s); training continues without", iteration, error
-            )
+        # A disk of the node that fails is no reason to have none.
+        for folder in self.folders[-1:] if stop else self.folders:
+            try:
+                checkpointing.save(folder, iteration, state)
+                self.emit(Checkpointed(iteration))
+                if stop and folder != self.folders[0]:
+                    checkpointing.remove(self.folders[0])
+                break
+            except OSError as error:
+                LOG.warning(
+                    "no checkpoint at iteration %d in %s (%s); training continues without",
+                    iteration,
+                    folder,
+                    error,
+                )
         self._checkpoint_at = time.monotonic()
         self._checkpoint_cost_seconds = self._checkpoint_at - start
 

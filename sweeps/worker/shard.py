@@ -94,12 +94,12 @@ class _Shard:
         )
         self.submission_id = submission_id
         self.results = Results(context.results)
-        self.chooser = Chooser(tasks, self.results, worker_id, context.limits)
+        self.chooser = Chooser(tasks, self.results, worker_id, context)
         self.events = EventLog(self.results, worker_id)
         self.publisher = Publisher(
             self.results,
             worker_id,
-            context.limits,
+            context,
             lambda: stop_cause() is not None,
             watcher.note,
             watcher.tick,

@@ -13,10 +13,10 @@ FOLDER = "-".join(filter(None, ("/run/odesweep-devcluster", os.environ.get("PYTE
 NODES = ("n1", "n2", "n3", "n4")
 
 
-def devcluster(*arguments: str) -> tuple[int, str, str]:
+def devcluster(*arguments: str, folder: str = FOLDER) -> tuple[int, str, str]:
     """Exit code, standard output and standard error of one of its commands."""
     done = subprocess.run(
-        [DEVCLUSTER, "--dir", FOLDER, *arguments],
+        [DEVCLUSTER, "--dir", folder, *arguments],
         capture_output=True,
         text=True,
         timeout=120,

@@ -17,10 +17,13 @@ COMMAND = (sys.executable, "-c", "from sweeps.cli import main; main()")
 TIMES = {"train_seconds", "evaluate_seconds", "peak_memory_bytes"}
 
 
-def start(*arguments: str, results: Path, **environment: str) -> subprocess.Popen[str]:
+def start(
+    *arguments: str, results: Path | None = None, **environment: str
+) -> subprocess.Popen[str]:
     """The command, running."""
+    folder = () if results is None else ("--results", str(results))
     return subprocess.Popen(
-        [*COMMAND, *arguments, "--results", str(results)],
+        [*COMMAND, *arguments, *folder],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -28,7 +31,9 @@ def start(*arguments: str, results: Path, **environment: str) -> subprocess.Pope
     )
 
 
-def odesweep(*arguments: str, results: Path, **environment: str) -> tuple[int, str, str]:
+def odesweep(
+    *arguments: str, results: Path | None = None, **environment: str
+) -> tuple[int, str, str]:
     """Exit code, standard output and standard error of the command."""
     process = start(*arguments, results=results, **environment)
     out, err = process.communicate(timeout=200)
@@ -119,3 +124,12 @@ def science(results: Path) -> dict[str, tuple[Any, ...]]:
         )
         for row in accepted_runs(Results(results)).to_pylist()
     }
+
+
+def drawn(results: Path, out: Path) -> dict[str, bytes]:
+    """Every CSV of the demo at smoke scale, but its cost, which no two runs have in common."""
+    given = ("--scale", "smoke", "--results", str(results), "--out", str(out))
+    for command in (("plot", "demo"), ("figures", "ott2021/figure4", "--plan", "demo")):
+        start = (sys.executable, "-c", "from analysis.cli import main; main()")
+        subprocess.run([*start, *command, *given], check=True)
+    return {path.name: path.read_bytes() for path in out.glob("*.csv") if "cost" not in path.name}

@@ -3,15 +3,61 @@
 What holds for every executor is in executor_contract.py.
 """
 
+import os
+import shutil
+import signal
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from command import LONG, events, odesweep, running, runs, science, start, trial_process, wait_for
 from executor_contract import OFTEN, accepted_once, uncut
 
 from sweeps.store import Results, accepted_runs
 
 __all__ = ["uncut"]
+
+
+@pytest.mark.slow
+def test_checkpoints_on_a_disk_of_the_node_come_to_the_results_when_told_to_stop(
+    tmp_path: Path, uncut: Path
+) -> None:
+    results, local, profile = tmp_path / "results", tmp_path / "local", tmp_path / "profile.toml"
+    profile.write_text('checkpoint_dir = "$NODE_DISK"\nslots = 1\n')
+    run = ("run", LONG, "--executor", "ray", "--profile", str(profile))
+    given = {**OFTEN, "NODE_DISK": str(local)}
+    driver = start(*run, results=results, **given)
+    before = wait_for(lambda: events(results, "checkpoint"))[-1]
+    # A process that dies goes on from the disk of its node.
+    os.kill(trial_process(before["pid"]), signal.SIGKILL)
+    resumed = wait_for(lambda: events(results, "started")[1:])[0]
+    assert resumed["resume_iteration"] >= before["iteration"]
+    wait_for(lambda: events(results, "checkpoint")[-1]["iteration"] > before["iteration"])
+    shared = Results(results).checkpoints
+    assert not list(shared.glob("*/*/*.pt"))
+    assert list(local.glob("*/*/*/*.pt"))
+    driver.send_signal(signal.SIGTERM)
+    driver.communicate(timeout=60)
+    [interrupted] = events(results, "interrupted")
+    assert list(shared.glob(f"{before['trial_id']}/*/{interrupted['iteration']:012d}-*.pt"))
+    # Another node, on which nothing is.
+    shutil.rmtree(local)
+    assert odesweep(*run, results=results, **given)[0] == 0
+    again = [e for e in events(results, "started") if e["trial_id"] == before["trial_id"]][-1]
+    assert again["resume_iteration"] == interrupted["iteration"]
+    assert science(results) == science(uncut)
+    assert accepted_once(results)
+    assert not list(local.glob("*/*/*/*.pt"))
+
+
+def test_a_checkpoint_dir_that_a_node_does_not_know_is_one_line(tmp_path: Path) -> None:
+    profile = tmp_path / "profile.toml"
+    profile.write_text('checkpoint_dir = "$NO_SUCH_DISK/me"\n')
+    run = ("run", LONG, "--executor", "ray", "--profile", str(profile))
+    code, _, err = odesweep(*run, results=tmp_path / "results")
+    assert code == 3
+    assert "checkpoint_dir = '$NO_SUCH_DISK/me'" in err
+    assert "Traceback" not in err
 
 
 def test_a_killed_driver_takes_its_child_along_and_the_same_command_goes_on(

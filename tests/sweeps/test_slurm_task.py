@@ -23,6 +23,7 @@ from sweeps.slurm.task import Signals, TaskId, close_earlier_starts
 from sweeps.store import EventLog, EventReader, Results
 from sweeps.worker.choose import Chooser
 from sweeps.worker.history import History
+from sweeps.worker.messages import Context
 
 
 @pytest.fixture
@@ -175,7 +176,8 @@ def test_near_the_limit_only_trials_that_still_fit_are_begun(tmp_path: Path) -> 
     results = Results(tmp_path / "results")
     results.create()
     tasks: list[Any] = [Timed("a" * 32, 100.0), Timed("b" * 32, 50.0), Timed("c" * 32, 5.0)]
-    chooser = Chooser(tasks, results, "w", Limits())
+    context = Context(results.path, None, 1, Limits(), {})
+    chooser = Chooser(tasks, results, "w", context)
     assert chooser.next() is tasks[0]
     assert chooser.next(lambda task: task.predicted_seconds < 60) is tasks[1]
     assert chooser.next(lambda task: task.predicted_seconds < 6) is tasks[2]

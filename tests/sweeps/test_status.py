@@ -87,17 +87,8 @@ class Folder:
     def status(self, now: float = NOW) -> StudyStatus:
         history = History()
         history.add(self.events)
-        planned = read_plan(self.results, "small@full").rows()
-        return fold(
-            "small@full",
-            "",
-            planned,
-            StoreView(self.results),
-            history,
-            now,
-            180.0,
-            lambda _host, _pid: None,
-        )
+        saved, view = read_plan(self.results, "small@full"), StoreView(self.results)
+        return fold(saved, view, history, now, 180.0, lambda _host, _pid: None)
 
 
 @pytest.fixture
@@ -116,7 +107,7 @@ def test_everything_is_pending_at_first(folder: Folder) -> None:
     assert [trial.missing_evaluations for trial in status.trials] == [2] * 4
     assert {
         axis: {value: len(trials) for value, trials in values.items()}
-        for axis, values in status.by_axis().items()
+        for axis, values in status.saved.by_axis().items()
     } == {
         "solver.steps": {"1": 2, "2": 2},
         "seed": {"0": 2, "1": 2},
@@ -178,14 +169,13 @@ def test_retry_makes_it_pending(folder: Folder) -> None:
 
 def test_eta_is_what_is_left_at_the_pace_so_far_shared_by_the_workers(folder: Folder) -> None:
     predicted = [row["predicted_seconds"] for row in read_plan(folder.results, "small@full").rows()]
-    folder.started(0, NOW - 100)
-    folder.event("finished", NOW - 100 + 3 * predicted[0], 0, outcome="completed")
-    folder.row(0, "completed")
+    started_at = datetime.fromtimestamp(NOW - 3 * predicted[0], UTC)
+    folder.row(0, "completed", started_at=started_at, attempts=1)
     folder.started(1, NOW, worker="w1")
     folder.started(2, NOW, worker="w2")
     status = folder.status()
     assert status.workers == 2
-    assert status.eta_seconds == pytest.approx(3 * sum(predicted[1:]) / 2)
+    assert status.eta_seconds == pytest.approx(3 * sum(predicted[1:]) / 2, rel=1e-4)
 
 
 def test_finding_a_trial_by_the_beginning_of_its_id(folder: Folder) -> None:

@@ -8,7 +8,7 @@ import pytest
 from store_rows import evaluation, names, run, trajectory
 
 import sweeps.store.write as write_module
-from sweeps.store import Results, SchemaError, Writer, read_table
+from sweeps.store import Results, SchemaError, StoreView, Writer, read_table
 from sweeps.store.schema import TABLES
 
 
@@ -94,6 +94,20 @@ def test_close_merges_own_files_only_and_verifies(results: Results) -> None:
     assert read_table(results, "probe_trajectory").num_rows == 5 * 6
     own.close()
     assert _files(results) == {"parts/runs": 5, "merged/runs": 1, "merged/probe_trajectory": 1}
+
+
+def test_a_writer_merges_its_files_while_it_runs(
+    results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write_module, "MERGED_PARTS", 3)
+    writer, view = Writer(results, "w"), StoreView(results)
+    for index in range(7):
+        writer.add("runs", [run(f"t{index}", f"a{index}")])
+        writer.publish()
+        view.refresh()
+        assert list(view.accepted) == [f"t{one}" for one in range(index + 1)]
+    assert _files(results) == {"parts/runs": 1, "merged/runs": 2}
+    assert _ids(results) == [f"a{index}" for index in range(7)]
 
 
 def test_file_that_does_not_read_back_keeps_the_parts(
