@@ -48,7 +48,7 @@ def status(
     For one trial: explain its state.
     """
     from sweeps.explain import explain
-    from sweeps.status import Watch
+    from sweeps.status import Watch, study_name
     from sweeps.store import Results, list_plans
 
     state = Watch(Results(results))
@@ -68,14 +68,6 @@ def status(
         from sweeps.cli.plan import console
 
         console().print(_view([state.study(plan) for plan in plans], details=target is not None))
-
-
-def study_name(target: str) -> str:
-    """A study's name, also for a file."""
-    from sweeps import study_file
-    from sweeps.studies import find
-
-    return find(target).name if study_file.split(target) else target
 
 
 def as_dict(study: "StudyStatus") -> dict[str, Any]:

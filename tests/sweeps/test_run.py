@@ -13,6 +13,8 @@ import study_with_module
 from command import TINY, events, odesweep, runs, science, start, wait_for
 from small_disk import fill, mounted
 
+from sweeps.cli import main
+from sweeps.overrides import select
 from sweeps.store import (
     Results,
     accepted_evaluations,
@@ -21,6 +23,7 @@ from sweeps.store import (
     list_plans,
     list_submissions,
 )
+from sweeps.studies import find
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +61,64 @@ def test_every_trial_has_one_row_with_its_facts(done: Path) -> None:
     # K=1: steps 1, 2 under two solvers; K=2: steps 2, 4.
     assert accepted_evaluations(Results(done)).num_rows == 16
     assert set(accepted_probes(Results(done), "trajectory").column("step").to_pylist()) == {0, 1, 2}
+
+
+def test_show_has_everything_about_one_trial(
+    done: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = runs(done)[0]
+    page = _printed(capsys, "show", row["trial_id"][:8], "--json", results=done)
+    found = json.loads(page)
+    assert found["heading"][0] == f"trial {row['trial_id']}"
+    sections = found["sections"]
+    assert sections["outcome"]["outcome"] == "completed"
+    assert sections["metrics"]["accuracy_test"] == row["accuracy_test"]
+    assert len(sections["accuracy under"]) == 4
+    assert sections["spec"]["solver.steps"] == str(row["solver_steps"])
+    assert sections["provenance"]["code_hash"] == row["code_hash"]
+    assert len(sections["attempts"]) == 2  # a start and a row
+    files = {name.partition(",")[0]: Path(path) for name, path in sections["files"].items()}
+    assert {"weights", "log", "submission"} <= files.keys()
+    assert all(path.exists() for path in files.values())
+    # The command that makes it again selects it and nothing else.
+    command = found["heading"][3].split()
+    assert command[:2] == ["odesweep", "run"]
+    again = select(find(command[2]), command[4], command[5:]).selected
+    assert [trial.trial_id for trial in again] == [row["trial_id"]]
+    text = _printed(capsys, "show", row["trial_id"][:8], results=done)
+    assert re.search(rf"^  solver.steps +{row['solver_steps']}$", text, re.MULTILINE)
+
+
+def test_diff_shows_only_what_differs(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = {(row["solver_steps"], row["seed"]): row for row in runs(done)}
+    one, other = rows[1, 0], rows[1, 1]
+
+    def diff(a: str, b: str) -> dict[tuple[str, str], tuple[str, str]]:
+        found = json.loads(_printed(capsys, "diff", a, b, "--json", results=done))
+        return {(d["section"], d["name"]): (d["a"], d["b"]) for d in found["differences"]}
+
+    assert diff(one["trial_id"][:10], one["trial_id"]) == {}
+    seeds = diff(one["trial_id"][:10], other["trial_id"][:10])
+    assert seeds["spec", "seed"] == ("0", "1")
+    assert ("metrics", "loss_test") in seeds
+    assert not {key for key in seeds if key[0] in ("outcome", "provenance", "axes", "about")}
+    cells = diff(one["cell_id"][:10], rows[2, 0]["cell_id"][:10])
+    assert cells["spec", "solver.steps"] == ("1", "2")
+    assert ("spec", "seed") not in cells
+    assert cells["metrics", "nfe_forward"] == ("10 (n=2)", "20 (n=2)")
+    (submission,) = list_submissions(done_results := Results(done))
+    whole = diff(submission[:10], list_plans(done_results)[0])
+    assert not whole
+
+
+def _printed(
+    capsys: pytest.CaptureFixture[str], *arguments: str, results: Path, code: int = 0
+) -> str:
+    """What a command prints that is called in this process."""
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--results", str(results)])
+    assert ended.value.code == code
+    return capsys.readouterr().out
 
 
 def test_a_study_file_that_imports_what_stands_beside_it(tmp_path: Path) -> None:
