@@ -31,8 +31,9 @@ from sweeps.stop import Undaunted
 
 if TYPE_CHECKING:
     from sweeps.execute.scheduler import InFlight
-    from sweeps.plan import Entry, Plan
+    from sweeps.planning import Entry, Plan
     from sweeps.store import Results
+    from sweeps.study import Study
     from sweeps.worker.report import ShardReport
 
 ExecutorOption = Annotated[
@@ -138,7 +139,7 @@ def _command(help_text: str, *, train: bool) -> Callable[..., int]:
     ) -> int:
         # Whoever reads what this prints may go; the trials go on.
         with redirect_stdout(cast(Any, Undaunted(sys.stdout))):
-            return _run(
+            return execute(
                 results,
                 Options(
                     study=study,
@@ -178,10 +179,15 @@ evaluate = _command(
 )
 
 
-def _run(folder: Path, options: Options) -> int:
+def execute(folder: Path, options: Options, study: "Study | None" = None) -> int:
+    """Pass what is missing to an executor, as the options say; returns the exit code.
+
+    study: None for the one that the options name. Raises UserError for what does not fit,
+    InfrastructureError after an infrastructure failure.
+    """
     from sweeps.cli.plan import out_of_reach
     from sweeps.overrides import select
-    from sweeps.plan import current_plan, forecast_of, save
+    from sweeps.planning import current_plan, forecast_of, save
     from sweeps.profiles import load
     from sweeps.sample import draw
     from sweeps.store import Results
@@ -197,7 +203,7 @@ def _run(folder: Path, options: Options) -> int:
         )
     results = Results(folder)
     selection = draw(
-        select(find(options.study), options.scale, options.overrides),
+        select(study or find(options.study), options.scale, options.overrides),
         options.sample,
         options.sample_seed,
     )

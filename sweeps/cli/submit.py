@@ -21,7 +21,7 @@ from sweeps.worker.tasks import Task, labelled
 
 if TYPE_CHECKING:
     from sweeps.cli.options import Options
-    from sweeps.plan import Entry, Plan
+    from sweeps.planning import Entry, Plan
     from sweeps.profiles import Profile
     from sweeps.store import Results
 
@@ -187,7 +187,7 @@ def _metadata(current: "Plan", options: "Options") -> dict[str, str]:
         "study": current.selection.study.name,
         "scale": current.selection.scale,
         "executor": options.executor,
-        "command": shlex.join(["odesweep", *sys.argv[1:]]),
+        "command": options.command or shlex.join(["odesweep", *sys.argv[1:]]),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

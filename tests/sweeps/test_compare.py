@@ -10,7 +10,7 @@ from sweeps.compare import differences, side
 from sweeps.cost import Costs
 from sweeps.errors import UserError
 from sweeps.overrides import select
-from sweeps.plan import save
+from sweeps.planning import save
 from sweeps.status import Watch
 from sweeps.store import EventLog, Results
 from sweeps.store.write import Writer
