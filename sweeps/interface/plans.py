@@ -20,8 +20,9 @@ def plan(
 
     study: a name, the path of a file, or a `Study`. words: overrides as on the command line, such
     as "solver.steps=2,4" or "+seed=9". overrides: the same as keywords, such as norm="batch"; a
-    list stands for several values. scale: None for the study's first. results: the folder; None for ODESWEEP_RESULTS or `results`. sample,
-    sample_seed: a random part. Raises UserError in one line for what does not fit.
+    list stands for several values. scale: None for the study's first. results: the folder; None
+    for ODESWEEP_RESULTS or `results`. sample, sample_seed: a random part. Raises UserError in one
+    line for what does not fit.
     """
     from sweeps.overrides import select
     from sweeps.sample import draw
