@@ -37,6 +37,7 @@ COMMANDS = {
     "compact": "compact",
     "gc": "gc",
     "query": "query",
+    "export": "export",
     "data": "data",
     "doctor": "doctor",
 }
