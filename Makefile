@@ -72,6 +72,7 @@ figures: .venv/.train  ## every figure that RESULTS has data for, into OUT
 
 docs: .venv/.dev  ## the pages of docs/ that are written by code
 	$(BIN)/python docs/make_models.py
+	$(BIN)/python docs/make_api.py
 
 clean:  ## remove what demo, tests and tools leave behind; keeps .venv and results
 	rm -rf demo/results demo/results.state demo/figures

@@ -18,9 +18,11 @@ from analysis.plot.names import Names
 from analysis.plot.page import page
 from analysis.save import compose_figure, png, save_figure
 from sweeps.store import label
+from sweeps.store.frames import one_type
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MplFigure
+    from torch import nn
 
 DOTS_PER_INCH = 150
 
@@ -53,7 +55,9 @@ class Results:
     """A results folder, read once.
 
     A study is given by its name, a plan's name such as my_study@small, or its file. Frames have the
-    axes of the study as columns `axis.<name>`. Each method raises ReportError in one line for a
+    axes of the study as columns `axis.<name>`. Where a number is missing they have NaN, so that
+    Arrow and Polars take them as they are: `pyarrow.table(frame)`, `polars.DataFrame(frame)`. Each
+    method raises ReportError in one line for a
     name that the folder does not have.
     """
 
@@ -63,15 +67,24 @@ class Results:
 
     def runs(self, study: str) -> pd.DataFrame:
         """One row per planned trial that has an accepted run, with all columns of `runs`."""
-        return self._data(study).runs.copy()
+        return one_type(self._data(study).runs)
 
     def epochs(self, study: str) -> pd.DataFrame:
         """One row per run and epoch recorded, with the outcome of the run as `run.outcome`."""
-        return self._data(study).epochs.copy()
+        return one_type(self._data(study).epochs)
 
     def evaluations(self, study: str) -> pd.DataFrame:
         """One row per accepted evaluation, with its solver and with its run as `run.<column>`."""
-        return self._data(study).evaluations.copy()
+        return one_type(self._data(study).evaluations)
+
+    def load_model(self, trial: str) -> "nn.Module":
+        """The trained net of a trial, on the CPU, in eval mode; see `sweeps.load_model`.
+
+        trial: its id, or at least the first 4 digits of it. It needs torch.
+        """
+        import sweeps
+
+        return sweeps.load_model(trial, self._reader.folder.path)
 
     def plot(
         self,

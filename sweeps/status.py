@@ -285,11 +285,6 @@ def _eta_seconds(
     return float(left) / len({attempt.worker for attempt in running.values()})
 
 
-def may_be_trial(text: str) -> bool:
-    """Whether a trial's id may begin with it."""
-    return len(text) >= SHORTEST_PREFIX and set(text) <= set("0123456789abcdef")
-
-
 class Watch:
     """What is known about a results folder. Every `refresh` reads only what is new.
 
@@ -411,7 +406,7 @@ class Watch:
 
         Raises UserError if there are several.
         """
-        if not may_be_trial(prefix):
+        if not is_id(prefix):
             return None
         matching = sorted(trial for trial in self.trial_ids() if trial.startswith(prefix))
         if len(matching) > 1:
@@ -420,6 +415,29 @@ class Watch:
                 f"{prefix} begins the ids of {len(matching)} trials: {shown}; type more of it"
             )
         return matching[0] if matching else None
+
+    def named_trial(self, prefix: str) -> str:
+        """`find_trial`. Raises UserError if there is none."""
+        if trial := self.find_trial(prefix):
+            return trial
+        raise UserError(
+            f"no trial begins with {prefix!r} in {self.results.path}; give at least "
+            f"{SHORTEST_PREFIX} digits of its id, which `odesweep plan STUDY --json` lists"
+        )
+
+    def find_plan(self, target: str, scale: str | None = None) -> str:
+        """The saved plan that a plan's name, a study or a study's file means.
+
+        A plan with overrides stands for its study only if there is no other. Raises UserError if
+        there is none or several.
+        """
+        if target in list_plans(self.results):
+            return target
+        plans = self.find_plans(study_name(target), scale)
+        plans = [plan for plan in plans if "+" not in plan] or plans
+        if len(plans) > 1:
+            raise UserError(f"{target} has several saved plans; name one: {', '.join(plans)}")
+        return plans[0]
 
     def find_plans(self, study: str, scale: str | None) -> list[str]:
         """Saved plans of a study, at one scale or all. Raises UserError if there is none."""
@@ -436,6 +454,19 @@ class Watch:
                 f"{self.results.path}; saved plans: {saved}"
             )
         return plans
+
+
+def is_id(target: str) -> bool:
+    """Whether it can be the beginning of an id."""
+    return len(target) >= SHORTEST_PREFIX and set(target) <= set("0123456789abcdef")
+
+
+def study_name(target: str) -> str:
+    """A study's name, also for a file."""
+    from sweeps import study_file
+    from sweeps.studies import find
+
+    return find(target).name if study_file.split(target) else target
 
 
 def in_flight(results: Results) -> set[str]:

@@ -19,8 +19,7 @@ def cancel(
     Their workers save a checkpoint and stop within a minute.
     """
     from sweeps.cli.plan import count
-    from sweeps.cli.status import study_name
-    from sweeps.status import Watch
+    from sweeps.status import Watch, study_name
     from sweeps.store import Results, cancel_submission, list_submissions
     from sweeps.studies import find
 

@@ -67,7 +67,7 @@ def _needed(study: str, scale: str | None, results: Path, profile: "Profile | No
     from sweeps.doctor import Needed
     from sweeps.keep_weights import effective
     from sweeps.overrides import select
-    from sweeps.plan import current_plan, forecast_of
+    from sweeps.planning import current_plan, forecast_of
     from sweeps.profiles import Profile
     from sweeps.shards import local_slots
     from sweeps.store import Results

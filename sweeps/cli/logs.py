@@ -27,12 +27,7 @@ def logs(trial: TrialArgument, results: ResultsOption = DEFAULT_RESULTS) -> None
     from sweeps.store import Results
 
     watch = Watch(Results(results))
-    trial_id = watch.find_trial(trial)
-    if trial_id is None:
-        raise UserError(
-            f"no trial begins with {trial!r} in {watch.results.path}; give at least 4 digits of "
-            "its id"
-        )
+    trial_id = watch.named_trial(trial)
     starts = [event for event in watch.events if event["event"] == "started" and event.get("log")]
     mine = [event for event in starts if event["trial_id"] == trial_id]
     if not mine and not _show_jobs(watch, trial_id):

@@ -114,7 +114,7 @@ class Options:
     """The values that were given. Every annotated field is a parameter of both commands.
 
     train: whether pending trials are trained. If not, only missing evaluations and probes are
-    computed.
+    computed. command: what submissions record as their origin; None for the words of this process.
     """
 
     train: bool
@@ -140,6 +140,7 @@ class Options:
     pdb: PdbOption = False
     eager: EagerOption = False
     dry_run: DryRunOption = False
+    command: str | None = None
 
 
 def command(run: Callable[[Options], int], help_text: str, *, train: bool) -> Callable[..., int]:

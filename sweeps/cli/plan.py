@@ -22,7 +22,7 @@ from sweeps.cli import (
 
 if TYPE_CHECKING:
     from sweeps.forecast import Forecast
-    from sweeps.plan import Entry, Plan
+    from sweeps.planning import Entry, Plan
     from sweeps.profiles import Profile
 
 
@@ -56,8 +56,8 @@ def plan(
     """
     from sweeps.keep_weights import effective
     from sweeps.overrides import select
-    from sweeps.plan import current_plan, forecast_of
-    from sweeps.plan import save as save_plan
+    from sweeps.planning import current_plan, forecast_of
+    from sweeps.planning import save as save_plan
     from sweeps.profiles import load
     from sweeps.sample import draw
     from sweeps.status import in_flight

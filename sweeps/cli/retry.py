@@ -102,7 +102,7 @@ def retry(
 
 
 def _trials(watch: "Watch", target: str, scale: str | None) -> list[str]:
-    from sweeps.cli.status import study_name
+    from sweeps.status import study_name
     from sweeps.store import read_plan
 
     if trial := watch.find_trial(target):

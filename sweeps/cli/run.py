@@ -17,21 +17,27 @@ from sweeps.stop import STOP_SIGNALS, Undaunted
 if TYPE_CHECKING:
     from sweeps.cli.submit import Submitted
     from sweeps.execute.scheduler import InFlight
-    from sweeps.plan import Entry, Plan
+    from sweeps.planning import Entry, Plan
     from sweeps.profiles import Profile
     from sweeps.store import Results
+    from sweeps.study import Study
 
 
 def _command(options: Options) -> int:
     # Whoever reads what this prints may go; the trials go on.
     with redirect_stdout(cast(Any, Undaunted(sys.stdout))):
-        return _run(options)
+        return execute(options)
 
 
-def _run(options: Options) -> int:
+def execute(options: Options, study: "Study | None" = None) -> int:
+    """Pass what is missing to an executor, as the options say; returns the exit code.
+
+    study: None for the one that the options name. Raises UserError for what does not fit,
+    InfrastructureError after an infrastructure failure.
+    """
     from sweeps.cli.plan import out_of_reach
     from sweeps.overrides import select
-    from sweeps.plan import current_plan, forecast_of, save
+    from sweeps.planning import current_plan, forecast_of, save
     from sweeps.profiles import load
     from sweeps.sample import draw
     from sweeps.store import Results
@@ -47,7 +53,7 @@ def _run(options: Options) -> int:
         )
     results = Results(options.results)
     selection = draw(
-        select(find(options.study), options.scale, options.overrides or ()),
+        select(study or find(options.study), options.scale, options.overrides or ()),
         options.sample,
         options.sample_seed,
     )

@@ -41,3 +41,10 @@ def keep_weights(incomplete: str) -> list[str]:
     from sweeps.keep_weights import KEEP
 
     return [choice for choice in KEEP if choice.startswith(incomplete)]
+
+
+def metrics(incomplete: str) -> list[str]:
+    """Numbers of runs that `odesweep top` ranks by."""
+    from sweeps.top import NAMES
+
+    return [name for name in NAMES if name.startswith(incomplete)]

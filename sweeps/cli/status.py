@@ -52,14 +52,14 @@ def status(
     import pyarrow as pa
 
     from sweeps.explain import explain
-    from sweeps.status import Watch, may_be_trial
+    from sweeps.status import Watch, is_id, study_name
     from sweeps.store import Results, list_plans
 
     # At a million runs other allocators of pyarrow keep 0.4 GB that nobody uses (measured).
     pa.set_memory_pool(pa.system_memory_pool())
     folder = Results(results)
     # A trial's state follows from all of its events.
-    state = Watch(folder, overview=not (target and may_be_trial(target)))
+    state = Watch(folder, overview=not (target and is_id(target)))
     trial = state.find_trial(target) if target else None
     if trial:
         facts = explain(state, trial)
@@ -78,14 +78,6 @@ def status(
         details = target is not None
         studies = [state.study(plan, axes=details) for plan in plans]
         console().print(_view(studies, details=details))
-
-
-def study_name(target: str) -> str:
-    """A study's name, also for a file."""
-    from sweeps import study_file
-    from sweeps.studies import find
-
-    return find(target).name if study_file.split(target) else target
 
 
 def as_dict(study: "StudyStatus") -> dict[str, Any]:

@@ -9,7 +9,7 @@ from sweeps.cli import JsonOption
 def studies(as_json: JsonOption = False) -> None:
     """List all studies with their scales, number of cells and trials, predicted hours and paper."""
     from sweeps.overrides import select
-    from sweeps.plan import plan
+    from sweeps.planning import plan
     from sweeps.studies import studies as all_studies
 
     rows: list[dict[str, Any]] = []

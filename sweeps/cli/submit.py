@@ -23,7 +23,7 @@ from sweeps.worker.tasks import Task, labelled
 
 if TYPE_CHECKING:
     from sweeps.cli.options import Options
-    from sweeps.plan import Entry, Plan
+    from sweeps.planning import Entry, Plan
     from sweeps.profiles import Profile
     from sweeps.store import Results
 
@@ -219,7 +219,7 @@ def _metadata(current: "Plan", options: "Options", results: "Results") -> dict[s
         "study": current.selection.study.name,
         "scale": current.selection.scale,
         "executor": options.executor,
-        "command": shlex.join(["odesweep", *sys.argv[1:]]),
+        "command": options.command or shlex.join(["odesweep", *sys.argv[1:]]),
         "created_at": shared_now(results.events).isoformat(timespec="seconds"),
     }
 

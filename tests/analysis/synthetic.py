@@ -16,7 +16,7 @@ from analysis.data import Data
 from analysis.make import Reader
 from analysis.read import load
 from analysis.verdict import Verdict, weigh
-from sweeps import plan, store
+from sweeps import planning, store
 from sweeps.cost import Costs
 from sweeps.overrides import select
 from sweeps.spec import flatten
@@ -44,7 +44,7 @@ def write(
     selection = select(study, scale, overrides)
     folder = store.Results(results)
     folder.create()
-    plan.save(folder, selection, Costs())
+    planning.save(folder, selection, Costs())
     if save_only:
         return selection.plan_name
     workers = ("c", "b", "a") if shuffled else ("w",)

@@ -24,7 +24,7 @@ from analysis.read import Folder, load
 from analysis.save import compose_figure
 from analysis.stats import clopper_pearson, t_interval
 from analysis.style import NORM_COLOURS
-from sweeps import plan, store
+from sweeps import planning, store
 from sweeps.cost import Costs
 from sweeps.overrides import select
 from sweeps.study import Study
@@ -343,7 +343,7 @@ def test_a_study_is_found_by_name_plan_and_file(tmp_path: Path) -> None:
     folder = store.Results(tmp_path)
     folder.create()
     selection = select(OWN, "tiny")
-    plan.save(folder, selection, Costs(), reference="./studies/my_study.py")
+    planning.save(folder, selection, Costs(), reference="./studies/my_study.py")
     names = ["my_study", "my_study@tiny", "my_study.py", "elsewhere/my_study.py"]
     assert {find_plan(Folder(tmp_path), name, None) for name in names} == {"my_study@tiny"}
     with pytest.raises(ReportError, match="nearest: my_study"):

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pandas as pd
+import pyarrow as pa
 import pytest
 from own_study import OWN, Mine
 from synthetic import write
@@ -10,6 +12,7 @@ from synthetic import write
 from analysis import open_results
 from analysis.errors import ReportError
 from analysis.results import Results
+from sweeps.store.frames import one_type
 
 PAGE = Path(__file__).parents[2] / "docs" / "python.md"
 
@@ -29,7 +32,8 @@ def results(folder: Path) -> Results:
 def test_the_example_of_the_page_runs(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    # The one before it trains; tests/test_docs.py runs that.
+    _, example = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     monkeypatch.chdir(folder)
     exec(compile(example, str(PAGE), "exec"), {})
     printed = capsys.readouterr().out
@@ -49,6 +53,29 @@ def test_frames_have_the_axes_of_the_study(results: Results) -> None:
     assert {"axis.solver.steps", "accuracy_test", "run.outcome"} <= set(epochs)
     evaluations = results.evaluations("my_study")
     assert {"accuracy", "test.solver_steps", "run.accuracy_test"} <= set(evaluations)
+
+
+def test_arrow_takes_every_frame_and_numbers_stay_numbers(results: Results) -> None:
+    for frame in (results.runs("my_study"), results.epochs("my_study")):
+        assert pa.table(frame).num_rows == len(frame)
+    tests = pa.table(results.evaluations("my_study"))
+    assert pa.types.is_list(tests.schema.field("test.factor").type)
+
+
+def test_a_column_of_several_types_becomes_one() -> None:
+    frame = pd.DataFrame({"depth": [4, "", 8], "name": ["a", 1, True], "kept": ["", "b", ""]})
+    clean = one_type(frame)
+    assert list(clean["depth"].isna()) == [False, True, False]
+    assert clean["depth"].sum() == 12
+    assert clean["name"].tolist() == ["a", "1", "true"]
+    assert clean["kept"].tolist() == ["", "b", ""]
+    assert pa.table(clean).num_rows == 3
+
+
+def test_polars_takes_every_frame(results: Results) -> None:
+    polars = pytest.importorskip("polars", reason="polars is not installed")
+    frame = results.evaluations("my_study")
+    assert polars.DataFrame(frame).shape == frame.shape
 
 
 def test_a_changed_frame_changes_nothing_here(results: Results) -> None:

@@ -266,7 +266,7 @@ def a_plan_or_one_line(
             for scale in one().scales:
                 plan("mine.py", texts, scale, save=True, results=folder)
                 plan("mine.py", texts, scale, results=folder, as_json=True)
-                run("mine.py", texts, scale=scale, results=folder, dry_run=True)
+                run(study="mine.py", overrides=texts, scale=scale, results=folder, dry_run=True)
                 (name,) = list_plans(Results(folder))
                 assert read_plan(Results(folder), name).rows()
                 status(name.partition("@")[0], scale=scale, results=folder)

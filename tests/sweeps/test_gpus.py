@@ -17,7 +17,7 @@ from command import TINY, events
 
 from sweeps.execute.scheduler import Setup
 from sweeps.overrides import select
-from sweeps.plan import current_plan
+from sweeps.planning import current_plan
 from sweeps.profiles import Profile
 from sweeps.slurm.scheduler import Slurm
 from sweeps.store import Results, write_submission

@@ -13,7 +13,7 @@ from tiny import WIDE as STUDY
 
 from sweeps.cost import Costs
 from sweeps.overrides import select
-from sweeps.plan import save
+from sweeps.planning import save
 from sweeps.spec import flatten
 from sweeps.store import EventLog, Results, Writer, spec_columns
 

@@ -20,7 +20,7 @@ from sweeps.cost import (
     nfe_per_solve,
 )
 from sweeps.overrides import Selection, select
-from sweeps.plan import current_plan, plan, save
+from sweeps.planning import current_plan, plan, save
 from sweeps.spec import flatten, parse
 from sweeps.store import Results, axis_words, read_plan
 from sweeps.store.write import Writer

@@ -8,11 +8,23 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import study_with_module
 from command import TINY, events, odesweep, runs, science, start, wait_for
 from small_disk import fill, mounted
 
+import sweeps
+from analysis import open_results
+from odecore import data as datasets
+from odecore.config import Evaluation
+from odecore.config.data import Spheres
+from odecore.config.solver import FixedStep
+from odecore.training.evaluate import evaluate
+from sweeps.cli import main
+from sweeps.grammar import read
+from sweeps.interface.given import words_of
+from sweeps.overrides import select
 from sweeps.store import (
     Results,
     accepted_evaluations,
@@ -21,6 +33,7 @@ from sweeps.store import (
     list_plans,
     list_submissions,
 )
+from sweeps.studies import find
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +71,137 @@ def test_every_trial_has_one_row_with_its_facts(done: Path) -> None:
     # K=1: steps 1, 2 under two solvers; K=2: steps 2, 4.
     assert accepted_evaluations(Results(done)).num_rows == 16
     assert set(accepted_probes(Results(done), "trajectory").column("step").to_pylist()) == {0, 1, 2}
+
+
+def test_show_has_everything_about_one_trial(
+    done: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = runs(done)[0]
+    page = _printed(capsys, "show", row["trial_id"][:8], "--json", results=done)
+    found = json.loads(page)
+    assert found["heading"][0] == f"trial {row['trial_id']}"
+    sections = found["sections"]
+    assert sections["outcome"]["outcome"] == "completed"
+    assert sections["metrics"]["accuracy_test"] == row["accuracy_test"]
+    assert len(sections["accuracy under"]) == 4
+    assert sections["spec"]["solver.steps"] == str(row["solver_steps"])
+    assert sections["provenance"]["code_hash"] == row["code_hash"]
+    assert len(sections["attempts"]) == 2  # a start and a row
+    files = {name.partition(",")[0]: Path(path) for name, path in sections["files"].items()}
+    assert {"weights", "log", "submission"} <= files.keys()
+    assert all(path.exists() for path in files.values())
+    # The command that makes it again selects it and nothing else.
+    command = found["heading"][3].split()
+    assert command[:2] == ["odesweep", "run"]
+    again = select(find(command[2]), command[4], command[5:]).selected
+    assert [trial.trial_id for trial in again] == [row["trial_id"]]
+    text = _printed(capsys, "show", row["trial_id"][:8], results=done)
+    assert re.search(rf"^  solver.steps +{row['solver_steps']}$", text, re.MULTILINE)
+
+
+def test_diff_shows_only_what_differs(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = {(row["solver_steps"], row["seed"]): row for row in runs(done)}
+    one, other = rows[1, 0], rows[1, 1]
+
+    def diff(a: str, b: str) -> dict[tuple[str, str], tuple[str, str]]:
+        found = json.loads(_printed(capsys, "diff", a, b, "--json", results=done))
+        return {(d["section"], d["name"]): (d["a"], d["b"]) for d in found["differences"]}
+
+    assert diff(one["trial_id"][:10], one["trial_id"]) == {}
+    seeds = diff(one["trial_id"][:10], other["trial_id"][:10])
+    assert seeds["spec", "seed"] == ("0", "1")
+    assert ("metrics", "loss_test") in seeds
+    assert not {key for key in seeds if key[0] in ("outcome", "provenance", "axes", "about")}
+    cells = diff(one["cell_id"][:10], rows[2, 0]["cell_id"][:10])
+    assert cells["spec", "solver.steps"] == ("1", "2")
+    assert ("spec", "seed") not in cells
+    assert cells["metrics", "nfe_forward"] == ("10 (n=2)", "20 (n=2)")
+    (submission,) = list_submissions(done_results := Results(done))
+    whole = diff(submission[:10], list_plans(done_results)[0])
+    assert not whole
+
+
+def test_python_has_the_plan_of_the_command_line(done: Path) -> None:
+    plan = sweeps.plan(TINY, "+seed=2", "solver.steps=1", results=done, seed=range(3))
+    assert repr(plan).endswith(": 2 done, 1 pending>")
+    assert 'aria-label="2 done, 1 pending"' in plan._repr_html_()  # pyright: ignore[reportPrivateUsage]
+    trials = plan.trials()
+    assert list(trials["axis.solver.steps"]) == [1, 1, 1]
+    assert list(trials["state"]) == ["done", "done", "pending"]
+    # Arrow and Polars take it by this interface.
+    assert pa.table(trials).num_rows == 3
+
+
+def test_python_runs_what_is_missing_and_nothing_twice(
+    done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = sweeps.run(TINY, results=done, seed=1)
+    assert "nothing to do; 2 completed" in capsys.readouterr().out
+    assert run.counts() == {"done": 2, "failed": 0, "running": 0, "pending": 0}
+    assert run.outcomes() == {"completed": 2}
+    assert "2 done" in run._repr_html_()  # pyright: ignore[reportPrivateUsage]
+    later = sweeps.run(TINY, results=done, wait=False)
+    assert later.wait(60)
+    assert not later.running
+    assert later.log
+    assert "nothing to do; 4 completed" in later.log.read_text()
+    study = find(TINY)
+    with pytest.raises(sweeps.UserError, match="wait=False needs a study that another process"):
+        sweeps.run(study, results=tmp_path, wait=False)
+    broken = sweeps.run("enorm2019/report", scale="smoke", results=tmp_path, wait=False)
+    assert broken.counts()["pending"] == len(broken.trial_ids)
+    with pytest.raises(sweeps.InfrastructureError, match=r"data set cifar10: .*all of it: "):
+        broken.wait(60)
+
+
+def test_a_trained_net_is_loaded_and_scores_as_in_its_row(copy: Path) -> None:
+    row = runs(copy)[0]
+    results = open_results(copy)
+    model = results.load_model(row["trial_id"][:8])
+    assert not model.training
+    config = Evaluation(solver=FixedStep(name="euler", steps=row["solver_steps"]))
+    data = datasets.load(Spheres(train_size=64, test_size=32), None)
+    assert evaluate(model, data, config).accuracy == row["accuracy_test"]
+    with pytest.raises(sweeps.UserError, match="no trial begins with 'ffff'"):
+        results.load_model("ffff")
+    shutil.rmtree(Results(copy).weights)
+    with pytest.raises(sweeps.UserError, match=r"weights .* are gone; to train the trial again"):
+        results.load_model(row["trial_id"])
+
+
+@pytest.mark.parametrize(
+    ("given", "word"),
+    [
+        ({"norm": "batch"}, "norm=batch"),
+        ({"seed": range(3)}, "seed=0,1,2"),
+        ({"train.optimizer.lr": (1e-3, 0.1)}, "train.optimizer.lr=0.001,0.1"),
+        (
+            {"model.norm": {"name": "group", "groups": 4}},
+            'model.norm={"name": "group", "groups": 4}',
+        ),
+        ({"x": ["4", "a,b", None, True]}, 'x="4","a,b",null,true'),
+        ({"x": [[1, 2], [3]]}, "x=[1, 2],[3]"),
+    ],
+)
+def test_overrides_in_python_are_those_of_the_command_line(
+    given: dict[str, object], word: str
+) -> None:
+    (text,) = words_of([], given)
+    assert text == word
+    (override,) = read([text])
+    ((value,),) = [given.values()]
+    several = isinstance(value, list | tuple | range)
+    assert list(override.values) == (list(value) if several else [value])
+
+
+def _printed(
+    capsys: pytest.CaptureFixture[str], *arguments: str, results: Path, code: int = 0
+) -> str:
+    """What a command prints that is called in this process."""
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--results", str(results)])
+    assert ended.value.code == code
+    return capsys.readouterr().out
 
 
 def test_a_study_file_that_imports_what_stands_beside_it(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from command import TINY
 
 from sweeps.cli.again import Again
 from sweeps.overrides import select
-from sweeps.plan import current_plan
+from sweeps.planning import current_plan
 from sweeps.store import EventLog, Results
 from sweeps.studies import find
 

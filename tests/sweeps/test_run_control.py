@@ -16,7 +16,7 @@ from sweeps.errors import UserError
 from sweeps.execute.scheduler import Scheduler, Setup
 from sweeps.execute.worker import Worker
 from sweeps.overrides import select
-from sweeps.plan import current_plan
+from sweeps.planning import current_plan
 from sweeps.profiles import Profile, load
 from sweeps.store import Results, read_submission, write_submission
 from sweeps.studies import find

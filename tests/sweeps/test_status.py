@@ -12,7 +12,7 @@ from sweeps.cost import Costs
 from sweeps.errors import UserError
 from sweeps.explain import explain
 from sweeps.overrides import Selection, select
-from sweeps.plan import save
+from sweeps.planning import save
 from sweeps.status import StudyStatus, Watch, fold
 from sweeps.store import EventLog, Results, StoreView, read_plan, write_retraction
 from sweeps.store.write import Writer

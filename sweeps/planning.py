@@ -21,6 +21,8 @@ from sweeps.spec import TrialSpec, canonical, parse
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pandas as pd
+
     from sweeps.store import Results
 
 State = Literal["done", "pending", "in_flight"]
@@ -73,7 +75,7 @@ class Entry:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """The selected trials with their states.
 
@@ -109,6 +111,47 @@ class Plan:
     def seconds(self) -> float:
         """Core-seconds predicted for everything that would be submitted."""
         return sum(entry.seconds for entry in self.entries if entry.submits)
+
+    def trials(self) -> "pd.DataFrame":
+        """One row per selected trial: its ids, axes, seed, state, outcome and what is missing."""
+        import pandas as pd
+
+        from sweeps.store.frames import one_type
+
+        rows = [
+            {
+                "trial_id": entry.trial.trial_id,
+                "cell_id": entry.trial.cell_id,
+                **{f"axis.{axis}": value for axis, value in entry.trial.axes.items()},
+                "seed": entry.trial.spec.seed,
+                "state": entry.state,
+                "outcome": entry.outcome,
+                "missing_evaluations": len(entry.missing_evaluations),
+                "missing_probes": len(entry.missing_probes),
+                "predicted_core_seconds": entry.seconds,
+            }
+            for entry in self.entries
+        ]
+        return one_type(pd.DataFrame(rows))
+
+    def __repr__(self) -> str:
+        counts = Counter(entry.state for entry in self.entries)
+        words = ", ".join(f"{n} {state.replace('_', ' ')}" for state, n in counts.items())
+        return f"<Plan {self.selection.plan_name}: {words}>"
+
+    def _repr_html_(self) -> str:
+        from sweeps.interface.progress import progress_html
+
+        counts = {
+            "done": len(self.of("done")),
+            "running": len(self.of("in_flight")),
+            "pending": len(self.of("pending")),
+        }
+        study = self.selection.study
+        minutes = f"left: about {self.seconds / 60:.1f} core-minutes"
+        return progress_html(
+            f"{self.selection.plan_name}: {study.title}", counts, [study.question, minutes]
+        )
 
 
 def plan(

@@ -1,0 +1,1 @@
+"""The interface for scripts and notebooks; `sweeps` itself has its public names."""
