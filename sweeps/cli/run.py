@@ -51,6 +51,10 @@ def _run(options: Options) -> int:
         options.sample,
         options.sample_seed,
     )
+    if options.budget:
+        from sweeps.cli.submit import place_of
+
+        place_of(results, options, profile, selection.study.keep_weights).budget()
     flight = _in_flight(results, options)
     current, costs = current_plan(results, selection, flight.trials)
     current = current.with_first(options.first or ())
