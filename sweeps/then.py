@@ -25,6 +25,7 @@ class Then:
         """
         places = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
         more = {"PATH": os.pathsep.join(places), "ODESWEEP_RESULTS": str(results.path)}
+        sys.stdout.flush()
         code = subprocess.run(self.command, shell=True, env=os.environ | more).returncode
         log = EventLog(results, self.name)
         log.append("then_ended", study=self.study, message=self.words(code), exit_code=code)

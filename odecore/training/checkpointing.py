@@ -8,6 +8,7 @@ torch is imported where it is used: whoever only looks how far a trial got, or r
 does not need it.
 """
 
+import errno
 import hashlib
 import io
 import logging
@@ -48,11 +49,20 @@ def save(folder: Path, iteration: int, state: dict[str, Any]) -> Path:
     return path
 
 
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        if error.errno != errno.ESTALE:
+            raise
+    return path.read_bytes()  # the handle was stale, the file may be well
+
+
 def _valid(path: Path) -> dict[str, Any] | None:
     import torch
 
     try:
-        data = path.read_bytes()
+        data = _read(path)
         if hashlib.sha256(data).hexdigest()[:16] != path.stem.partition("-")[2]:
             raise ValueError("its content does not match its name")
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)

@@ -57,6 +57,10 @@ def execute(options: Options, study: "Study | None" = None) -> int:
         options.sample,
         options.sample_seed,
     )
+    if options.budget:
+        from sweeps.cli.submit import place_of
+
+        place_of(results, options, profile, selection.study.keep_weights).budget()
     flight = _in_flight(results, options)
     current, costs = current_plan(results, selection, flight.trials)
     current = current.with_first(options.first or ())

@@ -56,7 +56,6 @@ def submit(
     """
     trials = [Task.from_entry(entry) for entry in chosen]
     place = place_of(results, options, profile, current.selection.study.keep_weights)
-    place.budget()
     total = len(trials) + len(flying)
     waits_for = [*chosen, *flying] if options.wait else []
     again = Again(results, current.selection, waits_for, train=options.train)

@@ -47,6 +47,26 @@ def test_a_damaged_one_falls_back_and_says_so(
     assert str(newest) in caplog.text
 
 
+def test_a_stale_handle_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpointing.save(tmp_path / "a", 1, state(1))
+    checkpointing.save(tmp_path / "a", 2, state(2))
+    read, seen = Path.read_bytes, set[Path]()
+
+    def stale_first(path: Path) -> bytes:
+        if path not in seen:
+            seen.add(path)
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", stale_first)
+    found = checkpointing.furthest(tmp_path)
+    assert found is not None
+    assert found["iteration"] == 2
+    assert not caplog.text
+
+
 def test_no_checkpoint_is_none(tmp_path: Path) -> None:
     assert checkpointing.furthest(tmp_path / "missing") is None
     assert checkpointing.furthest_iteration(tmp_path / "missing") == 0

@@ -277,31 +277,29 @@ def test_without_a_home_and_with_a_full_temporary_folder(
         assert "Traceback" not in report.stderr
 
 
+@pytest.mark.timeout(900)
 def test_ray_with_a_full_tmp_and_a_small_shared_memory(tiny: dict[str, tuple[Any, ...]]) -> None:
     pytest.importorskip("ray", reason="ray is not installed")
     if os.geteuid() or not shutil.which("unshare"):
         pytest.skip("only root can mount, with unshare")
     place = Path(tempfile.mkdtemp(prefix="odesweep-ray-", dir="/var/tmp"))
+    results = place / "results"
     script = (
         "mount --make-rprivate / && mount -t tmpfs -o size=16m none /dev/shm && "
-        'mount -t tmpfs -o size=64k none /tmp && head -c 1m /dev/zero > /tmp/full; exec "$@"'
+        "mount -t tmpfs -o size=64k none /tmp && "
+        '{ head -c 1m /dev/zero > /tmp/full; exec "$@"; }'
     )
+    run = ("run", TINY, "--limit", "1", "--executor", "ray", "--results", str(results))
     try:
-        run = (*COMMAND, "run", TINY, "--executor", "ray", "--results", str(place / "results"))
         done = subprocess.run(
-            [
-                *["unshare", "-m", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c"],
-                script,
-                "sh",
-                *run,
-            ],
+            [*ALONE, "sh", "-c", script, "sh", *COMMAND, *run],
             env={name: value for name, value in os.environ.items() if name != "TMPDIR"},
             capture_output=True,
             text=True,
-            timeout=200,
         )
         assert done.returncode == 0, done.stderr
         assert "Traceback" not in done.stderr
-        assert science(place / "results") == tiny
+        assert "1 completed" in done.stdout
+        assert science(results).items() <= tiny.items()
     finally:
         shutil.rmtree(place)

@@ -25,6 +25,8 @@ from sweeps.worker.messages import Ending
 from sweeps.worker.report import ShardReport, Watcher
 from sweeps.worker.tasks import Task
 
+COMPLETED = Ending("completed")
+
 
 class Quick:
     """A slot in which every trial ends at once, as told."""
@@ -48,7 +50,9 @@ class Here(Scheduler):
     def send(self, submission_id: str, watcher: Watcher) -> ShardReport:
         raise NotImplementedError
 
-    def work(self, first: Sequence[str] = (), seconds: float = 0.0, **ending: Any) -> list[Task]:
+    def work(
+        self, first: Sequence[str] = (), seconds: float = 0.0, ending: Ending = COMPLETED
+    ) -> list[Task]:
         """Run TINY's trials; those that began, in their order. Returns what all slots did."""
         current, _ = current_plan(self.results, select(find(TINY), None, ["+seed=2,3"]))
         tasks = [Task.from_entry(entry) for entry in current.with_first(first).entries]
@@ -61,7 +65,7 @@ class Here(Scheduler):
         about = ("study", "scale", "executor", "command")
         metadata = dict.fromkeys(about, "here") | {"created_at": "2026-01-01T00:00:00+00:00"}
         self.submission = write_submission(self.results, rows, metadata, self.settings(shards))
-        slot = Quick(seconds, Ending(**({"outcome": "completed"} | ending)))
+        slot = Quick(seconds, ending)
         for number in range(len(shards)):
             worker = Worker(self.results, self.submission, Watcher())
             self.report = worker.run(number, slot, lambda: None)  # type: ignore[arg-type]
@@ -202,7 +206,7 @@ def test_one_message_once_every_shard_is_done_and_no_file_holds_the_address(
 
 
 def test_a_study_that_is_stopped_early_is_told_once(web: Web, told: Here) -> None:
-    told.work(outcome="crashed", fingerprint="same")
+    told.work(ending=Ending("crashed", fingerprint="same"))
     assert [one["event"] for one in web.heard] == ["stopped_early"]
     assert "3 trials crashed with the same error" in web.heard[0]["text"]
 

@@ -22,10 +22,10 @@ def test_a_stale_handle_is_opened_again(
     (tmp_path / "a").write_bytes(b"content")
     open_, stale = Path.open, [_refusing(errno.ESTALE)] * times
 
-    def opened(path: Path, *given: str) -> object:
+    def opened(path: Path, mode: str) -> object:
         if stale:
             raise stale.pop()
-        return open_(path, *given)
+        return open_(path, mode)
 
     monkeypatch.setattr(Path, "open", opened)
     if times > 3:

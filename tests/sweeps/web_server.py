@@ -27,7 +27,7 @@ class Web:
                 self.send_response(answer)
                 self.end_headers()
 
-            def log_message(self, *_: Any) -> None:
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
                 pass
 
         self.server = HTTPServer(("127.0.0.1", 0), Handler)
