@@ -182,12 +182,12 @@ def test_an_overview_reads_fewer_events_and_says_the_same(folder: Folder) -> Non
     folder.row(0, "completed")
     folder.row(1, "crashed", fingerprint="alike")
     log = EventLog(folder.results, "w1")
-    for index in range(3):
-        log.append(
-            "started", trial_id=folder.ids[index], attempt_id=f"attempt-{index}", resume_iteration=0
-        )
-        for iteration in range(50 if index < 2 else 5):
-            log.append("heartbeat", sync=False, trial_id=folder.ids[index], iteration=iteration)
+    for trial, outcome in zip(folder.ids, ("completed", "crashed", None), strict=False):
+        log.append("started", trial_id=trial, attempt_id=f"a-{trial}", resume_iteration=0)
+        for iteration in range(50 if outcome else 5):
+            log.append("heartbeat", sync=False, trial_id=trial, iteration=iteration)
+        if outcome:
+            log.append("finished", trial_id=trial, outcome=outcome)
     other = EventLog(folder.results, "w2")
     other.append("stopped_early", fingerprint="alike", message="two trials crashed alike")
     whole, overview = Watch(folder.results), Watch(folder.results, overview=True)
