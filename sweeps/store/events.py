@@ -107,8 +107,8 @@ class EventLog:
 class EventReader:
     """Reads all event files of a results folder, each line once.
 
-    ends: the first `poll` reads of each file only the first line, and all from the last start of a
-    trial on. That says who works on what now, and how each worker began and ended.
+    ends: the first `poll` reads of each file only the start of its worker, and all from the last
+    start of a trial on. That says who works on what now, and how each worker began and ended.
     """
 
     def __init__(self, results: Results, *, ends: bool = False) -> None:
@@ -152,7 +152,7 @@ class EventReader:
         return _parse_all(lines) or _parse_each(path, offset, lines)
 
     def _ends_of(self, path: Path) -> list[dict[str, Any]]:
-        """The first event of a file, and those from the last start of a trial on."""
+        """The start of a file's worker, and the events from the last start of a trial on."""
         window, size = _WINDOW_BYTES, _size(path)
         while window < size:
             data = _read_from(path, size - window, window)
@@ -160,7 +160,8 @@ class EventReader:
             start = data.rfind(b"\n", 0, max(0, data.rfind(_STARTED))) + 1
             if start:
                 head = _read_from(path, 0, _WINDOW_BYTES).partition(b"\n")[0]
-                return _parse_all([head]) + self._events(path, size - window + start, data[start:])
+                begun = [one for one in _parse_all([head]) if one["event"] == "worker_started"]
+                return begun + self._events(path, size - window + start, data[start:])
             window *= 8
         return self._new(path)
 
