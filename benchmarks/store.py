@@ -1,13 +1,12 @@
 """The results store at scale: `python -m benchmarks.store --runs 20000`.
 
 It makes runs with 100 epochs each and times commands on them. Each command is a whole process, as a
-user starts it. The same commands run before and after `odesweep compact`, so that the ratio can be
-compared.
+user starts it; its largest memory is measured too. The same commands run before and after `odesweep
+compact`, so that the ratio can be compared.
 """
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import numpy as np
@@ -27,7 +26,15 @@ from sweeps.store import SCHEMAS, PlanInfo, Results, publish_table, write_plan
 EPOCHS = 100
 # Runs in one Arrow table, which is then published many times with new ids.
 BLOCK = 1_000
-COMMAND = (sys.executable, "-c", "from sweeps.cli import main; main()")
+# The command, and on the last line of standard error the largest memory of its process in kB.
+MEASURED = """
+import atexit, resource, sys
+usage = lambda: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+atexit.register(usage)
+from sweeps.cli import main
+main()
+"""
+COMMAND = (sys.executable, "-c", MEASURED)
 GROUP_BY = (
     "SELECT solver_name, solver_steps, count(*) AS runs, avg(accuracy_test) AS accuracy FROM runs "
     "GROUP BY ALL ORDER BY ALL"
@@ -47,7 +54,10 @@ def main(argv: list[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.store", description=__doc__)
     parser.add_argument("--runs", type=int, default=20_000)
     parser.add_argument(
-        "--files", type=int, default=2_000, help="number of part files for the runs"
+        "--files",
+        type=int,
+        default=64,
+        help="files of runs: 2,000 slices, of which each worker merged every 32",
     )
     parser.add_argument(
         "--only-compacted", action="store_true", help="do not time the commands on the part files"
@@ -65,36 +75,37 @@ def main(argv: list[str]) -> dict[str, Any]:
             if arguments.only_compacted
             else {name: timed(results, *command) for name, command in COMMANDS.items()}
         )
-        compact_seconds, said = run(results, "compact")
-        print(
-            f"{said}compact {compact_seconds:.1f} s, at most {peak_memory()} of memory; now "
-            f"{size(results)}",
-            flush=True,
-        )
+        compacting, said = run(results, "compact")
+        print(f"{said}compact {compacting}; now {size(results)}", flush=True)
         compacted = {name: timed(results, *command) for name, command in COMMANDS.items()}
-    print(f"{'whole process, median of 3':34} {'parts':>9} {'compacted':>10} {'ratio':>7}")
-    for name, seconds in compacted.items():
-        before = (
-            f"{parts[name]:7.2f} s {seconds:8.2f} s {parts[name] / seconds:6.1f}x"
-            if parts
-            else f"{'':9} {seconds:8.2f} s"
-        )
-        print(f"{name:34} {before}")
+    print(f"{'whole process, median of 3':34} {'parts':>16} {'compacted':>16}")
+    for name, measured in compacted.items():
+        print(f"{name:34} {parts.get(name, '')!s:>16} {measured!s:>16}")
     return {
         "runs": arguments.runs,
-        "compact_seconds": compact_seconds,
-        "parts_seconds": parts,
-        "compacted_seconds": compacted,
+        "compact": compacting._asdict(),
+        "parts": {name: one._asdict() for name, one in parts.items()},
+        "compacted": {name: one._asdict() for name, one in compacted.items()},
     }
 
 
-def timed(results: Results, *command: str) -> float:
-    """Seconds of the whole process, the median of three."""
+class Measured(NamedTuple):
+    """Of a whole process: its time and its largest memory."""
+
+    seconds: float
+    gigabytes: float
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.2f} s, {self.gigabytes:.2f} GB"
+
+
+def timed(results: Results, *command: str) -> Measured:
+    """The run with the median time, of three."""
     return sorted(run(results, *command)[0] for _ in range(3))[1]
 
 
-def run(results: Results, *command: str) -> tuple[float, str]:
-    """Seconds and output of one command."""
+def run(results: Results, *command: str) -> tuple[Measured, str]:
+    """What one command takes, and its output."""
     start = time.perf_counter()
     done = subprocess.run(
         [*COMMAND, *command, "--results", str(results.path)],
@@ -104,18 +115,14 @@ def run(results: Results, *command: str) -> tuple[float, str]:
     )
     if done.returncode:
         sys.exit(f"{' '.join(command)}: {done.stderr}")
-    return time.perf_counter() - start, done.stdout
+    seconds, kilobytes = time.perf_counter() - start, int(done.stderr.splitlines()[-1])
+    return Measured(seconds, kilobytes / 1e6), done.stdout
 
 
 def size(results: Results) -> str:
     """Files and gigabytes of rows."""
     files = [path for path in results.path.rglob("*.parquet") if path.parent != results.plans]
     return f"{len(files):,} files, {sum(path.stat().st_size for path in files) / 1e9:.2f} GB"
-
-
-def peak_memory() -> str:
-    """Of the largest process so far."""
-    return f"{resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6:.1f} GB"
 
 
 def generate(results: Results, runs: int, files: int) -> None:

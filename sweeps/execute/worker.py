@@ -61,7 +61,7 @@ class Worker:
             # Submissions of older versions kept all.
             keep_weights=settings.get("keep_weights", "all"),
             gpu=gpu,
-            checkpoint_dir=_on_this_node(settings.get("checkpoint_dir")),
+            checkpoint_dir=on_this_node(settings.get("checkpoint_dir")),
         )
 
     def trials(self, shard: int) -> list[Task]:
@@ -115,7 +115,7 @@ class Worker:
         return report
 
 
-def _on_this_node(folder: str | None) -> Path | None:
+def on_this_node(folder: str | None) -> Path | None:
     """A folder with the variables of this node filled in. Raises UserError if one is not set."""
     if folder is None:
         return None

@@ -107,8 +107,8 @@ class EventLog:
 class EventReader:
     """Reads all event files of a results folder, each line once.
 
-    ends: the first `poll` reads of each file only the first line, and all from the last start of a
-    trial on. That says who works on what now, and how each worker began and ended.
+    ends: the first `poll` reads of each file only the start of its worker, and all from the last
+    start of a trial on. That says who works on what now, and how each worker began and ended.
     """
 
     def __init__(self, results: Results, *, ends: bool = False) -> None:
@@ -141,22 +141,27 @@ class EventReader:
 
     def _new(self, path: Path) -> list[dict[str, Any]]:
         offset = self._offsets.get(path.name, 0)
-        data = _read_from(path, offset)
+        if _size(path) <= offset:
+            return []
+        return self._events(path, offset, _read_from(path, offset))
+
+    def _events(self, path: Path, offset: int, data: bytes) -> list[dict[str, Any]]:
+        """The events among the bytes that stand at `offset`; what follows them is read later."""
         lines = data.split(b"\n")[:-1]
         self._offsets[path.name] = offset + sum(len(line) + 1 for line in lines)
         return _parse_all(lines) or _parse_each(path, offset, lines)
 
     def _ends_of(self, path: Path) -> list[dict[str, Any]]:
-        """The first event of a file, and those from the last start of a trial on."""
+        """The start of a file's worker, and the events from the last start of a trial on."""
         window, size = _WINDOW_BYTES, _size(path)
         while window < size:
-            data = _read_from(path, size - window)
+            data = _read_from(path, size - window, window)
             # After the first end of a line, as the window may begin anywhere.
             start = data.rfind(b"\n", 0, max(0, data.rfind(_STARTED))) + 1
             if start:
-                head = _parse_all(_read_from(path, 0, _WINDOW_BYTES).split(b"\n")[:1])
-                self._offsets[path.name] = size - window + start
-                return head + self._new(path)
+                head = _read_from(path, 0, _WINDOW_BYTES).partition(b"\n")[0]
+                begun = [one for one in _parse_all([head]) if one["event"] == "worker_started"]
+                return begun + self._events(path, size - window + start, data[start:])
             window *= 8
         return self._new(path)
 
@@ -169,8 +174,6 @@ _STARTED = b'"event": "started"'
 def _read_from(path: Path, offset: int, length: int = -1) -> bytes:
     """The bytes of a file from there on; none if it is gone, or may not be read."""
     try:
-        if _size(path) <= offset:
-            return b""
         return read_bytes(path, offset, length)
     except FileNotFoundError:
         return b""

@@ -4,8 +4,11 @@ What holds for every executor is in executor_contract.py.
 """
 
 import os
+import re
 import shutil
 import signal
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -13,51 +16,61 @@ import pytest
 from command import LONG, events, odesweep, running, runs, science, start, trial_process, wait_for
 from executor_contract import OFTEN, accepted_once, uncut
 
+from sweeps.errors import UserError
+from sweeps.execute.worker import on_this_node
 from sweeps.store import Results, accepted_runs
 
 __all__ = ["uncut"]
+
+
+# A profile for a run in this process, which takes none.
+WITH_NODE_DISK = """
+import sweeps.profiles
+sweeps.profiles.load = lambda _name: sweeps.profiles.Profile(checkpoint_dir="$NODE_DISK/x")
+from sweeps.cli import main
+main()
+"""
 
 
 @pytest.mark.slow
 def test_checkpoints_on_a_disk_of_the_node_come_to_the_results_when_told_to_stop(
     tmp_path: Path, uncut: Path
 ) -> None:
-    results, local, profile = tmp_path / "results", tmp_path / "local", tmp_path / "profile.toml"
-    profile.write_text('checkpoint_dir = "$NODE_DISK"\nslots = 1\n')
-    run = ("run", LONG, "--executor", "ray", "--profile", str(profile))
-    given = {**OFTEN, "NODE_DISK": str(local)}
-    driver = start(*run, results=results, **given)
+    results, local = tmp_path / "results", tmp_path / "local"
+    command = [sys.executable, "-c", WITH_NODE_DISK, "run", LONG, "--results", str(results)]
+    given = {**os.environ, **OFTEN, "NODE_DISK": str(local)}
+    driver = subprocess.Popen(command, env=given)
     before = wait_for(lambda: events(results, "checkpoint"))[-1]
     # A process that dies goes on from the disk of its node.
-    os.kill(trial_process(before["pid"]), signal.SIGKILL)
+    os.kill(trial_process(driver.pid), signal.SIGKILL)
     resumed = wait_for(lambda: events(results, "started")[1:])[0]
     assert resumed["resume_iteration"] >= before["iteration"]
     wait_for(lambda: events(results, "checkpoint")[-1]["iteration"] > before["iteration"])
     shared = Results(results).checkpoints
     assert not list(shared.glob("*/*/*.pt"))
-    assert list(local.glob("*/*/*/*.pt"))
+    assert list(local.glob("x/*/*/*/*.pt"))
     driver.send_signal(signal.SIGTERM)
-    driver.communicate(timeout=60)
+    driver.wait(timeout=60)
     [interrupted] = events(results, "interrupted")
     assert list(shared.glob(f"{before['trial_id']}/*/{interrupted['iteration']:012d}-*.pt"))
     # Another node, on which nothing is.
     shutil.rmtree(local)
-    assert odesweep(*run, results=results, **given)[0] == 0
+    subprocess.run(command, env=given, check=True)
     again = [e for e in events(results, "started") if e["trial_id"] == before["trial_id"]][-1]
     assert again["resume_iteration"] == interrupted["iteration"]
     assert science(results) == science(uncut)
     assert accepted_once(results)
-    assert not list(local.glob("*/*/*/*.pt"))
+    assert not list(local.glob("x/*/*/*/*.pt"))
 
 
-def test_a_checkpoint_dir_that_a_node_does_not_know_is_one_line(tmp_path: Path) -> None:
-    profile = tmp_path / "profile.toml"
-    profile.write_text('checkpoint_dir = "$NO_SUCH_DISK/me"\n')
-    run = ("run", LONG, "--executor", "ray", "--profile", str(profile))
-    code, _, err = odesweep(*run, results=tmp_path / "results")
-    assert code == 3
-    assert "checkpoint_dir = '$NO_SUCH_DISK/me'" in err
-    assert "Traceback" not in err
+def test_a_checkpoint_dir_that_a_node_does_not_know_is_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NODE_DISK", "/scratch/node")
+    assert on_this_node("$NODE_DISK/me") == Path("/scratch/node/me")
+    for folder in ("$NO_SUCH_DISK/me", "here"):
+        with pytest.raises(UserError, match=f"checkpoint_dir = '{re.escape(folder)}' is"):
+            on_this_node(folder)
 
 
 def test_a_killed_driver_takes_its_child_along_and_the_same_command_goes_on(

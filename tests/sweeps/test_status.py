@@ -178,6 +178,27 @@ def test_eta_is_what_is_left_at_the_pace_so_far_shared_by_the_workers(folder: Fo
     assert status.eta_seconds == pytest.approx(3 * sum(predicted[1:]) / 2, rel=1e-4)
 
 
+def test_an_overview_reads_fewer_events_and_says_the_same(folder: Folder) -> None:
+    folder.row(0, "completed")
+    folder.row(1, "crashed", fingerprint="alike")
+    log = EventLog(folder.results, "w1")
+    for trial, outcome in zip(folder.ids, ("completed", "crashed", None), strict=False):
+        log.append("started", trial_id=trial, attempt_id=f"a-{trial}", resume_iteration=0)
+        for iteration in range(50 if outcome else 5):
+            log.append("heartbeat", sync=False, trial_id=trial, iteration=iteration)
+        if outcome:
+            log.append("finished", trial_id=trial, outcome=outcome)
+    other = EventLog(folder.results, "w2")
+    other.append("stopped_early", fingerprint="alike", message="two trials crashed alike")
+    whole, overview = Watch(folder.results), Watch(folder.results, overview=True)
+    assert len(overview.events) < len(whole.events)
+    first, second = whole.study("small@full"), overview.study("small@full")
+    assert [trial.state for trial in first.trials] == ["done", "failed", "running", "pending"]
+    assert first.trials == second.trials
+    assert first.workers == second.workers == 1
+    assert first.notes == second.notes == ("two trials crashed alike",)
+
+
 def test_finding_a_trial_by_the_beginning_of_its_id(folder: Folder) -> None:
     watch = Watch(folder.results)
     assert watch.find_trial(folder.ids[0][:8]) == folder.ids[0]

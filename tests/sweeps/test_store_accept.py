@@ -20,7 +20,15 @@ from sweeps.store import (
     accepted_runs,
     write_retraction,
 )
-from sweeps.store.accept import accept_derived, accept_runs
+from sweeps.store.accept import (
+    RUN_COLUMNS,
+    accept_all,
+    accept_derived,
+    accept_runs,
+    final_runs,
+    standing_runs,
+)
+from sweeps.store.generations import Manifest
 from sweeps.store.read import once_each
 from sweeps.store.schema import to_table
 
@@ -289,3 +297,44 @@ def test_view_takes_in_a_file_that_becomes_readable_later(results: Results) -> N
     part.write_bytes(data)
     assert view.refresh() is True
     assert view.accepted.keys() == {"t"}
+
+
+_ATTEMPTS = st.lists(
+    st.tuples(st.sampled_from("tuv"), st.sampled_from("abcdef"), st.integers(0, 5)),
+    unique_by=lambda one: one[:2],
+)
+
+
+@given(
+    held=_ATTEMPTS,
+    new=_ATTEMPTS,
+    failed=st.sets(st.sampled_from("abcdef"), max_size=2),
+    earlier=st.sets(st.sampled_from("abcdef"), max_size=2),
+    later=st.sets(st.sampled_from("abcdef"), max_size=2),
+)
+def test_deciding_only_what_is_open_decides_as_before(
+    held: list[tuple[str, str, int]],
+    new: list[tuple[str, str, int]],
+    failed: set[str],
+    earlier: set[str],
+    later: set[str],
+) -> None:
+    def table(attempts: list[tuple[str, str, int]]) -> pa.Table:
+        rows = [
+            run(trial, attempt, seconds)
+            | {"outcome": "crashed" if attempt in failed else "diverged"}
+            for trial, attempt, seconds in attempts
+        ]
+        return to_table(SCHEMAS["runs"], rows).select(RUN_COLUMNS)
+
+    def keys(rows: pa.Table) -> set[tuple[str, str]]:
+        return set(zip(*rows.select(["trial_id", "attempt_id"]).to_pydict().values(), strict=True))
+
+    old = table(held)
+    aside = keys(final_runs(old, ())) - keys(accept_runs(old, earlier))
+    manifest = Manifest(1, set_aside=tuple(sorted("/".join(key) for key in aside)))
+    both = once_each("runs", [old, table(new)])
+    expected = accept_runs(both, earlier | later, standing_runs(manifest, [old]))
+    found = accept_all([old], table(new), manifest, earlier | later)
+    assert len(found) == len(keys(found))
+    assert keys(found) == keys(expected)

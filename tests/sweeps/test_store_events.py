@@ -76,6 +76,31 @@ def test_poll_gives_each_event_once_over_all_files_oldest_first(results: Results
     assert [event["event"] for event in reader.poll()] == ["d"]
 
 
+def test_the_ends_of_a_file_are_its_first_event_and_all_since_the_last_start(
+    results: Results,
+) -> None:
+    log, short = EventLog(results, "long"), EventLog(results, "short")
+    log.append("worker_started", sync=False)
+    for trial in range(40):
+        log.append("started", sync=False, trial_id=f"t{trial}", attempt_id="a")
+        for _ in range(trial):
+            log.append("heartbeat", sync=False, trial_id=f"t{trial}", text="x" * 100)
+    short.append("started", trial_id="s", attempt_id="a")
+    reader = EventReader(results, ends=True)
+    read = [(one["event"], one.get("trial_id")) for one in reader.poll()]
+    assert read == [
+        ("worker_started", None),
+        ("started", "t39"),
+        *[("heartbeat", "t39")] * 39,
+        ("started", "s"),
+    ]
+    log.append("finished", trial_id="t39")
+    EventLog(results, "new").append("worker_started")
+    assert [one["event"] for one in reader.poll()] == ["finished", "worker_started"]
+    assert len(reader.whole_since(0.0)) == len(EventReader(results).poll())
+    assert reader.whole_since(4e9) == []
+
+
 def test_numbers_json_cannot_write_become_null(results: Results) -> None:
     EventLog(results, "w").append(
         "heartbeat", loss=float("nan"), seconds_per_iteration=float("inf"), iteration=3
