@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
+from sweeps.cpus import available_cpus
 from sweeps.errors import UserError
 from sweeps.limits import Limits
 from sweeps.store import Results, read_submission
@@ -107,7 +108,7 @@ def default_threads(cpus: int | None = None) -> int:
     """
     text = os.environ.get("OMP_NUM_THREADS")
     if text is None:
-        return cpus or len(os.sched_getaffinity(0))
+        return cpus or available_cpus()
     if not text.isdigit() or int(text) < 1:
         raise UserError(f"OMP_NUM_THREADS = {text!r} is not a number of threads")
     return int(text)
