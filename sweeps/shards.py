@@ -2,10 +2,10 @@
 
 import heapq
 import math
-import os
 from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
+from sweeps.cpus import available_cpus
 from sweeps.profiles import Profile
 
 # Shards per slot: slots that finish early find another one, and each costs one start and one file.
@@ -57,7 +57,7 @@ def in_turn(tasks: Iterable[T]) -> list[list[T]]:
 
 def local_slots(profile: Profile) -> int:
     """Slots on this machine: as the profile says, else as many as the CPUs allow."""
-    return profile.slots or max(1, len(os.sched_getaffinity(0)) // profile.cpus)
+    return profile.slots or max(1, available_cpus() // profile.cpus)
 
 
 def shard_count(trials: int, profile: Profile, slots: int) -> int:

@@ -5,16 +5,11 @@ import signal
 from typing import Any, TextIO
 
 # A closed terminal, a scheduler's warning, a limit of CPU seconds, a power failure: all of them
-# leave time for a checkpoint. SIGALRM is in use, SIGKILL and SIGSTOP cannot be caught.
-STOP_SIGNALS = (
-    signal.SIGINT,
-    signal.SIGTERM,
-    signal.SIGHUP,
-    signal.SIGQUIT,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-    signal.SIGXCPU,
-    signal.SIGPWR,
+# leave time for a checkpoint. SIGALRM is in use, SIGKILL and SIGSTOP cannot be caught. A Mac has no
+# SIGPWR.
+_NAMES = ("INT", "TERM", "HUP", "QUIT", "USR1", "USR2", "XCPU", "PWR")
+STOP_SIGNALS = tuple(
+    signal.Signals[f"SIG{name}"] for name in _NAMES if f"SIG{name}" in signal.Signals.__members__
 )
 
 

@@ -68,8 +68,14 @@ def show(fault: str) -> None:
 
 
 def _allocate() -> None:
-    """Set a memory limit and exceed it: allocation fails and the machine keeps its memory."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    """Set a memory limit and exceed it: allocation fails and the machine keeps its memory.
+
+    Where the system does not tell the size of the process, only the error is raised.
+    """
+    size = Path("/proc/self/statm")
+    if not size.exists():
+        raise MemoryError("planted fault: allocate")
+    pages = int(size.read_text().split()[0])
     limit = pages * resource.getpagesize() + ALLOWANCE_BYTES
     before = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))

@@ -4,6 +4,7 @@ Shapes: losses and norms are scalars; logits (B, K), labels (B,).
 """
 
 import resource
+import sys
 from typing import Any, Literal
 
 import torch
@@ -90,4 +91,6 @@ def peak_memory_bytes(device: torch.device) -> int:
     """Peak of the device's allocator; on a CPU, of the process, earlier trials included."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux counts in KiB, a Mac in bytes.
+    return peak if sys.platform == "darwin" else peak * 1024

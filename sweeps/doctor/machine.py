@@ -3,12 +3,14 @@
 import os
 import resource
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sweeps.cpus import available_cpus
 from sweeps.doctor.finding import Finding, Situation, fail, good, version, warn
 from sweeps.doctor.probe import driver_gpus, mps
 from sweeps.worker import gpus
@@ -100,7 +102,7 @@ def compare_gpus(
 
 def threads(_situation: Situation) -> Iterator[Finding]:
     """CPUs and OMP_NUM_THREADS, which sets the threads of a trial of executor inline."""
-    cpus, asked = len(os.sched_getaffinity(0)), os.environ.get("OMP_NUM_THREADS")
+    cpus, asked = available_cpus(), os.environ.get("OMP_NUM_THREADS")
     if asked is None:
         yield good(
             "cpus",
@@ -145,8 +147,8 @@ def open_files(_situation: Situation) -> Iterator[Finding]:
 
 
 def shared_memory(_situation: Situation, path: Path = Path("/dev/shm")) -> Iterator[Finding]:
-    """Free space where Ray keeps its object store. No finding without Ray."""
-    if version("ray") is None:
+    """Free space where Ray keeps its object store. No finding without Ray or on a Mac."""
+    if version("ray") is None or sys.platform == "darwin":
         return
     free = shutil.disk_usage(path).free if path.is_dir() else 0
     text = f"{free / 2**20:,.0f} MiB free in {path}"

@@ -85,7 +85,8 @@ def source(path: Path, table: Path = Path("/proc/self/mounts")) -> str:
 
 def _mount(path: Path, table: Path) -> tuple[str, str, str]:
     real, best = path.resolve(), ("unknown", "/", "unknown")
-    for line in table.read_text().splitlines():
+    # Without such a table, as on a Mac, nothing is known.
+    for line in table.read_text().splitlines() if table.exists() else ():
         device, mount, kind = line.split()[:3]
         # Spaces and similar characters are written as octal escapes.
         mount = re.sub(r"\\([0-7]{3})", lambda escape: chr(int(escape[1], 8)), mount)

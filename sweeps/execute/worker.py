@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from sweeps.budget import Budget
+from sweeps.cpus import available_cpus
 from sweeps.errors import UserError
 from sweeps.limits import Limits
 from sweeps.notify import Notifier
@@ -135,7 +136,7 @@ def default_threads(cpus: int | None = None) -> int:
     """
     text = os.environ.get("OMP_NUM_THREADS")
     if text is None:
-        return cpus or len(os.sched_getaffinity(0))
+        return cpus or available_cpus()
     if not text.isdigit() or int(text) < 1:
         raise UserError(f"OMP_NUM_THREADS = {text!r} is not a number of threads")
     return int(text)

@@ -1,5 +1,6 @@
 """Main of the child process that trains: it reads assignments from a pipe until the pipe closes."""
 
+import contextlib
 import ctypes
 import logging
 import os
@@ -20,7 +21,7 @@ def _die_with_parent() -> None:
 
     Where the kernel does not offer this, the end of the pipe ends the child.
     """
-    if sys.platform == "linux":
+    with contextlib.suppress(AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

@@ -3,6 +3,7 @@
 Who runs it now, deaths without progress, and whether it was given up.
 """
 
+import os
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -202,7 +203,15 @@ def _is_live(
 
 
 def process_alive(host: str, pid: int) -> bool | None:
-    """Whether this process exists. None if it is on another host, or if /proc is missing."""
-    if host != socket.gethostname() or not Path("/proc/self").exists():
+    """Whether this process exists. None if it is on another host."""
+    if host != socket.gethostname():
         return None
-    return Path(f"/proc/{pid}").exists()
+    if Path("/proc/self").exists():
+        return Path(f"/proc/{pid}").exists()
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # of another user
+        return True
+    return True

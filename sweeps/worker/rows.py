@@ -2,9 +2,11 @@
 
 import hashlib
 import math
+import platform
 import re
 import traceback
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from odecore.config import Evaluation, ProbeConfig, Series
@@ -118,9 +120,12 @@ def device_name(device: Any) -> str:
 
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    with open("/proc/cpuinfo") as file:  # noqa: PTH123 - a pseudo file
-        model = re.search(r"model name\s*:\s*(.+)", file.read())
-    return f"cpu: {model.group(1)}" if model else "cpu"
+    try:
+        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+    except OSError:  # not Linux
+        found = None
+    name = found[1] if found else platform.processor()
+    return f"cpu: {name}" if name else "cpu"
 
 
 def _attached(table: str, assignment: Assignment, weights_sha256: str) -> dict[str, Any]:

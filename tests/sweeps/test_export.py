@@ -71,7 +71,7 @@ def test_json_is_valid_and_has_everything(rows: dict[str, dict[str, Any]], tmp_p
 
 def test_tensorboard_has_curves_and_final_numbers(tmp_path: Path) -> None:
     pytest.importorskip("tensorboardX", reason="tensorboardX is not installed")
-    from tensorboardX.proto.event_pb2 import Event
+    protos = pytest.importorskip("tensorboardX.proto.event_pb2")
 
     (run,) = export("tensorboard", tmp_path, "gusak2020/figure1").iterdir()
     (events,) = run.iterdir()
@@ -79,7 +79,7 @@ def test_tensorboard_has_curves_and_final_numbers(tmp_path: Path) -> None:
     while data:
         # A record: its length, a checksum, the event, a checksum.
         (length,) = struct.unpack("<Q", data[:8])
-        for value in Event.FromString(data[12 : 12 + length]).summary.value:
+        for value in protos.Event.FromString(data[12 : 12 + length]).summary.value:
             tags.add(value.tag)
             if value.HasField("simple_value"):
                 scalars.setdefault(value.tag, []).append(value.simple_value)
