@@ -21,7 +21,9 @@ Value = str | int | float | bool
 class Profile(BaseModel):
     """One slot: `cpus` (threads of its trials) and `gpus` (may be a fraction).
 
-    slots: how many at once; null for as many as fit. trials_per_shard: fixed length of shards; null
+    device: part of the name of its GPU or processor as rows have it, such as H200, to predict its
+    cost from their times; null for any, or for the GPU that the scheduler's options name. slots:
+    how many at once; null for as many as fit. trials_per_shard: fixed length of shards; null
     balances them by predicted time. keep_weights: which trained nets keep their weights; null for
     what the study says. For executors with a queue, `slots` is how many trials one
     task runs side by side (on its GPU, or divided among its GPUs), throttle how many tasks run at
@@ -34,6 +36,7 @@ class Profile(BaseModel):
 
     cpus: PositiveInt = 1
     gpus: float = Field(default=0.0, ge=0)
+    device: str | None = Field(default=None, min_length=1)
     slots: PositiveInt | None = None
     trials_per_shard: PositiveInt | None = None
     keep_weights: Keep | None = None

@@ -9,7 +9,7 @@ class Options:
     """The values that were given; the help of each option explains it.
 
     train: whether pending trials are trained. If not, only missing evaluations and probes are
-    computed.
+    computed. probe: train 20 steps of each net and solver instead, to learn what they cost.
     """
 
     study: str
@@ -31,3 +31,4 @@ class Options:
     dry_run: bool
     train: bool
     keep_weights: str | None = None
+    probe: bool = False

@@ -1,6 +1,7 @@
 """`odesweep plan`: the grid, its progress, its cost, and what `run` would submit."""
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,8 +20,11 @@ from sweeps.cli import (
 )
 
 if TYPE_CHECKING:
+    from sweeps.cost import Costs
+    from sweeps.device import Device
     from sweeps.forecast import Forecast
     from sweeps.plan import Entry, Plan
+    from sweeps.spec import TrialSpec
 
 
 def plan(
@@ -38,7 +42,10 @@ def plan(
         str | None,
         typer.Option(
             "--profile",
-            help="The profile that `run` will get: it may say which nets keep their weights.",
+            help=(
+                "The profile that `run` will get: its device is what the cost is predicted for, "
+                "and it may say which nets keep their weights."
+            ),
             autocompletion=shell_completion.profile_names,
         ),
     ] = None,
@@ -48,6 +55,7 @@ def plan(
 
     Trials are done, running, pending or stale.
     """
+    from sweeps.device import of_profile
     from sweeps.keep_weights import effective
     from sweeps.overrides import select
     from sweeps.plan import current_plan, forecast_of
@@ -60,15 +68,17 @@ def plan(
 
     folder = Results(results)
     selection = draw(select(find(study), scale, overrides or ()), sample, sample_seed)
-    keep = effective(selection.study.keep_weights, load(profile).keep_weights, keep_weights)
-    current, costs = current_plan(folder, selection, in_flight(folder))
+    slot = load(profile)
+    keep = effective(selection.study.keep_weights, slot.keep_weights, keep_weights)
+    device = of_profile(slot) if profile else None
+    current, costs = current_plan(folder, selection, in_flight(folder), device)
     disk = forecast_of(selection, costs, keep)
     path = save_plan(folder, selection, costs, study) if save else None
     if as_json:
         more = {"disk": disk.as_dict(), "saved": str(path) if path else None}
-        print(json.dumps(summary(current) | more, indent=1))
+        print(json.dumps(summary(current) | cost(current, costs) | more, indent=1))
     else:
-        _show(current, study, disk)
+        _show(current, study, disk, costs, profile)
         if path:
             print(f"saved: {path}")
 
@@ -92,7 +102,7 @@ def summary(current: "Plan") -> dict[str, Any]:
         "missing_evaluations": sum(len(entry.missing_evaluations) for entry in current.entries),
         "missing_probes": sum(len(entry.missing_probes) for entry in current.entries),
         "out_of_reach": current.out_of_reach[0],
-        "predicted_core_seconds": current.seconds,
+        "predicted_seconds": current.seconds,
         "code_hashes": current.code_hashes,
         "excluded": [
             {"reason": one.reason, "cells": list(one.cells)} for one in selection.excluded
@@ -116,8 +126,54 @@ def _entry(entry: "Entry") -> dict[str, Any]:
             one.axes | {"name": one.probe.name, "probe_id": one.probe_id}
             for one in entry.missing_probes
         ],
-        "predicted_core_seconds": entry.seconds,
+        "predicted_seconds": entry.seconds,
+        "predicted_from": entry.source,
     }
+
+
+def cost(current: "Plan", costs: "Costs") -> dict[str, Any]:
+    """The predicted cost of what is left, in hours of the device, and how far predictions were off.
+
+    errors: source of predictions -> median relative error on n finished rows.
+    """
+    device = costs.device
+    return {
+        "cost": {
+            "device": str(device),
+            f"{device.unit}_hours": current.seconds * device.share / 3600,
+            "from": dict(_sources(current)),
+            "errors": {
+                source: error._asdict() for source, error in costs.errors(_specs(current)).items()
+            },
+        }
+    }
+
+
+def _sources(current: "Plan") -> Counter[str]:
+    """Source of predictions -> trials that are left."""
+    return Counter(entry.source for entry in current.entries if entry.submits)
+
+
+def _specs(current: "Plan") -> list["TrialSpec"]:
+    return list({entry.trial.cell_id: entry.trial.spec for entry in current.entries}.values())
+
+
+def _cost_lines(current: "Plan", costs: "Costs", reference: str, profile: str | None) -> list[str]:
+    """Where the prediction comes from, how far such predictions were off, and what helps."""
+    from sweeps.cost import errors_text, sources_text
+
+    counts = _sources(current)
+    if not counts:
+        return []
+    lines = [f"predicted for {costs.device}: {sources_text(counts)}"]
+    if errors := costs.errors(_specs(current)):
+        lines.append(f"median error on finished rows: {errors_text(errors)}")
+    if counts["roofline"] or counts["others"]:
+        command = f"odesweep probe {reference}" + (f" --profile {profile}" if profile else "")
+        lines.append(
+            f"`{command}` measures 20 steps of each net and solver, for a better prediction"
+        )
+    return lines
 
 
 def out_of_reach(current: "Plan", reference: str) -> str | None:
@@ -136,7 +192,9 @@ def out_of_reach(current: "Plan", reference: str) -> str | None:
     )
 
 
-def _show(current: "Plan", reference: str, disk: "Forecast") -> None:
+def _show(
+    current: "Plan", reference: str, disk: "Forecast", costs: "Costs", profile: str | None
+) -> None:
     from rich.markup import escape
 
     out = console()
@@ -151,7 +209,7 @@ def _show(current: "Plan", reference: str, disk: "Forecast") -> None:
         out.print(f"fidelity: {study.fidelity}", markup=False)
     if current.selection.overrides:
         out.print(f"overridden: {' '.join(current.selection.overrides)}", markup=False)
-    out.print(_table(current))
+    out.print(_table(current, costs.device))
     left_out = (
         f" of the {numbers['declared_trials']} declared"
         if numbers["declared_trials"] > numbers["trials"]
@@ -173,8 +231,10 @@ def _show(current: "Plan", reference: str, disk: "Forecast") -> None:
         if numbers["evaluate_only"]
         else []
     )
-    cost = f": about {duration(current.seconds)} of one core" if submitted else ""
-    out.print(f"`run` would submit {' and '.join(submitted) or 'nothing'}{cost}")
+    takes = f": about {costs.device.amount(current.seconds)}" if submitted else ""
+    out.print(f"`run` would submit {' and '.join(submitted) or 'nothing'}{takes}")
+    for line in _cost_lines(current, costs, reference, profile):
+        out.print(line, markup=False)
     for line in disk.lines():
         out.print(line)
     if current.stale:
@@ -192,7 +252,7 @@ def _show(current: "Plan", reference: str, disk: "Forecast") -> None:
         out.print(f"excluded: {count(len(one.cells), 'cell')}: {one.reason}", markup=False)
 
 
-def _table(current: "Plan") -> Any:
+def _table(current: "Plan", device: "Device") -> Any:
     """Per value of every axis: trials, their states, what is missing, and the cost of the rest."""
     from rich.markup import escape
     from rich.table import Table
@@ -201,6 +261,7 @@ def _table(current: "Plan") -> Any:
         "axis",
         "value",
         *(name for name, _ in _COLUMNS),
+        f"left, 1 {device.unit}",
         box=None,
         pad_edge=False,
         header_style="bold",
@@ -213,6 +274,7 @@ def _table(current: "Plan") -> Any:
                 escape(axis) if index == 0 else "",
                 escape(value),
                 *(show(entries) for _, show in _COLUMNS),
+                duration(device.share * sum(one.seconds for one in entries if one.submits)),
             )
     return table
 
@@ -236,10 +298,6 @@ _COLUMNS = (
     (
         "missing evaluations",
         lambda entries: str(sum(len(entry.missing_evaluations) for entry in entries)),
-    ),
-    (
-        "left, 1 core",
-        lambda entries: duration(sum(entry.seconds for entry in entries if entry.submits)),
     ),
 )
 

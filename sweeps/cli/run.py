@@ -1,4 +1,4 @@
-"""`odesweep run` and `odesweep evaluate`: pass what is missing of a study to an executor."""
+"""`odesweep run`, `evaluate` and `probe`: pass what is missing of a study to an executor."""
 
 import sys
 from collections import Counter
@@ -112,8 +112,8 @@ EagerOption = Annotated[
 ]
 
 
-def _command(help_text: str, *, train: bool) -> Callable[..., int]:
-    """A command with the options of both commands."""
+def _command(help_text: str, *, train: bool, probe: bool = False) -> Callable[..., int]:
+    """A command with the options of all of them."""
 
     def command(
         study: StudyArgument,
@@ -143,7 +143,7 @@ def _command(help_text: str, *, train: bool) -> Callable[..., int]:
                 Options(
                     study=study,
                     overrides=overrides or [],
-                    executor=executor,
+                    executor=_of_profile(profile) if probe and profile else executor,
                     scale=scale,
                     sample=sample,
                     sample_seed=sample_seed,
@@ -160,6 +160,7 @@ def _command(help_text: str, *, train: bool) -> Callable[..., int]:
                     dry_run=dry_run,
                     train=train,
                     keep_weights=keep_weights,
+                    probe=probe,
                 ),
             )
 
@@ -176,16 +177,40 @@ evaluate = _command(
     "Run missing evaluations and probes of trained trials, from their saved weights. Never trains.",
     train=False,
 )
+probe = _command(
+    "Time 20 training steps of each net and solver of a study, so that `plan` predicts its cost."
+    "\n\nIts rows are kept in a folder of their own and are no results. With --profile, they run "
+    "on the device of that profile.",
+    train=True,
+    probe=True,
+)
+
+
+def _of_profile(name: str) -> str:
+    """The executor that a profile is for, of those that this machine has."""
+    import shutil
+
+    from sweeps.profiles import load
+
+    with_queue = [
+        known
+        for known, one in executors().items()
+        if one.profile_check and one.submits_with and shutil.which(one.submits_with)
+    ]
+    return with_queue[0] if with_queue and load(name).options else "ray"
 
 
 def _run(folder: Path, options: Options) -> int:
     from sweeps.cli.plan import out_of_reach
+    from sweeps.device import of_profile
+    from sweeps.execute.worker import host_name
     from sweeps.overrides import select
     from sweeps.plan import current_plan, forecast_of, save
     from sweeps.profiles import load
     from sweeps.sample import draw
     from sweeps.store import Results
     from sweeps.studies import find
+    from sweeps.timing import timed
 
     _check_options(options)
     known = executor(options.executor)
@@ -201,8 +226,12 @@ def _run(folder: Path, options: Options) -> int:
         options.sample,
         options.sample_seed,
     )
+    if options.probe:
+        results = results.timings(Path(options.profile).stem if options.profile else host_name())
+        selection = timed(selection)
     flight = _in_flight(results, options)
-    current, costs = current_plan(results, selection, flight.trials)
+    device = of_profile(profile) if options.profile else None
+    current, costs = current_plan(results, selection, flight.trials, device)
     if not options.dry_run:
         save(results, selection, costs, options.study)
     _check_known(current, flight, options)
@@ -238,7 +267,7 @@ def _run(folder: Path, options: Options) -> int:
     if options.dry_run:
         print(
             f"{selection.plan_name}: would submit {words}, about "
-            f"{sum(e.seconds for e in chosen) / 60:.1f} core-minutes"
+            f"{costs.device.amount(sum(e.seconds for e in chosen))}"
         )
         keep = effective(selection.study.keep_weights, profile.keep_weights, options.keep_weights)
         print("\n".join(forecast_of(selection, costs, keep).lines()))

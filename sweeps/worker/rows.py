@@ -2,12 +2,12 @@
 
 import hashlib
 import math
-import re
 import traceback
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from odecore.config import Evaluation, ProbeConfig, Series
+from sweeps.device import cpu_name
 from sweeps.spec import cell_id, eval_id, flatten, probe_id
 from sweeps.store import SCHEMAS, spec_columns
 from sweeps.worker.messages import Assignment, Context
@@ -117,9 +117,7 @@ def device_name(device: Any) -> str:
 
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    with open("/proc/cpuinfo") as file:  # noqa: PTH123 - a pseudo file
-        model = re.search(r"model name\s*:\s*(.+)", file.read())
-    return f"cpu: {model.group(1)}" if model else "cpu"
+    return cpu_name()
 
 
 def _attached(table: str, assignment: Assignment, weights_sha256: str) -> dict[str, Any]:
