@@ -46,9 +46,10 @@ class Device:
     def amount(self, seconds: float) -> str:
         """Seconds of a slot for people: "12 core-minutes" or "3.5 GPU-hours"."""
         seconds *= self.share
-        for limit, unit, name in ((120, 1, "seconds"), (7200, 60, "minutes")):
+        for limit, unit, name in ((120, 1, "second"), (7200, 60, "minute")):
             if seconds < limit:
-                return f"{seconds / unit:.0f} {self.unit}-{name}"
+                many = f"{seconds / unit:.0f}"
+                return f"{many} {self.unit}-{name}{'' if many == '1' else 's'}"
         return f"{seconds / 3600:,.1f} {self.unit}-hours"
 
     def rate(self, precision: Precision) -> float:

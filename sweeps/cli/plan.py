@@ -1,6 +1,7 @@
 """`odesweep plan`: the grid, its progress, its cost, and what `run` would submit."""
 
 import json
+import shlex
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -78,7 +79,9 @@ def plan(
         more = {"disk": disk.as_dict(), "saved": str(path) if path else None}
         print(json.dumps(summary(current) | cost(current, costs) | more, indent=1))
     else:
-        _show(current, study, disk, costs, profile)
+        typed = [study, *(overrides or ()), *(("--scale", scale) if scale else ())]
+        typed += ["--profile", profile] if profile else []
+        _show(current, study, disk, costs, shlex.join(["odesweep", "probe", *typed]))
         if path:
             print(f"saved: {path}")
 
@@ -158,8 +161,11 @@ def _specs(current: "Plan") -> list["TrialSpec"]:
     return list({entry.trial.cell_id: entry.trial.spec for entry in current.entries}.values())
 
 
-def _cost_lines(current: "Plan", costs: "Costs", reference: str, profile: str | None) -> list[str]:
-    """Where the prediction comes from, how far such predictions were off, and what helps."""
+def _cost_lines(current: "Plan", costs: "Costs", probe: str) -> list[str]:
+    """Where the prediction comes from, how far such predictions were off, and what helps.
+
+    probe: the command that measures.
+    """
     from sweeps.cost import errors_text, sources_text
 
     counts = _sources(current)
@@ -169,10 +175,7 @@ def _cost_lines(current: "Plan", costs: "Costs", reference: str, profile: str | 
     if errors := costs.errors(_specs(current)):
         lines.append(f"median error on finished rows: {errors_text(errors)}")
     if counts["roofline"] or counts["others"]:
-        command = f"odesweep probe {reference}" + (f" --profile {profile}" if profile else "")
-        lines.append(
-            f"`{command}` measures 20 steps of each net and solver, for a better prediction"
-        )
+        lines.append(f"`{probe}` measures 20 steps of each net and solver, for a better prediction")
     return lines
 
 
@@ -192,9 +195,7 @@ def out_of_reach(current: "Plan", reference: str) -> str | None:
     )
 
 
-def _show(
-    current: "Plan", reference: str, disk: "Forecast", costs: "Costs", profile: str | None
-) -> None:
+def _show(current: "Plan", reference: str, disk: "Forecast", costs: "Costs", probe: str) -> None:
     from rich.markup import escape
 
     out = console()
@@ -233,7 +234,7 @@ def _show(
     )
     takes = f": about {costs.device.amount(current.seconds)}" if submitted else ""
     out.print(f"`run` would submit {' and '.join(submitted) or 'nothing'}{takes}")
-    for line in _cost_lines(current, costs, reference, profile):
+    for line in _cost_lines(current, costs, probe):
         out.print(line, markup=False)
     for line in disk.lines():
         out.print(line)

@@ -1,18 +1,24 @@
 """Predicted cost: which rows it comes from, in which unit, and how far it was off."""
 
+import json
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from small_study import study
 from test_plan import row
 
+from sweeps.cli import main
 from sweeps.cost import SOURCES, Costs
 from sweeps.counted import counted_train_seconds, records, sample_seconds, scored_samples
 from sweeps.device import Device, of_profile
 from sweeps.overrides import select
+from sweeps.plan import current_plan
 from sweeps.profiles import Profile, load
 from sweeps.spec import parse
-from sweeps.studies import studies
+from sweeps.store import Results, accepted_runs
+from sweeps.studies import find, studies
 from sweeps.timing import STEPS, timed
 
 H200 = Device(True, "H200", share=0.5)
@@ -116,3 +122,37 @@ def test_a_probe_is_short_and_each_step_that_costs_the_same_is_timed_once() -> N
         assert not any(trial.evaluations or trial.probes for trial in short)
     rates = study(grid={"train.optimizer.lr": (0.1, 0.01), "solver.steps": (1, 2)}, seeds=range(3))
     assert len(timed(select(rates)).selected) == 2
+
+
+REAL = (
+    ("ott2021/sphere2-fixed", "--scale", "smoke", "train.iterations=80"),
+    ("ott2021/sphere2-adaptive", "--scale", "smoke", "train.iterations=80"),
+    (
+        "gusak2020/figure1",
+        "--scale",
+        "smoke",
+        "data.source=generated",
+        "data.train_limit=256",
+        "model.ode_norm=layer",
+    ),
+)
+
+
+@pytest.mark.slow
+def test_after_a_probe_the_cost_of_real_trials_is_right_within_a_quarter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Seconds of this thread: what a trial takes on an idle machine, also on one that is busy.
+    monkeypatch.setattr(time, "perf_counter", time.thread_time)
+    results = Results(tmp_path / "results")
+    for command in ("probe", "run"):
+        for arguments in REAL:
+            options = ("--threads", "1", "--pdb", "--results", str(results.path))
+            with pytest.raises(SystemExit) as ended:
+                main([command, *arguments, *options])
+            assert ended.value.code == 0
+    costs = current_plan(results, select(find("demo")))[1]
+    specs = [parse(json.loads(text)) for text in accepted_runs(results)["spec"].to_pylist()]
+    error = costs.errors(specs)["timings"]
+    assert error.n == len(specs) >= 8
+    assert error.median <= 0.25
