@@ -50,9 +50,9 @@ class _Run(NamedTuple):
 
     spec: TrialSpec
     train_seconds: float
-    iterations: int
+    iterations: float
     score_seconds: float
-    scored: int
+    scored: float
     nfe: float
 
     @property

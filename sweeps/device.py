@@ -81,7 +81,7 @@ def of_profile(profile: Profile) -> Device:
     if not profile.gpus and not kinds:
         return Device(False, profile.device or "", profile.cpus, profile.cpus)
     name = profile.device or next(iter(kinds), "")
-    return Device(True, name, share=profile.gpus or sum(kinds.values()) / (profile.slots or 1))
+    return Device(True, name, share=profile.gpus or sum(kinds.values()) / (profile.slot_count or 1))
 
 
 def here() -> Device:

@@ -4,7 +4,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
@@ -23,13 +23,14 @@ class Profile(BaseModel):
 
     device: part of the name of its GPU or processor as rows have it, such as H200, to predict its
     cost from their times; null for any, or for the GPU that the scheduler's options name. slots:
-    how many at once; null for as many as fit. trials_per_shard: fixed length of shards; null
-    balances them by predicted time. keep_weights: which trained nets keep their weights; null for
-    what the study says. For executors with a queue, `slots` is how many trials one
-    task runs side by side (on its GPU, or divided among its GPUs), throttle how many tasks run at
-    once, setup the lines of shell before Python starts, container the Apptainer image in which
-    tasks run, python the Python that they use (in the container, if there is one), and options
-    every other key of the file: the options of the scheduler's own command.
+    how many at once; null for as many as fit, auto for what a short measurement finds best.
+    trials_per_shard: fixed length of shards; null balances them by predicted time. keep_weights:
+    which trained nets keep their weights; null for what the study says. For executors with a queue,
+    `slots` is how many trials one task runs side by side (on its GPU, or divided among its GPUs),
+    throttle how many tasks run at once, setup the lines of shell before Python starts, container
+    the Apptainer image in which tasks run, python the Python that they use (in the container, if
+    there is one), and options every other key of the file: the options of the scheduler's own
+    command.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -37,7 +38,7 @@ class Profile(BaseModel):
     cpus: PositiveInt = 1
     gpus: float = Field(default=0.0, ge=0)
     device: str | None = Field(default=None, min_length=1)
-    slots: PositiveInt | None = None
+    slots: PositiveInt | Literal["auto"] | None = None
     trials_per_shard: PositiveInt | None = None
     keep_weights: Keep | None = None
     throttle: PositiveInt | None = None
@@ -45,6 +46,11 @@ class Profile(BaseModel):
     container: str | None = Field(default=None, min_length=1)
     python: str | None = Field(default=None, min_length=1)
     options: dict[str, Value] = Field(default_factory=dict)
+
+    @property
+    def slot_count(self) -> int | None:
+        """`slots`, if it is a number."""
+        return None if self.slots == "auto" else self.slots
 
 
 OWN_KEYS = tuple(name for name in Profile.model_fields if name != "options")

@@ -44,7 +44,7 @@ def balance(tasks: Sequence[T], shards: int) -> list[list[T]]:
 
 def local_slots(profile: Profile) -> int:
     """Slots on this machine: as the profile says, else as many as the CPUs allow."""
-    return profile.slots or max(1, len(os.sched_getaffinity(0)) // profile.cpus)
+    return profile.slot_count or max(1, len(os.sched_getaffinity(0)) // profile.cpus)
 
 
 def shard_count(trials: int, profile: Profile, slots: int) -> int:

@@ -28,6 +28,7 @@ class Options:
     verbose: bool
     pdb: bool
     eager: bool
+    slots: str | None
     dry_run: bool
     train: bool
     keep_weights: str | None = None

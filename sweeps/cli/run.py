@@ -110,6 +110,18 @@ EagerOption = Annotated[
         help="On a GPU: launch every kernel of a training step by itself, not as a CUDA graph.",
     ),
 ]
+SlotsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--slots",
+        metavar="N|auto",
+        help=(
+            "How many trials run at the same time, each in its own process; auto measures for a "
+            f"few seconds what is best ({having('slots')}). Default: one for inline, otherwise what "
+            "the profile says."
+        ),
+    ),
+]
 
 
 def _command(help_text: str, *, train: bool, probe: bool = False) -> Callable[..., int]:
@@ -134,6 +146,7 @@ def _command(help_text: str, *, train: bool, probe: bool = False) -> Callable[..
         verbose: VerboseOption = False,
         pdb: PdbOption = False,
         eager: EagerOption = False,
+        slots: SlotsOption = None,
         dry_run: DryRunOption = False,
     ) -> int:
         # Whoever reads what this prints may go; the trials go on.
@@ -157,6 +170,7 @@ def _command(help_text: str, *, train: bool, probe: bool = False) -> Callable[..
                     verbose=verbose,
                     pdb=pdb,
                     eager=eager,
+                    slots=slots,
                     dry_run=dry_run,
                     train=train,
                     keep_weights=keep_weights,
@@ -298,10 +312,21 @@ def _run(folder: Path, options: Options) -> int:
 
 def _check_options(options: Options) -> None:
     chosen = executor(options.executor)
-    given = {"pdb": options.pdb, "address": options.address, "profile": options.profile}
+    given = {
+        "pdb": options.pdb,
+        "address": options.address,
+        "profile": options.profile,
+        "slots": options.slots,
+    }
     for name, value in given.items():
         if value and name not in chosen.options:
             raise UserError(f"--{name} is for {having(name)}, not {options.executor}")
+    if options.slots not in (None, "auto") and not (
+        options.slots.isdecimal() and int(options.slots) > 0
+    ):
+        raise UserError(f"--slots {options.slots}: give a number from 1 on, or auto")
+    if options.pdb and options.slots not in (None, "1"):
+        raise UserError("--pdb runs one trial at a time in this process; leave out --slots")
     if options.keep_weights is not None:
         choice(options.keep_weights, "--keep-weights")
 

@@ -47,12 +47,14 @@ class Executor:
 
 EXECUTORS = {
     "inline": Executor(
-        "sweeps.execute.inline:Inline", "one trial at a time here", options=frozenset({"pdb"})
+        "sweeps.execute.inline:Inline",
+        "one trial at a time here, or --slots",
+        options=frozenset({"pdb", "slots"}),
     ),
     "ray": Executor(
         "sweeps.execute.ray_tune:Ray",
         "one trial per CPU, here or on a Ray cluster",
-        options=frozenset({"address", "profile"}),
+        options=frozenset({"address", "profile", "slots"}),
         package="ray",
     ),
     "slurm": Executor(
