@@ -117,8 +117,8 @@ SlotsOption = Annotated[
         metavar="N|auto",
         help=(
             "How many trials run at the same time, each in its own process; auto measures for a "
-            f"few seconds what is best ({having('slots')}). Default: one for inline, otherwise what "
-            "the profile says."
+            f"few seconds what is best ({having('slots')}). Default: one for inline, otherwise "
+            "what the profile says."
         ),
     ),
 ]

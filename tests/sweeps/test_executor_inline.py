@@ -38,9 +38,13 @@ class TestInline(ExecutorContract):
         self.check_signal(tmp_path / "results", uncut, number)
 
 
-@pytest.mark.slow
-class TestSlots(ExecutorContract):
+class Slots(ExecutorContract):
     arguments = ("--executor", "inline", "--slots", "2")
+
+
+@pytest.mark.slow
+def test_several_slots_stop_and_go_on_as_one_does(tmp_path: Path, uncut: Path) -> None:
+    Slots().check_signal(tmp_path / "results", uncut, signal.SIGTERM)
 
 
 @pytest.mark.slow
