@@ -54,7 +54,8 @@ SWEEPS = {"cuda": "small", "cpu": "smoke"}
 TURN_SECONDS = {"cuda": speed.SECONDS_PER_TURN, "cpu": 0.05}
 LEFT_OUT = (
     "rehearsal on a CPU: it compares the CPU with itself. Left out: CUDA graphs, tf32, bf16 speed, "
-    "kernels per step and the busy share. No number here is a result."
+    "kernels per step and the busy share. Batches have 2 to 128 samples, whatever a line says. No "
+    "number here is a result."
 )
 
 
