@@ -7,8 +7,8 @@ from typing import Any
 
 from odecore.config.train import Precision
 from sweeps.counted import OPERATIONS_PER_SECOND
+from sweeps.execute.registry import executors, load_object
 from sweeps.profiles import Profile
-from sweeps.slurm.gres import asked_gres
 from sweeps.worker.gpus import listing, parse, usable
 
 # Dense operations per second of bf16, tf32 and float32. Source: NVIDIA's data sheets of the SXM
@@ -76,8 +76,8 @@ class Device:
 
 def of_profile(profile: Profile) -> Device:
     """The device of a slot of `profile`."""
-    found = asked_gres(profile.options)
-    kinds = {kind: count for (name, kind), count in found.items() if name == "gpu"}
+    asking = [load_object(one.gpus) for one in executors().values() if one.gpus]
+    kinds: dict[str, int] = next((found for ask in asking if (found := ask(profile.options))), {})
     if not profile.gpus and not kinds:
         return Device(False, profile.device or "", profile.cpus, profile.cpus)
     name = profile.device or next(iter(kinds), "")

@@ -43,7 +43,7 @@ ESTIMATES = {
         "checks": Estimate(1.0, 89),
         "speed": Estimate(15.0, 6),
         "slots": Estimate(20.0, 1),
-        "sweep": Estimate(60.0, 1),
+        "sweep": Estimate(240.0, 1),
     },
 }
 # A sweep shorter than this shows nothing; it is stopped so long before the end.

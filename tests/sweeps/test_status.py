@@ -185,7 +185,7 @@ def test_eta_is_what_is_left_at_the_pace_so_far_shared_by_the_workers(folder: Fo
     folder.started(2, NOW, worker="w2")
     status = folder.status()
     assert status.workers == 2
-    assert status.eta_seconds == pytest.approx(3 * sum(predicted[1:]) / 2)
+    assert status.eta_seconds == pytest.approx(3 * sum(predicted[1:]) / 2, rel=1e-5)
 
 
 def test_finding_a_trial_by_the_beginning_of_its_id(folder: Folder) -> None:
