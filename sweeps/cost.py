@@ -1,169 +1,307 @@
-"""Predicted cost of trials and evaluations, in seconds of one core.
+"""Predicted cost of trials and evaluations, in seconds of one slot, and how far it was off.
 
-The prediction comes from rows of the same or similar trials, otherwise from a count of operations.
+A prediction comes from the first of SOURCES that knows the trial.
 """
 
 import json
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from odecore.config import Evaluation, TrialSpec
-from odecore.config.data import IMAGE_SETS, Images, Spheres
-from odecore.config.methods import FIXED_STEP
-from odecore.config.models.idle import Idle
-from odecore.config.solver import FixedStep, SolverConfig
+from sweeps.counted import (
+    counted_evaluation_seconds,
+    iterations,
+    nfe_per_solve,
+    records,
+    sample_seconds,
+    scored_samples,
+    step_seconds,
+)
+from sweeps.device import Device
+from sweeps.errors import UserError
+from sweeps.spec import parse
 
-# The NFE of an adaptive solve is not known beforehand. Gladzik 2019 prints 26, 34 and 52 for dopri5
-# at 1e-3, 1e-4 and 1e-5, which is about a factor of the square root of two per decade. This is
-# assumed for all adaptive solvers and replaced as soon as there are rows.
-EVALUATIONS_AT_1E_3 = 26
-# Measured with torch 2.15 on one server core and flat_node, right within a factor of 3: an
-# optimizer step without its calls of f, a call of f without its operations, and floating-point
-# operations per second.
-SECONDS_PER_ITERATION = 2.5e-3
-SECONDS_PER_CALL = 0.1e-3
-OPERATIONS_PER_SECOND = 4e10
-# Forward, backward with respect to states, backward with respect to weights. Recomputation and the
-# adjoint's own solve add one forward.
-PASSES = {"backprop": 3, "checkpoint": 4, "adjoint": 4}
-# Points of the toy data sets.
-TOY_SIZES = {"fan": 4, "line": 2}
-
-
-def nfe_per_solve(solver: SolverConfig | None) -> int:
-    """NFE of one forward solve; an assumption for adaptive and adapted solvers."""
-    if solver is None:
-        return 0
-    if isinstance(solver, FixedStep):
-        return FIXED_STEP[solver.name].stages * solver.steps
-    decades = -math.log10(getattr(solver, "tolerance", 1e-3)) - 3
-    return round(EVALUATIONS_AT_1E_3 * 2 ** (decades / 2))
+# Where a prediction comes from, for people. rows, timings: of trials with the same net, solver and
+# batch. similar: of the same net and batch with another solver or number of steps.
+SOURCES = {
+    "rows": "finished rows",
+    "timings": "`odesweep probe`",
+    "similar": "the same nets with other solvers",
+    "others": "rows of other devices",
+    "roofline": "a count of operations",
+}
+# What a step costs does not depend on these.
+_SIZES = ("train_limit", "test_limit", "train_size", "test_size")
 
 
-def samples(spec: TrialSpec, split: str) -> int:
-    """Samples in a split."""
-    data, train = spec.data, split == "train"
-    if isinstance(data, Spheres):
-        return data.train_size if train else data.test_size
-    if not isinstance(data, Images):
-        return TOY_SIZES[data.name]
-    whole, limit = (
-        (IMAGE_SETS[data.name].train_size, data.train_limit)
-        if train
-        else (IMAGE_SETS[data.name].test_size, data.test_limit)
-    )
-    return min(whole, limit or whole)
+class Error(NamedTuple):
+    """How far a source's predictions were off: median of |predicted - taken| / taken, n rows."""
+
+    median: float
+    n: int
 
 
-def iterations(spec: TrialSpec) -> int:
-    """Optimizer steps of the whole training."""
-    if spec.train.iterations is not None:
-        return spec.train.iterations
-    batches = samples(spec, "train") / spec.train.batch_size
-    return (spec.train.epochs or 0) * (
-        math.floor(batches) if spec.train.drop_last else math.ceil(batches)
-    )
+class _Run(NamedTuple):
+    """What one row measured, or the sum of several. spec: of one of them. nfe: of all steps."""
+
+    spec: TrialSpec
+    train_seconds: float
+    iterations: float
+    score_seconds: float
+    scored: float
+    nfe: float
+
+    @property
+    def seconds(self) -> float:
+        return self.train_seconds + self.score_seconds
+
+    def plus(self, other: "_Run", sign: int = 1) -> "_Run":
+        """The sum, or the difference."""
+        numbers = zip(self[1:], other[1:], strict=True)
+        return _Run(self.spec, *(one + sign * two for one, two in numbers))
+
+    def correction(self, rate: float) -> float:
+        """Measured over counted seconds of a step."""
+        blocks = max(1, self.spec.ode_blocks)
+        return self.step / step_seconds(self.spec, rate, self.nfe / self.iterations / blocks)
+
+    @property
+    def step(self) -> float:
+        return self.train_seconds / self.iterations
+
+    @property
+    def sample(self) -> float:
+        return self.score_seconds / self.scored if self.scored else 0.0
 
 
-def _pass_seconds(spec: TrialSpec, solver: SolverConfig | None, batch: int) -> float:
-    """Seconds of one forward pass.
+class _Book:
+    """Rows by net and batch, then by solver. A group is parsed when first asked for."""
 
-    All calls of f in all blocks, and their operations and the others.
-    """
-    evaluations = nfe_per_solve(solver)
-    counted = spec.model.operations(spec.data.shape, spec.data.classes)
-    operations = 2 * (evaluations * counted.inside + counted.outside)
-    return (
-        evaluations * max(1, spec.ode_blocks) * SECONDS_PER_CALL
-        + operations * batch / OPERATIONS_PER_SECOND
-    )
+    def __init__(self) -> None:
+        self._rows: dict[str, list[tuple[str, Mapping[str, Any], bool]]] = defaultdict(list)
+        self._runs: dict[str, dict[str, list[_Run]]] = {}
+        self._sums: dict[str, dict[str, _Run]] = {}
+
+    def add(self, row: Mapping[str, Any], *, timing: bool = False) -> None:
+        """Another completed run. timing: a short one of `odesweep probe`."""
+        group, solver = cost_class(json.loads(row["spec"]))
+        self._rows[group].append((solver, row, timing))
+
+    def runs(self, group: str) -> dict[str, list[_Run]]:
+        """Solver -> runs."""
+        if group not in self._runs:
+            found: dict[str, list[_Run]] = defaultdict(list)
+            for solver, row, timing in self._rows.get(group, ()):
+                if run := _run(row, timing=timing):
+                    found[solver].append(run)
+            self._runs[group] = dict(found)
+        return self._runs[group]
+
+    def sums(self, group: str) -> dict[str, _Run]:
+        """Solver -> sum of its runs."""
+        if group not in self._sums:
+            self._sums[group] = {solver: _sum(runs) for solver, runs in self.runs(group).items()}
+        return self._sums[group]
 
 
-def counted_train_seconds(spec: TrialSpec) -> float:
-    """Training time, computed only from the count of operations."""
-    if isinstance(spec.model, Idle):
-        return spec.model.seconds * iterations(spec)
-    step = PASSES[spec.gradient.name] * _pass_seconds(spec, spec.solver, spec.train.batch_size)
-    return iterations(spec) * (SECONDS_PER_ITERATION + step)
+class _Predicted(NamedTuple):
+    """seconds: of training with the scores of its curve. scores: measured over counted ones."""
 
-
-def counted_evaluation_seconds(spec: TrialSpec, evaluation: Evaluation) -> float:
-    """Time of one evaluation of a trained net, computed only from the count of operations."""
-    if isinstance(spec.model, Idle):
-        return 0.0
-    n = min(samples(spec, evaluation.split), evaluation.limit or samples(spec, evaluation.split))
-    batches = math.ceil(n / evaluation.batch_size)
-    solver = spec.solver if evaluation.solver is None else evaluation.solver
-    return batches * _pass_seconds(spec, solver, min(n, evaluation.batch_size))
+    source: str
+    seconds: float
+    scores: float
 
 
 @dataclass
 class Costs:
-    """Predictions, which get better with more rows.
+    """Predictions for one device, which get better with more rows.
 
-    Rows need cell_id, spec, outcome, train_seconds and nfe_forward.
+    Rows need spec, outcome, train_seconds, evaluate_seconds, nfe_forward, device, cpu_threads, and
+    timings also epochs.
     """
 
-    _cells: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    _similar: dict[str, list[float]] = field(
-        default_factory=lambda: defaultdict(lambda: [0.0, 0.0])
-    )
-    # The training time of a cell, and its ratio to the count. Each of its seeds and evaluations
-    # asks for them.
-    _predicted: dict[str, tuple[float, float]] = field(default_factory=dict)
+    device: Device = field(default_factory=Device)
+    _rows: _Book = field(default_factory=_Book)
+    _timings: _Book = field(default_factory=_Book)
+    _others: _Book = field(default_factory=_Book)
+    # Each seed and evaluation of a cell asks for the same.
+    _predicted: dict[str, _Predicted] = field(default_factory=dict)
 
     @classmethod
-    def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> "Costs":
-        """Learn from completed runs."""
-        costs = cls()
+    def from_rows(
+        cls,
+        rows: Iterable[Mapping[str, Any]],
+        timings: Iterable[Mapping[str, Any]] = (),
+        device: Device | None = None,
+    ) -> "Costs":
+        """Learn from completed runs. timings: rows of `odesweep probe`."""
+        costs = cls(device or Device())
         for row in rows:
-            if row["outcome"] == "completed" and row["train_seconds"]:
-                costs._cells[row["cell_id"]].append(row["train_seconds"])
-                total = costs._similar[_similarity(json.loads(row["spec"]))]
-                total[0] += row["train_seconds"]
-                total[1] += row["nfe_forward"] or 0
+            costs._add(row, costs._rows)
+        for row in timings:
+            costs._add(row, costs._timings, timing=True)
         return costs
 
-    def train_seconds(self, spec: TrialSpec, cell_id: str) -> float:
-        """The mean of the runs of the same cell.
+    def _add(self, row: Mapping[str, Any], book: _Book, *, timing: bool = False) -> None:
+        if row["outcome"] != "completed" or not row["train_seconds"]:
+            return
+        if self.device.measured(row):
+            book.add(row, timing=timing)
+        elif self.device.same_kind(row):
+            self._others.add(row, timing=timing)
 
-        Without such runs: seconds per call of f of runs with the same model, data and batch size.
-        Without those: the count.
-        """
-        return self._of_cell(spec, cell_id)[0]
+    def train_seconds(self, spec: TrialSpec, cell_id: str) -> float:
+        """The whole training, with the scores of its curve."""
+        return self._of_cell(spec, cell_id).seconds
 
     def evaluation_seconds(self, spec: TrialSpec, cell_id: str, evaluation: Evaluation) -> float:
-        """The count, corrected by the error of the count for the trial's training."""
-        return self._of_cell(spec, cell_id)[1] * counted_evaluation_seconds(spec, evaluation)
+        """The count, corrected by its error for the scores of the trial's curve."""
+        counted = counted_evaluation_seconds(spec, evaluation, self.device.rate(spec.precision))
+        return self._of_cell(spec, cell_id).scores * counted
 
-    def _of_cell(self, spec: TrialSpec, cell_id: str) -> tuple[float, float]:
+    def source(self, spec: TrialSpec, cell_id: str) -> str:
+        """Which of SOURCES the prediction comes from."""
+        return self._of_cell(spec, cell_id).source
+
+    def errors(self, specs: Iterable[TrialSpec]) -> dict[str, Error]:
+        """Source -> how far it was off for finished rows of this device with the nets of `specs`.
+
+        A row is predicted without itself.
+        """
+        groups = {cost_class(spec.model_dump(mode="json"))[0] for spec in specs}
+        found: dict[str, list[float]] = defaultdict(list)
+        for group in groups:
+            for solver, runs in self._rows.runs(group).items():
+                for run in runs:
+                    for source in SOURCES:
+                        known = self._measured(source, run.spec, (group, solver), run)
+                        if known:
+                            seconds = _seconds(run, *known)
+                            found[source].append(abs(seconds - run.seconds) / run.seconds)
+        return {
+            source: Error(statistics.median(found[source]), len(found[source]))
+            for source in SOURCES
+            if source in found
+        }
+
+    def _of_cell(self, spec: TrialSpec, cell_id: str) -> _Predicted:
         if cell_id not in self._predicted:
-            counted = counted_train_seconds(spec)
-            seconds = self._measured(spec, cell_id, counted)
-            self._predicted[cell_id] = seconds, seconds / counted if counted else 1.0
+            self._predicted[cell_id] = self._predict(spec)
         return self._predicted[cell_id]
 
-    def _measured(self, spec: TrialSpec, cell_id: str, counted: float) -> float:
-        if measured := self._cells.get(cell_id):
-            return sum(measured) / len(measured)
-        seconds, evaluations = self._similar.get(
-            _similarity(spec.model_dump(mode="json")), (0.0, 0.0)
+    def _predict(self, spec: TrialSpec) -> _Predicted:
+        keys = cost_class(spec.model_dump(mode="json"))
+        source, (step, sample) = next(
+            (source, known) for source in SOURCES if (known := self._measured(source, spec, keys))
         )
-        if evaluations and spec.ode_blocks:
-            return (
-                seconds
-                / evaluations
-                * iterations(spec)
-                * nfe_per_solve(spec.solver)
-                * spec.ode_blocks
-            )
-        return counted
+        counted = sample_seconds(spec, self.device.rate(spec.precision))
+        return _Predicted(
+            source,
+            iterations(spec) * step + records(spec) * scored_samples(spec) * sample,
+            sample / counted if counted else 1.0,
+        )
+
+    def _measured(
+        self, source: str, spec: TrialSpec, keys: tuple[str, str], without: _Run | None = None
+    ) -> tuple[float, float] | None:
+        """Seconds of a step and of the score of a sample. without: a row that does not count."""
+        group, solver = keys
+        rate = self.device.rate(spec.precision)
+        match source:
+            case "rows" | "timings":
+                book = self._rows if source == "rows" else self._timings
+                run = book.sums(group).get(solver)
+                if run and without and source == "rows":
+                    run = run.plus(without, -1)
+                return (run.step, run.sample) if run and run.iterations > 0 else None
+            case "similar":
+                near = _nearest(spec, solver, self._rows.sums(group), self._timings.sums(group))
+                return _scaled(spec, near, rate) if near else None
+            case "others":
+                sums = self._others.sums(group)
+                if run := sums.get(solver):
+                    return run.step, run.sample
+                near = _nearest(spec, solver, sums)
+                return _scaled(spec, near, rate) if near else None
+            case _:
+                return step_seconds(spec, rate), sample_seconds(spec, rate)
 
 
-def _similarity(spec: Mapping[str, Any]) -> str:
-    return json.dumps(
-        [spec["model"], spec["data"], spec["gradient"], spec["train"]["batch_size"]], sort_keys=True
+def sources_text(counts: Counter[str]) -> str:
+    """How many predictions come from where: "12 from finished rows, 4 from `odesweep probe`"."""
+    return ", ".join(
+        f"{counts[source]:,} from {words}" for source, words in SOURCES.items() if counts[source]
     )
+
+
+def errors_text(errors: Mapping[str, Error]) -> str:
+    """Median errors by source: "finished rows 8 % (n = 40)"."""
+    return ", ".join(
+        f"{SOURCES[source]} {100 * error.median:.0f} % (n = {error.n:,})"
+        for source, error in errors.items()
+    )
+
+
+def _seconds(run: _Run, step: float, sample: float) -> float:
+    return run.iterations * step + run.scored * sample
+
+
+def _nearest(spec: TrialSpec, solver: str, *sums: Mapping[str, _Run]) -> _Run | None:
+    """The run with another solver whose NFE is nearest, by factors."""
+    wanted = math.log(max(1, nfe_per_solve(spec.solver)))
+    others = [run for one in sums for key, run in one.items() if key != solver]
+
+    def distance(run: _Run) -> float:
+        return abs(math.log(max(1, nfe_per_solve(run.spec.solver))) - wanted)
+
+    return min(others, key=distance, default=None)
+
+
+def _scaled(spec: TrialSpec, run: _Run, rate: float) -> tuple[float, float]:
+    """The count for `spec`, corrected by its error for `run`."""
+    counted = sample_seconds(run.spec, rate)
+    return (
+        run.correction(rate) * step_seconds(spec, rate),
+        (run.sample / counted if counted else 1.0) * sample_seconds(spec, rate),
+    )
+
+
+def _run(row: Mapping[str, Any], *, timing: bool) -> _Run | None:
+    """None for a spec of an older version, and without a measured step."""
+    try:
+        spec = parse(json.loads(row["spec"]))
+    except UserError:
+        return None
+    steps, nfe = iterations(spec), row["nfe_forward"] or 0
+    if not steps:
+        return None
+    if not timing:
+        scored = records(spec) * scored_samples(spec)
+        scores = row.get("evaluate_seconds") or 0.0
+        return _Run(spec, row["train_seconds"], steps, scores, scored, nfe)
+    # The first part warms up: libraries choose their kernels, and a step is captured.
+    parts, every = row["epochs"][1:], spec.train.record_every
+    if not parts or not every:
+        return None
+    train = statistics.median(part["train_seconds"] for part in parts) / every
+    scores = statistics.median(part["evaluate_seconds"] for part in parts)
+    return _Run(spec, train, 1, scores, scored_samples(spec), nfe / steps)
+
+
+def _sum(runs: Sequence[_Run]) -> _Run:
+    total = runs[0]
+    for run in runs[1:]:
+        total = total.plus(run)
+    return total
+
+
+def cost_class(spec: Mapping[str, Any]) -> tuple[str, str]:
+    """Net with batch, and solver. Trials with the same keys cost the same per step."""
+    data = {name: value for name, value in spec["data"].items() if name not in _SIZES}
+    net = [spec["model"], data, spec["gradient"], spec["train"]["batch_size"]]
+    group = [*net, spec.get("precision", "float32")]
+    return json.dumps(group, sort_keys=True), json.dumps(spec["solver"], sort_keys=True)

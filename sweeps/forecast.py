@@ -13,7 +13,7 @@ from odecore.config import ProbeConfig, TrialSpec
 from odecore.config.evaluation import DecisionGrid, LayerStatistics, Trajectory
 from odecore.config.train import Adam, AdamW, RmsProp, Sgd
 from odecore.training.checkpointing import KEPT
-from sweeps.cost import iterations, nfe_per_solve, samples
+from sweeps.counted import nfe_per_solve, records
 from sweeps.grid import PlannedTrial
 from sweeps.keep_weights import WORDS, Keep, keeps
 from sweeps.limits import Limits
@@ -163,7 +163,7 @@ def _checkpoints(
 def _of(trial: PlannedTrial) -> _Trial:
     spec = trial.spec
     weights = WEIGHTS_BYTES + NUMBER_BYTES * spec.model.weights(spec.data.shape, spec.data.classes)
-    points = _points(spec)
+    points = records(spec)
     probes = Counter[str]()
     for planned in trial.probes:
         probes[f"probe_{planned.probe.name}"] += _probe_rows(spec, planned.probe)
@@ -175,12 +175,6 @@ def _of(trial: PlannedTrial) -> _Trial:
         weights + CHECKPOINT_BYTES + CHECKPOINT_POINT_BYTES * points,
         (1 + _numbers_of_optimizer(spec)) * weights + CHECKPOINT_BYTES,
     )
-
-
-def _points(spec: TrialSpec) -> int:
-    """Points of its curve."""
-    batches = math.ceil(samples(spec, "train") / spec.train.batch_size)
-    return math.ceil(iterations(spec) / (spec.train.record_every or batches))
 
 
 def _numbers_of_optimizer(spec: TrialSpec) -> int:
@@ -204,7 +198,7 @@ def _probe_rows(spec: TrialSpec, probe: ProbeConfig) -> int:
         case LayerStatistics():
             return CHANNELS * nfe_per_solve(probe.solver)
         case _:
-            return _points(spec) * (1 + len(spec.train.also_test))
+            return records(spec) * (1 + len(spec.train.also_test))
 
 
 def _kind(table: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from sweeps.cost import Costs
 from sweeps.derived import PlannedEvaluation, PlannedProbe
+from sweeps.device import Device, here
 from sweeps.errors import UserError
 from sweeps.forecast import Forecast, forecast
 from sweeps.grid import PlannedTrial
@@ -35,7 +36,10 @@ ROW_COLUMNS = (
     "weights_sha256",
     "weights_kept",
     "train_seconds",
+    "evaluate_seconds",
     "nfe_forward",
+    "device",
+    "cpu_threads",
     "code_hash",
 )
 
@@ -51,8 +55,9 @@ class Weights(NamedTuple):
 class Entry:
     """One selected trial and what is left to do for it.
 
-    outcome: of its accepted row. seconds: of one core, for what is left. out_of_reach: how many
-    evaluations and probes need weights that were not kept. first: whether it comes before others.
+    outcome: of its accepted row. seconds: of one slot, for what is left. source: of them, see
+    `sweeps.cost.SOURCES`. out_of_reach: how many evaluations and probes need weights that were not
+    kept. first: whether it comes before others.
     """
 
     trial: PlannedTrial
@@ -61,6 +66,7 @@ class Entry:
     missing_evaluations: tuple[PlannedEvaluation, ...]
     missing_probes: tuple[PlannedProbe, ...]
     seconds: float
+    source: str
     out_of_reach: int = 0
     first: bool = False
 
@@ -109,7 +115,7 @@ class Plan:
 
     @property
     def seconds(self) -> float:
-        """Core-seconds predicted for everything that would be submitted."""
+        """Predicted for everything that would be submitted, of one slot."""
         return sum(entry.seconds for entry in self.entries if entry.submits)
 
     def trials(self) -> "pd.DataFrame":
@@ -160,14 +166,15 @@ def plan(
     done_evaluations: Done = frozenset(),
     done_probes: Done = frozenset(),
     in_flight: Collection[str] = frozenset(),
+    costs: Costs | None = None,
 ) -> Plan:
     """What is left of `selection`.
 
     accepted: the accepted runs, of any study, with ROW_COLUMNS. done_evaluations, done_probes: see
-    `missing`. in_flight: trials that somebody works on.
+    `missing`. in_flight: trials that somebody works on. costs: None for those of `accepted`.
     """
     rows = {row["trial_id"]: row for row in accepted}
-    costs = Costs.from_rows(accepted)
+    costs = costs or Costs.from_rows(accepted)
     entries: list[Entry] = []
     for trial in selection.selected:
         row = rows.get(trial.trial_id)
@@ -188,7 +195,10 @@ def plan(
             costs.evaluation_seconds(trial.spec, trial.cell_id, item.evaluation)
             for item in evaluations
         )
-        entries.append(Entry(trial, state, outcome, evaluations, probes, seconds, len(lost)))
+        source = costs.source(trial.spec, trial.cell_id)
+        entries.append(
+            Entry(trial, state, outcome, evaluations, probes, seconds, source, len(lost))
+        )
     hashes = Counter(
         rows[trial.trial_id]["code_hash"] or "unknown"
         for trial in selection.selected
@@ -298,15 +308,25 @@ def forecast_of(selection: Selection, costs: Costs, keep: Keep | None = None) ->
 
 
 def current_plan(
-    results: "Results", selection: Selection, in_flight: Collection[str] = frozenset()
+    results: "Results",
+    selection: Selection,
+    in_flight: Collection[str] = frozenset(),
+    device: Device | None = None,
 ) -> tuple[Plan, Costs]:
     """`plan` with the content of the results folder. A folder that does not exist is empty.
 
-    Raises InfrastructureError if it cannot be read.
+    device: for which cost is predicted, None for this machine's. Raises InfrastructureError if the
+    folder cannot be read.
     """
     from sweeps.store import StoreView, accepted_runs
 
     accepted = accepted_runs(results, ROW_COLUMNS).to_pylist()
+    timings = [
+        row
+        for folder in results.timed()
+        for row in accepted_runs(folder, (*ROW_COLUMNS, "epochs")).to_pylist()
+    ]
+    costs = Costs.from_rows(accepted, timings, device or here())
     view = StoreView(results)
-    current = plan(selection, accepted, view.done_evaluations, view.done_probes, in_flight)
-    return current, Costs.from_rows(accepted)
+    done = view.done_evaluations, view.done_probes
+    return plan(selection, accepted, *done, in_flight, costs), costs

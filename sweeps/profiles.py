@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -30,23 +30,26 @@ Value = str | int | float | bool
 class Profile(BaseModel):
     """One slot: `cpus` (threads of its trials) and `gpus` (may be a fraction).
 
-    slots: how many at once; null for as many as fit. trials_per_shard: fixed length of shards; null
-    balances them by predicted time. keep_weights: which trained nets keep their weights; null for
-    what the study says. checkpoint_dir: a folder on a disk of the node for checkpoints, which come
-    to the results folder when a trial is told to stop; may name variables of the node. For
-    executors with a queue, `slots` is how many trials one task runs side by side (on its GPU, or
-    divided among its GPUs), throttle how many tasks run at once, setup the lines of shell before
-    Python starts, container the Apptainer image in which tasks run, python the Python that they use
-    (in the container, if there is one). notify: a web address that hears of the end of a study,
-    perhaps with a secret token. options: every other key of the file, the options of the
-    scheduler's own command.
+    device: part of the name of its GPU or processor as rows have it, such as H200, to predict its
+    cost from their times; null for any, or for the GPU that the scheduler's options name. slots:
+    how many at once; null for as many as fit, auto for what a short measurement finds best.
+    trials_per_shard: fixed length of shards; null balances them by predicted time. keep_weights:
+    which trained nets keep their weights; null for what the study says. checkpoint_dir: a folder on
+    a disk of the node for checkpoints, which come to the results folder when a trial is told to
+    stop; may name variables of the node. For executors with a queue, `slots` is how many trials one
+    task runs side by side (on its GPU, or divided among its GPUs), throttle how many tasks run at
+    once, setup the lines of shell before Python starts, container the Apptainer image in which
+    tasks run, python the Python that they use (in the container, if there is one). notify: a web
+    address that hears of the end of a study, perhaps with a secret token. options: every other key
+    of the file, the options of the scheduler's own command.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     cpus: PositiveInt = 1
     gpus: float = Field(default=0.0, ge=0)
-    slots: PositiveInt | None = None
+    device: str | None = Field(default=None, min_length=1)
+    slots: PositiveInt | Literal["auto"] | None = None
     trials_per_shard: PositiveInt | None = None
     keep_weights: Keep | None = None
     checkpoint_dir: str | None = Field(default=None, min_length=1)
@@ -63,6 +66,11 @@ class Profile(BaseModel):
         if address and not re.fullmatch(r"https?://\S+", address.get_secret_value()):
             raise ValueError("give an address that begins with https:// or http://")
         return address
+
+    @property
+    def slot_count(self) -> int | None:
+        """`slots`, if it is a number."""
+        return None if self.slots == "auto" else self.slots
 
 
 OWN_KEYS = tuple(name for name in Profile.model_fields if name != "options")

@@ -57,7 +57,7 @@ def in_turn(tasks: Iterable[T]) -> list[list[T]]:
 
 def local_slots(profile: Profile) -> int:
     """Slots on this machine: as the profile says, else as many as the CPUs allow."""
-    return profile.slots or max(1, available_cpus() // profile.cpus)
+    return profile.slot_count or max(1, available_cpus() // profile.cpus)
 
 
 def shard_count(trials: int, profile: Profile, slots: int) -> int:

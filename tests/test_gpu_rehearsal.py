@@ -71,7 +71,14 @@ def test_the_report_is_written_and_a_failed_check_is_the_exit_code(
     assert "- bad: FAILED: AssertionError: wrong by 3" in page.read_text()
     (numbers,) = tmp_path.glob("*.json")
     assert json.loads(numbers.read_text())["checks"]["good"] == "0"
-    assert "1 of 2 checks passed." in capsys.readouterr().out.split("summary")[1]
+    out = capsys.readouterr().out
+    assert "budget 10 min; at most checks " in out
+    assert "1 of 2 checks passed." in out.split("summary")[1]
+
+    monkeypatch.setattr("sys.argv", ["gpu", "--minutes", "0.001", "--out", str(tmp_path)])
+    assert program.main() == 0
+    for left_out in ("good, bad", "slots", "sweep", "ODENet4, width 16, Euler 8, batch 128"):
+        assert f"Left out, as the time was over: {left_out}" in page.read_text()
 
 
 def test_anodes_scheme_has_the_gradient_of_back_propagation() -> None:

@@ -13,7 +13,6 @@ from typing import Any
 
 from sweeps.store import Results, read_table
 
-ROOT = Path(__file__).parents[2]
 COMMAND = "from sweeps.cli import main; main()"
 STUDY = ("ott2021/sphere2-fixed", "--executor", "inline", "--threads", "1")
 COLUMNS = ("outcome", "device", "numerics", "train_seconds")
@@ -27,9 +26,7 @@ def run(results: Path, scale: str, seconds: float) -> dict[str, Any]:
     Returns trials, their outcomes, devices and numerics, seconds of training of one trial, and
     exit codes. Raises AssertionError if a process ended otherwise than it should.
     """
-    # From a plain checkout: the processes of slots do not look in the current folder.
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
     start = time.monotonic()
     processes = [
         subprocess.Popen(

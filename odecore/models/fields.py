@@ -165,4 +165,5 @@ class Normed(nn.Module):
 
 def with_time(t: float, x: Tensor) -> Tensor:
     """x: (B, C, ...) with the time as a constant channel before all others: (B, 1 + C, ...)."""
-    return torch.cat((x.new_full((len(x), 1, *x.shape[2:]), t), x), 1)
+    # Unlike a concatenation, padding keeps the layout of x.
+    return F.pad(x, [0, 0] * (x.dim() - 2) + [1, 0], value=t)

@@ -63,7 +63,12 @@ class ODEBlock(nn.Module):
         self._changes: list[Callable[[], Any]] = []
 
     def forward(self, x0: Tensor) -> Tensor:
-        """x0 and result: the same shape (B, ...). Raises SolveFailed for any status but OK."""
+        """x0 and result: the same shape (B, ...). Raises SolveFailed for any status but OK.
+
+        Under autocast the layers before may give x0 in half precision. The state is float32: only f
+        computes in less.
+        """
+        x0 = x0 if torch.finfo(x0.dtype).bits > 16 else x0.float()
         # Only plain back-propagation has no second pass that would make the changes by itself.
         repeatable = (
             self.anode_side_effects

@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from odecore import norms
@@ -71,7 +71,8 @@ class Training:
     iteration, (steps done, name, value). Raises ValueError when an epoch would have no batch.
 
     On a GPU, steps that need no answer of the device to go on do not wait for it (`postponed`), and
-    those that depend on tensors alone are captured (`captured`). eager: neither.
+    those that depend on tensors alone are captured (`captured`); convolutions have their channels
+    last. eager: none of it.
     """
 
     def __init__(
@@ -120,14 +121,23 @@ class Training:
         self.postponed = (
             device.type == "cuda" and not eager and self._balance is None and can_wait(self._blocks)
         )
+        # On a GPU, convolutions are fastest where the channels of a pixel lie side by side.
+        self.channels_last = (
+            device.type == "cuda"
+            and not eager
+            and any(isinstance(module, nn.Conv2d) for module in self.model.modules())
+        )
+        if self.channels_last:
+            self.model.to(memory_format=torch.channels_last)
         self.captured: CapturedPass | None = None
         if self.postponed and can_capture(self.model, self._blocks):
             self.captured = CapturedPass(self._compute, self.model, spec.precision)
 
     @property
     def numerics(self) -> str:
-        """How the steps ran: eager, or captured as a CUDA graph."""
-        return "captured" if self.captured and self.captured.refused is None else "eager"
+        """How the steps ran: eager, or captured as a CUDA graph; and if channels came last."""
+        how = "captured" if self.captured and self.captured.refused is None else "eager"
+        return f"{how}, channels last" if self.channels_last else how
 
     @property
     def epoch(self) -> int:
@@ -287,6 +297,8 @@ class Training:
 
     def _forward(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, K) and loss, without the norms' penalty."""
+        if self.channels_last and x.dim() == 4:
+            x = x.contiguous(memory_format=torch.channels_last)
         with numerics(self.spec.precision, self.device):
             logits = self.model(x).float()
             return logits, functional.cross_entropy(logits, labels)

@@ -25,6 +25,7 @@ COMMANDS = {
     "new": "new",
     "models": "models",
     "plan": "plan",
+    "probe": "run",
     "run": "run",
     "evaluate": "run",
     "status": "status",
@@ -45,7 +46,7 @@ COMMANDS = {
     "doctor": "doctor",
 }
 # Those that may start processes that train, which choose their threads themselves.
-TRAINING = ("run", "evaluate")
+TRAINING = ("run", "evaluate", "probe")
 
 # Parameters that several commands share.
 StudyArgument = Annotated[

@@ -79,7 +79,7 @@ def _needed(study: str, scale: str | None, results: Path, profile: "Profile | No
     keep = effective(selection.study.keep_weights, profile.keep_weights if profile else None)
     slots = local_slots(profile or Profile())
     if profile and profile.options:  # of a scheduler, which starts as many tasks as there is room
-        slots = (profile.slots or 1) * (profile.throttle or len(pending))
+        slots = (profile.slot_count or 1) * (profile.throttle or len(pending))
     size = forecast_of(replace(selection, selected=pending), costs, keep).most(slots)
     data = frozenset(trial.spec.data.name for trial in selection.selected)
     return Needed(selection.plan_name, size, data)

@@ -107,6 +107,18 @@ EagerOption = Annotated[
         help="On a GPU: launch every kernel of a training step by itself, not as a CUDA graph.",
     ),
 ]
+SlotsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--slots",
+        metavar="N|auto",
+        help=(
+            "How many trials run at the same time, each in its own process; auto measures for a "
+            f"few seconds what is best ({having('slots')}). Default: one for inline, otherwise "
+            "what the profile says."
+        ),
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -115,6 +127,7 @@ class Options:
 
     train: whether pending trials are trained. If not, only missing evaluations and probes are
     computed. command: what submissions record as their origin; None for the words of this process.
+    probe: train 20 steps of each net and solver instead, to learn what they cost.
     """
 
     train: bool
@@ -139,8 +152,10 @@ class Options:
     verbose: VerboseOption = False
     pdb: PdbOption = False
     eager: EagerOption = False
+    slots: SlotsOption = None
     dry_run: DryRunOption = False
     command: str | None = None
+    probe: bool = False
 
 
 def command(run: Callable[[Options], int], help_text: str, *, train: bool) -> Callable[..., int]:

@@ -1,6 +1,8 @@
 """`odesweep plan`: the grid, its progress, its cost, and what `run` would submit."""
 
 import json
+import shlex
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,9 +23,12 @@ from sweeps.cli import (
 )
 
 if TYPE_CHECKING:
+    from sweeps.cost import Costs
+    from sweeps.device import Device
     from sweeps.forecast import Forecast
     from sweeps.planning import Entry, Plan
     from sweeps.profiles import Profile
+    from sweeps.spec import TrialSpec
 
 
 def plan(
@@ -43,8 +48,10 @@ def plan(
         str | None,
         typer.Option(
             "--profile",
-            help="The profile that `run` will get: it may say which nets keep their weights, and "
-            "what a slot gets of a budget.",
+            help=(
+                "The profile that `run` will get: its device is what the cost is predicted for. It "
+                "may say which nets keep their weights, and what a slot gets of a budget."
+            ),
             autocompletion=shell_completion.profile_names,
         ),
     ] = None,
@@ -54,6 +61,7 @@ def plan(
 
     Trials are done, running, pending or stale.
     """
+    from sweeps.device import of_profile
     from sweeps.keep_weights import effective
     from sweeps.overrides import select
     from sweeps.planning import current_plan, forecast_of
@@ -66,22 +74,25 @@ def plan(
 
     folder = Results(results)
     selection = draw(select(find(study), scale, overrides or ()), sample, sample_seed)
-    loaded = load(profile)
-    keep = effective(selection.study.keep_weights, loaded.keep_weights, keep_weights)
-    current, costs = current_plan(folder, selection, in_flight(folder))
+    slot = load(profile)
+    keep = effective(selection.study.keep_weights, slot.keep_weights, keep_weights)
+    device = of_profile(slot) if profile else None
+    current, costs = current_plan(folder, selection, in_flight(folder), device)
     current = current.with_first(first or ())
     disk = forecast_of(selection, costs, keep)
-    buys = _buys(current, budget, loaded) if budget else {}
+    buys = _buys(current, budget, slot) if budget else {}
     path = save_plan(folder, selection, costs, study) if save else None
     if as_json:
         more = {"disk": disk.as_dict(), "saved": str(path) if path else None}
-        print(json.dumps(summary(current) | buys | more, indent=1))
+        print(json.dumps(summary(current) | cost(current, costs) | buys | more, indent=1))
     else:
-        _show(current, study, disk)
+        typed = [study, *(overrides or ()), *(("--scale", scale) if scale else ())]
+        typed += ["--profile", profile] if profile else []
+        _show(current, study, disk, costs, shlex.join(["odesweep", "probe", *typed]))
         if buys:
             print(
                 f"budget: {budget} begins about {buys['budget_trials']} of "
-                f"{count(buys['trials_to_submit'], 'trial')}, by their predicted times on one core"
+                f"{count(buys['trials_to_submit'], 'trial')}, by their predicted times"
             )
         if path:
             print(f"saved: {path}")
@@ -90,9 +101,10 @@ def plan(
 def _buys(current: "Plan", budget: str, profile: "Profile") -> dict[str, int]:
     """How many trials begin within a budget, the first and the longest before others."""
     from sweeps.budget import parse
-    from sweeps.slurm.profile import gpus_per_slot
+    from sweeps.device import of_profile
 
-    bought = parse(budget, profile.cpus, profile.gpus or gpus_per_slot(profile))
+    device = of_profile(profile)
+    bought = parse(budget, profile.cpus, device.share if device.gpu else 0)
     left = [entry for entry in current.entries if entry.submits]
     left.sort(key=lambda entry: (not entry.first, -entry.seconds))
     trials = bought.begun([entry.seconds for entry in left])
@@ -119,7 +131,7 @@ def summary(current: "Plan") -> dict[str, Any]:
         "missing_evaluations": sum(len(entry.missing_evaluations) for entry in current.entries),
         "missing_probes": sum(len(entry.missing_probes) for entry in current.entries),
         "out_of_reach": current.out_of_reach[0],
-        "predicted_core_seconds": current.seconds,
+        "predicted_seconds": current.seconds,
         "code_hashes": current.code_hashes,
         "excluded": [
             {"reason": one.reason, "cells": list(one.cells)} for one in selection.excluded
@@ -143,8 +155,54 @@ def _entry(entry: "Entry") -> dict[str, Any]:
             one.axes | {"name": one.probe.name, "probe_id": one.probe_id}
             for one in entry.missing_probes
         ],
-        "predicted_core_seconds": entry.seconds,
+        "predicted_seconds": entry.seconds,
+        "predicted_from": entry.source,
     }
+
+
+def cost(current: "Plan", costs: "Costs") -> dict[str, Any]:
+    """The predicted cost of what is left, in hours of the device, and how far predictions were off.
+
+    errors: source of predictions -> median relative error on n finished rows.
+    """
+    device = costs.device
+    return {
+        "cost": {
+            "device": str(device),
+            f"{device.unit}_hours": current.seconds * device.share / 3600,
+            "from": dict(_sources(current)),
+            "errors": {
+                source: error._asdict() for source, error in costs.errors(_specs(current)).items()
+            },
+        }
+    }
+
+
+def _sources(current: "Plan") -> Counter[str]:
+    """Source of predictions -> trials that are left."""
+    return Counter(entry.source for entry in current.entries if entry.submits)
+
+
+def _specs(current: "Plan") -> list["TrialSpec"]:
+    return list({entry.trial.cell_id: entry.trial.spec for entry in current.entries}.values())
+
+
+def _cost_lines(current: "Plan", costs: "Costs", probe: str) -> list[str]:
+    """Where the prediction comes from, how far such predictions were off, and what helps.
+
+    probe: the command that measures.
+    """
+    from sweeps.cost import errors_text, sources_text
+
+    counts = _sources(current)
+    if not counts:
+        return []
+    lines = [f"predicted for {costs.device}: {sources_text(counts)}"]
+    if errors := costs.errors(_specs(current)):
+        lines.append(f"median error on finished rows: {errors_text(errors)}")
+    if counts["roofline"] or counts["others"]:
+        lines.append(f"`{probe}` measures 20 steps of each net and solver, for a better prediction")
+    return lines
 
 
 def out_of_reach(current: "Plan", reference: str) -> str | None:
@@ -163,7 +221,7 @@ def out_of_reach(current: "Plan", reference: str) -> str | None:
     )
 
 
-def _show(current: "Plan", reference: str, disk: "Forecast") -> None:
+def _show(current: "Plan", reference: str, disk: "Forecast", costs: "Costs", probe: str) -> None:
     from rich.markup import escape
 
     out = console()
@@ -178,7 +236,7 @@ def _show(current: "Plan", reference: str, disk: "Forecast") -> None:
         out.print(f"fidelity: {study.fidelity}", markup=False)
     if current.selection.overrides:
         out.print(f"overridden: {' '.join(current.selection.overrides)}", markup=False)
-    out.print(_table(current))
+    out.print(_table(current, costs.device))
     left_out = (
         f" of the {numbers['declared_trials']} declared"
         if numbers["declared_trials"] > numbers["trials"]
@@ -200,9 +258,11 @@ def _show(current: "Plan", reference: str, disk: "Forecast") -> None:
         if numbers["evaluate_only"]
         else []
     )
-    cost = f": about {duration(current.seconds)} of one core" if submitted else ""
+    takes = f": about {costs.device.amount(current.seconds)}" if submitted else ""
     first = f"; {numbers['first']} of them first" if any(e.first for e in current.entries) else ""
-    out.print(f"`run` would submit {' and '.join(submitted) or 'nothing'}{cost}{first}")
+    out.print(f"`run` would submit {' and '.join(submitted) or 'nothing'}{takes}{first}")
+    for line in _cost_lines(current, costs, probe):
+        out.print(line, markup=False)
     for line in disk.lines():
         out.print(line)
     if current.stale:
@@ -220,7 +280,7 @@ def _show(current: "Plan", reference: str, disk: "Forecast") -> None:
         out.print(f"excluded: {count(len(one.cells), 'cell')}: {one.reason}", markup=False)
 
 
-def _table(current: "Plan") -> Any:
+def _table(current: "Plan", device: "Device") -> Any:
     """Per value of every axis: trials, their states, what is missing, and the cost of the rest."""
     from rich.markup import escape
     from rich.table import Table
@@ -229,6 +289,7 @@ def _table(current: "Plan") -> Any:
         "axis",
         "value",
         *(name for name, _ in _COLUMNS),
+        f"left, 1 {device.unit}",
         box=None,
         pad_edge=False,
         header_style="bold",
@@ -241,6 +302,7 @@ def _table(current: "Plan") -> Any:
                 escape(axis) if index == 0 else "",
                 escape(value),
                 *(show(entries) for _, show in _COLUMNS),
+                duration(device.share * sum(one.seconds for one in entries if one.submits)),
             )
     return table
 
@@ -264,10 +326,6 @@ _COLUMNS = (
     (
         "missing evaluations",
         lambda entries: str(sum(len(entry.missing_evaluations) for entry in entries)),
-    ),
-    (
-        "left, 1 core",
-        lambda entries: duration(sum(entry.seconds for entry in entries if entry.submits)),
     ),
 )
 

@@ -1,16 +1,18 @@
-"""`odesweep run` and `odesweep evaluate`: pass what is missing of a study to an executor."""
+"""`odesweep run`, `evaluate` and `probe`: pass what is missing of a study to an executor."""
 
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import redirect_stdout
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from sweeps.cli.data import check
 from sweeps.cli.installed import check_installed
 from sweeps.cli.options import Options, command
 from sweeps.errors import InfrastructureError, UserError
-from sweeps.execute.registry import executor, having, require
+from sweeps.execute.registry import executor, executors, having, require
 from sweeps.keep_weights import choice, effective
 from sweeps.stop import STOP_SIGNALS, Undaunted
 
@@ -29,6 +31,25 @@ def _command(options: Options) -> int:
         return execute(options)
 
 
+def _probe(options: Options) -> int:
+    executor_name = _of_profile(options.profile) if options.profile else options.executor
+    return _command(replace(options, executor=executor_name, wait=True, probe=True))
+
+
+def _of_profile(name: str) -> str:
+    """The executor that a profile is for, of those that this machine has."""
+    import shutil
+
+    from sweeps.profiles import load
+
+    with_queue = [
+        known
+        for known, one in executors().items()
+        if one.profile_check and one.submits_with and shutil.which(one.submits_with)
+    ]
+    return with_queue[0] if with_queue and load(name).options else "ray"
+
+
 def execute(options: Options, study: "Study | None" = None) -> int:
     """Pass what is missing to an executor, as the options say; returns the exit code.
 
@@ -36,12 +57,15 @@ def execute(options: Options, study: "Study | None" = None) -> int:
     InfrastructureError after an infrastructure failure.
     """
     from sweeps.cli.plan import out_of_reach
+    from sweeps.device import of_profile
+    from sweeps.execute.worker import host_name
     from sweeps.overrides import select
     from sweeps.planning import current_plan, forecast_of, save
     from sweeps.profiles import load
     from sweeps.sample import draw
     from sweeps.store import Results
     from sweeps.studies import find
+    from sweeps.timing import timed
 
     _check_options(options)
     known = executor(options.executor)
@@ -57,12 +81,16 @@ def execute(options: Options, study: "Study | None" = None) -> int:
         options.sample,
         options.sample_seed,
     )
+    if options.probe:
+        results = results.timings(Path(options.profile).stem if options.profile else host_name())
+        selection = timed(selection)
     if options.budget:
         from sweeps.cli.submit import place_of
 
         place_of(results, options, profile, selection.study.keep_weights).budget()
     flight = _in_flight(results, options)
-    current, costs = current_plan(results, selection, flight.trials)
+    device = of_profile(profile) if options.profile else None
+    current, costs = current_plan(results, selection, flight.trials, device)
     current = current.with_first(options.first or ())
     if not options.dry_run:
         save(results, selection, costs, options.study)
@@ -101,7 +129,7 @@ def execute(options: Options, study: "Study | None" = None) -> int:
     if options.dry_run:
         print(
             f"{selection.plan_name}: would submit {words}, about "
-            f"{sum(e.seconds for e in chosen) / 60:.1f} core-minutes"
+            f"{costs.device.amount(sum(e.seconds for e in chosen))}"
         )
         keep = effective(selection.study.keep_weights, profile.keep_weights, options.keep_weights)
         print("\n".join(forecast_of(selection, costs, keep).lines()))
@@ -158,12 +186,23 @@ def _then(
 
 def _check_options(options: Options) -> None:
     chosen = executor(options.executor)
-    given = {"pdb": options.pdb, "address": options.address, "profile": options.profile}
+    given = {
+        "pdb": options.pdb,
+        "address": options.address,
+        "profile": options.profile,
+        "slots": options.slots,
+    }
     for name, value in given.items():
         if value and name not in chosen.options:
             raise UserError(f"--{name} is for {having(name)}, not {options.executor}")
     if options.then and chosen.queues and not options.wait and "then" not in chosen.options:
         raise UserError(f"--then without --wait is for {having('then')}, not {options.executor}")
+    if options.slots not in (None, "auto") and not (
+        options.slots.isdecimal() and int(options.slots) > 0
+    ):
+        raise UserError(f"--slots {options.slots}: give a number from 1 on, or auto")
+    if options.pdb and options.slots not in (None, "1"):
+        raise UserError("--pdb runs one trial at a time in this process; leave out --slots")
     if options.keep_weights is not None:
         choice(options.keep_weights, "--keep-weights")
 
@@ -276,4 +315,11 @@ evaluate = command(
     _command,
     "Run missing evaluations and probes of trained trials, from their saved weights. Never trains.",
     train=False,
+)
+probe = command(
+    _probe,
+    "Time 20 training steps of each net and solver of a study, so that `plan` predicts its cost."
+    "\n\nIts rows are kept in a folder of their own and are no results. With --profile, they run "
+    "on the device of that profile.",
+    train=True,
 )

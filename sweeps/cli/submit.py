@@ -11,7 +11,7 @@ from sweeps.cli.again import Again
 from sweeps.cli.follow import Following
 from sweeps.cli.progress import RunDisplay
 from sweeps.errors import InfrastructureError, UserError
-from sweeps.execute.registry import require
+from sweeps.execute.registry import executor, require
 from sweeps.execute.scheduler import QueueScheduler, Scheduler, Setup, Shards, scheduler
 from sweeps.keep_weights import Keep, effective
 from sweeps.limits import Limits
@@ -55,6 +55,7 @@ def submit(
     submission is refused, InfrastructureError if there is no room or the executor fails.
     """
     trials = [Task.from_entry(entry) for entry in chosen]
+    profile = _with_slots(profile, trials, options)
     place = place_of(results, options, profile, current.selection.study.keep_weights)
     total = len(trials) + len(flying)
     waits_for = [*chosen, *flying] if options.wait else []
@@ -201,6 +202,24 @@ def place_of(
         profile_file=path_of(options.profile).absolute() if options.profile else None,
     )
     return scheduler(options.executor, results, setup)
+
+
+def _with_slots(profile: "Profile", trials: list[Task], options: "Options") -> "Profile":
+    """The profile with the slots of the command line, measured if it says auto."""
+    slots = options.slots or profile.slots
+    if slots == "auto":
+        if "slots" not in executor(options.executor).options or options.address:
+            raise UserError(
+                'slots = "auto" measures this machine, and these trials run elsewhere; measure '
+                "there with `odesweep run STUDY --slots auto`, and give slots as a number"
+            )
+        from sweeps.execute.auto_slots import with_measured_slots
+
+        profile, line = with_measured_slots(profile, trials, options.data_root, eager=options.eager)
+        print(line, file=sys.stderr)
+    elif options.slots:
+        profile = profile.model_copy(update={"slots": int(slots or 1)})
+    return profile
 
 
 def _debug(options: "Options") -> None:

@@ -207,7 +207,7 @@ class Ray(Scheduler):
         profile = self.setup.profile
         return super().settings(shards) | {
             "threads": self.setup.threads or profile.cpus,
-            "exclusive": min(len(shards), profile.slots or len(shards)) == 1,
+            "exclusive": min(len(shards), profile.slot_count or len(shards)) == 1,
         }
 
     def send(self, submission_id: str, watcher: Watcher) -> ShardReport:
@@ -357,7 +357,11 @@ def cluster_slots(address: str, profile: Profile) -> int:
         [resources.get("GPU", 0) / profile.gpus] if profile.gpus else []
     )
     return max(
-        1, min([math.floor(slots) for slots in room] + ([profile.slots] if profile.slots else []))
+        1,
+        min(
+            [math.floor(slots) for slots in room]
+            + ([profile.slot_count] if profile.slot_count else [])
+        ),
     )
 
 
@@ -384,7 +388,7 @@ def _run(
         param_space=config,
         tune_config=tune.TuneConfig(
             reuse_actors=True,
-            max_concurrent_trials=setup.profile.slots,
+            max_concurrent_trials=setup.profile.slot_count,
             trial_dirname_creator=lambda trial: trial.trial_id,
         ),
         run_config=tune.RunConfig(

@@ -28,6 +28,7 @@ class Executor:
     jobs are submitted.
     profile_check: checks a profile's own keys of the executor (see `sweeps.profiles`).
     profiles: folder of the profiles that odesweep ships. doctor: a check of `odesweep doctor`.
+    gpus: kind -> how many GPUs a profile's own keys of the executor ask for; the kind may be empty.
     """
 
     scheduler: str
@@ -38,6 +39,7 @@ class Executor:
     profile_check: str | None = None
     profiles: str | None = None
     doctor: str | None = None
+    gpus: str | None = None
 
     @property
     def queues(self) -> bool:
@@ -47,12 +49,14 @@ class Executor:
 
 EXECUTORS = {
     "inline": Executor(
-        "sweeps.execute.inline:Inline", "one trial at a time here", options=frozenset({"pdb"})
+        "sweeps.execute.inline:Inline",
+        "one trial at a time here, or --slots",
+        options=frozenset({"pdb", "slots"}),
     ),
     "ray": Executor(
         "sweeps.execute.ray_tune:Ray",
         "one trial per CPU, here or on a Ray cluster",
-        options=frozenset({"address", "profile"}),
+        options=frozenset({"address", "profile", "slots"}),
         package="ray",
     ),
     "slurm": Executor(
@@ -64,6 +68,7 @@ EXECUTORS = {
         profile_check="sweeps.slurm.profile:check_options",
         profiles="slurm/profiles",
         doctor="sweeps.slurm.doctor.cluster:slurm",
+        gpus="sweeps.slurm.gres:asked_kinds",
     ),
 }
 

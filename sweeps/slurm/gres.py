@@ -40,6 +40,11 @@ def asked_gres(options: Mapping[str, Any]) -> Counter[tuple[str, str]]:
     )
 
 
+def asked_kinds(options: Mapping[str, Any]) -> dict[str, int]:
+    """Kind of GPU or MIG slice, empty if the task names none -> how many of it a task asks for."""
+    return {kind: count for (name, kind), count in asked_gres(options).items() if name == "gpu"}
+
+
 def asked_gpus(options: Mapping[str, Any]) -> int:
     """How many GPUs, or MIG slices, a task asks for."""
-    return sum(count for (name, _), count in asked_gres(options).items() if name == "gpu")
+    return sum(asked_kinds(options).values())

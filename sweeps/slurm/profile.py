@@ -73,7 +73,7 @@ def signal_seconds(profile: Profile) -> int:
 
 def slots_per_task(profile: Profile) -> int:
     """How many trials a task runs at the same time."""
-    return profile.slots or 1
+    return profile.slot_count or 1
 
 
 def gpus_per_slot(profile: Profile) -> float:

@@ -79,6 +79,18 @@ class Results:
         """What workers and trials printed."""
         return self.path / "logs"
 
+    def timings(self, name: str) -> "Results":
+        """The results folder of what `odesweep probe` ran under a profile or on a machine."""
+        return Results(self.path / "timings" / file_stem(name))
+
+    def timed(self) -> list["Results"]:
+        """Those that exist, by name."""
+        return [
+            Results(folder)
+            for folder in sorted(self.path.glob("timings/*"))
+            if (folder / "parts").is_dir()
+        ]
+
     @property
     def state(self) -> Path:
         """The folder beside the results, on the same file system.

@@ -58,11 +58,11 @@ class StoreView:
     def __init__(self, results: Results) -> None:
         self.results = results
         self.retractions = Retractions()
-        self._generation = NONE
+        self.generation = NONE
         # The rows of the generation's files, of which there may be millions, as `_shortest` leaves
         # them, and all others that were ever seen, each once.
-        self._held: dict[str, dict[Path, pa.Table]] = {table: {} for table in TABLES}
-        self._new = {table: empty(SCHEMAS[table], _COLUMNS[table]) for table in TABLES}
+        self.held: dict[str, dict[Path, pa.Table]] = {table: {} for table in TABLES}
+        self.new = {table: empty(SCHEMAS[table], _COLUMNS[table]) for table in TABLES}
         self._left_out: frozenset[str] = frozenset()
         self._seen: dict[str, set[Path]] = {table: set() for table in TABLES}
         self._known = _Known(self)
@@ -81,9 +81,9 @@ class StoreView:
         news, generation = unchanged(
             self.results, lambda: [self._read_new(table) for table in TABLES]
         )
-        if not any(news) and retractions == self.retractions and generation == self._generation:
+        if not any(news) and retractions == self.retractions and generation == self.generation:
             return False
-        self.retractions, self._generation = retractions, generation
+        self.retractions, self.generation = retractions, generation
         for table in TABLES:
             self._forget(table, generation.paths(self.results, table))
         self._known = _Known(self)
@@ -128,8 +128,8 @@ class StoreView:
 
         One may come several times.
         """
-        new = final_runs(self._new[table], self.retractions.attempt_ids)
-        for rows in (new, *self._held[table].values()):
+        new = final_runs(self.new[table], self.retractions.attempt_ids)
+        for rows in (new, *self.held[table].values()):
             if len(rows):
                 counts, of_trial = counting(table, rows, self.accepted_runs)
                 if not pc.all(counts).as_py():
@@ -140,7 +140,7 @@ class StoreView:
         """trial_id -> all its rows, oldest first, of those of these trials that have any."""
         pieces = [
             rows.filter(pc.is_in(rows["trial_id"], value_set=trials))
-            for rows in (self._new["runs"], *self._held["runs"].values())
+            for rows in (self.new["runs"], *self.held["runs"].values())
         ]
         return _by_trial(once_each("runs", pieces))
 
@@ -155,14 +155,14 @@ class StoreView:
             shorten=lambda rows: self._shortest(table, rows),
         )
         self._seen[table].update(pieces)
-        new = [self._new[table]]
+        new = [self.new[table]]
         for path, rows in pieces.items():
             if path.parent == self.results.generations(table):
-                self._held[table][path] = rows
+                self.held[table][path] = rows
             else:
                 new.append(_short(table, rows))
         if len(new) > 1:
-            self._new[table] = smallest(pa.concat_tables(new), KEYS[table], ("finished_at",))
+            self.new[table] = smallest(pa.concat_tables(new), KEYS[table], ("finished_at",))
         return bool(pieces)
 
     def _shortest(self, table: str, rows: pa.Table) -> pa.Table:
@@ -177,8 +177,8 @@ class StoreView:
 
     def _forget(self, table: str, paths: Collection[Path]) -> None:
         """Forget the rows of all files of a generation but these."""
-        for path in self._held[table].keys() - set(paths):
-            del self._held[table][path]
+        for path in self.held[table].keys() - set(paths):
+            del self.held[table][path]
             self._seen[table].discard(path)
 
 
@@ -191,8 +191,8 @@ class _Known:
     @cached_property
     def accepted_runs(self) -> pa.Table:
         view = self._view
-        held = list(view._held["runs"].values())
-        return accept_all(held, view._new["runs"], view._generation, view.retractions.attempt_ids)
+        held = list(view.held["runs"].values())
+        return accept_all(held, view.new["runs"], view.generation, view.retractions.attempt_ids)
 
     @cached_property
     def accepted(self) -> dict[str, Attempt]:
@@ -203,7 +203,7 @@ class _Known:
     def attempts(self) -> dict[str, list[Attempt]]:
         view = self._view
         with uncollected():
-            return _by_trial(once_each("runs", [view._new["runs"], *view._held["runs"].values()]))
+            return _by_trial(once_each("runs", [view.new["runs"], *view.held["runs"].values()]))
 
     @cached_property
     def done_evaluations(self) -> set[tuple[str, str, str]]:

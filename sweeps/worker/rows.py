@@ -2,14 +2,12 @@
 
 import hashlib
 import math
-import platform
-import re
 import traceback
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from odecore.config import Evaluation, ProbeConfig, Series
+from sweeps.device import cpu_name
 from sweeps.spec import cell_id, eval_id, flatten, probe_id
 from sweeps.store import SCHEMAS, Results, spec_columns
 from sweeps.store.clock import shared_now
@@ -120,12 +118,7 @@ def device_name(device: Any) -> str:
 
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    try:
-        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
-    except OSError:  # not Linux
-        found = None
-    name = found[1] if found else platform.processor()
-    return f"cpu: {name}" if name else "cpu"
+    return cpu_name()
 
 
 def _attached(table: str, assignment: Assignment, weights_sha256: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from worlds import Cell, Run, World
 
 from sweeps import store
-from sweeps.cost import iterations
+from sweeps.counted import iterations
 from sweeps.derived import PlannedEvaluation, PlannedProbe
 from sweeps.grid import PlannedTrial
 from sweeps.spec import flatten

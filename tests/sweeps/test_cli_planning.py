@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command import TINY
 from store_rows import make
 
 from sweeps.cli import COMMANDS, main
@@ -333,3 +334,27 @@ def test_interruption_exits_130(monkeypatch: pytest.MonkeyPatch, cli: Cli) -> No
 
     monkeypatch.setattr("sweeps.studies.studies", interrupted)
     assert "interrupted" in cli("studies", code=130)
+
+
+def test_plan_counts_the_hours_of_the_profiles_device(cli: Cli) -> None:
+    assert "core-minutes\npredicted for " in cli("plan", "demo")
+    shown = cli("plan", "demo", "--profile", "h200")
+    assert "GPU-seconds\npredicted for H200: 12 from a count of operations\n" in shown
+    assert "`odesweep probe demo --profile h200` measures 20 steps" in shown
+    assert "left, 1 GPU" in shown
+    given = json.loads(cli("plan", "demo", "--profile", "a100", "--json"))
+    assert given["cost"]["from"] == {"roofline": 12}
+    assert given["cost"]["GPU_hours"] == pytest.approx(given["predicted_seconds"] / 4 / 3600)
+
+
+def test_a_probe_measures_and_leaves_no_result(cli: Cli) -> None:
+    assert "2 to train" in cli("probe", TINY, "--dry-run")
+    assert "2 completed" in cli("probe", TINY, "--pdb")
+    assert "nothing to do; 2 completed" in cli("probe", TINY, "--pdb")
+    shown = cli("plan", TINY)
+    assert "4 trials in 2 cells: 0 done, 0 running, 4 pending" in shown
+    assert ": 4 from `odesweep probe`\n" in shown
+    assert "measures 20 steps" not in shown
+    (folder,) = cli.results.timed()
+    assert len(list(folder.merged("runs").iterdir())) == 1
+    assert not list(folder.weights.iterdir())

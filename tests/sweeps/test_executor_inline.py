@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import re
 import shlex
 import signal
 import subprocess
@@ -10,11 +11,17 @@ import termios
 from pathlib import Path
 
 import pytest
-from command import COMMAND, LONG, events, odesweep, runs, science, wait_for
+from command import COMMAND, LONG, TINY, events, odesweep, runs, science, wait_for
 from executor_contract import OFTEN, ExecutorContract, uncut
+from sweeps.plan import plan
 
+from sweeps.execute import auto_slots
 from sweeps.execute.signals import stop_on_signals
+from sweeps.overrides import select
+from sweeps.profiles import Profile
 from sweeps.stop import STOP_SIGNALS
+from sweeps.studies import find
+from sweeps.worker.tasks import Task
 
 __all__ = ["uncut"]
 
@@ -29,6 +36,34 @@ class TestInline(ExecutorContract):
         self, tmp_path: Path, uncut: Path, number: signal.Signals
     ) -> None:
         self.check_signal(tmp_path / "results", uncut, number)
+
+
+class Slots(ExecutorContract):
+    arguments = ("--executor", "inline", "--slots", "2")
+
+
+@pytest.mark.slow
+def test_several_slots_stop_and_go_on_as_one_does(tmp_path: Path, uncut: Path) -> None:
+    Slots().check_signal(tmp_path / "results", uncut, signal.SIGTERM)
+
+
+@pytest.mark.slow
+def test_auto_measures_processes_side_by_side(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    code, _, err = odesweep("run", TINY, "--slots", "auto", results=results)
+    assert code == 0, err
+    assert re.search(r"slots = auto: \d \(steps per second with 1: [\d.e+]+, 2: ", err)
+
+
+def test_auto_takes_what_makes_most_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = {1: 10.0, 2: 18.0, 4: 17.0}
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(6))
+    monkeypatch.setattr(auto_slots, "measure", lambda *_, **__: measured)
+    tasks = [Task.from_entry(entry) for entry in plan(select(find("demo"))).entries]
+    profile, line = auto_slots.with_measured_slots(Profile(), tasks, None, eager=False)
+    assert (profile.slots, profile.cpus) == (2, 3)
+    assert line == "slots = auto: 2 (steps per second with 1: 10, 2: 18, 4: 17)"
+    assert auto_slots.with_measured_slots(Profile(), tasks[:1], None, eager=False)[0].slots == 1
 
 
 def test_every_catchable_signal_that_ends_a_process_asks_for_a_stop() -> None:
@@ -75,12 +110,14 @@ def test_a_terminal_that_closes_costs_nothing(tmp_path: Path, uncut: Path) -> No
 
 def test_readers_that_go_away_stop_nothing(tmp_path: Path) -> None:
     results = tmp_path / "results"
-    command = shlex.join([*COMMAND, "run", "idle", "data.draw=0", "--results", str(results)])
+    idle = ["run", "idle", "data.draw=0", "--slots", "2", "--results", str(results)]
+    command = shlex.join([*COMMAND, *idle])
     script = f"({command}; echo $? > {tmp_path}/code) 2>&1 | true"
     subprocess.run(["bash", "-c", script], timeout=100, check=True)
     wait_for((tmp_path / "code").exists)
     assert wait_for((tmp_path / "code").read_text) == "0\n"
     assert len(runs(results)) == 10
+    assert not any(row["timing_valid"] for row in runs(results))
 
 
 def test_pdb_stops_at_the_exception_in_this_process(tmp_path: Path) -> None:

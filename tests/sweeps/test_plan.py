@@ -12,13 +12,8 @@ from store_rows import make
 from odecore.config import lookup
 from odecore.config.methods import FIXED_STEP, REVISIONS
 from odecore.config.solver import FixedStep
-from sweeps.cost import (
-    PASSES,
-    Costs,
-    counted_train_seconds,
-    iterations,
-    nfe_per_solve,
-)
+from sweeps.cost import Costs
+from sweeps.counted import PASSES, iterations, nfe_per_solve
 from sweeps.overrides import Selection, select
 from sweeps.planning import current_plan, plan, save
 from sweeps.spec import flatten, parse
@@ -45,7 +40,10 @@ def row(trial: Any, **given: Any) -> dict[str, Any]:
         "weights_sha256": "w",
         "weights_kept": True,
         "train_seconds": 10.0,
+        "evaluate_seconds": 0.0,
         "nfe_forward": 1000,
+        "device": "cpu",
+        "cpu_threads": 1,
         "code_hash": "0123456789",
     } | given
 
@@ -295,23 +293,3 @@ def test_stages_are_counted_as_the_solvers_count_them(name: str) -> None:
     config = FixedStep.model_validate({"name": name, "steps": 3})
     solution = build_fixed_step(config)(lambda _t, x: -x, torch.ones(1, 1))
     assert solution.nfe == nfe_per_solve(config)
-
-
-def test_rows_replace_the_count_of_operations() -> None:
-    trials = select(ONE).declared
-    seen = Costs.from_rows(
-        [
-            row(trials[0], train_seconds=10.0, nfe_forward=10),
-            row(trials[1], train_seconds=20.0, nfe_forward=10),
-        ]
-    )
-    assert seen.train_seconds(trials[0].spec, trials[0].cell_id) == 15.0
-    other = trials[4]
-    assert other.cell_id != trials[0].cell_id
-    assert seen.train_seconds(other.spec, other.cell_id) == pytest.approx(30.0 / 20 * 10 * 4)
-    wider = parse({**ONE.base, "model": {"name": "flat_node", "width": 64}})
-    assert seen.train_seconds(wider, "unseen") == counted_train_seconds(wider)
-    failed = Costs.from_rows([row(trials[0], outcome="diverged", train_seconds=0.1)])
-    assert failed.train_seconds(trials[0].spec, trials[0].cell_id) == counted_train_seconds(
-        trials[0].spec
-    )
