@@ -29,12 +29,13 @@ def t_interval(values: ArrayLike, level: float = LEVEL) -> tuple[float, float]:
     if sample.size < MIN_N_INTERVAL:
         return math.nan, math.nan
     mean, deviation = float(sample.mean()), float(sample.std(ddof=1))
-    half = _t_quantile(level, sample.size) * deviation / math.sqrt(sample.size)
+    half = t_quantile(sample.size, level) * deviation / math.sqrt(sample.size)
     return mean - half, mean + half
 
 
 @cache
-def _t_quantile(level: float, n: int) -> float:
+def t_quantile(n: int, level: float = LEVEL) -> float:
+    """How many standard errors the interval of a mean of n numbers reaches to each side."""
     return float(stats.t.ppf(0.5 + level / 2, n - 1))
 
 

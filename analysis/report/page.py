@@ -16,19 +16,15 @@ from rich.progress import track
 from analysis import claims
 from analysis.check import select
 from analysis.claims_command import RULE
-from analysis.data import AXIS
 from analysis.make import CONSOLE, INCOMPLETE, OK, Reader
-from analysis.read import NoPlan
+from analysis.report.explorer import explorer
 from analysis.report.sections import Item, items, own_plans, own_sections, sections
 from analysis.report.verdicts import cards, most_wanted, scores, sentences
-from analysis.vega import shown_value
 from analysis.verdict import NOT_ENOUGH, VERDICTS
 
 NAME = "report.html"
 # The figure of the first screen.
 HEADLINE = "cross/accuracy"
-# A page with more runs than this lists none of them behind its points.
-MOST_RUNS = 3000
 NO_CHARTS = "Charts that answer to the mouse need odesweep[report]; the pictures are complete."
 
 
@@ -43,7 +39,6 @@ def write_report(reader: Reader, out: Path) -> int:
     others = list(track(own_sections(reader), "other studies", total=own, **bar))
     pictures = [*found.values(), *(item for section in others for item in section.items)]
     judged = cards(reader, claims.all_claims())
-    runs = runs_of(reader, {item.study for item in pictures if item.chart and item.study})
     bundle = vega_bundle()
     out.mkdir(parents=True, exist_ok=True)
     (out / NAME).write_text(
@@ -61,7 +56,7 @@ def write_report(reader: Reader, out: Path) -> int:
             results=reader.folder.path,
             bundle=bundle,
             charts=_charts(pictures) if bundle else {},
-            runs=runs if bundle else {},
+            rows=packed(embedded(explorer(reader))) if bundle and len(reader("*").runs) else "",
         ),
         encoding="utf-8",
     )
@@ -85,7 +80,12 @@ def vega_bundle() -> str:
     import vl_convert
 
     script: str = vl_convert.javascript_bundle()  # pyright: ignore[reportCallIssue] - it is optional
-    return base64.b64encode(gzip.compress(script.encode(), mtime=0)).decode()
+    return packed(script)
+
+
+def packed(text: str) -> str:
+    """The text gzipped, in base64."""
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
 def _charts(found: list[Item]) -> dict[str, Any]:
@@ -94,37 +94,6 @@ def _charts(found: list[Item]) -> dict[str, Any]:
         for item in found
         if item.chart
     }
-
-
-def runs_of(reader: Reader, studies: set[str]) -> dict[str, Any]:
-    """The runs behind the points of the charts: study -> its command and its runs."""
-    found: dict[str, Any] = {}
-    for study in sorted(studies):
-        try:
-            data = reader(study)
-        except NoPlan:
-            continue
-        if sum(len(each["runs"]) for each in found.values()) + len(data.runs) > MOST_RUNS:
-            break
-        axes = [name for name in data.trials if name.startswith(AXIS)]
-        found[study] = {
-            "command": data.plans[0].command("run", "--results", data.results),
-            "runs": [
-                {
-                    "id": run["trial_id"][:12],
-                    "seed": run["seed"],
-                    # As the charts show them, so that a point finds its runs.
-                    "axes": {name: str(shown_value(run[name])) for name in axes if run[name] != ""},
-                    "outcome": run["outcome"],
-                    "accuracy": run["accuracy_test"],
-                    "code": run["code_commit"][:7] if isinstance(run["code_commit"], str) else "",
-                    "device": run["device"],
-                    "log": f"logs/{run['worker_id']}.log",
-                }
-                for run in data.runs.to_dict("records")
-            ],
-        }
-    return found
 
 
 def embedded(value: Any) -> str:
@@ -150,13 +119,12 @@ def render(**content: Any) -> str:
     place = files("analysis.report")
     template, style, *scripts = (
         place.joinpath(name).read_text(encoding="utf-8")
-        for name in ("page.html", "page.css", "page.js", "charts.js")
+        for name in ("page.html", "page.css", "page.js", "charts.js", "explorer.js")
     )
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    for name in ("charts", "runs"):
-        content[name] = Markup(embedded(content[name]))
+    content["charts"] = Markup(embedded(content["charts"]))
     return environment.from_string(template).render(
         style=Markup(style), scripts=[Markup(script) for script in scripts], **content
     )

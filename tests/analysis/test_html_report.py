@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from browser import print_to_pdf, run_in_page, screenshot
 from matplotlib.image import imread
-from own_study import OWN, Mine
+from own_study import ACCURACY, OWN, Mine
 from synthetic import Cell, Run, World, data_of, jitter, write
 
 from analysis import claims, cli
@@ -22,11 +22,13 @@ from analysis.check import find
 from analysis.claims import Claim, Evidence, above, below
 from analysis.figure import Figure
 from analysis.make import Reader
-from analysis.report.page import embedded, render, runs_of
+from analysis.report.explorer import explorer
+from analysis.report.page import embedded, render
 from analysis.report.verdicts import sentences
 from analysis.running import cost, coverage, failures
 from analysis.save import write_csv
 from analysis.statistic import Share, mean, of_runs
+from analysis.stats import t_interval
 from analysis.vega import specification
 from analysis.verdict import VERDICTS
 
@@ -50,6 +52,7 @@ class Mixed(World):
                 "evaluate_seconds": 0.0,
                 "nfe_forward": 1000,
                 "cpu_threads": 2,
+                "worker_id": "node-1",
             },
         )
 
@@ -248,7 +251,7 @@ def test_a_chart_filters_unfolds_its_runs_and_keeps_its_view_in_the_address(page
         found.after = points();
         found.hash = decodeURIComponent(location.hash);
         const { spec } = chartData['ott2021-figure4'];
-        showRuns('ott2021-figure4', spec.data.values[0]);
+        await showRuns('ott2021-figure4', spec.data.values[0]);
         found.dialog = document.getElementById('runs').open;
         found.runs = document.querySelectorAll('#runs-list tbody tr').length;
         found.text = document.getElementById('runs-list').textContent;
@@ -262,26 +265,109 @@ def test_a_chart_filters_unfolds_its_runs_and_keeps_its_view_in_the_address(page
     assert found["dialog"]
     assert found["runs"] > 0
     assert "odesweep run ott2021/sphere2-fixed --scale smoke" in found["text"]
-    assert "logs/" in found["text"]
+    assert "logs/node-1.log" in found["text"]
+
+
+EXPLORED = """
+    document.getElementById('explore').scrollIntoView();
+    for (let i = 0; i < 200 && !document.querySelector('#explore svg'); i++)
+        await new Promise((go) => setTimeout(go, 20));
+    const set = async (name, value) => {
+        explorerForm.elements[name].value = value;
+        explorerForm.dispatchEvent(new Event('change'));
+        await new Promise((go) => setTimeout(go, 400));
+    };
+    const numbers = () => {
+        const [head, ...rows] = [...document.getElementById('explored-numbers').rows]
+            .map((row) => [...row.cells].map((cell) => cell.textContent));
+        return rows.map((row) => Object.fromEntries(head.map((name, i) => [name, row[i]])));
+    };
+    const seen = () => [...document.querySelectorAll('#explore svg .mark-text text')]
+        .map((text) => text.textContent);
+"""
+
+
+def test_the_explorer_shows_the_means_of_the_rows(page: Path) -> None:
+    pytest.importorskip("vl_convert", reason="vl-convert is not installed")
+    answer = run_in_page(
+        page,
+        EXPLORED
+        + """
+        await explore({ study: 'my_study' });
+        await set('x', 'axis.solver.steps');
+        await set('row', 'axis.width');
+        const found = { heat: numbers(), seen: seen(), hash: decodeURIComponent(location.hash) };
+        await set('metric', 'runs:failed');
+        found.failed = numbers();
+        await set('metric', 'runs:accuracy_test');
+        await set('draw', 'curves');
+        found.lines = document.querySelectorAll('#explore svg .mark-line path').length;
+        await showRuns('explore', chartData.explore.spec.data.values[0]);
+        found.runs = document.querySelectorAll('#runs-list tbody tr').length;
+        await explore({ study: 'ott2021/sphere2-fixed', metric: 'evaluations:accuracy' });
+        found.tests = numbers().length;
+        return found;
+        """,
+    )
+    assert answer["complaints"] == []
+    found = answer["found"]
+    runs = Reader(page.parents[1] / "results")("my_study").completed
+    assert "hold=axis.solver.name=Euler" in found["hash"].replace("+", " ")
+    runs = runs.loc[runs["axis.solver.name"] == "euler"]
+    means = runs.groupby(["axis.width", "axis.solver.steps"])["accuracy_test"].agg(["mean", "size"])
+    shown = {(row["width"], float(row["solver_steps"])): row for row in found["heat"]}
+    done = {key: row for key, row in shown.items() if row["n"] != "0"}
+    assert done.keys() == set(means.index)
+    for key, row in done.items():
+        assert float(row["mean"]) == pytest.approx(means.loc[key, "mean"], abs=1e-5)
+        assert int(row["n"]) == means.loc[key, "size"]
+        assert f"{means.loc[key, 'mean']:.3g}" in found["seen"]
+    wide = done["wide", 4.0]
+    low, high = t_interval(ACCURACY)
+    assert [float(wide["low"]), float(wide["high"])] == pytest.approx([low, high], abs=1e-5)
+    # All narrow nets at 16 steps failed: no mean, and the picture says so.
+    assert (shown["narrow", 16.0]["failed"], "failed" in found["seen"]) == ("3", True)
+    shares = {(row["width"], row["solver_steps"]): row["mean"] for row in found["failed"]}
+    assert shares["narrow", "16"] == "1"
+    assert shares["wide", "4"] == "0"
+    assert found["lines"] == 2
+    assert found["runs"] == 3
+    assert found["tests"]
 
 
 def test_a_view_comes_back_from_its_address(page: Path) -> None:
     pytest.importorskip("vl_convert", reason="vl-convert is not installed")
-    address = "#ott2021-figure4?hide=ott2021%3Asolver_steps%3D64&picture=ott2021-figure4"
+    address = (
+        "#ott2021-figure4?hide=ott2021%3Asolver_steps%3D64&picture=ott2021-figure4"
+        "&study=my_study&metric=runs%3Aloss_test&draw=points&x=axis.solver.name"
+        "&row=&colour=axis.width&hold=axis.solver.steps%3D4"
+    )
     answer = run_in_page(
         page,
-        """
+        EXPLORED
+        + """
         const filter = [...document.querySelectorAll('#ott2021 .shared button')]
             .find((button) => button.textContent === '64');
         await drawChart(document.querySelector('#ott2021-figure4 .chart'));
         return { pressed: filter.getAttribute('aria-pressed'),
                  picture: !document.querySelector('#ott2021-figure4 img').hidden,
-                 chart: document.querySelector('#ott2021-figure4 .chart').hidden };
+                 chart: document.querySelector('#ott2021-figure4 .chart').hidden,
+                 explored: choices() };
         """,
         address,
     )
     assert answer["complaints"] == []
+    explored = answer["found"].pop("explored")
     assert answer["found"] == {"pressed": "false", "picture": True, "chart": True}
+    assert explored == {
+        "study": "my_study",
+        "metric": "runs:loss_test",
+        "draw": "points",
+        "x": "axis.solver.name",
+        "row": "",
+        "colour": "axis.width",
+        "hold": ["axis.solver.steps=4"],
+    }
 
 
 def test_the_csv_of_a_figure_is_the_file_on_disk(page: Path, tmp_path: Path) -> None:
@@ -344,7 +430,7 @@ def test_an_empty_report_says_so() -> None:
         "results": "r",
         "bundle": "",
         "charts": {},
-        "runs": {},
+        "rows": "",
     }
     html = render(**empty)
     assert "Everything is drawn." in html
@@ -361,7 +447,8 @@ def test_a_point_finds_its_runs_by_the_labels_that_it_shows(tmp_path: Path) -> N
     assert spec
     shown = {row["axis_norm"] for row in spec["data"]["values"]}
     assert shown
-    assert shown == {run["axes"]["axis.norm"] for run in runs_of(reader, {study})[study]["runs"]}
+    runs = explorer(reader)["studies"][study]["tables"]["runs"]
+    assert shown == {runs["axes"]["axis.norm"][place] for place in runs["columns"]["axis.norm"]}
 
 
 def test_a_script_element_holds_any_text() -> None:
