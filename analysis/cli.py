@@ -207,6 +207,36 @@ def report(
     raise typer.Exit(write_report(make.Reader(results, None, scale), out))
 
 
+@app.command()
+def serve(
+    results: ResultsFolder = Path("results"),
+    scale: ScaleName = None,
+    host: Annotated[
+        str,
+        typer.Option(
+            "--host", help="Where to listen. Others than this machine need the token printed."
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="0 takes a free one.")] = 8765,
+) -> None:
+    """Show the report in the browser while a sweep runs.
+
+    The page of `report` over HTTP, drawn again when rows changed. It only reads. By default only
+    this machine reaches it; with another --host, only who knows the token in its address.
+    """
+    from analysis import make
+    from analysis.report.page import compose
+    from analysis.report.sections import Pictures
+    from analysis.report.serve import serve as listen
+
+    drawn = Pictures()
+
+    def draw(version: int) -> str:
+        return compose(make.Reader(results, None, scale), live=version, drawn=drawn)[0]
+
+    raise typer.Exit(listen(results, host, port, draw))
+
+
 def main() -> None:
     """Run the command line and exit.
 

@@ -18,8 +18,8 @@ from analysis.check import select
 from analysis.claims_command import RULE
 from analysis.make import CONSOLE, INCOMPLETE, OK, Reader
 from analysis.report.explorer import explorer
-from analysis.report.sections import Item, items, own_plans, own_sections, sections
-from analysis.report.verdicts import cards, most_wanted, scores, sentences
+from analysis.report.sections import Item, Pictures, items, own_plans, own_sections, sections
+from analysis.report.verdicts import Card, cards, most_wanted, scores, sentences
 from analysis.verdict import NOT_ENOUGH, VERDICTS
 
 NAME = "report.html"
@@ -33,41 +33,58 @@ def write_report(reader: Reader, out: Path) -> int:
 
     It is 1 if something could not be drawn or a claim lacks data.
     """
-    bar = {"console": CONSOLE, "transient": True, "disable": not CONSOLE.is_terminal}
-    values, own = len(select(None, "FIGURES", "TABLES")), len(own_plans(reader))
-    found = {one.name: one for one in track(items(reader), "report", total=values, **bar)}
-    others = list(track(own_sections(reader), "other studies", total=own, **bar))
-    pictures = [*found.values(), *(item for section in others for item in section.items)]
-    judged = cards(reader, claims.all_claims())
-    bundle = vega_bundle()
+    html, judged, pictures = compose(reader)
     out.mkdir(parents=True, exist_ok=True)
-    (out / NAME).write_text(
-        render(
-            cards=judged,
-            scores=scores(judged),
-            sentences=sentences(judged, len(reader("*").runs)),
-            wanted=most_wanted(judged),
-            words=VERDICTS,
-            rule=RULE,
-            sections=[*sections(found), *others],
-            headline=found.get(HEADLINE),
-            absent=[item for item in pictures if not item.is_there],
-            plans=reader("*").plans,
-            results=reader.folder.path,
-            bundle=bundle,
-            charts=_charts(pictures) if bundle else {},
-            rows=packed(embedded(explorer(reader))) if bundle and len(reader("*").runs) else "",
-        ),
-        encoding="utf-8",
-    )
+    (out / NAME).write_text(html, encoding="utf-8")
     there = sum(item.is_there for item in pictures)
     CONSOLE.print(
         f"{out / NAME}: {len(judged)} claims, {there} of {len(pictures)} figures and tables"
     )
-    if not bundle:
+    if not has_charts():
         CONSOLE.print(NO_CHARTS)
     complete = all(card.about["verdict"] != NOT_ENOUGH for card in judged)
     return OK if there == len(pictures) and complete else INCOMPLETE
+
+
+def compose(
+    reader: Reader, live: int = 0, drawn: Pictures | None = None
+) -> tuple[str, list[Card], list[Item]]:
+    """The page, its claims, and its figures and tables.
+
+    live: the number of this version of a page that looks for its next one. drawn: pictures of an
+    earlier page that may still do.
+    """
+    bar = {"console": CONSOLE, "transient": True, "disable": bool(live) or not CONSOLE.is_terminal}
+    drawn = Pictures() if drawn is None else drawn
+    values, own = len(select(None, "FIGURES", "TABLES")), len(own_plans(reader))
+    found = {one.name: one for one in track(items(reader, drawn), "report", total=values, **bar)}
+    others = list(track(own_sections(reader, drawn), "other studies", total=own, **bar))
+    pictures = [*found.values(), *(item for section in others for item in section.items)]
+    judged = cards(reader, claims.all_claims())
+    bundle = vega_bundle()
+    html = render(
+        cards=judged,
+        scores=scores(judged),
+        sentences=sentences(judged, len(reader("*").runs)),
+        wanted=most_wanted(judged),
+        words=VERDICTS,
+        rule=RULE,
+        sections=[*sections(found), *others],
+        headline=found.get(HEADLINE),
+        absent=[item for item in pictures if not item.is_there],
+        plans=reader("*").plans,
+        results=reader.folder.path,
+        bundle=bundle,
+        charts=_charts(pictures) if bundle else {},
+        rows=packed(embedded(explorer(reader))) if bundle and len(reader("*").runs) else "",
+        live=live,
+    )
+    return html, judged, pictures
+
+
+def has_charts() -> bool:
+    """Whether the scripts of the charts are installed."""
+    return find_spec("vl_convert") is not None
 
 
 def vega_bundle() -> str:
@@ -75,7 +92,7 @@ def vega_bundle() -> str:
 
     vl-convert brings the script, so that a page needs no network.
     """
-    if not find_spec("vl_convert"):
+    if not has_charts():
         return ""
     import vl_convert
 

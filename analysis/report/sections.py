@@ -71,6 +71,23 @@ class Item:
         return self.name.replace("/", "-")
 
 
+class Pictures:
+    """Images as data URIs. The same numbers are not drawn again: drawing takes the longest."""
+
+    def __init__(self) -> None:
+        self._drawn: dict[tuple[str, str], str] = {}
+
+    def of(self, figure: Figure, numbers: pd.DataFrame) -> str:
+        """The image of a figure without its caption, which the page has as text."""
+        key = (figure.name, csv_text(numbers))
+        if key not in self._drawn:
+            image = png(figure, numbers, "", DOTS_PER_INCH)
+            for old in [known for known in self._drawn if known[0] == figure.name]:
+                del self._drawn[old]
+            self._drawn[key] = f"data:image/png;base64,{base64.b64encode(image).decode()}"
+        return self._drawn[key]
+
+
 @dataclass(frozen=True)
 class Section:
     """A paper: its key, its description, its items."""
@@ -90,7 +107,7 @@ def sections(items: dict[str, Item]) -> list[Section]:
     return found
 
 
-def own_sections(reader: Reader) -> Iterator[Section]:
+def own_sections(reader: Reader, drawn: Pictures) -> Iterator[Section]:
     """The pictures of each study here that no figure or table of a paper reads."""
     for plan in own_plans(reader):
         data = reader(plan.name).with_variants
@@ -101,7 +118,7 @@ def own_sections(reader: Reader) -> Iterator[Section]:
             yield Section(plan.study, title, [lacking])
             continue
         drawn = [
-            _item(one, data) if isinstance(one, Figure) else Item(one[0], reason=one[1])
+            _item(one, data, drawn) if isinstance(one, Figure) else Item(one[0], reason=one[1])
             for one in page(data, plan.study)
         ]
         yield Section(plan.study, title, drawn)
@@ -113,18 +130,18 @@ def own_plans(reader: Reader) -> list[PlanInfo]:
     return [plan for plan in reader(EVERY_STUDY).plans if plan.study not in covered]
 
 
-def items(reader: Reader) -> Iterator[Item]:
+def items(reader: Reader, drawn: Pictures) -> Iterator[Item]:
     """Each figure and table in turn."""
     for value in select(None, "FIGURES", "TABLES"):
         try:
-            yield _item(value, reader(value.study))
+            yield _item(value, reader(value.study), drawn)
         except NoPlan as reason:
             yield Item(value.name, reason=reason.reason, commands=reason.commands)
         except ReportError as reason:
             yield Item(value.name, reason=str(reason))
 
 
-def _item(value: Figure | Table, data: Data) -> Item:
+def _item(value: Figure | Table, data: Data, drawn: Pictures) -> Item:
     if reason := value.not_planned(data):
         return Item(value.name, reason=reason)
     finding = examine(data, value.needs)
@@ -144,7 +161,8 @@ def _item(value: Figure | Table, data: Data) -> Item:
         return replace(item, shown=value.readable(numbers))
     width = round(value.size_inches[0] * PIXELS_PER_INCH)
     chart = specification(value.chart, numbers) if value.chart else None
-    return replace(item, image=_image(value, numbers), width=width, chart=chart)
+    image = drawn.of(value, numbers)
+    return replace(item, image=image, width=width, chart=chart)
 
 
 def _again(value: Figure | Table) -> str:
@@ -176,9 +194,3 @@ def _csv(numbers: pd.DataFrame) -> str:
     if len(data) > MOST_CSV_BYTES:
         return ""
     return f"data:text/csv;base64,{base64.b64encode(data).decode()}"
-
-
-def _image(figure: Figure, numbers: pd.DataFrame) -> str:
-    # The page has the caption as text.
-    image = png(figure, numbers, "", DOTS_PER_INCH)
-    return f"data:image/png;base64,{base64.b64encode(image).decode()}"

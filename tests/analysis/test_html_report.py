@@ -431,6 +431,7 @@ def test_an_empty_report_says_so() -> None:
         "bundle": "",
         "charts": {},
         "rows": "",
+        "live": 0,
     }
     html = render(**empty)
     assert "Everything is drawn." in html
