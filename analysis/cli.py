@@ -208,6 +208,23 @@ def report(
 
 
 @app.command()
+def site(
+    results: ResultsFolder = Path("results"),
+    out: OutFolder = Path("site"),
+    scale: ScaleName = None,
+) -> None:
+    """Write pages of results: one per paper, as HTML and as Markdown.
+
+    They show verdicts, figures and tables without a script, with their pictures and numbers as
+    files in the same folder.
+    """
+    from analysis import make
+    from analysis.report.site import write_site
+
+    raise typer.Exit(write_site(make.Reader(results, None, scale), out))
+
+
+@app.command()
 def serve(
     results: ResultsFolder = Path("results"),
     scale: ScaleName = None,
@@ -225,14 +242,15 @@ def serve(
     this machine reaches it; with another --host, only who knows the token in its address.
     """
     from analysis import make
-    from analysis.report.page import compose
+    from analysis.report.page import gather, interactive
     from analysis.report.sections import Pictures
     from analysis.report.serve import serve as listen
 
     drawn = Pictures()
 
     def draw(version: int) -> str:
-        return compose(make.Reader(results, None, scale), live=version, drawn=drawn)[0]
+        reader = make.Reader(results, None, scale)
+        return interactive(reader, gather(reader, drawn, quiet=True), version)
 
     raise typer.Exit(listen(results, host, port, draw))
 

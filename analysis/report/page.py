@@ -6,6 +6,7 @@ Styles, scripts, images and numbers are inside the page.
 import base64
 import gzip
 import json
+from dataclasses import dataclass
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +19,15 @@ from analysis.check import select
 from analysis.claims_command import RULE
 from analysis.make import CONSOLE, INCOMPLETE, OK, Reader
 from analysis.report.explorer import explorer
-from analysis.report.sections import Item, Pictures, items, own_plans, own_sections, sections
+from analysis.report.sections import (
+    Item,
+    Pictures,
+    Section,
+    items,
+    own_plans,
+    own_sections,
+    sections,
+)
 from analysis.report.verdicts import Card, cards, most_wanted, scores, sentences
 from analysis.verdict import NOT_ENOUGH, VERDICTS
 
@@ -28,58 +37,82 @@ HEADLINE = "cross/accuracy"
 NO_CHARTS = "Charts that answer to the mouse need odesweep[report]; the pictures are complete."
 
 
+@dataclass(frozen=True)
+class Content:
+    """What a page is made of: the claims, and the figures and tables of papers and own studies."""
+
+    cards: list[Card]
+    sections: list[Section]
+    headline: Item | None
+
+    @property
+    def items(self) -> list[Item]:
+        """Every figure and table."""
+        return [item for section in self.sections for item in section.items]
+
+
+def gather(reader: Reader, drawn: Pictures | None = None, quiet: bool = False) -> Content:
+    """Draw and judge everything. drawn: pictures of an earlier page that may still do."""
+    bar = {"console": CONSOLE, "transient": True, "disable": quiet or not CONSOLE.is_terminal}
+    drawn = Pictures() if drawn is None else drawn
+    values, own = len(select(None, "FIGURES", "TABLES")), len(own_plans(reader))
+    found = {one.name: one for one in track(items(reader, drawn), "report", total=values, **bar)}
+    others = track(own_sections(reader, drawn), "other studies", total=own, **bar)
+    judged = cards(reader, claims.all_claims())
+    return Content(judged, [*sections(found), *others], found.get(HEADLINE))
+
+
 def write_report(reader: Reader, out: Path) -> int:
     """Write `out`/report.html; returns the exit code.
 
     It is 1 if something could not be drawn or a claim lacks data.
     """
-    html, judged, pictures = compose(reader)
+    content = gather(reader)
     out.mkdir(parents=True, exist_ok=True)
-    (out / NAME).write_text(html, encoding="utf-8")
-    there = sum(item.is_there for item in pictures)
+    (out / NAME).write_text(interactive(reader, content), encoding="utf-8")
+    there = sum(item.is_there for item in content.items)
     CONSOLE.print(
-        f"{out / NAME}: {len(judged)} claims, {there} of {len(pictures)} figures and tables"
+        f"{out / NAME}: {len(content.cards)} claims, {there} of {len(content.items)} figures and "
+        "tables"
     )
     if not has_charts():
         CONSOLE.print(NO_CHARTS)
-    complete = all(card.about["verdict"] != NOT_ENOUGH for card in judged)
-    return OK if there == len(pictures) and complete else INCOMPLETE
+    complete = all(card.about["verdict"] != NOT_ENOUGH for card in content.cards)
+    return OK if there == len(content.items) and complete else INCOMPLETE
 
 
-def compose(
-    reader: Reader, live: int = 0, drawn: Pictures | None = None
-) -> tuple[str, list[Card], list[Item]]:
-    """The page, its claims, and its figures and tables.
+def interactive(reader: Reader, content: Content, live: int = 0) -> str:
+    """The page with charts and explorer, if their scripts are installed.
 
-    live: the number of this version of a page that looks for its next one. drawn: pictures of an
-    earlier page that may still do.
+    live: the number of this version of a page that looks for its next one.
     """
-    bar = {"console": CONSOLE, "transient": True, "disable": bool(live) or not CONSOLE.is_terminal}
-    drawn = Pictures() if drawn is None else drawn
-    values, own = len(select(None, "FIGURES", "TABLES")), len(own_plans(reader))
-    found = {one.name: one for one in track(items(reader, drawn), "report", total=values, **bar)}
-    others = list(track(own_sections(reader, drawn), "other studies", total=own, **bar))
-    pictures = [*found.values(), *(item for section in others for item in section.items)]
-    judged = cards(reader, claims.all_claims())
     bundle = vega_bundle()
-    html = render(
-        cards=judged,
-        scores=scores(judged),
-        sentences=sentences(judged, len(reader("*").runs)),
-        wanted=most_wanted(judged),
-        words=VERDICTS,
-        rule=RULE,
-        sections=[*sections(found), *others],
-        headline=found.get(HEADLINE),
-        absent=[item for item in pictures if not item.is_there],
-        plans=reader("*").plans,
-        results=reader.folder.path,
+    return page(
+        reader,
+        content,
         bundle=bundle,
-        charts=_charts(pictures) if bundle else {},
+        charts=_charts(content.items) if bundle else {},
         rows=packed(embedded(explorer(reader))) if bundle and len(reader("*").runs) else "",
         live=live,
     )
-    return html, judged, pictures
+
+
+def page(reader: Reader, content: Content, **more: Any) -> str:
+    """The page of this content. more: of `render`, for what is left empty."""
+    return render(
+        cards=content.cards,
+        scores=scores(content.cards),
+        sentences=sentences(content.cards, len(reader("*").runs)),
+        wanted=most_wanted(content.cards),
+        words=VERDICTS,
+        rule=RULE,
+        sections=content.sections,
+        headline=content.headline,
+        absent=[item for item in content.items if not item.is_there],
+        plans=reader("*").plans,
+        results=reader.folder.path,
+        **{"bundle": "", "charts": {}, "rows": "", "live": 0, "pages": {}, **more},
+    )
 
 
 def has_charts() -> bool:

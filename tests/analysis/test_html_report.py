@@ -23,7 +23,8 @@ from analysis.claims import Claim, Evidence, above, below
 from analysis.figure import Figure
 from analysis.make import Reader
 from analysis.report.explorer import explorer
-from analysis.report.page import embedded, render
+from analysis.report.page import Content, embedded, gather, render
+from analysis.report.site import write_site
 from analysis.report.verdicts import sentences
 from analysis.running import cost, coverage, failures
 from analysis.save import write_csv
@@ -86,14 +87,23 @@ CLAIMS = [
 ]
 
 
+# What the page was made of, for those who show it in another way: drawing it takes long.
+GATHERED: list[Content] = []
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def remembering(reader: Reader) -> Content:
+        GATHERED[:] = [gather(reader)]
+        return GATHERED[0]
+
     folder = tmp_path_factory.mktemp("page")
     write(folder / "results", FIXED, Mixed())
     write(folder / "results", "ott2021/fan", save_only=True)
     write(folder / "results", OWN, Mine(), "tiny")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(claims, "all_claims", lambda: CLAIMS)
+        patch.setattr("analysis.report.page.gather", remembering)
         patch.setattr(
             sys,
             "argv",
@@ -162,6 +172,34 @@ def test_in_a_browser_it_loads_without_complaint(page: Path) -> None:
     assert found["anchors"]
     assert all(found["anchors"])
     assert found["wide"]
+
+
+def test_the_site_shows_the_same_as_the_page_in_files(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analysis.report.site.gather", lambda _reader: GATHERED[0])
+    assert write_site(Reader(page.parents[1] / "results"), tmp_path) == 0
+    pages = {path.name: path.read_text() for path in (tmp_path / "pages").glob("*.md")}
+    assert pages.keys() == {
+        f"{name}.md" for name in ("index", "cross", "ott2021", "my_study", "running")
+    }
+    assert "[ott2021](ott2021.md)" in pages["index.md"]
+    assert "Nothing yet of gusak2020, zheng2024" in pages["index.md"]
+    assert "A <b>claim</b> on some-fail | share of failed runs > 0.2 | 0.5" in pages["ott2021.md"]
+    assert "2 claims have too little data" in pages["ott2021.md"]
+    linked = set()
+    for name, text in pages.items():
+        html = (tmp_path / "pages" / name).with_suffix(".html").read_text()
+        in_html = set(re.findall(r'(?:src|href)="([^"#:]+)"', html)) - {"data"}
+        in_markdown = {word for word in re.findall(r"\]\(([^)]+)\)", text) if ".md" not in word}
+        assert in_markdown <= in_html, name
+        linked |= in_html
+    assert "ott2021-figure4.png" in linked
+    written = {path.name for path in (tmp_path / "pages").iterdir()}
+    assert linked <= written
+    assert written - linked == pages.keys()
+    csv = (tmp_path / "pages" / "ott2021-figure4.csv").read_bytes()
+    assert base64.b64encode(csv).decode() in page.read_text()
 
 
 def test_a_study_that_no_paper_reads_has_its_own_section(page: Path) -> None:
@@ -432,6 +470,7 @@ def test_an_empty_report_says_so() -> None:
         "charts": {},
         "rows": "",
         "live": 0,
+        "pages": {},
     }
     html = render(**empty)
     assert "Everything is drawn." in html
