@@ -4,6 +4,7 @@
 
 const chartData = JSON.parse(document.getElementById("chart-data").textContent);
 const bundle = document.getElementById("vega-bundle");
+const TALLEST = 720; // pixels
 const LACKING = "\u2013"; // the value of a cell that lacks the axis
 const MOST_CHOICES = 12; // more values than this are not offered as a filter
 // hidden: "section:field" -> values left out. log, pictures: names of charts. bare: no published values.
@@ -101,7 +102,11 @@ function shownSpec(name, width) {
     if (range) encoding.color.scale.range = range.map((colour) => (/^#0{6}$/.test(colour) ? colourOf("--ink") : colour));
   }
   const cells = units[0].mark === "rect";
-  body.height = cells ? { step: 34 } : columns > 1 || spec.facet?.row ? 190 : 300;
+  // No chart is taller than a screen: rows of panels share its height, and so do rows of cells.
+  const down = spec.facet?.row ? panels(spec.facet.row.field) : 1;
+  const share = (most, least, parts) => Math.max(least, Math.min(most, Math.floor(TALLEST / parts)));
+  if (cells) body.height = { step: share(34, 12, down * panels(units[0].encoding.y.field)) };
+  else body.height = columns > 1 || spec.facet?.row ? share(190, 70, down) - (down > 3 ? 24 : 0) : 300;
   if (width < 700) spec.config = { legend: { orient: "bottom", columns: 2 } };
   return spec;
 }

@@ -29,9 +29,9 @@ PIXELS_PER_INCH = 96 * 1.25
 DOTS_PER_INCH = 220
 # Larger numbers are not part of the page: their command writes them.
 MOST_CSV_BYTES = 200_000
-# The caption's sentences under a figure; the rest is folded.
-SENTENCES = 3
-SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z(])")
+SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z(]|n = )")
+# How the sentence on n and interval reads.
+SPREAD = re.compile(r"\bn = \d")
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,10 @@ class Item:
 
     @property
     def short_caption(self) -> str:
-        """The caption's first sentences."""
-        return " ".join(SENTENCE_END.split(self.caption)[:SENTENCES])
+        """Three sentences of the caption: the first two, and the one on n and interval."""
+        first, second, *more = [*SENTENCE_END.split(self.caption), "", ""]
+        spread = [one for one in more if SPREAD.search(one)]
+        return " ".join([first, second, *(spread or more)[:1]]).strip()
 
     @property
     def anchor(self) -> str:
@@ -117,11 +119,11 @@ def own_sections(reader: Reader, drawn: Pictures) -> Iterator[Section]:
             lacking = Item(plan.study, reason=finding.summary, commands=finding.commands)
             yield Section(plan.study, title, [lacking])
             continue
-        drawn = [
+        shown = [
             _item(one, data, drawn) if isinstance(one, Figure) else Item(one[0], reason=one[1])
             for one in page(data, plan.study)
         ]
-        yield Section(plan.study, title, drawn)
+        yield Section(plan.study, title, shown)
 
 
 def own_plans(reader: Reader) -> list[PlanInfo]:
