@@ -195,6 +195,9 @@ def report(
     results: ResultsFolder = Path("results"),
     out: OutFolder = Path("figures"),
     scale: ScaleName = None,
+    show: Annotated[
+        bool, typer.Option("--open", help="Open the page in the browser of this desktop.")
+    ] = False,
 ) -> None:
     """Write everything to one HTML page.
 
@@ -204,7 +207,7 @@ def report(
     from analysis import make
     from analysis.report import write_report
 
-    raise typer.Exit(write_report(make.Reader(results, None, scale), out))
+    raise typer.Exit(write_report(make.Reader(results, None, scale), out, show))
 
 
 @app.command()

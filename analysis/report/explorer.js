@@ -213,6 +213,7 @@ async function explore(wanted) {
   const sentences = [
     `Plan ${plan}: ${title}. Mean over seeds, ${n} per cell${metric === "failed" ? "" : ", 95 % Student t interval from n = 3 on"}.`,
     pooled.length ? `Each mean is also over ${pooled.join(" and ")}.` : "",
+    cells.some(({ low, high }) => low === 0 || high === 1) ? "Intervals of shares end at 0 and 1." : "",
     left.length ? `Not averaged: ${left.map((pair) => pair.join(" ")).join(", ")}.` : "",
     left_out.length ? `Too large for this page: numbers ${left_out.join(" and ")}; odereport plot draws them.` : "",
   ];

@@ -122,13 +122,14 @@ def _epochs(data: Data) -> _Part | None:
     places = sorted(set(rows[along]))
     if not metrics or len(places) < 2:
         return None
-    kept = {places[index] for index in np.linspace(0, len(places) - 1, MOST_PLACES).astype(int)}
+    chosen = np.linspace(0, len(places) - 1, MOST_PLACES).astype(int)
+    kept = list(dict.fromkeys(places[index] for index in chosen))
     rows = rows.loc[rows[along].isin(kept)]
     return _part(data, EPOCHS, rows, [along, *_axes(rows)], metrics)
 
 
 def _there(rows: pd.DataFrame, names: Sequence[str]) -> list[str]:
-    return [name for name in names if rows[name].notna().any()]
+    return [name for name in names if len(rows[name].dropna())]
 
 
 def _axes(rows: pd.DataFrame) -> list[str]:

@@ -6,6 +6,7 @@ Styles, scripts, images and numbers are inside the page.
 import base64
 import gzip
 import json
+import os
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.util import find_spec
@@ -62,10 +63,11 @@ def gather(reader: Reader, drawn: Pictures | None = None, quiet: bool = False) -
     return Content(judged, [*sections(found), *others], found.get(HEADLINE))
 
 
-def write_report(reader: Reader, out: Path) -> int:
+def write_report(reader: Reader, out: Path, show: bool = False) -> int:
     """Write `out`/report.html; returns the exit code.
 
-    It is 1 if something could not be drawn or a claim lacks data.
+    show: also open it in a browser, where there is a desktop. The code is 1 if something could not
+    be drawn or a claim lacks data.
     """
     content = gather(reader)
     out.mkdir(parents=True, exist_ok=True)
@@ -77,6 +79,8 @@ def write_report(reader: Reader, out: Path) -> int:
     )
     if not has_charts():
         CONSOLE.print(NO_CHARTS)
+    if show:
+        open_page(out / NAME)
     complete = all(card.about["verdict"] != NOT_ENOUGH for card in content.cards)
     return OK if there == len(content.items) and complete else INCOMPLETE
 
@@ -113,6 +117,17 @@ def page(reader: Reader, content: Content, **more: Any) -> str:
         results=reader.folder.path,
         **{"bundle": "", "charts": {}, "rows": "", "live": 0, "pages": {}, **more},
     )
+
+
+def open_page(path: Path) -> None:
+    """Open a page in the desktop's browser; says so where there is none."""
+    # Without a desktop the module would start a browser in the terminal and wait for its end.
+    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        import webbrowser
+
+        webbrowser.open(path.absolute().as_uri())
+    else:
+        CONSOLE.print(f"no desktop here; open {path} yourself")
 
 
 def has_charts() -> bool:

@@ -4,8 +4,9 @@ If one is missing, the page says why and which command helps.
 """
 
 import base64
+import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
@@ -176,7 +177,7 @@ def _again(value: Figure | Table) -> str:
 
 
 def facts(value: Figure | Table, data: Data) -> dict[str, str]:
-    """What its numbers rest on: plans, trials, code, hours, and the command that makes it again."""
+    """What its numbers rest on: plans, trials, rows, code, hours, and the command for it."""
     used = value.used(data)
     runs = used.runs
     commits = sorted({commit[:7] for commit in runs["code_commit"].dropna()})
@@ -185,10 +186,24 @@ def facts(value: Figure | Table, data: Data) -> dict[str, str]:
     return {
         "plans": data.names,
         "trials": f"{len(runs)} of {len(used.trials)}",
+        "rows": f"generation {data.source.generation()}, hash {_hash(used, value.needs)}",
         "code": ", ".join(commits) or "unknown",
         "hours of training and tests": f"{hours:.2g}{'' if on_gpu else ' on CPUs'}",
         "make it again": f"odereport {_again(value)} --results {data.results}",
     }
+
+
+def _hash(used: Data, needs: tuple[str, ...]) -> str:
+    """Twelve digits that change with the accepted rows behind the numbers: which, and whose."""
+    tests = any(need.startswith("evaluations") for need in needs)
+    names = [f"{run} {attempt}" for run, attempt in _pairs(used.runs, "trial_id")]
+    if tests:
+        names += [f"{one} {attempt}" for one, attempt in _pairs(used.evaluations, "eval_id")]
+    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:12]
+
+
+def _pairs(rows: pd.DataFrame, key: str) -> Iterable[tuple[Any, ...]]:
+    return rows.filter([key, "attempt_id"]).itertuples(index=False, name=None)
 
 
 def _csv(numbers: pd.DataFrame) -> str:
