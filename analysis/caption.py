@@ -5,7 +5,6 @@ Every caption says n, the interval, the scale, what is missing, what failed and 
 
 from collections.abc import Callable, Iterable
 
-import numpy as np
 import pandas as pd
 
 from analysis.data import Data
@@ -98,7 +97,8 @@ def half_widths(numbers: pd.DataFrame) -> str:
         return "No numbers yet: n = 0, no interval."
     seeds = count_text(n)
     # An end that is cut says nothing about the width.
-    longer = np.maximum(numbers["high"] - numbers["mean"], numbers["mean"] - numbers["low"])
+    mean = numbers["mean"]
+    longer = (numbers["high"] - mean).clip(lower=mean - numbers["low"])
     half = longer.loc[numbers["n"] >= MIN_N_INTERVAL].dropna()
     if not len(half):
         return f"Mean over seeds, {seeds} per number: no interval below n = {MIN_N_INTERVAL}."

@@ -33,7 +33,9 @@ def compose_figure(figure: Figure, numbers: pd.DataFrame, caption: str) -> "MplF
     rows, columns = figure.shape(numbers)
     width, row_height = figure.size_inches
     panel_height = row_height * rows
-    lines = wrapped(caption, (width - 2 * CAPTION_MARGIN_INCHES) * 72 / CAPTION_POINTS)
+    # Pixels round each letter: a little room is left.
+    room = 0.98 * (width - 2 * CAPTION_MARGIN_INCHES)
+    lines = wrapped(caption, room * 72 / CAPTION_POINTS)
     caption_height = (len(lines) + 1) * LINE_INCHES
     with mpl.rc_context(SETTINGS):  # pyright: ignore[reportArgumentType] - any string is fine as a key
         page = MplFigure(figsize=(width, panel_height + caption_height), layout="constrained")

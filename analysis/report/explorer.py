@@ -91,6 +91,9 @@ def _quantile(n: int) -> float | None:
 
 def _runs(data: Data) -> _Part:
     known = [name for name in Names(data).metrics[RUNS] if name not in {FAILED, *NO_QUESTION}]
+    # Of a CPU process the peak is that of all its trials.
+    on_cpu = data.runs["device"].fillna("cpu").str.startswith("cpu").all()
+    known = [name for name in known if name != "peak_memory_bytes" or not on_cpu]
     metrics = _there(data.runs, known)
     rows = planned_with(data, RUNS, [], *metrics)
     about = data.runs.filter([*KEY, "code_commit", "device", "worker_id"])

@@ -102,11 +102,12 @@ def interactive(reader: Reader, content: Content, live: int = 0) -> str:
 
 
 def page(reader: Reader, content: Content, **more: Any) -> str:
-    """The page of this content. more: of `render`, for what is left empty."""
+    """The page of this content. more: of `render`, for what is left empty or said differently."""
+    usual = {"bundle": "", "charts": {}, "rows": "", "live": 0, "pages": {}}
+    usual |= {"sentences": sentences(content.cards, len(reader("*").runs))}
     return render(
         cards=content.cards,
         scores=scores(content.cards),
-        sentences=sentences(content.cards, len(reader("*").runs)),
         wanted=most_wanted(content.cards),
         words=VERDICTS,
         rule=RULE,
@@ -115,7 +116,7 @@ def page(reader: Reader, content: Content, **more: Any) -> str:
         absent=[item for item in content.items if not item.is_there],
         plans=reader("*").plans,
         results=reader.folder.path,
-        **{"bundle": "", "charts": {}, "rows": "", "live": 0, "pages": {}, **more},
+        **{**usual, **more},
     )
 
 

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.check import select
 from analysis.claims_command import RULE
 from analysis.make import CONSOLE, OK, Reader
+from analysis.papers import PAPERS
+from analysis.read import EVERY_STUDY
 from analysis.report.page import Content, gather, page
 from analysis.report.sections import Item, Section
 from analysis.report.verdicts import Card, sentences
@@ -40,7 +43,8 @@ def write_site(reader: Reader, out: Path) -> int:
     _write(folder / f"{INDEX}.md", "\n".join(_index(reader, content, papers)))
     for one in papers:
         own = Content(_cards(content, one), [one], None)
-        _write(folder / f"{_stem(one)}.html", page(reader, own, pages=links))
+        told = sentences(own.cards, _runs(reader, one)) if own.cards else []
+        _write(folder / f"{_stem(one)}.html", page(reader, own, pages=links, sentences=told))
         _write(folder / f"{_stem(one)}.md", "\n".join(_paper(own, one)))
     CONSOLE.print(f"{folder / INDEX}.html and .md: {len(papers)} pages")
     return OK
@@ -61,6 +65,13 @@ def _there(section: Section) -> list[Item]:
 def _cards(content: Content, section: Section, decided: bool = False) -> list[Card]:
     own = [card for card in content.cards if card.about["paper"] == section.key]
     return [card for card in own if not card.is_open] if decided else own
+
+
+def _runs(reader: Reader, section: Section) -> int:
+    """How many runs its figures and tables read."""
+    values = select(section.key, "FIGURES", "TABLES") if section.key in PAPERS else []
+    studies = {study for value in values for study in value.studies} or {section.key}
+    return int(reader(EVERY_STUDY).runs["study"].isin(list(studies)).sum())
 
 
 def _filed(item: Item, folder: Path) -> Item:
