@@ -12,7 +12,7 @@ SHELL := /bin/bash
 .venv/.train: pyproject.toml constraints.txt
 	@echo "making .venv (torch is large: some minutes) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray,report]'
 	@touch $@
 
 .venv/.dev: pyproject.toml constraints.txt
@@ -21,7 +21,15 @@ SHELL := /bin/bash
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch .venv/.train $@
 
+# Test accuracy of the demo's nets: under the solver of training, and under twice its steps.
+DEMO_QUERY := SELECT solver_name AS trained_with, solver_steps AS steps, count(DISTINCT seed) AS nets, \
+  round(avg(accuracy) FILTER (test_solver_steps = solver_steps), 2) AS tested_alike, \
+  round(avg(accuracy) FILTER (test_solver_steps = 2 * solver_steps), 2) AS twice_the_steps \
+  FROM runs JOIN evaluations USING (trial_id) \
+  WHERE test_solver = solver_name AND data_name = 'spheres' GROUP BY ALL ORDER BY ALL
+
 # One shell runs the whole recipe, so that it can print the time that it took.
+# make demo OPEN=--open shows the report in the browser.
 demo: .venv/.train  ## the smallest study, from grid to figure
 	@$(BIN)/odesweep run demo --executor ray --results demo/results; \
 	$(BIN)/odereport figures ott2021 --plan demo --results demo/results --out demo/figures; \
@@ -30,13 +38,18 @@ demo: .venv/.train  ## the smallest study, from grid to figure
 	    $(BIN)/odereport figures ott2021/figure4 --plan demo-images --results demo/results \
 	        --out demo/figures; \
 	else echo "demo-images (real images) is left out: $${why#odesweep: }"; fi; \
-	echo; echo "made in $$SECONDS s, from demo/results (Parquet) into demo/figures (PNG, PDF, CSV):"; \
-	ls -1 demo/figures/*.png; \
-	echo "try next:"; \
-	echo "  make demo                                                # trains nothing twice"; \
-	echo "  $(BIN)/odesweep status demo --results demo/results       # show the progress"; \
-	echo "  $(BIN)/odesweep run demo +seed=0 --results demo/results  # train one more seed"; \
-	echo "  $(BIN)/odereport tables ott2021 --plan demo --results demo/results --out demo/figures"
+	$(BIN)/odereport report --results demo/results --out demo $(OPEN) > /dev/null || test $$? = 1; \
+	echo; echo "made in $$SECONDS s from demo/results. Accuracy of the nets, over their seeds:"; \
+	$(BIN)/odesweep query "$(DEMO_QUERY)" --results demo/results; \
+	echo "Look first at demo/figures/ott2021_figure4-demo.png: this table as a picture. A net that"; \
+	echo "trained with few steps is right only under those steps; with many, under finer ones too."; \
+	echo "  demo/figures/ott2021_figure1-demo.png    why: paths of a coarse net jump across each other"; \
+	echo "  demo/figures/ott2021_figure2-demo.png    where its points end under half the step size"; \
+	echo "  demo/report.html#demo                    all of it, to click on and to explore"; \
+	echo "Try next:"; \
+	echo "  make demo                                # trains nothing twice"; \
+	echo "  $(BIN)/odesweep run demo +seed=3 --results demo/results  # train one more seed"; \
+	echo "  $(BIN)/odereport serve --results demo/results            # a page that follows a sweep"
 
 test: .venv/.dev  ## the tests; at most 10 minutes on two cores
 	$(BIN)/pytest -n 2
@@ -73,8 +86,9 @@ figures: .venv/.train  ## every figure that RESULTS has data for, into OUT
 docs: .venv/.dev  ## the pages of docs/ that are written by code
 	$(BIN)/python docs/make_models.py
 	$(BIN)/python docs/make_api.py
+	$(BIN)/odereport site --results docs/results --out docs/results
 
 clean:  ## remove what demo, tests and tools leave behind; keeps .venv and results
-	rm -rf demo/results demo/results.state demo/figures
+	rm -rf demo/results demo/results.state demo/figures demo/report.html
 	rm -rf .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -45,6 +45,7 @@ def standard_notes(
     def notes(data: Data, needs: tuple[str, ...], numbers: pd.DataFrame) -> list[str]:
         return [
             spread(numbers) if spread else interval_text(shown(numbers)),
+            ends_text(numbers),
             scale_text(data),
             failures_text(data, needs),
             missing_text(data, needs),
@@ -74,6 +75,15 @@ def interval_text(n: pd.Series) -> str:
     return f"Mean and {INTERVAL}, {seeds} per point{singles}."
 
 
+def ends_text(numbers: pd.DataFrame) -> str:
+    """Says that intervals of shares, also in percent, are cut, where one of them is."""
+    if not {"n", "low", "high"} <= set(numbers):
+        return ""
+    many = numbers.loc[numbers["n"] >= MIN_N_INTERVAL]
+    cut = many["low"].eq(0.0) | many["high"].isin([1.0, 100.0])
+    return "Intervals of shares end at 0 and 1." if cut.any() else ""
+
+
 def count_text(n: pd.Series) -> str:
     """`n = 3` or `n = 1 to 3`, of counts of which there is at least one."""
     smallest, largest = int(n.min()), int(n.max())
@@ -86,7 +96,10 @@ def half_widths(numbers: pd.DataFrame) -> str:
     if not len(n):
         return "No numbers yet: n = 0, no interval."
     seeds = count_text(n)
-    half = ((numbers["high"] - numbers["low"]) / 2).loc[numbers["n"] >= MIN_N_INTERVAL].dropna()
+    # An end that is cut says nothing about the width.
+    mean = numbers["mean"]
+    longer = (numbers["high"] - mean).clip(lower=mean - numbers["low"])
+    half = longer.loc[numbers["n"] >= MIN_N_INTERVAL].dropna()
     if not len(half):
         return f"Mean over seeds, {seeds} per number: no interval below n = {MIN_N_INTERVAL}."
     return (

@@ -3,6 +3,7 @@
 A cell has n, mean and interval over seeds, and the numbers of failed and of missing runs.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -143,7 +144,8 @@ def one_per_seed(rows: pd.DataFrame, by: list[str]) -> None:
 def interval(row: Any, decimals: int = 3) -> str:
     """A cell in words: "0.912 ± 0.004 (3)".
 
-    Below n = 3 it shows single values. It also shows how many failed, and a dash for nothing.
+    Below n = 3 it shows single values, and both ends where the interval is not symmetric. It also
+    shows how many failed, and a dash for nothing.
     """
     notes = [f"{row['failed']:.0f} failed"] if row["failed"] else []
     if row["n"] == 0:
@@ -152,6 +154,11 @@ def interval(row: Any, decimals: int = 3) -> str:
         ends = dict.fromkeys(f"{row[end]:.{decimals}f}" for end in ("minimum", "maximum"))
         number = ", ".join(ends)
     else:
-        number = f"{row['mean']:.{decimals}f} ± {(row['high'] - row['low']) / 2:.{decimals}f}"
+        below, above = row["mean"] - row["low"], row["high"] - row["mean"]
+        number = f"{row['mean']:.{decimals}f}"
+        if math.isclose(below, above, abs_tol=0.5 * 10**-decimals):
+            number += f" ± {above:.{decimals}f}"
+        else:
+            number += f" [{row['low']:.{decimals}f}, {row['high']:.{decimals}f}]"
     count = ", ".join([f"{row['n']:.0f}", *notes])
     return f"{number} ({count})"

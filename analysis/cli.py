@@ -195,6 +195,9 @@ def report(
     results: ResultsFolder = Path("results"),
     out: OutFolder = Path("figures"),
     scale: ScaleName = None,
+    show: Annotated[
+        bool, typer.Option("--open", help="Open the page in the browser of this desktop.")
+    ] = False,
 ) -> None:
     """Write everything to one HTML page.
 
@@ -204,7 +207,55 @@ def report(
     from analysis import make
     from analysis.report import write_report
 
-    raise typer.Exit(write_report(make.Reader(results, None, scale), out))
+    raise typer.Exit(write_report(make.Reader(results, None, scale), out, show))
+
+
+@app.command()
+def site(
+    results: ResultsFolder = Path("results"),
+    out: OutFolder = Path("site"),
+    scale: ScaleName = None,
+) -> None:
+    """Write pages of results: one per paper, as HTML and as Markdown.
+
+    They show verdicts, figures and tables without a script, with their pictures and numbers as
+    files in the same folder.
+    """
+    from analysis import make
+    from analysis.report.site import write_site
+
+    raise typer.Exit(write_site(make.Reader(results, None, scale), out))
+
+
+@app.command()
+def serve(
+    results: ResultsFolder = Path("results"),
+    scale: ScaleName = None,
+    host: Annotated[
+        str,
+        typer.Option(
+            "--host", help="Where to listen. Others than this machine need the token printed."
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="0 takes a free one.")] = 8765,
+) -> None:
+    """Show the report in the browser while a sweep runs.
+
+    The page of `report` over HTTP, drawn again when rows changed. It only reads. By default only
+    this machine reaches it; with another --host, only who knows the token in its address.
+    """
+    from analysis import make
+    from analysis.report.page import gather, interactive
+    from analysis.report.sections import Pictures
+    from analysis.report.serve import serve as listen
+
+    drawn = Pictures()
+
+    def draw(version: int) -> str:
+        reader = make.Reader(results, None, scale)
+        return interactive(reader, gather(reader, drawn, quiet=True), version)
+
+    raise typer.Exit(listen(results, host, port, draw))
 
 
 def main() -> None:

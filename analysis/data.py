@@ -19,6 +19,10 @@ _NOT_CARRIED = {"trial_id", "seed", "spec", "traceback", "study", "axes"}
 class Source(Protocol):
     """Accepted rows of a results folder, of any study. Each table is read when first needed."""
 
+    def generation(self) -> int:
+        """The number of the newest generation; 0 before the first."""
+        ...
+
     def runs(self) -> pd.DataFrame:
         """One row per trial, without the nested epochs."""
         ...

@@ -102,7 +102,7 @@ def figures(target: str | None, reader: Reader, out: Path) -> int:
 
 def save(figure: Figure, data: Data, stem: Path) -> int:
     """Draw one figure into the files `stem`, or say what it lacks; returns the exit code."""
-    return _one(figure, data, lambda value, shown: _draw(value, shown, stem), named=True)
+    return _one(figure, data, lambda value, shown: _draw(value, shown, stem), True, False)
 
 
 def _draw(figure: Figure, data: Data, stem: Path) -> str | None:
@@ -161,7 +161,7 @@ def _each(kinds: tuple[str, ...], target: str | None, reader: Reader, make: Make
         disable=not CONSOLE.is_terminal,
     ):
         try:
-            codes.append(_one(value, reader(value.study), make, named))
+            codes.append(_one(value, reader(value.study), make, named, reader.plan is not None))
         except NoPlan as reason:
             without_plan.setdefault(str(reason), []).append(value.name)
     if without_plan and not codes:
@@ -173,9 +173,13 @@ def _each(kinds: tuple[str, ...], target: str | None, reader: Reader, make: Make
     return max(codes, default=OK)
 
 
-def _one(value: Figure | Table, data: Data, make: Make | None, named: bool) -> int:
+def _one(
+    value: Figure | Table, data: Data, make: Make | None, named: bool, of_one_plan: bool
+) -> int:
     if reason := value.not_planned(data):
-        CONSOLE.print(f"{value.name}: left out, {reason}")
+        # A named plan was never meant for the other figures of its paper.
+        if named or not make or not of_one_plan:
+            CONSOLE.print(f"{value.name}: left out, {reason}")
         return INCOMPLETE if named and make else OK
     if make and (made := make(value, data)):
         CONSOLE.print(f"{value.name}: {made}")

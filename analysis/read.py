@@ -59,6 +59,14 @@ class Folder:
         self._probes: dict[str, pd.DataFrame] = {}
         self._plans: dict[str, tuple[PlanInfo, list[dict[str, Any]]]] = {}
 
+    def generation(self) -> int:
+        """The number of the newest generation that `odesweep compact` made; 0 before the first."""
+        return self._generation
+
+    @cached_property
+    def _generation(self) -> int:
+        return store.read_newest(self._results).number
+
     @cached_property
     def plan_names(self) -> list[str]:
         """Names of the saved plans."""

@@ -3,7 +3,7 @@
 The same numbers give the same bytes.
 """
 
-import textwrap
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
 CAPTION_POINTS = 6.5
 LINE_INCHES = CAPTION_POINTS * 1.3 / 72
-# DejaVu Sans is on average this wide per point of size. The value is a little too large, so that no
-# line is cut off.
-CHARACTER_WIDTH = 0.54
+# Of a figure's width, on each side of the caption.
+CAPTION_MARGIN_INCHES = 0.05
 
 
 def compose_figure(figure: Figure, numbers: pd.DataFrame, caption: str) -> "MplFigure":
@@ -34,7 +33,9 @@ def compose_figure(figure: Figure, numbers: pd.DataFrame, caption: str) -> "MplF
     rows, columns = figure.shape(numbers)
     width, row_height = figure.size_inches
     panel_height = row_height * rows
-    lines = textwrap.wrap(caption, int(width * 72 / (CAPTION_POINTS * CHARACTER_WIDTH)))
+    # Pixels round each letter: a little room is left.
+    room = 0.98 * (width - 2 * CAPTION_MARGIN_INCHES)
+    lines = wrapped(caption, room * 72 / CAPTION_POINTS)
     caption_height = (len(lines) + 1) * LINE_INCHES
     with mpl.rc_context(SETTINGS):  # pyright: ignore[reportArgumentType] - any string is fine as a key
         page = MplFigure(figsize=(width, panel_height + caption_height), layout="constrained")
@@ -44,8 +45,8 @@ def compose_figure(figure: Figure, numbers: pd.DataFrame, caption: str) -> "MplF
         above, strip = page.add_subfigure(parts[0]), page.add_subfigure(parts[1])
         figure.draw(numbers, list(above.subplots(rows, columns, squeeze=False).flat))
         strip.text(
-            0.05 / width,
-            0.05 / caption_height,
+            CAPTION_MARGIN_INCHES / width,
+            CAPTION_MARGIN_INCHES / caption_height,
             "\n".join(lines),
             fontsize=CAPTION_POINTS,
             va="bottom",
@@ -53,6 +54,34 @@ def compose_figure(figure: Figure, numbers: pd.DataFrame, caption: str) -> "MplF
             color="0.2",
         )
     return page
+
+
+def wrapped(text: str, width: float) -> list[str]:
+    """The text in lines that are at most `width` wide, in sizes of the font.
+
+    A word that is wider has a line of its own.
+    """
+    lines: list[str] = []
+    left = 0.0
+    for word in text.split():
+        space, wide = _advance(" "), sum(map(_advance, word))
+        if lines and space + wide <= left:
+            lines[-1] += f" {word}"
+            left -= space + wide
+        else:
+            lines.append(word)
+            left = width - wide
+    return lines
+
+
+@cache
+def _advance(letter: str) -> float:
+    """How wide a letter of the captions' font is, in sizes of the font."""
+    from matplotlib.font_manager import findfont, get_font
+
+    font = get_font(findfont(SETTINGS["font.family"]))
+    font.set_size(100, 72)
+    return font.load_char(ord(letter)).linearHoriAdvance / 65536 / 100
 
 
 def png(figure: Figure, numbers: pd.DataFrame, caption: str, dots_per_inch: int) -> bytes:

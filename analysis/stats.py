@@ -29,12 +29,13 @@ def t_interval(values: ArrayLike, level: float = LEVEL) -> tuple[float, float]:
     if sample.size < MIN_N_INTERVAL:
         return math.nan, math.nan
     mean, deviation = float(sample.mean()), float(sample.std(ddof=1))
-    half = _t_quantile(level, sample.size) * deviation / math.sqrt(sample.size)
+    half = t_quantile(sample.size, level) * deviation / math.sqrt(sample.size)
     return mean - half, mean + half
 
 
 @cache
-def _t_quantile(level: float, n: int) -> float:
+def t_quantile(n: int, level: float = LEVEL) -> float:
+    """How many standard errors the interval of a mean of n numbers reaches to each side."""
     return float(stats.t.ppf(0.5 + level / 2, n - 1))
 
 
@@ -53,8 +54,9 @@ def paired_difference(
 def summarise(frame: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
     """One row per group: n, mean, low, high, minimum, maximum of `value`.
 
-    The interval is 95 % Student t over seeds. Missing values do not count. frame: one row per group
-    and seed, with a column `seed`; a seed that occurs twice in a group counts once, with its mean.
+    The interval is 95 % Student t over seeds; that of a share ends at 0 and 1, see `is_share`.
+    Missing values do not count. frame: one row per group and seed, with a column `seed`; a seed
+    that occurs twice in a group counts once, with its mean.
     """
     by = list(by)
     present = frame.dropna(subset=[value])
@@ -77,7 +79,18 @@ def summarise(frame: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFram
     # minutes for curves over epochs (measured).
     n = numbers["n"].where(numbers["n"] >= MIN_N_INTERVAL).astype(float)
     half = stats.t.ppf(0.5 + LEVEL / 2, n - 1) * numbers["low"].astype(float) / np.sqrt(n)
-    return numbers.assign(low=numbers["mean"] - half, high=numbers["mean"] + half)
+    low, high = numbers["mean"] - half, numbers["mean"] + half
+    if is_share(value):
+        low, high = low.clip(lower=0.0), high.clip(upper=1.0)
+    return numbers.assign(low=low, high=high)
+
+
+def is_share(name: str) -> bool:
+    """Whether numbers of this name lie between 0 and 1: accuracies and fractions.
+
+    Differences of them have names of their own.
+    """
+    return name.removeprefix("run.").startswith("accuracy") or name == "fraction"
 
 
 def clopper_pearson(count: int, n: int, level: float = LEVEL) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from analysis.drawing import shared_limits
 from analysis.style import NORM_COLOURS, NORM_LABELS, SOLVER_LABELS
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
@@ -199,7 +200,10 @@ def _colour(chart: VegaChart, rows: pd.DataFrame) -> dict[str, Any]:
     channel = {"field": field_name(chart.colour), "title": _title(chart, chart.colour)}
     values = in_order(list(dict.fromkeys(rows.loc[:, chart.colour].dropna())))
     if chart.mark == "heat":
-        return {"color": channel | {"type": "quantitative", "scale": {"scheme": "viridis"}}}
+        # As in print: constant values get a scale from 0 on.
+        limits = shared_limits(rows.assign(mean=rows.loc[:, chart.colour]))
+        scale = {"scheme": "viridis", "domain": [shown_value(end) for end in limits]}
+        return {"color": channel | {"type": "quantitative", "scale": scale}}
     colours = chart.colours or NORM_COLOURS
     if all(value in colours for value in values):
         scale = {

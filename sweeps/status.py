@@ -297,6 +297,8 @@ class Watch:
         self.view = StoreView(results)
         self.history = History()
         self.events: list[dict[str, Any]] = []
+        # Trial -> the heartbeats of its last start that have a loss, oldest first.
+        self.beats: dict[str, list[dict[str, Any]]] = {}
         self.claim_seconds = Limits.from_environment().claim_seconds
         self.queues = Queues(results)
         self._reader = EventReader(results, ends=overview)
@@ -318,6 +320,11 @@ class Watch:
         self.history.add(new)
         self.queues.add(new)
         self.events += new
+        for event in new:
+            if event["event"] == "started":
+                self.beats[event["trial_id"]] = []
+            elif event["event"] == "heartbeat" and "loss" in event:
+                self.beats.setdefault(event["trial_id"], []).append(event)
 
     def study(self, plan: str, *, axes: bool = True) -> StudyStatus:
         """Status of the saved plan of that name; axes: also for `trials` and `by_axis`.

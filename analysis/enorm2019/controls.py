@@ -81,13 +81,12 @@ def table(data: Data) -> pd.DataFrame:
             "accuracy_test",
             ["study", METHOD, CONTROL],
         )
-        .filter([LAYERS, "seed", "outcome", "accuracy_test"])
+        .rename(columns={"accuracy_test": "difference"})
+        .filter([LAYERS, "seed", "outcome", "difference"])
         .assign(**{CONTROL: control})
         for control, method in COUNTERPARTS.items()
     ]
-    apart = cells(pd.concat(pairs, ignore_index=True), BY, "accuracy_test").filter(
-        [*BY, *STATISTICS]
-    )
+    apart = cells(pd.concat(pairs, ignore_index=True), BY, "difference").filter([*BY, *STATISTICS])
     return numbers.drop(columns=METHOD).merge(_renamed(apart, "difference"), on=BY, how="left")
 
 

@@ -110,7 +110,7 @@ def _on_training_images(data: Data, by: Sequence[str]) -> pd.DataFrame:
     )
     epoch = (rows["iteration"] / rows["batches"]).round(6)
     rows = rows.assign(epoch=epoch).sort_values(["trial_id", "epoch"])
-    return over_epochs(data, by, "value", rows=rows)
+    return over_epochs(data, by, "accuracy", rows=rows.rename(columns={"value": "accuracy"}))
 
 
 def draw(numbers: pd.DataFrame, axes: Sequence["Axes"], known: str = "") -> None:

@@ -41,9 +41,11 @@ def table(data: Data) -> pd.DataFrame:
         recipe = {name: own[name].iloc[0] for name in (DROPS, RESET)}
         effects.append(
             cells(
-                difference(own, default, "accuracy_test_best", [DROPS, RESET]),
+                difference(own, default, "accuracy_test_best", [DROPS, RESET]).rename(
+                    columns={"accuracy_test_best": "effect"}
+                ),
                 [NORM],
-                "accuracy_test_best",
+                "effect",
             ).assign(**recipe)
         )
     effect = pd.concat(effects).filter([*BY, *EFFECT]).rename(columns=EFFECT)

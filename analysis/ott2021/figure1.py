@@ -74,7 +74,7 @@ def _fields(data: Data, numbers: pd.DataFrame) -> dict[str, object]:
     trajectories = numbers.loc[numbers["panel"].isin(["a", "b"])]
     steps = sorted({int(step) for step in numbers["solver_steps"]}, reverse=True)
     thinned = [
-        f"every {step // MAX_PIECES}th of {step} steps drawn"
+        f"{step} steps: one of {step // MAX_PIECES} drawn"
         for step in steps
         if step >= 2 * MAX_PIECES
     ]

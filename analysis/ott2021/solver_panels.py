@@ -328,7 +328,7 @@ FIGURES = (
         draw=lambda numbers, axes: draw(shown(numbers), axes, "steps", {"euler": "", "rk4_38": ""}),
         chart=_chart("steps", "data", "solver_name"),
         panels=one_row_each("study", 2),
-        size_inches=(FULL_INCHES, 9.6 / 7),
+        size_inches=(FULL_INCHES, 8.6 / 7),
     ),
     Figure(
         name="ott2021/supplement_adaptive",

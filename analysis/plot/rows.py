@@ -114,10 +114,13 @@ def costs(data: Data, by: list[str], metric: str) -> pd.DataFrame:
     """The metric of each cell against what its runs cost.
 
     Columns: those of `cells`, cost (which one) and amount (its mean over seeds). Only costs that
-    some run has.
+    some run has; memory only of runs on a GPU.
     """
     by = by or [STUDY]
-    rows = planned_with(data, "runs", by, metric, *COSTS)
+    rows = planned_with(data, "runs", by, metric, *COSTS, "device")
+    # On CPUs it is that of a process, which trains one net after the other.
+    on_cpu = rows["device"].astype(str).str.startswith("cpu")
+    rows["peak_memory_bytes"] = rows["peak_memory_bytes"].mask(on_cpu)
     found = cells(rows, by, metric)
     parts = []
     for cost in COSTS:

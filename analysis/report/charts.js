@@ -3,24 +3,36 @@
 // the runs behind a point. The view is in the address.
 
 const chartData = JSON.parse(document.getElementById("chart-data").textContent);
-const runData = JSON.parse(document.getElementById("run-data").textContent);
 const bundle = document.getElementById("vega-bundle");
+const TALLEST = 720; // pixels
+const LACKING = "\u2013"; // the value of a cell that lacks the axis
 const MOST_CHOICES = 12; // more values than this are not offered as a filter
 // hidden: "section:field" -> values left out. log, pictures: names of charts. bare: no published values.
-const view = { hidden: {}, log: {}, pictures: new Set(), bare: new Set() };
+// explore: the choices of the explorer, once the reader has made one.
+const view = { hidden: {}, log: {}, pictures: new Set(), bare: new Set(), explore: null };
 let drawing; // the promise of Vega
+let reading; // the promise of the rows
+
+async function unpacked(id) {
+  const bytes = Uint8Array.from(atob(document.getElementById(id).textContent.trim()), (letter) => letter.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+}
+
+function loadRows() {
+  reading ??= unpacked("row-data").then(JSON.parse);
+  return reading;
+}
 
 function loadVega() {
   drawing ??= (async () => {
-    const bytes = Uint8Array.from(atob(bundle.textContent.trim()), (letter) => letter.charCodeAt(0));
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const source = await unpacked("vega-bundle");
     const script = document.createElement("script");
     script.type = "module";
     const ready = new Promise((resolve, reject) => {
       window.vegaIsReady = resolve;
       script.onerror = reject;
     });
-    script.textContent = `${await new Response(stream).text()};window.vegaIsReady();`;
+    script.textContent = `${source};window.vegaIsReady();`;
     document.head.append(script);
     await ready;
     return window.vegaEmbed;
@@ -90,7 +102,11 @@ function shownSpec(name, width) {
     if (range) encoding.color.scale.range = range.map((colour) => (/^#0{6}$/.test(colour) ? colourOf("--ink") : colour));
   }
   const cells = units[0].mark === "rect";
-  body.height = cells ? { step: 34 } : columns > 1 || spec.facet?.row ? 190 : 300;
+  // No chart is taller than a screen: rows of panels share its height, and so do rows of cells.
+  const down = spec.facet?.row ? panels(spec.facet.row.field) : 1;
+  const share = (most, least, parts) => Math.max(least, Math.min(most, Math.floor(TALLEST / parts)));
+  if (cells) body.height = { step: share(34, 12, down * panels(units[0].encoding.y.field)) };
+  else body.height = columns > 1 || spec.facet?.row ? share(190, 70, down) - (down > 3 ? 24 : 0) : 300;
   if (width < 700) spec.config = { legend: { orient: "bottom", columns: 2 } };
   return spec;
 }
@@ -101,7 +117,8 @@ async function drawChart(place) {
   const figure = place.closest("figure");
   const asPicture = view.pictures.has(name);
   place.hidden = asPicture;
-  figure.querySelector("img").hidden = !asPicture;
+  const picture = figure.querySelector("img");
+  if (picture) picture.hidden = !asPicture;
   if (asPicture) return;
   const spec = shownSpec(name, figure.clientWidth || 900);
   const config = configuration();
@@ -118,46 +135,52 @@ function redraw(section) {
 
 // --- the runs behind a point
 
-function runsBehind(name, datum) {
-  const { study, spec } = chartData[name];
-  const known = runData[study]?.runs ?? [];
-  const named = Object.fromEntries(spec.data.values.length ? Object.keys(spec.data.values[0]).map((field) => [field, datum[field]]) : []);
-  const same = (text, value) => text === String(value) || Number(text) === value;
-  return known.filter((run) =>
-    Object.entries(run.axes).every(([axis, text]) => {
-      const value = named[axis.replaceAll(/\W/g, "_")];
-      return value === undefined || value === null || same(text, value);
-    }),
-  );
+// Places in the columns of `runs`. A figure of a paper shows its nets as printed.
+function runsBehind(name, datum, runs) {
+  const { columns, axes } = runs;
+  const same = (label, value) => String(label) === String(value) || (value !== "" && Number(label) === value);
+  const fits = (axis, place) => {
+    const label = axes[axis][columns[axis][place]];
+    const value = datum[axis.replaceAll(/\W/g, "_")];
+    if (value === undefined || value === null) return axis !== "axis.variant" || ["printed", LACKING].includes(label);
+    return same(label, value) || (label === LACKING && name !== "explore");
+  };
+  return columns.id.map((_, place) => place).filter((place) =>
+    columns.outcome[place] !== "missing" && Object.keys(axes).every((axis) => fits(axis, place)));
 }
 
-function showRuns(name, datum) {
-  const { study } = chartData[name];
-  const found = runsBehind(name, datum);
+async function showRuns(name, datum) {
+  const study = (await loadRows()).studies[chartData[name].study];
+  const runs = study?.tables.runs;
+  const found = runs ? runsBehind(name, datum, runs) : [];
   const list = document.getElementById("runs-list");
   list.replaceChildren();
   const line = (tag, text) => list.appendChild(Object.assign(document.createElement(tag), { textContent: text }));
-  line("p", found.length ? `${found.length} runs of ${study || "several studies"}.` : `The runs of ${study || "several studies"} are not listed here.`);
+  const of = chartData[name].study || "several studies";
+  line("p", found.length ? `${found.length} run${found.length === 1 ? "" : "s"} of ${of}.` : `The runs of ${of} are not listed here.`);
   const table = document.createElement("table");
   const head = table.createTHead().insertRow();
   for (const title of ["trial", "seed", "axes", "outcome", "accuracy", "code", "device", "log"]) {
     head.append(Object.assign(document.createElement("th"), { textContent: title }));
   }
   const body = table.createTBody();
-  for (const run of found) {
-    const axes = Object.entries(run.axes).map(([axis, text]) => `${axis.slice(5)}=${text}`).join(" ");
+  for (const place of found) {
+    const { id, seed, outcome, accuracy_test, code, device, log } = runs.columns;
+    const labels = Object.entries(runs.axes).map(([axis, values]) => [axis.slice(5), values[runs.columns[axis][place]]]);
+    const axes = labels.filter(([, label]) => label !== LACKING).map((pair) => pair.join("=")).join(" ");
     const row = body.insertRow();
-    for (const text of [run.id, run.seed, axes, run.outcome, run.accuracy?.toFixed(4) ?? "", run.code, run.device, run.log]) row.insertCell().textContent = text;
+    for (const text of [id[place], seed[place], axes, outcome[place], accuracy_test?.[place]?.toFixed(4) ?? "", code[place], device[place], log[place]]) row.insertCell().textContent = text;
   }
   if (found.length) {
     list.append(table);
     line("p", "Train them, or what is missing of the study:");
-    line("pre", runData[study].command);
+    line("pre", study.command);
   }
   document.getElementById("runs").showModal();
 }
 
 // --- the view in the address: #anchor?hide=section:field=a|b&log=name:x&linear=name:x&picture=name
+// and of the explorer study, metric, draw, x, row, colour and hold=axis=value
 
 function writeAddress() {
   const words = new URLSearchParams();
@@ -165,6 +188,8 @@ function writeAddress() {
   for (const [key, on] of Object.entries(view.log)) words.append(on ? "log" : "linear", key);
   for (const name of view.pictures) words.append("picture", name);
   for (const name of view.bare) words.append("bare", name);
+  for (const [key, value] of Object.entries(view.explore ?? {}))
+    for (const one of [value].flat()) words.append(key, one);
   const anchor = location.hash.slice(1).split("?")[0];
   history.replaceState(null, "", words.size || anchor ? `#${anchor}${words.size ? `?${words}` : ""}` : location.pathname);
 }
@@ -180,6 +205,10 @@ function readAddress() {
   for (const key of words.getAll("linear")) view.log[key] = false;
   for (const name of words.getAll("picture")) view.pictures.add(name);
   for (const name of words.getAll("bare")) view.bare.add(name);
+  if (words.has("study")) {
+    view.explore = { hold: words.getAll("hold") };
+    for (const key of ["study", "metric", "draw", "x", "row", "colour"]) view.explore[key] = words.get(key) ?? "";
+  }
   if (text && anchor) document.getElementById(anchor)?.scrollIntoView();
 }
 

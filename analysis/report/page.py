@@ -6,6 +6,8 @@ Styles, scripts, images and numbers are inside the page.
 import base64
 import gzip
 import json
+import os
+from dataclasses import dataclass
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,63 +18,122 @@ from rich.progress import track
 from analysis import claims
 from analysis.check import select
 from analysis.claims_command import RULE
-from analysis.data import AXIS
 from analysis.make import CONSOLE, INCOMPLETE, OK, Reader
-from analysis.read import NoPlan
-from analysis.report.sections import Item, items, own_plans, own_sections, sections
-from analysis.report.verdicts import cards, most_wanted, scores, sentences
-from analysis.vega import shown_value
+from analysis.report.explorer import explorer
+from analysis.report.sections import (
+    Item,
+    Pictures,
+    Section,
+    items,
+    own_plans,
+    own_sections,
+    sections,
+)
+from analysis.report.verdicts import Card, cards, most_wanted, scores, sentences
 from analysis.verdict import NOT_ENOUGH, VERDICTS
 
 NAME = "report.html"
 # The figure of the first screen.
 HEADLINE = "cross/accuracy"
-# A page with more runs than this lists none of them behind its points.
-MOST_RUNS = 3000
 NO_CHARTS = "Charts that answer to the mouse need odesweep[report]; the pictures are complete."
 
 
-def write_report(reader: Reader, out: Path) -> int:
+@dataclass(frozen=True)
+class Content:
+    """What a page is made of: the claims, and the figures and tables of papers and own studies."""
+
+    cards: list[Card]
+    sections: list[Section]
+    headline: Item | None
+
+    @property
+    def items(self) -> list[Item]:
+        """Every figure and table."""
+        return [item for section in self.sections for item in section.items]
+
+
+def gather(reader: Reader, drawn: Pictures | None = None, quiet: bool = False) -> Content:
+    """Draw and judge everything. drawn: pictures of an earlier page that may still do."""
+    bar = {"console": CONSOLE, "transient": True, "disable": quiet or not CONSOLE.is_terminal}
+    drawn = Pictures() if drawn is None else drawn
+    values, own = len(select(None, "FIGURES", "TABLES")), len(own_plans(reader))
+    found = {one.name: one for one in track(items(reader, drawn), "report", total=values, **bar)}
+    others = track(own_sections(reader, drawn), "other studies", total=own, **bar)
+    judged = cards(reader, claims.all_claims())
+    return Content(judged, [*sections(found), *others], found.get(HEADLINE))
+
+
+def write_report(reader: Reader, out: Path, show: bool = False) -> int:
     """Write `out`/report.html; returns the exit code.
 
-    It is 1 if something could not be drawn or a claim lacks data.
+    show: also open it in a browser, where there is a desktop. The code is 1 if something could not
+    be drawn or a claim lacks data.
     """
-    bar = {"console": CONSOLE, "transient": True, "disable": not CONSOLE.is_terminal}
-    values, own = len(select(None, "FIGURES", "TABLES")), len(own_plans(reader))
-    found = {one.name: one for one in track(items(reader), "report", total=values, **bar)}
-    others = list(track(own_sections(reader), "other studies", total=own, **bar))
-    pictures = [*found.values(), *(item for section in others for item in section.items)]
-    judged = cards(reader, claims.all_claims())
-    runs = runs_of(reader, {item.study for item in pictures if item.chart and item.study})
-    bundle = vega_bundle()
+    content = gather(reader)
     out.mkdir(parents=True, exist_ok=True)
-    (out / NAME).write_text(
-        render(
-            cards=judged,
-            scores=scores(judged),
-            sentences=sentences(judged, len(reader("*").runs)),
-            wanted=most_wanted(judged),
-            words=VERDICTS,
-            rule=RULE,
-            sections=[*sections(found), *others],
-            headline=found.get(HEADLINE),
-            absent=[item for item in pictures if not item.is_there],
-            plans=reader("*").plans,
-            results=reader.folder.path,
-            bundle=bundle,
-            charts=_charts(pictures) if bundle else {},
-            runs=runs if bundle else {},
-        ),
-        encoding="utf-8",
-    )
-    there = sum(item.is_there for item in pictures)
+    (out / NAME).write_text(interactive(reader, content), encoding="utf-8")
+    there = sum(item.is_there for item in content.items)
     CONSOLE.print(
-        f"{out / NAME}: {len(judged)} claims, {there} of {len(pictures)} figures and tables"
+        f"{out / NAME}: {len(content.cards)} claims, {there} of {len(content.items)} figures and "
+        "tables"
     )
-    if not bundle:
+    if not has_charts():
         CONSOLE.print(NO_CHARTS)
-    complete = all(card.about["verdict"] != NOT_ENOUGH for card in judged)
-    return OK if there == len(pictures) and complete else INCOMPLETE
+    if show:
+        open_page(out / NAME)
+    complete = all(card.about["verdict"] != NOT_ENOUGH for card in content.cards)
+    return OK if there == len(content.items) and complete else INCOMPLETE
+
+
+def interactive(reader: Reader, content: Content, live: int = 0) -> str:
+    """The page with charts and explorer, if their scripts are installed.
+
+    live: the number of this version of a page that looks for its next one.
+    """
+    bundle = vega_bundle()
+    return page(
+        reader,
+        content,
+        bundle=bundle,
+        charts=_charts(content.items) if bundle else {},
+        rows=packed(embedded(explorer(reader))) if bundle and len(reader("*").runs) else "",
+        live=live,
+    )
+
+
+def page(reader: Reader, content: Content, **more: Any) -> str:
+    """The page of this content. more: of `render`, for what is left empty or said differently."""
+    usual = {"bundle": "", "charts": {}, "rows": "", "live": 0, "pages": {}}
+    usual |= {"sentences": sentences(content.cards, len(reader("*").runs))}
+    return render(
+        cards=content.cards,
+        scores=scores(content.cards),
+        wanted=most_wanted(content.cards),
+        words=VERDICTS,
+        rule=RULE,
+        sections=content.sections,
+        headline=content.headline,
+        absent=[item for item in content.items if not item.is_there],
+        plans=reader("*").plans,
+        results=reader.folder.path,
+        **{**usual, **more},
+    )
+
+
+def open_page(path: Path) -> None:
+    """Open a page in the desktop's browser; says so where there is none."""
+    # Without a desktop the module would start a browser in the terminal and wait for its end.
+    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        import webbrowser
+
+        webbrowser.open(path.absolute().as_uri())
+    else:
+        CONSOLE.print(f"no desktop here; open {path} yourself")
+
+
+def has_charts() -> bool:
+    """Whether the scripts of the charts are installed."""
+    return find_spec("vl_convert") is not None
 
 
 def vega_bundle() -> str:
@@ -80,12 +141,17 @@ def vega_bundle() -> str:
 
     vl-convert brings the script, so that a page needs no network.
     """
-    if not find_spec("vl_convert"):
+    if not has_charts():
         return ""
     import vl_convert
 
     script: str = vl_convert.javascript_bundle()  # pyright: ignore[reportCallIssue] - it is optional
-    return base64.b64encode(gzip.compress(script.encode(), mtime=0)).decode()
+    return packed(script)
+
+
+def packed(text: str) -> str:
+    """The text gzipped, in base64."""
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
 def _charts(found: list[Item]) -> dict[str, Any]:
@@ -94,37 +160,6 @@ def _charts(found: list[Item]) -> dict[str, Any]:
         for item in found
         if item.chart
     }
-
-
-def runs_of(reader: Reader, studies: set[str]) -> dict[str, Any]:
-    """The runs behind the points of the charts: study -> its command and its runs."""
-    found: dict[str, Any] = {}
-    for study in sorted(studies):
-        try:
-            data = reader(study)
-        except NoPlan:
-            continue
-        if sum(len(each["runs"]) for each in found.values()) + len(data.runs) > MOST_RUNS:
-            break
-        axes = [name for name in data.trials if name.startswith(AXIS)]
-        found[study] = {
-            "command": data.plans[0].command("run", "--results", data.results),
-            "runs": [
-                {
-                    "id": run["trial_id"][:12],
-                    "seed": run["seed"],
-                    # As the charts show them, so that a point finds its runs.
-                    "axes": {name: str(shown_value(run[name])) for name in axes if run[name] != ""},
-                    "outcome": run["outcome"],
-                    "accuracy": run["accuracy_test"],
-                    "code": run["code_commit"][:7] if isinstance(run["code_commit"], str) else "",
-                    "device": run["device"],
-                    "log": f"logs/{run['worker_id']}.log",
-                }
-                for run in data.runs.to_dict("records")
-            ],
-        }
-    return found
 
 
 def embedded(value: Any) -> str:
@@ -150,13 +185,12 @@ def render(**content: Any) -> str:
     place = files("analysis.report")
     template, style, *scripts = (
         place.joinpath(name).read_text(encoding="utf-8")
-        for name in ("page.html", "page.css", "page.js", "charts.js")
+        for name in ("page.html", "page.css", "page.js", "charts.js", "explorer.js")
     )
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    for name in ("charts", "runs"):
-        content[name] = Markup(embedded(content[name]))
+    content["charts"] = Markup(embedded(content["charts"]))
     return environment.from_string(template).render(
         style=Markup(style), scripts=[Markup(script) for script in scripts], **content
     )

@@ -4,8 +4,9 @@ If one is missing, the page says why and which command helps.
 """
 
 import base64
+import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
@@ -29,9 +30,9 @@ PIXELS_PER_INCH = 96 * 1.25
 DOTS_PER_INCH = 220
 # Larger numbers are not part of the page: their command writes them.
 MOST_CSV_BYTES = 200_000
-# The caption's sentences under a figure; the rest is folded.
-SENTENCES = 3
-SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z(])")
+SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z(]|n = )")
+# How the sentence on n and interval reads.
+SPREAD = re.compile(r"\bn = \d")
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,32 @@ class Item:
 
     @property
     def short_caption(self) -> str:
-        """The caption's first sentences."""
-        return " ".join(SENTENCE_END.split(self.caption)[:SENTENCES])
+        """Three sentences of the caption: the first two, and the one on n and interval."""
+        first, second, *more = [*SENTENCE_END.split(self.caption), "", ""]
+        spread = [one for one in more if SPREAD.search(one)]
+        return " ".join([first, second, *(spread or more)[:1]]).strip()
 
     @property
     def anchor(self) -> str:
         """Its id on the page."""
         return self.name.replace("/", "-")
+
+
+class Pictures:
+    """Images as data URIs. The same numbers are not drawn again: drawing takes the longest."""
+
+    def __init__(self) -> None:
+        self._drawn: dict[tuple[str, str], str] = {}
+
+    def of(self, figure: Figure, numbers: pd.DataFrame) -> str:
+        """The image of a figure without its caption, which the page has as text."""
+        key = (figure.name, csv_text(numbers))
+        if key not in self._drawn:
+            image = png(figure, numbers, "", DOTS_PER_INCH)
+            for old in [known for known in self._drawn if known[0] == figure.name]:
+                del self._drawn[old]
+            self._drawn[key] = f"data:image/png;base64,{base64.b64encode(image).decode()}"
+        return self._drawn[key]
 
 
 @dataclass(frozen=True)
@@ -90,7 +110,7 @@ def sections(items: dict[str, Item]) -> list[Section]:
     return found
 
 
-def own_sections(reader: Reader) -> Iterator[Section]:
+def own_sections(reader: Reader, drawn: Pictures) -> Iterator[Section]:
     """The pictures of each study here that no figure or table of a paper reads."""
     for plan in own_plans(reader):
         data = reader(plan.name).with_variants
@@ -100,11 +120,11 @@ def own_sections(reader: Reader) -> Iterator[Section]:
             lacking = Item(plan.study, reason=finding.summary, commands=finding.commands)
             yield Section(plan.study, title, [lacking])
             continue
-        drawn = [
-            _item(one, data) if isinstance(one, Figure) else Item(one[0], reason=one[1])
+        shown = [
+            _item(one, data, drawn) if isinstance(one, Figure) else Item(one[0], reason=one[1])
             for one in page(data, plan.study)
         ]
-        yield Section(plan.study, title, drawn)
+        yield Section(plan.study, title, shown)
 
 
 def own_plans(reader: Reader) -> list[PlanInfo]:
@@ -113,18 +133,18 @@ def own_plans(reader: Reader) -> list[PlanInfo]:
     return [plan for plan in reader(EVERY_STUDY).plans if plan.study not in covered]
 
 
-def items(reader: Reader) -> Iterator[Item]:
+def items(reader: Reader, drawn: Pictures) -> Iterator[Item]:
     """Each figure and table in turn."""
     for value in select(None, "FIGURES", "TABLES"):
         try:
-            yield _item(value, reader(value.study))
+            yield _item(value, reader(value.study), drawn)
         except NoPlan as reason:
             yield Item(value.name, reason=reason.reason, commands=reason.commands)
         except ReportError as reason:
             yield Item(value.name, reason=str(reason))
 
 
-def _item(value: Figure | Table, data: Data) -> Item:
+def _item(value: Figure | Table, data: Data, drawn: Pictures) -> Item:
     if reason := value.not_planned(data):
         return Item(value.name, reason=reason)
     finding = examine(data, value.needs)
@@ -144,7 +164,8 @@ def _item(value: Figure | Table, data: Data) -> Item:
         return replace(item, shown=value.readable(numbers))
     width = round(value.size_inches[0] * PIXELS_PER_INCH)
     chart = specification(value.chart, numbers) if value.chart else None
-    return replace(item, image=_image(value, numbers), width=width, chart=chart)
+    image = drawn.of(value, numbers)
+    return replace(item, image=image, width=width, chart=chart)
 
 
 def _again(value: Figure | Table) -> str:
@@ -156,7 +177,7 @@ def _again(value: Figure | Table) -> str:
 
 
 def facts(value: Figure | Table, data: Data) -> dict[str, str]:
-    """What its numbers rest on: plans, trials, code, hours, and the command that makes it again."""
+    """What its numbers rest on: plans, trials, rows, code, hours, and the command for it."""
     used = value.used(data)
     runs = used.runs
     commits = sorted({commit[:7] for commit in runs["code_commit"].dropna()})
@@ -165,10 +186,24 @@ def facts(value: Figure | Table, data: Data) -> dict[str, str]:
     return {
         "plans": data.names,
         "trials": f"{len(runs)} of {len(used.trials)}",
+        "rows": f"generation {data.source.generation()}, hash {_hash(used, value.needs)}",
         "code": ", ".join(commits) or "unknown",
         "hours of training and tests": f"{hours:.2g}{'' if on_gpu else ' on CPUs'}",
         "make it again": f"odereport {_again(value)} --results {data.results}",
     }
+
+
+def _hash(used: Data, needs: tuple[str, ...]) -> str:
+    """Twelve digits that change with the accepted rows behind the numbers: which, and whose."""
+    tests = any(need.startswith("evaluations") for need in needs)
+    names = [f"{run} {attempt}" for run, attempt in _pairs(used.runs, "trial_id")]
+    if tests:
+        names += [f"{one} {attempt}" for one, attempt in _pairs(used.evaluations, "eval_id")]
+    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:12]
+
+
+def _pairs(rows: pd.DataFrame, key: str) -> Iterable[tuple[Any, ...]]:
+    return rows.filter([key, "attempt_id"]).itertuples(index=False, name=None)
 
 
 def _csv(numbers: pd.DataFrame) -> str:
@@ -176,9 +211,3 @@ def _csv(numbers: pd.DataFrame) -> str:
     if len(data) > MOST_CSV_BYTES:
         return ""
     return f"data:text/csv;base64,{base64.b64encode(data).decode()}"
-
-
-def _image(figure: Figure, numbers: pd.DataFrame) -> str:
-    # The page has the caption as text.
-    image = png(figure, numbers, "", DOTS_PER_INCH)
-    return f"data:image/png;base64,{base64.b64encode(image).decode()}"

@@ -48,9 +48,11 @@ def table(data: Data) -> pd.DataFrame:
     others = rows.loc[rows[QUIRK] != "none"]
     changes = [
         cells(
-            difference(part, itself, "accuracy_test", apart=(QUIRK,)).assign(**{QUIRK: quirk}),
+            difference(part, itself, "accuracy_test", apart=(QUIRK,))
+            .rename(columns={"accuracy_test": "change"})
+            .assign(**{QUIRK: quirk}),
             [START, QUIRK],
-            "accuracy_test",
+            "change",
         )
         for quirk, part in others.groupby(QUIRK, sort=False)
     ]

@@ -70,4 +70,5 @@ def also_tested(data: Data, name: str, by: Sequence[str]) -> pd.DataFrame:
         data.epochs.filter([*KEY, "iteration", "epoch", "run.outcome"]), on=[*KEY, "iteration"]
     )
     rows = rows.loc[rows["run.outcome"] == COMPLETED].dropna(subset=["value"])
-    return summarise_at(rows, list(by), "epoch", "value").assign(line="mean", carried=False)
+    rows = rows.rename(columns={"value": name})
+    return summarise_at(rows, list(by), "epoch", name).assign(line="mean", carried=False)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,10 +13,16 @@ from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption, shell_complet
 if TYPE_CHECKING:
     from sweeps.status import StudyStatus, Watch
 
+Beat = dict[str, Any]
+
 # Reading the results folder is fast, but on a network disk it takes some time.
 REFRESH_SECONDS = 2.0
 # An axis with more values is one line.
 MOST_VALUES = 200
+# So many running trials have a line of their own while one watches.
+MOST_RUNNING = 20
+BLOCKS = "▁▂▃▄▅▆▇█"
+SPARK_WIDTH = 30
 
 
 def status(
@@ -47,7 +54,8 @@ def status(
 ) -> None:
     """Show the progress of a study: done, running, failed and pending trials, and the expected end.
 
-    For one trial: explain its state.
+    With --watch also the training loss of each running trial, as its heartbeats tell it. For one
+    trial: explain its state.
     """
     import pyarrow as pa
 
@@ -109,22 +117,61 @@ def _watch(state: "Watch", plans: list[str]) -> None:
     with Live(_view(refreshed(), details=True), auto_refresh=False) as live:
         while True:
             studies = refreshed()
-            live.update(_view(studies, details=True), refresh=True)
+            live.update(_view(studies, details=True, beats=state.beats), refresh=True)
             if not any(study.count("pending") or study.count("running") for study in studies):
                 return
             time.sleep(REFRESH_SECONDS)
 
 
-def _view(studies: list["StudyStatus"], details: bool) -> Any:
+def _view(
+    studies: list["StudyStatus"], details: bool, beats: Mapping[str, list[Beat]] | None = None
+) -> Any:
     from rich.console import Group
 
     return Group(
         *(
             part
             for study in studies
-            for part in (_headline(study), *([_table(study)] if details else []))
+            for part in (
+                _headline(study),
+                *([_table(study)] if details else []),
+                *(running_lines(study, beats) if beats is not None else []),
+            )
         )
     )
+
+
+def running_lines(study: "StudyStatus", beats: Mapping[str, list[Beat]]) -> list[str]:
+    """A line per running trial: how far it is, and how its training loss went since its start."""
+    from rich.markup import escape
+
+    from sweeps.store import axis_words
+
+    running = study.of("running")
+    lines = []
+    for trial in running[:MOST_RUNNING]:
+        known = beats.get(trial.trial_id, [])
+        words = escape(" ".join(axis_words(trial.axes)))
+        if not known:
+            lines.append(f"  {words}  started")
+            continue
+        last, losses = known[-1], [beat["loss"] for beat in known]
+        loss = "nan" if last["loss"] is None else f"{last['loss']:.4g}"
+        place = f"iteration {last['iteration']}/{last['iterations']}"
+        lines.append(f"  {words}  {place}, loss {loss}  {sparkline(losses)}")
+    if more := len(running) - MOST_RUNNING:
+        lines += [f"  and {more} more"] * (more > 0)
+    return lines
+
+
+def sparkline(values: Sequence[float | None]) -> str:
+    """Numbers as a line of blocks, from the smallest to the largest; ? where there is none."""
+    every = -(-len(values) // SPARK_WIDTH) or 1
+    shown = values[::-1][::every][::-1]
+    there = [value for value in shown if value is not None]
+    low, high = min(there, default=0.0), max(there, default=0.0)
+    step = (high - low) / (len(BLOCKS) - 1) or 1.0
+    return "".join("?" if value is None else BLOCKS[round((value - low) / step)] for value in shown)
 
 
 def _headline(study: "StudyStatus") -> str:

@@ -7,6 +7,7 @@ from sweeps.store.accept import accepted_evaluations, accepted_probes, accepted_
 from sweeps.store.events import EventLog, EventReader
 from sweeps.store.files import list_folder, publish_bytes, publish_table
 from sweeps.store.folders import Results
+from sweeps.store.generations import read_newest
 from sweeps.store.plans import (
     PlanInfo,
     SavedPlan,
@@ -75,6 +76,7 @@ __all__ = [
     "plan_path",
     "publish_bytes",
     "publish_table",
+    "read_newest",
     "read_plan",
     "read_retractions",
     "read_sent",

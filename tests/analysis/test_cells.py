@@ -167,6 +167,8 @@ def test_published_values_stand_beside_ours(data: Data) -> None:
     ("cell", "text"),
     [
         ({"n": 3, "mean": 0.5, "low": 0.4, "high": 0.6, "failed": 0}, "0.500 ± 0.100 (3)"),
+        # An interval that is cut off at 1 is not symmetric.
+        ({"n": 3, "mean": 0.9, "low": 0.7, "high": 1.0, "failed": 0}, "0.900 [0.700, 1.000] (3)"),
         ({"n": 2, "minimum": 0.4, "maximum": 0.6, "failed": 1}, "0.400, 0.600 (2, 1 failed)"),
         ({"n": 1, "minimum": 0.4, "maximum": 0.4, "failed": 0}, "0.400 (1)"),
         ({"n": 0, "failed": 3}, "3 failed"),

@@ -321,3 +321,6 @@ def test_caption_says_everything(data: Data) -> None:
         "Plan paper/main@paper: Paper scale. Not averaged: 2 diverged. Missing: 1 of 8 trials."
         in text
     )
+    assert "end at" not in text
+    cut = pd.DataFrame({"n": [3], "low": [0.8], "high": [1.0]})
+    assert "Intervals of shares end at 0 and 1." in standard_notes()(data, ("runs",), cut)

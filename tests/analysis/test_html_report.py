@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from browser import print_to_pdf, run_in_page, screenshot
 from matplotlib.image import imread
-from own_study import OWN, Mine
+from own_study import ACCURACY, OWN, Mine
 from synthetic import Cell, Run, World, data_of, jitter, write
 
 from analysis import claims, cli
@@ -22,11 +22,14 @@ from analysis.check import find
 from analysis.claims import Claim, Evidence, above, below
 from analysis.figure import Figure
 from analysis.make import Reader
-from analysis.report.page import embedded, render, runs_of
+from analysis.report.explorer import explorer
+from analysis.report.page import Content, embedded, gather, render
+from analysis.report.site import write_site
 from analysis.report.verdicts import sentences
 from analysis.running import cost, coverage, failures
 from analysis.save import write_csv
 from analysis.statistic import Share, mean, of_runs
+from analysis.stats import t_interval
 from analysis.vega import specification
 from analysis.verdict import VERDICTS
 
@@ -50,6 +53,7 @@ class Mixed(World):
                 "evaluate_seconds": 0.0,
                 "nfe_forward": 1000,
                 "cpu_threads": 2,
+                "worker_id": "node-1",
             },
         )
 
@@ -83,14 +87,23 @@ CLAIMS = [
 ]
 
 
+# What the page was made of, for those who show it in another way: drawing it takes long.
+GATHERED: list[Content] = []
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def remembering(reader: Reader) -> Content:
+        GATHERED[:] = [gather(reader)]
+        return GATHERED[0]
+
     folder = tmp_path_factory.mktemp("page")
     write(folder / "results", FIXED, Mixed())
     write(folder / "results", "ott2021/fan", save_only=True)
     write(folder / "results", OWN, Mine(), "tiny")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(claims, "all_claims", lambda: CLAIMS)
+        patch.setattr("analysis.report.page.gather", remembering)
         patch.setattr(
             sys,
             "argv",
@@ -159,6 +172,34 @@ def test_in_a_browser_it_loads_without_complaint(page: Path) -> None:
     assert found["anchors"]
     assert all(found["anchors"])
     assert found["wide"]
+
+
+def test_the_site_shows_the_same_as_the_page_in_files(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analysis.report.site.gather", lambda _reader: GATHERED[0])
+    assert write_site(Reader(page.parents[1] / "results"), tmp_path) == 0
+    pages = {path.name: path.read_text() for path in (tmp_path / "pages").glob("*.md")}
+    assert pages.keys() == {
+        f"{name}.md" for name in ("index", "cross", "ott2021", "my_study", "running")
+    }
+    assert "[ott2021](ott2021.md)" in pages["index.md"]
+    assert "Nothing yet of gusak2020, zheng2024" in pages["index.md"]
+    assert "A <b>claim</b> on some-fail | share of failed runs > 0.2 | 0.5" in pages["ott2021.md"]
+    assert "2 claims have too little data" in pages["ott2021.md"]
+    linked = set()
+    for name, text in pages.items():
+        html = (tmp_path / "pages" / name).with_suffix(".html").read_text()
+        in_html = set(re.findall(r'(?:src|href)="([^"#:]+)"', html)) - {"data"}
+        in_markdown = {word for word in re.findall(r"\]\(([^)]+)\)", text) if ".md" not in word}
+        assert in_markdown <= in_html, name
+        linked |= in_html
+    assert "ott2021-figure4.png" in linked
+    written = {path.name for path in (tmp_path / "pages").iterdir()}
+    assert linked <= written
+    assert written - linked == pages.keys()
+    csv = (tmp_path / "pages" / "ott2021-figure4.csv").read_bytes()
+    assert base64.b64encode(csv).decode() in page.read_text()
 
 
 def test_a_study_that_no_paper_reads_has_its_own_section(page: Path) -> None:
@@ -248,7 +289,7 @@ def test_a_chart_filters_unfolds_its_runs_and_keeps_its_view_in_the_address(page
         found.after = points();
         found.hash = decodeURIComponent(location.hash);
         const { spec } = chartData['ott2021-figure4'];
-        showRuns('ott2021-figure4', spec.data.values[0]);
+        await showRuns('ott2021-figure4', spec.data.values[0]);
         found.dialog = document.getElementById('runs').open;
         found.runs = document.querySelectorAll('#runs-list tbody tr').length;
         found.text = document.getElementById('runs-list').textContent;
@@ -262,26 +303,109 @@ def test_a_chart_filters_unfolds_its_runs_and_keeps_its_view_in_the_address(page
     assert found["dialog"]
     assert found["runs"] > 0
     assert "odesweep run ott2021/sphere2-fixed --scale smoke" in found["text"]
-    assert "logs/" in found["text"]
+    assert "logs/node-1.log" in found["text"]
+
+
+EXPLORED = """
+    document.getElementById('explore').scrollIntoView();
+    for (let i = 0; i < 200 && !document.querySelector('#explore svg'); i++)
+        await new Promise((go) => setTimeout(go, 20));
+    const set = async (name, value) => {
+        explorerForm.elements[name].value = value;
+        explorerForm.dispatchEvent(new Event('change'));
+        await new Promise((go) => setTimeout(go, 400));
+    };
+    const numbers = () => {
+        const [head, ...rows] = [...document.getElementById('explored-numbers').rows]
+            .map((row) => [...row.cells].map((cell) => cell.textContent));
+        return rows.map((row) => Object.fromEntries(head.map((name, i) => [name, row[i]])));
+    };
+    const seen = () => [...document.querySelectorAll('#explore svg .mark-text text')]
+        .map((text) => text.textContent);
+"""
+
+
+def test_the_explorer_shows_the_means_of_the_rows(page: Path) -> None:
+    pytest.importorskip("vl_convert", reason="vl-convert is not installed")
+    answer = run_in_page(
+        page,
+        EXPLORED
+        + """
+        await explore({ study: 'my_study' });
+        await set('x', 'axis.solver.steps');
+        await set('row', 'axis.width');
+        const found = { heat: numbers(), seen: seen(), hash: decodeURIComponent(location.hash) };
+        await set('metric', 'runs:failed');
+        found.failed = numbers();
+        await set('metric', 'runs:accuracy_test');
+        await set('draw', 'curves');
+        found.lines = document.querySelectorAll('#explore svg .mark-line path').length;
+        await showRuns('explore', chartData.explore.spec.data.values[0]);
+        found.runs = document.querySelectorAll('#runs-list tbody tr').length;
+        await explore({ study: 'ott2021/sphere2-fixed', metric: 'evaluations:accuracy' });
+        found.tests = numbers().length;
+        return found;
+        """,
+    )
+    assert answer["complaints"] == []
+    found = answer["found"]
+    runs = Reader(page.parents[1] / "results")("my_study").completed
+    assert "hold=axis.solver.name=Euler" in found["hash"].replace("+", " ")
+    runs = runs.loc[runs["axis.solver.name"] == "euler"]
+    means = runs.groupby(["axis.width", "axis.solver.steps"])["accuracy_test"].agg(["mean", "size"])
+    shown = {(row["width"], float(row["solver_steps"])): row for row in found["heat"]}
+    done = {key: row for key, row in shown.items() if row["n"] != "0"}
+    assert done.keys() == set(means.index)
+    for key, row in done.items():
+        assert float(row["mean"]) == pytest.approx(means.loc[key, "mean"], abs=1e-5)
+        assert int(row["n"]) == means.loc[key, "size"]
+        assert f"{means.loc[key, 'mean']:.3g}" in found["seen"]
+    wide = done["wide", 4.0]
+    low, high = t_interval(ACCURACY)
+    assert [float(wide["low"]), float(wide["high"])] == pytest.approx([low, high], abs=1e-5)
+    # All narrow nets at 16 steps failed: no mean, and the picture says so.
+    assert (shown["narrow", 16.0]["failed"], "failed" in found["seen"]) == ("3", True)
+    shares = {(row["width"], row["solver_steps"]): row["mean"] for row in found["failed"]}
+    assert shares["narrow", "16"] == "1"
+    assert shares["wide", "4"] == "0"
+    assert found["lines"] == 2
+    assert found["runs"] == 3
+    assert found["tests"]
 
 
 def test_a_view_comes_back_from_its_address(page: Path) -> None:
     pytest.importorskip("vl_convert", reason="vl-convert is not installed")
-    address = "#ott2021-figure4?hide=ott2021%3Asolver_steps%3D64&picture=ott2021-figure4"
+    address = (
+        "#ott2021-figure4?hide=ott2021%3Asolver_steps%3D64&picture=ott2021-figure4"
+        "&study=my_study&metric=runs%3Aloss_test&draw=points&x=axis.solver.name"
+        "&row=&colour=axis.width&hold=axis.solver.steps%3D4"
+    )
     answer = run_in_page(
         page,
-        """
+        EXPLORED
+        + """
         const filter = [...document.querySelectorAll('#ott2021 .shared button')]
             .find((button) => button.textContent === '64');
         await drawChart(document.querySelector('#ott2021-figure4 .chart'));
         return { pressed: filter.getAttribute('aria-pressed'),
                  picture: !document.querySelector('#ott2021-figure4 img').hidden,
-                 chart: document.querySelector('#ott2021-figure4 .chart').hidden };
+                 chart: document.querySelector('#ott2021-figure4 .chart').hidden,
+                 explored: choices() };
         """,
         address,
     )
     assert answer["complaints"] == []
+    explored = answer["found"].pop("explored")
     assert answer["found"] == {"pressed": "false", "picture": True, "chart": True}
+    assert explored == {
+        "study": "my_study",
+        "metric": "runs:loss_test",
+        "draw": "points",
+        "x": "axis.solver.name",
+        "row": "",
+        "colour": "axis.width",
+        "hold": ["axis.solver.steps=4"],
+    }
 
 
 def test_the_csv_of_a_figure_is_the_file_on_disk(page: Path, tmp_path: Path) -> None:
@@ -344,7 +468,9 @@ def test_an_empty_report_says_so() -> None:
         "results": "r",
         "bundle": "",
         "charts": {},
-        "runs": {},
+        "rows": "",
+        "live": 0,
+        "pages": {},
     }
     html = render(**empty)
     assert "Everything is drawn." in html
@@ -361,7 +487,8 @@ def test_a_point_finds_its_runs_by_the_labels_that_it_shows(tmp_path: Path) -> N
     assert spec
     shown = {row["axis_norm"] for row in spec["data"]["values"]}
     assert shown
-    assert shown == {run["axes"]["axis.norm"] for run in runs_of(reader, {study})[study]["runs"]}
+    runs = explorer(reader)["studies"][study]["tables"]["runs"]
+    assert shown == {runs["axes"]["axis.norm"][place] for place in runs["columns"]["axis.norm"]}
 
 
 def test_a_script_element_holds_any_text() -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from analysis.plot.figures import figure
 from analysis.plot.names import Names
 from analysis.plot.page import page
 from analysis.plot.places import across
+from analysis.plot.rows import costs
 from analysis.read import Folder, load
 from analysis.save import compose_figure
 from analysis.stats import clopper_pearson, t_interval
@@ -324,7 +326,12 @@ def test_a_page_of_pictures_without_options(data: Data) -> None:
         {"axis": "width", "value": "wide", "outcome": "missing", "trials": 1},
     ]
     cost = found["my_study/cost"].table(data)
-    assert set(cost["cost"]) == {"nfe_forward", "train_seconds", "peak_memory_bytes"}
+    # The memory of a CPU process says nothing about one trial; that of a GPU does.
+    assert set(cost["cost"]) == {"nfe_forward", "train_seconds"}
+    on_gpu = replace(data, whole=None)
+    vars(on_gpu)["runs"] = data.runs.assign(device="NVIDIA H200")
+    axes = [name for name in data.trials if name.startswith("axis.")]
+    assert "peak_memory_bytes" in set(costs(on_gpu, axes, "accuracy_test")["cost"])
 
 
 def test_a_plan_without_rows_says_what_to_run(

@@ -213,11 +213,13 @@ def test_what_a_plan_never_asks_for_is_left_out(
     common = ("--plan", "images", "--results", complete, "--out", tmp_path)
     assert report(monkeypatch, "figures", "ott2021", *common) == 0
     assert {path.stem for path in tmp_path.iterdir()} == {"ott2021_figure4-images-smoke"}
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("ott2021/figure4: ")
+    assert report(monkeypatch, "figures", "ott2021/figure2", *common) == 1
     assert (
         "ott2021/figure2: left out, images@smoke does not plan probe_decision_grid, "
         "probe_trajectory" in capsys.readouterr().out
     )
-    assert report(monkeypatch, "figures", "ott2021/figure2", *common) == 1
 
 
 @pytest.mark.parametrize(

@@ -72,17 +72,34 @@ def test_sign_flip_p_of_many_values_is_drawn() -> None:
 def test_summarise_gives_the_interval_of_every_group() -> None:
     rng = np.random.default_rng(1)
     frame = pd.DataFrame(
-        {"group": np.repeat(range(6), 5), "seed": np.tile(range(5), 6), "accuracy": rng.random(30)}
+        {"group": np.repeat(range(6), 5), "seed": np.tile(range(5), 6), "loss": rng.random(30)}
     )
     frame = frame.loc[(frame["group"] != 5) | (frame["seed"] < 2)]
-    for row in summarise(frame, ["group"], "accuracy").to_dict("records"):
-        values = frame.loc[frame["group"] == row["group"], "accuracy"]
+    for row in summarise(frame, ["group"], "loss").to_dict("records"):
+        values = frame.loc[frame["group"] == row["group"], "loss"]
         assert (row["low"], row["high"]) == pytest.approx(t_interval(values), nan_ok=True)
         assert (row["n"], row["minimum"], row["maximum"]) == (
             len(values),
             values.min(),
             values.max(),
         )
+
+
+@pytest.mark.parametrize("name", ["accuracy", "accuracy_test", "run.accuracy_train", "fraction"])
+def test_intervals_of_shares_end_at_0_and_1(name: str) -> None:
+    values = {"a": [0.9, 1.0, 1.0], "b": [0.0, 0.1, 0.0], "c": [0.5, 0.6, 0.7]}
+    rows = [(group, seed, value) for group in values for seed, value in enumerate(values[group])]
+    frame = pd.DataFrame(rows, columns=["group", "seed", name])
+    found = summarise(frame, ["group"], name).set_index("group")
+    assert found.loc["a", "high"] == 1
+    assert found.loc["a", "low"] == pytest.approx(t_interval(values["a"])[0])
+    assert found.loc["b", "low"] == 0
+    assert found.loc["b", "high"] == pytest.approx(t_interval(values["b"])[1])
+    ends = [found.loc["c", "low"], found.loc["c", "high"]]
+    assert ends == pytest.approx(list(t_interval(values["c"])))
+    change = summarise(frame.rename(columns={name: "change"}), ["group"], "change")
+    assert float(change["low"].min()) < 0
+    assert float(change["high"].max()) > 1
 
 
 def test_pairing_removes_what_seeds_share() -> None:
@@ -105,9 +122,9 @@ def test_summarise_counts_seeds_and_skips_missing_values() -> None:
             ("z", 0, 0.1),
             ("z", 1, 0.3),
         ],
-        columns=["group", "seed", "accuracy"],
+        columns=["group", "seed", "loss"],
     )
-    numbers = summarise(frame, ["group"], "accuracy").set_index("group")
+    numbers = summarise(frame, ["group"], "loss").set_index("group")
     assert numbers["n"].to_dict() == {"x": 3, "y": 1, "z": 2}
     assert numbers["mean"].to_dict() == pytest.approx({"x": 0.5, "y": 0.5, "z": 0.2})
     assert (numbers.loc["x", "low"], numbers.loc["x", "high"]) == pytest.approx(

@@ -11,6 +11,8 @@ from command import TINY
 from store_rows import make
 
 from sweeps.cli import COMMANDS, main
+from sweeps.cli.status import running_lines, sparkline
+from sweeps.status import Watch
 from sweeps.store import (
     EventLog,
     Results,
@@ -226,6 +228,24 @@ def test_watching_ends_when_nothing_is_left(cli: Cli) -> None:
     for number, entry in enumerate(_entries(cli)):
         _publish(cli, entry, "completed", f"attempt-{number}")
     assert "4 of 4 trials done" in cli("status", "demo", "--watch")
+
+
+def test_watching_draws_the_loss_of_running_trials(cli: Cli) -> None:
+    first, second, *_ = _entries(cli)
+    log, other = EventLog(cli.results, "w1"), EventLog(cli.results, "w2")
+    log.append("started", trial_id=first["trial_id"], attempt_id="a", resume_iteration=0)
+    for iteration, loss in enumerate([0.7, 0.35, float("nan"), 0.0]):
+        beat = {"iteration": iteration, "iterations": 10, "loss": loss}
+        log.append("heartbeat", trial_id=first["trial_id"], **beat)
+    other.append("started", trial_id=second["trial_id"], attempt_id="b", resume_iteration=0)
+
+    state = Watch(cli.results)
+    shown, started = running_lines(state.study("demo@smoke"), state.beats)
+    assert "iteration 3/10, loss 0  \u2588\u2585?\u2581" in shown
+    assert started.endswith("  started")
+    assert sparkline([float(number) for number in range(100)]).count("\u2581") < 5
+    assert sparkline([1.0, 1.0]) == "\u2581\u2581"
+    assert sparkline([None]) == "?"
 
 
 def test_retry_takes_failed_trials_by_default_and_final_ones_by_name(cli: Cli) -> None:

@@ -155,8 +155,8 @@ REFUSED: list[tuple[Any, list[str], str]] = [
     (CROSS, ["norm=instnce"], "weight, spectral, ta_bn) (did you mean instance?)"),
     (
         find("demo"),
-        ["solver.name=rk4_38", "solver.steps=64"],
-        "no trial of demo has solver.name=rk4_38 and solver.steps=64 at once",
+        ["solver.name=rk4_38", "solver.steps=128"],
+        "no trial of demo has solver.name=rk4_38 and solver.steps=128 at once",
     ),
     (NOTHING, [], "study small: every cell of scale full is excluded"),
     # Extending.

@@ -190,9 +190,9 @@ def test_a_float_that_is_whole_is_on_an_axis_of_whole_numbers() -> None:
 
 def test_a_combination_that_no_trial_has_is_said() -> None:
     with pytest.raises(
-        UserError, match=r"no trial of demo has solver\.name=rk4_38 and solver\.steps=64 at once"
+        UserError, match=r"no trial of demo has solver\.name=rk4_38 and solver\.steps=128 at once"
     ):
-        select(find("demo"), None, ["solver.name=rk4_38", "solver.steps=64"])
+        select(find("demo"), None, ["solver.name=rk4_38", "solver.steps=128"])
 
 
 def test_named_values_cannot_be_made_up() -> None:
