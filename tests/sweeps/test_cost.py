@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from small_study import study
-from sweeps.plan import current_plan
+from sweeps.planning import current_plan
 from test_plan import row
 
 from sweeps.cli import main

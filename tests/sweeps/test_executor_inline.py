@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from command import COMMAND, LONG, TINY, events, odesweep, runs, science, wait_for
 from executor_contract import OFTEN, ExecutorContract, uncut
-from sweeps.plan import plan
+from sweeps.planning import plan
 
 from sweeps.execute import auto_slots
 from sweeps.execute.signals import stop_on_signals
