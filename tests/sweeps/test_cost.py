@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from small_study import study
-from sweeps.planning import current_plan
 from test_plan import row
 
 from sweeps.cli import main
@@ -15,6 +14,7 @@ from sweeps.cost import SOURCES, Costs
 from sweeps.counted import counted_train_seconds, records, sample_seconds, scored_samples
 from sweeps.device import Device, of_profile
 from sweeps.overrides import select
+from sweeps.planning import current_plan
 from sweeps.profiles import Profile, load
 from sweeps.spec import parse
 from sweeps.store import Results, accepted_runs

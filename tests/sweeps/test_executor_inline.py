@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from command import COMMAND, LONG, TINY, events, odesweep, runs, science, wait_for
 from executor_contract import OFTEN, ExecutorContract, uncut
-from sweeps.planning import plan
 
 from sweeps.execute import auto_slots
 from sweeps.execute.signals import stop_on_signals
 from sweeps.overrides import select
+from sweeps.planning import plan
 from sweeps.profiles import Profile
 from sweeps.stop import STOP_SIGNALS
 from sweeps.studies import find

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command import drawn, odesweep
@@ -139,7 +140,7 @@ def test_a_merge_that_was_cut_goes_on(
     both, (first, _) = Results(tmp_path / "both"), two
     real, published = merge_module.publish_table, list[Path]()
 
-    def full(path: Path, *given: object) -> None:
+    def full(path: Path, *given: Any) -> None:
         published.append(path)
         if len(published) == 2:
             raise OSError(28, "No space left on device")
