@@ -43,6 +43,8 @@ class Attempt(NamedTuple):
     weights_kept: bool | None = None
 
 
+# What follows from the rows, and is made when somebody asks for it.
+_FOLLOWS = ("accepted_runs", "accepted", "attempts", "done_evaluations", "done_probes")
 _DERIVED = [table for table in TABLES if table != "runs"]
 _COLUMNS = {table: deciding_columns(table) for table in TABLES} | {
     "runs": [*RUN_COLUMNS, "fingerprint", "weights_kept", "started_at", "attempts"]
@@ -65,7 +67,6 @@ class StoreView:
         self._new = {table: empty(SCHEMAS[table], _COLUMNS[table]) for table in TABLES}
         self._left_out: frozenset[str] = frozenset()
         self._seen: dict[str, set[Path]] = {table: set() for table in TABLES}
-        self._known = _Known(self)
         self.refresh()
 
     def refresh(self) -> bool:
@@ -86,7 +87,8 @@ class StoreView:
         self.retractions, self._generation = retractions, generation
         for table in TABLES:
             self._forget(table, generation.paths(self.results, table))
-        self._known = _Known(self)
+        for name in _FOLLOWS:
+            self.__dict__.pop(name, None)
         return True
 
     def unread(self) -> list[Path]:
@@ -98,30 +100,34 @@ class StoreView:
             path for path in table_files(self.results, "runs")[0] if path not in self._seen["runs"]
         ]
 
-    @property
-    def accepted(self) -> dict[str, Attempt]:
-        """trial_id -> its accepted attempt."""
-        return self._known.accepted
-
-    @property
-    def attempts(self) -> dict[str, list[Attempt]]:
-        """trial_id -> all its rows, oldest first."""
-        return self._known.attempts
-
-    @property
-    def done_evaluations(self) -> set[tuple[str, str, str]]:
-        """(trial_id, weights_sha256, eval_id) of accepted weights."""
-        return self._known.done_evaluations
-
-    @property
-    def done_probes(self) -> set[tuple[str, str, str]]:
-        """(trial_id, weights_sha256, probe_id) of accepted weights."""
-        return self._known.done_probes
-
-    @property
+    @cached_property
     def accepted_runs(self) -> pa.Table:
         """The accepted row of each trial, in no order."""
-        return self._known.accepted_runs
+        held = list(self._held["runs"].values())
+        return accept_all(held, self._new["runs"], self._generation, self.retractions.attempt_ids)
+
+    @cached_property
+    def accepted(self) -> dict[str, Attempt]:
+        """trial_id -> its accepted attempt."""
+        with uncollected():
+            return {attempt.trial_id: attempt for attempt in _attempts(self.accepted_runs)}
+
+    @cached_property
+    def attempts(self) -> dict[str, list[Attempt]]:
+        """trial_id -> all its rows, oldest first."""
+        with uncollected():
+            return _by_trial(once_each("runs", [self._new["runs"], *self._held["runs"].values()]))
+
+    @cached_property
+    def done_evaluations(self) -> set[tuple[str, str, str]]:
+        """(trial_id, weights_sha256, eval_id) of accepted weights."""
+        return self._done("evaluations")
+
+    @cached_property
+    def done_probes(self) -> set[tuple[str, str, str]]:
+        """(trial_id, weights_sha256, probe_id) of accepted weights."""
+        probes = [table for table in TABLES if table.startswith("probe_")]
+        return {key for table in probes for key in self._done(table)}
 
     def done(self, table: str) -> Iterator[tuple[pa.Table, pa.Array]]:
         """Evaluations or probes of accepted weights, and their trials' rows in `accepted_runs`.
@@ -143,6 +149,16 @@ class StoreView:
             for rows in (self._new["runs"], *self._held["runs"].values())
         ]
         return _by_trial(once_each("runs", pieces))
+
+    def _done(self, table: str) -> set[tuple[str, str, str]]:
+        weights = self.accepted_runs["weights_sha256"].combine_chunks()
+        found: set[tuple[str, str, str]] = set()
+        with uncollected():
+            for rows, of_trial in self.done(table):
+                items = rows[KEYS[table][-1]].cast(pa.string())
+                columns = (rows["trial_id"], weights.take(of_trial), items)
+                found.update(zip(*map(values, columns), strict=True))
+        return found
 
     def _read_new(self, table: str) -> bool:
         # Unreadable files are not remembered: on a network file system their content may only be
@@ -180,49 +196,6 @@ class StoreView:
         for path in self._held[table].keys() - set(paths):
             del self._held[table][path]
             self._seen[table].discard(path)
-
-
-class _Known:
-    """What follows from the rows of a view, made when it is asked for."""
-
-    def __init__(self, view: StoreView) -> None:
-        self._view = view
-
-    @cached_property
-    def accepted_runs(self) -> pa.Table:
-        view = self._view
-        held = list(view._held["runs"].values())
-        return accept_all(held, view._new["runs"], view._generation, view.retractions.attempt_ids)
-
-    @cached_property
-    def accepted(self) -> dict[str, Attempt]:
-        with uncollected():
-            return {attempt.trial_id: attempt for attempt in _attempts(self.accepted_runs)}
-
-    @cached_property
-    def attempts(self) -> dict[str, list[Attempt]]:
-        view = self._view
-        with uncollected():
-            return _by_trial(once_each("runs", [view._new["runs"], *view._held["runs"].values()]))
-
-    @cached_property
-    def done_evaluations(self) -> set[tuple[str, str, str]]:
-        return self._done("evaluations")
-
-    @cached_property
-    def done_probes(self) -> set[tuple[str, str, str]]:
-        probes = [table for table in TABLES if table.startswith("probe_")]
-        return {key for table in probes for key in self._done(table)}
-
-    def _done(self, table: str) -> set[tuple[str, str, str]]:
-        weights = self.accepted_runs["weights_sha256"].combine_chunks()
-        found: set[tuple[str, str, str]] = set()
-        with uncollected():
-            for rows, of_trial in self._view.done(table):
-                items = rows[KEYS[table][-1]].cast(pa.string())
-                columns = (rows["trial_id"], weights.take(of_trial), items)
-                found.update(zip(*map(values, columns), strict=True))
-        return found
 
 
 def _short(table: str, rows: pa.Table) -> pa.Table:
