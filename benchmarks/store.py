@@ -26,10 +26,14 @@ from sweeps.store import SCHEMAS, PlanInfo, Results, publish_table, write_plan
 EPOCHS = 100
 # Runs in one Arrow table, which is then published many times with new ids.
 BLOCK = 1_000
-# The command, and on the last line of standard error the largest memory of its process in kB.
+# The command, and on the last line of standard error its CPU seconds and largest memory in kB.
 MEASURED = """
-import atexit, resource, sys
-usage = lambda: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+import atexit, re, resource, sys
+def usage():
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    # Not ru_maxrss, which begins with that of the process that started this one.
+    largest = re.search("VmHWM:(.*)kB", open("/proc/self/status").read())[1]
+    print(used.ru_utime + used.ru_stime, largest, file=sys.stderr)
 atexit.register(usage)
 from sweeps.cli import main
 main()
@@ -78,9 +82,10 @@ def main(argv: list[str]) -> dict[str, Any]:
         compacting, said = run(results, "compact")
         print(f"{said}compact {compacting}; now {size(results)}", flush=True)
         compacted = {name: timed(results, *command) for name, command in COMMANDS.items()}
-    print(f"{'whole process, median of 3':34} {'parts':>16} {'compacted':>16}")
+    print("time, CPU time, largest memory; whole process, the median of 3")
+    print(f"{'':34} {'parts':>25} {'compacted':>25}")
     for name, measured in compacted.items():
-        print(f"{name:34} {parts.get(name, '')!s:>16} {measured!s:>16}")
+        print(f"{name:34} {parts.get(name, '')!s:>25} {measured!s:>25}")
     return {
         "runs": arguments.runs,
         "compact": compacting._asdict(),
@@ -90,13 +95,14 @@ def main(argv: list[str]) -> dict[str, Any]:
 
 
 class Measured(NamedTuple):
-    """Of a whole process: its time and its largest memory."""
+    """Of a whole process: its time, its CPU time and its largest memory."""
 
     seconds: float
+    cpu_seconds: float
     gigabytes: float
 
     def __str__(self) -> str:
-        return f"{self.seconds:.2f} s, {self.gigabytes:.2f} GB"
+        return f"{self.seconds:.2f} s, {self.cpu_seconds:.2f} s, {self.gigabytes:.2f} GB"
 
 
 def timed(results: Results, *command: str) -> Measured:
@@ -115,8 +121,8 @@ def run(results: Results, *command: str) -> tuple[Measured, str]:
     )
     if done.returncode:
         sys.exit(f"{' '.join(command)}: {done.stderr}")
-    seconds, kilobytes = time.perf_counter() - start, int(done.stderr.splitlines()[-1])
-    return Measured(seconds, kilobytes / 1e6), done.stdout
+    seconds, (cpu, kilobytes) = time.perf_counter() - start, done.stderr.split()[-2:]
+    return Measured(seconds, float(cpu), float(kilobytes) / 1e6), done.stdout
 
 
 def size(results: Results) -> str:

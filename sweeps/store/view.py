@@ -43,6 +43,8 @@ class Attempt(NamedTuple):
     weights_kept: bool | None = None
 
 
+# What follows from the rows, and is made when somebody asks for it.
+_FOLLOWS = ("accepted_runs", "accepted", "attempts", "done_evaluations", "done_probes")
 _DERIVED = [table for table in TABLES if table != "runs"]
 _COLUMNS = {table: deciding_columns(table) for table in TABLES} | {
     "runs": [*RUN_COLUMNS, "fingerprint", "weights_kept", "started_at", "attempts"]
@@ -58,14 +60,13 @@ class StoreView:
     def __init__(self, results: Results) -> None:
         self.results = results
         self.retractions = Retractions()
-        self.generation = NONE
+        self._generation = NONE
         # The rows of the generation's files, of which there may be millions, as `_shortest` leaves
         # them, and all others that were ever seen, each once.
-        self.held: dict[str, dict[Path, pa.Table]] = {table: {} for table in TABLES}
-        self.new = {table: empty(SCHEMAS[table], _COLUMNS[table]) for table in TABLES}
+        self._held: dict[str, dict[Path, pa.Table]] = {table: {} for table in TABLES}
+        self._new = {table: empty(SCHEMAS[table], _COLUMNS[table]) for table in TABLES}
         self._left_out: frozenset[str] = frozenset()
         self._seen: dict[str, set[Path]] = {table: set() for table in TABLES}
-        self._known = _Known(self)
         self.refresh()
 
     def refresh(self) -> bool:
@@ -81,12 +82,13 @@ class StoreView:
         news, generation = unchanged(
             self.results, lambda: [self._read_new(table) for table in TABLES]
         )
-        if not any(news) and retractions == self.retractions and generation == self.generation:
+        if not any(news) and retractions == self.retractions and generation == self._generation:
             return False
-        self.retractions, self.generation = retractions, generation
+        self.retractions, self._generation = retractions, generation
         for table in TABLES:
             self._forget(table, generation.paths(self.results, table))
-        self._known = _Known(self)
+        for name in _FOLLOWS:
+            self.__dict__.pop(name, None)
         return True
 
     def unread(self) -> list[Path]:
@@ -98,38 +100,42 @@ class StoreView:
             path for path in table_files(self.results, "runs")[0] if path not in self._seen["runs"]
         ]
 
-    @property
-    def accepted(self) -> dict[str, Attempt]:
-        """trial_id -> its accepted attempt."""
-        return self._known.accepted
-
-    @property
-    def attempts(self) -> dict[str, list[Attempt]]:
-        """trial_id -> all its rows, oldest first."""
-        return self._known.attempts
-
-    @property
-    def done_evaluations(self) -> set[tuple[str, str, str]]:
-        """(trial_id, weights_sha256, eval_id) of accepted weights."""
-        return self._known.done_evaluations
-
-    @property
-    def done_probes(self) -> set[tuple[str, str, str]]:
-        """(trial_id, weights_sha256, probe_id) of accepted weights."""
-        return self._known.done_probes
-
-    @property
+    @cached_property
     def accepted_runs(self) -> pa.Table:
         """The accepted row of each trial, in no order."""
-        return self._known.accepted_runs
+        held = list(self._held["runs"].values())
+        return accept_all(held, self._new["runs"], self._generation, self.retractions.attempt_ids)
+
+    @cached_property
+    def accepted(self) -> dict[str, Attempt]:
+        """trial_id -> its accepted attempt."""
+        with uncollected():
+            return {attempt.trial_id: attempt for attempt in _attempts(self.accepted_runs)}
+
+    @cached_property
+    def attempts(self) -> dict[str, list[Attempt]]:
+        """trial_id -> all its rows, oldest first."""
+        with uncollected():
+            return _by_trial(once_each("runs", [self._new["runs"], *self._held["runs"].values()]))
+
+    @cached_property
+    def done_evaluations(self) -> set[tuple[str, str, str]]:
+        """(trial_id, weights_sha256, eval_id) of accepted weights."""
+        return self._done("evaluations")
+
+    @cached_property
+    def done_probes(self) -> set[tuple[str, str, str]]:
+        """(trial_id, weights_sha256, probe_id) of accepted weights."""
+        probes = [table for table in TABLES if table.startswith("probe_")]
+        return {key for table in probes for key in self._done(table)}
 
     def done(self, table: str) -> Iterator[tuple[pa.Table, pa.Array]]:
         """Evaluations or probes of accepted weights, and their trials' rows in `accepted_runs`.
 
         One may come several times.
         """
-        new = final_runs(self.new[table], self.retractions.attempt_ids)
-        for rows in (new, *self.held[table].values()):
+        new = final_runs(self._new[table], self.retractions.attempt_ids)
+        for rows in (new, *self._held[table].values()):
             if len(rows):
                 counts, of_trial = counting(table, rows, self.accepted_runs)
                 if not pc.all(counts).as_py():
@@ -140,9 +146,19 @@ class StoreView:
         """trial_id -> all its rows, oldest first, of those of these trials that have any."""
         pieces = [
             rows.filter(pc.is_in(rows["trial_id"], value_set=trials))
-            for rows in (self.new["runs"], *self.held["runs"].values())
+            for rows in (self._new["runs"], *self._held["runs"].values())
         ]
         return _by_trial(once_each("runs", pieces))
+
+    def _done(self, table: str) -> set[tuple[str, str, str]]:
+        weights = self.accepted_runs["weights_sha256"].combine_chunks()
+        found: set[tuple[str, str, str]] = set()
+        with uncollected():
+            for rows, of_trial in self.done(table):
+                items = rows[KEYS[table][-1]].cast(pa.string())
+                columns = (rows["trial_id"], weights.take(of_trial), items)
+                found.update(zip(*map(values, columns), strict=True))
+        return found
 
     def _read_new(self, table: str) -> bool:
         # Unreadable files are not remembered: on a network file system their content may only be
@@ -155,14 +171,14 @@ class StoreView:
             shorten=lambda rows: self._shortest(table, rows),
         )
         self._seen[table].update(pieces)
-        new = [self.new[table]]
+        new = [self._new[table]]
         for path, rows in pieces.items():
             if path.parent == self.results.generations(table):
-                self.held[table][path] = rows
+                self._held[table][path] = rows
             else:
                 new.append(_short(table, rows))
         if len(new) > 1:
-            self.new[table] = smallest(pa.concat_tables(new), KEYS[table], ("finished_at",))
+            self._new[table] = smallest(pa.concat_tables(new), KEYS[table], ("finished_at",))
         return bool(pieces)
 
     def _shortest(self, table: str, rows: pa.Table) -> pa.Table:
@@ -177,52 +193,9 @@ class StoreView:
 
     def _forget(self, table: str, paths: Collection[Path]) -> None:
         """Forget the rows of all files of a generation but these."""
-        for path in self.held[table].keys() - set(paths):
-            del self.held[table][path]
+        for path in self._held[table].keys() - set(paths):
+            del self._held[table][path]
             self._seen[table].discard(path)
-
-
-class _Known:
-    """What follows from the rows of a view, made when it is asked for."""
-
-    def __init__(self, view: StoreView) -> None:
-        self._view = view
-
-    @cached_property
-    def accepted_runs(self) -> pa.Table:
-        view = self._view
-        held = list(view.held["runs"].values())
-        return accept_all(held, view.new["runs"], view.generation, view.retractions.attempt_ids)
-
-    @cached_property
-    def accepted(self) -> dict[str, Attempt]:
-        with uncollected():
-            return {attempt.trial_id: attempt for attempt in _attempts(self.accepted_runs)}
-
-    @cached_property
-    def attempts(self) -> dict[str, list[Attempt]]:
-        view = self._view
-        with uncollected():
-            return _by_trial(once_each("runs", [view.new["runs"], *view.held["runs"].values()]))
-
-    @cached_property
-    def done_evaluations(self) -> set[tuple[str, str, str]]:
-        return self._done("evaluations")
-
-    @cached_property
-    def done_probes(self) -> set[tuple[str, str, str]]:
-        probes = [table for table in TABLES if table.startswith("probe_")]
-        return {key for table in probes for key in self._done(table)}
-
-    def _done(self, table: str) -> set[tuple[str, str, str]]:
-        weights = self.accepted_runs["weights_sha256"].combine_chunks()
-        found: set[tuple[str, str, str]] = set()
-        with uncollected():
-            for rows, of_trial in self._view.done(table):
-                items = rows[KEYS[table][-1]].cast(pa.string())
-                columns = (rows["trial_id"], weights.take(of_trial), items)
-                found.update(zip(*map(values, columns), strict=True))
-        return found
 
 
 def _short(table: str, rows: pa.Table) -> pa.Table:

@@ -5,6 +5,7 @@ This runs in the child process of the slot.
 
 import json
 import logging
+import random
 import time
 import traceback
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from odecore.training import checkpointing, probes
 from odecore.training.evaluate import evaluate
 from odecore.training.fit import Training
 from sweeps.keep_weights import keeps
+from sweeps.limits import Limits
 from sweeps.spec import trial_id
 from sweeps.store import Results, read_retractions
 from sweeps.store.clock import shared_now
@@ -149,7 +151,9 @@ class _Trial:
         self.data = _load_data(assignment.task.spec.data, context.data_root)
         self.resumed = False
         self._progress_at = 0.0
-        self._checkpoint_at = time.monotonic()
+        # Many slots, which therefore write seldom, may begin together and must not write together.
+        early = max(0.0, context.limits.checkpoint_seconds - Limits.checkpoint_seconds)
+        self._checkpoint_at = time.monotonic() - early * random.SystemRandom().random()
         self._checkpoint_cost_seconds = 0.0
 
     def run(self) -> Ending:

@@ -2,8 +2,8 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
 
+import pyarrow as pa
 import pytest
 from command import drawn, odesweep
 from store_rows import evaluation, run, trajectory
@@ -140,11 +140,11 @@ def test_a_merge_that_was_cut_goes_on(
     both, (first, _) = Results(tmp_path / "both"), two
     real, published = merge_module.publish_table, list[Path]()
 
-    def full(path: Path, *given: Any) -> None:
+    def full(path: Path, rows: pa.Table) -> None:
         published.append(path)
         if len(published) == 2:
             raise OSError(28, "No space left on device")
-        real(path, *given)
+        real(path, rows)
 
     monkeypatch.setattr(merge_module, "publish_table", full)
     assert call(first.path, "--into", both.path) == 3
