@@ -1,5 +1,6 @@
 """What differs between two trials, cells, submissions or plans. What is equal is left out."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -168,14 +169,14 @@ def _numbers(section: str, columns: dict[str, _Read], sides: _Sides) -> list[Dif
 
 
 def _mean(values: Sequence[Any]) -> float | None:
-    there = [value for value in values if value is not None]
+    there = [value for value in values if value is not None and math.isfinite(value)]
     return mean(there) if there else None
 
 
 def _shown(value: float | None, values: Sequence[Any]) -> str:
     if value is None:
         return NONE
-    there = sum(one is not None for one in values)
+    there = sum(one is not None and math.isfinite(one) for one in values)
     return f"{value:.6g}" + (f" (n={there})" if len(values) > 1 else "")
 
 

@@ -13,13 +13,13 @@ from typing import Any
 from sweeps.errors import UserError, did_you_mean
 from sweeps.study import EvaluationGrid, Exclude, ProbeGrid, Scale, Study
 
-_LISTS: dict[str, type[Any]] = {
+LISTS: dict[str, type[Any]] = {
     "evaluations": EvaluationGrid,
     "probes": ProbeGrid,
     "exclude": Exclude,
 }
 # What only code can give: functions, and fields of odesweep itself.
-_NOT_HERE = {Study: ("overrides", "swept", "testing"), Exclude: ("when",)}
+NOT_HERE = {Study: ("overrides", "swept", "testing"), Exclude: ("when",)}
 
 
 def read(path: Path) -> list[Study]:
@@ -51,7 +51,7 @@ def _fields(kind: type[Any], table: Any, place: str) -> dict[str, Any]:
     """The fields of a record of class `kind`; lists of records in it are made."""
     if not isinstance(table, Mapping):
         raise UserError(f"{place} is of type {type(table).__name__}; give a table")
-    known = {one.name: one for one in fields(kind) if one.name not in _NOT_HERE.get(kind, ())}
+    known = {one.name: one for one in fields(kind) if one.name not in NOT_HERE.get(kind, ())}
     for name in table:
         if name not in known:
             raise UserError(
@@ -62,7 +62,7 @@ def _fields(kind: type[Any], table: Any, place: str) -> dict[str, Any]:
         if name not in table and one.default is MISSING and one.default_factory is MISSING:
             raise UserError(f"{place}: {name} is missing")
     given = dict(table)
-    for name, record in _LISTS.items():
+    for name, record in LISTS.items():
         if name in given:
             where = f"{place}: {name}"
             given[name] = [

@@ -82,7 +82,14 @@ def export(
             f"{folder} is already there; remove it, or give another folder with --out"
         ) from None
     except OSError as error:
-        raise InfrastructureError(f"cannot write {folder}: {error.strerror}") from None
+        raise InfrastructureError(f"cannot write {folder}: {error.strerror or error}") from None
+    except Exception as error:
+        # Whatever another package raises, in one line.
+        line = (str(error).splitlines() or [""])[0]
+        raise InfrastructureError(
+            f"{target.package or to} failed ({type(error).__name__}: {line}); {folder} is "
+            "incomplete: remove it"
+        ) from error
     command = target.shown.format(folder=shlex.quote(str(folder)))
     shown = f"; to look at them: {command}" if command else ""
     print(f"wrote {count(len(runs), 'run')} of {plan} to {folder}{shown}")

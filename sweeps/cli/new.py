@@ -1,5 +1,6 @@
 """`odesweep new`: a study file to begin with."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,9 @@ _TEMPLATE = """\
 #   odesweep plan {path}
 #   odesweep run {path}
 #   odesweep status {path}
-# Every field is explained in docs/studies.md.
+# Every field is explained in docs/studies.md. Editors complete and check this file by a schema:
+#   odesweep new --schema > study.schema.json
+#:schema ./study.schema.json
 
 name = "{name}"
 title = "Solver steps and width on concentric spheres"
@@ -65,13 +68,24 @@ overrides = {{ "train.iterations" = 5 }}
 
 def new(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="The study's name, or the path of its file.")
-    ],
+        str | None,
+        typer.Argument(metavar="NAME", help="The study's name, or the path of its file."),
+    ] = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema of study files, for editors.")
+    ] = False,
 ) -> None:
     """Write a commented study file, NAME.toml, that runs at once."""
     from sweeps.checked import check_name
     from sweeps.studies import studies
 
+    if schema:
+        from sweeps.study_schema import study_schema
+
+        print(json.dumps(study_schema(), indent=1))
+        return
+    if name is None:
+        raise UserError("give the study a name, such as `odesweep new my_study`")
     path = Path(name if name.endswith(".toml") else f"{name}.toml")
     check_name(path.stem)
     if path.stem in studies():

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import study_with_module
-from command import TINY, events, odesweep, runs, science, start, wait_for
+from command import LONG, TINY, events, odesweep, runs, science, start, wait_for
 from small_disk import fill, mounted
 
 import sweeps
@@ -152,6 +152,18 @@ def test_python_runs_what_is_missing_and_nothing_twice(
     assert broken.counts()["pending"] == len(broken.trial_ids)
     with pytest.raises(sweeps.InfrastructureError, match=r"data set cifar10: .*all of it: "):
         broken.wait(60)
+
+
+@pytest.mark.slow
+def test_a_run_in_the_background_stops_and_goes_on(tmp_path: Path) -> None:
+    run = sweeps.run(LONG, results=tmp_path / "results", wait=False)
+    wait_for(lambda: run.counts()["running"], 120)
+    assert not run.wait(0.01)
+    run.stop()
+    assert run.wait(120)
+    assert run.counts() == {"done": 0, "failed": 0, "running": 0, "pending": 2}
+    assert run.log
+    assert "ended early: SIGINT" in run.log.read_text()
 
 
 def test_a_trained_net_is_loaded_and_scores_as_in_its_row(copy: Path) -> None:

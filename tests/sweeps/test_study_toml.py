@@ -3,6 +3,7 @@
 import tomllib
 from pathlib import Path
 
+import jsonschema
 import pytest
 from command import odesweep
 
@@ -11,6 +12,7 @@ from sweeps.errors import UserError
 from sweeps.overrides import select
 from sweeps.slurm.snapshot import code
 from sweeps.studies import find
+from sweeps.study_schema import study_schema
 
 TOML = """
 name = "mine"
@@ -186,3 +188,49 @@ def test_what_new_refuses(
         new(name)
     assert says in str(raised.value)
     assert Path("there.toml").read_text() == "mine"
+
+
+def _schema_errors(schema: dict[str, object], text: str) -> list[str]:
+    validator = jsonschema.Draft202012Validator(schema)
+    return [error.message for error in validator.iter_errors(tomllib.loads(text))]
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, object]:
+    found = study_schema()
+    jsonschema.Draft202012Validator.check_schema(found)
+    return found
+
+
+def test_the_schema_takes_what_odesweep_takes(schema: dict[str, object], tmp_path: Path) -> None:
+    new(str(tmp_path / "mine.toml"))
+    assert _schema_errors(schema, (tmp_path / "mine.toml").read_text()) == []
+    assert _schema_errors(schema, TOML) == []
+    second = "\n".join(TOML.strip().splitlines()[:5])
+    several = f'[[studies]]\n{second}\n[studies.base]\n[studies.scales.full]\nlabel = "Full."\n'
+    assert _schema_errors(schema, several) == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("seeds = [0, 3]", "seed = [0, 3]"),
+        ("seeds = [0, 3]", 'seeds = ["a"]'),
+        ('question = "Mine?"', ""),
+        ('model = { name = "flat_node" }', 'model = { name = "flat_nodes" }'),
+        ("steps = 2 }", "step = 2 }"),
+        ('data = { name = "spheres" }', 'data = { name = "spheres", dimension = "two" }'),
+        ("factors = [0.5, 1]", "factors = 0.5"),
+        ('label = "Full."', 'labels = "Full."'),
+    ],
+)
+def test_the_schema_refuses_what_odesweep_refuses(
+    schema: dict[str, object], tmp_path: Path, right: str, wrong: str
+) -> None:
+    assert right in TOML
+    text = TOML.replace(right, wrong, 1)
+    assert _schema_errors(schema, text)
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(UserError):
+        select(find(str(path)))
