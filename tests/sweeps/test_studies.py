@@ -128,7 +128,7 @@ def _tests(name: str, scale: str, solver: str, steps: int) -> set[tuple[str, int
     [
         ("ott2021/sphere2-fixed", "paper", 256),
         ("ott2021/sphere2-fixed", "small", 64),
-        ("demo", "demo", 64),
+        ("demo", "demo", 128),
     ],
 )
 def test_figure_1_and_4_have_their_evaluations(name: str, scale: str, fine: int) -> None:
@@ -145,7 +145,7 @@ def test_figure_1_and_4_have_their_evaluations(name: str, scale: str, fine: int)
     [
         ("ott2021/sphere2-fixed", "paper", 256),
         ("ott2021/sphere2-fixed", "small", 64),
-        ("demo", "demo", 64),
+        ("demo", "demo", 128),
     ],
 )
 def test_figures_1_and_2_have_their_probes(name: str, scale: str, fine: int) -> None:
