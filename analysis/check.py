@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from analysis.drawing.figure import Figure, Table
 from analysis.errors import ReportError, did_you_mean
-from analysis.figure import Figure, Table
 from analysis.papers import PAPERS
 from sweeps.store import label
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.data import Data
+    from analysis.rows.data import Data
 
 # If there are more cells than this, they are counted, not listed: directly after `plan`, all of
 # them are missing.
@@ -71,7 +71,7 @@ def examine(data: "Data", needs: tuple[str, ...]) -> Finding:
 
     A run that failed has its row and lacks nothing.
     """
-    from analysis.caption import missing_text
+    from analysis.drawing.caption import missing_text
 
     missing = data.missing(needs)
     studies = len(data.plans) > 1

@@ -164,8 +164,8 @@ def check(
     For each figure and table, with the command that computes them. With --decide for each
     inconclusive claim: the seeds that would decide it, their cost, and the command.
     """
-    from analysis import decide as more_seeds
     from analysis import make
+    from analysis.claims import decide as more_seeds
 
     command = more_seeds.check if decide else make.check
     raise typer.Exit(command(target, make.Reader(results, plan, scale)))
@@ -185,7 +185,8 @@ def claims(
     A verdict is one of: reproduced, contradicted, inconclusive, not enough data. Also writes
     claims.csv and claims.md.
     """
-    from analysis import claims_command, make
+    from analysis import make
+    from analysis.claims import command as claims_command
 
     raise typer.Exit(claims_command.claims(target, make.Reader(results, plan, scale), out, as_json))
 

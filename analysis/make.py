@@ -14,11 +14,11 @@ from rich.progress import track
 from rich.table import Table as PrintedTable
 
 from analysis.check import examine, select
-from analysis.data import Data
+from analysis.drawing.figure import Figure, Table
+from analysis.drawing.save import save_figure, save_table
 from analysis.errors import ReportError
-from analysis.figure import Figure, Table
-from analysis.read import Folder, NoPlan, load
-from analysis.save import save_figure, save_table
+from analysis.rows.data import Data
+from analysis.rows.read import Folder, NoPlan, load
 
 OK, INCOMPLETE = 0, 1
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.cells import interval
+from analysis.rows.cells import interval
 
 
 def load(paper: str, name: str) -> dict[str, Any]:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis.data import Data
-from analysis.figure import Figure
+from analysis.drawing.figure import Figure
+from analysis.drawing.save import compose_figure, png, save_figure
 from analysis.make import Reader
 from analysis.plot.chart import Wish, chart
 from analysis.plot.command import find_plan, picture_name, stem
 from analysis.plot.figures import figure
 from analysis.plot.names import Names
 from analysis.plot.page import page
-from analysis.save import compose_figure, png, save_figure
+from analysis.rows.data import Data
 from sweeps.store import label
 from sweeps.store.frames import one_type
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sweeps.interface.models import load_model
     from sweeps.interface.plans import plan
     from sweeps.interface.runs import Run, run
-    from sweeps.planning import Plan
+    from sweeps.planning.plan import Plan
     from sweeps.study import EvaluationGrid, Exclude, ProbeGrid, Scale, Study
 
 __all__ = [
@@ -34,7 +34,7 @@ _HOMES = {
     "interface.plans": ("plan",),
     "interface.runs": ("run", "Run"),
     "interface.models": ("load_model",),
-    "planning": ("Plan",),
+    "planning.plan": ("Plan",),
     "study": ("Study", "Scale", "EvaluationGrid", "ProbeGrid", "Exclude"),
     "errors": ("UserError", "InfrastructureError"),
 }

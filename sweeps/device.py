@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from odecore.config.train import Precision
-from sweeps.counted import OPERATIONS_PER_SECOND
 from sweeps.execute.registry import executors, load_object
+from sweeps.planning.counted import OPERATIONS_PER_SECOND
 from sweeps.profiles import Profile
 from sweeps.worker.gpus import listing, parse, usable
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweeps.execute.queues import Queues
-from sweeps.status import Watch
+from sweeps.inspection.status import Watch
 from sweeps.store import Results, list_folder
 from sweeps.store.clock import folder_clock
 from sweeps.store.files import one_line

@@ -11,7 +11,7 @@ from typing import Any
 from odecore.config import TrialSpec
 from sweeps.keep_weights import KEEP
 from sweeps.study import EvaluationGrid, Exclude, ProbeGrid, Scale, Study
-from sweeps.study_toml import LISTS, NOT_HERE
+from sweeps.study.study_toml import LISTS, NOT_HERE
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _VALUE = {"type": ["number", "string", "boolean", "array", "object"]}

@@ -129,7 +129,7 @@ def test_every_public_name_is_there(package: ModuleType) -> None:
 
 def test_analysis_needs_no_torch() -> None:
     assert not loaded_by(
-        "import analysis.cli, analysis.read, analysis.results, analysis.ott2021"
+        "import analysis.cli, analysis.rows.read, analysis.results, analysis.ott2021"
     ) & {
         "torch",
         "ray",

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.cells import cells, or_nothing, planned_rows
 from analysis.cross import grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER
-from analysis.data import COMPLETED, Data
-from analysis.drawing import each_panel, panel_title, shared_limits
-from analysis.figure import Figure
-from analysis.style import FULL_INCHES
-from analysis.tiles import colour_bar, draw_tiles, plain, tile_legend
-from analysis.vega import VegaChart
+from analysis.drawing.figure import Figure
+from analysis.drawing.shared import each_panel, panel_title, shared_limits
+from analysis.drawing.style import FULL_INCHES
+from analysis.drawing.tiles import colour_bar, draw_tiles, plain, tile_legend
+from analysis.drawing.vega import VegaChart
+from analysis.rows.cells import cells, or_nothing, planned_rows
+from analysis.rows.data import COMPLETED, Data
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from analysis.cells import planned_rows
-from analysis.data import AXIS, Data
-from analysis.statistic import at
+from analysis.claims.statistic import at
+from analysis.rows.cells import planned_rows
+from analysis.rows.data import AXIS, Data
 
 GUSAK, OTT = "gusak2020/recipe", "ott2021/sphere2-fixed"
 ENORM = ("enorm2019/report", "enorm2019/controls")

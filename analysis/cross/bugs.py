@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from analysis import published
-from analysis.caption import standard_notes
-from analysis.cells import STATISTICS, cells, difference, interval
 from analysis.cross import bug_rows
 from analysis.cross.bug_rows import ENORM, GUSAK, OTT, Pair
-from analysis.data import AXIS, Data
-from analysis.figure import Table
-from analysis.stats import MIN_N_INTERVAL
+from analysis.drawing.caption import standard_notes
+from analysis.drawing.figure import Table
+from analysis.rows.cells import STATISTICS, cells, difference, interval
+from analysis.rows.data import AXIS, Data
+from analysis.rows.stats import MIN_N_INTERVAL
 
 TEXT = (
     "Published numbers and the bugs of the code behind them. On: as in the published code; off: "

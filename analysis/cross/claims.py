@@ -7,13 +7,8 @@ nets that have one.
 
 from functools import partial
 
-from analysis.claims import Claim, Evidence, above, below, within
-from analysis.cross import gaps, grid, smoothness
-from analysis.cross.dependence import THRESHOLD
-from analysis.cross.grid import STUDY
-from analysis.cross.smoothness import MAX_DROP
-from analysis.data import COMPLETED
-from analysis.statistic import (
+from analysis.claims.claim import Claim, Evidence, above, below, within
+from analysis.claims.statistic import (
     Best,
     Difference,
     Each,
@@ -24,6 +19,11 @@ from analysis.statistic import (
     of_runs,
     order,
 )
+from analysis.cross import gaps, grid, smoothness
+from analysis.cross.dependence import THRESHOLD
+from analysis.cross.grid import STUDY
+from analysis.cross.smoothness import MAX_DROP
+from analysis.rows.data import COMPLETED
 
 NORMS = ("none", "batch", "mini_batch", "layer", "group", "weight", "spectral", "ta_bn")
 # Gusak 2020, Table 1, and its nets "accurate" in Figure 1: all but batch norm.

@@ -5,13 +5,13 @@ Gaps, and shares of nets that depend on their solver, over all depths of the cro
 
 import pandas as pd
 
-from analysis.cells import interval
 from analysis.cross import gaps, grid
 from analysis.cross.grid import NORM, SOLVER
-from analysis.data import COMPLETED, Data
-from analysis.figure import Table
-from analysis.stats import clopper_pearson
-from analysis.style import NORM_LABELS
+from analysis.drawing.figure import Table
+from analysis.drawing.style import NORM_LABELS
+from analysis.rows.cells import interval
+from analysis.rows.data import COMPLETED, Data
+from analysis.rows.stats import clopper_pearson
 
 # Ott 2021, step adaptation: a net depends on its solver if the accuracy under a more accurate one
 # differs by more than this.

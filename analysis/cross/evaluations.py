@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.cells import cells, planned_rows
 from analysis.cross import gaps, grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER
-from analysis.data import COMPLETED, Data
-from analysis.drawing import each_panel, no_rows, panel_title, values_with_bars
-from analysis.figure import Figure
-from analysis.legend import handle, legend_below, norm_handles
-from analysis.style import FULL_INCHES, NORM_COLOURS, PLAIN_COLOUR
-from analysis.vega import VegaChart
+from analysis.drawing.figure import Figure
+from analysis.drawing.legend import handle, legend_below, norm_handles
+from analysis.drawing.shared import each_panel, no_rows, panel_title, values_with_bars
+from analysis.drawing.style import FULL_INCHES, NORM_COLOURS, PLAIN_COLOUR
+from analysis.drawing.vega import VegaChart
+from analysis.rows.cells import cells, planned_rows
+from analysis.rows.data import COMPLETED, Data
 from sweeps.store import label
 
 if TYPE_CHECKING:

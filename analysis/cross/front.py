@@ -5,12 +5,12 @@ Each cell is under its training solver.
 
 import pandas as pd
 
-from analysis.cells import interval
 from analysis.cross import grid, pareto
 from analysis.cross.grid import DEPTH, NORM, SOLVER
-from analysis.data import Data
-from analysis.figure import Table
-from analysis.style import NORM_LABELS
+from analysis.drawing.figure import Table
+from analysis.drawing.style import NORM_LABELS
+from analysis.rows.cells import interval
+from analysis.rows.data import Data
 
 TEXT = (
     "Pareto front of test accuracy against evaluations of the field in one forward pass, each "

@@ -6,10 +6,10 @@ images, both in float64.
 
 import pandas as pd
 
-from analysis.cells import MISSING, STATISTICS, cells, difference, planned_rows
 from analysis.cross.grid import DEPTH, NORM, SOLVER
-from analysis.data import COMPLETED, KEY, Data
-from analysis.stats import summarise
+from analysis.rows.cells import MISSING, STATISTICS, cells, difference, planned_rows
+from analysis.rows.data import COMPLETED, KEY, Data
+from analysis.rows.stats import summarise
 
 NEEDS = ("evaluations:reference", "evaluations:as_trained")
 UNRESOLVED = "unresolved"

@@ -6,9 +6,9 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from analysis.caption import half_widths, standard_notes
-from analysis.cells import MISSING
-from analysis.data import COMPLETED
+from analysis.drawing.caption import half_widths, standard_notes
+from analysis.rows.cells import MISSING
+from analysis.rows.data import COMPLETED
 from odecore.config.backbone import STACKS, Stack
 
 STUDY = "cross/norm_solver_depth"

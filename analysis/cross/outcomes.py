@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.caption import standard_notes
-from analysis.cells import MISSING, planned_rows
 from analysis.cross import grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER
-from analysis.data import COMPLETED, Data
-from analysis.drawing import panel_title
-from analysis.figure import Figure
-from analysis.frames import in_order
-from analysis.legend import legend_below
-from analysis.style import FULL_INCHES
-from analysis.tiles import norm_label, swatches
-from analysis.vega import VegaChart
+from analysis.drawing.caption import standard_notes
+from analysis.drawing.figure import Figure
+from analysis.drawing.legend import legend_below
+from analysis.drawing.shared import panel_title
+from analysis.drawing.style import FULL_INCHES
+from analysis.drawing.tiles import norm_label, swatches
+from analysis.drawing.vega import VegaChart
+from analysis.rows.cells import MISSING, planned_rows
+from analysis.rows.data import COMPLETED, Data
+from analysis.rows.frames import in_order
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

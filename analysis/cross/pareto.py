@@ -10,15 +10,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.cells import STATISTICS, cells, planned_rows
 from analysis.cross import grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER
-from analysis.data import COMPLETED, Data
-from analysis.drawing import no_rows, panel_title
-from analysis.figure import Figure
-from analysis.legend import handle, legend_below, norm_handles
-from analysis.style import FULL_INCHES, NORM_COLOURS, PLAIN_COLOUR, SOLVER_LABELS, SOLVER_MARKERS
-from analysis.vega import VegaChart
+from analysis.drawing.figure import Figure
+from analysis.drawing.legend import handle, legend_below, norm_handles
+from analysis.drawing.shared import no_rows, panel_title
+from analysis.drawing.style import (
+    FULL_INCHES,
+    NORM_COLOURS,
+    PLAIN_COLOUR,
+    SOLVER_LABELS,
+    SOLVER_MARKERS,
+)
+from analysis.drawing.vega import VegaChart
+from analysis.rows.cells import STATISTICS, cells, planned_rows
+from analysis.rows.data import COMPLETED, Data
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

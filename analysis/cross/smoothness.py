@@ -5,12 +5,12 @@ Which normalizations make nets trained with Euler keep their accuracy under more
 
 import pandas as pd
 
-from analysis.cells import cells, planned_rows
 from analysis.cross import grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER, worst
-from analysis.data import COMPLETED, KEY, Data
-from analysis.figure import Table
-from analysis.style import NORM_LABELS
+from analysis.drawing.figure import Table
+from analysis.drawing.style import NORM_LABELS
+from analysis.rows.cells import cells, planned_rows
+from analysis.rows.data import COMPLETED, KEY, Data
 from odecore.config.methods import FIXED_STEP
 
 NEEDS = ("evaluations:test_grid",)

@@ -10,12 +10,12 @@ import pandas as pd
 
 from analysis.cross import gaps, grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER
-from analysis.data import Data
-from analysis.drawing import each_panel, panel_title, shared_limits
-from analysis.figure import Figure
-from analysis.style import FULL_INCHES
-from analysis.tiles import colour_bar, draw_tiles, signed, tile_legend
-from analysis.vega import VegaChart
+from analysis.drawing.figure import Figure
+from analysis.drawing.shared import each_panel, panel_title, shared_limits
+from analysis.drawing.style import FULL_INCHES
+from analysis.drawing.tiles import colour_bar, draw_tiles, signed, tile_legend
+from analysis.drawing.vega import VegaChart
+from analysis.rows.data import Data
 from sweeps.store import label
 
 if TYPE_CHECKING:

@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.cells import cells, planned_rows
 from analysis.cross import grid
 from analysis.cross.grid import DEPTH, NORM, SOLVER
-from analysis.data import COMPLETED, Data
-from analysis.drawing import panel_title, shared_limits
-from analysis.figure import Figure, one_column_each
-from analysis.legend import legend_below
-from analysis.style import FULL_INCHES, SOLVER_LABELS
-from analysis.tiles import (
+from analysis.drawing.figure import Figure, one_column_each
+from analysis.drawing.legend import legend_below
+from analysis.drawing.shared import panel_title, shared_limits
+from analysis.drawing.style import FULL_INCHES, SOLVER_LABELS
+from analysis.drawing.tiles import (
     FAILED_COLOUR,
     UNRESOLVED_COLOUR,
     colour_bar,
     norm_label,
     swatches,
 )
-from analysis.vega import VegaChart
+from analysis.drawing.vega import VegaChart
+from analysis.rows.cells import cells, planned_rows
+from analysis.rows.data import COMPLETED, Data
 from sweeps.store import label
 
 if TYPE_CHECKING:

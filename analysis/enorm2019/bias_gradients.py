@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.cells import one_per_seed
-from analysis.curves import draw_curves, summarise_at
-from analysis.data import COMPLETED, Data
+from analysis.drawing.curves import draw_curves, summarise_at
+from analysis.drawing.figure import Figure, one_column_each
+from analysis.drawing.legend import failed_handle, handle, legend_below
+from analysis.drawing.style import FULL_INCHES, NORM_COLOURS
+from analysis.drawing.vega import VegaChart
 from analysis.enorm2019.controls import CONTROL, CONTROLS, LAYERS, METHOD, REPORT, beside
-from analysis.figure import Figure, one_column_each
-from analysis.frames import stack
-from analysis.legend import failed_handle, handle, legend_below
-from analysis.style import FULL_INCHES, NORM_COLOURS
-from analysis.vega import VegaChart
+from analysis.rows.cells import one_per_seed
+from analysis.rows.data import COMPLETED, Data
+from analysis.rows.frames import stack
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,12 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.cells import planned_rows
-from analysis.claims import Claim, Evidence, above, below, within
-from analysis.data import COMPLETED, Data
-from analysis.enorm2019.controls import CONTROLS, REPORT
-from analysis.enorm2019.depths import with_failed
-from analysis.statistic import (
+from analysis.claims.claim import Claim, Evidence, above, below, within
+from analysis.claims.statistic import (
     At,
     Difference,
     Each,
@@ -24,6 +20,10 @@ from analysis.statistic import (
     mean,
     of_runs,
 )
+from analysis.enorm2019.controls import CONTROLS, REPORT
+from analysis.enorm2019.depths import with_failed
+from analysis.rows.cells import planned_rows
+from analysis.rows.data import COMPLETED, Data
 
 DEPTH, RATE = "model.layers", "train.optimizer.lr"
 ALL_DEPTHS = tuple(range(1, 20, 2))

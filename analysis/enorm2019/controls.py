@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.cells import cells, difference, interval, or_nothing, planned_rows
-from analysis.data import Data
-from analysis.figure import Table, by_row
+from analysis.drawing.figure import Table, by_row
+from analysis.rows.cells import cells, difference, interval, or_nothing, planned_rows
+from analysis.rows.data import Data
 
 REPORT, CONTROLS = "enorm2019/report", "enorm2019/controls"
 METHOD, CONTROL, LAYERS = "axis.method", "axis.control", "axis.model.layers"

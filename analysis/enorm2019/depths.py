@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis import published
-from analysis.caption import interval_text, missing_text, scale_text, seeds
-from analysis.cells import MISSING, cells, or_nothing, planned_rows
-from analysis.data import COMPLETED, Data
-from analysis.drawing import draw_points, draw_published, panel_title
-from analysis.figure import Figure
-from analysis.frames import in_order
-from analysis.legend import handle, legend_below, published_handle
-from analysis.style import FULL_INCHES, NORM_COLOURS, lighter
-from analysis.vega import VegaChart
+from analysis.drawing.caption import interval_text, missing_text, scale_text, seeds
+from analysis.drawing.figure import Figure
+from analysis.drawing.legend import handle, legend_below, published_handle
+from analysis.drawing.shared import draw_points, draw_published, panel_title
+from analysis.drawing.style import FULL_INCHES, NORM_COLOURS, lighter
+from analysis.drawing.vega import VegaChart
+from analysis.rows.cells import MISSING, cells, or_nothing, planned_rows
+from analysis.rows.data import COMPLETED, Data
+from analysis.rows.frames import in_order
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -3,11 +3,11 @@
 import pandas as pd
 
 from analysis import published
-from analysis.caption import missing_text, scale_text
-from analysis.cells import planned_rows
-from analysis.data import Data
+from analysis.drawing.caption import missing_text, scale_text
+from analysis.drawing.figure import Table
 from analysis.enorm2019.depths import LAYERS, METHOD, STUDY
-from analysis.figure import Table
+from analysis.rows.cells import planned_rows
+from analysis.rows.data import Data
 
 TEXT = (
     "ENorm 2019, Table 1. Initial learning rates as recorded in the rows; the learning rate then "

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis import published
-from analysis.curves import draw_curves, over_epochs
-from analysis.data import AXIS, Data
-from analysis.drawing import draw_published, panel_title
-from analysis.figure import Figure
-from analysis.frames import in_order, stack
+from analysis.drawing.curves import draw_curves, over_epochs
+from analysis.drawing.figure import Figure
+from analysis.drawing.legend import handle, legend_below, published_handle
+from analysis.drawing.shared import draw_published, panel_title
+from analysis.drawing.style import FULL_INCHES
+from analysis.drawing.vega import VegaChart
 from analysis.gladzik2019 import nets
 from analysis.gladzik2019.nets import (
     D1,
@@ -29,9 +30,8 @@ from analysis.gladzik2019.nets import (
     line_style,
     planned,
 )
-from analysis.legend import handle, legend_below, published_handle
-from analysis.style import FULL_INCHES
-from analysis.vega import VegaChart
+from analysis.rows.data import AXIS, Data
+from analysis.rows.frames import in_order, stack
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

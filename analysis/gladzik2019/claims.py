@@ -10,11 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.claims import Claim, Evidence, above, below, within
-from analysis.data import COMPLETED, KEY, Data
-from analysis.gladzik2019 import nets, quantities
-from analysis.gladzik2019.nets import ADJOINT, DIRECT
-from analysis.statistic import (
+from analysis.claims.claim import Claim, Evidence, above, below, within
+from analysis.claims.statistic import (
     VALUE,
     At,
     Best,
@@ -27,6 +24,9 @@ from analysis.statistic import (
     mean,
     runs_with,
 )
+from analysis.gladzik2019 import nets, quantities
+from analysis.gladzik2019.nets import ADJOINT, DIRECT
+from analysis.rows.data import COMPLETED, KEY, Data
 
 D1, D2, D3, D4, D5, D6, D7, D8 = STUDIES = tuple(f"gladzik2019/d{n}" for n in range(1, 9))
 NAMES = dict(

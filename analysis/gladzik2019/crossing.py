@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.data import AXIS, Data
-from analysis.drawing import panel_title
-from analysis.figure import Figure, one_column_each
-from analysis.legend import handle, legend_below
-from analysis.style import CLASS_COLOURS, FULL_INCHES
-from analysis.vega import VegaChart
+from analysis.drawing.figure import Figure, one_column_each
+from analysis.drawing.legend import handle, legend_below
+from analysis.drawing.shared import panel_title
+from analysis.drawing.style import CLASS_COLOURS, FULL_INCHES
+from analysis.drawing.vega import VegaChart
+from analysis.rows.data import AXIS, Data
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.data import AXIS, KEY, Data
-from analysis.style import sequential_colours
+from analysis.drawing.style import sequential_colours
+from analysis.rows.data import AXIS, KEY, Data
 
 D1, D2, D3, D4, D5, D6, D7, D8 = (f"gladzik2019/d{number}" for number in range(1, 9))
 D7_ADAM = f"{D7}-adam"

@@ -3,12 +3,12 @@
 import pandas as pd
 
 from analysis import published
-from analysis.cells import cells, planned_rows
-from analysis.data import KEY, Data
-from analysis.figure import Table
-from analysis.frames import in_order
+from analysis.drawing.figure import Table
 from analysis.gladzik2019 import nets
 from analysis.gladzik2019.nets import D1, D2, D3, D4, D5, D6, D7, D7_ADAM, Name, planned
+from analysis.rows.cells import cells, planned_rows
+from analysis.rows.data import KEY, Data
+from analysis.rows.frames import in_order
 
 NEEDS = ("runs", "probe_series")
 # Name of a quantity -> its words in the table, and decimals.

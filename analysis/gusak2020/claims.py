@@ -6,10 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.claims import Claim, Evidence, above, within
-from analysis.data import Data
-from analysis.gusak2020.smoothness import NEEDS, STUDY, TOLERANCE, per_net, tested
-from analysis.statistic import (
+from analysis.claims.claim import Claim, Evidence, above, within
+from analysis.claims.statistic import (
     VALUE,
     At,
     Best,
@@ -22,6 +20,8 @@ from analysis.statistic import (
     of_runs,
     order,
 )
+from analysis.gusak2020.smoothness import NEEDS, STUDY, TOLERANCE, per_net, tested
+from analysis.rows.data import Data
 
 TABLE1 = "gusak2020/table1"
 NORM, STEPS = "model.ode_norm", "solver.steps"

@@ -9,10 +9,8 @@ from typing import Any
 import pandas as pd
 
 from analysis import published
-from analysis.caption import standard_notes
-from analysis.cells import MISSING, cells, interval
-from analysis.data import Data
-from analysis.figure import Table, by_row
+from analysis.drawing.caption import standard_notes
+from analysis.drawing.figure import Table, by_row
 from analysis.gusak2020.smoothness import (
     AXES,
     CHANCE,
@@ -25,6 +23,8 @@ from analysis.gusak2020.smoothness import (
     per_net,
     tested,
 )
+from analysis.rows.cells import MISSING, cells, interval
+from analysis.rows.data import Data
 
 BY = [STEM, NORM, STEPS]
 SHORT = {"batch": "BN", "layer": "LN", "weight": "WN", "spectral": "SN", "none": "NF"}

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis import published
-from analysis.cells import cells, or_nothing
-from analysis.data import Data
-from analysis.drawing import draw_published
-from analysis.figure import Figure
+from analysis.drawing.figure import Figure
+from analysis.drawing.legend import handle, legend_below, published_handle
+from analysis.drawing.shared import draw_published
+from analysis.drawing.style import FULL_INCHES, NORM_COLOURS, SOLVER_LABELS, SOLVER_MARKERS
+from analysis.drawing.vega import VegaChart
 from analysis.gusak2020.smoothness import AXES, NEEDS, NORM, STEPS, STUDY, tested
-from analysis.legend import handle, legend_below, published_handle
-from analysis.style import FULL_INCHES, NORM_COLOURS, SOLVER_LABELS, SOLVER_MARKERS
-from analysis.vega import VegaChart
+from analysis.rows.cells import cells, or_nothing
+from analysis.rows.data import Data
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

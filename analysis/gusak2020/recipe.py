@@ -6,11 +6,11 @@ These are the second drop of the learning rate and the reset of the optimizer ea
 import pandas as pd
 
 from analysis import published
-from analysis.cells import cells, difference, interval, planned_rows
-from analysis.data import Data
-from analysis.figure import Table
+from analysis.drawing.figure import Table
+from analysis.drawing.style import NORM_LABELS
 from analysis.gusak2020.table1 import best_and_last, last_words
-from analysis.style import NORM_LABELS
+from analysis.rows.cells import cells, difference, interval, planned_rows
+from analysis.rows.data import Data
 
 NORM, DROPS, RESET = "axis.model.ode_norm", "axis.drops", "axis.fidelity.momentum_reset"
 BY = [NORM, DROPS, RESET]

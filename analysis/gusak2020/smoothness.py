@@ -6,8 +6,8 @@ training.
 
 import pandas as pd
 
-from analysis.cells import MISSING, planned_rows
-from analysis.data import AXIS, COMPLETED, KEY, Data
+from analysis.rows.cells import MISSING, planned_rows
+from analysis.rows.data import AXIS, COMPLETED, KEY, Data
 from odecore.config.methods import FIXED_STEP
 
 STUDY = "gusak2020/figure1"

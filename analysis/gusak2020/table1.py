@@ -6,9 +6,9 @@ Also of ResNet10, and the text's two comparisons.
 import pandas as pd
 
 from analysis import published
-from analysis.cells import cells, interval, or_nothing, planned_rows
-from analysis.data import Data
-from analysis.figure import Table
+from analysis.drawing.figure import Table
+from analysis.rows.cells import cells, interval, or_nothing, planned_rows
+from analysis.rows.data import Data
 
 NET = "axis.net"
 MEANS = ("mean", "low", "high", "minimum", "maximum")

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.curves import draw_curves, over_epochs, summarise_at
-from analysis.data import COMPLETED, Data
-from analysis.drawing import panel_title
-from analysis.figure import Figure, one_row_each
-from analysis.frames import stack
-from analysis.legend import handle, legend_below
-from analysis.style import FULL_INCHES, SOLVER_LABELS, sequential_colours
-from analysis.vega import VegaChart
+from analysis.drawing.curves import draw_curves, over_epochs, summarise_at
+from analysis.drawing.figure import Figure, one_row_each
+from analysis.drawing.legend import handle, legend_below
+from analysis.drawing.shared import panel_title
+from analysis.drawing.style import FULL_INCHES, SOLVER_LABELS, sequential_colours
+from analysis.drawing.vega import VegaChart
+from analysis.rows.data import COMPLETED, Data
+from analysis.rows.frames import stack
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,14 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.cells import planned_rows
-from analysis.claims import Claim, Evidence, above, below, within
-from analysis.cross import gaps
-from analysis.data import COMPLETED, KEY, Data, split
-from analysis.ott2021 import adaptation, crossing
-from analysis.ott2021.dependence import SUCCESS
-from analysis.ott2021.fan import margin
-from analysis.statistic import (
+from analysis.claims.claim import Claim, Evidence, above, below, within
+from analysis.claims.statistic import (
     VALUE,
     At,
     Difference,
@@ -25,6 +19,12 @@ from analysis.statistic import (
     mean,
     runs_with,
 )
+from analysis.cross import gaps
+from analysis.ott2021 import adaptation, crossing
+from analysis.ott2021.dependence import SUCCESS
+from analysis.ott2021.fan import margin
+from analysis.rows.cells import planned_rows
+from analysis.rows.data import COMPLETED, KEY, Data, split
 
 SPHERE2, CIFAR10 = "ott2021/sphere2-fixed", "ott2021/cifar10-fixed"
 # Ott 2021, step adaptation: a net depends on its solver if accuracies differ by more than this.

@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 
 from analysis import published
-from analysis.data import Data
-from analysis.figure import Table, by_row
+from analysis.drawing.figure import Table, by_row
+from analysis.drawing.style import SOLVER_LABELS
 from analysis.ott2021 import dependence
-from analysis.stats import paired_difference, summarise
-from analysis.style import SOLVER_LABELS
+from analysis.rows.data import Data
+from analysis.rows.stats import paired_difference, summarise
 
 # Ott 2021, step adaptation: a net depends on its solver if its accuracy under a more accurate one
 # differs by more than this.

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.data import Data
-from analysis.figure import Table, by_row
+from analysis.drawing.figure import Table, by_row
 from analysis.ott2021 import dependence, two_nets
 from analysis.ott2021.dependence import SUCCESS
 from analysis.ott2021.intersections import crossing_fractions
+from analysis.rows.data import Data
 
 TEXT = (
     "Ott 2021, conclusion. Fraction of pairs of test points whose trajectories intersect at least "

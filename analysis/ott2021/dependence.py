@@ -8,11 +8,11 @@ from typing import Literal
 
 import pandas as pd
 
-from analysis.caption import standard_notes
-from analysis.data import COMPLETED, Data
+from analysis.drawing.caption import standard_notes
+from analysis.drawing.style import data_label
 from analysis.errors import ReportError
-from analysis.stats import summarise
-from analysis.style import data_label
+from analysis.rows.data import COMPLETED, Data
+from analysis.rows.stats import summarise
 
 # Ott 2021 averages over seeds "for which the model trained successfully" and gives no rule. Ours:
 # final train accuracy above these.

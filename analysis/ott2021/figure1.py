@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis import published
-from analysis.caption import standard_notes
-from analysis.data import Data
-from analysis.drawing import class_legend, draw_published, values_with_bars
-from analysis.figure import Figure
-from analysis.frames import stack
+from analysis.drawing.caption import standard_notes
+from analysis.drawing.figure import Figure
+from analysis.drawing.shared import class_legend, draw_published, values_with_bars
+from analysis.drawing.style import CLASS_COLOURS, FULL_INCHES, PLAIN_COLOUR, lighter
+from analysis.drawing.vega import VegaChart
 from analysis.ott2021 import dependence, two_nets
-from analysis.style import CLASS_COLOURS, FULL_INCHES, PLAIN_COLOUR, lighter
-from analysis.vega import VegaChart
+from analysis.rows.data import Data
+from analysis.rows.frames import stack
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.data import Data
-from analysis.drawing import class_legend, no_rows
-from analysis.figure import Figure
+from analysis.drawing.figure import Figure
+from analysis.drawing.shared import class_legend, no_rows
+from analysis.drawing.style import CLASS_COLOURS, FULL_INCHES, lighter
+from analysis.drawing.vega import VegaChart
 from analysis.ott2021 import two_nets
-from analysis.style import CLASS_COLOURS, FULL_INCHES, lighter
-from analysis.vega import VegaChart
+from analysis.rows.data import Data
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

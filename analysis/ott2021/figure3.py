@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.data import AXIS, Data
-from analysis.figure import Figure, one_column_each
-from analysis.frames import stack
-from analysis.legend import handle, legend_below
+from analysis.drawing.figure import Figure, one_column_each
+from analysis.drawing.legend import handle, legend_below
+from analysis.drawing.style import CLASS_COLOURS, FULL_INCHES
+from analysis.drawing.vega import VegaChart
 from analysis.ott2021.fan import margin
-from analysis.style import CLASS_COLOURS, FULL_INCHES
-from analysis.vega import VegaChart
+from analysis.rows.data import AXIS, Data
+from analysis.rows.frames import stack
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis.data import COMPLETED, Data
-from analysis.drawing import panel_title
-from analysis.figure import Figure
-from analysis.legend import handle, legend_below
-from analysis.ott2021 import adaptation
-from analysis.style import (
+from analysis.drawing.figure import Figure
+from analysis.drawing.legend import handle, legend_below
+from analysis.drawing.shared import panel_title
+from analysis.drawing.style import (
     FULL_INCHES,
     PLAIN_COLOUR,
     SOLVER_LABELS,
     SOLVER_MARKERS,
     sequential_colours,
 )
-from analysis.vega import VegaChart
+from analysis.drawing.vega import VegaChart
+from analysis.ott2021 import adaptation
+from analysis.rows.data import COMPLETED, Data
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis.caption import Notes, standard_notes
-from analysis.data import Data
-from analysis.drawing import no_rows, values_with_bars
-from analysis.errors import ReportError
-from analysis.figure import Figure, one_row_each
-from analysis.legend import handle, legend_right
-from analysis.ott2021 import dependence
-from analysis.ott2021.dependence import Setting
-from analysis.style import (
+from analysis.drawing.caption import Notes, standard_notes
+from analysis.drawing.figure import Figure, one_row_each
+from analysis.drawing.legend import handle, legend_right
+from analysis.drawing.shared import no_rows, values_with_bars
+from analysis.drawing.style import (
     FULL_INCHES,
     SOLVER_LABELS,
     SOLVER_MARKERS,
     lighter,
     sequential_colours,
 )
-from analysis.vega import VegaChart
+from analysis.drawing.vega import VegaChart
+from analysis.errors import ReportError
+from analysis.ott2021 import dependence
+from analysis.ott2021.dependence import Setting
+from analysis.rows.data import Data
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

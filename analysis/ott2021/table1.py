@@ -6,11 +6,11 @@ NFE per iteration, and accuracy.
 import pandas as pd
 
 from analysis import published
-from analysis.cells import STATISTICS, cells, planned_rows
-from analysis.data import AXIS, COMPLETED, Data
-from analysis.figure import Table
-from analysis.frames import in_order
+from analysis.drawing.figure import Table
 from analysis.ott2021 import adaptation, critical_step_size, dependence
+from analysis.rows.cells import STATISTICS, cells, planned_rows
+from analysis.rows.data import AXIS, COMPLETED, Data
+from analysis.rows.frames import in_order
 
 SETS = {"Sphere2": "sphere2", "CIFAR-10": "cifar10"}
 FIXED = {label: f"ott2021/{name}-fixed" for label, name in SETS.items()}

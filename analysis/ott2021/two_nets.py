@@ -5,8 +5,8 @@ The same network trained with Euler, coarsely and finely.
 
 import pandas as pd
 
-from analysis.data import Data
 from analysis.ott2021.dependence import SUCCESS
+from analysis.rows.data import Data
 
 SOLVER = "euler"
 COARSE_STEPS = 2  # the paper's coarse net; without it the coarsest of several

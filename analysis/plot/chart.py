@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.data import AXIS, KEY, TEST, Data
+from analysis.drawing.style import NORM_COLOURS
 from analysis.errors import ReportError
 from analysis.plot.names import FAILED, PROGRESS, Names, numeric, with_axes
-from analysis.style import NORM_COLOURS
+from analysis.rows.data import AXIS, KEY, TEST, Data
 
 KINDS = ("line", "point", "box", "heat", "curve")
 STUDY = "study"

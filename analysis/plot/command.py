@@ -4,15 +4,15 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from analysis.data import Data
+from analysis.drawing.figure import Figure
 from analysis.errors import ReportError, nearest
-from analysis.figure import Figure
 from analysis.make import CONSOLE, INCOMPLETE, Reader, save
 from analysis.plot.chart import Wish, chart
 from analysis.plot.figures import figure
 from analysis.plot.names import Names
 from analysis.plot.page import Picture, page
-from analysis.read import SCALES, Folder, NoPlan, by_preference
+from analysis.rows.data import Data
+from analysis.rows.read import SCALES, Folder, NoPlan, by_preference
 from sweeps.store import PlanInfo
 
 # A study's file, with the study in it if there are several: `./my_study.py:second`.

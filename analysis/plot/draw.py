@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis.curves import draw_curves
-from analysis.drawing import shared_limits
-from analysis.legend import failed_handle
+from analysis.drawing.curves import draw_curves
+from analysis.drawing.legend import failed_handle
+from analysis.drawing.shared import shared_limits
+from analysis.drawing.tiles import colour_bar, draw_tiles, plain, tile_legend
 from analysis.plot.chart import Chart
 from analysis.plot.look import MARKER, Look, below, failed_mark
 from analysis.plot.names import numeric
 from analysis.plot.panels import each, edges, page_width
 from analysis.plot.places import across, fit_ticks, in_bytes
 from analysis.plot.words import axis_label, labels, metric_label
-from analysis.stats import MIN_N_INTERVAL
-from analysis.tiles import colour_bar, draw_tiles, plain, tile_legend
+from analysis.rows.stats import MIN_N_INTERVAL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

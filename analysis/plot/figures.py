@@ -5,10 +5,11 @@ from functools import partial
 
 import pandas as pd
 
-from analysis.caption import missing_text, scale_text
-from analysis.data import COMPLETED, Data
+from analysis.drawing.caption import missing_text, scale_text
+from analysis.drawing.figure import Figure
+from analysis.drawing.style import FULL_INCHES
+from analysis.drawing.vega import VegaChart
 from analysis.errors import ReportError
-from analysis.figure import Figure
 from analysis.plot import draw, rows
 from analysis.plot.chart import STUDY, Chart
 from analysis.plot.look import CHARACTER, look
@@ -17,9 +18,8 @@ from analysis.plot.panels import panels_of, shape, width_of
 from analysis.plot.places import across
 from analysis.plot.text import coloured, listed, notes_of, sentence, text_of, times_text, title_of
 from analysis.plot.words import labels, metric_label
+from analysis.rows.data import COMPLETED, Data
 from analysis.running.coverage import COLOURS
-from analysis.style import FULL_INCHES
-from analysis.vega import VegaChart
 
 # The height of all panels on one page.
 PAGE_INCHES = 8.6

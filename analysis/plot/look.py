@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis.data import Data
-from analysis.legend import handle, legend_below
-from analysis.plot.chart import Chart
-from analysis.plot.names import numeric
-from analysis.plot.words import labels
-from analysis.style import (
+from analysis.drawing.legend import handle, legend_below
+from analysis.drawing.style import (
     NORM_COLOURS,
     PLAIN_COLOUR,
     SOLVER_MARKERS,
     sequential_colours,
 )
+from analysis.plot.chart import Chart
+from analysis.plot.names import numeric
+from analysis.plot.words import labels
+from analysis.rows.data import Data
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

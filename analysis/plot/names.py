@@ -9,8 +9,8 @@ import pandas as pd
 import pyarrow as pa
 
 import sweeps.store as store
-from analysis.data import AXIS, KEY, TEST, Data
 from analysis.errors import ReportError, nearest
+from analysis.rows.data import AXIS, KEY, TEST, Data
 from sweeps.store import label
 
 FAILED = "failed"

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from analysis.data import AXIS, KEY, Data
+from analysis.drawing.figure import Figure
 from analysis.errors import ReportError
-from analysis.figure import Figure
 from analysis.plot.chart import (
     STUDY,
     Chart,
@@ -17,6 +16,7 @@ from analysis.plot.chart import (
 )
 from analysis.plot.figures import costs_figure, figure, outcomes_figure
 from analysis.plot.names import Names
+from analysis.rows.data import AXIS, KEY, Data
 
 # A figure, or its name and why it is left out.
 Picture = Figure | tuple[str, str]

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.data import TEST
-from analysis.drawing import no_rows
+from analysis.drawing.shared import no_rows
+from analysis.drawing.style import COLUMN_INCHES, FULL_INCHES
 from analysis.plot.look import CHARACTER
 from analysis.plot.words import labels, short
-from analysis.style import COLUMN_INCHES, FULL_INCHES
+from analysis.rows.data import TEST
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,13 +2,13 @@
 
 import pandas as pd
 
-from analysis.cells import MISSING, cells, one_per_seed, or_nothing, planned_rows
-from analysis.curves import over_epochs
-from analysis.data import AXIS, COMPLETED, Data
-from analysis.frames import in_order
+from analysis.drawing.curves import over_epochs
 from analysis.plot.chart import STUDY, Chart
 from analysis.plot.names import FAILED, TIMES, Names, value_label
-from analysis.stats import clopper_pearson
+from analysis.rows.cells import MISSING, cells, one_per_seed, or_nothing, planned_rows
+from analysis.rows.data import AXIS, COMPLETED, Data
+from analysis.rows.frames import in_order
+from analysis.rows.stats import clopper_pearson
 
 OUTCOME_COLUMNS = ["axis", "value", "outcome", "trials"]
 # What a run costs; times only of runs that had the machine to themselves.

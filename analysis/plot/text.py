@@ -5,12 +5,12 @@ from functools import partial
 
 import pandas as pd
 
-from analysis.caption import STANDARD_NOTES, Notes, count_text, half_widths, standard_notes
-from analysis.data import Data
+from analysis.drawing.caption import STANDARD_NOTES, Notes, count_text, half_widths, standard_notes
 from analysis.plot.chart import STUDY, Chart
 from analysis.plot.names import FAILED, TIMES, Names
 from analysis.plot.rows import timed
 from analysis.plot.words import axis_label, metric_label
+from analysis.rows.data import Data
 
 
 def text_of(data: Data, chart: Chart, numbers: pd.DataFrame, only: Sequence[str]) -> str:

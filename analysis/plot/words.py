@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-from analysis.data import AXIS
+from analysis.drawing.style import DATA_LABELS, NORM_LABELS, SOLVER_LABELS
 from analysis.plot.names import value_label
-from analysis.style import DATA_LABELS, NORM_LABELS, SOLVER_LABELS
+from analysis.rows.data import AXIS
 
 _METRICS = {
     "accuracy_test": "test accuracy",

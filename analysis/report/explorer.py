@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.cells import planned_rows
-from analysis.data import AXIS, KEY, RUN, TEST, Data
+from analysis.drawing.style import NORM_COLOURS, NORM_LABELS
+from analysis.drawing.vega import in_order, shown_value
 from analysis.make import Reader
 from analysis.plot.chart import progress
 from analysis.plot.names import FAILED, Names, numeric, value_label
 from analysis.plot.rows import planned_with
 from analysis.plot.words import metric_label
-from analysis.read import EVERY_STUDY
-from analysis.stats import MIN_N_INTERVAL, t_quantile
-from analysis.style import NORM_COLOURS, NORM_LABELS
-from analysis.vega import in_order, shown_value
+from analysis.rows.cells import planned_rows
+from analysis.rows.data import AXIS, KEY, RUN, TEST, Data
+from analysis.rows.read import EVERY_STUDY
+from analysis.rows.stats import MIN_N_INTERVAL, t_quantile
 
 RUNS, TESTS, EPOCHS = "runs", "evaluations", "epochs"
 # How the page names the tables, and the numbers of them; of runs it has all.

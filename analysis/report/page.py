@@ -15,9 +15,10 @@ from typing import Any
 
 from rich.progress import track
 
-from analysis import claims
 from analysis.check import select
-from analysis.claims_command import RULE
+from analysis.claims import claim as claims
+from analysis.claims.command import RULE
+from analysis.claims.verdict import NOT_ENOUGH, VERDICTS
 from analysis.make import CONSOLE, INCOMPLETE, OK, Reader
 from analysis.report.explorer import explorer
 from analysis.report.sections import (
@@ -30,7 +31,6 @@ from analysis.report.sections import (
     sections,
 )
 from analysis.report.verdicts import Card, cards, most_wanted, scores, sentences
-from analysis.verdict import NOT_ENOUGH, VERDICTS
 
 NAME = "report.html"
 # The figure of the first screen.

@@ -14,15 +14,15 @@ from typing import Any
 import pandas as pd
 
 from analysis.check import examine, select, values
-from analysis.data import Data
+from analysis.drawing.figure import Figure, Table
+from analysis.drawing.save import csv_text, png
+from analysis.drawing.vega import specification
 from analysis.errors import ReportError
-from analysis.figure import Figure, Table
 from analysis.make import Reader
 from analysis.papers import PAPERS
 from analysis.plot.page import page
-from analysis.read import EVERY_STUDY, NoPlan
-from analysis.save import csv_text, png
-from analysis.vega import specification
+from analysis.rows.data import Data
+from analysis.rows.read import EVERY_STUDY, NoPlan
 from sweeps.store import PlanInfo
 
 # Of a page's width, as in the papers. Screens show an inch as 96 pixels.

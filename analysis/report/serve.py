@@ -15,7 +15,7 @@ from typing import Any
 
 from analysis.errors import ReportError
 from analysis.make import CONSOLE, OK
-from analysis.read import Folder
+from analysis.rows.read import Folder
 from sweeps.store import Results
 
 # How often the folder is looked at. A new page waits at least `REST` times as long as the last one

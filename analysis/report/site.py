@@ -11,14 +11,14 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.check import select
-from analysis.claims_command import RULE
+from analysis.claims.command import RULE
+from analysis.drawing.save import markdown
 from analysis.make import CONSOLE, OK, Reader
 from analysis.papers import PAPERS
-from analysis.read import EVERY_STUDY
 from analysis.report.page import Content, gather, page
 from analysis.report.sections import Item, Section
 from analysis.report.verdicts import Card, sentences
-from analysis.save import markdown
+from analysis.rows.read import EVERY_STUDY
 
 # The pages, and the folder of their pictures and numbers.
 INDEX = "index"

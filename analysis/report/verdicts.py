@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from analysis.make import Reader
-from analysis.verdict import (
+from analysis.claims.verdict import (
     CONTRADICTED,
     INCONCLUSIVE,
     NOT_ENOUGH,
@@ -17,6 +16,7 @@ from analysis.verdict import (
     row,
     weigh,
 )
+from analysis.make import Reader
 
 # Space beyond the outermost number of a strip plot, as a share of its span.
 MARGIN = 0.12
@@ -39,7 +39,7 @@ class Strip:
 class Card:
     """A claim with its verdict. shown: the verdict that has data; reduced: at reduced scale.
 
-    about: the flat row of `analysis.verdict.row`.
+    about: the flat row of `analysis.claims.verdict.row`.
     """
 
     about: dict[str, Any]

@@ -5,10 +5,10 @@ Speed comes only from undisturbed runs.
 
 import pandas as pd
 
-from analysis.caption import scale_only
-from analysis.data import KEY, Data
-from analysis.figure import Table
-from analysis.read import EVERY_STUDY
+from analysis.drawing.caption import scale_only
+from analysis.drawing.figure import Table
+from analysis.rows.data import KEY, Data
+from analysis.rows.read import EVERY_STUDY
 
 TOTAL = "all studies"
 TEXT = (

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.caption import scale_only
-from analysis.cells import MISSING
-from analysis.data import COMPLETED, KEY, Data
-from analysis.figure import Figure
-from analysis.legend import handle, legend_below
-from analysis.read import EVERY_STUDY
-from analysis.style import FULL_INCHES
-from analysis.vega import VegaChart
+from analysis.drawing.caption import scale_only
+from analysis.drawing.figure import Figure
+from analysis.drawing.legend import handle, legend_below
+from analysis.drawing.style import FULL_INCHES
+from analysis.drawing.vega import VegaChart
+from analysis.rows.cells import MISSING
+from analysis.rows.data import COMPLETED, KEY, Data
+from analysis.rows.read import EVERY_STUDY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

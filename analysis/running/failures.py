@@ -7,10 +7,10 @@ from collections import Counter
 
 import pandas as pd
 
-from analysis.caption import scale_only
-from analysis.data import COMPLETED, Data
-from analysis.figure import Table
-from analysis.read import EVERY_STUDY
+from analysis.drawing.caption import scale_only
+from analysis.drawing.figure import Table
+from analysis.rows.data import COMPLETED, Data
+from analysis.rows.read import EVERY_STUDY
 
 TEXT = (
     "Cells with runs that did not complete. Diverged and solver failed are results. Crashed, out "

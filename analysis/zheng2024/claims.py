@@ -6,8 +6,8 @@ interpolations.
 
 from functools import partial
 
-from analysis.claims import Claim, Evidence, above, below, within
-from analysis.statistic import (
+from analysis.claims.claim import Claim, Evidence, above, below, within
+from analysis.claims.statistic import (
     At,
     Best,
     Difference,

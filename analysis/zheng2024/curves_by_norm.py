@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis.curves import draw_curves, over_epochs
-from analysis.data import Data
-from analysis.drawing import each_panel, no_rows, panel_title
-from analysis.figure import Figure, one_column_each
-from analysis.legend import legend_below, norm_style
-from analysis.style import FULL_INCHES, NORM_COLOURS, NORM_LABELS
-from analysis.vega import VegaChart
+from analysis.drawing.curves import draw_curves, over_epochs
+from analysis.drawing.figure import Figure, one_column_each
+from analysis.drawing.legend import legend_below, norm_style
+from analysis.drawing.shared import each_panel, no_rows, panel_title
+from analysis.drawing.style import FULL_INCHES, NORM_COLOURS, NORM_LABELS
+from analysis.drawing.vega import VegaChart
+from analysis.rows.data import Data
 from analysis.zheng2024 import published_ends
 from analysis.zheng2024.nets import draw_final, layers_text, line_handles, marks
 from analysis.zheng2024.trials import VARIANT, also_tested

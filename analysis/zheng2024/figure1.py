@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.curves import draw_curves, over_epochs
-from analysis.data import Data
-from analysis.figure import Figure
-from analysis.legend import legend_right
-from analysis.style import FULL_INCHES
-from analysis.vega import VegaChart
+from analysis.drawing.curves import draw_curves, over_epochs
+from analysis.drawing.figure import Figure
+from analysis.drawing.legend import legend_right
+from analysis.drawing.style import FULL_INCHES
+from analysis.drawing.vega import VegaChart
+from analysis.rows.data import Data
 from analysis.zheng2024 import published_ends
 from analysis.zheng2024.nets import LAYERS, draw_final, line_handles, marks, net_style
 from analysis.zheng2024.trials import only, part

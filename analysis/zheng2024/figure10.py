@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.caption import standard_notes
-from analysis.curves import draw_curves
-from analysis.data import Data
-from analysis.drawing import draw_bars, each_panel, panel_title
-from analysis.figure import Figure
-from analysis.legend import legend_below
-from analysis.style import FULL_INCHES
-from analysis.vega import VegaChart
+from analysis.drawing.caption import standard_notes
+from analysis.drawing.curves import draw_curves
+from analysis.drawing.figure import Figure
+from analysis.drawing.legend import legend_below
+from analysis.drawing.shared import draw_bars, each_panel, panel_title
+from analysis.drawing.style import FULL_INCHES
+from analysis.drawing.vega import VegaChart
+from analysis.rows.data import Data
 from analysis.zheng2024 import interpolations
 from analysis.zheng2024.interpolations import AXIS, BACKBONE
 from analysis.zheng2024.nets import LAYERS

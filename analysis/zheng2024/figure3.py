@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.curves import draw_curves, over_epochs
-from analysis.data import COMPLETED, Data
-from analysis.drawing import no_rows, panel_title
-from analysis.figure import Figure
-from analysis.legend import handle, legend_below, norm_style
-from analysis.stats import summarise
-from analysis.style import FULL_INCHES, NORM_COLOURS, NORM_LABELS
-from analysis.vega import VegaChart
+from analysis.drawing.curves import draw_curves, over_epochs
+from analysis.drawing.figure import Figure
+from analysis.drawing.legend import handle, legend_below, norm_style
+from analysis.drawing.shared import no_rows, panel_title
+from analysis.drawing.style import FULL_INCHES, NORM_COLOURS, NORM_LABELS
+from analysis.drawing.vega import VegaChart
+from analysis.rows.data import COMPLETED, Data
+from analysis.rows.stats import summarise
 from analysis.zheng2024 import curves_by_norm
 from analysis.zheng2024.nets import layers_text, line_handles, marks
 from analysis.zheng2024.trials import also_tested, on_data_set, part

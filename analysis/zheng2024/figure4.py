@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis import published
-from analysis.cells import cells, planned_rows
-from analysis.data import Data
-from analysis.drawing import draw_points, draw_published
-from analysis.figure import Figure
-from analysis.legend import handle, legend_right, published_handle
-from analysis.style import FULL_INCHES, NORM_COLOURS, NORM_LABELS
-from analysis.vega import VegaChart
+from analysis.drawing.figure import Figure
+from analysis.drawing.legend import handle, legend_right, published_handle
+from analysis.drawing.shared import draw_points, draw_published
+from analysis.drawing.style import FULL_INCHES, NORM_COLOURS, NORM_LABELS
+from analysis.drawing.vega import VegaChart
+from analysis.rows.cells import cells, planned_rows
+from analysis.rows.data import Data
 from analysis.zheng2024.nets import LAYERS
 from analysis.zheng2024.published_ends import size
 from analysis.zheng2024.trials import only

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis.cells import cells, planned_rows
-from analysis.curves import draw_curves, over_epochs
-from analysis.data import Data
-from analysis.figure import Figure
-from analysis.legend import legend_below
-from analysis.style import COLUMN_INCHES, sequential_colours
-from analysis.vega import VegaChart
+from analysis.drawing.curves import draw_curves, over_epochs
+from analysis.drawing.figure import Figure
+from analysis.drawing.legend import legend_below
+from analysis.drawing.style import COLUMN_INCHES, sequential_colours
+from analysis.drawing.vega import VegaChart
+from analysis.rows.cells import cells, planned_rows
+from analysis.rows.data import Data
 from analysis.zheng2024.nets import layers_text, line_handles, marks
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ A colour is a normalization; deeper nets are darker and thicker.
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from analysis.legend import failed_handle, handle, published_handle
-from analysis.style import NORM_COLOURS, NORM_LABELS, lighter
+from analysis.drawing.legend import failed_handle, handle, published_handle
+from analysis.drawing.style import NORM_COLOURS, NORM_LABELS, lighter
 from odecore.config.backbone import STACKS
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def marks(numbers: "pd.DataFrame", published: bool) -> "list[Line2D]":
 
 def draw_final(ax: "Axes", values: Iterable[tuple[Any, float]], end: float) -> None:
     """Published final values at the right end of the axis: (colour of the line, value)."""
-    from analysis.drawing import draw_published
+    from analysis.drawing.shared import draw_published
 
     for colour, value in values:
         draw_published(ax, [end], [value], label="_", markerfacecolor=colour, clip_on=False)

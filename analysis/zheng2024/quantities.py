@@ -6,9 +6,9 @@ Rough curves, test batches, noise, layer statistics and families.
 import numpy as np
 import pandas as pd
 
-from analysis.cells import MISSING, difference, planned_rows
-from analysis.data import COMPLETED, KEY, Data
-from analysis.statistic import VALUE, at, of_runs, runs_with
+from analysis.claims.statistic import VALUE, at, of_runs, runs_with
+from analysis.rows.cells import MISSING, difference, planned_rows
+from analysis.rows.data import COMPLETED, KEY, Data
 
 ACCURACY = "accuracy_test"
 RUNS = of_runs(ACCURACY)

@@ -4,9 +4,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.cells import cells, difference, interval, or_nothing, planned_rows
-from analysis.data import Data
-from analysis.figure import Table
+from analysis.drawing.figure import Table
+from analysis.rows.cells import cells, difference, interval, or_nothing, planned_rows
+from analysis.rows.data import Data
 
 START, QUIRK = "axis.start", "axis.quirk"
 TEXT = (

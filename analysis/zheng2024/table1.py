@@ -6,11 +6,11 @@ Also of six other families of neural ODEs, beside the values quoted there.
 import pandas as pd
 
 from analysis import published
-from analysis.cells import cells
-from analysis.data import Data
-from analysis.figure import Table
-from analysis.frames import in_order
-from analysis.style import NORM_LABELS
+from analysis.drawing.figure import Table
+from analysis.drawing.style import NORM_LABELS
+from analysis.rows.cells import cells
+from analysis.rows.data import Data
+from analysis.rows.frames import in_order
 from analysis.zheng2024.tables import notes
 from analysis.zheng2024.trials import VARIANT, beside_published, runs_of_both
 

@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 
 from analysis import published
-from analysis.caption import STANDARD_NOTES
-from analysis.cells import cells, interval, or_nothing, planned_rows
-from analysis.data import AXIS, Data
-from analysis.figure import Table, by_row
-from analysis.style import NORM_LABELS, SOLVER_LABELS
+from analysis.drawing.caption import STANDARD_NOTES
+from analysis.drawing.figure import Table, by_row
+from analysis.drawing.style import NORM_LABELS, SOLVER_LABELS
+from analysis.rows.cells import cells, interval, or_nothing, planned_rows
+from analysis.rows.data import AXIS, Data
 from analysis.zheng2024.trials import VARIANT, beside_published, runs_of_both
 
 

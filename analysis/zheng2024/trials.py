@@ -9,9 +9,9 @@ from dataclasses import replace
 import pandas as pd
 
 from analysis import published
-from analysis.cells import planned_rows
-from analysis.curves import summarise_at
-from analysis.data import COMPLETED, KEY, Data
+from analysis.drawing.curves import summarise_at
+from analysis.rows.cells import planned_rows
+from analysis.rows.data import COMPLETED, KEY, Data
 
 VARIANT = "axis.variant"
 

@@ -7,7 +7,7 @@ mean nothing, the way to them does.
 """
 
 from analysis import open_results
-from analysis.stats import paired_difference
+from analysis.rows.stats import paired_difference
 from sweeps import Scale, Study, run
 
 STUDY = Study(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from sweeps.store import EventReader, Results
 
 if TYPE_CHECKING:
-    from sweeps.overrides import Selection
-    from sweeps.planning import Entry
+    from sweeps.planning.plan import Entry
+    from sweeps.study.overrides import Selection
 
 # Whether a trial is accepted, what is missing of it, and its furthest checkpoint.
 Standing = tuple[bool, int, int, int]
@@ -46,7 +46,7 @@ class Again:
         return self._sent and not any(map(self._submits, self._entries(self._known)))
 
     def _entries(self, trial_ids: Collection[str]) -> list["Entry"]:
-        from sweeps.planning import current_plan
+        from sweeps.planning.plan import current_plan
 
         current, _ = current_plan(self.results, self.selection)
         wanted = self._known.keys() & set(trial_ids)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from sweeps.cli import DEFAULT_RESULTS, DryRunOption, ResultsOption, ScaleOption, StudyArgument
 
 if TYPE_CHECKING:
-    from sweeps.status import Watch
+    from sweeps.inspection.status import Watch
 
 
 def cancel(
@@ -19,7 +19,7 @@ def cancel(
     Their workers save a checkpoint and stop within a minute.
     """
     from sweeps.cli.plan import count
-    from sweeps.status import Watch, study_name
+    from sweeps.inspection.status import Watch, study_name
     from sweeps.store import Results, cancel_submission, list_submissions
     from sweeps.studies import find
 

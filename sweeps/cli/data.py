@@ -55,8 +55,8 @@ def data(
 
     The exit code is 3 if something is missing.
     """
-    from sweeps.overrides import select
     from sweeps.studies import find
+    from sweeps.study.overrides import select
 
     if action == "fetch" and data_root is None:
         raise UserError(

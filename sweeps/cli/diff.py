@@ -9,7 +9,7 @@ import typer
 from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption, ScaleOption, shell_completion
 
 if TYPE_CHECKING:
-    from sweeps.compare import Difference, Side
+    from sweeps.inspection.compare import Difference, Side
 
 _WHAT = (
     "A saved plan, a study with one saved plan, or at least the first 4 digits of the id of a "
@@ -33,8 +33,8 @@ def diff(
     Axes, spec, outcome, metrics, tests, time and provenance. Of several trials: the values that
     occur, and the mean of numbers with n.
     """
-    from sweeps.compare import differences, side
-    from sweeps.status import Watch
+    from sweeps.inspection.compare import differences, side
+    from sweeps.inspection.status import Watch
     from sweeps.store import Results
 
     watch = Watch(Results(results))

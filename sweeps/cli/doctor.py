@@ -66,12 +66,12 @@ def _needed(study: str, scale: str | None, results: Path, profile: "Profile | No
     """What the pending trials of a study take at most, with all slots of the profile at work."""
     from sweeps.doctor import Needed
     from sweeps.keep_weights import effective
-    from sweeps.overrides import select
-    from sweeps.planning import current_plan, forecast_of
+    from sweeps.planning.plan import current_plan, forecast_of
+    from sweeps.planning.shards import local_slots
     from sweeps.profiles import Profile
-    from sweeps.shards import local_slots
     from sweeps.store import Results
     from sweeps.studies import find
+    from sweeps.study.overrides import select
 
     selection = select(find(study), scale)
     current, costs = current_plan(Results(results), selection)

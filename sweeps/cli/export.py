@@ -58,7 +58,7 @@ def export(
     """
     from sweeps.cli.plan import count
     from sweeps.export.runs import runs_of
-    from sweeps.status import Watch
+    from sweeps.inspection.status import Watch
     from sweeps.store import Results
 
     target = _TARGETS[to]

@@ -29,8 +29,8 @@ def gc(results: ResultsOption = DEFAULT_RESULTS, delete: DeleteOption = False) -
     import time
 
     from sweeps.cli.plan import duration
-    from sweeps.forecast import size_text
     from sweeps.gc import collect
+    from sweeps.planning.forecast import size_text
     from sweeps.store import Results
 
     folder = Results(results)

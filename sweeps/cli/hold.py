@@ -25,7 +25,7 @@ def release(
 def _set(study: str, scale: str | None, folder: Path, *, held: bool) -> int:
     from sweeps.cli.plan import count
     from sweeps.execute.queues import Queues
-    from sweeps.status import study_name
+    from sweeps.inspection.status import study_name
     from sweeps.store import EventReader, Results, list_submissions
     from sweeps.studies import find
 

@@ -9,7 +9,7 @@ from sweeps.cli import DEFAULT_RESULTS, ResultsOption
 from sweeps.errors import UserError
 
 if TYPE_CHECKING:
-    from sweeps.status import Watch
+    from sweeps.inspection.status import Watch
     from sweeps.store import Results
 
 TrialArgument = Annotated[
@@ -23,7 +23,7 @@ TrialArgument = Annotated[
 
 def logs(trial: TrialArgument, results: ResultsOption = DEFAULT_RESULTS) -> None:
     """Print what a trial's process printed, for every attempt."""
-    from sweeps.status import Watch
+    from sweeps.inspection.status import Watch
     from sweeps.store import Results
 
     watch = Watch(Results(results))

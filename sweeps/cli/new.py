@@ -76,8 +76,8 @@ def new(
     ] = False,
 ) -> None:
     """Write a commented study file, NAME.toml, that runs at once."""
-    from sweeps.checked import check_name
     from sweeps.studies import studies
+    from sweeps.study.checked import check_name
 
     if schema:
         from sweeps.study_schema import study_schema

@@ -23,10 +23,10 @@ from sweeps.cli import (
 )
 
 if TYPE_CHECKING:
-    from sweeps.cost import Costs
     from sweeps.device import Device
-    from sweeps.forecast import Forecast
-    from sweeps.planning import Entry, Plan
+    from sweeps.planning.cost import Costs
+    from sweeps.planning.forecast import Forecast
+    from sweeps.planning.plan import Entry, Plan
     from sweeps.profiles import Profile
     from sweeps.spec import TrialSpec
 
@@ -62,15 +62,15 @@ def plan(
     Trials are done, running, pending or stale.
     """
     from sweeps.device import of_profile
+    from sweeps.inspection.status import in_flight
     from sweeps.keep_weights import effective
-    from sweeps.overrides import select
-    from sweeps.planning import current_plan, forecast_of
-    from sweeps.planning import save as save_plan
+    from sweeps.planning.plan import current_plan, forecast_of
+    from sweeps.planning.plan import save as save_plan
     from sweeps.profiles import load
-    from sweeps.sample import draw
-    from sweeps.status import in_flight
     from sweeps.store import Results
     from sweeps.studies import find
+    from sweeps.study.overrides import select
+    from sweeps.study.sample import draw
 
     folder = Results(results)
     selection = draw(select(find(study), scale, overrides or ()), sample, sample_seed)
@@ -100,8 +100,8 @@ def plan(
 
 def _buys(current: "Plan", budget: str, profile: "Profile") -> dict[str, int]:
     """How many trials begin within a budget, the first and the longest before others."""
-    from sweeps.budget import parse
     from sweeps.device import of_profile
+    from sweeps.planning.budget import parse
 
     device = of_profile(profile)
     bought = parse(budget, profile.cpus, device.share if device.gpu else 0)
@@ -192,7 +192,7 @@ def _cost_lines(current: "Plan", costs: "Costs", probe: str) -> list[str]:
 
     probe: the command that measures.
     """
-    from sweeps.cost import errors_text, sources_text
+    from sweeps.planning.cost import errors_text, sources_text
 
     counts = _sources(current)
     if not counts:

@@ -11,7 +11,7 @@ from sweeps.cli import DEFAULT_RESULTS, DryRunOption, ResultsOption, ScaleOption
 from sweeps.errors import UserError
 
 if TYPE_CHECKING:
-    from sweeps.status import Watch
+    from sweeps.inspection.status import Watch
 
 TargetArgument = Annotated[
     str,
@@ -58,7 +58,7 @@ def retry(
 
     Without --outcome these are the trials that crashed, timed out or ran out of memory.
     """
-    from sweeps.status import Watch
+    from sweeps.inspection.status import Watch
     from sweeps.store import FINAL_OUTCOMES, OUTCOMES, Results, write_retraction
 
     if unknown := [name for name in outcome or () if name not in OUTCOMES]:
@@ -102,7 +102,7 @@ def retry(
 
 
 def _trials(watch: "Watch", target: str, scale: str | None) -> list[str]:
-    from sweeps.status import study_name
+    from sweeps.inspection.status import study_name
     from sweeps.store import read_plan
 
     if trial := watch.find_trial(target):

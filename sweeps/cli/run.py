@@ -19,7 +19,7 @@ from sweeps.stop import STOP_SIGNALS, Undaunted
 if TYPE_CHECKING:
     from sweeps.cli.submit import Submitted
     from sweeps.execute.scheduler import InFlight
-    from sweeps.planning import Entry, Plan
+    from sweeps.planning.plan import Entry, Plan
     from sweeps.profiles import Profile
     from sweeps.store import Results
     from sweeps.study import Study
@@ -59,13 +59,13 @@ def execute(options: Options, study: "Study | None" = None) -> int:
     from sweeps.cli.plan import out_of_reach
     from sweeps.device import of_profile
     from sweeps.execute.worker import host_name
-    from sweeps.overrides import select
-    from sweeps.planning import current_plan, forecast_of, save
+    from sweeps.planning.plan import current_plan, forecast_of, save
+    from sweeps.planning.timing import timed
     from sweeps.profiles import load
-    from sweeps.sample import draw
     from sweeps.store import Results
     from sweeps.studies import find
-    from sweeps.timing import timed
+    from sweeps.study.overrides import select
+    from sweeps.study.sample import draw
 
     _check_options(options)
     known = executor(options.executor)

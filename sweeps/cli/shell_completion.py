@@ -45,6 +45,6 @@ def keep_weights(incomplete: str) -> list[str]:
 
 def metrics(incomplete: str) -> list[str]:
     """Numbers of runs that `odesweep top` ranks by."""
-    from sweeps.top import NAMES
+    from sweeps.inspection.top import NAMES
 
     return [name for name in NAMES if name.startswith(incomplete)]

@@ -7,7 +7,7 @@ from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption
 from sweeps.cli.logs import TrialArgument
 
 if TYPE_CHECKING:
-    from sweeps.one_trial import Page
+    from sweeps.inspection.one_trial import Page
 
 
 def show(
@@ -18,8 +18,8 @@ def show(
     Its state, spec, outcome, metrics, evaluations, time, provenance, attempts and files, and the
     command that makes it again.
     """
-    from sweeps.one_trial import page
-    from sweeps.status import Watch
+    from sweeps.inspection.one_trial import page
+    from sweeps.inspection.status import Watch
     from sweeps.store import Results
 
     watch = Watch(Results(results))

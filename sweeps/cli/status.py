@@ -11,7 +11,7 @@ import typer
 from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption, shell_completion
 
 if TYPE_CHECKING:
-    from sweeps.status import StudyStatus, Watch
+    from sweeps.inspection.status import StudyStatus, Watch
 
 Beat = dict[str, Any]
 
@@ -59,8 +59,8 @@ def status(
     """
     import pyarrow as pa
 
-    from sweeps.explain import explain
-    from sweeps.status import Watch, is_id, study_name
+    from sweeps.inspection.explain import explain
+    from sweeps.inspection.status import Watch, is_id, study_name
     from sweeps.store import Results, list_plans
 
     # At a million runs other allocators of pyarrow keep 0.4 GB that nobody uses (measured).

@@ -8,9 +8,9 @@ from sweeps.cli import JsonOption
 
 def studies(as_json: JsonOption = False) -> None:
     """List all studies with their scales, number of cells and trials, predicted hours and paper."""
-    from sweeps.overrides import select
-    from sweeps.planning import plan
+    from sweeps.planning.plan import plan
     from sweeps.studies import studies as all_studies
+    from sweeps.study.overrides import select
 
     rows: list[dict[str, Any]] = []
     for study in all_studies().values():

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sweeps import study_file
 from sweeps.cli.again import Again
 from sweeps.cli.follow import Following
 from sweeps.cli.progress import RunDisplay
@@ -18,12 +17,13 @@ from sweeps.limits import Limits
 from sweeps.profiles import path_of
 from sweeps.store import write_submission
 from sweeps.store.clock import shared_now
+from sweeps.study import study_file
 from sweeps.worker.report import ShardReport
 from sweeps.worker.tasks import Task, labelled
 
 if TYPE_CHECKING:
     from sweeps.cli.options import Options
-    from sweeps.planning import Entry, Plan
+    from sweeps.planning.plan import Entry, Plan
     from sweeps.profiles import Profile
     from sweeps.store import Results
 

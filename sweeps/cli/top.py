@@ -16,7 +16,7 @@ from sweeps.cli import (
 )
 
 if TYPE_CHECKING:
-    from sweeps.top import Ranked, Ranking
+    from sweeps.inspection.top import Ranked, Ranking
 
 
 def top(
@@ -45,9 +45,9 @@ def top(
 
     Nothing but seeds is averaged. Failed runs are counted, not averaged.
     """
-    from sweeps.status import Watch
+    from sweeps.inspection.status import Watch
+    from sweeps.inspection.top import rank
     from sweeps.store import Results
-    from sweeps.top import rank
 
     watch = Watch(Results(results))
     ranking = rank(watch.results, watch.find_plan(study, scale), metric, group or ())

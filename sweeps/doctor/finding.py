@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from sweeps.doctor import probe
 from sweeps.execute.registry import executors
-from sweeps.forecast import Size
+from sweeps.planning.forecast import Size
 from sweeps.profiles import Profile
 from sweeps.store import Results
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sweeps.doctor.finding import Finding, Situation, fail, good, nearest_existing, warn
 from sweeps.doctor.probe import mounted
-from sweeps.forecast import Size, size_text
+from sweeps.planning.forecast import Size, size_text
 from sweeps.store import TABLES, Results
 
 # About 100,000 runs: 10 kB of rows, and a few files of weights and checkpoints each.

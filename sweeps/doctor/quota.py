@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from sweeps.doctor.finding import Finding, Situation, good, warn
 from sweeps.doctor.probe import mounted, source
-from sweeps.forecast import Size, size_text
+from sweeps.planning.forecast import Size, size_text
 
 # For all tools together.
 SECONDS = 5.0

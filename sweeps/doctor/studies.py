@@ -12,8 +12,8 @@ SHOWN = 3
 def data_sets(situation: Situation) -> Iterator[Finding]:
     """One line per data set that is read from files; those of the study if one was named."""
     from odecore.config.data import how_to_get, missing_files
-    from sweeps.grid import expand
     from sweeps.studies import studies
+    from sweeps.study.grid import expand
 
     users: dict[str, dict[str, None]] = {}
     missing: dict[str, list[str]] = {}

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TextIO
 
 from odecore.config import TrialSpec
-from sweeps.cost import cost_class
 from sweeps.cpus import available_cpus
+from sweeps.planning.cost import cost_class
 from sweeps.profiles import Profile
 from sweeps.spec import parse
 from sweeps.worker.gpus import listing, usable

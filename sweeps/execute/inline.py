@@ -14,7 +14,7 @@ from sweeps.cpus import available_cpus
 from sweeps.execute.scheduler import Scheduler, Shards
 from sweeps.execute.signals import stop_on_signals
 from sweeps.execute.worker import Worker, default_threads
-from sweeps.shards import SHARDS_PER_SLOT, balance, in_turn
+from sweeps.planning.shards import SHARDS_PER_SLOT, balance, in_turn
 from sweeps.store import read_submission
 from sweeps.worker.gpus import listing, of_slots
 from sweeps.worker.report import ShardReport, Watcher

@@ -52,8 +52,8 @@ from sweeps.errors import InfrastructureError
 from sweeps.execute.scheduler import Scheduler, Setup, Shards
 from sweeps.execute.signals import StopRequest, handled, stop_on_signals
 from sweeps.execute.worker import Worker
+from sweeps.planning.shards import local_slots
 from sweeps.profiles import Profile
-from sweeps.shards import local_slots
 from sweeps.store import Results, read_submission
 from sweeps.worker.history import process_alive
 from sweeps.worker.messages import Ending, Progress

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 from uuid import uuid4
 
-from sweeps.budget import Budget, parse
 from sweeps.execute.registry import executor, load_object
 from sweeps.keep_weights import Keep
 from sweeps.limits import Limits
+from sweeps.planning.budget import Budget, parse
+from sweeps.planning.shards import balance, in_turn, local_slots, shard_count
 from sweeps.profiles import Profile
-from sweeps.shards import balance, in_turn, local_slots, shard_count
 from sweeps.store import Results
 from sweeps.then import Then
 from sweeps.worker.report import ShardReport, Watcher

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
-from sweeps.budget import Budget
 from sweeps.cpus import available_cpus
 from sweeps.errors import UserError
 from sweeps.limits import Limits
 from sweeps.notify import Notifier
+from sweeps.planning.budget import Budget
 from sweeps.store import Results, read_submission
 from sweeps.worker import provenance
 from sweeps.worker.choose import Fits, always

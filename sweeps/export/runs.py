@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sweeps.facts import METRICS, PROVENANCE, TIME, dotted, tested_under
+from sweeps.inspection.facts import METRICS, PROVENANCE, TIME, dotted, tested_under
 from sweeps.store import Results, accepted_evaluations, accepted_runs, axis_words, read_plan
 
 _COLUMNS = ["trial_id", "spec", "outcome", "outcome_detail", "started_at", "finished_at", "epochs"]

@@ -6,11 +6,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from sweeps.grammar import word
-from sweeps.plain import listed, plain
 from sweeps.store import Results
 from sweeps.studies import find
 from sweeps.study import Study
+from sweeps.study.grammar import word
+from sweeps.study.plain import listed, plain
 
 StudyLike = str | PathLike[str] | Study
 PathLikeOrNone = str | PathLike[str] | None

@@ -19,8 +19,8 @@ def load_model(trial: str, results: PathLikeOrNone = None) -> "nn.Module":
     not complete, if its weights were not kept or are gone, and without torch.
     """
     from sweeps.cli.installed import check_installed
+    from sweeps.inspection.status import Watch
     from sweeps.spec import parse
-    from sweeps.status import Watch
     from sweeps.store import read_table
 
     check_installed()

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from sweeps.inspection.status import in_flight
 from sweeps.interface.given import PathLikeOrNone, StudyLike, folder_of, study_of, words_of
-from sweeps.planning import Plan, current_plan
-from sweeps.status import in_flight
+from sweeps.planning.plan import Plan, current_plan
 
 
 def plan(
@@ -24,8 +24,8 @@ def plan(
     for ODESWEEP_RESULTS or `results`. sample, sample_seed: a random part. Raises UserError in one
     line for what does not fit.
     """
-    from sweeps.overrides import select
-    from sweeps.sample import draw
+    from sweeps.study.overrides import select
+    from sweeps.study.sample import draw
 
     folder = folder_of(results)
     selection = select(study_of(study), scale, words_of(words, overrides))

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from sweeps.errors import InfrastructureError, UserError
+from sweeps.inspection.status import TrialStatus, Watch
 from sweeps.interface.given import PathLikeOrNone, StudyLike, folder_of, study_of, words_of
 from sweeps.interface.progress import progress_html
-from sweeps.status import TrialStatus, Watch
 from sweeps.store import Results
 from sweeps.study import Study
 
@@ -134,9 +134,9 @@ def run(
     from sweeps.cli.options import Options
     from sweeps.cli.run import execute
     from sweeps.execute.registry import executor as known
-    from sweeps.overrides import select
-    from sweeps.planning import current_plan, save
-    from sweeps.sample import draw
+    from sweeps.planning.plan import current_plan, save
+    from sweeps.study.overrides import select
+    from sweeps.study.sample import draw
 
     folder, found = folder_of(results), study_of(study)
     texts = words_of(words, overrides)

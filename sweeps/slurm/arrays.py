@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from sweeps.planning.shards import SHARDS_PER_SLOT, T, balance, in_turn
 from sweeps.profiles import Profile
-from sweeps.shards import SHARDS_PER_SLOT, T, balance, in_turn
 from sweeps.slurm.profile import limit_seconds, signal_seconds, slots_per_task
 
 # A task waits and imports for about ten seconds before its first step; a shard should last much

@@ -9,7 +9,7 @@ from uuid import uuid4
 from sweeps.errors import UserError
 from sweeps.store import Results, list_folder, publish_bytes
 from sweeps.store.files import one_line
-from sweeps.study_file import modules_beside
+from sweeps.study.study_file import modules_beside
 
 PACKAGES = ("odecore", "sweeps", "analysis")
 ROOT = Path(__file__).parents[2]

@@ -7,9 +7,8 @@ anywhere.
 import pkgutil
 from importlib import import_module
 
-from sweeps import study_file
 from sweeps.errors import UserError, did_you_mean
-from sweeps.study import Study
+from sweeps.study import Study, study_file
 
 
 def studies() -> dict[str, Study]:
@@ -22,7 +21,7 @@ def studies() -> dict[str, Study]:
 
 
 def find(reference: str) -> Study:
-    """The study of that name, or of a user's own file (`sweeps.study_file`). Raises UserError."""
+    """The study of that name, or of a user's own file. Raises UserError."""
     shipped = studies()
     if named := study_file.split(reference):
         study = study_file.load(*named)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from odecore.training.checkpointing import furthest_iteration
-from sweeps.missing import missing
-from sweeps.shards import in_turn
+from sweeps.planning.missing import missing
+from sweeps.planning.shards import in_turn
 from sweeps.spec import eval_id, probe_id
 from sweeps.store import EventReader, Results, StoreView
 from sweeps.store.clock import shared_time

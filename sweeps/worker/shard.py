@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sweeps.budget import Budget
+from sweeps.planning.budget import Budget
 from sweeps.store import EventLog, Results, Submission, is_cancelled, read_submission
 from sweeps.store.clock import shared_now
 from sweeps.worker.choose import Chooser, Fits, Verdict, always

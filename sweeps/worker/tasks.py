@@ -10,7 +10,7 @@ from sweeps.spec import PROBES, flatten
 from sweeps.store import axis_words
 
 if TYPE_CHECKING:
-    from sweeps.planning import Entry
+    from sweeps.planning.plan import Entry
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.data import Data
+from analysis.rows.data import Data
 from sweeps.store import PlanInfo
 
 Net = dict[str, Any]

@@ -11,17 +11,18 @@ from pathlib import Path
 from synthetic_rows import write_trial
 from worlds import Cell, Run, World, jitter
 
-from analysis.claims import select as select_claims
-from analysis.data import Data
+from analysis.claims.claim import select as select_claims
+from analysis.claims.verdict import Verdict, weigh
 from analysis.make import Reader
-from analysis.read import load
-from analysis.verdict import Verdict, weigh
-from sweeps import planning, store
-from sweeps.cost import Costs
-from sweeps.overrides import select
+from analysis.rows.data import Data
+from analysis.rows.read import load
+from sweeps import store
+from sweeps.planning import plan as planning
+from sweeps.planning.cost import Costs
 from sweeps.spec import flatten
 from sweeps.studies import find
 from sweeps.study import Study
+from sweeps.study.overrides import select
 
 __all__ = ["Cell", "Run", "World", "data_of", "jitter", "verdict_on", "write"]
 

@@ -11,10 +11,10 @@ import numpy as np
 from worlds import Cell, Run, World
 
 from sweeps import store
-from sweeps.counted import iterations
-from sweeps.derived import PlannedEvaluation, PlannedProbe
-from sweeps.grid import PlannedTrial
+from sweeps.planning.counted import iterations
 from sweeps.spec import flatten
+from sweeps.study.derived import PlannedEvaluation, PlannedProbe
+from sweeps.study.grid import PlannedTrial
 from sweeps.worker.rows import evaluation_column
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

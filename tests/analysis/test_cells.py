@@ -9,10 +9,10 @@ import pytest
 from synthetic import Cell, Run, World, data_of
 
 from analysis import published
-from analysis.cells import cells, difference, interval, planned_rows
-from analysis.data import Data
 from analysis.errors import ReportError
-from analysis.stats import t_interval
+from analysis.rows.cells import cells, difference, interval, planned_rows
+from analysis.rows.data import Data
+from analysis.rows.stats import t_interval
 from sweeps.study import EvaluationGrid, Scale, Study
 
 STUDY = Study(
@@ -58,7 +58,7 @@ class Known(World):
 def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
     from synthetic import write
 
-    from analysis.read import load
+    from analysis.rows.read import load
 
     results = tmp_path_factory.mktemp("cells") / "r"
     write(results, STUDY, Known(), "paper")

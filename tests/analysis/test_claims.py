@@ -14,12 +14,11 @@ import pandas as pd
 import pytest
 from synthetic import Cell, Run, World, write
 
-from analysis import claims, cli
-from analysis.claims import Claim, Evidence, Region, above, below, within
-from analysis.make import Reader
-from analysis.statistic import Difference, Estimate, Share, of_runs, order
-from analysis.stats import t_interval
-from analysis.verdict import (
+from analysis import cli
+from analysis.claims import claim as claims
+from analysis.claims.claim import Claim, Evidence, Region, above, below, within
+from analysis.claims.statistic import Difference, Estimate, Share, of_runs, order
+from analysis.claims.verdict import (
     CONTRADICTED,
     INCONCLUSIVE,
     NOT_ENOUGH,
@@ -31,6 +30,8 @@ from analysis.verdict import (
     row,
     weigh,
 )
+from analysis.make import Reader
+from analysis.rows.stats import t_interval
 from sweeps.studies import find
 from sweeps.study import Scale, Study
 

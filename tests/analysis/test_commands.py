@@ -8,8 +8,8 @@ import pytest
 from synthetic import World, write
 
 from analysis import cli, make
-from analysis.data import Data
-from analysis.figure import Table
+from analysis.drawing.figure import Table
+from analysis.rows.data import Data
 
 FIXED = "ott2021/sphere2-fixed"
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from synthetic import Cell, Run, World, jitter, write
 
-from analysis.claims import Claim, Evidence
+from analysis.claims.claim import Claim, Evidence
+from analysis.claims.verdict import Judgement, weigh
 from analysis.cross.claims import CLAIMS
 from analysis.cross.grid import layers
 from analysis.make import Reader
-from analysis.verdict import Judgement, weigh
 from sweeps.studies.cross import NORM_SOLVER_DEPTH, REFERENCE
 from sweeps.study import EvaluationGrid
 

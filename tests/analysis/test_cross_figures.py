@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from synthetic import Cell, Run, World, data_of
 
-from analysis import tiles
 from analysis.cross import (
     accuracy,
     evaluations,
@@ -19,8 +18,9 @@ from analysis.cross import (
     transfer,
 )
 from analysis.cross.grid import DEPTH, NORM, STUDY, depth_label, layers, shape
-from analysis.data import Data
-from analysis.stats import t_interval
+from analysis.drawing import tiles
+from analysis.rows.data import Data
+from analysis.rows.stats import t_interval
 
 # Accuracy by seed of the one cell that is not 0.8 everywhere.
 SEEDS = (0.70, 0.72, 0.77)

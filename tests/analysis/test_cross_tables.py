@@ -14,7 +14,7 @@ from synthetic import Cell, Run, World, data_of, jitter
 from analysis import published
 from analysis.cross import bug_rows, bugs, dependence, front, smoothness
 from analysis.cross.grid import DEPTH, NORM, SOLVER, STUDY
-from analysis.stats import clopper_pearson, t_interval
+from analysis.rows.stats import clopper_pearson, t_interval
 
 LOSSES = (0.01, 0.02, 0.06)
 

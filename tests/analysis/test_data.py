@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from synthetic import Cell, Run, World, write
 
-from analysis.caption import failures_text, missing_text, scale_text, standard_notes
 from analysis.check import axis_words, examine
-from analysis.data import Data, split
+from analysis.drawing.caption import failures_text, missing_text, scale_text, standard_notes
 from analysis.errors import ReportError
-from analysis.read import Folder, load
+from analysis.rows.data import Data, split
+from analysis.rows.read import Folder, load
 from sweeps.store import label
 from sweeps.study import EvaluationGrid, ProbeGrid, Scale, Study
 

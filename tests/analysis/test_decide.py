@@ -14,13 +14,13 @@ from synthetic import Cell, Run, World, write
 from test_claims import STUDY, Means, Uneven, claim, report
 from worlds import Draws
 
-from analysis import claims
-from analysis.claims import Evidence, above, select, within
-from analysis.decide import MOST_SEEDS, expected, request, seeds_needed
+from analysis.claims import claim as claims
+from analysis.claims.claim import Evidence, above, select, within
+from analysis.claims.decide import MOST_SEEDS, expected, request, seeds_needed
+from analysis.claims.statistic import Estimate, Estimates, mean, of_runs
+from analysis.claims.verdict import CONTRADICTED, INCONCLUSIVE, NOT_ENOUGH, REPRODUCED, weigh
 from analysis.make import Reader
-from analysis.statistic import Estimate, Estimates, mean, of_runs
-from analysis.stats import clopper_pearson, t_interval
-from analysis.verdict import CONTRADICTED, INCONCLUSIVE, NOT_ENOUGH, REPRODUCED, weigh
+from analysis.rows.stats import clopper_pearson, t_interval
 from sweeps.study import EvaluationGrid
 
 D4 = "gladzik2019/d4"

@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 from synthetic import Cell, Run, World, write
 
-from analysis.cells import cells, planned_rows
-from analysis.curves import draw_curves, over_epochs
-from analysis.data import Data
-from analysis.drawing import draw_bars, draw_points, shared_limits
+from analysis.drawing.curves import draw_curves, over_epochs
+from analysis.drawing.legend import norm_handles, norm_style
+from analysis.drawing.shared import draw_bars, draw_points, shared_limits
 from analysis.errors import ReportError
-from analysis.frames import in_order, stack
-from analysis.legend import norm_handles, norm_style
-from analysis.read import load
+from analysis.rows.cells import cells, planned_rows
+from analysis.rows.data import Data
+from analysis.rows.frames import in_order, stack
+from analysis.rows.read import load
 from sweeps.study import Scale, Study
 
 mpl.use("agg")

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from synthetic import Cell, Run, World, data_of, jitter
 
-from analysis.claims import Evidence, select
-from analysis.verdict import CONTRADICTED, INCONCLUSIVE, REPRODUCED, Judgement, judge
+from analysis.claims.claim import Evidence, select
+from analysis.claims.verdict import CONTRADICTED, INCONCLUSIVE, REPRODUCED, Judgement, judge
 
 STUDIES = ("enorm2019/report", "enorm2019/controls")
 CLAIMS = select("enorm2019")

@@ -15,9 +15,9 @@ from synthetic import Cell, Run, World, data_of
 
 from analysis import published
 from analysis.check import find
-from analysis.data import Data, Source
 from analysis.enorm2019.controls import COUNTERPARTS
-from analysis.stats import t_interval
+from analysis.rows.data import Data, Source
+from analysis.rows.stats import t_interval
 
 figure2, figure3, table1, bias_gradients, controls = (
     find(f"enorm2019/{name}")
@@ -165,9 +165,9 @@ def test_controls_are_paired_with_the_net_that_differs_in_one_thing(both: Data) 
 
 
 def test_controls_differ_from_their_counterparts_in_one_field() -> None:
-    from sweeps.overrides import select
     from sweeps.spec import flatten
     from sweeps.studies import find
+    from sweeps.study.overrides import select
 
     fields = {
         "c = 1, bias": {"model_enorm_c"},

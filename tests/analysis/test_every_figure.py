@@ -13,12 +13,12 @@ from drawn import assert_no_text_is_cut
 from synthetic import Cell, Run, World, jitter, write
 
 from analysis.check import find, select
-from analysis.claims import all_claims
-from analysis.data import Data
+from analysis.claims.claim import all_claims
+from analysis.claims.verdict import VERDICTS, weigh
+from analysis.drawing.save import compose_figure
 from analysis.make import Reader
 from analysis.papers import PAPERS
-from analysis.save import compose_figure
-from analysis.verdict import VERDICTS, weigh
+from analysis.rows.data import Data
 from sweeps.studies import studies
 from sweeps.study import Study
 

@@ -7,9 +7,9 @@ from typing import ClassVar
 import pytest
 from synthetic import Cell, Run, World, jitter, write
 
-from analysis.claims import all_claims, select
+from analysis.claims.claim import all_claims, select
+from analysis.claims.verdict import Verdict, weigh
 from analysis.make import Reader
-from analysis.verdict import Verdict, weigh
 
 CLAIMS = [claim for claim in all_claims() if claim.paper == "gladzik2019"]
 KEYS = [claim.key for claim in CLAIMS]

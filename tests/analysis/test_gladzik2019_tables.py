@@ -16,7 +16,7 @@ from synthetic import Cell, Run, World, data_of
 
 from analysis import published
 from analysis.check import find
-from analysis.data import Data
+from analysis.rows.data import Data
 
 d3, d4, d6, d7 = (find(f"gladzik2019/{name}") for name in ("d3", "d4", "d6", "d7"))
 figure5_1, figure5_3, figure5_4, figure5_5, figure5_8, figure5_10 = (

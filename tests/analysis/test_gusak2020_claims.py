@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from synthetic import Cell, Run, World, data_of, jitter, verdict_on
 
-from analysis.claims import Evidence, select
-from analysis.verdict import CONTRADICTED, NOT_ENOUGH, REPRODUCED, Judgement, judge
+from analysis.claims.claim import Evidence, select
+from analysis.claims.verdict import CONTRADICTED, NOT_ENOUGH, REPRODUCED, Judgement, judge
 
 STUDIES = ("gusak2020/table1", "gusak2020/figure1")
 CLAIMS = select("gusak2020")

@@ -12,10 +12,10 @@ import pytest
 from synthetic import Cell, Run, World, data_of
 
 from analysis import published
-from analysis.cells import MISSING
-from analysis.data import Data
 from analysis.gusak2020 import criterion, figure1, recipe, smoothness, table1
-from analysis.stats import t_interval
+from analysis.rows.cells import MISSING
+from analysis.rows.data import Data
+from analysis.rows.stats import t_interval
 
 
 def row(numbers: pd.DataFrame, **wanted: Any) -> dict[Any, Any]:

@@ -17,21 +17,22 @@ from matplotlib.image import imread
 from own_study import ACCURACY, OWN, Mine
 from synthetic import Cell, Run, World, data_of, jitter, write
 
-from analysis import claims, cli
+from analysis import cli
 from analysis.check import find
-from analysis.claims import Claim, Evidence, above, below
-from analysis.figure import Figure
+from analysis.claims import claim as claims
+from analysis.claims.claim import Claim, Evidence, above, below
+from analysis.claims.statistic import Share, mean, of_runs
+from analysis.claims.verdict import VERDICTS
+from analysis.drawing.figure import Figure
+from analysis.drawing.save import write_csv
+from analysis.drawing.vega import specification
 from analysis.make import Reader
 from analysis.report.explorer import explorer
 from analysis.report.page import Content, embedded, gather, render
 from analysis.report.site import write_site
 from analysis.report.verdicts import sentences
+from analysis.rows.stats import t_interval
 from analysis.running import cost, coverage, failures
-from analysis.save import write_csv
-from analysis.statistic import Share, mean, of_runs
-from analysis.stats import t_interval
-from analysis.vega import specification
-from analysis.verdict import VERDICTS
 
 FIXED = "ott2021/sphere2-fixed"
 

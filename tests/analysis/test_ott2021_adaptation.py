@@ -15,9 +15,9 @@ from synthetic import Cell, Run, World, data_of, write
 
 from analysis import published
 from analysis.check import find as find_figure
-from analysis.data import Data
 from analysis.ott2021 import solver_panels, table1
-from analysis.read import load
+from analysis.rows.data import Data
+from analysis.rows.read import load
 from sweeps.studies import find
 from sweeps.studies.ott2021 import SETS, figure4
 from sweeps.study import Study

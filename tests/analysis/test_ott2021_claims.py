@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from synthetic import Cell, Run, World, jitter, write
 
-from analysis.claims import all_claims, select
+from analysis.claims.claim import all_claims, select
+from analysis.claims.verdict import weigh
 from analysis.make import Reader
 from analysis.ott2021.claims import reversals
-from analysis.verdict import weigh
 from sweeps.studies import find
 from sweeps.studies.ott2021 import SETS, figure4
 from sweeps.studies.ott2021_adaptive import adaptive_tests

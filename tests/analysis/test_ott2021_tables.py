@@ -11,11 +11,11 @@ from conftest import Frames, net, trajectories
 
 from analysis import published
 from analysis.check import find
-from analysis.data import Data
+from analysis.drawing.style import SOLVER_MARKERS
 from analysis.errors import ReportError
 from analysis.ott2021 import critical_step_size, dependence, solver_panels, two_nets
-from analysis.stats import t_interval
-from analysis.style import SOLVER_MARKERS
+from analysis.rows.data import Data
+from analysis.rows.stats import t_interval
 
 Make = Callable[..., Data]
 figure1, figure2, figure4 = (find(f"ott2021/{name}") for name in ("figure1", "figure2", "figure4"))

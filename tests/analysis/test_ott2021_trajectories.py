@@ -11,12 +11,12 @@ import pytest
 from conftest import Frames, net
 from synthetic import data_of
 
-from analysis.claims import select
-from analysis.data import Data
+from analysis.claims.claim import select
+from analysis.claims.verdict import judge
 from analysis.ott2021 import crossing, figure3
 from analysis.ott2021.fan import margin
 from analysis.ott2021.intersections import crossing_fractions, crossing_pairs
-from analysis.verdict import judge
+from analysis.rows.data import Data
 
 Make = Callable[..., Data]
 CORNERS, CLASSES = (

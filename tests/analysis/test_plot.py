@@ -13,7 +13,8 @@ from own_study import ACCURACY, OWN, Mine
 from synthetic import write
 
 from analysis import cli, shell_completion
-from analysis.data import Data
+from analysis.drawing.save import compose_figure
+from analysis.drawing.style import NORM_COLOURS
 from analysis.errors import ReportError
 from analysis.plot.chart import KINDS, Wish, chart
 from analysis.plot.command import find_plan, pictures
@@ -22,14 +23,14 @@ from analysis.plot.names import Names
 from analysis.plot.page import page
 from analysis.plot.places import across
 from analysis.plot.rows import costs
-from analysis.read import Folder, load
-from analysis.save import compose_figure
-from analysis.stats import clopper_pearson, t_interval
-from analysis.style import NORM_COLOURS
-from sweeps import planning, store
-from sweeps.cost import Costs
-from sweeps.overrides import select
+from analysis.rows.data import Data
+from analysis.rows.read import Folder, load
+from analysis.rows.stats import clopper_pearson, t_interval
+from sweeps import store
+from sweeps.planning import plan as planning
+from sweeps.planning.cost import Costs
 from sweeps.study import Study
+from sweeps.study.overrides import select
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import pytest
 from drawn import assert_no_text_is_cut
 from synthetic import Cell, Run, World, jitter, write
 
-from analysis.figure import Figure
+from analysis.drawing.figure import Figure
+from analysis.drawing.save import compose_figure
 from analysis.plot.page import page
-from analysis.read import load
-from analysis.save import compose_figure
+from analysis.rows.read import load
 from sweeps.studies import studies
 from sweeps.study import Study
 

@@ -6,7 +6,7 @@ import pytest
 from results_folder import Folder
 
 from analysis.errors import ReportError
-from analysis.read import load
+from analysis.rows.read import load
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from conftest import net, realistic
 from matplotlib.image import imread
 
 from analysis.check import find
-from analysis.data import Data
-from analysis.figure import Figure
-from analysis.save import save_figure, save_table
+from analysis.drawing.figure import Figure
+from analysis.drawing.save import save_figure, save_table
+from analysis.rows.data import Data
 
 FIGURES = ("figure1", "figure2", "figure4")
 

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from analysis.statistic import (
+from analysis.claims.statistic import (
     NOTHING,
     VALUE,
     At,
@@ -25,7 +25,7 @@ from analysis.statistic import (
     exact,
     mean,
 )
-from analysis.stats import t_interval
+from analysis.rows.stats import t_interval
 
 # Layer norm has .3, .6, 1.2 at depths 1, 2, 4 and batch norm two thirds of it; each seed adds .01.
 ROWS = pd.DataFrame(

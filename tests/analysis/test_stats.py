@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.stats import (
+from analysis.rows.stats import (
     clopper_pearson,
     paired_difference,
     sign_flip_p,

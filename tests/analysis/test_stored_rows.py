@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from analysis.check import find, select
+from analysis.drawing.save import save_table
 from analysis.make import Reader
-from analysis.save import save_table
 
 STORED = Path(__file__).with_name("stored")
 EXPECTED = {

@@ -5,7 +5,13 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from analysis.style import NORM_COLOURS, NORM_LABELS, SOLVER_LABELS, SOLVER_MARKERS, data_label
+from analysis.drawing.style import (
+    NORM_COLOURS,
+    NORM_LABELS,
+    SOLVER_LABELS,
+    SOLVER_MARKERS,
+    data_label,
+)
 from odecore.config.lookup import NORMS, SOLVERS
 
 # Machado, Oliveira, Fernandes (2009), severity 1.0, on linear RGB.

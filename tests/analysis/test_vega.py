@@ -8,10 +8,10 @@ import pytest
 from synthetic import Cell, Run, World, jitter, write
 
 from analysis.check import find, select
-from analysis.figure import Figure
+from analysis.drawing.figure import Figure
+from analysis.drawing.style import NORM_COLOURS
+from analysis.drawing.vega import VegaChart, in_order, shown_rows, specification
 from analysis.make import Reader
-from analysis.style import NORM_COLOURS
-from analysis.vega import VegaChart, in_order, shown_rows, specification
 
 FIGURES = [value for value in select(None, "FIGURES") if isinstance(value, Figure)]
 # Of these every number is on the page, in the study they read.

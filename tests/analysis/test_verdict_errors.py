@@ -8,11 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.claims import Claim, Evidence, Region, above, within
-from analysis.decide import seeds_needed
-from analysis.statistic import Estimate, Estimates, Quantity, mean
-from analysis.stats import t_interval
-from analysis.verdict import CONTRADICTED, ERROR, INCONCLUSIVE, REPRODUCED, judge_all, judge_parts
+from analysis.claims.claim import Claim, Evidence, Region, above, within
+from analysis.claims.decide import seeds_needed
+from analysis.claims.statistic import Estimate, Estimates, Quantity, mean
+from analysis.claims.verdict import (
+    CONTRADICTED,
+    ERROR,
+    INCONCLUSIVE,
+    REPRODUCED,
+    judge_all,
+    judge_parts,
+)
+from analysis.rows.stats import t_interval
 
 DRAWS = 2_000
 PAGE = Path(__file__).parents[2] / "docs" / "verdicts.md"

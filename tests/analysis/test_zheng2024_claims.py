@@ -12,11 +12,11 @@ from synthetic import data_of, verdict_on, write
 from worlds import Cell, Run, World
 from zheng2024_worlds import STUDIES, Fails, Holds
 
-from analysis.claims import Claim, Evidence
-from analysis.data import Data, Source
+from analysis.claims.claim import Claim, Evidence
+from analysis.claims.verdict import Judgement, judge
 from analysis.make import Reader
-from analysis.stats import t_interval
-from analysis.verdict import Judgement, judge
+from analysis.rows.data import Data, Source
+from analysis.rows.stats import t_interval
 from analysis.zheng2024 import quantities
 from analysis.zheng2024.claims import CLAIMS
 

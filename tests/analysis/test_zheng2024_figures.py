@@ -13,8 +13,8 @@ from synthetic import data_of, write
 from worlds import Cell, Run, World
 
 from analysis.check import find
-from analysis.read import load
-from analysis.save import save_figure
+from analysis.drawing.save import save_figure
+from analysis.rows.read import load
 from analysis.zheng2024.figure1 import SHOWN
 
 FIGURES = [

@@ -14,8 +14,8 @@ from worlds import Cell, Run, World
 
 from analysis import published
 from analysis.check import examine, find
-from analysis.read import load
-from analysis.stats import t_interval
+from analysis.rows.read import load
+from analysis.rows.stats import t_interval
 from analysis.zheng2024 import published_ends
 from analysis.zheng2024.quirks import WORDS
 from analysis.zheng2024.table1 import DATA, LABELS, MODELS

@@ -13,7 +13,7 @@ from sweeps.execute.registry import Executor
 from sweeps.execute.scheduler import InFlight, QueuedJob, QueueScheduler, Shards
 from sweeps.execute.signals import stop_on_signals
 from sweeps.execute.worker import Worker
-from sweeps.shards import balance
+from sweeps.planning.shards import balance
 from sweeps.store import Results, Sent, list_submissions, read_sent, read_submission, write_sent
 from sweeps.worker.report import Watcher
 from sweeps.worker.tasks import Task

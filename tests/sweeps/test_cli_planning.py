@@ -12,7 +12,7 @@ from store_rows import make
 
 from sweeps.cli import COMMANDS, main
 from sweeps.cli.status import running_lines, sparkline
-from sweeps.status import Watch
+from sweeps.inspection.status import Watch
 from sweeps.store import (
     EventLog,
     Results,
@@ -188,8 +188,8 @@ def _publish(cli: Cli, entry: dict[str, Any], outcome: str, attempt: str, **give
 
 
 def test_plan_after_rows(cli: Cli) -> None:
-    from sweeps.overrides import select
     from sweeps.studies import find
+    from sweeps.study.overrides import select
 
     trials = select(find("demo"), "smoke").declared
     for entry, trial, outcome in zip(

@@ -4,17 +4,17 @@ import pytest
 from small_study import study
 from store_rows import make
 
-from analysis.stats import t_interval
+from analysis.rows.stats import t_interval
 from sweeps.cli import main
-from sweeps.compare import differences, side
-from sweeps.cost import Costs
 from sweeps.errors import UserError
-from sweeps.overrides import select
-from sweeps.planning import save
-from sweeps.status import Watch
+from sweeps.inspection.compare import differences, side
+from sweeps.inspection.status import Watch
+from sweeps.inspection.top import rank
+from sweeps.planning.cost import Costs
+from sweeps.planning.plan import save
 from sweeps.store import EventLog, Results
 from sweeps.store.write import Writer
-from sweeps.top import rank
+from sweeps.study.overrides import select
 
 # Steps -> accuracy by seed; None for a run that diverged, nothing for one that is missing.
 ACCURACY = {1: [0.5, 0.6, 0.7, 0.6], 2: [0.9, None, 0.7, 0.8], 4: [0.95, None, None], 8: []}

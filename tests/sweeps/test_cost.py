@@ -10,16 +10,16 @@ from small_study import study
 from test_plan import row
 
 from sweeps.cli import main
-from sweeps.cost import SOURCES, Costs
-from sweeps.counted import counted_train_seconds, records, sample_seconds, scored_samples
 from sweeps.device import Device, of_profile
-from sweeps.overrides import select
-from sweeps.planning import current_plan
+from sweeps.planning.cost import SOURCES, Costs
+from sweeps.planning.counted import counted_train_seconds, records, sample_seconds, scored_samples
+from sweeps.planning.plan import current_plan
+from sweeps.planning.timing import STEPS, timed
 from sweeps.profiles import Profile, load
 from sweeps.spec import parse
 from sweeps.store import Results, accepted_runs
 from sweeps.studies import find, studies
-from sweeps.timing import STEPS, timed
+from sweeps.study.overrides import select
 
 H200 = Device(True, "H200", share=0.5)
 GPU = {"device": "NVIDIA H200", "cpu_threads": 6}

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from odecore.config.evaluation import LayerStatistics, Series, Trajectory
-from sweeps.derived import planned_evaluations, planned_probes, tolerance_for
 from sweeps.errors import UserError
 from sweeps.spec import parse
 from sweeps.study import EvaluationGrid, ProbeGrid
+from sweeps.study.derived import planned_evaluations, planned_probes, tolerance_for
 
 BASE: dict[str, Any] = {
     "data": {"name": "spheres"},

@@ -19,7 +19,7 @@ from odecore.config.data import IMAGE_SETS
 from sweeps import doctor
 from sweeps.doctor import Finding, Level, Situation, folder, software, studies, writing
 from sweeps.doctor.finding import Needed, TorchProbe
-from sweeps.forecast import Size
+from sweeps.planning.forecast import Size
 from sweeps.store import Results
 
 

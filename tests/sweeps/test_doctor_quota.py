@@ -17,7 +17,7 @@ from sweeps.doctor.quota import (
     parse_lfs,
     parse_mmlsquota,
 )
-from sweeps.forecast import Size
+from sweeps.planning.forecast import Size
 
 LFS = """\
 Disk quotas for usr me (uid 1001):

@@ -9,8 +9,8 @@ import pytest
 from one_step import check, shrunk
 
 from odecore.config import TrialSpec
-from sweeps.overrides import select
 from sweeps.studies import find, studies
+from sweeps.study.overrides import select
 
 STUDIES = [study.name for study in studies().values() if not study.testing]
 

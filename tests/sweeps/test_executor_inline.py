@@ -16,11 +16,11 @@ from executor_contract import OFTEN, ExecutorContract, uncut
 
 from sweeps.execute import auto_slots
 from sweeps.execute.signals import stop_on_signals
-from sweeps.overrides import select
-from sweeps.planning import plan
+from sweeps.planning.plan import plan
 from sweeps.profiles import Profile
 from sweeps.stop import STOP_SIGNALS
 from sweeps.studies import find
+from sweeps.study.overrides import select
 from sweeps.worker.tasks import Task
 
 __all__ = ["uncut"]

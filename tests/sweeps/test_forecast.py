@@ -15,12 +15,12 @@ from odecore.config.catalog import catalog
 from odecore.config.gradient import Backprop
 from odecore.config.solver import FixedStep
 from odecore.models.sizes import DATA, MODEL
-from sweeps.forecast import Size, forecast, size_text
 from sweeps.keep_weights import Keep
 from sweeps.limits import Limits
-from sweeps.overrides import select
+from sweeps.planning.forecast import Size, forecast, size_text
 from sweeps.store import TABLES, Results
 from sweeps.study import Study
+from sweeps.study.overrides import select
 
 # A forecast is right within this factor.
 FACTOR = 2.0

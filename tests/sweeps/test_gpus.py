@@ -16,12 +16,12 @@ import pytest
 from command import TINY, events
 
 from sweeps.execute.scheduler import Setup
-from sweeps.overrides import select
-from sweeps.planning import current_plan
+from sweeps.planning.plan import current_plan
 from sweeps.profiles import Profile
 from sweeps.slurm.scheduler import Slurm
 from sweeps.store import Results, write_submission
 from sweeps.studies import find
+from sweeps.study.overrides import select
 from sweeps.worker import gpus
 from sweeps.worker.gpus import misplaced, of_slots, parse, usable
 from sweeps.worker.tasks import Task

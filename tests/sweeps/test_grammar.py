@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from small_study import study
 
 from sweeps.errors import UserError
-from sweeps.grammar import read, word
-from sweeps.overrides import select
-from sweeps.sample import draw
 from sweeps.studies import find
 from sweeps.study import EvaluationGrid, Exclude
+from sweeps.study.grammar import read, word
+from sweeps.study.overrides import select
+from sweeps.study.sample import draw
 
 ONE = study(
     grid={"solver.steps": (1, 2, 4, 8), "model.width": (4, 8, 16)},

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_study import BASE, study
 
-from sweeps.derived import steps_for
 from sweeps.errors import UserError
-from sweeps.grid import cells, expand
 from sweeps.study import EvaluationGrid, Exclude, ProbeGrid, Scale
+from sweeps.study.derived import steps_for
+from sweeps.study.grid import cells, expand
 
 STEPS = st.lists(st.integers(1, 64), min_size=1, max_size=4, unique=True)
 WIDTHS = st.lists(st.integers(1, 64), min_size=1, max_size=3, unique=True)

@@ -16,8 +16,7 @@ from odecore.training import checkpointing
 from sweeps.errors import UserError
 from sweeps.keep_weights import Keep, effective
 from sweeps.limits import Limits
-from sweeps.missing import missing, out_of_reach
-from sweeps.overrides import select
+from sweeps.planning.missing import missing, out_of_reach
 from sweeps.profiles import parse
 from sweeps.store import (
     Attempt,
@@ -28,6 +27,7 @@ from sweeps.store import (
     publish_table,
     read_table,
 )
+from sweeps.study.overrides import select
 from sweeps.worker import run_one as worker
 from sweeps.worker.messages import Assignment, Context, Message, Rows
 from sweeps.worker.tasks import Task

@@ -11,11 +11,11 @@ from command import COMMAND, TINY
 from store_rows import at, make
 from tiny import WIDE as STUDY
 
-from sweeps.cost import Costs
-from sweeps.overrides import select
-from sweeps.planning import save
+from sweeps.planning.cost import Costs
+from sweeps.planning.plan import save
 from sweeps.spec import flatten
 from sweeps.store import EventLog, Results, Writer, spec_columns
+from sweeps.study.overrides import select
 
 WIDE = TINY.replace(":tiny", ":wide")
 # User and system together, with all processes that the command starts. About 1.5 here; an import of

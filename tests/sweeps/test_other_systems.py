@@ -17,8 +17,8 @@ from sweeps import stop
 from sweeps.cpus import available_cpus
 from sweeps.doctor.probe import mounted
 from sweeps.execute.worker import default_threads, host_name
+from sweeps.planning.shards import local_slots
 from sweeps.profiles import Profile
-from sweeps.shards import local_slots
 from sweeps.worker.history import process_alive
 from sweeps.worker.rows import device_name
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from small_study import study
 
 from sweeps.errors import UserError
-from sweeps.overrides import select
 from sweeps.studies import find
 from sweeps.study import EvaluationGrid, Scale
+from sweeps.study.overrides import select
 
 STEPS = (1, 2, 4, 8)
 WIDTHS = (4, 8, 16)

@@ -12,14 +12,14 @@ from store_rows import make
 from odecore.config import lookup
 from odecore.config.methods import FIXED_STEP, REVISIONS
 from odecore.config.solver import FixedStep
-from sweeps.cost import Costs
-from sweeps.counted import PASSES, iterations, nfe_per_solve
-from sweeps.overrides import Selection, select
-from sweeps.planning import current_plan, plan, save
+from sweeps.planning.cost import Costs
+from sweeps.planning.counted import PASSES, iterations, nfe_per_solve
+from sweeps.planning.plan import current_plan, plan, save
 from sweeps.spec import flatten, parse
 from sweeps.store import Results, axis_words, read_plan
 from sweeps.store.write import Writer
 from sweeps.study import EvaluationGrid, Exclude, ProbeGrid
+from sweeps.study.overrides import Selection, select
 from sweeps.worker.rows import evaluation_column
 
 ONE = study(

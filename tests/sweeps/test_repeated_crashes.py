@@ -5,9 +5,9 @@ from typing import Any
 from test_history import event, history, started
 from tiny import TINY as STUDY
 
-from sweeps.overrides import select
 from sweeps.store import Submission
 from sweeps.store.schema import SUBMISSION, to_table
+from sweeps.study.overrides import select
 from sweeps.worker.repeated_crashes import crashed_alike
 from sweeps.worker.tasks import Task
 

@@ -22,9 +22,7 @@ from odecore.config.data import Spheres
 from odecore.config.solver import FixedStep
 from odecore.training.evaluate import evaluate
 from sweeps.cli import main
-from sweeps.grammar import read
 from sweeps.interface.given import words_of
-from sweeps.overrides import select
 from sweeps.store import (
     Results,
     accepted_evaluations,
@@ -34,6 +32,8 @@ from sweeps.store import (
     list_submissions,
 )
 from sweeps.studies import find
+from sweeps.study.grammar import read
+from sweeps.study.overrides import select
 
 
 @pytest.fixture(scope="module")

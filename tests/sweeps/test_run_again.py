@@ -6,10 +6,10 @@ import pytest
 from command import TINY
 
 from sweeps.cli.again import Again
-from sweeps.overrides import select
-from sweeps.planning import current_plan
+from sweeps.planning.plan import current_plan
 from sweeps.store import EventLog, Results
 from sweeps.studies import find
+from sweeps.study.overrides import select
 
 
 @pytest.fixture

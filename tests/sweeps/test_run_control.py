@@ -10,16 +10,16 @@ from command import TINY, odesweep, runs
 from web_server import SECRET, Web
 
 from sweeps import notify
-from sweeps.budget import parse
 from sweeps.cli import main
 from sweeps.errors import UserError
 from sweeps.execute.scheduler import Scheduler, Setup
 from sweeps.execute.worker import Worker
-from sweeps.overrides import select
-from sweeps.planning import current_plan
+from sweeps.planning.budget import parse
+from sweeps.planning.plan import current_plan
 from sweeps.profiles import Profile, load
 from sweeps.store import Results, read_submission, write_submission
 from sweeps.studies import find
+from sweeps.study.overrides import select
 from sweeps.worker.history import History
 from sweeps.worker.messages import Ending
 from sweeps.worker.report import ShardReport, Watcher

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from sweeps.errors import UserError
 from sweeps.limits import Limits
+from sweeps.planning.shards import SHARDS_PER_SLOT, balance, local_slots, shard_count
 from sweeps.profiles import Profile
-from sweeps.shards import SHARDS_PER_SLOT, balance, local_slots, shard_count
 from sweeps.worker.guard import START_SECONDS, Guard
 from sweeps.worker.messages import Context, Progress
 from sweeps.worker.repeated_crashes import shared_values

@@ -138,7 +138,7 @@ def test_the_snapshot_holds_what_the_study_file_imports(tmp_path: Path) -> None:
     path = study_with_module.write(tmp_path / "folder")
     # In a process of its own: modules of that name may be loaded here.
     program = (
-        "import sys; from pathlib import Path; from sweeps.overrides import select; "
+        "import sys; from pathlib import Path; from sweeps.study.overrides import select; "
         "from sweeps.studies import find; from sweeps.slurm.snapshot import code, write; "
         "from sweeps.store import Results; "
         "print(len(select(find(sys.argv[1])).declared)); "

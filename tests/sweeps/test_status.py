@@ -8,15 +8,15 @@ import pytest
 from small_study import study
 from store_rows import make
 
-from sweeps.cost import Costs
 from sweeps.errors import UserError
-from sweeps.explain import explain
-from sweeps.overrides import Selection, select
-from sweeps.planning import save
-from sweeps.status import StudyStatus, Watch, fold
+from sweeps.inspection.explain import explain
+from sweeps.inspection.status import StudyStatus, Watch, fold
+from sweeps.planning.cost import Costs
+from sweeps.planning.plan import save
 from sweeps.store import EventLog, Results, StoreView, read_plan, write_retraction
 from sweeps.store.write import Writer
 from sweeps.study import EvaluationGrid
+from sweeps.study.overrides import Selection, select
 from sweeps.worker.history import History
 
 NOW = 1_800_000_000.0

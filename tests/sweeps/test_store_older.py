@@ -14,7 +14,7 @@ import pytest
 from command import odesweep
 from store_rows import evaluation, run
 
-from analysis.read import load
+from analysis.rows.read import load
 from sweeps.store import (
     SCHEMAS,
     Results,

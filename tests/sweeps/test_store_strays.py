@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from store_rows import run
 from strays import ENDINGS, FOLDERS, STEMS, STRAYS, look
 
-from sweeps.overrides import select
 from sweeps.store import TABLES, Results, Writer, read_table
 from sweeps.store.compact import compact
 from sweeps.store.warn import printable
 from sweeps.studies import find
+from sweeps.study.overrides import select
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.cost import Costs
 from sweeps.errors import UserError
-from sweeps.overrides import select
+from sweeps.planning.cost import Costs
 from sweeps.studies import find, studies
+from sweeps.study.overrides import select
 
 SCALES = [(study.name, scale) for study in studies().values() for scale in study.scales]
 SMOKE = [(name, scale) for name, scale in SCALES if scale == "smoke" and not find(name).testing]

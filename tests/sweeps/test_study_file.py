@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from sweeps.errors import UserError
-from sweeps.overrides import select
 from sweeps.studies import find
+from sweeps.study.overrides import select
 
 HEAD = """
 import datetime, decimal, enum, itertools, pathlib

@@ -9,9 +9,9 @@ from command import odesweep
 
 from sweeps.cli.new import new
 from sweeps.errors import UserError
-from sweeps.overrides import select
 from sweeps.slurm.snapshot import code
 from sweeps.studies import find
+from sweeps.study.overrides import select
 from sweeps.study_schema import study_schema
 
 TOML = """

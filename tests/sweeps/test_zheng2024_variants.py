@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from sweeps.grid import PlannedTrial, expand
 from sweeps.spec import canonical
 from sweeps.studies import find
 from sweeps.studies.zheng2024_released import QUIRKS
+from sweeps.study.grid import PlannedTrial, expand
 
 # Study -> number of printed trials of all scales, and the digest of their ids, from before there
 # was a second variant.

@@ -1,0 +1,1 @@
+"""The papers' claims: statistics, verdicts, and what would decide the open ones."""
