@@ -80,7 +80,7 @@ def new(
     from sweeps.study.checked import check_name
 
     if schema:
-        from sweeps.study_schema import study_schema
+        from sweeps.study.study_schema import study_schema
 
         print(json.dumps(study_schema(), indent=1))
         return

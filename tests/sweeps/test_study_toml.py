@@ -12,7 +12,7 @@ from sweeps.errors import UserError
 from sweeps.slurm.snapshot import code
 from sweeps.studies import find
 from sweeps.study.overrides import select
-from sweeps.study_schema import study_schema
+from sweeps.study.study_schema import study_schema
 
 TOML = """
 name = "mine"
