@@ -147,7 +147,7 @@ def running_lines(study: "StudyStatus", beats: Mapping[str, list[Beat]]) -> list
 
     from sweeps.store import axis_words
 
-    running = study.of("running")
+    running = [trial for trial in study.trials if trial.state == "running"]
     lines = []
     for trial in running[:MOST_RUNNING]:
         known = beats.get(trial.trial_id, [])

@@ -10,7 +10,7 @@ from sweeps.store import Results
 from sweeps.studies import find
 from sweeps.study import Study
 from sweeps.study.grammar import word
-from sweeps.study.plain import listed, plain
+from sweeps.study.plain_data import listed, plain
 
 StudyLike = str | PathLike[str] | Study
 PathLikeOrNone = str | PathLike[str] | None

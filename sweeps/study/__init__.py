@@ -3,7 +3,7 @@
 An axis is a dotted key of the spec with its values, or a name of its own whose values are labels,
 each with the dotted keys it sets (or a function that gives these for the values so far). The order
 of axes and values is the order of listings and plots. Conditions (`where`) are partial matches:
-axis -> a value or a tuple of values. All values become plain (`sweeps.study.plain`).
+axis -> a value or a tuple of values. All values become plain (`sweeps.study.plain_data`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from typing import Any
 from sweeps.errors import UserError
 from sweeps.keep_weights import Keep, choice
 from sweeps.study import checked
-from sweeps.study.plain import listed, plain, records, section, text
+from sweeps.study.plain_data import listed, plain, records, section, text
 
 Where = Mapping[str, Any]
 # Keys that depend on the values so far, those of the base and of the axes before.

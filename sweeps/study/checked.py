@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweeps.errors import UserError
-from sweeps.study.plain import listed, records, section, text
+from sweeps.study.plain_data import listed, records, section, text
 
 # "/" separates paper and study. The other characters are safe and readable in file names.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]*(-[a-z0-9_]+)*(/[a-z0-9][a-z0-9_]*(-[a-z0-9_]+)*)?")

@@ -15,7 +15,7 @@ from typing import Any
 
 from sweeps.errors import UserError
 from sweeps.store.plans import label
-from sweeps.study.plain import LONGEST, plain
+from sweeps.study.plain_data import LONGEST, plain
 
 _RANGE = re.compile(r"(-?[0-9_]{1,24})\.\.(-?[0-9_]{1,24})")
 _SPACED = re.compile(r"(logspace|linspace)\s*\((.*)\)", re.DOTALL)

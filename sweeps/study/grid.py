@@ -10,7 +10,7 @@ from typing import Any
 from sweeps.errors import UserError
 from sweeps.spec import TrialSpec, cell_id, parse, trial_id
 from sweeps.store.plans import axis_words, label
-from sweeps.study import Dependent, Study, matches, plain
+from sweeps.study import Dependent, Study, matches, plain_data
 from sweeps.study.derived import (
     PlannedEvaluation,
     PlannedProbe,
@@ -152,7 +152,7 @@ def _called(function: Dependent, values: Mapping[str, Any], place: str) -> Mappi
         raise
     except Exception as error:
         raise UserError(f"{place}: its function failed: {type(error).__name__}: {error}") from error
-    return plain.section(found, place)
+    return plain_data.section(found, place)
 
 
 def _set(nested: dict[str, Any], key: str, value: Any) -> None:

@@ -50,6 +50,9 @@ class Frames:
     evaluation_rows: pd.DataFrame
     probe_rows: Mapping[str, pd.DataFrame]
 
+    def generation(self) -> int:
+        return 0
+
     def runs(self) -> pd.DataFrame:
         return self.run_rows
 
