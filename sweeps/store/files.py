@@ -35,6 +35,8 @@ def read_bytes(path: Path, offset: int = 0, length: int = -1) -> bytes:
     """
     for left in range(STALE_HANDLES, -1, -1):
         try:
+            if not offset:
+                return path.read_bytes()
             with path.open("rb") as file:
                 file.seek(offset)
                 return file.read(length)

@@ -278,10 +278,10 @@ def test_failing_disk_is_one_line_and_not_a_missing_row(
 ) -> None:
     part = _publish(results, "runs", [run("t", "a")])
 
-    def failing(self: Path, *_: object) -> bytes:
+    def failing(self: Path) -> bytes:
         raise OSError(errno.EIO, os.strerror(errno.EIO), str(self))
 
-    monkeypatch.setattr(Path, "open", failing)
+    monkeypatch.setattr(Path, "read_bytes", failing)
     with pytest.raises(
         InfrastructureError,
         match=rf"^cannot read {part}: Input/output error; check permissions and the disk$",
