@@ -71,7 +71,7 @@ def _runs(reader: Reader, section: Section) -> int:
     """How many runs its figures and tables read."""
     values = select(section.key, "FIGURES", "TABLES") if section.key in PAPERS else []
     studies = {study for value in values for study in value.studies} or {section.key}
-    return int(reader(EVERY_STUDY).runs["study"].isin(list(studies)).sum())
+    return sum(study in studies for study in reader(EVERY_STUDY).runs["study"])
 
 
 def _filed(item: Item, folder: Path) -> Item:
