@@ -97,7 +97,7 @@ def test_planning_and_looking_load_no_torch(arguments: tuple[str, ...], tmp_path
     [
         (("plan", "nope"), "no study 'nope'; `odesweep studies` lists all studies"),
         (("plan", "ott2021/sphere-fixed"), "(did you mean ott2021/sphere3-fixed?)"),
-        (("plan", "demo", "solver.steps=0"), "solver.steps = 0 is not on the axis (2, 64, 1, 8)"),
+        (("plan", "demo", "solver.steps=0"), "solver.steps = 0 is not on the axis (2, 128, 1, 8)"),
         (("plan", "demo", "+solver.steps=0"), "solver.steps = 0: input should be greater than 0"),
         (("plan", "demo", "seed=abc"), "seed = abc: seeds are whole numbers"),
         (("plan", "demo", "seed=3..1"), "seed = 3..1: 3 is above 1; write 1..3"),
