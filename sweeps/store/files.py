@@ -35,7 +35,7 @@ def read_bytes(path: Path, offset: int = 0, length: int = -1) -> bytes:
     """
     for left in range(STALE_HANDLES, -1, -1):
         try:
-            if not offset:
+            if not offset and length < 0:
                 return path.read_bytes()
             with path.open("rb") as file:
                 file.seek(offset)
