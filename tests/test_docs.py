@@ -77,5 +77,5 @@ def test_the_scripts_of_the_examples(tmp_path: Path) -> None:
 def test_the_run_of_the_python_page(tmp_path: Path) -> None:
     first = next(text for language, text in blocks("python.md") if language == "python")
     said = run(tmp_path, sys.executable, "-c", first)
-    assert "<Plan demo@smoke: 2 pending>" in said
-    assert "{'completed': 2}" in said
+    assert "<Plan demo@smoke: 1 pending>" in said
+    assert "{'completed': 1}" in said

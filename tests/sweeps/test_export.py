@@ -183,11 +183,11 @@ def test_a_missing_package_is_one_line_with_the_command(
 
 
 def test_what_is_already_there_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = export("csv", tmp_path)
+    folder = export("csv", tmp_path, "gusak2020/figure1")
     capsys.readouterr()
     before = (folder / "runs.csv").read_bytes()
     assert "is already there; remove it, or give another folder with --out" in refused(
-        capsys, STUDY, "--to", "csv", "--out", str(tmp_path)
+        capsys, "gusak2020/figure1", "--to", "csv", "--out", str(tmp_path)
     )
     assert (folder / "runs.csv").read_bytes() == before
     assert "no saved plan of study nothing" in refused(capsys, "nothing", "--to", "csv")
