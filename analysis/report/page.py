@@ -178,7 +178,10 @@ def _plain(value: Any) -> Any:
 
 
 def render(**content: Any) -> str:
-    """The page with this content. Everything in it is escaped except style and script."""
+    """The page with this content. Everything in it is escaped except style and script.
+
+    A page of a site (`pages`) has no charts, and shares its style and script with the others.
+    """
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 

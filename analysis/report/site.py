@@ -6,6 +6,7 @@ Pictures and numbers are files beside them, so that both show the same.
 import base64
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
@@ -46,6 +47,8 @@ def write_site(reader: Reader, out: Path) -> int:
         told = sentences(own.cards, _runs(reader, one)) if own.cards else []
         _write(folder / f"{_stem(one)}.html", page(reader, own, pages=links, sentences=told))
         _write(folder / f"{_stem(one)}.md", "\n".join(_paper(own, one)))
+    for name in ("page.css", "page.js"):
+        _write(folder / name, files("analysis.report").joinpath(name).read_text(encoding="utf-8"))
     CONSOLE.print(f"{folder / INDEX}.html and .md: {len(papers)} pages")
     return OK
 
