@@ -152,7 +152,7 @@ def _each(kinds: tuple[str, ...], target: str | None, reader: Reader, make: Make
         raise ReportError(
             f"plan {reader.plan} alone is not enough: also name a paper, e.g. ott2021"
         )
-    codes, without_plan = [], {}
+    codes, without_plan, advice = [], {}, ""
     for value in track(
         chosen,
         description=" and ".join(kinds).lower(),
@@ -163,13 +163,16 @@ def _each(kinds: tuple[str, ...], target: str | None, reader: Reader, make: Make
         try:
             codes.append(_one(value, reader(value.study), make, named, reader.plan is not None))
         except NoPlan as reason:
-            without_plan.setdefault(str(reason), []).append(value.name)
+            without_plan.setdefault(str(reason).removesuffix(reason.advice), []).append(value.name)
+            advice = reason.advice
     if without_plan and not codes:
-        raise ReportError(next(iter(without_plan)))
+        raise ReportError(next(iter(without_plan)) + advice)
     # A named plan is that of one study: what figures of other studies lack there is not worth a
     # line.
     for reason, lacking in without_plan.items() if named or reader.plan is None else ():
         CONSOLE.print(f"{', '.join(lacking)}: left out, {reason}")
+    if advice and (named or reader.plan is None):
+        CONSOLE.print(advice.removeprefix("; "))
     return max(codes, default=OK)
 
 

@@ -33,13 +33,17 @@ _TEST_AXES = {
 
 
 class NoPlan(ReportError):
-    """None of the studies has a saved plan. commands: those that make one."""
+    """None of the studies has a saved plan.
+
+    commands: those that make one. advice: what else helps, begins with "; ".
+    """
 
     def __init__(self, reason: str, *commands: str, advice: str = "") -> None:
         made_by = f"; to make it: {' && '.join(commands)}" if commands else ""
         super().__init__(f"{reason}{made_by}{advice}")
         self.reason = reason
         self.commands = list(commands)
+        self.advice = advice
 
 
 class Folder:

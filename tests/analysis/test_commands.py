@@ -82,4 +82,5 @@ def test_studies_without_a_plan_are_left_out_with_the_command(
     assert make.tables(None, make.Reader(folder), tmp_path) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].startswith("paper/absent: left out, no plan of paper/absent in")
-    assert f"to make it: odesweep plan paper/absent --save --results {folder}" in lines[1]
+    assert lines[1].endswith(f"to make it: odesweep plan paper/absent --save --results {folder}")
+    assert [line for line in lines if "plans here" in line] == [lines[-1]]
