@@ -29,6 +29,7 @@ __all__ = ["uncut"]
 class TestInline(ExecutorContract):
     arguments = ("--executor", "inline")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "number", [signal.SIGINT, signal.SIGUSR2, signal.SIGHUP], ids=lambda n: n.name
     )

@@ -33,6 +33,7 @@ def _installed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.setenv("PYTHONPATH", path)
 
 
+@pytest.mark.slow
 class TestLocal(ExecutorContract):
     arguments = ("--executor", "local", "--wait")
 

@@ -133,8 +133,12 @@ def test_python_has_the_plan_of_the_command_line(done: Path) -> None:
 
 
 def test_python_runs_what_is_missing_and_nothing_twice(
-    done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    done: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("ODESWEEP_DATA", str(tmp_path))
     run = sweeps.run(TINY, results=done, seed=1)
     assert "nothing to do; 2 completed" in capsys.readouterr().out
     assert run.counts() == {"done": 2, "failed": 0, "running": 0, "pending": 0}
