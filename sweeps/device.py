@@ -10,7 +10,7 @@ from typing import Any
 
 from odecore.config.train import Precision
 from sweeps.execute.registry import executors, load_object
-from sweeps.planning.counted import OPERATIONS_PER_SECOND
+from sweeps.planning.operation_count import OPERATIONS_PER_SECOND
 from sweeps.profiles import Profile
 from sweeps.worker.gpus import listing, parse, usable
 

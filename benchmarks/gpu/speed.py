@@ -17,7 +17,7 @@ from odecore import data as datasets
 from odecore.config import TrialSpec
 from odecore.models.ode_block import ODEBlock
 from odecore.training.fit import Training
-from sweeps.planning.counted import nfe_per_solve
+from sweeps.planning.operation_count import nfe_per_solve
 
 SECONDS_PER_TURN = 0.5
 ROUNDS = 5

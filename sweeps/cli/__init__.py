@@ -17,7 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 from sweeps.cli import shell_completion
 from sweeps.errors import UserError
 from sweeps.keep_weights import KEEP
-from sweeps.stop import Undaunted
+from sweeps.stop_signals import Undaunted
 
 # Command -> module of this package with a function of that name, in the order of `--help`.
 COMMANDS = {

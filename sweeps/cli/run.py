@@ -14,7 +14,7 @@ from sweeps.cli.options import Options, command
 from sweeps.errors import InfrastructureError, UserError
 from sweeps.execute.registry import executor, executors, having, require
 from sweeps.keep_weights import choice, effective
-from sweeps.stop import STOP_SIGNALS, Undaunted
+from sweeps.stop_signals import STOP_SIGNALS, Undaunted
 
 if TYPE_CHECKING:
     from sweeps.cli.submit import Submitted
@@ -174,9 +174,9 @@ def _then(
     """Do what `--then` asks; the exit code of the whole command, `code` unless that is 0."""
     if options.then is None:
         return code
+    from sweeps.cli.follow_up import follow_up
     from sweeps.cli.submit import place_of
-    from sweeps.cli.then import follow_up
-    from sweeps.then import Then
+    from sweeps.follow_up import Then
 
     study = current.selection.study
     place = place_of(results, options, profile, study.keep_weights)

@@ -55,7 +55,7 @@ from sweeps.execute.worker import Worker
 from sweeps.planning.shards import local_slots
 from sweeps.profiles import Profile
 from sweeps.store import Results, read_submission
-from sweeps.worker.history import process_alive
+from sweeps.worker.attempts import process_alive
 from sweeps.worker.messages import Ending, Progress
 from sweeps.worker.report import ShardReport, Watcher, exit_words
 from sweeps.worker.slot import ChildSlot, InProcessSlot

@@ -9,13 +9,13 @@ from typing import Any, ClassVar, NamedTuple
 from uuid import uuid4
 
 from sweeps.execute.registry import executor, load_object
+from sweeps.follow_up import Then
 from sweeps.keep_weights import Keep
 from sweeps.limits import Limits
 from sweeps.planning.budget import Budget, parse
 from sweeps.planning.shards import balance, in_turn, local_slots, shard_count
 from sweeps.profiles import Profile
 from sweeps.store import Results
-from sweeps.then import Then
 from sweeps.worker.report import ShardReport, Watcher
 from sweeps.worker.tasks import Task
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from sweeps.stop import STOP_SIGNALS
+from sweeps.stop_signals import STOP_SIGNALS
 
 
 class StopRequest:

@@ -10,7 +10,7 @@ from typing import Any
 from sweeps.inspection.status import TrialStatus, Watch
 from sweeps.store import FINAL_OUTCOMES, axis_words, list_plans, read_plan, read_table
 from sweeps.store.clock import shared_time
-from sweeps.worker.history import Start
+from sweeps.worker.attempts import Start
 
 
 @dataclass(frozen=True)

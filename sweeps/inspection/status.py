@@ -31,7 +31,7 @@ from sweeps.store.clock import shared_time
 from sweeps.store.prune import DAY_SECONDS
 from sweeps.store.schema import KEYS, TABLES
 from sweeps.store.to_python import values
-from sweeps.worker.history import History, Start, process_alive
+from sweeps.worker.attempts import History, Start, process_alive
 
 Alive = Callable[[str, int], bool | None]
 State = Literal["done", "running", "failed", "pending"]

@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING
 
 from sweeps.errors import UserError
-from sweeps.interface.given import PathLikeOrNone, folder_of
+from sweeps.interface.arguments import PathLikeOrNone, folder_of
 
 if TYPE_CHECKING:
     from torch import nn

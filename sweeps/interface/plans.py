@@ -3,7 +3,7 @@
 from typing import Any
 
 from sweeps.inspection.status import in_flight
-from sweeps.interface.given import PathLikeOrNone, StudyLike, folder_of, study_of, words_of
+from sweeps.interface.arguments import PathLikeOrNone, StudyLike, folder_of, study_of, words_of
 from sweeps.planning.plan import Plan, current_plan
 
 

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from sweeps.errors import InfrastructureError, UserError
 from sweeps.inspection.status import TrialStatus, Watch
-from sweeps.interface.given import PathLikeOrNone, StudyLike, folder_of, study_of, words_of
+from sweeps.interface.arguments import PathLikeOrNone, StudyLike, folder_of, study_of, words_of
 from sweeps.interface.progress import progress_html
 from sweeps.store import Results
 from sweeps.study import Study

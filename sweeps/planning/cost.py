@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from odecore.config import Evaluation, TrialSpec
 from sweeps.device import Device
 from sweeps.errors import UserError
-from sweeps.planning.counted import (
+from sweeps.planning.operation_count import (
     counted_evaluation_seconds,
     iterations,
     nfe_per_solve,

@@ -15,7 +15,7 @@ from odecore.config.train import Adam, AdamW, RmsProp, Sgd
 from odecore.training.checkpointing import KEPT
 from sweeps.keep_weights import WORDS, Keep, keeps
 from sweeps.limits import Limits
-from sweeps.planning.counted import nfe_per_solve, records
+from sweeps.planning.operation_count import nfe_per_solve, records
 from sweeps.study.grid import PlannedTrial
 
 # Of a Parquet file of this table without rows, and of each row.

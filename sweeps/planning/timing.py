@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from sweeps.planning.cost import cost_class
-from sweeps.planning.counted import iterations, samples
+from sweeps.planning.operation_count import iterations, samples
 from sweeps.spec import TrialSpec, cell_id, parse, trial_id
 from sweeps.study.grid import PlannedTrial
 from sweeps.study.overrides import Selection

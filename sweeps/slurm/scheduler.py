@@ -11,6 +11,7 @@ from typing import Any
 
 from sweeps.errors import InfrastructureError
 from sweeps.execute.scheduler import InFlight, QueueScheduler, Setup, Shards, tasks
+from sweeps.follow_up import Then
 from sweeps.slurm import arrays, commands, preemption, profile, snapshot
 from sweeps.slurm.commands import OVER, ArrayTask, NoAnswer
 from sweeps.slurm.inflight import SENDING_SECONDS, SentArray, TaskHistory, in_flight, sent_array
@@ -26,7 +27,6 @@ from sweeps.store import (
     write_sent,
 )
 from sweeps.store.clock import shared_time
-from sweeps.then import Then
 from sweeps.worker.report import Watcher
 from sweeps.worker.shard import NO_TIME
 from sweeps.worker.tasks import Task
@@ -114,7 +114,7 @@ class Slurm(QueueScheduler):
 
     def then(self, then: Then, submission_ids: Collection[str]) -> str:
         """See `Scheduler.then`. Its job waits for the arrays of these submissions."""
-        from sweeps.slurm.then import submit
+        from sweeps.slurm.follow_up import submit
 
         jobs = [job for one in submission_ids for job in self._jobs(one)]
         return submit(self.results, then, jobs, self.setup)

@@ -10,7 +10,7 @@ import sys
 import threading
 from multiprocessing.connection import Connection
 
-from sweeps.stop import STOP_SIGNALS
+from sweeps.stop_signals import STOP_SIGNALS
 from sweeps.worker.messages import Assignment, Context
 
 PR_SET_PDEATHSIG = 1

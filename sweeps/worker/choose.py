@@ -15,7 +15,7 @@ from sweeps.planning.shards import in_turn
 from sweeps.spec import eval_id, probe_id
 from sweeps.store import EventReader, Results, StoreView
 from sweeps.store.clock import shared_time
-from sweeps.worker.history import DEATHS_ALLOWED, RESUMES_ALLOWED, History, process_alive
+from sweeps.worker.attempts import DEATHS_ALLOWED, RESUMES_ALLOWED, History, process_alive
 from sweeps.worker.messages import Context
 from sweeps.worker.tasks import Task
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sweeps.spec import TrialSpec, flatten
 from sweeps.store import Submission
-from sweeps.worker.history import History
+from sweeps.worker.attempts import History
 
 SAME_CRASHES_ALLOWED = 3
 

@@ -11,7 +11,7 @@ import numpy as np
 from worlds import Cell, Run, World
 
 from sweeps import store
-from sweeps.planning.counted import iterations
+from sweeps.planning.operation_count import iterations
 from sweeps.spec import flatten
 from sweeps.study.derived import PlannedEvaluation, PlannedProbe
 from sweeps.study.grid import PlannedTrial

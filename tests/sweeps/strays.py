@@ -24,7 +24,7 @@ from sweeps.store.compact import compact
 from sweeps.store.prune import prune
 from sweeps.store.retractions import read_retractions
 from sweeps.store.schema import PLAN, SUBMISSION, VERSION, to_table
-from sweeps.worker.history import History
+from sweeps.worker.attempts import History
 
 FOLDERS = (
     *(f"{place}/{table}" for place in ("parts", "merged", "generations") for table in TABLES),

@@ -196,7 +196,7 @@ def test_the_plan_has_them_with_a_cost(copy: Path) -> None:
         copy,
         "-c",
         "import json\n"
-        "from sweeps.planning.counted import counted_train_seconds\n"
+        "from sweeps.planning.operation_count import counted_train_seconds\n"
         "from sweeps.spec import parse\n"
         "base = {'data': {'name': 'dots', 'source': 'generated'},\n"
         "        'model': {'name': 'one_convolution', 'norm': 'halved'},\n"

@@ -12,7 +12,12 @@ from test_plan import row
 from sweeps.cli import main
 from sweeps.device import Device, of_profile
 from sweeps.planning.cost import SOURCES, Costs
-from sweeps.planning.counted import counted_train_seconds, records, sample_seconds, scored_samples
+from sweeps.planning.operation_count import (
+    counted_train_seconds,
+    records,
+    sample_seconds,
+    scored_samples,
+)
 from sweeps.planning.plan import current_plan
 from sweeps.planning.timing import STEPS, timed
 from sweeps.profiles import Profile, load

@@ -18,7 +18,7 @@ from sweeps.execute import auto_slots
 from sweeps.execute.signals import stop_on_signals
 from sweeps.planning.plan import plan
 from sweeps.profiles import Profile
-from sweeps.stop import STOP_SIGNALS
+from sweeps.stop_signals import STOP_SIGNALS
 from sweeps.studies import find
 from sweeps.study.overrides import select
 from sweeps.worker.tasks import Task

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sweeps.worker.history import History, process_alive
+from sweeps.worker.attempts import History, process_alive
 
 CLAIM = 180.0
 

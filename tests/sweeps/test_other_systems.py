@@ -13,13 +13,12 @@ import torch
 from command import TINY, odesweep, runs
 
 from odecore.training.records import peak_memory_bytes
-from sweeps import stop
 from sweeps.cpus import available_cpus
 from sweeps.doctor.probe import mounted
 from sweeps.execute.worker import default_threads, host_name
 from sweeps.planning.shards import local_slots
 from sweeps.profiles import Profile
-from sweeps.worker.history import process_alive
+from sweeps.worker.attempts import process_alive
 from sweeps.worker.rows import device_name
 
 
@@ -36,10 +35,10 @@ def test_without_sigpwr_the_other_signals_still_stop() -> None:
     fewer = {name: one for name, one in known.__members__.items() if name != "SIGPWR"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(signal, "Signals", type("Signals", (dict,), {"__members__": fewer})(fewer))
-        names = [one.name for one in importlib.reload(stop).STOP_SIGNALS]
+        names = [one.name for one in importlib.reload(stop_signals).STOP_SIGNALS]
     assert "SIGPWR" not in names
     assert {"SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU"} <= set(names)
-    importlib.reload(stop)
+    importlib.reload(stop_signals)
 
 
 def test_without_proc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

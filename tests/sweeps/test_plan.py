@@ -13,7 +13,7 @@ from odecore.config import lookup
 from odecore.config.methods import FIXED_STEP, REVISIONS
 from odecore.config.solver import FixedStep
 from sweeps.planning.cost import Costs
-from sweeps.planning.counted import PASSES, iterations, nfe_per_solve
+from sweeps.planning.operation_count import PASSES, iterations, nfe_per_solve
 from sweeps.planning.plan import current_plan, plan, save
 from sweeps.spec import flatten, parse
 from sweeps.store import Results, axis_words, read_plan

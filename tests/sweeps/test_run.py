@@ -22,7 +22,7 @@ from odecore.config.data import Spheres
 from odecore.config.solver import FixedStep
 from odecore.training.evaluate import evaluate
 from sweeps.cli import main
-from sweeps.interface.given import words_of
+from sweeps.interface.arguments import words_of
 from sweeps.store import (
     Results,
     accepted_evaluations,

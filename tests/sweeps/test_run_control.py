@@ -20,7 +20,7 @@ from sweeps.profiles import Profile, load
 from sweeps.store import Results, read_submission, write_submission
 from sweeps.studies import find
 from sweeps.study.overrides import select
-from sweeps.worker.history import History
+from sweeps.worker.attempts import History
 from sweeps.worker.messages import Ending
 from sweeps.worker.report import ShardReport, Watcher
 from sweeps.worker.tasks import Task

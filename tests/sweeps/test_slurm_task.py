@@ -21,8 +21,8 @@ from sweeps.slurm.bad_nodes import exclude_nodes
 from sweeps.slurm.inflight import worker_name
 from sweeps.slurm.task import Signals, TaskId, close_earlier_starts
 from sweeps.store import EventLog, EventReader, Results
+from sweeps.worker.attempts import History
 from sweeps.worker.choose import Chooser
-from sweeps.worker.history import History
 from sweeps.worker.messages import Context
 
 

@@ -17,7 +17,7 @@ from sweeps.store import EventLog, Results, StoreView, read_plan, write_retracti
 from sweeps.store.write import Writer
 from sweeps.study import EvaluationGrid
 from sweeps.study.overrides import Selection, select
-from sweeps.worker.history import History
+from sweeps.worker.attempts import History
 
 NOW = 1_800_000_000.0
 ONE = study(

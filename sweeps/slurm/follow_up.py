@@ -5,6 +5,7 @@ from collections.abc import Collection
 
 from sweeps.errors import UserError
 from sweeps.execute.scheduler import Setup
+from sweeps.follow_up import Then
 from sweeps.slurm import commands, snapshot
 from sweeps.slurm.container import python_command
 from sweeps.slurm.gres import asked_gpus
@@ -12,7 +13,6 @@ from sweeps.slurm.paths import job_name
 from sweeps.slurm.profile import long_options
 from sweeps.store import Results, publish_bytes
 from sweeps.store.files import one_line
-from sweeps.then import Then
 
 _SCRIPT = """#!/bin/bash
 {setup}
@@ -55,7 +55,15 @@ def script(results: Results, then: Then, code: str, setup: Setup) -> str:
     folders = [results.path, results.state, *filter(None, [setup.data_root])]
     gpus = asked_gpus(long_options(setup.profile)) > 0
     words = python_command(setup.profile, folders, gpus=gpus)
-    words += ["-P", "-m", "sweeps.then", str(results.path), then.study, then.name, then.command]
+    words += [
+        "-P",
+        "-m",
+        "sweeps.follow_up",
+        str(results.path),
+        then.study,
+        then.name,
+        then.command,
+    ]
     return _SCRIPT.format(
         setup="\n".join(setup.profile.setup), code=shlex.quote(code), command=shlex.join(words)
     )

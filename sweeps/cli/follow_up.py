@@ -5,8 +5,8 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from sweeps.execute.scheduler import QueueScheduler, Scheduler
+from sweeps.follow_up import Then
 from sweeps.store import EventReader
-from sweeps.then import Then
 
 if TYPE_CHECKING:
     pass
