@@ -13,6 +13,7 @@ import torch
 from command import TINY, odesweep, runs
 
 from odecore.training.records import peak_memory_bytes
+from sweeps import stop_signals
 from sweeps.cpus import available_cpus
 from sweeps.doctor.probe import mounted
 from sweeps.execute.worker import default_threads, host_name
