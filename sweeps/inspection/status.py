@@ -360,16 +360,16 @@ class Watch:
             for event in self.events
             if event["event"] == "then_ended" and event["study"] == study
         ]
-        return (*notes, *self._budget_notes(status, study), *ended[-1:])
+        return (*notes, *(self._budget_notes(study) if open_ else ()), *ended[-1:])
 
-    def _budget_notes(self, status: StudyStatus, study: str) -> list[str]:
-        """That the last command's budget is used, if trials are left."""
+    def _budget_notes(self, study: str) -> list[str]:
+        """That the last command's budget is used."""
         mine = [
             event
             for event in self.events
             if event.get("study") == study and event["event"] in ("worker_started", "budget_used")
         ]
-        if not mine or all(trial.state == "done" for trial in status.trials):
+        if not mine:
             return []
         last = mine[-1]["command_id"]
         return [

@@ -53,6 +53,13 @@ def copy(done: Path, tmp_path: Path) -> Path:
     return tmp_path / "results"
 
 
+def test_the_status_of_all_studies(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["status", "--results", str(done)])
+    assert ended.value.code in (None, 0)
+    assert "4 of 4 trials done" in capsys.readouterr().out
+
+
 def test_every_trial_has_one_row_with_its_facts(done: Path) -> None:
     rows = runs(done)
     assert len(rows) == len({row["trial_id"] for row in rows}) == 4
