@@ -9,7 +9,16 @@ from statistics import mean
 from typing import Any
 
 from sweeps.errors import UserError
-from sweeps.inspection.facts import METRICS, OUTCOME, PROVENANCE, TIME, Facts, facts, tested_under
+from sweeps.inspection.facts import (
+    METRICS,
+    OUTCOME,
+    PROVENANCE,
+    TIME,
+    Facts,
+    facts,
+    test_order,
+    tested_under,
+)
 from sweeps.inspection.status import SHORTEST_PREFIX, Watch, is_id
 from sweeps.store import (
     Results,
@@ -82,7 +91,8 @@ def differences(a: Side, b: Side) -> list[Difference]:
     both = [*first, *second]
     keys = dict.fromkeys(key for one in both for key in one.spec)
     axes = dict.fromkeys(axis for one in both for axis in one.axes if axis not in keys)
-    tests = sorted({tested_under(row) for one in both for row in one.evaluations})
+    rows = [row for one in both for row in one.evaluations]
+    tests = dict.fromkeys(tested_under(row) for row in sorted(rows, key=test_order))
     planned = [[one for one in side if one.axes] for side in (first, second)]
     known = [[one for one in side if one.spec] for side in (first, second)]
     ran = [[one for one in side if one.row] for side in (first, second)]

@@ -81,7 +81,7 @@ def facts(watch: Watch, trial_ids: Collection[str]) -> dict[str, Facts]:
     specs |= _submitted(watch, wanted.keys() - specs.keys())
     specs |= _planned(watch, wanted.keys() - specs.keys())
     evaluations: dict[str, list[dict[str, Any]]] = {trial: [] for trial in wanted}
-    for one in accepted_evaluations(watch.results).to_pylist():
+    for one in sorted(accepted_evaluations(watch.results).to_pylist(), key=test_order):
         if one["trial_id"] in evaluations:
             evaluations[one["trial_id"]].append(one)
     return {
@@ -105,6 +105,12 @@ def dotted(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{key}"] = value
     return flat
+
+
+def test_order(evaluation: Mapping[str, Any]) -> tuple[str, float, float]:
+    """The order of tests: by solver, then the coarsest first."""
+    steps, tolerance = evaluation["test_solver_steps"], evaluation["test_solver_tolerance"]
+    return evaluation["test_solver"] or "", steps or 0.0, -(tolerance or 0.0)
 
 
 def tested_under(evaluation: Mapping[str, Any]) -> str:
