@@ -200,6 +200,8 @@ def _cost_lines(current: "Plan", costs: "Costs", probe: str) -> list[str]:
     lines = [f"predicted for {costs.device}: {sources_text(counts)}"]
     if errors := costs.errors(_specs(current)):
         lines.append(f"median error on finished rows: {errors_text(errors)}")
+    if counts["roofline"] and costs.device.gpu:
+        lines.append("a count is a lower bound: small nets use only part of a GPU")
     if counts["roofline"] or counts["others"]:
         lines.append(f"`{probe}` measures 20 steps of each net and solver, for a better prediction")
     return lines

@@ -359,7 +359,7 @@ def test_interruption_exits_130(monkeypatch: pytest.MonkeyPatch, cli: Cli) -> No
 def test_plan_counts_the_hours_of_the_profiles_device(cli: Cli) -> None:
     assert "core-minutes\npredicted for " in cli("plan", "demo")
     shown = cli("plan", "demo", "--profile", "h200")
-    assert "GPU-seconds\npredicted for H200: 12 from a count of operations\n" in shown
+    assert "GPU-seconds\npredicted for H200: 12 from a count of operations\na count is" in shown
     assert "`odesweep probe demo --profile h200` measures 20 steps" in shown
     assert "left, 1 GPU" in shown
     given = json.loads(cli("plan", "demo", "--profile", "a100", "--json"))
