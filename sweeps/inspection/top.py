@@ -25,9 +25,9 @@ MIN_N_INTERVAL = 3
 class Ranked:
     """A cell.
 
-    n: seeds with a value. low, high: 95 % Student t interval of the mean; None below 3 seeds.
-    failed, missing: runs that failed, and planned runs without an accepted row. of: how many cells
-    with a value it is the best of; 1 without groups.
+    n: seeds with a value. low, high: 95 % Student t interval of the mean, which ends at 0 and 1 for
+    an accuracy; None below 3 seeds. failed, missing: runs that failed, and planned runs without an
+    accepted row. of: how many cells with a value it is the best of; 1 without groups.
     """
 
     axes: dict[str, Any]
@@ -89,6 +89,8 @@ def _cell(
     if not values:
         return None
     low, high = _interval(values)
+    if low is not None and high is not None and metric.startswith("accuracy"):
+        low, high = max(low, 0.0), min(high, 1.0)
     failed = sum(row["outcome"] != "completed" for row in mine)
     return Ranked(
         trials[0]["axes"], len(values), mean(values), low, high, failed, len(trials) - len(mine)

@@ -59,7 +59,7 @@ def test_top_averages_seeds_alone_and_never_failed_runs(results: Results) -> Non
     assert ranking.without_value == 1
     alone, three, _ = ranking.cells
     assert (alone.mean, alone.low, alone.high) == (0.95, None, None)
-    assert (three.low, three.high) == pytest.approx(t_interval([0.9, 0.7, 0.8]))
+    assert (three.low, three.high) == (pytest.approx(t_interval([0.9, 0.7, 0.8])[0]), 1.0)
 
 
 def test_top_of_seconds_is_the_smallest_of_runs_that_were_alone(results: Results) -> None:
@@ -143,5 +143,5 @@ def test_top_prints_n_interval_and_a_warning(
     with pytest.raises(SystemExit):
         main(["top", "small", "-n", "2", "--results", str(results.path)])
     out = capsys.readouterr().out
-    assert "0.5516 to 1.048" in out
+    assert "0.5516 to 1 " in out
     assert "1 more; 1 cell without a value; no interval below 3 seeds" in out
