@@ -216,7 +216,7 @@ def test_a_job_told_in_time_saves_its_trials_and_comes_back(
 ) -> None:
     results, uncut = tmp_path / "results", tmp_path / "uncut"
     # SLURM tells a job that it is preempted after a second or two: LONG may be over by then.
-    longer = (LONG, "train.iterations=8000")
+    longer = (LONG, "train.iterations=3000")
     code, _, err = odesweep("run", *longer, results=uncut)
     assert code == 0, err
     job = jobs.start(*longer, results=results, options=(), **OFTEN)
