@@ -213,7 +213,7 @@ def test_legends_show_them(copy: Path) -> None:
     shown = python(
         copy,
         "-c",
-        "from analysis import style\n"
+        "from analysis.drawing import style\n"
         "print(style.SOLVER_LABELS['ralston'], style.SOLVER_MARKERS['heun_euler'],\n"
         "      style.NORM_COLOURS['halved'], style.data_label('dots', None))",
     )
