@@ -103,7 +103,7 @@ def interactive(reader: Reader, content: Content, live: int = 0) -> str:
 
 def page(reader: Reader, content: Content, **more: Any) -> str:
     """The page of this content. more: of `render`, for what is left empty or said differently."""
-    usual = {"bundle": "", "charts": {}, "rows": "", "live": 0, "pages": {}}
+    usual = {"bundle": "", "charts": {}, "rows": "", "live": 0, "pages": {}, "about": None}
     usual |= {"sentences": sentences(content.cards, len(reader("*").runs))}
     return render(
         cards=content.cards,

@@ -16,6 +16,7 @@ from analysis.claims.command import RULE
 from analysis.drawing.save import markdown
 from analysis.make import CONSOLE, OK, Reader
 from analysis.papers import PAPERS
+from analysis.report import summary
 from analysis.report.page import Content, gather, page
 from analysis.report.sections import Item, Section
 from analysis.report.verdicts import Card, sentences
@@ -45,8 +46,10 @@ def write_site(reader: Reader, out: Path) -> int:
     for one in papers:
         own = Content(_cards(content, one), [one], None)
         told = sentences(own.cards, _runs(reader, one)) if own.cards else []
-        _write(folder / f"{_stem(one)}.html", page(reader, own, pages=links, sentences=told))
-        _write(folder / f"{_stem(one)}.md", "\n".join(_paper(own, one)))
+        about = summary.of_paper(one.key)
+        html = page(reader, own, pages=links, sentences=told, about=about)
+        _write(folder / f"{_stem(one)}.html", html)
+        _write(folder / f"{_stem(one)}.md", "\n".join(_paper(own, one, about, told)))
     for name in ("page.css", "page.js"):
         _write(folder / name, files("analysis.report").joinpath(name).read_text(encoding="utf-8"))
     CONSOLE.print(f"{folder / INDEX}.html and .md: {len(papers)} pages")
@@ -107,9 +110,13 @@ def _index(reader: Reader, content: Content, papers: list[Section]) -> Iterator[
         yield f"Nothing yet of {', '.join(absent)}: `odereport check` has the commands.\n"
 
 
-def _paper(content: Content, section: Section) -> Iterator[str]:
+def _paper(
+    content: Content, section: Section, about: summary.Summary | None, told: list[str]
+) -> Iterator[str]:
     yield f"# {section.key}\n"
     yield f"{section.title} [All results]({INDEX}.md)\n"
+    if about:
+        yield from about.markdown(told)
     if decided := _cards(content, section, True):
         yield "## Verdicts\n"
         yield markdown(pd.DataFrame([_verdict(card) for card in decided]))

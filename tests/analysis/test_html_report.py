@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from browser import print_to_pdf, run_in_page, screenshot
+from markupsafe import escape
 from matplotlib.image import imread
 from own_study import ACCURACY, OWN, Mine
 from synthetic import Cell, Run, World, data_of, jitter, write
@@ -27,9 +28,11 @@ from analysis.drawing.figure import Figure
 from analysis.drawing.save import write_csv
 from analysis.drawing.vega import specification
 from analysis.make import Reader
+from analysis.papers import PAPERS
 from analysis.report.explorer import explorer
 from analysis.report.page import Content, embedded, gather, render
 from analysis.report.site import write_site
+from analysis.report.summary import HEADINGS, of_paper
 from analysis.report.verdicts import sentences
 from analysis.rows.stats import t_interval
 from analysis.running import cost, coverage, failures
@@ -188,6 +191,17 @@ def test_the_site_shows_the_same_as_the_page_in_files(
     assert "Nothing yet of gusak2020, zheng2024" in pages["index.md"]
     assert "A <b>claim</b> on some-fail | share of failed runs > 0.2 | 0.5" in pages["ott2021.md"]
     assert "2 claims have too little data" in pages["ott2021.md"]
+    about = of_paper("ott2021")
+    assert about
+    html = (tmp_path / "pages" / "ott2021.html").read_text()
+    for text in (
+        about.scope,
+        about.method,
+        *(line for of in about.lists().values() for line in of),
+    ):
+        assert text in pages["ott2021.md"]
+        assert escape(text) in html
+    assert "What was easy" not in pages["cross.md"]
     linked = set()
     for name, text in pages.items():
         html = (tmp_path / "pages" / name).with_suffix(".html").read_text()
@@ -201,6 +215,15 @@ def test_the_site_shows_the_same_as_the_page_in_files(
     assert written - linked == pages.keys()
     csv = (tmp_path / "pages" / "ott2021-figure4.csv").read_bytes()
     assert base64.b64encode(csv).decode() in page.read_text()
+
+
+@pytest.mark.parametrize("paper", [paper for paper in PAPERS if paper not in ("cross", "running")])
+def test_every_paper_has_a_summary(paper: str) -> None:
+    about = of_paper(paper)
+    assert about
+    assert about.scope
+    assert about.method
+    assert all(about.lists()[heading] for heading in HEADINGS.values())
 
 
 def test_a_study_that_no_paper_reads_has_its_own_section(page: Path) -> None:
