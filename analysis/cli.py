@@ -229,6 +229,23 @@ def site(
 
 
 @app.command()
+def archive(
+    results: ResultsFolder = Path("results"),
+    out: Annotated[Path, typer.Option("--out", help="The zip file to write.")] = Path(
+        "odesweep-results.zip"
+    ),
+) -> None:
+    """Pack rows, plans, report and environment into one zip file, with its SHA-256 beside it.
+
+    Ready for a repository that gives a DOI: hosts become node-1, node-2 and so on; weights, logs
+    and events stay behind.
+    """
+    from analysis.archive import archive as pack
+
+    raise typer.Exit(pack(results, out))
+
+
+@app.command()
 def serve(
     results: ResultsFolder = Path("results"),
     scale: ScaleName = None,

@@ -35,6 +35,11 @@ from sweeps.store.to_python import values
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+_MEMORY = Path("/proc/meminfo")
+# Files that are smaller together are no question of memory.
+_SMALL_BYTES = 50_000_000
+# Rows are read, and then those that count are copied.
+_COPIES = 2
 _RUN_COLUMNS = [name for name in SCHEMAS["runs"].names if name != "epochs"]
 _EPOCH_COLUMNS = [field.name for field in SCHEMAS["runs"].field("epochs").type.value_type]
 _EPOCH_KEYS = ["trial_id", "cell_id", "attempt_id", *spec_columns({}), "outcome"]
@@ -234,6 +239,7 @@ def _sources(results: Results, table: str, columns: Sequence[str]) -> tuple[list
     """The generation's files to scan, and the rows that they do not contain."""
     schema = SCHEMAS[table]
     files, held = table_files(results, table)
+    _check_memory(results, files, columns)
     loaded = [rows for path in files if (rows := load(path, schema, columns)) is not None]
     new = once_each(table, [empty(schema, columns), *loaded])
     # A file of an older version, which may lack columns, is read as a whole. So are all when a row
@@ -241,6 +247,38 @@ def _sources(results: Results, table: str, columns: Sequence[str]) -> tuple[list
     older = any(set(columns) - _names(path) for path in held)
     added = None if older else _added(results, table, new, held)
     return ([], read_table(results, table, columns)) if added is None else (held, added)
+
+
+def _check_memory(results: Results, files: Sequence[Path], columns: Sequence[str]) -> None:
+    """Raise UserError if the rows of these files are more than the memory that is free.
+
+    Linux would end the process without a word. Other systems do not say what is free.
+    """
+    try:
+        if sum(path.stat().st_size for path in files) < _SMALL_BYTES:
+            return
+        free = 1024 * int(re.search(r"MemAvailable:\s+(\d+)", _MEMORY.read_text())[1])  # type: ignore[index]
+        needed = _COPIES * sum(_bytes(path, set(columns)) for path in files)
+    except (OSError, TypeError, ValueError):
+        return
+    if needed > free:
+        raise UserError(
+            f"{len(files):,} files of {results.path} are not compacted, and this query would take "
+            f"{needed / 1e9:.0f} GB of memory for their rows ({free / 1e9:.0f} GB are free); "
+            f"`odesweep compact --results {results.path}` makes it need little"
+        )
+
+
+def _bytes(path: Path, columns: set[str]) -> int:
+    """What these columns take in memory, about: every number and every text 8 bytes."""
+    found = pq.read_metadata(path)
+    groups = [found.row_group(number) for number in range(found.num_row_groups)]
+    chunks = (group.column(number) for group in groups for number in range(group.num_columns))
+    return sum(
+        8 * chunk.num_values
+        for chunk in chunks
+        if chunk.path_in_schema.partition(".")[0] in columns
+    )
 
 
 def _added(results: Results, table: str, new: pa.Table, held: Sequence[Path]) -> pa.Table | None:

@@ -257,6 +257,24 @@ def test_wrong_use_is_one_line_and_exit_code_2(
     assert (code, err) == (2, "odesweep: --json and --csv exclude each other; give one\n")
 
 
+def test_rows_that_memory_cannot_hold_are_refused_before_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results, memory = Results(tmp_path / "results"), tmp_path / "meminfo"
+    _fill(results, 5.0)
+    memory.write_text("MemTotal:  9 kB\nMemAvailable:   1 kB\n")
+    monkeypatch.setattr("sweeps.store.query._MEMORY", memory)
+    assert len(query(results, "SELECT trial_id FROM runs"))
+    monkeypatch.setattr("sweeps.store.query._SMALL_BYTES", 0)
+    with pytest.raises(UserError, match=r"are not compacted.*0 GB are free.*odesweep compact"):
+        query(results, "SELECT trial_id FROM runs")
+    memory.write_text("MemAvailable: 99999999 kB\n")
+    assert len(query(results, "SELECT epoch FROM epochs"))
+    compact(results)
+    memory.write_text("MemAvailable: 1 kB\n")
+    assert len(query(results, "SELECT trial_id FROM runs"))
+
+
 def test_compact_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = Results(tmp_path / "results")
     _fill(results)
