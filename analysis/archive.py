@@ -73,8 +73,11 @@ def _write_texts(reader: Reader) -> None:
     """README.md and environment.csv, in the current folder."""
     runs = reader("*").runs
     columns = [name for name in _ENVIRONMENT if name in runs]
-    counted = runs.assign(runs=1).groupby(columns, dropna=False, as_index=False)["runs"].sum()
-    counted.to_csv("environment.csv", index=False, lineterminator="\n")
+    counted = Counter(runs[columns].itertuples(index=False, name=None))
+    lines = [[*key, count] for key, count in counted.most_common()]
+    pd.DataFrame(lines, columns=pd.Index([*columns, "runs"])).to_csv(
+        "environment.csv", index=False, lineterminator="\n"
+    )
     Path("README.md").write_text("\n".join(_readme(reader)), encoding="utf-8", newline="\n")
 
 

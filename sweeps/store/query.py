@@ -120,7 +120,7 @@ def _make_views(
         else:
             connection.register("_set_aside", _set_aside(whole))
             scanned += _view(connection, "runs", columns, whole.paths(results, "runs"))
-        counts = _COUNTS_BY_ROW if whole is None else _COUNTS_BY_MANIFEST
+        counts = _COUNTS_BY_ROW if whole is None else _counts_by_manifest(whole)
         connection.execute(f"CREATE VIEW _counted AS SELECT *, {counts} AS accepted FROM _all_runs")
         for view in runs:
             connection.execute(f"CREATE VIEW {view} AS {_RUN_VIEWS[view]}")
@@ -167,6 +167,11 @@ def _set_aside(manifest: Manifest) -> pa.Table:
     return pa.table(columns)
 
 
+def _counts_by_manifest(manifest: Manifest) -> str:
+    # Ids are most of what a scan reads, so they are left alone where no run is set aside.
+    return f"{_IS_FINAL} AND {_NOT_ASIDE}" if manifest.set_aside else _IS_FINAL
+
+
 def _list(columns: Sequence[str], table: str = "") -> str:
     # Quoted: `limit` is a column here and a keyword of SQL.
     return ", ".join(f'{table}"{name}"' for name in columns)
@@ -174,10 +179,8 @@ def _list(columns: Sequence[str], table: str = "") -> str:
 
 # Whether a run is the accepted one of its trial.
 _COUNTS_BY_ROW = "(trial_id, attempt_id) IN (SELECT (trial_id, attempt_id) FROM _accepted)"
-_COUNTS_BY_MANIFEST = (
-    f"outcome IN ({', '.join(repr(outcome) for outcome in FINAL_OUTCOMES)}) AND "
-    "(trial_id, attempt_id) NOT IN (SELECT (trial_id, attempt_id) FROM _set_aside)"
-)
+_IS_FINAL = f"outcome IN ({', '.join(repr(outcome) for outcome in FINAL_OUTCOMES)})"
+_NOT_ASIDE = "(trial_id, attempt_id) NOT IN (SELECT (trial_id, attempt_id) FROM _set_aside)"
 _RUN_VIEWS = {
     "runs": f"SELECT {_list(_RUN_COLUMNS)} FROM _counted WHERE accepted",
     "attempts": f"SELECT {_list(_RUN_COLUMNS)}, accepted FROM _counted",
