@@ -12,7 +12,7 @@ from odecore.config.gradient import Backprop
 from odecore.config.model import Work
 from odecore.config.solver import FixedStep
 from odecore.config.spec import ModelConfig
-from odecore.models.fields import LONGEST_DENSE
+from odecore.config.models.flat_node import LONGEST_DENSE
 from odecore.models.sizes import DATA, MODEL
 
 SAMPLES = 2
