@@ -38,7 +38,7 @@ class Model(Choice):
         """Number of ODE blocks."""
         return 1
 
-    def can_stack(self, shape: tuple[int, ...]) -> bool:
+    def can_stack(self, shape: tuple[int, ...]) -> bool:  # noqa: ARG002 - for subclasses
         """Whether many of these nets on inputs of this shape can be one batched net.
 
         The module then has `stacked`, see `odecore.models.flat_node`.

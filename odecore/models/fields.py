@@ -15,6 +15,7 @@ from odecore.config.models.flat_node import LONGEST_DENSE
 from odecore.config.norm import NormConfig
 from odecore.solvers.base import VectorField
 
+
 class FieldModule(nn.Module):
     """A module that is a vector field."""
 

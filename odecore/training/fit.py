@@ -138,7 +138,7 @@ class Training:
 
     @property
     def numerics(self) -> str:
-        """How steps ran: eager or captured as a CUDA graph, stacked or not, channels last or not."""
+        """How steps ran: eager or captured as a CUDA graph, stacked, with channels last."""
         how = "captured" if self.captured and self.captured.refused is None else "eager"
         how = f"{how}, {self.stacked} stacked" if self.stacked else how
         return f"{how}, channels last" if self.channels_last else how

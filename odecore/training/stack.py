@@ -8,7 +8,7 @@ of a tensor is the entry of its number along the first axis.
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -78,13 +78,16 @@ class Stack:
         }
 
     def run(
-        self, between: Between, on_batch: Callable[[], None] = lambda: None
-    ) -> list[Training] | None:
-        """Train until every member has an outcome; None if `between` stopped it before.
+        self,
+        between: Between,
+        on_end: Callable[[Training], None] = lambda _: None,
+        on_batch: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Train until every member has an outcome, or `between` stops it before.
 
-        Returns the members as they ended. on_batch: see `odecore.training.evaluate.score`.
+        on_end: called with each member once it has its outcome. on_batch: see
+        `odecore.training.evaluate.score`.
         """
-        ended: list[Training] = []
         while True:
             self._step()
             due = self.members[0].due(self.iteration)
@@ -96,17 +99,18 @@ class Stack:
                     member.record(on_batch)
                 if member.iteration == member.iterations:
                     member.complete()
-            ended += [member for member in self.members if member.outcome]
-            going_on = [member for member in self.members if not member.outcome]
-            if not going_on:
-                return ended
-            if len(going_on) < len(self.members):
-                self.members = going_on
+            ended = [member for member in self.members if member.outcome]
+            self.members = [member for member in self.members if not member.outcome]
+            for member in ended:
+                on_end(member)
+            if not self.members:
+                return
+            if ended:
                 self._build()
             elif due:
                 self._start_sums()
             if between(self):
-                return None
+                return
 
     def _step(self) -> None:
         start = time.perf_counter()
@@ -156,7 +160,7 @@ class Stack:
         largest = solution.x1.detach().abs().amax((1, 2))
         return Pass(logits.detach(), loss.detach(), (largest,), (solution.nfe,), solution.nfe, 0)
 
-    def _parameters(self) -> dict[str, Tensor]:
+    def _parameters(self) -> Mapping[str, Tensor]:
         """By the model's names, (E, ...) each."""
         first, *rest = [group.by_name for group in self._groups]
         if not rest:
@@ -179,7 +183,9 @@ class Stack:
         steps, each = len(self._unread), self._seconds / len(self.members)
         for number, member in enumerate(self.members):
             member.train_seconds += each
-            own = [(loss[number], state[number]) for loss, state in zip(losses, states, strict=True)]
+            own = [
+                (loss[number], state[number]) for loss, state in zip(losses, states, strict=True)
+            ]
             bad = next((i for i, pair in enumerate(own) if not all(map(math.isfinite, pair))), None)
             if bad is not None:
                 member.iteration += bad
