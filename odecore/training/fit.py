@@ -69,8 +69,9 @@ class Training:
     solver_failed, with a detail. fallbacks: failed solves of training steps that Euler repeated;
     the detail of a completed run says how many, and the series "fallbacks" in which iterations.
     records: one dict per recorded row; see `_record` for its keys. series: other numbers by
-    iteration, (steps done, name, value). stacked: with how many trainings it was one batched step
-    (see `odecore.training.stack`), 0 if never. Raises ValueError when an epoch would have no batch.
+    iteration, (steps done, name, value). stacked: how it ran as part of a stack, such as "eager, 5
+    stacked" (see `odecore.training.stack`), empty if it never did. Raises ValueError when an epoch
+    would have no batch.
 
     On a GPU, steps that need no answer of the device to go on do not wait for it (`postponed`), and
     those that depend on tensors alone are captured (`captured`); convolutions have their channels
@@ -107,7 +108,7 @@ class Training:
         self.nfe_forward = 0
         self.nfe_backward = 0
         self.fallbacks = 0
-        self.stacked = 0
+        self.stacked = ""
         self.last_loss = float("nan")
         # Of the latest iterations, without the checks of an adaptation, which asks for them.
         self.recent_nfe: list[int] = []
@@ -140,7 +141,7 @@ class Training:
     def numerics(self) -> str:
         """How steps ran: eager or captured as a CUDA graph, stacked, with channels last."""
         how = "captured" if self.captured and self.captured.refused is None else "eager"
-        how = f"{how}, {self.stacked} stacked" if self.stacked else how
+        how = self.stacked or how
         return f"{how}, channels last" if self.channels_last else how
 
     @property

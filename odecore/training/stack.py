@@ -34,7 +34,8 @@ class Stack:
     Every member keeps its random streams, records, checkpoints and outcome, and is up to date
     whenever `between` of `run` is called. A member whose loss or state is not finite ends at the
     exact step, and the others go on without it. A member agrees with the same training alone up to
-    rounding, not bit for bit. seconds_per_step: of all members together.
+    rounding, not bit for bit. seconds_per_step: of all members together. captured: the step's CUDA
+    graph, None where there is none.
 
     On a GPU the step is captured, as that of one training is (`odecore.training.captured`), unless
     eager. Raises ValueError for members that cannot be stacked.
@@ -46,14 +47,15 @@ class Stack:
             raise ValueError("the members of a stack differ in more than seed and optimizer")
         self.members = list(members)
         self.seconds_per_step = 0.0
-        self._eager = eager
+        self.captured: CapturedPass | None = None
+        self._eager, self._size = eager, len(members)
         self._build()
+        self._start_sums()
 
     def _build(self) -> None:
         """Everything that depends on which members there are."""
         by_optimizer: dict[str, list[Training]] = {}
         for member in self.members:
-            member.stacked = max(member.stacked, len(self.members))
             config = member.spec.train.optimizer
             by_optimizer.setdefault(config.model_dump_json(), []).append(member)
         self._groups = [_Group(group) for group in by_optimizer.values()]
@@ -64,11 +66,10 @@ class Stack:
         self._unread: list[Tensor] = []
         self._nfe = self._samples = 0
         self._seconds = 0.0
-        self._start_sums()
-        self._pass: Callable[[Tensor, Tensor], Pass] = self._compute
         if self.members[0].device.type == "cuda" and not self._eager:
             parameters = nn.ModuleList(group.parameters for group in self._groups)
-            self._pass = CapturedPass(self._compute, parameters, self.members[0].spec.precision)
+            precision = self.members[0].spec.precision
+            self.captured = CapturedPass(self._compute, parameters, precision)
 
     def _start_sums(self) -> None:
         """Go on with the members' own sums: (E,) each."""
@@ -89,13 +90,10 @@ class Stack:
         `odecore.training.evaluate.score`.
         """
         while True:
-            self._step()
-            due = self.members[0].due(self.iteration)
-            if not due and len(self._unread) < steps_until_reading(self.seconds_per_step):
+            if not self.step():
                 continue
-            self._read()
             for member in self.members:
-                if due and member.outcome is None:
+                if member.outcome is None and member.due():
                     member.record(on_batch)
                 if member.iteration == member.iterations:
                     member.complete()
@@ -107,15 +105,15 @@ class Stack:
                 return
             if ended:
                 self._build()
-            elif due:
-                self._start_sums()
+            self._start_sums()
             if between(self):
                 return
 
-    def _step(self) -> None:
+    def step(self) -> bool:
+        """One step of every member; whether the members are up to date after it."""
         start = time.perf_counter()
         x, labels = self._batch()
-        passed = self._pass(x, labels)
+        passed = (self.captured or self._compute)(x, labels)
         norms, bias_norms = self._gradient_norms()
         for group in self._groups:
             group.updates.ready(self.iteration).step()
@@ -129,6 +127,11 @@ class Stack:
         self._samples += labels.shape[1]
         self.iteration += 1
         self._seconds += time.perf_counter() - start
+        read = self.members[0].due(self.iteration)
+        read = read or len(self._unread) >= steps_until_reading(self.seconds_per_step)
+        if read:
+            self._read()
+        return read
 
     def _batch(self) -> tuple[Tensor, Tensor]:
         """Inputs (E, B, d) and labels (E, B)."""
@@ -181,8 +184,10 @@ class Stack:
             group.write_back()
         self._seconds += time.perf_counter() - start
         steps, each = len(self._unread), self._seconds / len(self.members)
+        how = "captured" if self.captured and self.captured.refused is None else "eager"
         for number, member in enumerate(self.members):
             member.train_seconds += each
+            member.stacked = f"{how}, {self._size} stacked"
             own = [
                 (loss[number], state[number]) for loss, state in zip(losses, states, strict=True)
             ]

@@ -70,7 +70,8 @@ def test_tasks_of_no_predicted_length_spread_as_well() -> None:
 
 
 def test_trials_of_a_stack_stay_together() -> None:
-    other = ALIKE.model_copy(update={"solver": ALIKE.solver.model_copy(update={"steps": 4})})
+    solver = {"solver": {"name": "euler", "steps": 4}}
+    other = TrialSpec.model_validate(ALIKE.model_dump() | solver)
     jobs = [Job(1.0, n, spec=(ALIKE, other)[n % 2]) for n in range(12)]
     shards = balance(jobs, 8, stack=3)
     assert [[job.number for job in shard] for shard in shards] == [
