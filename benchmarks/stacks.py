@@ -1,7 +1,7 @@
 """Many small nets as one batched step, per net, against one net alone.
 
-`python -m benchmarks stacks`. One thread. Both sides take the step that a trial takes: batch, forward and backward pass,
-optimizer, and the sums of a row.
+`python -m benchmarks stacks`. One thread. Both sides take the step that a trial takes: batch,
+forward and backward pass, optimizer, and the sums of a row.
 """
 
 from typing import Any
