@@ -32,7 +32,8 @@ class Profile(BaseModel):
 
     device: part of the name of its GPU or processor as rows have it, such as H200, to predict its
     cost from their times; null for any, or for the GPU that the scheduler's options name. slots:
-    how many at once; null for as many as fit, auto for what a short measurement finds best.
+    how many at once; null for as many as fit, auto for what a short measurement finds best. stack:
+    how many trials of one shape a slot may train as one batched step.
     trials_per_shard: fixed length of shards; null balances them by predicted time. keep_weights:
     which trained nets keep their weights; null for what the study says. checkpoint_dir: a folder on
     a disk of the node for checkpoints, which come to the results folder when a trial is told to
@@ -50,6 +51,7 @@ class Profile(BaseModel):
     gpus: float = Field(default=0.0, ge=0)
     device: str | None = Field(default=None, min_length=1)
     slots: PositiveInt | Literal["auto"] | None = None
+    stack: PositiveInt = 1
     trials_per_shard: PositiveInt | None = None
     keep_weights: Keep | None = None
     checkpoint_dir: str | None = Field(default=None, min_length=1)

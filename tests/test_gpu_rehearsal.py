@@ -19,6 +19,7 @@ FEW = (
     "dense, equinorm",
     "dopri5, adjoint",
     "captured: Sphere2",
+    "stacked",
     "resume",
     "bf16",
     "first bad step",
@@ -103,3 +104,4 @@ def test_a_row_of_the_speed_table() -> None:
     assert lines[0].startswith("Sphere2, Euler 64, batch 128: the authors' way, eager")
     assert "ours, eager" in lines[1]
     assert "roofline" in lines[2]
+    assert lines[3].startswith("- ours, 40 stacked: ")

@@ -34,13 +34,13 @@ class Estimate(NamedTuple):
 # Assumed for an H200, measured on a CPU. The sweep takes what is left, at most this.
 ESTIMATES = {
     "cuda": {
-        "checks": Estimate(1.0, 89),
+        "checks": Estimate(1.0, 90),
         "speed": Estimate(32.0, 6),
         "slots": Estimate(40.0, 1),
         "sweep": Estimate(180.0, 1),
     },
     "cpu": {
-        "checks": Estimate(1.0, 89),
+        "checks": Estimate(1.0, 90),
         "speed": Estimate(15.0, 6),
         "slots": Estimate(20.0, 1),
         "sweep": Estimate(240.0, 1),

@@ -22,6 +22,7 @@ from odecore.models import build_model, dropout
 from odecore.models.ode_block import repeat_side_effects
 from odecore.training import checkpointing
 from odecore.training.fit import Training
+from odecore.training.stack import Stack
 
 Check = Callable[[torch.device], str]
 # In float64 the order of sums is all that differs.
@@ -44,6 +45,7 @@ def checks() -> dict[str, Check]:
         for name, values in to_capture().items()
     }
     found |= {
+        "stacked": partial(stacked_is_alone, TrialSpec.model_validate(to_capture()["Sphere2"])),
         "resume": partial(resumes, spec),
         "bf16": partial(bf16_is_close, spec),
         "first bad step": first_bad_step_is_exact,
@@ -154,6 +156,24 @@ def captured_is_eager(spec: TrialSpec, device: torch.device) -> str:
     assert difference <= AFTER_TRAINING, f"weights differ by {difference:.2g}"
     assert captured.nfe_forward == eager.nfe_forward
     return f"{difference:.1g}"
+
+
+def stacked_is_alone(spec: TrialSpec, device: torch.device) -> str:
+    """Members of a stack, captured, end where each ends alone and eager."""
+    specs = [spec.model_copy(update={"seed": seed}) for seed in range(4)]
+    members = [_training(one, device) for one in specs]
+    stack = Stack(members)
+    stack.run(lambda _: False)
+    if device.type == "cuda":
+        assert stack.captured is not None
+        assert stack.captured.refused is None, stack.captured.refused
+    worst = 0.0
+    for member, one in zip(members, specs, strict=True):
+        alone = _trained(one, device, eager=True)
+        worst = max(worst, _weights_apart(alone, member))
+        assert (member.outcome, member.nfe_forward) == (alone.outcome, alone.nfe_forward)
+    assert worst <= AFTER_TRAINING, f"weights differ by {worst:.2g}"
+    return f"{worst:.1g}"
 
 
 def resumes(spec: TrialSpec, device: torch.device) -> str:

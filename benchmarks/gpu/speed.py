@@ -17,6 +17,7 @@ from odecore import data as datasets
 from odecore.config import TrialSpec
 from odecore.models.ode_block import ODEBlock
 from odecore.training.fit import Training
+from odecore.training.stack import Stack
 from sweeps.planning.operation_count import nfe_per_solve
 
 SECONDS_PER_TURN = 0.5
@@ -31,13 +32,17 @@ ADAM = SGD | {"optimizer": {"name": "adam", "lr": 1e-4}}
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: a spec, the batch on a CPU, and the peer of the ratios."""
+    """One line of the table: a spec, the batch on a CPU, and the peer of the ratios.
+
+    stack: how many of these nets also train as one batched step; their time is that of one net.
+    """
 
     name: str
     spec: dict[str, Any]
     rehearsal_batch: int
     peer: str
     precisions: tuple[str, ...] = ("float32", "tf32", "bf16")
+    stack: int = 0
 
 
 def rows() -> list[Row]:
@@ -87,6 +92,7 @@ def rows() -> list[Row]:
             128,
             "the authors' way, eager",
             ("float32",),
+            stack=40,
         ),
     ]
 
@@ -176,20 +182,30 @@ def _peer(row: Row, device: torch.device) -> Callable[[], None]:
 
 def measure(row: Row, device: torch.device, *, seconds: float = SECONDS_PER_TURN) -> dict[str, Any]:
     """Seconds per step of every variant, ratios over the peer, and where our step's time goes."""
-    variants: dict[str, Callable[[], None]] = {row.peer: _peer(row, device)}
+    variants: dict[str, Callable[[], object]] = {row.peer: _peer(row, device)}
     eager = _training(row, device, "float32", eager=True)
     variants["ours, eager"] = eager.step
     ours: dict[str, Training] = {}
     for precision in row.precisions if device.type == "cuda" else row.precisions[:1]:
         ours[precision] = _training(row, device, precision, eager=False)
         variants[f"ours, {precision}"] = ours[precision].step
+    nets = dict.fromkeys(variants, 1)
+    if row.stack:
+        members = [
+            _training(row, device, "float32", eager=False, seed=seed) for seed in range(row.stack)
+        ]
+        stack, name = Stack(members), f"ours, {row.stack} stacked"
+        variants[name], nets[name] = stack.step, row.stack
     turns: dict[str, _Turn] = {}
     for name, step in variants.items():
         for _ in range(3):
             step()  # the libraries choose their kernels, and ours captures
         turns[name] = _Turn(step, device, seconds)
     found = interleaved(turns, ROUNDS if device.type == "cuda" else 1)
-    per_step = {name: [value / turn.steps for value in found[name]] for name, turn in turns.items()}
+    per_step = {
+        name: [value / turn.steps / nets[name] for value in found[name]]
+        for name, turn in turns.items()
+    }
     return {
         "seconds": per_step,
         "ratio": {
@@ -219,7 +235,7 @@ def measure(row: Row, device: torch.device, *, seconds: float = SECONDS_PER_TURN
 class _Turn:
     """About `seconds` of steps, and the wait for the device at their end."""
 
-    def __init__(self, step: Callable[[], None], device: torch.device, seconds: float) -> None:
+    def __init__(self, step: Callable[[], object], device: torch.device, seconds: float) -> None:
         self.step, self.device, self.steps = step, device, 1
         once = interleaved({"": self}, 1)[""][0]
         self.steps = max(1, round(seconds / once))

@@ -38,6 +38,13 @@ class Model(Choice):
         """Number of ODE blocks."""
         return 1
 
+    def can_stack(self, shape: tuple[int, ...]) -> bool:  # noqa: ARG002 - for subclasses
+        """Whether many of these nets on inputs of this shape can be one batched net.
+
+        The module then has `stacked`, see `odecore.models.flat_node`.
+        """
+        return False
+
     def operations(self, shape: tuple[int, ...], classes: int) -> Work:
         """The model's work on inputs of this shape, which has no batch axis.
 

@@ -4,18 +4,16 @@ Slopes have the state's own type, also where autocast makes the products inside 
 control rests on differences of slopes.
 """
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from torch import Tensor, nn
 
 from odecore import norms
+from odecore.config.models.flat_node import LONGEST_DENSE
 from odecore.config.norm import NormConfig
 from odecore.solvers.base import VectorField
-
-# Up to this length the dense form is faster. Conv1d over dense, time of 8 Euler steps forward and
-# backward, batch 128, width 32, one CPU thread: 5.4 at length 2, 3.9 at 3, 1.25 at 10, 1.0 at 12,
-# 0.66 at 16; the dense form's cost grows with the square of the length.
-LONGEST_DENSE = 10
 
 
 class FieldModule(nn.Module):
@@ -23,6 +21,13 @@ class FieldModule(nn.Module):
 
     def bind(self) -> VectorField:
         """f(t, x) for one solve; see `odecore.gradients.Field`."""
+        raise NotImplementedError
+
+    def bind_stacked(self, parameters: Mapping[str, Tensor]) -> VectorField:
+        """f(t, x) of E fields of this shape side by side: x and dx/dt are (E, B, ...).
+
+        parameters: by this module's own names, (E, ...) each.
+        """
         raise NotImplementedError
 
     def forward(self, t: float, x: Tensor) -> Tensor:
@@ -58,22 +63,23 @@ class ConvField1d(FieldModule):
         return self.bind_dense() if self.length <= LONGEST_DENSE else self.bind_convolutions()
 
     def bind_dense(self) -> VectorField:
-        """Features are ordered (channel, position)."""
+        """The three matrix products."""
+        return self.bind_stacked(dict(self.named_parameters()))
+
+    def bind_stacked(self, parameters: Mapping[str, Tensor]) -> VectorField:
+        """See `FieldModule`; in the dense form. Features are ordered (channel, position)."""
         assert isinstance(self.shifts, Tensor)
         here = self.shifts[1:2]
-        into, middle, out = (
-            _dense(self.conv_in.weight, here),
-            _dense(self.conv_mid.weight, self.shifts),
-            _dense(self.conv_out.weight, here),
-        )
+        layers = (("conv_in", here), ("conv_mid", self.shifts), ("conv_out", here))
+        into, middle, out = (_dense(parameters[f"{name}.weight"], taps) for name, taps in layers)
         b_into, b_middle, b_out = (
-            _repeat(conv.bias, self.length) for conv in (self.conv_in, self.conv_mid, self.conv_out)
+            _repeat(parameters[f"{name}.bias"], self.length) for name, _ in layers
         )
 
         def f(_t: float, x: Tensor) -> Tensor:
-            hidden = F.relu_(torch.addmm(b_into, x, into))
-            hidden = F.relu_(torch.addmm(b_middle, hidden, middle))
-            return torch.addmm(b_out, hidden, out).to(x.dtype)
+            hidden = F.relu_(affine(b_into, x, into))
+            hidden = F.relu_(affine(b_middle, hidden, middle))
+            return affine(b_out, hidden, out).to(x.dtype)
 
         return f
 
@@ -90,22 +96,34 @@ class ConvField1d(FieldModule):
         return f
 
 
+def affine(bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    """Product x @ weight + bias, of one net or of E nets side by side.
+
+    bias: ([E,] O), x: ([E,] B, I), weight: ([E,] I, O). Result: ([E,] B, O).
+    """
+    if x.dim() == 2:
+        return torch.addmm(bias, x, weight)
+    return torch.baddbmm(bias.unsqueeze(1), x, weight)
+
+
 def _dense(weight: Tensor, shifts: Tensor) -> Tensor:
-    """Convolution weight (O, I, k) as a matrix (I length, O length); shifts (k, length, length)."""
-    outputs, inputs, taps = weight.shape
+    """Convolution weights ([E,] O, I, k) as matrices ([E,] I length, O length).
+
+    shifts: (k, length, length).
+    """
+    *nets, outputs, inputs, taps = weight.shape
     length = shifts.shape[-1]
-    blocks = weight.reshape(outputs * inputs, taps) @ shifts.reshape(taps, length * length)
+    blocks = weight.reshape(*nets, outputs * inputs, taps) @ shifts.reshape(taps, length * length)
     return (
-        blocks.view(outputs, inputs, length, length)
-        .permute(1, 2, 0, 3)
-        .reshape(inputs * length, outputs * length)
+        blocks.view(*nets, outputs, inputs, length, length)
+        .movedim(-4, -2)
+        .reshape(*nets, inputs * length, outputs * length)
     )
 
 
-def _repeat(bias: Tensor | None, length: int) -> Tensor:
-    """Bias (O,) for every position: (O length,)."""
-    assert bias is not None
-    return bias.unsqueeze(1).expand(-1, length).reshape(-1)
+def _repeat(bias: Tensor, length: int) -> Tensor:
+    """Biases ([E,] O) for every position: ([E,] O length)."""
+    return bias.unsqueeze(-1).expand(*bias.shape, length).flatten(-2)
 
 
 class ConvField2d(FieldModule):
@@ -147,6 +165,19 @@ class LinearField(FieldModule):
         def f(_t: float, x: Tensor) -> Tensor:
             hidden = F.relu_(self.linear_mid(F.relu_(self.linear_in(x.flatten(1)))))
             return self.linear_out(hidden).view_as(x).to(x.dtype)
+
+        return f
+
+    def bind_stacked(self, parameters: Mapping[str, Tensor]) -> VectorField:
+        """See `FieldModule`; x: (E, B, D)."""
+
+        def layer(name: str, x: Tensor) -> Tensor:
+            weight = parameters[f"{name}.weight"].transpose(1, 2)
+            return affine(parameters[f"{name}.bias"], x, weight)
+
+        def f(_t: float, x: Tensor) -> Tensor:
+            hidden = F.relu_(layer("linear_mid", F.relu_(layer("linear_in", x))))
+            return layer("linear_out", hidden).to(x.dtype)
 
         return f
 

@@ -3,16 +3,17 @@
 Ott 2021, code: simple_odenet, odenet, linear_odenet.
 """
 
+from collections.abc import Mapping
 from math import prod
 
 from torch import Tensor, nn
 
 from odecore.config.models.flat_node import FlatNode as Config
 from odecore.gradients.base import Gradient
-from odecore.models.fields import ConvField1d, ConvField2d, FieldModule, LinearField
+from odecore.models.fields import ConvField1d, ConvField2d, FieldModule, LinearField, affine
 from odecore.models.initial_values import Scheme
 from odecore.models.ode_block import ODEBlock
-from odecore.solvers.base import Solver
+from odecore.solvers.base import Solution, Solver
 
 
 class FlatNode(nn.Module):
@@ -35,6 +36,21 @@ class FlatNode(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits. Raises SolveFailed."""
         return self.head(self.block(x).flatten(1))
+
+    def stacked(self, parameters: Mapping[str, Tensor], x: Tensor) -> tuple[Solution, Tensor]:
+        """Solution x(1): (E, B, d) and logits (E, B, K) of E nets of this shape side by side.
+
+        parameters: by this module's own names, (E, ...) each; x: (E, B, d). NFE are not counted in
+        the block, and a state that is not finite raises nothing: the caller looks at each net.
+        """
+        of_field = {
+            name.removeprefix("block.field."): value
+            for name, value in parameters.items()
+            if name.startswith("block.field.")
+        }
+        solution = self.block.solver(self.block.field.bind_stacked(of_field), x)
+        weight = parameters["head.weight"].transpose(1, 2)
+        return solution, affine(parameters["head.bias"], solution.x1, weight)
 
 
 def build(

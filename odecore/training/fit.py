@@ -49,6 +49,7 @@ AfterStep = Callable[["Training"], bool]
 _PLAIN_STATE = (
     *("iteration", "records", "series", "recent_nfe", "last_loss"),
     *("train_seconds", "evaluate_seconds", "nfe_forward", "nfe_backward", "fallbacks"),
+    "stacked",
 )
 
 
@@ -68,7 +69,9 @@ class Training:
     solver_failed, with a detail. fallbacks: failed solves of training steps that Euler repeated;
     the detail of a completed run says how many, and the series "fallbacks" in which iterations.
     records: one dict per recorded row; see `_record` for its keys. series: other numbers by
-    iteration, (steps done, name, value). Raises ValueError when an epoch would have no batch.
+    iteration, (steps done, name, value). stacked: how it ran as part of a stack, such as "eager, 5
+    stacked" (see `odecore.training.stack`), empty if it never did. Raises ValueError when an epoch
+    would have no batch.
 
     On a GPU, steps that need no answer of the device to go on do not wait for it (`postponed`), and
     those that depend on tensors alone are captured (`captured`); convolutions have their channels
@@ -105,10 +108,11 @@ class Training:
         self.nfe_forward = 0
         self.nfe_backward = 0
         self.fallbacks = 0
+        self.stacked = ""
         self.last_loss = float("nan")
         # Of the latest iterations, without the checks of an adaptation, which asks for them.
         self.recent_nfe: list[int] = []
-        self._sums = Sums(device)
+        self.sums = Sums(device)
         self._order: tuple[int, Tensor] = (-1, torch.empty(0))
         self._step_seconds: deque[float] = deque(maxlen=51)
         self._blocks = ode_blocks(self.model)
@@ -135,8 +139,9 @@ class Training:
 
     @property
     def numerics(self) -> str:
-        """How the steps ran: eager, or captured as a CUDA graph; and if channels came last."""
+        """How steps ran: eager or captured as a CUDA graph, stacked, with channels last."""
         how = "captured" if self.captured and self.captured.refused is None else "eager"
+        how = self.stacked or how
         return f"{how}, channels last" if self.channels_last else how
 
     @property
@@ -155,7 +160,7 @@ class Training:
         return state | {
             "model": self.model.state_dict(),
             "optimizer": self.updates.state(),
-            "sums": self._sums.state(),
+            "sums": self.sums.state(),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -167,15 +172,19 @@ class Training:
         for name in _PLAIN_STATE:
             # Older checkpoints lack what was added later.
             setattr(self, name, state.get(name, getattr(self, name)))
-        self._sums.load_state(state["sums"])
+        self.sums.load_state(state["sums"])
+
+    def order(self, epoch: int) -> Tensor:
+        """The training samples in the order of one epoch: their numbers, (N,)."""
+        order = torch.randperm(
+            len(self.data.train_y), generator=generator(self.spec.seed, "order", epoch)
+        )
+        return order.to(self.device)
 
     def _batch(self) -> tuple[Tensor, Tensor]:
         epoch, index = divmod(self.iteration, self.batches)
         if self._order[0] != epoch:
-            order = torch.randperm(
-                len(self.data.train_y), generator=generator(self.spec.seed, "order", epoch)
-            )
-            self._order = (epoch, order.to(self.device))
+            self._order = (epoch, self.order(epoch))
         chosen = self._order[1][
             index * self.spec.train.batch_size : (index + 1) * self.spec.train.batch_size
         ]
@@ -201,19 +210,19 @@ class Training:
         if passed is None:
             return
         norm, bias_norm = self.updates.step(self.iteration)
-        self._sums.add_batch(passed.loss, passed.logits, labels, norm, bias_norm)
+        self.sums.add_batch(passed.loss, passed.logits, labels, norm, bias_norm)
         self.iteration += 1
         self._balance_weights()
         steps = 1
         if self.postponed:
             self._checks.add(passed)
             steps = len(self._checks.pending)
-            if self._due() or steps >= steps_until_reading(self.seconds_per_step):
+            if self.due() or steps >= steps_until_reading(self.seconds_per_step):
                 self._read_checks()
         seconds = time.perf_counter() - start
-        self._sums.nfe_forward += passed.nfe_forward
-        self._sums.nfe_backward += passed.nfe_backward
-        self._sums.train_seconds += seconds
+        self.sums.nfe_forward += passed.nfe_forward
+        self.sums.nfe_backward += passed.nfe_backward
+        self.sums.train_seconds += seconds
         self.train_seconds += seconds
         self._unread_seconds += seconds
         if not self._checks.pending:
@@ -226,9 +235,9 @@ class Training:
         try:
             passed = (self.captured or self._compute)(x, labels)
         except SolveFailed as failure:
-            self.outcome, self.detail = failure_outcome(failure), str(failure)
+            self.fail(failure)
         except _LossNotFinite:
-            self._diverged(self.last_loss)
+            self.diverge(self.last_loss)
         finally:
             for block in self._blocks:
                 block.end_time = 1.0
@@ -276,13 +285,23 @@ class Training:
         self.nfe_forward -= bad.nfe_forward
         self.nfe_backward -= bad.nfe_backward
         if bad.loss is not None:
-            self._diverged(bad.loss)
+            self.diverge(bad.loss)
         else:
-            failure = SolveFailed(SolveStatus.NON_FINITE)
-            self.outcome, self.detail = failure_outcome(failure), str(failure)
+            self.fail(SolveFailed(SolveStatus.NON_FINITE))
 
-    def _diverged(self, loss: float) -> None:
+    def diverge(self, loss: float) -> None:
+        """End with a loss that is not finite."""
         self.outcome, self.detail = "diverged", f"the training loss is {loss}"
+
+    def fail(self, failure: SolveFailed) -> None:
+        """End with a failed solve."""
+        self.outcome, self.detail = failure_outcome(failure), str(failure)
+
+    def complete(self) -> None:
+        """End after the last step, unless the last test has ended it otherwise."""
+        if self.outcome is None:
+            self.outcome = "completed"
+            self.detail = fallback_detail(self.fallbacks, self.iteration)
 
     def _set_end_times(self) -> None:
         """STEER: one T ~ U(1 - b, 1 + b) for this iteration (Ghosh et al. 2020, section 3)."""
@@ -334,11 +353,13 @@ class Training:
     def _note(self, iteration: int, numbers: dict[str, float]) -> None:
         self.series.extend((iteration, name, float(value)) for name, value in numbers.items())
 
-    def _due(self) -> bool:
+    def due(self, iteration: int | None = None) -> bool:
+        """Whether a row ends after so many steps, or after those taken so far."""
+        taken = self.iteration if iteration is None else iteration
         every = self.spec.train.record_every or self.batches
-        return self.iteration == self.iterations or self.iteration % every == 0
+        return taken == self.iterations or taken % every == 0
 
-    def _record(self, on_batch: Callable[[], None]) -> None:
+    def record(self, on_batch: Callable[[], None]) -> None:
         """Close the row of the steps since the last one with the test score.
 
         It is scored under the training solver; `also_test` goes to the series.
@@ -361,7 +382,7 @@ class Training:
             self._note(
                 self.iteration, {f"{name}.{also.label}": number for name, number in numbers.items()}
             )
-        row = self._sums.row(self.spec.train.batch_size, self.spec.fidelity.accuracy_divisor)
+        row = self.sums.row(self.spec.train.batch_size, self.spec.fidelity.accuracy_divisor)
         row |= {
             "iteration": self.iteration,
             "epoch": self.epoch,
@@ -372,7 +393,7 @@ class Training:
             "peak_memory_bytes": peak_memory_bytes(self.device),
         }
         self.records.append(row | ({} if self.updates.biases else {"bias_gradient_norm_max": None}))
-        self._sums = Sums(self.device)
+        self.sums = Sums(self.device)
 
     def score_split(
         self,
@@ -398,15 +419,13 @@ class Training:
     def run(self, after_step: AfterStep, on_batch: Callable[[], None] = lambda: None) -> str | None:
         """Train to the end; the outcome, or None when `after_step` stopped it."""
         if not self.iterations and not self.records:
-            self._record(on_batch)
+            self.record(on_batch)
         while self.outcome is None and self.iteration < self.iterations:
             self.step()
-            if self.outcome is None and self._due():
-                self._record(on_batch)
+            if self.outcome is None and self.due():
+                self.record(on_batch)
             between = self.outcome is None and self.iteration < self.iterations
             if between and not self._checks.pending and after_step(self):
                 return None
-        if self.outcome is None:
-            self.outcome = "completed"
-            self.detail = fallback_detail(self.fallbacks, self.iteration)
+        self.complete()
         return self.outcome

@@ -97,6 +97,20 @@ class Updates:
 
         Returns norms before clipping: of all gradients, and of the largest of one layer's bias.
         """
+        optimizer = self.ready(iteration)
+        norm = get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        bias_norms = [torch.linalg.vector_norm(p.grad) for p in self.biases if p.grad is not None]
+        bias_norm = torch.stack(bias_norms).max() if bias_norms else torch.zeros_like(norm)
+        if self.train.gradient_clip is not None:
+            clip_grads_with_norm_(self.parameters, self.train.gradient_clip, norm)
+        if self.train.grid_clip is not None:
+            for parameters in self.grids:
+                clip_grad_norm_(parameters, self.train.grid_clip)
+        optimizer.step()
+        return norm, bias_norm
+
+    def ready(self, iteration: int) -> torch.optim.Optimizer:
+        """The optimizer with state and learning rate of step `iteration`, counted from 0."""
         assert self.optimizer is not None
         epoch, batch = divmod(iteration, self.batches)
         if self.momentum_reset and batch == 0:
@@ -107,16 +121,7 @@ class Updates:
         for group in self.optimizer.param_groups:
             # torch refuses a negative rate in constructors only.
             group["lr"] = rate
-        norm = get_total_norm([p.grad for p in self.parameters if p.grad is not None])
-        bias_norms = [torch.linalg.vector_norm(p.grad) for p in self.biases if p.grad is not None]
-        bias_norm = torch.stack(bias_norms).max() if bias_norms else torch.zeros_like(norm)
-        if self.train.gradient_clip is not None:
-            clip_grads_with_norm_(self.parameters, self.train.gradient_clip, norm)
-        if self.train.grid_clip is not None:
-            for parameters in self.grids:
-                clip_grad_norm_(parameters, self.train.grid_clip)
-        self.optimizer.step()
-        return norm, bias_norm
+        return self.optimizer
 
     def state(self) -> dict[str, Any] | None:
         """The optimizer's."""

@@ -119,6 +119,19 @@ SlotsOption = Annotated[
         ),
     ),
 ]
+StackOption = Annotated[
+    int | None,
+    typer.Option(
+        "--stack",
+        min=1,
+        metavar="N",
+        help=(
+            "Train up to N trials that differ only in seed, learning rate or weight decay as one "
+            "batched step: flat nets on points with fixed-step solvers, 2 to 4 times faster per "
+            "net. Results agree up to rounding."
+        ),
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -153,6 +166,7 @@ class Options:
     pdb: PdbOption = False
     eager: EagerOption = False
     slots: SlotsOption = None
+    stack: StackOption = None
     dry_run: DryRunOption = False
     command: str | None = None
     probe: bool = False

@@ -155,9 +155,11 @@ def _space_checkpoints(
     """Let many slots write checkpoints less often, and say so; on disks of nodes they need not."""
     usual = Limits.from_environment()
     place.setup = replace(place.setup, limits=usual)
-    if place.setup.profile.checkpoint_dir or usual.shared_by(sum(map(len, submissions))) == usual:
+    stack = place.setup.profile.stack
+    most = stack * sum(map(len, submissions))
+    if place.setup.profile.checkpoint_dir or usual.shared_by(most) == usual:
         return
-    slots = place.at_once(submissions)
+    slots = place.at_once(submissions) * stack
     limits = usual.shared_by(slots)
     place.setup = replace(place.setup, limits=limits)
     if limits != usual:
@@ -205,7 +207,7 @@ def place_of(
 
 
 def _with_slots(profile: "Profile", trials: list[Task], options: "Options") -> "Profile":
-    """The profile with the slots of the command line, measured if it says auto."""
+    """The profile with slots and stack of the command line, slots measured if it says auto."""
     slots = options.slots or profile.slots
     if slots == "auto":
         if "slots" not in executor(options.executor).options or options.address:
@@ -219,6 +221,8 @@ def _with_slots(profile: "Profile", trials: list[Task], options: "Options") -> "
         print(line, file=sys.stderr)
     elif options.slots:
         profile = profile.model_copy(update={"slots": int(slots or 1)})
+    if options.stack:
+        profile = profile.model_copy(update={"stack": options.stack})
     return profile
 
 

@@ -39,7 +39,8 @@ class Inline(Scheduler):
         if slots == 1:
             return [[[task for group in groups for task in balance(group, 1)[0]]]], []
         shards = SHARDS_PER_SLOT * slots
-        return [[shard for group in groups for shard in balance(group, shards)]], []
+        stack = self.setup.profile.stack
+        return [[shard for group in groups for shard in balance(group, shards, stack)]], []
 
     def settings(self, shards: Shards) -> dict[str, Any]:
         """See `Scheduler.settings`; several slots divide the cores."""

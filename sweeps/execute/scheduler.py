@@ -98,7 +98,7 @@ class Scheduler(ABC):
             [
                 shard
                 for group in groups
-                for shard in balance(group, shard_count(len(group), profile, slots))
+                for shard in balance(group, shard_count(len(group), profile, slots), profile.stack)
             ]
         ], []
 
@@ -125,6 +125,7 @@ class Scheduler(ABC):
             "notify_profile": str(self.setup.profile_file) if self.setup.profile.notify else None,
             "budget": budget.as_dict() if (budget := self.budget()) else None,
             "checkpoint_dir": self.setup.profile.checkpoint_dir,
+            "stack": self.setup.profile.stack,
         }
 
     def then(

@@ -63,6 +63,7 @@ class Worker:
             keep_weights=settings.get("keep_weights", "all"),
             gpu=gpu,
             checkpoint_dir=on_this_node(settings.get("checkpoint_dir")),
+            stack=settings.get("stack", 1),
         )
 
     def trials(self, shard: int) -> list[Task]:

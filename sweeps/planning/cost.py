@@ -120,8 +120,8 @@ class _Predicted(NamedTuple):
 class Costs:
     """Predictions for one device, which get better with more rows.
 
-    Rows need spec, outcome, train_seconds, evaluate_seconds, nfe_forward, device, cpu_threads, and
-    timings also epochs.
+    Rows need spec, outcome, train_seconds, evaluate_seconds, nfe_forward, device, cpu_threads,
+    numerics, and timings also epochs. Rows of stacks are left out: each shares its seconds.
     """
 
     device: Device = field(default_factory=Device)
@@ -148,6 +148,8 @@ class Costs:
 
     def _add(self, row: Mapping[str, Any], book: _Book, *, timing: bool = False) -> None:
         if row["outcome"] != "completed" or not row["train_seconds"]:
+            return
+        if "stacked" in (row.get("numerics") or ""):
             return
         if self.device.measured(row):
             book.add(row, timing=timing)

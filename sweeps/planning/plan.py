@@ -40,6 +40,7 @@ ROW_COLUMNS = (
     "nfe_forward",
     "device",
     "cpu_threads",
+    "numerics",
     "code_hash",
 )
 

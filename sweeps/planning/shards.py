@@ -5,6 +5,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
+from odecore.config import TrialSpec
+from odecore.config.stacks import stack_key
 from sweeps.cpus import available_cpus
 from sweeps.profiles import Profile
 
@@ -25,26 +27,48 @@ class Timed(Protocol):
         """Whether it comes before others."""
         ...
 
+    @property
+    def spec(self) -> TrialSpec:
+        """What it trains."""
+        ...
+
 
 T = TypeVar("T", bound=Timed)
 
 
-def balance(tasks: Sequence[T], shards: int) -> list[list[T]]:
+def balance(tasks: Sequence[T], shards: int, stack: int = 1) -> list[list[T]]:
     """At most `shards` lists of about equal predicted length; lists and tasks longest first.
 
     Each task, longest first, goes to the shard with least to do (Graham 1969: the longest shard is
-    at most 4/3 of the best possible one).
+    at most 4/3 of the best possible one). stack: so many tasks that can be one stack stay together.
     """
-    lists: list[list[T]] = [[] for _ in range(min(shards, len(tasks)))]
+    together = sorted(_stacks(tasks, stack), key=_seconds, reverse=True)
+    lists: list[list[T]] = [[] for _ in range(min(shards, len(together)))]
     heap = [(0.0, 0, index) for index in range(len(lists))]
-    for task in sorted(tasks, key=lambda task: task.predicted_seconds, reverse=True):
+    for members in together:
         # The count breaks ties, so that tasks without a predicted length are spread too.
         seconds, count, index = heapq.heappop(heap)
-        lists[index].append(task)
-        heapq.heappush(heap, (seconds + max(0.0, task.predicted_seconds), count + 1, index))
-    return sorted(
-        lists, key=lambda shard: sum(task.predicted_seconds for task in shard), reverse=True
-    )
+        lists[index] += members
+        heapq.heappush(heap, (seconds + _seconds(members), count + len(members), index))
+    return sorted(lists, key=_seconds, reverse=True)
+
+
+def _seconds(tasks: Sequence[Timed]) -> float:
+    return sum(max(0.0, task.predicted_seconds) for task in tasks)
+
+
+def _stacks(tasks: Sequence[T], size: int) -> list[list[T]]:
+    """Tasks that can be one stack, at most `size` of them together; all others alone."""
+    if size == 1:
+        return [[task] for task in tasks]
+    found: dict[str | int, list[T]] = {}
+    for number, task in enumerate(tasks):
+        found.setdefault(stack_key(task.spec) or number, []).append(task)
+    return [
+        members[start : start + size]
+        for members in found.values()
+        for start in range(0, len(members), size)
+    ]
 
 
 def in_turn(tasks: Iterable[T]) -> list[list[T]]:

@@ -84,7 +84,7 @@ def divide(tasks: Sequence[T], profile: Profile, room: Room) -> tuple[list[list[
 def _shards(tasks: Sequence[T], profile: Profile, room: Room) -> list[list[T]]:
     count = shard_count([task.predicted_seconds for task in tasks], profile, room)
     if not profile.trials_per_shard:
-        return balance(tasks, count)
+        return balance(tasks, count, profile.stack)
     ordered = sorted(tasks, key=lambda task: task.predicted_seconds, reverse=True)
     return [ordered[number::count] for number in range(count)]
 

@@ -156,14 +156,28 @@ class EventReader:
         window, size = _WINDOW_BYTES, _size(path)
         while window < size:
             data = _read_from(path, size - window, window)
-            # After the first end of a line, as the window may begin anywhere.
-            start = data.rfind(b"\n", 0, max(0, data.rfind(_STARTED))) + 1
+            start = _last_start(data)
             if start:
                 head = _read_from(path, 0, _WINDOW_BYTES).partition(b"\n")[0]
                 begun = [one for one in _parse_all([head]) if one["event"] == "worker_started"]
                 return begun + self._events(path, size - window + start, data[start:])
             window *= 8
         return self._new(path)
+
+
+def _last_start(data: bytes) -> int:
+    """Where the last trial, or the last stack of trials, starts; 0 if that may be further back.
+
+    Trials of a stack start in consecutive lines. The first line may be the end of one.
+    """
+    at = len(data)
+    found = 0
+    while (at := data.rfind(b"\n", 0, max(0, at - 1)) + 1) > 0:
+        if _STARTED in data[at : data.find(b"\n", at)]:
+            found = at
+        elif found:
+            return found
+    return 0
 
 
 # Holds the events of one trial of a few minutes.

@@ -3,8 +3,10 @@
 Who runs it now, deaths without progress, and whether it was given up.
 """
 
+import math
 import os
 import socket
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,7 +52,8 @@ class History:
     unfinished: set[str] = field(default_factory=set)
     # The command that sent each worker's submission, where the worker says it.
     command_of: dict[str, str] = field(default_factory=dict)
-    _of_worker: dict[str, tuple[str, str]] = field(default_factory=dict)
+    # Worker -> the trials that it started and has not ended, a stack at most, and their attempts.
+    _of_worker: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def add(self, events: Iterable[Mapping[str, Any]]) -> None:
         """Add more events. Those of one worker come in its order."""
@@ -61,28 +64,27 @@ class History:
                     worker, event["host"], event["pid"], at, at, event.get("resume_iteration") or 0
                 )
                 self.attempts.setdefault(event["trial_id"], {})[event["attempt_id"]] = attempt
-                self._of_worker[worker] = (event["trial_id"], event["attempt_id"])
+                self._of_worker.setdefault(worker, {})[event["trial_id"]] = event["attempt_id"]
                 self.unfinished.add(event["trial_id"])
                 continue
             if event["event"] == "worker_started":
                 self.command_of[worker] = event.get("command_id", "")
-            trial, attempt_id = self._of_worker.get(worker, ("", ""))
-            attempt = self.attempts.get(trial, {}).get(attempt_id)
-            if attempt is None:
-                continue
-            before = attempt.ending
+            running = self._of_worker.get(worker, {})
             if event["event"] == "worker_ended":
-                attempt.ending = attempt.ending or "interrupted"
-            elif event.get("trial_id") == trial:
+                for trial in list(running):
+                    self._end(running, trial, "interrupted")
+            elif (trial := event.get("trial_id", "")) in running:
+                attempt = self.attempts[trial][running[trial]]
                 attempt.seen_at = max(attempt.seen_at, at)
                 attempt.iteration = event.get("iteration") or attempt.iteration
                 if event["event"] in ("finished", "interrupted", "died"):
-                    attempt.ending = event.get("outcome") or event["event"]
                     attempt.fingerprint = event.get("fingerprint")
-            if attempt.ending != before and all(
-                one.ending for one in self.attempts[trial].values()
-            ):
-                self.unfinished.discard(trial)
+                    self._end(running, trial, event.get("outcome") or event["event"])
+
+    def _end(self, running: dict[str, str], trial: str, ending: str) -> None:
+        self.attempts[trial][running.pop(trial)].ending = ending
+        if all(attempt.ending for attempt in self.attempts[trial].values()):
+            self.unfinished.discard(trial)
 
     def running(
         self,
@@ -152,14 +154,20 @@ class History:
     def busy_seconds(self, command_id: str) -> float:
         """How long slots were busy with trials of one command, in every attempt, however it ended.
 
-        A running attempt counts up to its last sign of life.
+        A running attempt counts up to its last sign of life. Trials of a stack share their time.
         """
-        return sum(
-            attempt.seen_at - attempt.started_at
-            for attempts in self.attempts.values()
-            for attempt in attempts.values()
-            if self.command_of.get(attempt.worker) == command_id
-        )
+        spans: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        for attempts in self.attempts.values():
+            for attempt in attempts.values():
+                if self.command_of.get(attempt.worker) == command_id:
+                    spans[attempt.worker].append((attempt.started_at, attempt.seen_at))
+        busy = 0.0
+        for of_worker in spans.values():
+            until = -math.inf
+            for start, end in sorted(of_worker):
+                busy += max(0.0, end - max(start, until))
+                until = max(until, end)
+        return busy
 
     def starts(self, trial_id: str) -> int:
         """The number of times the trial was started."""

@@ -8,6 +8,7 @@ import queue
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 
 from sweeps.stop_signals import STOP_SIGNALS
@@ -36,7 +37,7 @@ def main(descriptor: int) -> None:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
     )
     connection = Connection(descriptor)
-    inbox: queue.SimpleQueue[tuple[Context, Assignment]] = queue.SimpleQueue()
+    inbox: queue.SimpleQueue[tuple[Context, Sequence[Assignment]]] = queue.SimpleQueue()
     stop = threading.Event()
 
     def listen() -> None:
@@ -53,11 +54,11 @@ def main(descriptor: int) -> None:
                 inbox.put(received)
 
     threading.Thread(target=listen, daemon=True).start()
-    from sweeps.worker.run_one import run_one
+    from sweeps.worker.run_together import run_together
 
     while True:
-        context, assignment = inbox.get()
+        context, assignments = inbox.get()
         try:
-            connection.send(run_one(assignment, context, connection.send, stop.is_set))
+            run_together(assignments, context, connection.send, stop.is_set)
         except BrokenPipeError:
             os._exit(0)

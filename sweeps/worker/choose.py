@@ -7,8 +7,10 @@ workers are running come last.
 import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
+from odecore.config.stacks import stack_key
 from odecore.training.checkpointing import furthest_iteration
 from sweeps.planning.missing import missing
 from sweeps.planning.shards import in_turn
@@ -92,6 +94,38 @@ class Chooser:
             else:
                 return left
         return self._random.choice(claimed) if claimed else None
+
+    def stack_of(self, task: Task, fits: Fits = always) -> list[tuple[Task, int]]:
+        """The tasks to train with `task` as one stack, each with its furthest iteration.
+
+        Those of the same shape that no one runs, as many as the context allows. A trial whose
+        process has died before trains alone: its death would end the others.
+        """
+        if self.context.stack < 2 or not task.train or self._has_died(task.trial_id):
+            return []
+        key = stack_key(task.spec)
+        found: list[tuple[Task, int]] = []
+        together = task.predicted_seconds
+        for other in list(self.tasks.values()) if key else ():
+            if len(found) + 1 == self.context.stack:
+                break
+            if other.trial_id == task.trial_id or stack_key(other.spec) != key:
+                continue
+            left = self._left_of(other)
+            if left is None or not left.train or self._others(other.trial_id):
+                continue
+            if self._has_died(other.trial_id):
+                continue
+            furthest, verdict = self.verdict(left)
+            seconds = together + left.predicted_seconds
+            if verdict is None and fits(replace(left, predicted_seconds=seconds)):
+                found.append((left, furthest))
+                together = seconds
+        return found
+
+    def _has_died(self, trial_id: str) -> bool:
+        attempts = self.history.attempts.get(trial_id, {}).values()
+        return any(attempt.ending == "died" for attempt in attempts)
 
     def _order(self) -> list[str]:
         """The order of the tasks.

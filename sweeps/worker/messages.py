@@ -20,7 +20,8 @@ class Context:
     an identity. exclusive: no other slot of this run shares the machine, so that measured seconds
     are valid. eager: no CUDA graphs. keep_weights: which trained nets keep their weights. gpu:
     CUDA_VISIBLE_DEVICES of the slot's process, if it is not that of its parent. checkpoint_dir: a
-    folder of this node for checkpoints, null for that of the results folder.
+    folder of this node for checkpoints, null for that of the results folder. stack: how many trials
+    may be one batched step, see `odecore.training.stack`.
     """
 
     results: Path
@@ -34,6 +35,7 @@ class Context:
     keep_weights: Keep = "all"
     gpu: str | None = None
     checkpoint_dir: Path | None = None
+    stack: int = 1
 
     def checkpoints(self, trial_id: str) -> list[Path]:
         """The folders of a trial's checkpoints, the one where they are usually written first."""
@@ -59,7 +61,7 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Progress:
-    """Sent after a step, at most a few times per second."""
+    """Sent after a step, at most a few times per second. Steps of a stack are those of all."""
 
     iteration: int
     iterations: int
@@ -106,6 +108,16 @@ class Ending:
     log: Path | None = None
 
 
-Message = Progress | Checkpointed | Rows | Alive
-Emit = Callable[[Message], None]
+Content = Progress | Checkpointed | Rows | Alive | Ending
+Emit = Callable[[Content], None]
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a slot says about one trial. An Ending is the last message about it."""
+
+    trial_id: str
+    content: Content
+
+
 ShouldStop = Callable[[], bool]

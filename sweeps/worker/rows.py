@@ -96,7 +96,7 @@ def run_row(
         "samples_per_second": training.iteration * assignment.task.spec.train.batch_size / seconds
         if seconds
         else None,
-        "timing_valid": context.exclusive and not resumed,
+        "timing_valid": context.exclusive and not resumed and not training.stacked,
         "numerics": training.numerics,
         "weights_sha256": weights_sha256,
         "weights_kept": weights_kept,

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -50,6 +50,8 @@ CHECKPOINT_SHARE = 0.02
 # This many of the last calls of a crash are shown at once. The row and the log have all.
 FRAMES_SHOWN = 3
 
+Result = TypeVar("Result")
+
 
 class Infrastructure(Exception):
     """Infrastructure failure. The trial itself is fine and can resume from its checkpoint."""
@@ -68,47 +70,8 @@ def run_one(
     A failure of the training is an outcome, a bug is a `crashed` row. debug: do not catch
     exceptions of the trial, for a debugger.
     """
-    started_at = shared_now(Results(context.results).events)
-    task, resolved = assignment.task, trial_id(assignment.task.spec)
-    if resolved != task.trial_id:
-        return Ending(
-            "infrastructure",
-            f"trial {task.trial_id} resolves to {resolved} with this code; "
-            "plan and run it again with one version",
-        )
-    emit(Alive())
-    try:
-        return _Trial(assignment, context, emit, should_stop, started_at).run()
-    except (DataMissing, Infrastructure, weights.WeightsMissing) as error:
-        LOG.error("%s", error)
-        return Ending(
-            "infrastructure"
-            if task.train or not isinstance(error, weights.WeightsMissing)
-            else "weights_missing",
-            str(error),
-        )
-    except Exception as failure:
-        if debug:
-            raise
-        memory = rows.is_out_of_memory(failure)
-        outcome, fingerprint = (
-            ("out_of_memory", "out_of_memory")
-            if memory
-            else ("crashed", rows.fingerprint_of(failure))
-        )
-        detail = f"{type(failure).__name__}: {failure}".splitlines()[0]
-        LOG.exception("trial %s: %s", task.trial_id, outcome)
-        row = rows.bare_row(
-            assignment,
-            context,
-            outcome=outcome,
-            started_at=started_at,
-            detail=detail,
-            fingerprint=fingerprint,
-        )
-        lines = traceback.format_exception(failure)
-        emit(Rows("runs", [row | {"traceback": "".join(lines)}]))
-        return Ending(outcome, detail, fingerprint, frames="".join(lines[-FRAMES_SHOWN - 1 :]))
+    one = OneTrial(assignment, context, emit, should_stop)
+    return one.guarded(one.run, debug=debug)
 
 
 def _check_place(wanted: str | None) -> None:
@@ -121,42 +84,93 @@ def _check_place(wanted: str | None) -> None:
         raise Infrastructure(f"the process of a slot has the wrong GPU: {why}")
 
 
-class _Trial:
-    """The steps of `run_one` and the state that they share."""
+class OneTrial:
+    """The steps of one trial and the state that they share; each runs inside `guarded`."""
 
     def __init__(
-        self,
-        assignment: Assignment,
-        context: Context,
-        emit: Emit,
-        should_stop: ShouldStop,
-        started_at: datetime,
+        self, assignment: Assignment, context: Context, emit: Emit, should_stop: ShouldStop
     ) -> None:
-        self.assignment, self.context, self.emit, self.should_stop, self.started_at = (
+        self.assignment, self.context, self.emit, self.should_stop = (
             assignment,
             context,
             emit,
             should_stop,
-            started_at,
         )
-        torch.set_num_threads(context.threads)
-        _check_place(context.gpu)
-        self.device = torch.device(
-            ("cuda" if torch.cuda.is_available() else "cpu")
-            if context.device == "auto"
-            else context.device
-        )
-        self.trial_folders = context.checkpoints(assignment.task.trial_id)
-        self.folders = [folder / assignment.attempt_id for folder in self.trial_folders]
-        self.data = _load_data(assignment.task.spec.data, context.data_root)
+        self.started_at = shared_now(Results(context.results).events)
         self.resumed = False
         self._progress_at = 0.0
+        self._checkpoint_cost_seconds = 0.0
+        self.trial_folders = context.checkpoints(assignment.task.trial_id)
+        self.folders = [folder / assignment.attempt_id for folder in self.trial_folders]
         # Many slots, which therefore write seldom, may begin together and must not write together.
         early = max(0.0, context.limits.checkpoint_seconds - Limits.checkpoint_seconds)
         self._checkpoint_at = time.monotonic() - early * random.SystemRandom().random()
-        self._checkpoint_cost_seconds = 0.0
+
+    def guarded(self, step: Callable[[], Result], *, debug: bool = False) -> "Result | Ending":
+        """What `step` returns. If it fails, the ending, after its row was sent."""
+        task, resolved = self.assignment.task, trial_id(self.assignment.task.spec)
+        if resolved != task.trial_id:
+            return Ending(
+                "infrastructure",
+                f"trial {task.trial_id} resolves to {resolved} with this code; "
+                "plan and run it again with one version",
+            )
+        self.emit(Alive())
+        try:
+            return step()
+        except (DataMissing, Infrastructure, weights.WeightsMissing) as error:
+            LOG.error("%s", error)
+            return Ending(
+                "infrastructure"
+                if task.train or not isinstance(error, weights.WeightsMissing)
+                else "weights_missing",
+                str(error),
+            )
+        except Exception as failure:
+            if debug:
+                raise
+            return self._failed(failure)
+
+    def _failed(self, failure: Exception) -> Ending:
+        """The row and the ending of a bug, or of too little memory."""
+        memory = rows.is_out_of_memory(failure)
+        outcome, fingerprint = (
+            ("out_of_memory", "out_of_memory")
+            if memory
+            else ("crashed", rows.fingerprint_of(failure))
+        )
+        detail = f"{type(failure).__name__}: {failure}".splitlines()[0]
+        LOG.exception("trial %s: %s", self.assignment.task.trial_id, outcome)
+        row = rows.bare_row(
+            self.assignment,
+            self.context,
+            outcome=outcome,
+            started_at=self.started_at,
+            detail=detail,
+            fingerprint=fingerprint,
+        )
+        lines = traceback.format_exception(failure)
+        self.emit(Rows("runs", [row | {"traceback": "".join(lines)}]))
+        return Ending(outcome, detail, fingerprint, frames="".join(lines[-FRAMES_SHOWN - 1 :]))
 
     def run(self) -> Ending:
+        """Everything that the assignment asks for."""
+        training = self.begin()
+        if isinstance(training, Ending):
+            return training
+        training.run(self._after_step, lambda: self.emit(Alive()))
+        return self.end(training)
+
+    def begin(self) -> Training | Ending:
+        """The training, resumed if it can be; the ending of one that has nothing to train."""
+        torch.set_num_threads(self.context.threads)
+        _check_place(self.context.gpu)
+        self.device = torch.device(
+            ("cuda" if torch.cuda.is_available() else "cpu")
+            if self.context.device == "auto"
+            else self.context.device
+        )
+        self.data = _load_data(self.assignment.task.spec.data, self.context.data_root)
         if not self.assignment.task.train:
             assert self.assignment.task.weights_sha256 is not None
             model = build_model(self.assignment.task.spec)
@@ -180,32 +194,45 @@ class _Trial:
             training.load_state(state)
             self.resumed = True
             LOG.info("resumed at iteration %d of %d", training.iteration, training.iterations)
-        outcome = training.run(self._after_step, lambda: self.emit(Alive()))
+        return training
+
+    def end(self, training: Training) -> Ending:
+        """The ending of a training that has an outcome or was interrupted."""
         if training.captured and training.captured.refused:
             LOG.warning("steps ran eagerly: %s", training.captured.refused)
-        if outcome is None:
+        if training.outcome is None:
             return Ending("interrupted", iteration=training.iteration)
-        return self._finish(training, outcome)
+        return self._finish(training, training.outcome)
 
     def _after_step(self, training: Training) -> bool:
+        stop = self.should_stop()
+        self.tell_progress(training, training.seconds_per_step)
+        if stop or self.checkpoint_due():
+            self.checkpoint(training, stop=stop)
+        return stop
+
+    def tell_progress(self, training: Training, seconds_per_step: float) -> None:
+        """Send the training's position, unless it was sent a moment ago."""
         now = time.monotonic()
         if now - self._progress_at >= PROGRESS_SECONDS:
             self._progress_at = now
             self.emit(
                 Progress(
-                    training.iteration,
-                    training.iterations,
-                    training.last_loss,
-                    training.seconds_per_step,
+                    training.iteration, training.iterations, training.last_loss, seconds_per_step
                 )
             )
-        stop = self.should_stop()
+
+    def checkpoint_due(self, files: int = 1) -> bool:
+        """Whether it is time to write so many checkpoints together."""
         pause = max(
-            self.context.limits.checkpoint_seconds, self._checkpoint_cost_seconds / CHECKPOINT_SHARE
+            self.context.limits.checkpoint_seconds,
+            files * self._checkpoint_cost_seconds / CHECKPOINT_SHARE,
         )
-        if stop or now - self._checkpoint_at >= pause:
-            self._checkpoint(training.iteration, training.state(), stop=stop)
-        return stop
+        return time.monotonic() - self._checkpoint_at >= pause
+
+    def checkpoint(self, training: Training, *, stop: bool = False) -> None:
+        """Write a checkpoint of a training that goes on or was told to stop."""
+        self._checkpoint(training.iteration, training.state(), stop=stop)
 
     def _checkpoint(self, iteration: int, state: dict[str, Any], *, stop: bool = False) -> None:
         """Write a checkpoint, when it stops where every node can read it."""

@@ -6,7 +6,7 @@ It runs the trials of one shard in its slot and publishes their rows.
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from sweeps.worker.messages import (
     Alive,
     Assignment,
     Checkpointed,
+    Content,
     Context,
     Ending,
     Message,
@@ -67,6 +68,15 @@ def run_shard(
     shard = _Shard(tasks, context, slot, submission_id, worker_id, log, stop_cause, watcher, fits)
     shard.about, shard.budget = dict(about or {}), budget
     return shard.run()
+
+
+@dataclass
+class _Running:
+    """The assignments that the slot has not ended, by trial, and what was last heard of each."""
+
+    assignments: dict[str, Assignment]
+    guard: Guard
+    latest: dict[str, Progress] = field(default_factory=dict)
 
 
 class _Shard:
@@ -176,10 +186,23 @@ class _Shard:
         return True
 
     def _run_task(self, task: Task) -> None:
+        """Run a task, and with it those that train as one stack with it."""
         furthest, verdict = self.chooser.verdict(task) if task.train else (0, None)
         if verdict:
             self._give_up(task, verdict)
             return
+        guard = Guard(self.context.limits.stall_seconds, self.slot.starved_seconds)
+        assignments = [self._begin(task, furthest)]
+        for member, reached in self.chooser.stack_of(task, self.fits):
+            assignments.append(self._begin(member, reached))
+        running = _Running({one.task.trial_id: one for one in assignments}, guard)
+        try:
+            self.slot.run(assignments, self._listener(running), self._stopping)
+        except SlotDied as death:
+            for assignment in list(running.assignments.values()):
+                self._died(assignment, guard, death)
+
+    def _begin(self, task: Task, furthest: int) -> Assignment:
         attempts = self.chooser.history.starts(task.trial_id) + 1
         assignment = Assignment(task, uuid4().hex, attempts)
         offset = self.log.stat().st_size if self.log.exists() else 0
@@ -193,43 +216,50 @@ class _Shard:
             **where,
         )
         self.watcher.began(task, attempts)
-        guard = Guard(self.context.limits.stall_seconds, self.slot.starved_seconds)
-        began = time.monotonic()
-        try:
-            ending = self.slot.run(assignment, self._listener(task, guard), self._stopping)
-        except SlotDied as death:
-            self._died(assignment, guard, death)
-            return
-        self._ended(task, ending, time.monotonic() - began)
+        return assignment
 
-    def _listener(self, task: Task, guard: Guard) -> Callable[[Message | None], None]:
-        """Handles what happens while a trial runs.
+    def _listener(self, running: "_Running") -> Callable[[Message | None], None]:
+        """Handles what happens while trials run.
 
-        Stores rows, records heartbeats, sends heartbeats of its own, and kills a silent process.
+        Stores rows, records heartbeats and endings, sends heartbeats of its own, and kills a silent
+        process.
         """
-        heartbeat_at = time.monotonic()
+        guard, began = running.guard, time.monotonic()
+        heartbeat_at = began
 
-        def on_message(message: Message | None) -> None:
-            nonlocal heartbeat_at
-            match message:
+        def on_content(task: Task, content: Content) -> None:
+            match content:
                 case Rows(table, rows):
                     guard.alive()
                     self.publisher.add(table, rows)
                 case Progress() as progress:
                     guard.alive(progress)
+                    running.latest[task.trial_id] = progress
                     self.watcher.progress(task, progress)
                 case Checkpointed(iteration):
                     guard.alive()
                     self._event("checkpoint", task, iteration=iteration)
                 case Alive():
                     guard.alive()
-                case None:
-                    self.watcher.tick()
+                case Ending() as ending:
+                    guard.alive()
+                    del running.assignments[task.trial_id]
+                    self._ended(task, ending, time.monotonic() - began)
+
+        def on_message(message: Message | None) -> None:
+            nonlocal heartbeat_at
+            if message is None:
+                self.watcher.tick()
+            else:
+                on_content(running.assignments[message.trial_id].task, message.content)
             if guard.hung():
                 self.slot.kill()
             if time.monotonic() - heartbeat_at >= self.context.limits.heartbeat_seconds:
                 heartbeat_at = time.monotonic()
-                self._event("heartbeat", task, **_facts(guard.latest))
+                for trial_id, assignment in running.assignments.items():
+                    self._event(
+                        "heartbeat", assignment.task, **_facts(running.latest.get(trial_id))
+                    )
                 self._check_cancelled()
                 self.publisher.publish_if_due()
 

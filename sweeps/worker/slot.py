@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Protocol
@@ -32,19 +32,22 @@ class SlotDied(Exception):
 
 
 class Slot(Protocol):
-    """Runs one assignment at a time.
+    """Runs one assignment at a time, or several as a stack.
 
     `on_message` is called with every message, and with None at least every tick.
     """
 
     def run(
-        self, assignment: Assignment, on_message: OnMessage, should_stop: Callable[[], bool]
-    ) -> Ending:
-        """Run the assignment and return its ending. Raises SlotDied if the process is gone."""
+        self,
+        assignments: Sequence[Assignment],
+        on_message: OnMessage,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        """Run assignments until each has sent its ending. Raises SlotDied if the process dies."""
         ...
 
     def kill(self) -> None:
-        """End the current assignment at once. `run` then raises SlotDied."""
+        """End the current assignments at once. `run` then raises SlotDied."""
         ...
 
     def starved_seconds(self) -> float:
@@ -98,22 +101,25 @@ class ChildSlot:
         return ours
 
     def run(
-        self, assignment: Assignment, on_message: OnMessage, should_stop: Callable[[], bool]
-    ) -> Ending:
+        self,
+        assignments: Sequence[Assignment],
+        on_message: OnMessage,
+        should_stop: Callable[[], bool],
+    ) -> None:
         """See `Slot.run`."""
         told_to_stop = False
+        running = len(assignments)
         try:
             connection = (
                 self._connection
                 if self._connection and self._process and self._process.poll() is None
                 else self._start()
             )
-            connection.send((self.context, assignment))
-            while True:
+            connection.send((self.context, assignments))
+            while running:
                 if connection.poll(TICK_SECONDS):
-                    message = connection.recv()
-                    if isinstance(message, Ending):
-                        return message
+                    message: Message = connection.recv()
+                    running -= isinstance(message.content, Ending)
                     on_message(message)
                 else:
                     on_message(None)
@@ -178,10 +184,13 @@ class InProcessSlot:
         self.context, self.debug = context, debug
 
     def run(
-        self, assignment: Assignment, on_message: OnMessage, should_stop: Callable[[], bool]
-    ) -> Ending:
+        self,
+        assignments: Sequence[Assignment],
+        on_message: OnMessage,
+        should_stop: Callable[[], bool],
+    ) -> None:
         """See `Slot.run`."""
-        from sweeps.worker.run_one import run_one
+        from sweeps.worker.run_together import run_together
 
         last_tick = time.monotonic()
 
@@ -192,7 +201,7 @@ class InProcessSlot:
                 on_message(None)
             return should_stop()
 
-        return run_one(assignment, self.context, on_message, stop, debug=self.debug)
+        run_together(assignments, self.context, on_message, stop, debug=self.debug)
 
     def starved_seconds(self) -> float:
         """Nobody watches it."""

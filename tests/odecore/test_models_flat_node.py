@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from odecore.config import TrialSpec
+from odecore.config.models.flat_node import LONGEST_DENSE
 from odecore.models import build_model, parameter_count
-from odecore.models.fields import LONGEST_DENSE, ConvField1d, ConvField2d, FieldModule, LinearField
+from odecore.models.fields import ConvField1d, ConvField2d, FieldModule, LinearField
 from odecore.models.flat_node import FlatNode
 
 

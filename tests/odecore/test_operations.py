@@ -10,9 +10,9 @@ from odecore.config.catalog import catalog
 from odecore.config.data import DataConfig, Spheres
 from odecore.config.gradient import Backprop
 from odecore.config.model import Work
+from odecore.config.models.flat_node import LONGEST_DENSE
 from odecore.config.solver import FixedStep
 from odecore.config.spec import ModelConfig
-from odecore.models.fields import LONGEST_DENSE
 from odecore.models.sizes import DATA, MODEL
 
 SAMPLES = 2

@@ -21,7 +21,7 @@ from sweeps.store import Results, read_submission, write_submission
 from sweeps.studies import find
 from sweeps.study.overrides import select
 from sweeps.worker.attempts import History
-from sweeps.worker.messages import Ending
+from sweeps.worker.messages import Ending, Message
 from sweeps.worker.report import ShardReport, Watcher
 from sweeps.worker.tasks import Task
 
@@ -35,10 +35,11 @@ class Quick:
         self.context, self.seconds, self.ending = None, seconds, ending
         self.ran: list[Task] = []
 
-    def run(self, assignment: Any, *_: Any) -> Ending:
+    def run(self, assignments: Any, on_message: Any, *_: Any) -> None:
+        [assignment] = assignments
         self.ran.append(assignment.task)
         time.sleep(self.seconds)
-        return self.ending
+        on_message(Message(assignment.task.trial_id, self.ending))
 
     def starved_seconds(self) -> float:
         return 0.0

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from odecore.config import TrialSpec
 from sweeps.errors import UserError
 from sweeps.limits import Limits
 from sweeps.planning.shards import SHARDS_PER_SLOT, balance, local_slots, shard_count
@@ -24,12 +25,22 @@ from sweeps.worker.repeated_crashes import shared_values
 from sweeps.worker.report import exit_words
 from sweeps.worker.slot import ChildSlot
 
+ALIKE = TrialSpec.model_validate(
+    {
+        "data": {"name": "spheres"},
+        "model": {"name": "flat_node"},
+        "solver": {"name": "euler", "steps": 2},
+        "train": {"iterations": 1},
+    }
+)
+
 
 @dataclass(frozen=True)
 class Job:
     predicted_seconds: float
     number: int
     first: bool = False
+    spec: TrialSpec = ALIKE
 
 
 @given(st.lists(st.floats(0, 1e4), max_size=60), st.integers(1, 12))
@@ -56,6 +67,23 @@ def test_shards_hold_every_task_once_and_are_balanced(seconds: list[float], shar
 
 def test_tasks_of_no_predicted_length_spread_as_well() -> None:
     assert [len(shard) for shard in balance([Job(0.0, n) for n in range(12)], 4)] == [3, 3, 3, 3]
+
+
+def test_trials_of_a_stack_stay_together() -> None:
+    solver = {"solver": {"name": "euler", "steps": 4}}
+    other = TrialSpec.model_validate(ALIKE.model_dump() | solver)
+    jobs = [Job(1.0, n, spec=(ALIKE, other)[n % 2]) for n in range(12)]
+    shards = balance(jobs, 8, stack=3)
+    assert [[job.number for job in shard] for shard in shards] == [
+        [0, 2, 4],
+        [6, 8, 10],
+        [1, 3, 5],
+        [7, 9, 11],
+    ]
+    adaptive = {"solver": {"name": "dopri5", "tolerance": 1e-3}}
+    cannot = TrialSpec.model_validate(ALIKE.model_dump() | adaptive)
+    jobs = [Job(1.0, n, spec=cannot) for n in range(6)]
+    assert [len(shard) for shard in balance(jobs, 3, stack=2)] == [2, 2, 2]
 
 
 def test_how_many_shards() -> None:

@@ -101,6 +101,19 @@ def test_the_ends_of_a_file_are_its_first_event_and_all_since_the_last_start(
     assert reader.whole_since(4e9) == []
 
 
+def test_the_ends_of_a_file_hold_every_trial_of_its_last_stack(results: Results) -> None:
+    log = EventLog(results, "long")
+    log.append("worker_started", sync=False)
+    for trial in range(300):
+        log.append("started", sync=False, trial_id=f"t{trial}", attempt_id="a")
+        log.append("finished", sync=False, trial_id=f"t{trial}")
+    for trial in range(40):
+        log.append("started", sync=False, trial_id=f"s{trial}", attempt_id="a")
+    log.append("heartbeat", sync=False, trial_id="s39")
+    read = [one.get("trial_id") for one in EventReader(results, ends=True).poll()]
+    assert read == [None, *(f"s{trial}" for trial in range(40)), "s39"]
+
+
 def test_numbers_json_cannot_write_become_null(results: Results) -> None:
     EventLog(results, "w").append(
         "heartbeat", loss=float("nan"), seconds_per_iteration=float("inf"), iteration=3
