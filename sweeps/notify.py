@@ -124,7 +124,8 @@ class Notifier:
 
     def _ended(self) -> str | None:
         """How the command's trials ended, if every shard of its submissions has no work left."""
-        shards: dict[tuple[str, int], str] = {}
+        slots: dict[tuple[str, int], int] = {}
+        workers: dict[tuple[str, int, int], str] = {}
         endings: dict[str, str] = {}
         outcomes: dict[str, str] = {}
         mine: set[str] = set()
@@ -132,7 +133,10 @@ class Notifier:
             worker = event["worker"]
             if event["event"] == "worker_started" and event.get("command_id") == self.command_id:
                 mine.add(worker)
-                shards[event["submission_id"], event["shard"]] = worker
+                shard = event["submission_id"], event["shard"]
+                # Several slots may divide it.
+                slots[shard] = event.get("slots", 1)
+                workers[*shard, event.get("slot", 0)] = worker
             elif worker in mine and event["event"] == "worker_ended":
                 endings[worker] = event["reason"]
             elif worker in mine and event["event"] == "finished":
@@ -145,7 +149,8 @@ class Notifier:
             if sent is not None and sent.job_id is None:
                 continue  # the scheduler refused it
             for shard in range(len(settings["first"])):
-                if endings.get(shards.get((submission, shard), "")) != "done":
-                    return None
+                for slot in range(slots.get((submission, shard), 1)):
+                    if endings.get(workers.get((submission, shard, slot), "")) != "done":
+                        return None
         counts = Counter(outcomes.values()).most_common()
         return ", ".join(f"{n} {outcome}" for outcome, n in counts) or "nothing was left to do"

@@ -32,7 +32,8 @@ class Profile(BaseModel):
 
     device: part of the name of its GPU or processor as rows have it, such as H200, to predict its
     cost from their times; null for any, or for the GPU that the scheduler's options name. slots:
-    how many at once; null for as many as fit, auto for what a short measurement finds best.
+    how many at once; null for as many as fit, auto for what a short measurement finds best (in a
+    task of a queue, whose cpus and gpus are then `cpus` and `gpus`).
     trials_per_shard: fixed length of shards; null balances them by predicted time. keep_weights:
     which trained nets keep their weights; null for what the study says. checkpoint_dir: a folder on
     a disk of the node for checkpoints, which come to the results folder when a trial is told to

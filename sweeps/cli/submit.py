@@ -154,8 +154,9 @@ def _space_checkpoints(
 ) -> None:
     """Let many slots write checkpoints less often, and say so; on disks of nodes they need not."""
     usual = Limits.from_environment()
+    trials = sum(len(shard) for shards in submissions for shard in shards)
     place.setup = replace(place.setup, limits=usual)
-    if place.setup.profile.checkpoint_dir or usual.shared_by(sum(map(len, submissions))) == usual:
+    if place.setup.profile.checkpoint_dir or usual.shared_by(trials) == usual:
         return
     slots = place.at_once(submissions)
     limits = usual.shared_by(slots)
@@ -176,9 +177,11 @@ def preview(
     profile: "Profile",
 ) -> str:
     """What would be sent."""
-    place = place_of(results, options, profile, current.selection.study.keep_weights)
-    if not isinstance(place, QueueScheduler):
+    if not executor(options.executor).queues:
         return ""
+    profile = _with_slots(profile, [], options)
+    place = place_of(results, options, profile, current.selection.study.keep_weights)
+    assert isinstance(place, QueueScheduler)
     submissions, left_out = place.divide([Task.from_entry(entry) for entry in chosen])
     return place.preview(current.selection.study.name, submissions, left_out)
 
@@ -205,10 +208,13 @@ def place_of(
 
 
 def _with_slots(profile: "Profile", trials: list[Task], options: "Options") -> "Profile":
-    """The profile with the slots of the command line, measured if it says auto."""
-    slots = options.slots or profile.slots
-    if slots == "auto":
-        if "slots" not in executor(options.executor).options or options.address:
+    """The profile with the slots of the command line.
+
+    auto is measured here, unless the executor's jobs do it where they run.
+    """
+    slots, may = options.slots or profile.slots, executor(options.executor).options
+    if slots == "auto" and "slots there" not in may:
+        if "slots" not in may or options.address:
             raise UserError(
                 'slots = "auto" measures this machine, and these trials run elsewhere; measure '
                 "there with `odesweep run STUDY --slots auto`, and give slots as a number"
@@ -218,7 +224,8 @@ def _with_slots(profile: "Profile", trials: list[Task], options: "Options") -> "
         profile, line = with_measured_slots(profile, trials, options.data_root, eager=options.eager)
         print(line, file=sys.stderr)
     elif options.slots:
-        profile = profile.model_copy(update={"slots": int(slots or 1)})
+        number = "auto" if options.slots == "auto" else int(options.slots)
+        profile = profile.model_copy(update={"slots": number})
     return profile
 
 

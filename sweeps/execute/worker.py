@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 from uuid import uuid4
 
 from sweeps.cpus import available_cpus
@@ -22,10 +23,20 @@ from sweeps.worker.slot import ChildSlot, InProcessSlot
 from sweeps.worker.tasks import Task, labelled
 
 
+class Part(NamedTuple):
+    """The share of a shard that the slot `number` of `slots` runs, which divide it."""
+
+    number: int = 0
+    slots: int = 1
+
+
+WHOLE = Part()
+
+
 class Worker:
     """Runs shards of one submission, as the settings in the submission's file say.
 
-    worker_id: unique, says where the worker runs. gpu: see `Context`.
+    worker_id: unique, says where the worker runs. gpu: see `Context`. part: of each shard.
     """
 
     def __init__(
@@ -36,13 +47,19 @@ class Worker:
         *,
         worker_id: str | None = None,
         gpu: str | None = None,
+        part: Part = WHOLE,
     ) -> None:
         self.results, self.submission_id, self.watcher = results, submission_id, watcher
+        self.part = part
         self.worker_id = worker_id or f"{host_name()}-{os.getpid()}-{uuid4().hex[:8]}"
         self.submission = read_submission(results, submission_id)
         settings = self.submission.settings()
         self.command_id = settings.get("command_id", "")
         self.budget = Budget(**settings["budget"]) if settings.get("budget") else None
+        if self.budget:
+            # It was counted for one slot with all that the part's slots divide.
+            slot_seconds = self.budget.slot_seconds * part.slots
+            self.budget = replace(self.budget, slot_seconds=slot_seconds)
         origin = {
             "executor": self.submission.metadata["executor"],
             "worker_id": self.worker_id,
@@ -51,7 +68,7 @@ class Worker:
         self.context = Context(
             results.path,
             Path(settings["data_root"]) if settings["data_root"] else None,
-            settings["threads"] or default_threads(settings.get("cpus")),
+            settings["threads"] or default_threads(_share(settings.get("cpus"), part)),
             Limits(**settings["limits"]),
             # A copy of the code is not a git checkout, or is inside another one. The sender knew
             # the right commit.
@@ -66,20 +83,31 @@ class Worker:
         )
 
     def trials(self, shard: int) -> list[Task]:
-        """The trials of one shard, labelled so that all trials of the submission differ."""
+        """The trials of one part of a shard, labelled so that all of the submission differ."""
         rows, counts = self.submission.rows(), self.submission.settings().get("first")
         first = counts[shard] if counts else 0
-        return [
+        trials = [
             replace(task, first=row["task"] < first)
             for row, task in zip(rows, labelled([Task.from_row(row) for row in rows]), strict=True)
             if row["shard"] == shard
         ]
+        # They are in order, the longest first.
+        return trials[self.part.number :: self.part.slots]
 
     def slot(self, *, debug: bool = False) -> ChildSlot | InProcessSlot:
         """A child process that trains; with `debug` this process itself. The caller closes it."""
         if debug:
             return InProcessSlot(self.context, debug=True)
-        return ChildSlot(self.context, self.results.logs / f"{self.worker_id}.log")
+        return ChildSlot(self.context, self._log)
+
+    def log(self, line: str) -> None:
+        """Write a line to the log, before what the trials print."""
+        with self._log.open("a") as file:
+            file.write(line + "\n")
+
+    @property
+    def _log(self) -> Path:
+        return self.results.logs / f"{self.worker_id}.log"
 
     def run(
         self,
@@ -90,9 +118,7 @@ class Worker:
     ) -> ShardReport:
         """Run one shard in a slot. See `run_shard` for stop_cause and fits."""
         slot.context = self.context
-        log = (
-            slot.log if isinstance(slot, ChildSlot) else self.results.logs / f"{self.worker_id}.log"
-        )
+        log = slot.log if isinstance(slot, ChildSlot) else self._log
         self.watcher.writes_to(log)
         report = run_shard(
             self.trials(shard),
@@ -108,12 +134,19 @@ class Worker:
                 "command_id": self.command_id,
                 "study": self.submission.metadata["study"],
                 "shard": shard,
+                "slot": self.part.number,
+                "slots": self.part.slots,
             },
             budget=self.budget,
         )
         if report.infrastructure is None:
             Notifier.of(self.results, self.submission).tell_end(report.stopped)
         return report
+
+
+def _share(cpus: int | None, part: Part) -> int | None:
+    """The CPUs of one of the slots that divide them."""
+    return cpus and max(1, cpus // part.slots)
 
 
 def on_this_node(folder: str | None) -> Path | None:
