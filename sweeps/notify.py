@@ -16,6 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 from sweeps.errors import UserError
+from sweeps.run_settings import RunSettings
 from sweeps.store import (
     EventReader,
     Results,
@@ -70,9 +71,8 @@ class Notifier:
     @classmethod
     def of(cls, results: Results, submission: Submission) -> "Notifier":
         """That of the command which sent a submission."""
-        settings = submission.settings()
-        study, command = submission.metadata["study"], settings.get("command_id", "")
-        return cls(results, study, command, settings.get("notify_profile"))
+        run = RunSettings.read(submission.settings())
+        return cls(results, submission.metadata["study"], run.command_id, run.notify_profile)
 
     def tell(self, event: str, text: str, about: str = "") -> None:
         """Tell it, unless somebody has. event: done, stopped_early or node_excluded."""

@@ -4,6 +4,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeps.cli.again import Again
@@ -14,6 +15,7 @@ from sweeps.execute.registry import executor, require
 from sweeps.execute.scheduler import QueueScheduler, Scheduler, Setup, Shards, scheduler
 from sweeps.keep_weights import Keep, effective
 from sweeps.limits import Limits
+from sweeps.planning.budget import parse
 from sweeps.profiles import path_of
 from sweeps.store import write_submission
 from sweeps.store.clock import shared_now
@@ -156,7 +158,7 @@ def _space_checkpoints(
     usual = Limits.from_environment()
     trials = sum(len(shard) for shards in submissions for shard in shards)
     place.setup = replace(place.setup, limits=usual)
-    if place.setup.profile.checkpoint_dir or usual.shared_by(trials) == usual:
+    if place.setup.checkpoint_dir or usual.shared_by(trials) == usual:
         return
     slots = place.at_once(submissions)
     limits = usual.shared_by(slots)
@@ -189,11 +191,14 @@ def preview(
 def place_of(
     results: "Results", options: "Options", profile: "Profile", study_keeps: Keep
 ) -> Scheduler:
-    """The executor that was asked for, as the options set it up."""
+    """The executor that was asked for, as the options set it up.
+
+    Raises UserError if there is none, or for a budget that cannot be meant.
+    """
     require(options.executor)
     setup = Setup(
-        Limits.from_environment(),
-        data_root=options.data_root,
+        limits=Limits.from_environment(),
+        data_root=options.data_root.absolute() if options.data_root else None,
         threads=options.threads,
         profile=profile,
         address=options.address,
@@ -201,10 +206,15 @@ def place_of(
         eager=options.eager,
         study_file=named[0] if (named := study_file.split(options.study)) else None,
         keep_weights=effective(study_keeps, profile.keep_weights, options.keep_weights),
-        budget=options.budget,
-        profile_file=path_of(options.profile).absolute() if options.profile else None,
+        checkpoint_dir=Path(profile.checkpoint_dir) if profile.checkpoint_dir else None,
+        notify_profile=(
+            str(path_of(options.profile).absolute()) if options.profile and profile.notify else None
+        ),
     )
-    return scheduler(options.executor, results, setup)
+    place = scheduler(options.executor, results, setup)
+    if options.budget:
+        place.setup = replace(setup, budget=parse(options.budget, *place.resources()))
+    return place
 
 
 def _with_slots(profile: "Profile", trials: list[Task], options: "Options") -> "Profile":

@@ -1,7 +1,7 @@
 """How trials become job arrays as large as the cluster allows, and what a task has to know."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sweeps.planning.shards import SHARDS_PER_SLOT, T, balance, in_turn
@@ -29,6 +29,11 @@ class Layout(NamedTuple):
 
     shards: int
     slots: int
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> "Layout":
+        """That of a submission with these settings."""
+        return cls(settings["shards"], settings["slots"])
 
     @property
     def tasks(self) -> int:

@@ -17,6 +17,7 @@ from sweeps.execute.auto_slots import (
     worth_measuring,
 )
 from sweeps.profiles import Profile
+from sweeps.run_settings import RunSettings
 from sweeps.slurm.gres import asked_gpus
 from sweeps.slurm.profile import long_options, slots_per_task, task_cpus
 from sweeps.store import EventLog, Results, Submission
@@ -49,7 +50,7 @@ def slots_here(
     whether the task was told to stop, which ends a measurement.
     """
     settings, rows = submission.settings(), submission.rows()
-    visible, cores = visible_gpus(), settings["cpus"]
+    run, visible, cores = RunSettings.read(settings), visible_gpus(), settings["cpus"]
     devices = max(1, len(visible))
     candidates = worth_measuring(sum(row["shard"] == shard for row in rows), cores, devices)
     spec = heaviest([Task.from_row(row) for row in rows]) if len(candidates) > 1 else None
@@ -57,7 +58,7 @@ def slots_here(
         best = BestSlots({1: 0.0}, devices)
         return best, str(best)
     asked = {
-        "command_id": settings["command_id"],
+        "command_id": run.command_id,
         "device": str(here()),
         "devices": devices,
         "cpus": cores,
@@ -70,10 +71,10 @@ def slots_here(
     deadline = time.monotonic() + LONGEST_SECONDS
     rates = measure(
         spec,
-        settings["data_root"],
+        run.data_root,
         candidates,
         cores // devices,
-        eager=settings["eager"],
+        eager=run.eager,
         gpu=(*visible, None)[0],
         stop=lambda: stopped() or time.monotonic() > deadline,
     )

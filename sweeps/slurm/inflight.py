@@ -124,10 +124,9 @@ def task_of_worker(worker: str) -> tuple[int, int] | None:
 
 def sent_array(submission_id: str, metadata: Mapping[str, str], sent: Sent | None) -> SentArray:
     """A submission to SLURM, from its metadata and the record of its job."""
-    settings = settings_of(metadata)
     created_at = datetime.fromisoformat(metadata["created_at"]).timestamp()
     job_id, user = sent or (None, None)
-    layout = Layout(settings["shards"], settings["slots"])
+    layout = Layout.of(settings_of(metadata))
     return SentArray(submission_id, created_at, layout, job_id, user)
 
 

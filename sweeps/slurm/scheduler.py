@@ -97,15 +97,7 @@ class Slurm(QueueScheduler):
         )
         if sizes:
             # A submission gets its id when it is written.
-            lines += "\n" + script(
-                self.results,
-                "0" * 32,
-                study,
-                self.setup.profile,
-                sizes[0],
-                self.setup.study_file,
-                self.setup.data_root,
-            )
+            lines += "\n" + script(self.results, "0" * 32, study, self.setup, sizes[0])
         return lines
 
     def send(self, submission_id: str, watcher: Watcher) -> None:

@@ -64,7 +64,7 @@ def run_task(submission: str, index: int) -> None:
             wait_for_end("everything fails on this node; requeued on another node")
     if task.restart:
         close_earlier_starts(results, submission_id, task, events)
-    shards = Layout(settings["shards"], settings["slots"]).shards_of(index)
+    shards = Layout.of(settings).shards_of(index)
     left = time_left(settings["limit_seconds"], settings["signal_seconds"])
     slots, line = settings["slots"], ""
     parts = [(shard, WHOLE) for shard in shards]

@@ -141,11 +141,7 @@ class _Trial:
         )
         torch.set_num_threads(context.threads)
         _check_place(context.gpu)
-        self.device = torch.device(
-            ("cuda" if torch.cuda.is_available() else "cpu")
-            if context.device == "auto"
-            else context.device
-        )
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.trial_folders = context.checkpoints(assignment.task.trial_id)
         self.folders = [folder / assignment.attempt_id for folder in self.trial_folders]
         self.data = _load_data(assignment.task.spec.data, context.data_root)

@@ -15,7 +15,6 @@ from tiny import BOTH
 from odecore.training import checkpointing
 from sweeps.errors import UserError
 from sweeps.keep_weights import Keep, effective
-from sweeps.limits import Limits
 from sweeps.planning.missing import missing, out_of_reach
 from sweeps.profiles import parse
 from sweeps.store import (
@@ -96,7 +95,7 @@ def context(results: Path, keep_weights: Keep = "ode") -> Context:
         "executor": "inline",
         "submission_id": "s",
     }
-    return Context(results, None, 1, Limits(), provenance, device="cpu", keep_weights=keep_weights)
+    return Context(results=results, provenance=provenance, keep_weights=keep_weights)
 
 
 def train(

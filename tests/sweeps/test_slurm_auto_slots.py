@@ -12,6 +12,7 @@ from sweeps.execute import auto_slots as measuring
 from sweeps.execute.scheduler import Setup
 from sweeps.execute.worker import Part, Worker
 from sweeps.notify import Notifier
+from sweeps.planning.budget import Budget
 from sweeps.planning.plan import plan
 from sweeps.profiles import Profile
 from sweeps.slurm import auto_slots
@@ -44,7 +45,7 @@ def sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Submission:
     results = Results(tmp_path / "results")
     monkeypatch.setattr(Slurm, "_config", {})
     tasks = [Task.from_entry(entry) for entry in plan(select(find("demo"))).entries[:8]]
-    settings = Slurm(results, Setup(profile=AUTO, budget="2gpuh")).settings([tasks])
+    settings = Slurm(results, Setup(profile=AUTO, budget=Budget("2gpuh", 7200.0))).settings([tasks])
     rows = [task.to_row(0, index) for index, task in enumerate(tasks)]
     submission = write_submission(results, rows, METADATA, settings)
     return read_submission(results, submission)
@@ -130,8 +131,9 @@ def test_slots_of_a_task_divide_its_trials_its_cpus_and_the_budget(
     assert trials[0] | trials[1] == {row["trial_id"] for row in sent.rows()}
     assert [worker.context.threads for worker in workers] == [2, 2]
     assert not workers[0].context.exclusive
-    assert workers[0].budget
-    assert workers[0].budget.slot_seconds == 2 * 2 * 3600
+    budget = workers[0].context.budget
+    assert budget
+    assert budget.slot_seconds == 2 * 2 * 3600
 
 
 def test_a_task_is_over_when_all_slots_that_it_chose_have_ended(
