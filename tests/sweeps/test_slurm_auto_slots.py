@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command import TINY, odesweep
 
 from sweeps.execute import auto_slots as measuring
 from sweeps.execute.scheduler import Setup
@@ -82,6 +83,15 @@ def test_a_task_asks_for_the_profiles_cpus_and_gpus_and_gets_enough_trials() -> 
     # A task whose best number is one must end in time as well.
     short = AUTO.model_copy(update={"options": {"time": "04:00:00"}})
     assert shard_count([3600.0] * 50, short, Room(1001)) == 26
+
+
+def test_the_command_line_says_it_instead_of_the_profile(tmp_path: Path) -> None:
+    pytest.importorskip("submitit", reason="submitit is not installed")
+    shipped = ("--executor", "slurm", "--profile", "a100", "--dry-run")
+    for slots, cpus in (("auto", 4), ("2", 8)):
+        code, out, err = odesweep("run", TINY, *shipped, "--slots", slots, results=tmp_path / "r")
+        assert code == 0, err
+        assert f"#SBATCH --cpus-per-task={cpus}\n" in out
 
 
 def test_a_measurement_is_made_once_for_all_tasks_on_such_a_device(
