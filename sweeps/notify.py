@@ -16,6 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 from sweeps.errors import UserError
+from sweeps.run_settings import RunSettings
 from sweeps.store import (
     EventReader,
     Results,
@@ -70,9 +71,8 @@ class Notifier:
     @classmethod
     def of(cls, results: Results, submission: Submission) -> "Notifier":
         """That of the command which sent a submission."""
-        settings = submission.settings()
-        study, command = submission.metadata["study"], settings.get("command_id", "")
-        return cls(results, study, command, settings.get("notify_profile"))
+        run = RunSettings.read(submission.settings())
+        return cls(results, submission.metadata["study"], run.command_id, run.notify_profile)
 
     def tell(self, event: str, text: str, about: str = "") -> None:
         """Tell it, unless somebody has. event: done, stopped_early or node_excluded."""
@@ -124,7 +124,8 @@ class Notifier:
 
     def _ended(self) -> str | None:
         """How the command's trials ended, if every shard of its submissions has no work left."""
-        shards: dict[tuple[str, int], str] = {}
+        slots: dict[tuple[str, int], int] = {}
+        workers: dict[tuple[str, int, int], str] = {}
         endings: dict[str, str] = {}
         outcomes: dict[str, str] = {}
         mine: set[str] = set()
@@ -132,7 +133,10 @@ class Notifier:
             worker = event["worker"]
             if event["event"] == "worker_started" and event.get("command_id") == self.command_id:
                 mine.add(worker)
-                shards[event["submission_id"], event["shard"]] = worker
+                shard = event["submission_id"], event["shard"]
+                # Several slots may divide it.
+                slots[shard] = event.get("slots", 1)
+                workers[*shard, event.get("slot", 0)] = worker
             elif worker in mine and event["event"] == "worker_ended":
                 endings[worker] = event["reason"]
             elif worker in mine and event["event"] == "finished":
@@ -145,7 +149,8 @@ class Notifier:
             if sent is not None and sent.job_id is None:
                 continue  # the scheduler refused it
             for shard in range(len(settings["first"])):
-                if endings.get(shards.get((submission, shard), "")) != "done":
-                    return None
+                for slot in range(slots.get((submission, shard), 1)):
+                    if endings.get(workers.get((submission, shard, slot), "")) != "done":
+                        return None
         counts = Counter(outcomes.values()).most_common()
         return ", ".join(f"{n} {outcome}" for outcome, n in counts) or "nothing was left to do"

@@ -52,17 +52,15 @@ def _show_jobs(watch: "Watch", trial_id: str) -> bool:
 
 
 def _section(results: "Results", event: dict[str, Any], starts: list[dict[str, Any]]) -> str:
-    """The part of the log between this start and the next one in the same file."""
-    later = [
-        other["log_offset"]
-        for other in starts
-        if other["log"] == event["log"] and other["at"] > event["at"]
-    ]
+    """The part of the log between this start and the next one; the first has what is before it."""
+    others = [other for other in starts if other["log"] == event["log"] and other is not event]
+    later = [other["log_offset"] for other in others if other["at"] > event["at"]]
+    begin = event["log_offset"] if len(others) > len(later) else 0
     # A name from a file that anybody can write must not lead out of the folder.
     path = results.logs / event["log"].rpartition("/")[2]
     if not path.is_file():
         return f"(the file {path} is gone)\n"
     with path.open("rb") as file:
-        file.seek(event["log_offset"])
-        text = file.read(min(later) - event["log_offset"] if later else -1).decode(errors="replace")
+        file.seek(begin)
+        text = file.read(min(later) - begin if later else -1).decode(errors="replace")
     return text if text.endswith("\n") or not text else text + "\n"

@@ -113,9 +113,9 @@ SlotsOption = Annotated[
         "--slots",
         metavar="N|auto",
         help=(
-            "How many trials run at the same time, each in its own process; auto measures for a "
-            f"few seconds what is best ({having('slots')}). Default: one for inline, otherwise "
-            "what the profile says."
+            "How many trials run at the same time (in a queue: in each task), each in its own "
+            f"process; auto measures for a few seconds what is best ({having('slots')}). Default: "
+            "one for inline, otherwise what the profile says."
         ),
     ),
 ]

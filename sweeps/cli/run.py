@@ -87,7 +87,7 @@ def execute(options: Options, study: "Study | None" = None) -> int:
     if options.budget:
         from sweeps.cli.submit import place_of
 
-        place_of(results, options, profile, selection.study.keep_weights).budget()
+        place_of(results, options, profile, selection.study.keep_weights)
     flight = _in_flight(results, options)
     device = of_profile(profile) if options.profile else None
     current, costs = current_plan(results, selection, flight.trials, device)

@@ -4,6 +4,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeps.cli.again import Again
@@ -14,6 +15,7 @@ from sweeps.execute.registry import executor, require
 from sweeps.execute.scheduler import QueueScheduler, Scheduler, Setup, Shards, scheduler
 from sweeps.keep_weights import Keep, effective
 from sweeps.limits import Limits
+from sweeps.planning.budget import parse
 from sweeps.profiles import path_of
 from sweeps.store import write_submission
 from sweeps.store.clock import shared_now
@@ -154,10 +156,10 @@ def _space_checkpoints(
 ) -> None:
     """Let many slots write checkpoints less often, and say so; on disks of nodes they need not."""
     usual = Limits.from_environment()
+    trials = sum(len(shard) for shards in submissions for shard in shards)
     place.setup = replace(place.setup, limits=usual)
-    stack = place.setup.profile.stack
-    most = stack * sum(map(len, submissions))
-    if place.setup.profile.checkpoint_dir or usual.shared_by(most) == usual:
+    stack = place.setup.stack
+    if place.setup.checkpoint_dir or usual.shared_by(trials * stack) == usual:
         return
     slots = place.at_once(submissions) * stack
     limits = usual.shared_by(slots)
@@ -178,9 +180,11 @@ def preview(
     profile: "Profile",
 ) -> str:
     """What would be sent."""
-    place = place_of(results, options, profile, current.selection.study.keep_weights)
-    if not isinstance(place, QueueScheduler):
+    if not executor(options.executor).queues:
         return ""
+    profile = _with_slots(profile, [], options)
+    place = place_of(results, options, profile, current.selection.study.keep_weights)
+    assert isinstance(place, QueueScheduler)
     submissions, left_out = place.divide([Task.from_entry(entry) for entry in chosen])
     return place.preview(current.selection.study.name, submissions, left_out)
 
@@ -188,11 +192,14 @@ def preview(
 def place_of(
     results: "Results", options: "Options", profile: "Profile", study_keeps: Keep
 ) -> Scheduler:
-    """The executor that was asked for, as the options set it up."""
+    """The executor that was asked for, as the options set it up.
+
+    Raises UserError if there is none, or for a budget that cannot be meant.
+    """
     require(options.executor)
     setup = Setup(
-        Limits.from_environment(),
-        data_root=options.data_root,
+        limits=Limits.from_environment(),
+        data_root=options.data_root.absolute() if options.data_root else None,
         threads=options.threads,
         profile=profile,
         address=options.address,
@@ -200,17 +207,28 @@ def place_of(
         eager=options.eager,
         study_file=named[0] if (named := study_file.split(options.study)) else None,
         keep_weights=effective(study_keeps, profile.keep_weights, options.keep_weights),
-        budget=options.budget,
-        profile_file=path_of(options.profile).absolute() if options.profile else None,
+        stack=profile.stack,
+        checkpoint_dir=Path(profile.checkpoint_dir) if profile.checkpoint_dir else None,
+        notify_profile=(
+            str(path_of(options.profile).absolute()) if options.profile and profile.notify else None
+        ),
     )
-    return scheduler(options.executor, results, setup)
+    place = scheduler(options.executor, results, setup)
+    if options.budget:
+        place.setup = replace(setup, budget=parse(options.budget, *place.resources()))
+    return place
 
 
 def _with_slots(profile: "Profile", trials: list[Task], options: "Options") -> "Profile":
-    """The profile with slots and stack of the command line, slots measured if it says auto."""
-    slots = options.slots or profile.slots
-    if slots == "auto":
-        if "slots" not in executor(options.executor).options or options.address:
+    """The profile with slots and stack of the command line.
+
+    auto is measured here, unless the executor's jobs do it where they run.
+    """
+    if options.stack:
+        profile = profile.model_copy(update={"stack": options.stack})
+    slots, may = options.slots or profile.slots, executor(options.executor).options
+    if slots == "auto" and "slots there" not in may:
+        if "slots" not in may or options.address:
             raise UserError(
                 'slots = "auto" measures this machine, and these trials run elsewhere; measure '
                 "there with `odesweep run STUDY --slots auto`, and give slots as a number"
@@ -220,9 +238,8 @@ def _with_slots(profile: "Profile", trials: list[Task], options: "Options") -> "
         profile, line = with_measured_slots(profile, trials, options.data_root, eager=options.eager)
         print(line, file=sys.stderr)
     elif options.slots:
-        profile = profile.model_copy(update={"slots": int(slots or 1)})
-    if options.stack:
-        profile = profile.model_copy(update={"stack": options.stack})
+        number = "auto" if options.slots == "auto" else int(options.slots)
+        profile = profile.model_copy(update={"slots": number})
     return profile
 
 

@@ -6,11 +6,13 @@ A few seconds with 1, 2, 4 and 8 processes that train the same net. All are star
 import json
 import math
 import os
+import select
 import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
@@ -26,8 +28,35 @@ from sweeps.worker.tasks import Task
 CANDIDATES = (1, 2, 4, 8)
 SECONDS = 1.0
 WARM_UP_STEPS = 5
+# How often a measurement asks whether it should stop.
+ASK_SECONDS = 0.2
 # Of a CUDA context besides what a trial allocates: 0.3 to 0.6 GB, by the size of torch's kernels.
 CONTEXT_BYTES = 600_000_000
+
+
+@dataclass(frozen=True)
+class BestSlots:
+    """rates: number of slots on one device -> steps per second of all together. devices: in use."""
+
+    rates: Mapping[int, float]
+    devices: int = 1
+
+    @property
+    def on_each(self) -> int:
+        """The best number on each device."""
+        return max(self.rates, key=lambda n: self.rates[n])
+
+    @property
+    def count(self) -> int:
+        """The best number on all devices together."""
+        return self.on_each * self.devices
+
+    def __str__(self) -> str:
+        numbers = ", ".join(f"{n}: {rate:.3g}" for n, rate in self.rates.items())
+        compared = len(self.rates) > 1
+        why = f"steps per second with {numbers}" if compared else "there is nothing to compare"
+        place = f" on each of {self.devices} GPUs" if self.devices > 1 else ""
+        return f"slots = auto: {self.on_each}{place} ({why})"
 
 
 def with_measured_slots(
@@ -37,24 +66,29 @@ def with_measured_slots(
 
     Cores and GPUs of this machine are divided among the slots.
     """
-    visible = usable(parse_gpus(listing()), os.environ.get("CUDA_VISIBLE_DEVICES"))
-    devices, cores = max(1, len(visible)), available_cpus()
-    spec = _heaviest(tasks)
-    most = min(cores // devices, math.ceil(len(tasks) / devices)) if spec else 1
-    candidates = [n for n in CANDIDATES if n <= most] or [1]
-    rates = {1: math.nan}
+    visible, cores = visible_gpus(), available_cpus()
+    devices, spec = max(1, len(visible)), heaviest(tasks)
+    candidates = worth_measuring(len(tasks) if spec else 1, cores, devices)
+    rates: Mapping[int, float] = {1: math.nan}
     if spec and len(candidates) > 1:
         rates = measure(
             spec, data_root, candidates, cores // devices, eager=eager, gpu=(*visible, None)[0]
         )
-    best = max(rates, key=lambda n: rates[n])
-    numbers = ", ".join(f"{n}: {rate:.3g}" for n, rate in rates.items())
-    why = f"steps per second with {numbers}" if len(rates) > 1 else "there is nothing to compare"
-    slots = best * devices
-    chosen = {"slots": slots, "cpus": max(1, cores // slots)}
-    chosen |= {"gpus": 1 / best} if visible else {}
-    place = f" on each of {devices} GPUs" if devices > 1 else ""
-    return profile.model_copy(update=chosen), f"slots = auto: {best}{place} ({why})"
+    best = BestSlots(rates, devices)
+    chosen = {"slots": best.count, "cpus": max(1, cores // best.count)}
+    chosen |= {"gpus": 1 / best.on_each} if visible else {}
+    return profile.model_copy(update=chosen), str(best)
+
+
+def visible_gpus() -> list[str]:
+    """CUDA_VISIBLE_DEVICES of each GPU or MIG slice that this process may use."""
+    return usable(parse_gpus(listing()), os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def worth_measuring(trials: int, cores: int, devices: int) -> list[int]:
+    """Numbers of slots on each device: a core for each, and no more than there are trials."""
+    most = min(cores // devices, math.ceil(trials / devices))
+    return [n for n in CANDIDATES if n <= most] or [1]
 
 
 def measure(
@@ -65,18 +99,20 @@ def measure(
     *,
     eager: bool = False,
     gpu: str | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> dict[int, float]:
     """Number of processes -> steps per second of all together; the cores are divided among them.
 
     Numbers for which the GPU's memory is too small are left out. gpu: CUDA_VISIBLE_DEVICES, if not
-    that of this process. If a process fails, the larger numbers are left out; one is always there.
+    that of this process. If a process fails, or once `stop` says so, the larger numbers are left
+    out; one is always there.
     """
     trainings: list[_Training] = []
     rates: dict[int, float] = {1: 0.0}
     try:
         for n in candidates:
             while len(trainings) < n:
-                trainings.append(_Training(spec, data_root, eager, gpu))
+                trainings.append(_Training(spec, data_root, eager, gpu, stop))
             room = [one.ready() for one in trainings]
             if n > min(room):
                 break
@@ -92,18 +128,23 @@ def measure(
 
 
 class _Failed(Exception):
-    """A process ended, such as for lack of memory."""
+    """A process ended, such as for lack of memory, or nobody wants its answer any more."""
 
 
 class _Training:
     """A process that trains `spec` for a moment whenever it is told to."""
 
     def __init__(
-        self, spec: TrialSpec, data_root: Path | None, eager: bool, gpu: str | None
+        self,
+        spec: TrialSpec,
+        data_root: Path | None,
+        eager: bool,
+        gpu: str | None,
+        stop: Callable[[], bool],
     ) -> None:
         what = {"spec": spec.model_dump(mode="json"), "eager": eager}
         what["data_root"] = str(data_root) if data_root else None
-        self._room = 0
+        self._room, self._stop = 0, stop
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", "from sweeps.execute.auto_slots import main; main()"],
             stdin=subprocess.PIPE,
@@ -123,8 +164,13 @@ class _Training:
             raise _Failed from None
 
     def _answer(self) -> float:
-        assert self._process.stdout
-        line = self._process.stdout.readline()
+        answers = self._process.stdout
+        assert answers
+        # Each question has one line for an answer, so that none waits in a buffer.
+        while not select.select([answers], [], [], ASK_SECONDS)[0]:
+            if self._stop():
+                raise _Failed
+        line = answers.readline()
         if not line:
             raise _Failed
         return json.loads(line)
@@ -189,7 +235,7 @@ def _serve(spec: TrialSpec, data_root: str | None, eager: bool, answers: TextIO)
         print(steps / (time.perf_counter() - start), file=answers, flush=True)
 
 
-def _heaviest(tasks: Sequence[Task]) -> TrialSpec | None:
+def heaviest(tasks: Sequence[Task]) -> TrialSpec | None:
     """A long training of the net and solver that take most of the time; None if none is trained."""
     seconds: dict[tuple[str, str], float] = defaultdict(float)
     of: dict[tuple[str, str], TrialSpec] = {}

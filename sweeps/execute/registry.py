@@ -22,8 +22,9 @@ class Executor:
 
     scheduler: its subclass of Scheduler. words: for the help of `--executor`. options: of
     `odesweep run`, those that not every executor has; "container" stands for the profile's keys
-    container and python, "then" for a --then that needs no --wait. An executor with "wait" has a
-    queue: its trials outlive the command that sends them. package: the library it needs, installed
+    container and python, "then" for a --then that needs no --wait, "slots there" for jobs that
+    measure `slots = "auto"` themselves. An executor with "wait" has a queue: its trials outlive the
+    command that sends them. package: the library it needs, installed
     by the extra of the executor's name. submits_with: the program that a machine has from which its
     jobs are submitted.
     profile_check: checks a profile's own keys of the executor (see `sweeps.profiles`).
@@ -62,7 +63,9 @@ EXECUTORS = {
     "slurm": Executor(
         "sweeps.slurm.scheduler:Slurm",
         "job arrays",
-        options=frozenset({"container", "profile", "resubmit", "then", "wait"}),
+        options=frozenset(
+            {"container", "profile", "resubmit", "slots", "slots there", "then", "wait"}
+        ),
         package="submitit",
         submits_with="sbatch",
         profile_check="sweeps.slurm.profile:check_options",

@@ -3,18 +3,16 @@
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 from uuid import uuid4
 
 from sweeps.execute.registry import executor, load_object
 from sweeps.follow_up import Then
-from sweeps.keep_weights import Keep
-from sweeps.limits import Limits
-from sweeps.planning.budget import Budget, parse
 from sweeps.planning.shards import balance, in_turn, local_slots, shard_count
 from sweeps.profiles import Profile
+from sweeps.run_settings import RunSettings
 from sweeps.store import Results
 from sweeps.worker.report import ShardReport, Watcher
 from sweeps.worker.tasks import Task
@@ -22,28 +20,18 @@ from sweeps.worker.tasks import Task
 Shards = list[list[Task]]
 
 
-@dataclass(frozen=True)
-class Setup:
-    """How the trials of one command run.
+@dataclass(frozen=True, kw_only=True)
+class Setup(RunSettings):
+    """What one command says of its trials, besides how they run.
 
-    data_root: folder of the data sets. threads: of one slot; None for what the profile or the
-    machine gives. address: of a running cluster. debug: do not catch exceptions of trials.
-    eager: no CUDA graphs. study_file: the user's own, if the study comes from one. keep_weights:
-    which trained nets keep their weights. budget: after which no other trial begins. command_id:
-    shared by all submissions of one command. profile_file: where the profile stands.
+    address: of a running cluster. debug: do not catch exceptions of trials. study_file: the user's
+    own, if the study comes from one.
     """
 
-    limits: Limits = field(default_factory=Limits)
-    data_root: Path | None = None
-    threads: int | None = None
     profile: Profile = field(default_factory=Profile)
     address: str | None = None
     debug: bool = False
-    eager: bool = False
     study_file: Path | None = None
-    keep_weights: Keep = "ode"
-    budget: str | None = None
-    profile_file: Path | None = None
     command_id: str = field(default_factory=lambda: uuid4().hex)
 
 
@@ -86,10 +74,6 @@ class Scheduler(ABC):
         """CPUs and GPUs of one slot."""
         return self.setup.profile.cpus, self.setup.profile.gpus
 
-    def budget(self) -> Budget | None:
-        """What the command's trials may use. Raises UserError for a budget that cannot be meant."""
-        return parse(self.setup.budget, *self.resources()) if self.setup.budget else None
-
     def divide(self, trials: Sequence[Task]) -> tuple[list[Shards], list[Task]]:
         """Submissions as lists of shards, and the trials for which there is no room now."""
         profile, slots = self.setup.profile, self.slots()
@@ -108,24 +92,11 @@ class Scheduler(ABC):
 
     def settings(self, shards: Shards) -> dict[str, Any]:
         """What `Worker` reads from a submission's file; a subclass may add keys of its own."""
-        data_root = self.setup.data_root
-        return {
-            "threads": self.setup.threads,
-            "device": "auto",
-            "eager": self.setup.eager,
+        return self.setup.as_dict() | {
             # Seconds are comparable only if no other trial shares the machine.
             "exclusive": len(shards) == 1,
-            "data_root": str(data_root.absolute()) if data_root else None,
-            "limits": asdict(self.setup.limits),
-            "keep_weights": self.setup.keep_weights,
             # How many trials of each shard come before others.
             "first": [sum(task.first for task in shard) for shard in shards],
-            "command_id": self.setup.command_id,
-            # The address in it may be secret: workers read it there, and nothing else has it.
-            "notify_profile": str(self.setup.profile_file) if self.setup.profile.notify else None,
-            "budget": budget.as_dict() if (budget := self.budget()) else None,
-            "checkpoint_dir": self.setup.profile.checkpoint_dir,
-            "stack": self.setup.profile.stack,
         }
 
     def then(

@@ -5,27 +5,38 @@ import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 from uuid import uuid4
 
 from sweeps.cpus import available_cpus
 from sweeps.errors import UserError
-from sweeps.limits import Limits
 from sweeps.notify import Notifier
-from sweeps.planning.budget import Budget
+from sweeps.planning.shards import balance, in_turn
+from sweeps.run_settings import RunSettings
 from sweeps.store import Results, read_submission
 from sweeps.worker import provenance
 from sweeps.worker.choose import Fits, always
 from sweeps.worker.messages import Context
 from sweeps.worker.report import ShardReport, Watcher
-from sweeps.worker.shard import run_shard
+from sweeps.worker.shard import Shard
 from sweeps.worker.slot import ChildSlot, InProcessSlot
 from sweeps.worker.tasks import Task, labelled
+
+
+class Part(NamedTuple):
+    """The share of a shard that the slot `number` of `slots` runs, which divide it."""
+
+    number: int = 0
+    slots: int = 1
+
+
+WHOLE = Part()
 
 
 class Worker:
     """Runs shards of one submission, as the settings in the submission's file say.
 
-    worker_id: unique, says where the worker runs. gpu: see `Context`.
+    worker_id: unique, says where the worker runs. gpu: see `Context`. part: of each shard.
     """
 
     def __init__(
@@ -36,51 +47,59 @@ class Worker:
         *,
         worker_id: str | None = None,
         gpu: str | None = None,
+        part: Part = WHOLE,
     ) -> None:
         self.results, self.submission_id, self.watcher = results, submission_id, watcher
+        self.part = part
         self.worker_id = worker_id or f"{host_name()}-{os.getpid()}-{uuid4().hex[:8]}"
         self.submission = read_submission(results, submission_id)
         settings = self.submission.settings()
-        self.command_id = settings.get("command_id", "")
-        self.budget = Budget(**settings["budget"]) if settings.get("budget") else None
         origin = {
             "executor": self.submission.metadata["executor"],
             "worker_id": self.worker_id,
             "submission_id": submission_id,
         }
-        self.context = Context(
-            results.path,
-            Path(settings["data_root"]) if settings["data_root"] else None,
-            settings["threads"] or default_threads(settings.get("cpus")),
-            Limits(**settings["limits"]),
-            # A copy of the code is not a git checkout, or is inside another one. The sender knew
-            # the right commit.
-            provenance.collect() | settings.get("code", {}) | origin,
-            device=settings["device"],
-            exclusive=settings["exclusive"],
-            eager=settings.get("eager", False),
-            # Submissions of older versions kept all.
-            keep_weights=settings.get("keep_weights", "all"),
-            gpu=gpu,
-            checkpoint_dir=on_this_node(settings.get("checkpoint_dir")),
-            stack=settings.get("stack", 1),
-        )
+        run = RunSettings.read(settings)
+        here = {
+            "threads": run.threads or default_threads(_share(settings.get("cpus"), part)),
+            "checkpoint_dir": on_this_node(run.checkpoint_dir),
+            # Of slots that each have all which the part's slots divide.
+            "budget": run.budget and run.budget.times(part.slots),
+        }
+        # A copy of the code is not a git checkout, or is inside another one. The sender knew the
+        # right commit.
+        known = provenance.collect() | settings.get("code", {}) | origin
+        self.context = Context(**vars(run) | here, results=results.path, provenance=known, gpu=gpu)
 
     def trials(self, shard: int) -> list[Task]:
-        """The trials of one shard, labelled so that all trials of the submission differ."""
+        """The trials of one part of a shard, labelled so that all of the submission differ."""
         rows, counts = self.submission.rows(), self.submission.settings().get("first")
         first = counts[shard] if counts else 0
-        return [
+        trials = [
             replace(task, first=row["task"] < first)
             for row, task in zip(rows, labelled([Task.from_row(row) for row in rows]), strict=True)
             if row["shard"] == shard
         ]
+        if self.part.slots == 1:
+            return trials
+        number, slots, stack = self.part.number, self.part.slots, self.context.stack
+        divided = [balance(group, slots, stack) for group in in_turn(trials)]
+        return [task for parts in divided if number < len(parts) for task in parts[number]]
 
     def slot(self, *, debug: bool = False) -> ChildSlot | InProcessSlot:
         """A child process that trains; with `debug` this process itself. The caller closes it."""
         if debug:
             return InProcessSlot(self.context, debug=True)
-        return ChildSlot(self.context, self.results.logs / f"{self.worker_id}.log")
+        return ChildSlot(self.context, self._log)
+
+    def log(self, line: str) -> None:
+        """Write a line to the log, before what the trials print."""
+        with self._log.open("a") as file:
+            file.write(line + "\n")
+
+    @property
+    def _log(self) -> Path:
+        return self.results.logs / f"{self.worker_id}.log"
 
     def run(
         self,
@@ -89,43 +108,39 @@ class Worker:
         stop_cause: Callable[[], str | None],
         fits: Fits = always,
     ) -> ShardReport:
-        """Run one shard in a slot. See `run_shard` for stop_cause and fits."""
+        """Run one shard in a slot. See `Shard` for stop_cause and fits."""
         slot.context = self.context
-        log = (
-            slot.log if isinstance(slot, ChildSlot) else self.results.logs / f"{self.worker_id}.log"
-        )
+        log = slot.log if isinstance(slot, ChildSlot) else self._log
         self.watcher.writes_to(log)
-        report = run_shard(
-            self.trials(shard),
-            self.context,
-            slot,
-            submission_id=self.submission_id,
-            worker_id=self.worker_id,
-            log=log,
-            stop_cause=stop_cause,
-            watcher=self.watcher,
-            fits=fits,
-            about={
-                "command_id": self.command_id,
-                "study": self.submission.metadata["study"],
-                "shard": shard,
-            },
-            budget=self.budget,
-        )
+        about = {
+            "command_id": self.context.command_id,
+            "study": self.submission.metadata["study"],
+            "shard": shard,
+            "slot": self.part.number,
+            "slots": self.part.slots,
+        }
+        trials = self.trials(shard)
+        work = Shard(trials, self.context, slot, log, stop_cause, self.watcher, fits, about)
+        report = work.run()
         if report.infrastructure is None:
             Notifier.of(self.results, self.submission).tell_end(report.stopped)
         return report
 
 
-def on_this_node(folder: str | None) -> Path | None:
+def _share(cpus: int | None, part: Part) -> int | None:
+    """The CPUs of one of the slots that divide them."""
+    return cpus and max(1, cpus // part.slots)
+
+
+def on_this_node(folder: Path | None) -> Path | None:
     """A folder with the variables of this node filled in. Raises UserError if one is not set."""
     if folder is None:
         return None
     path = Path(os.path.expandvars(folder)).expanduser()
     if "$" in str(path) or not path.is_absolute():
         raise UserError(
-            f"checkpoint_dir = {folder!r} is {str(path)!r} on {host_name()}; give an absolute path "
-            "whose variables are set in each job"
+            f"checkpoint_dir = {str(folder)!r} is {str(path)!r} on {host_name()}; give an absolute "
+            "path whose variables are set in each job"
         )
     return path
 

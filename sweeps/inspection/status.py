@@ -360,23 +360,24 @@ class Watch:
             for event in self.events
             if event["event"] == "then_ended" and event["study"] == study
         ]
-        return (*notes, *(self._budget_notes(study) if open_ else ()), *ended[-1:])
+        return (*notes, *(self._command_notes(study) if open_ else ()), *ended[-1:])
 
-    def _budget_notes(self, study: str) -> list[str]:
-        """That the last command's budget is used."""
+    def _command_notes(self, study: str) -> list[str]:
+        """How many slots the last command's tasks chose, and that its budget is used."""
+        names = ("worker_started", "slots_measured", "budget_used")
         mine = [
             event
             for event in self.events
-            if event.get("study") == study and event["event"] in ("worker_started", "budget_used")
+            if event.get("study") == study and event["event"] in names
         ]
-        if not mine:
-            return []
-        last = mine[-1]["command_id"]
-        return [
-            event["message"]
-            for event in mine
-            if event["event"] == "budget_used" and event["command_id"] == last
-        ][-1:]
+        # Of each kind the last; of each device, where several tasks measured.
+        return list(
+            {
+                (event["event"], event.get("device")): event["message"]
+                for event in mine
+                if "message" in event and event["command_id"] == mine[-1]["command_id"]
+            }.values()
+        )
 
     def running(self) -> set[str]:
         """Trials that are running now."""

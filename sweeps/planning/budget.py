@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from sweeps.errors import UserError
 
@@ -17,9 +16,9 @@ class Budget:
     text: str
     slot_seconds: float
 
-    def as_dict(self) -> dict[str, Any]:
-        """For the settings of a submission."""
-        return asdict(self)
+    def times(self, slots: int) -> "Budget":
+        """The same for slots that each have so many times less."""
+        return replace(self, slot_seconds=self.slot_seconds * slots)
 
     def begun(self, seconds: Sequence[float]) -> int:
         """How many trials of these predicted seconds begin, one after another."""

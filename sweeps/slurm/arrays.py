@@ -1,12 +1,18 @@
 """How trials become job arrays as large as the cluster allows, and what a task has to know."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sweeps.planning.shards import SHARDS_PER_SLOT, T, balance, in_turn
 from sweeps.profiles import Profile
-from sweeps.slurm.profile import limit_seconds, signal_seconds, slots_per_task
+from sweeps.slurm.auto_slots import most_slots_per_task
+from sweeps.slurm.profile import (
+    limit_seconds,
+    signal_seconds,
+    slots_per_task,
+    task_cpus,
+)
 
 # A task waits and imports for about ten seconds before its first step; a shard should last much
 # longer.
@@ -23,6 +29,11 @@ class Layout(NamedTuple):
 
     shards: int
     slots: int
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> "Layout":
+        """That of a submission with these settings."""
+        return cls(settings["shards"], settings["slots"])
 
     @property
     def tasks(self) -> int:
@@ -59,6 +70,9 @@ def shard_count(seconds: Sequence[float], profile: Profile, room: Room) -> int:
     if profile.throttle:
         wanted = min(wanted, SHARDS_PER_SLOT * profile.throttle * slots)
     wanted = min(wanted, _array(room) * slots)
+    if profile.slots == "auto":
+        # A task can only use as many slots as it has trials.
+        wanted = min(wanted, len(seconds) // most_slots_per_task(profile))
     if limit := limit_seconds(profile):
         usable = LIMIT_SHARE * (limit - signal_seconds(profile))
         wanted = max(wanted, math.ceil(total / usable))
@@ -105,9 +119,11 @@ def settings(
     return {
         "shards": shards,
         "slots": slots,
-        "cpus": profile.cpus,
+        "auto_slots": profile.slots == "auto",
+        # Of one slot; of auto those of the task, which divides them.
+        "cpus": task_cpus(profile) if profile.slots == "auto" else profile.cpus,
         # Only a whole node for one trial makes its seconds comparable.
-        "exclusive": slots == 1 and profile.options.get("exclusive") is True,
+        "exclusive": profile.slots in (None, 1) and profile.options.get("exclusive") is True,
         "exclude": profile.options.get("exclude"),
         "limit_seconds": limit_seconds(profile),
         "signal_seconds": signal_seconds(profile),

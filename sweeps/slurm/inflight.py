@@ -39,9 +39,13 @@ class SentArray:
 
 @dataclass
 class TaskStart:
-    """One start of one task: its workers, and how each ended."""
+    """One start of one task: its workers, and how each ended.
+
+    slots: how many workers it has, where the task chose that.
+    """
 
     seen_at: float
+    slots: int = 1
     endings: dict[str, str | None] = field(default_factory=dict)
 
 
@@ -70,6 +74,7 @@ class TaskHistory:
             submission, index, restart = self._place[worker]
             start = self.starts[submission][index].setdefault(restart, TaskStart(event["at"]))
             start.seen_at = max(start.seen_at, event["at"])
+            start.slots = max(start.slots, event.get("slots", 1))
             start.endings[worker] = event["reason"] if event["event"] == "worker_ended" else None
             if event["event"] == "finished" and event.get("outcome") in _LEFT:
                 self.failed.add((submission, event["trial_id"]))
@@ -80,7 +85,8 @@ class TaskHistory:
         if not starts:
             return False
         latest = starts[max(starts)]
-        return len(latest.endings) >= len(array.layout.shards_of(index)) and all(
+        workers = max(latest.slots, len(array.layout.shards_of(index)))
+        return len(latest.endings) >= workers and all(
             ending == "done" for ending in latest.endings.values()
         )
 
@@ -118,10 +124,9 @@ def task_of_worker(worker: str) -> tuple[int, int] | None:
 
 def sent_array(submission_id: str, metadata: Mapping[str, str], sent: Sent | None) -> SentArray:
     """A submission to SLURM, from its metadata and the record of its job."""
-    settings = settings_of(metadata)
     created_at = datetime.fromisoformat(metadata["created_at"]).timestamp()
     job_id, user = sent or (None, None)
-    layout = Layout(settings["shards"], settings["slots"])
+    layout = Layout.of(settings_of(metadata))
     return SentArray(submission_id, created_at, layout, job_id, user)
 
 

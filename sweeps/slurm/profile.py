@@ -72,8 +72,16 @@ def signal_seconds(profile: Profile) -> int:
 
 
 def slots_per_task(profile: Profile) -> int:
-    """How many trials a task runs at the same time."""
+    """How many trials a task runs at the same time; 1 for auto, whose tasks divide their shard."""
     return profile.slot_count or 1
+
+
+def task_cpus(profile: Profile) -> int:
+    """The CPUs of a task."""
+    options = sbatch_options(profile)
+    if "cpus_per_task" in options:
+        return int(options["cpus_per_task"])
+    return int(options["cpus_per_gpu"]) * max(1, asked_gpus(long_options(profile)))
 
 
 def gpus_per_slot(profile: Profile) -> float:

@@ -13,6 +13,7 @@ from sweeps.errors import InfrastructureError
 from sweeps.execute.scheduler import InFlight, QueueScheduler, Setup, Shards, tasks
 from sweeps.follow_up import Then
 from sweeps.slurm import arrays, commands, preemption, profile, snapshot
+from sweeps.slurm.auto_slots import most_slots_per_task
 from sweeps.slurm.commands import OVER, ArrayTask, NoAnswer
 from sweeps.slurm.inflight import SENDING_SECONDS, SentArray, TaskHistory, in_flight, sent_array
 from sweeps.slurm.paths import job_folder
@@ -62,9 +63,14 @@ class Slurm(QueueScheduler):
 
     def at_once(self, submissions: Sequence[Shards]) -> int:
         """See `Scheduler.at_once`. The profile's throttle counts in each array."""
-        throttle = self.setup.profile.throttle
-        most = throttle * profile.slots_per_task(self.setup.profile) if throttle else None
-        return sum(min(len(shards), most or len(shards)) for shards in submissions)
+        given, slots = self.setup.profile, profile.slots_per_task(self.setup.profile)
+        most = given.throttle * slots if given.throttle else None
+        # With `slots = "auto"` several slots may share a shard.
+        each = most_slots_per_task(given) // slots
+        return sum(
+            min(each * min(len(shards), most or len(shards)), sum(map(len, shards)))
+            for shards in submissions
+        )
 
     def settings(self, shards: Shards) -> dict[str, Any]:
         """See `Scheduler.settings`, with what a task has to know."""
@@ -91,15 +97,7 @@ class Slurm(QueueScheduler):
         )
         if sizes:
             # A submission gets its id when it is written.
-            lines += "\n" + script(
-                self.results,
-                "0" * 32,
-                study,
-                self.setup.profile,
-                sizes[0],
-                self.setup.study_file,
-                self.setup.data_root,
-            )
+            lines += "\n" + script(self.results, "0" * 32, study, self.setup, sizes[0])
         return lines
 
     def send(self, submission_id: str, watcher: Watcher) -> None:

@@ -20,7 +20,6 @@ from submitit.core.utils import DelayedSubmission, FailedJobError, FailedSubmiss
 
 from sweeps.errors import InfrastructureError, UserError
 from sweeps.execute.scheduler import Setup
-from sweeps.profiles import Profile
 from sweeps.slurm import commands, environment, snapshot
 from sweeps.slurm.arrays import Layout
 from sweeps.slurm.bad_nodes import bad_nodes, tell_excluded
@@ -82,9 +81,7 @@ def send(results: Results, submission_id: str, setup: Setup, watcher: Watcher) -
     if nodes:
         watcher.note(f"excluding {', '.join(nodes)}: everything failed there in the last 24 h")
         tell_excluded(results, submission, nodes)
-    executor = array_executor(
-        results, submission_id, study, setup.profile, tasks, code, nodes, setup.data_root
-    )
+    executor = array_executor(results, submission_id, study, setup, tasks, code, nodes)
     path = str(results.submissions / f"{submission_id}.parquet")
     found = environment.look(environment.options_of(executor.script(tasks)))
     if found.note:
@@ -105,8 +102,7 @@ def send(results: Results, submission_id: str, setup: Setup, watcher: Watcher) -
 
 
 def _layout(submission: Submission) -> Layout:
-    settings = submission.settings()
-    return Layout(settings["shards"], settings["slots"])
+    return Layout.of(submission.settings())
 
 
 def _queued_tasks() -> list[commands.ArrayTask]:
@@ -184,37 +180,28 @@ def adopt(results: Results, submission_id: str, job_id: str) -> None:
             beside.rename(path)
 
 
-def script(
-    results: Results,
-    submission_id: str,
-    study: str,
-    profile: Profile,
-    tasks: int,
-    study_file: Path | None = None,
-    data_root: Path | None = None,
-) -> str:
+def script(results: Results, submission_id: str, study: str, setup: Setup, tasks: int) -> str:
     """The batch script that `send` would pass to sbatch."""
-    code = snapshot.folder(results, snapshot.code(study_file))
-    made = array_executor(results, submission_id, study, profile, tasks, code, data_root=data_root)
-    return made.script(tasks)
+    code = snapshot.folder(results, snapshot.code(setup.study_file))
+    return array_executor(results, submission_id, study, setup, tasks, code).script(tasks)
 
 
 def array_executor(
     results: Results,
     submission_id: str,
     study: str,
-    profile: Profile,
+    setup: Setup,
     tasks: int,
     code: Path,
     exclude: Sequence[str] = (),
-    data_root: Path | None = None,
 ) -> ArrayExecutor:
     """Submitit's executor for one array.
 
     code: the copy of the code, first on PYTHONPATH. exclude: nodes, besides the profile's. A
     container sees the results, with that copy, and the data.
     """
-    folders = [results.path, results.state, *filter(None, [data_root])]
+    profile = setup.profile
+    folders = [results.path, results.state, *filter(None, [setup.data_root])]
     gpus = asked_gpus(long_options(profile)) > 0
     python = shlex.join(python_command(profile, folders, gpus=gpus))
     options = sbatch_options(profile)

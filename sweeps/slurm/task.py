@@ -22,8 +22,9 @@ from typing import Any, NoReturn
 from uuid import uuid4
 
 from sweeps.execute.signals import StopRequest
-from sweeps.execute.worker import Worker, host_name
+from sweeps.execute.worker import WHOLE, Part, Worker, host_name
 from sweeps.slurm.arrays import Layout
+from sweeps.slurm.auto_slots import slots_here
 from sweeps.slurm.bad_nodes import bad_nodes_if_here, exclude_nodes, tell_excluded
 from sweeps.slurm.commands import NoAnswer, ask, show_job
 from sweeps.slurm.inflight import task_of_worker, worker_name
@@ -63,20 +64,27 @@ def run_task(submission: str, index: int) -> None:
             wait_for_end("everything fails on this node; requeued on another node")
     if task.restart:
         close_earlier_starts(results, submission_id, task, events)
-    shards = Layout(settings["shards"], settings["slots"]).shards_of(index)
+    shards = Layout.of(settings).shards_of(index)
     left = time_left(settings["limit_seconds"], settings["signal_seconds"])
-    gpus = of_slots(settings["slots"])
-    with ThreadPoolExecutor(len(shards)) as pool:
+    slots, line = settings["slots"], ""
+    parts = [(shard, WHOLE) for shard in shards]
+    if settings.get("auto_slots"):
+        asked = (results, sent, index, task.worker_id(), events)
+        best, line = slots_here(*asked, lambda: signals.signal is not None)
+        say(line)
+        slots = best.count
+        # Its task has one shard.
+        parts = [(shard, Part(number, slots)) for shard in shards for number in range(slots)]
+    gpus = of_slots(slots)
+    with ThreadPoolExecutor(len(parts)) as pool:
         futures: list[Future[ShardReport]] = []
-        for number, shard in enumerate(shards):
+        for (shard, part), gpu in zip(parts, gpus, strict=False):
             started = StartRecorder()
             worker = Worker(
-                results,
-                submission_id,
-                started,
-                worker_id=task.worker_id(),
-                gpu=gpus[number],
+                results, submission_id, started, worker_id=task.worker_id(), gpu=gpu, part=part
             )
+            if line:
+                worker.log(line)
             futures.append(pool.submit(_run_shard, worker, shard, started, signals, left))
         reports = _results(futures)
     if {signal.SIGUSR2.name, NO_TIME} & {report.stopped for report in reports} and may_requeue():

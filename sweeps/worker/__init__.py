@@ -1,6 +1,6 @@
 """Code that runs trials.
 
-`shard.run_shard` in the parent and `run_one.run_one` in its child process.
+`shard.Shard` in the parent and `run_one.run_one` in its child process.
 
 Only this code runs on other machines.
 """

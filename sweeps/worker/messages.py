@@ -6,36 +6,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sweeps.keep_weights import Keep
-from sweeps.limits import Limits
+from sweeps.run_settings import RunSettings
 from sweeps.store import Results
 from sweeps.worker.tasks import Task
 
 
-@dataclass(frozen=True)
-class Context:
-    """Where and how trials run.
+@dataclass(frozen=True, kw_only=True)
+class Context(RunSettings):
+    """Where trials run, besides how; the same for all trials of a slot.
 
-    The context is the same for all trials of a slot. It is recorded in the rows and never part of
-    an identity. exclusive: no other slot of this run shares the machine, so that measured seconds
-    are valid. eager: no CUDA graphs. keep_weights: which trained nets keep their weights. gpu:
-    CUDA_VISIBLE_DEVICES of the slot's process, if it is not that of its parent. checkpoint_dir: a
-    folder of this node for checkpoints, null for that of the results folder. stack: how many trials
-    may be one batched step, see `odecore.training.stack`.
+    gpu: CUDA_VISIBLE_DEVICES of the slot's process, if it is not that of its parent.
     """
 
     results: Path
-    data_root: Path | None
-    threads: int
-    limits: Limits
+    threads: int = 1
     provenance: dict[str, Any]
-    device: str = "auto"
-    exclusive: bool = True
-    eager: bool = False
-    keep_weights: Keep = "all"
     gpu: str | None = None
-    checkpoint_dir: Path | None = None
-    stack: int = 1
 
     def checkpoints(self, trial_id: str) -> list[Path]:
         """The folders of a trial's checkpoints, the one where they are usually written first."""

@@ -165,11 +165,7 @@ class OneTrial:
         """The training, resumed if it can be; the ending of one that has nothing to train."""
         torch.set_num_threads(self.context.threads)
         _check_place(self.context.gpu)
-        self.device = torch.device(
-            ("cuda" if torch.cuda.is_available() else "cpu")
-            if self.context.device == "auto"
-            else self.context.device
-        )
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.data = _load_data(self.assignment.task.spec.data, self.context.data_root)
         if not self.assignment.task.train:
             assert self.assignment.task.weights_sha256 is not None

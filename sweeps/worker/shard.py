@@ -1,4 +1,4 @@
-"""`run_shard`, the only function that runs on other machines.
+"""A shard at work, the only code that runs on other machines.
 
 It runs the trials of one shard in its slot and publishes their rows.
 """
@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sweeps.planning.budget import Budget
 from sweeps.store import EventLog, Results, Submission, is_cancelled, read_submission
 from sweeps.store.clock import shared_now
-from sweeps.worker.choose import Chooser, Fits, Verdict, always
+from sweeps.worker.choose import Chooser, Fits, Verdict
 from sweeps.worker.guard import Guard
 from sweeps.worker.messages import (
     Alive,
@@ -43,33 +42,6 @@ NO_TIME = "no time left for another trial"
 BUDGET_USED = "the budget of"
 
 
-def run_shard(
-    tasks: list[Task],
-    context: Context,
-    slot: Slot,
-    *,
-    submission_id: str,
-    worker_id: str,
-    log: Path,
-    stop_cause: Callable[[], str | None],
-    watcher: Watcher,
-    fits: Fits = always,
-    about: Mapping[str, Any] | None = None,
-    budget: Budget | None = None,
-) -> ShardReport:
-    """Run every task that nobody has finished.
-
-    Returns when none is left, or early with the reason in the report. The caller owns the slot and
-    closes it. log: the file to which the slot's process writes. stop_cause: called all the time; if
-    it returns a text, the shard ends after a checkpoint. fits: whether enough time is left to start
-    a task. about: what its first event says, besides. budget: what all workers with the same
-    `command_id` in there may use.
-    """
-    shard = _Shard(tasks, context, slot, submission_id, worker_id, log, stop_cause, watcher, fits)
-    shard.about, shard.budget = dict(about or {}), budget
-    return shard.run()
-
-
 @dataclass
 class _Running:
     """The assignments that the slot has not ended, by trial, and what was last heard of each."""
@@ -79,59 +51,51 @@ class _Running:
     latest: dict[str, Progress] = field(default_factory=dict)
 
 
-class _Shard:
-    """The state of one `run_shard`."""
+@dataclass
+class Shard:
+    """Tasks that one slot works through; all those that nobody has finished.
 
-    def __init__(
-        self,
-        tasks: list[Task],
-        context: Context,
-        slot: Slot,
-        submission_id: str,
-        worker_id: str,
-        log: Path,
-        stop_cause: Callable[[], str | None],
-        watcher: Watcher,
-        fits: Fits,
-    ) -> None:
-        self.context, self.slot, self.log, self.stop_cause, self.watcher, self.fits = (
-            context,
-            slot,
-            log,
-            stop_cause,
-            watcher,
-            fits,
-        )
-        self.submission_id = submission_id
+    The caller owns the slot and closes it. log: the file to which the slot's process writes.
+    stop_cause: called all the time; if it returns a text, the shard ends after a checkpoint. fits:
+    whether enough time is left to start a task. about: what its first event says, besides.
+    """
+
+    tasks: list[Task]
+    context: Context
+    slot: Slot
+    log: Path
+    stop_cause: Callable[[], str | None]
+    watcher: Watcher
+    fits: Fits
+    about: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        context, worker_id = self.context, self.context.provenance["worker_id"]
         self.results = Results(context.results)
-        self.chooser = Chooser(tasks, self.results, worker_id, context)
+        self.chooser = Chooser(self.tasks, self.results, worker_id, context)
         self.events = EventLog(self.results, worker_id)
         self.publisher = Publisher(
             self.results,
             worker_id,
             context,
-            lambda: stop_cause() is not None,
-            watcher.note,
-            watcher.tick,
+            lambda: self.stop_cause() is not None,
+            self.watcher.note,
+            self.watcher.tick,
         )
         self.report = ShardReport()
-        self.about: dict[str, Any] = {}
-        self.budget: Budget | None = None
         self.memory_retries: set[str] = set()
         self.cancelled = False
 
     @cached_property
     def submission(self) -> Submission:
         """The settings that all tasks of this shard's `run` share."""
-        return read_submission(self.results, self.submission_id)
+        return read_submission(self.results, self.context.provenance["submission_id"])
 
     def run(self) -> ShardReport:
-        self.events.append(
-            "worker_started",
-            submission_id=self.submission_id,
-            executor=self.context.provenance["executor"],
-            **self.about,
-        )
+        """Run it until no task is left, or until it stops early with the reason in the report."""
+        origin = self.context.provenance
+        known = {key: origin[key] for key in ("submission_id", "executor")}
+        self.events.append("worker_started", **known, **self.about)
         try:
             self._check_cancelled()
             self._stop_when_alike()
@@ -166,7 +130,8 @@ class _Shard:
         )
 
     def _check_cancelled(self) -> None:
-        self.cancelled = self.cancelled or is_cancelled(self.results, self.submission_id)
+        submission = self.context.provenance["submission_id"]
+        self.cancelled = self.cancelled or is_cancelled(self.results, submission)
 
     def _stopping(self) -> bool:
         if self.report.stopped is None:
@@ -175,13 +140,14 @@ class _Shard:
 
     def _budget_used(self) -> bool:
         """Whether no other trial may begin. Also tells everybody."""
-        if self.budget is None:
+        budget = self.context.budget
+        if budget is None:
             return False
         self.chooser.read_events()
-        used = self.chooser.history.busy_seconds(self.about["command_id"])
-        if used < self.budget.slot_seconds:
+        used = self.chooser.history.busy_seconds(self.context.command_id)
+        if used < budget.slot_seconds:
             return False
-        self.report.stopped = f"{BUDGET_USED} {self.budget.text} is used, no other trial begins"
+        self.report.stopped = f"{BUDGET_USED} {budget.text} is used, no other trial begins"
         self.events.append("budget_used", message=self.report.stopped, **self.about)
         return True
 

@@ -67,10 +67,10 @@ def test_a_checkpoint_dir_that_a_node_does_not_know_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("NODE_DISK", "/scratch/node")
-    assert on_this_node("$NODE_DISK/me") == Path("/scratch/node/me")
+    assert on_this_node(Path("$NODE_DISK/me")) == Path("/scratch/node/me")
     for folder in ("$NO_SUCH_DISK/me", "here"):
         with pytest.raises(UserError, match=f"checkpoint_dir = '{re.escape(folder)}' is"):
-            on_this_node(folder)
+            on_this_node(Path(folder))
 
 
 def test_a_killed_driver_takes_its_child_along_and_the_same_command_goes_on(

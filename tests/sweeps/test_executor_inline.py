@@ -67,6 +67,13 @@ def test_auto_takes_what_makes_most_steps(monkeypatch: pytest.MonkeyPatch) -> No
     assert auto_slots.with_measured_slots(Profile(), tasks[:1], None, eager=False)[0].slots == 1
 
 
+def test_auto_measures_no_other_cluster(tmp_path: Path) -> None:
+    there = ("--executor", "ray", "--address", "127.0.0.1:1", "--slots", "auto")
+    code, _, err = odesweep("run", TINY, *there, results=tmp_path / "results")
+    assert code == 2
+    assert 'slots = "auto" measures this machine, and these trials run elsewhere' in err
+
+
 def test_every_catchable_signal_that_ends_a_process_asks_for_a_stop() -> None:
     # Those that tell of a bug, that are in use, or that do not end a process by themselves.
     others = (

@@ -113,7 +113,7 @@ def queue(results: Results) -> str:
     metadata |= {"executor": "slurm", "created_at": "2026-01-01T00:00:00+00:00"}
     submission = write_submission(results, [row], metadata, {"shards": 1, "slots": 1})
     write_sent(results, submission, Sent("71", "me"))
-    text = script(results, submission, "s", Setup().profile, 1)
+    text = script(results, submission, "s", Setup(), 1)
     path = put(job_folder(results, submission) / "71_submission.sh")
     # The copy of today's code stands for USED.
     path.write_text(re.sub(r"/code/[0-9a-f]{16}", f"/code/{USED}", text))

@@ -15,7 +15,6 @@ from tiny import BOTH
 from odecore.training import checkpointing
 from sweeps.errors import UserError
 from sweeps.keep_weights import Keep, effective
-from sweeps.limits import Limits
 from sweeps.planning.missing import missing, out_of_reach
 from sweeps.profiles import parse
 from sweeps.store import (
@@ -29,7 +28,7 @@ from sweeps.store import (
 )
 from sweeps.study.overrides import select
 from sweeps.worker import run_one as worker
-from sweeps.worker.messages import Assignment, Context, Message, Rows
+from sweeps.worker.messages import Assignment, Content, Context, Rows
 from sweeps.worker.tasks import Task
 
 PLANNED = {trial.axes["net"]: trial for trial in select(BOTH).declared}
@@ -96,12 +95,12 @@ def context(results: Path, keep_weights: Keep = "ode") -> Context:
         "executor": "inline",
         "submission_id": "s",
     }
-    return Context(results, None, 1, Limits(), provenance, device="cpu", keep_weights=keep_weights)
+    return Context(results=results, provenance=provenance, keep_weights=keep_weights)
 
 
 def train(
     results: Path,
-    should_stop: Callable[[list[Message]], bool] = lambda _: False,
+    should_stop: Callable[[list[Content]], bool] = lambda _: False,
     attempt: str = "first",
     **about: Any,
 ) -> list[Rows]:
@@ -115,7 +114,7 @@ def train(
         (),
         0.0,
     )
-    said: list[Message] = []
+    said: list[Content] = []
     worker.run_one(
         Assignment(task, attempt), context(results, **about), said.append, lambda: should_stop(said)
     )
@@ -135,7 +134,7 @@ def test_the_row_comes_after_the_evaluations_if_nobody_can_compute_them_later(
     assert kept[0].rows[0]["weights_kept"] is True
 
 
-def evaluated(said: list[Message]) -> bool:
+def evaluated(said: list[Content]) -> bool:
     return any(isinstance(one, Rows) and one.table == "evaluations" for one in said)
 
 

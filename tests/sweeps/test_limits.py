@@ -1,6 +1,7 @@
 """How often trials write checkpoints, when many share one results folder."""
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -10,6 +11,7 @@ from sweeps.limits import Limits
 from sweeps.profiles import Profile
 from sweeps.slurm.scheduler import Slurm
 from sweeps.store import Results
+from sweeps.worker.tasks import Task
 
 
 class Notes:
@@ -29,6 +31,7 @@ class Notes:
         ({}, [128], 128.0),
         ({}, [100, 60], 160.0),
         ({"throttle": 16, "slots": 4}, [100, 60], 124.0),
+        ({"cpus": 4, "slots": "auto"}, [40], 160.0),
         ({"checkpoint_dir": "/tmp"}, [128], 15.0),
     ],
 )
@@ -39,12 +42,16 @@ def test_a_results_folder_gets_at_most_one_checkpoint_a_second(
     shards: list[int],
     seconds: float,
 ) -> None:
-    place = Slurm(Results(tmp_path / "results"), Setup(profile=Profile.model_validate(profile)))
-    submissions, told = [[[]] * count for count in shards], Notes()
+    given = Profile.model_validate(profile)
+    setup = Setup(
+        profile=given, checkpoint_dir=Path(given.checkpoint_dir) if given.checkpoint_dir else None
+    )
+    place = Slurm(Results(tmp_path / "results"), setup)
+    submissions, told = [[[cast("Task", None)] * 8] * count for count in shards], Notes()
     submit._space_checkpoints(place, submissions, told)  # pyright: ignore
     slots = place.at_once(submissions)
     assert place.setup.limits == Limits(checkpoint_seconds=seconds)
-    assert slots / seconds <= 1 or place.setup.profile.checkpoint_dir
+    assert slots / seconds <= 1 or place.setup.checkpoint_dir
     assert [f"{slots} trials may run at once" in line for line in told.lines] == (
         [True] if seconds > 15 else []
     )

@@ -23,6 +23,8 @@ from odecore.config.solver import FixedStep
 from odecore.training.evaluate import evaluate
 from sweeps.cli import main
 from sweeps.interface.arguments import words_of
+from sweeps.limits import Limits
+from sweeps.planning.budget import Budget
 from sweeps.store import (
     Results,
     accepted_evaluations,
@@ -30,6 +32,7 @@ from sweeps.store import (
     accepted_runs,
     list_plans,
     list_submissions,
+    write_submission,
 )
 from sweeps.studies import find
 from sweeps.study.grammar import read
@@ -443,6 +446,33 @@ def test_a_damaged_part_is_named_once_and_its_trials_are_pending(
     assert json.loads(out)["pending"] == 4
     assert err.count(path.name) == 1
     assert len(err.strip().splitlines()) == 1
+
+
+def test_workers_read_what_older_and_newer_versions_submitted(tmp_path: Path) -> None:
+    from sweeps.execute.worker import Worker
+    from sweeps.notify import Notifier
+    from sweeps.worker.report import Watcher
+
+    results, about = Results(tmp_path / "results"), ("study", "scale", "executor", "command")
+    metadata = dict.fromkeys(about, "old") | {"created_at": "2026-01-01T00:00:00+00:00"}
+    # The first version with submissions, with a key that nobody knows.
+    old = {"threads": None, "device": "auto", "exclusive": False, "data_root": None, "new": [1]}
+    old |= {"limits": {"stall_seconds": 60.0, "new_seconds": 1.0}, "cpus": 3}
+    now = {"budget": {"text": "1coreh", "slot_seconds": 3600.0}, "notify_profile": "/me/a.toml"}
+    now |= {"command_id": "c", "checkpoint_dir": "/scratch", "data_root": "/data"}
+
+    def worker(settings: dict[str, object]) -> Worker:
+        submission = write_submission(results, [], metadata, settings)
+        return Worker(results, submission, Watcher())
+
+    first, last = worker(old).context, worker(old | now)
+    assert (first.keep_weights, first.exclusive, first.eager) == ("all", False, False)
+    assert (first.limits, first.budget, first.command_id) == (Limits(stall_seconds=60.0), None, "")
+    assert last.context.budget == Budget("1coreh", 3600.0)
+    assert last.context.checkpoint_dir == Path("/scratch")
+    assert last.context.data_root == Path("/data")
+    notifier = Notifier.of(results, last.submission)
+    assert (notifier.command_id, notifier.profile) == ("c", "/me/a.toml")
 
 
 def test_eager_reaches_the_training(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,11 +133,11 @@ def test_what_was_preempted_or_died_counts_for_its_own_command() -> None:
 def test_no_trial_begins_once_all_slots_of_the_command_have_used_its_budget(
     tmp_path: Path, here: Here
 ) -> None:
-    here.setup = Setup(profile=here.setup.profile, budget="0.00003coreh")  # 0.108 s
+    here.setup = replace(here.setup, budget=parse("0.00003coreh", 1, 0))  # 0.108 s
     assert 1 <= len(here.work(seconds=0.05)) <= 3
     assert here.report.stopped == "the budget of 0.00003coreh is used, no other trial begins"
     # Another command has its own.
-    here.setup = Setup(profile=here.setup.profile, budget="1coreh")
+    here.setup = replace(here.setup, budget=parse("1coreh", 1, 0), command_id="another")
     assert len(here.work()) >= 5
     assert here.report.stopped is None
 
@@ -185,7 +186,7 @@ def told(web: Web, tmp_path: Path, here: Here) -> Here:
     """`here` with the web server in its profile."""
     path = tmp_path / "profile.toml"
     path.write_text(f'slots = 1\ntrials_per_shard = 3\nnotify = "{web.address}"\n')
-    here.setup = Setup(profile=load(str(path)), profile_file=path)
+    here.setup = Setup(profile=load(str(path)), notify_profile=str(path))
     return here
 
 

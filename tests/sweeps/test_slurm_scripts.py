@@ -16,6 +16,7 @@ from sweeps.store import Results
 pytest.importorskip("submitit", reason="submitit is not installed")
 from submitit.core.utils import JobPaths
 
+from sweeps.execute.scheduler import Setup
 from sweeps.slurm import submit as slurm_submit
 from sweeps.slurm.container import python_command
 from sweeps.slurm.paths import job_folder
@@ -36,7 +37,7 @@ METADATA = {
 
 
 def shown(results: Results, profile: Profile, tasks: int) -> str:
-    text = script(results, ID, "cross/depth", profile, tasks)
+    text = script(results, ID, "cross/depth", Setup(profile=profile), tasks)
     for value, name in (
         (str(results.path), "RESULTS"),
         (sys.executable, "PYTHON"),
@@ -61,7 +62,7 @@ def test_a_container_changes_only_the_word_python(tmp_path: Path) -> None:
     shipped = load(str(ROOT / "slurm" / "profiles" / "a100.toml"))
     inside = shipped.model_copy(update={"container": "/images/odesweep.sif"})
     without, within = (
-        script(results, ID, "cross/depth", profile, 250, data_root=data).splitlines()
+        script(results, ID, "cross/depth", Setup(profile=profile, data_root=data), 250).splitlines()
         for profile in (shipped, inside)
     )
     changed = [(old, new) for old, new in zip(without, within, strict=True) if old != new]
@@ -72,7 +73,7 @@ def test_a_container_changes_only_the_word_python(tmp_path: Path) -> None:
     )
     assert new == old.replace(f"{sys.executable} -P", command)
     given = shipped.model_copy(update={"python": "/opt/env/bin/python"})
-    own = script(results, ID, "cross/depth", given, 250).splitlines()
+    own = script(results, ID, "cross/depth", Setup(profile=given), 250).splitlines()
     assert own[-1] == old.replace(sys.executable, "/opt/env/bin/python")
 
 
@@ -102,8 +103,9 @@ def test_cpus_and_gpus_of_all_slots_unless_the_profile_says_them_in_sbatch_words
 
 
 def test_bad_nodes_are_left_out_besides_the_profiles_own(tmp_path: Path) -> None:
+    setup = Setup(profile=parse({"exclude": ["n1"]}))
     made = slurm_submit.array_executor(
-        Results(tmp_path / "r"), ID, "s", parse({"exclude": ["n1"]}), 2, tmp_path, ["n3", "n4"]
+        Results(tmp_path / "r"), ID, "s", setup, 2, tmp_path, ["n3", "n4"]
     )
     assert "#SBATCH --exclude=n1,n3,n4\n" in made.script(2)
 

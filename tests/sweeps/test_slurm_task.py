@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from sweeps.limits import Limits
 from sweeps.slurm import task as slurm_task
 from sweeps.slurm.bad_nodes import exclude_nodes
 from sweeps.slurm.inflight import worker_name
@@ -176,7 +175,7 @@ def test_near_the_limit_only_trials_that_still_fit_are_begun(tmp_path: Path) -> 
     results = Results(tmp_path / "results")
     results.create()
     tasks: list[Any] = [Timed("a" * 32, 100.0), Timed("b" * 32, 50.0), Timed("c" * 32, 5.0)]
-    context = Context(results.path, None, 1, Limits(), {})
+    context = Context(results=results.path, provenance={})
     chooser = Chooser(tasks, results, "w", context)
     assert chooser.next() is tasks[0]
     assert chooser.next(lambda task: task.predicted_seconds < 60) is tasks[1]
