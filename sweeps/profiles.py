@@ -30,19 +30,20 @@ Value = str | int | float | bool
 class Profile(BaseModel):
     """One slot: `cpus` (threads of its trials) and `gpus` (may be a fraction).
 
-    device: part of the name of its GPU or processor as rows have it, such as H200, to predict its
-    cost from their times; null for any, or for the GPU that the scheduler's options name. slots:
-    how many at once; null for as many as fit, auto for what a short measurement finds best (in a
-    task of a queue, whose cpus and gpus are then `cpus` and `gpus`). stack: how many trials of one
-    shape a slot may train as one batched step. trials_per_shard: fixed length of shards; null
-    balances them by predicted time. keep_weights: which trained nets keep their weights; null for
-    what the study says. checkpoint_dir: a folder on a disk of the node for checkpoints, which come
-    to the results folder when a trial is told to stop; may name variables of the node. For executors with a queue, `slots` is how many trials one
-    task runs side by side (on its GPU, or divided among its GPUs), throttle how many tasks run at
-    once, setup the lines of shell before Python starts, container the Apptainer image in which
-    tasks run, python the Python that they use (in the container, if there is one). notify: a web
-    address that hears of the end of a study, perhaps with a secret token. options: every other key
-    of the file, the options of the scheduler's own command.
+    device: part of the name of its GPU or processor as rows have it, such as H200, to predict
+    its cost from their times; null for any, or for the GPU that the scheduler's options name.
+    slots: how many at once; null for as many as fit, auto for what a short measurement finds
+    best (in a task of a queue, whose cpus and gpus are then `cpus` and `gpus`). stack: how many
+    trials of one shape a slot may train as one batched step. trials_per_shard: fixed length of
+    shards; null balances them by predicted time. keep_weights: which trained nets keep their
+    weights; null for what the study says. checkpoint_dir: a folder on a disk of the node for
+    checkpoints, which come to the results folder when a trial is told to stop; may name
+    variables of the node. For executors with a queue, `slots` is how many trials one task runs
+    side by side (on its GPU, or divided among its GPUs), throttle how many tasks run at once,
+    setup the lines of shell before Python starts, container the Apptainer image in which tasks
+    run, python the Python that they use (in the container, if there is one). notify: a web
+    address that hears of the end of a study, perhaps with a secret token. options: every other
+    key of the file, the options of the scheduler's own command.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
