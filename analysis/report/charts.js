@@ -14,8 +14,9 @@ let drawing; // the promise of Vega
 let reading; // the promise of the rows
 
 async function unpacked(id) {
-  const bytes = Uint8Array.from(atob(document.getElementById(id).textContent.trim()), (letter) => letter.charCodeAt(0));
-  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  // The browser decodes base64 faster than a script does.
+  const packed = await fetch(`data:application/octet-stream;base64,${document.getElementById(id).textContent.trim()}`);
+  return new Response(packed.body.pipeThrough(new DecompressionStream("gzip"))).text();
 }
 
 function loadRows() {
