@@ -1,5 +1,32 @@
 "use strict";
-// Sorting of every table by its headers, filters of the verdicts, and everything unfolded on paper.
+// The view in the address, sorting of every table by its headers, filters of the verdicts, and
+// everything unfolded on paper.
+
+// --- the view in the address: #anchor?name=value&...
+
+const wordsOfView = []; // one function per script: its [name, value] pairs
+
+const wordsNow = () => new URLSearchParams(wordsOfView.flatMap((words) => words())).toString();
+
+function readAddress() {
+  const [anchor, text = ""] = location.hash.slice(1).split("?");
+  return { anchor: decodeURIComponent(anchor), words: new URLSearchParams(text) };
+}
+
+function writeAddress() {
+  const { anchor } = readAddress();
+  const words = wordsNow();
+  history.replaceState(null, "", words || anchor ? `#${anchor}${words ? `?${words}` : ""}` : location.pathname);
+}
+
+// A link within the page keeps the view; an address with another view shows that one.
+window.addEventListener("hashchange", () => {
+  const words = readAddress().words.toString();
+  if (!words) writeAddress();
+  else if (words !== wordsNow()) location.reload();
+});
+
+// --- tables
 
 function keyOf(cell, numeric) {
   const text = (cell.dataset.value ?? cell.textContent).trim();
@@ -38,6 +65,8 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
+// --- verdicts
+
 const find = document.getElementById("find");
 const byVerdict = document.getElementById("by-verdict");
 const byPaper = document.getElementById("by-paper");
@@ -64,7 +93,12 @@ function filterClaims() {
   document.getElementById("matching").textContent = `${shown} of ${cards.length} claims`;
 }
 
-for (const input of [find, byVerdict, byPaper]) input.addEventListener("input", filterClaims);
+const filters = { find, verdict: byVerdict, paper: byPaper };
+wordsOfView.push(() => Object.entries(filters).map(([name, { value }]) => [name, value]).filter(([, value]) => value));
+for (const [name, input] of Object.entries(filters)) {
+  input.value = readAddress().words.get(name) ?? "";
+  input.addEventListener("input", () => { filterClaims(); writeAddress(); });
+}
 document.querySelector(".filters").addEventListener("submit", (event) => event.preventDefault());
 document.addEventListener("keydown", (event) => {
   if (event.key === "/" && !["INPUT", "SELECT"].includes(document.activeElement.tagName)) {
@@ -72,8 +106,22 @@ document.addEventListener("keydown", (event) => {
     find.focus();
   } else if (event.key === "Escape" && document.activeElement === find) {
     find.value = "";
-    filterClaims();
+    find.dispatchEvent(new Event("input"));
   }
 });
-window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((one) => { one.open = true; }));
+
+// Paper has everything unfolded.
+let unfolded = [];
+window.addEventListener("beforeprint", () => {
+  unfolded = [...document.querySelectorAll("details:not([open])")];
+  for (const one of unfolded) one.open = true;
+});
+window.addEventListener("afterprint", () => { for (const one of unfolded) one.open = false; });
+
 filterClaims();
+{
+  // Of a page that it loads again the browser knows where the reader was.
+  const { anchor, words } = readAddress();
+  const [{ type }] = performance.getEntriesByType("navigation");
+  if (words.size && anchor && type !== "reload") document.getElementById(anchor)?.scrollIntoView();
+}

@@ -33,6 +33,7 @@ from analysis.report.sections import (
 from analysis.report.verdicts import Card, cards, most_wanted, scores, sentences
 
 NAME = "report.html"
+SCRIPTS = ("page.js", "charts.js", "explorer.js")
 # The figure of the first screen.
 HEADLINE = "cross/accuracy"
 NO_CHARTS = "Charts that answer to the mouse need odesweep[report]; the pictures are complete."
@@ -88,7 +89,7 @@ def write_report(reader: Reader, out: Path, show: bool = False) -> int:
 def interactive(reader: Reader, content: Content, live: int = 0) -> str:
     """The page with charts and explorer, if their scripts are installed.
 
-    live: the number of this version of a page that looks for its next one.
+    live: of a page that looks for its next version, when it was drawn, in milliseconds.
     """
     bundle = vega_bundle()
     return page(
@@ -188,7 +189,7 @@ def render(**content: Any) -> str:
     place = files("analysis.report")
     template, style, *scripts = (
         place.joinpath(name).read_text(encoding="utf-8")
-        for name in ("page.html", "page.css", "page.js", "charts.js", "explorer.js")
+        for name in ("page.html", "page.css", *SCRIPTS, *(("live.js",) if content["live"] else ()))
     )
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True

@@ -8,11 +8,12 @@ import base64
 import json
 import re
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import print_to_pdf, run_in_page, screenshot
+from browser import dom_after, print_to_pdf, run_in_page, screenshot
 from matplotlib.image import imread
 from own_study import ACCURACY, OWN, Mine
 from synthetic import Cell, Run, World, data_of, jitter, write
@@ -29,6 +30,9 @@ from analysis.drawing.vega import specification
 from analysis.make import Reader
 from analysis.report.explorer import explorer
 from analysis.report.page import Content, embedded, gather, render
+from analysis.report.page import page as written
+from analysis.report.serve import Page as Served
+from analysis.report.serve import server
 from analysis.report.site import write_site
 from analysis.report.verdicts import sentences
 from analysis.rows.stats import t_interval
@@ -454,6 +458,55 @@ def test_light_and_dark_differ_and_it_prints(page: Path, tmp_path: Path) -> None
     assert print_to_pdf(page, tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
 
 
+class Sweep(Served):
+    """A page that is new at the second look, and a server that stops after the third."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__()
+        self.second, self.looks, self.stop = second, 0, lambda: None
+        self.show(first, 1)
+
+    @property
+    def version(self) -> int:
+        """What a look at the version gives."""
+        self.looks += 1
+        if self.looks == 2:
+            self.show(self.second, 2)
+        if self.looks == 3:
+            self.stop()
+        return self._version
+
+    @version.setter
+    def version(self, value: int) -> None:
+        self._version = value
+
+
+def test_a_served_page_loads_its_next_version_and_says_when_the_server_stopped(page: Path) -> None:
+    reader = Reader(page.parents[1] / "results")
+    first, second = (written(reader, GATHERED[0], live=version) for version in (1, 2))
+    act = """<script>
+    document.querySelector('#ott2021 details.facts').open = true;
+    find.value = 'some-fail'; find.dispatchEvent(new Event('input'));</script></body>"""
+    sweep = Sweep(first.replace("</body>", act), second)
+    listening = server(sweep, "127.0.0.1", 0, "")
+    threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
+
+    def stop() -> None:
+        listening.shutdown()
+        listening.server_close()
+
+    sweep.stop = stop
+    address = f"http://127.0.0.1:{listening.server_port}/"
+    dom = dom_after(address, 30)
+    assert sweep.looks >= 3
+    assert 'data-version="2"' in dom
+    assert "1 of 4 claims</output>" in dom
+    assert dom.count('<details class="facts" open="">') == 1
+    status = re.search(r'<p id="live"[^>]*class="stopped"[^>]*>(.*?)</p>', dom)
+    assert status
+    assert status[1].startswith("The server has stopped. You see the rows of ")
+
+
 def test_an_empty_report_says_so() -> None:
     empty: dict[str, Any] = {
         "cards": [],
@@ -475,7 +528,7 @@ def test_an_empty_report_says_so() -> None:
     }
     html = render(**empty)
     assert "Everything is drawn." in html
-    assert "No claim has a verdict yet." in html
+    assert "No training run has ended yet" in html
 
 
 def test_a_point_finds_its_runs_by_the_labels_that_it_shows(tmp_path: Path) -> None:
