@@ -6,7 +6,6 @@ Styles, scripts, images and numbers are inside the page.
 import base64
 import gzip
 import json
-import os
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.util import find_spec
@@ -20,6 +19,7 @@ from analysis.claims import claim as claims
 from analysis.claims.command import RULE
 from analysis.claims.verdict import NOT_ENOUGH, VERDICTS
 from analysis.make import CONSOLE, INCOMPLETE, OK, Reader
+from analysis.report.desktop import open_page
 from analysis.report.explorer import explorer
 from analysis.report.sections import (
     Item,
@@ -81,7 +81,7 @@ def write_report(reader: Reader, out: Path, show: bool = False) -> int:
     if not has_charts():
         CONSOLE.print(NO_CHARTS)
     if show:
-        open_page(out / NAME)
+        open_page((out / NAME).absolute().as_uri())
     complete = all(card.about["verdict"] != NOT_ENOUGH for card in content.cards)
     return OK if there == len(content.items) and complete else INCOMPLETE
 
@@ -119,17 +119,6 @@ def page(reader: Reader, content: Content, **more: Any) -> str:
         results=reader.folder.path,
         **{**usual, **more},
     )
-
-
-def open_page(path: Path) -> None:
-    """Open a page in the desktop's browser; says so where there is none."""
-    # Without a desktop the module would start a browser in the terminal and wait for its end.
-    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
-        import webbrowser
-
-        webbrowser.open(path.absolute().as_uri())
-    else:
-        CONSOLE.print(f"no desktop here; open {path} yourself")
 
 
 def has_charts() -> bool:

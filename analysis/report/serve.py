@@ -17,6 +17,7 @@ from typing import Any
 
 from analysis.errors import ReportError
 from analysis.make import CONSOLE, OK
+from analysis.report.desktop import open_page
 from analysis.rows.read import Folder
 from sweeps.store import Results
 
@@ -115,11 +116,13 @@ def state_of(results: Path) -> list[tuple[str, int, int]]:
     return sorted(found)
 
 
-def serve(results: Path, host: str, port: int, draw: Callable[[int], str]) -> int:
+def serve(
+    results: Path, host: str, port: int, draw: Callable[[int], str], show: bool = False
+) -> int:
     """Serve what `draw` gives until Ctrl-C, drawn again when the folder changed.
 
-    draw: from the time of drawing, in milliseconds, to the page. Raises ReportError if the folder
-    or the address cannot be used.
+    draw: from the time of drawing, in milliseconds, to the page. show: also open it in a browser.
+    Raises ReportError if the folder or the address cannot be used.
     """
     Folder(results)
     token = "" if is_loopback(host) else secrets.token_urlsafe(16)
@@ -130,6 +133,8 @@ def serve(results: Path, host: str, port: int, draw: Callable[[int], str]) -> in
     CONSOLE.print(f"{address} shows {results}; Ctrl-C stops it")
     if token:
         CONSOLE.print("whoever has this address can read the report")
+    if show:
+        open_page(address)
     try:
         keep_drawing(page, results, draw)
     except KeyboardInterrupt:
