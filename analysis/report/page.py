@@ -104,7 +104,7 @@ def interactive(reader: Reader, content: Content, live: int = 0) -> str:
 
 def page(reader: Reader, content: Content, **more: Any) -> str:
     """The page of this content. more: of `render`, for what is left empty or said differently."""
-    usual = {"bundle": "", "charts": {}, "rows": "", "live": 0, "pages": {}}
+    usual = {"bundle": "", "charts": {}, "rows": "", "live": 0, "pages": {}, "place": ""}
     usual |= {"sentences": sentences(content.cards, len(reader("*").runs))}
     return render(
         cards=content.cards,
@@ -170,7 +170,8 @@ def _plain(value: Any) -> Any:
 def render(**content: Any) -> str:
     """The page with this content. Everything in it is escaped except style and script.
 
-    A page of a site (`pages`) has no charts, and shares its style and script with the others.
+    A page of a site (`pages`) has no charts, and shares its style and script with the others. Its
+    `place` is the paper that it is about.
     """
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup

@@ -45,7 +45,8 @@ def write_site(reader: Reader, out: Path) -> int:
     for one in papers:
         own = Content(_cards(content, one), [one], None)
         told = sentences(own.cards, _runs(reader, one)) if own.cards else []
-        _write(folder / f"{_stem(one)}.html", page(reader, own, pages=links, sentences=told))
+        html = page(reader, own, pages=links, sentences=told, place=one.key)
+        _write(folder / f"{_stem(one)}.html", html)
         _write(folder / f"{_stem(one)}.md", "\n".join(_paper(own, one)))
     for name in ("page.css", "page.js"):
         _write(folder / name, files("analysis.report").joinpath(name).read_text(encoding="utf-8"))
@@ -126,7 +127,8 @@ def _paper(content: Content, section: Section) -> Iterator[str]:
 def _verdict(card: Card) -> dict[str, str]:
     one = card.about
     interval = f" [{one['low']:.3g}, {one['high']:.3g}]" if one["low"] == one["low"] else ""
-    unit = f" {one['unit']}" if one["unit"] else ""
+    # The claim's measure says of what a share is.
+    unit = "" if one["unit"].startswith("of ") else f" {one['unit']}".rstrip()
     return {
         "verdict": f"**{card.shown}**{' at reduced scale' if card.reduced else ''}",
         "claim": one["statement"],

@@ -525,6 +525,7 @@ def test_an_empty_report_says_so() -> None:
         "rows": "",
         "live": 0,
         "pages": {},
+        "place": "",
     }
     html = render(**empty)
     assert "Everything is drawn." in html
