@@ -79,7 +79,7 @@ function filterClaims() {
     const verdicts = [card.dataset.verdict, card.dataset.full];
     const matches =
       (!byVerdict.value || verdicts.includes(byVerdict.value)) &&
-      (!byPaper.value || card.dataset.paper === byPaper.value) &&
+      (!byPaper?.value || card.dataset.paper === byPaper.value) &&
       words.every((word) => card.textContent.toLowerCase().includes(word));
     card.hidden = !matches;
     shown += matches;
@@ -93,22 +93,25 @@ function filterClaims() {
   document.getElementById("matching").textContent = `${shown} of ${cards.length} claims`;
 }
 
-const filters = { find, verdict: byVerdict, paper: byPaper };
-wordsOfView.push(() => Object.entries(filters).map(([name, { value }]) => [name, value]).filter(([, value]) => value));
-for (const [name, input] of Object.entries(filters)) {
+const filters = Object.entries({ find, verdict: byVerdict, paper: byPaper }).filter(([, input]) => input);
+wordsOfView.push(() => filters.map(([name, { value }]) => [name, value]).filter(([, value]) => value));
+for (const [name, input] of filters) {
   input.value = readAddress().words.get(name) ?? "";
   input.addEventListener("input", () => { filterClaims(); writeAddress(); });
 }
-document.querySelector(".filters").addEventListener("submit", (event) => event.preventDefault());
-document.addEventListener("keydown", (event) => {
-  if (event.key === "/" && !["INPUT", "SELECT"].includes(document.activeElement.tagName)) {
-    event.preventDefault();
-    find.focus();
-  } else if (event.key === "Escape" && document.activeElement === find) {
-    find.value = "";
-    find.dispatchEvent(new Event("input"));
-  }
-});
+if (find) {
+  document.querySelector(".filters").addEventListener("submit", (event) => event.preventDefault());
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "/" && !["INPUT", "SELECT"].includes(document.activeElement.tagName)) {
+      event.preventDefault();
+      find.focus();
+    } else if (event.key === "Escape" && document.activeElement === find) {
+      find.value = "";
+      find.dispatchEvent(new Event("input"));
+    }
+  });
+  filterClaims();
+}
 
 // Paper has everything unfolded.
 let unfolded = [];
@@ -118,7 +121,9 @@ window.addEventListener("beforeprint", () => {
 });
 window.addEventListener("afterprint", () => { for (const one of unfolded) one.open = false; });
 
-filterClaims();
+// --- where the page opens
+
+document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 {
   // Of a page that it loads again the browser knows where the reader was.
   const { anchor, words } = readAddress();

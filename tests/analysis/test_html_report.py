@@ -199,6 +199,12 @@ def test_the_site_shows_the_same_as_the_page_in_files(
         in_markdown = {word for word in re.findall(r"\]\(([^)]+)\)", text) if ".md" not in word}
         assert in_markdown <= in_html, name
         linked |= in_html
+        # A page without claims has no verdicts, and says which page it is.
+        assert ('id="verdicts"' in html) == (name in {"index.md", "ott2021.md"}), name
+        assert (
+            f'aria-current="page">{name.removesuffix(".md").replace("index", "all results")}'
+            in html
+        )
     assert "ott2021-figure4.png" in linked
     written = {path.name for path in (tmp_path / "pages").iterdir()}
     assert linked <= written
@@ -246,6 +252,7 @@ def test_in_a_browser_it_navigates_sorts_and_filters(page: Path) -> None:
         found.other = [before, rows()];
         found.sorted = table.tHead.rows[0].cells[0].getAttribute('aria-sort');
         document.querySelector('nav a[href="#running"]').click(); found.hash = location.hash;
+        await new Promise((go) => setTimeout(go, 50)); found.kept = location.hash;
         const top = document.getElementById('running').getBoundingClientRect().top;
         found.top = top >= -5 && top < window.innerHeight;
         return found;
@@ -267,6 +274,7 @@ def test_in_a_browser_it_navigates_sorts_and_filters(page: Path) -> None:
     assert sorted(found["other"][0]) == sorted(found["other"][1])
     assert found["sorted"] == "ascending"
     assert found["hash"] == "#running"
+    assert found["kept"] == "#running?paper=ott2021"
     assert found["top"]
 
 
