@@ -62,6 +62,7 @@ PlanName = Annotated[
         help="Saved plan to read, such as demo or demo@demo. Default: the study of each figure.",
     ),
 ]
+Open = Annotated[bool, typer.Option("--open", help="Open the page in the browser of this desktop.")]
 
 
 @app.callback()
@@ -196,9 +197,7 @@ def report(
     results: ResultsFolder = Path("results"),
     out: OutFolder = Path("figures"),
     scale: ScaleName = None,
-    show: Annotated[
-        bool, typer.Option("--open", help="Open the page in the browser of this desktop.")
-    ] = False,
+    show: Open = False,
 ) -> None:
     """Write everything to one HTML page.
 
@@ -256,6 +255,7 @@ def serve(
         ),
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="0 takes a free one.")] = 8765,
+    show: Open = False,
 ) -> None:
     """Show the report in the browser while a sweep runs.
 
@@ -273,7 +273,7 @@ def serve(
         reader = make.Reader(results, None, scale)
         return interactive(reader, gather(reader, drawn, quiet=True), version)
 
-    raise typer.Exit(listen(results, host, port, draw))
+    raise typer.Exit(listen(results, host, port, draw, show))
 
 
 def main() -> None:

@@ -16,7 +16,16 @@ import pandas as pd
 
 from analysis.rows.cells import MISSING, difference, planned_rows
 from analysis.rows.data import AXIS, COMPLETED, KEY, Data
-from analysis.rows.stats import clopper_pearson, sign_flip_p, t_interval
+from analysis.rows.stats import (
+    ANYWHERE,
+    SHARE,
+    Ends,
+    clopper_pearson,
+    ends,
+    limited,
+    sign_flip_p,
+    t_interval,
+)
 
 VALUE = "value"
 Where = Mapping[str, Any]
@@ -28,7 +37,8 @@ class Estimate(NamedTuple):
     sample: the values of the seeds, whose mean it is, with their monotone `functions` to apply to
     that mean. successes: of a share. Without sample and successes the number has no uncertainty.
     superiority: of a comparison, the share of pairs in which the first is larger, P(A > B); a tie
-    counts half (Vargha and Delaney 2000, J. Educ. Behav. Stat. 25).
+    counts half (Vargha and Delaney 2000, J. Educ. Behav. Stat. 25). kind: what the mean is of the
+    rows' values: "value", "difference" or "size" of one; empty for all else.
     """
 
     value: float
@@ -40,6 +50,19 @@ class Estimate(NamedTuple):
     functions: tuple[Callable[[float], float], ...] = ()
     successes: int | None = None
     superiority: float = math.nan
+    kind: str = ""
+
+    def limited(self, ends: Ends) -> "Estimate":
+        """With the interval as far as the number can lie there, for rows' values between `ends`."""
+        span = ends[1] - ends[0]
+        kinds = {"value": ends, "difference": (-span, span), "size": (0.0, span)}
+        if self.kind not in kinds:
+            return self
+        first, last = kinds[self.kind]
+        for function in self.functions:
+            first, last = sorted((function(first), function(last)))
+        low, high = limited(self.low, self.high, (first, last))
+        return self._replace(low=low, high=high)
 
     def mapped(self, function: Callable[[float], float]) -> "Estimate":
         """The estimate of a monotone function of the number."""
@@ -76,13 +99,20 @@ Statistics = Statistic | Mapping[str, Statistic]
 class Quantity(NamedTuple):
     """A number of planned rows.
 
-    rows: the planned rows, with the number in `column`. needs: as a figure's.
+    rows: the planned rows, with the number in `column`. needs: as a figure's. within: where it
+    lies, if its column does not say so.
     """
 
     rows: Callable[[Data], pd.DataFrame]
     column: str = VALUE
     needs: tuple[str, ...] = ("runs",)
     unit: str = ""
+    within: Ends = ANYWHERE
+
+    @property
+    def ends(self) -> Ends:
+        """Where the number lies."""
+        return ends(self.column) if self.within == ANYWHERE else self.within
 
     def of(self, data: Data) -> pd.DataFrame:
         """The planned rows with the number in the column `value`."""
@@ -154,8 +184,9 @@ def mean(rows: pd.DataFrame) -> Estimate:
     if not len(done):
         return NOTHING
     seeds = done.astype({VALUE: float}).groupby("seed")[VALUE].mean()
+    sample = tuple(map(float, seeds))
     return Estimate(
-        float(seeds.mean()), *t_interval(seeds), len(seeds), sample=tuple(map(float, seeds))
+        float(seeds.mean()), *t_interval(seeds), len(seeds), sample=sample, kind="value"
     )
 
 
@@ -191,10 +222,11 @@ class Difference:
             at(rows, self.first), at(rows, self.second), VALUE, apart, type(self).combine
         )
         if self.size:
-            return mean(pairs.assign(**{VALUE: pairs[VALUE].abs()}))
+            return mean(pairs.assign(**{VALUE: pairs[VALUE].abs()}))._replace(kind="size")
         values = pairs.loc[pairs["outcome"] == COMPLETED, VALUE].dropna() - type(self).equal
         larger = float((np.sign(values).mean() + 1) / 2)
-        return mean(pairs)._replace(superiority=larger)
+        kind = "difference" if type(self) is Difference else ""
+        return mean(pairs)._replace(superiority=larger, kind=kind)
 
 
 class Ratio(Difference):
@@ -262,7 +294,7 @@ class InOrder:
         table = table.reindex(columns=list(dict.fromkeys(sum(self.pairs, ())))).dropna()
         holds = [table[better] > table[worse] for better, worse in self.pairs]
         share = table.assign(**{VALUE: np.all(holds, axis=0), "outcome": COMPLETED})
-        return mean(share.reset_index())._replace(unit="of depths")
+        return mean(share.reset_index()).limited(SHARE)._replace(unit="of depths", kind="")
 
 
 @dataclass(frozen=True)
@@ -284,7 +316,7 @@ class Trend:
             for seed, own in done.groupby("seed")
             if len(own) > 2
         ]
-        return mean(pd.DataFrame(changes, columns=["seed", "outcome", VALUE]))
+        return mean(pd.DataFrame(changes, columns=["seed", "outcome", VALUE]))._replace(kind="")
 
 
 @dataclass(frozen=True)

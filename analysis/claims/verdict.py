@@ -147,7 +147,7 @@ def judge(claim: Claim, data: Data, reduced: bool = False) -> Judgement:
     if not len(own.runs):
         return Judgement(plan=data.names)
     parts = {
-        name: one._replace(unit=one.unit or claim.quantity.unit)
+        name: one.limited(claim.quantity.ends)._replace(unit=one.unit or claim.quantity.unit)
         for name, one in estimates(claim.statistic, claim.quantity.of(own)).items()
     }
     seeds = least_seeds(claim, reduced)

@@ -168,7 +168,10 @@ def _studied(bug: Bug, pair: Pair) -> list[dict[str, Any]]:
     }
     row: dict[str, Any] = {**_about(bug), "case": pair.case, "setting": pair.setting}
     for side, rows in both.items():
-        (cell,) = cells(rows.assign(all=""), ["all"], "value").to_dict("records")
+        # Every number here is an accuracy.
+        name = "change" if side == "change" else "fraction"
+        own = rows.rename(columns={"value": name}).assign(all="")
+        (cell,) = cells(own, ["all"], name).to_dict("records")
         row |= {f"{side}_{name}": cell[name] for name in [*STATISTICS, "failed", "missing"]}
     return [row | {"verdict": verdict(row)}]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis.cross import gaps, grid
-from analysis.cross.grid import DEPTH, NORM, SOLVER
+from analysis.cross.grid import DEPTH, LABELS, NORM, SOLVER, TITLES
 from analysis.drawing.figure import Figure
 from analysis.drawing.legend import handle, legend_below, norm_handles
 from analysis.drawing.shared import each_panel, no_rows, panel_title, values_with_bars
@@ -188,6 +188,7 @@ FIGURE = Figure(
         y="axis.norm",
         colour="mean",
         panel="panel",
-        titles={"mean": "NFE per image"},
+        titles=TITLES | {"mean": "NFE per image"},
+        labels=LABELS,
     ),
 )

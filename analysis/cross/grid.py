@@ -39,6 +39,11 @@ def depth_label(backbone: str) -> str:
     return f"{layers(backbone)}{' U' if backbone.startswith('unet') else ''}"
 
 
+# What charts print for the values and the columns of the grid.
+LABELS = SHORT_SOLVERS | {stack: depth_label(stack) for stack in STACKS}
+TITLES = {DEPTH: "layers", NORM: "normalization", "mean": "test accuracy"}
+
+
 def panels_of(rows: pd.DataFrame, column: str = "panel") -> list[str]:
     """The panels in the order of the numbers."""
     return list(dict.fromkeys(rows[column]))

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.cross import grid
-from analysis.cross.grid import DEPTH, NORM, SOLVER
+from analysis.cross.grid import DEPTH, LABELS, NORM, SOLVER, TITLES
 from analysis.drawing.caption import standard_notes
 from analysis.drawing.figure import Figure
 from analysis.drawing.legend import legend_below
@@ -170,6 +170,8 @@ FIGURE = Figure(
         y="axis.norm",
         colour="outcome",
         panel="panel",
+        titles=TITLES,
+        labels=LABELS,
         apart=("seed",),
         colours={outcome: look["facecolor"] for outcome, look in STYLES.items()},
     ),

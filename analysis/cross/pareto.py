@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.cross import grid
-from analysis.cross.grid import DEPTH, NORM, SOLVER
+from analysis.cross.grid import DEPTH, LABELS, NORM, SOLVER, TITLES
 from analysis.drawing.figure import Figure
 from analysis.drawing.legend import handle, legend_below, norm_handles
 from analysis.drawing.shared import no_rows, panel_title
@@ -186,6 +186,7 @@ FIGURE = Figure(
         panel="panel",
         apart=("axis.model.backbone", "axis.solver", "test.solver", "test.solver_steps"),
         log_x=True,
-        titles={"mean": "test accuracy", "nfe_per_batch": "NFE per image batch"},
+        titles=TITLES | {"nfe_per_batch": "NFE per image batch"},
+        labels=LABELS,
     ),
 )

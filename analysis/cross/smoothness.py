@@ -109,7 +109,8 @@ def _words(row: dict[str, float]) -> str:
     notes = [f"{row['failed']:.0f} failed"] if row["failed"] else []
     if not row["n"]:
         return ", ".join(notes) or "-"
-    half = "" if row["low"] != row["low"] else f" ± {(row['high'] - row['low']) / 2:.3f}"
+    longer = max(row["high"] - row["mean"], row["mean"] - row["low"])
+    half = "" if row["low"] != row["low"] else f" ± {longer:.3f}"
     verdicts = [str(row["smooth"]), *(["higher"] if row["higher"] else [])]
     count = ", ".join([f"{row['n']:.0f}", *notes])
     return f"{row['own']:.3f}, drop {row['mean']:.3f}{half} ({count}): {', '.join(verdicts)}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis.cross import gaps, grid
-from analysis.cross.grid import DEPTH, NORM, SOLVER
+from analysis.cross.grid import DEPTH, LABELS, NORM, SOLVER, TITLES
 from analysis.drawing.figure import Figure
 from analysis.drawing.shared import each_panel, panel_title, shared_limits
 from analysis.drawing.style import FULL_INCHES
@@ -106,6 +106,7 @@ FIGURE = Figure(
         y="axis.norm",
         colour="mean",
         panel="panel",
-        titles={"mean": "solver gap"},
+        titles=TITLES | {"mean": "solver gap", "column": "layers"},
+        labels=LABELS,
     ),
 )

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.cross import grid
-from analysis.cross.grid import DEPTH, NORM, SOLVER
+from analysis.cross.grid import DEPTH, LABELS, NORM, SOLVER, TITLES
 from analysis.drawing.figure import Figure, one_column_each
 from analysis.drawing.legend import legend_below
 from analysis.drawing.shared import panel_title, shared_limits
@@ -184,6 +184,7 @@ FIGURE = Figure(
         row="axis.model.backbone",
         shape="test.solver",
         log_x=True,
-        titles={"mean": "test accuracy", "test.solver_steps": "test steps"},
+        titles=TITLES | {"test.solver_steps": "test steps"},
+        labels=LABELS,
     ),
 )

@@ -4,6 +4,7 @@ A `VegaChart` says which column is which channel. The chart shows the same numbe
 figure: means with intervals, published values, and everything else about a point when it is asked.
 """
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ MOST_ROWS = 5000
 # A path keeps about so many of its points.
 PATH_POINTS = 120
 PANELS_ACROSS = 3
+# An axis with at most so many letters has room for level ones in a narrow panel.
+LEVEL_LETTERS = 16
 INTERVAL = ("low", "high")
 # Shown when the mouse is over a point, if the numbers have them.
 TOLD = ("mean", "low", "high", "n", "seeds", "published", "failed", "missing", "planned", "outcome")
@@ -38,6 +41,7 @@ class VegaChart:
     points or the dashes of lines, panel and row are small multiples. log_x, log_y: axes that start
     logarithmic. where: only rows with these values. apart: columns that separate lines of one
     colour. colours: of the values of `colour`. titles: of columns, where the name is not enough.
+    labels: what axes and panels print for a value, where its name is not for people.
     """
 
     mark: Mark = "line"
@@ -54,6 +58,7 @@ class VegaChart:
     where: Mapping[str, Any] = field(default_factory=dict)
     colours: Mapping[str, str] = field(default_factory=dict)
     titles: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def columns(self) -> list[str]:
@@ -129,7 +134,12 @@ def specification(chart: VegaChart, numbers: pd.DataFrame) -> dict[str, Any] | N
             facet["column"] = _facet(chart, rows, chart.panel)
         return spec | {"facet": facet, "spec": body}
     across = min(len(panels), PANELS_ACROSS)
-    return spec | {"facet": _facet(chart, rows, chart.panel), "columns": across, "spec": body}
+    spec |= {"facet": _facet(chart, rows, chart.panel), "columns": across, "spec": body}
+    columns_of = rows.groupby(chart.panel, sort=False)[chart.x].agg(frozenset)
+    if chart.mark == "heat" and columns_of.nunique() > 1:
+        # Panels with other columns need no room for these.
+        spec["resolve"] = {"scale": {"x": "independent"}}
+    return spec
 
 
 def shown_value(value: Any) -> Any:
@@ -155,7 +165,13 @@ def _facet(chart: VegaChart, rows: pd.DataFrame, column: str) -> dict[str, Any]:
         "type": "nominal",
         "title": chart.titles.get(column),
         "sort": _sort(rows, column),
+        **({"header": {"labelExpr": _label(chart)}} if chart.labels else {}),
     }
+
+
+def _label(chart: VegaChart) -> str:
+    """The expression for what an axis or a panel prints."""
+    return f"{json.dumps(dict(chart.labels))}[datum.value] || datum.value"
 
 
 def in_order(values: list[Any]) -> list[Any]:
@@ -187,6 +203,11 @@ def _position(chart: VegaChart, rows: pd.DataFrame, column: str, log: bool) -> d
     channel: dict[str, Any] = {"field": field_name(column), "title": _title(chart, column)}
     named = chart.mark in ("heat", "tile") or not _is_number(rows.loc[:, column])
     if named:
+        if chart.labels:
+            printed = [chart.labels.get(name, name) for name in _sort(rows, column)]
+            short = sum(map(len, map(str, printed))) <= LEVEL_LETTERS
+            level = {"labelAngle": 0} if short else {}
+            channel["axis"] = {"labelExpr": _label(chart), **level}
         return channel | {"type": "nominal", "sort": _sort(rows, column)}
     scale: dict[str, Any] = {"zero": chart.mark == "bar", "nice": True}
     if log and (rows.loc[:, column] > 0).all():
@@ -276,10 +297,20 @@ def _cells(chart: VegaChart, rows: pd.DataFrame, encoding: dict[str, Any]) -> li
     layers: list[dict[str, Any]] = [{"name": "values", "mark": "rect", "encoding": encoding}]
     if chart.mark == "heat":
         middle = (rows.loc[:, chart.colour].min() + rows.loc[:, chart.colour].max()) / 2
-        text = {"field": field_name(chart.colour), "type": "quantitative", "format": ".3~g"}
+        text = {"field": field_name(chart.colour), "type": "quantitative"}
+        text["format"] = _digits(float(rows.loc[:, chart.colour].abs().max()))
         dark = f"datum['{field_name(chart.colour)}'] > {middle:g}"
         ink = {"condition": {"test": dark, "value": "black"}, "value": "white"}
         where = {name: encoding[name] for name in ("x", "y")}
         layers.append({"name": "text", "mark": {"type": "text", "fontSize": 10}, "encoding": where})
         layers[1]["encoding"] = where | {"text": text, "color": ink}
     return layers
+
+
+def _digits(largest: float) -> str:
+    """A format that keeps the numbers of cells short: thousandths do for those of size 1."""
+    if largest < 0.05:
+        return ".2~g"
+    if largest < 10:
+        return ".3~f"
+    return ".3~g" if largest < 1000 else ".3~s"

@@ -27,6 +27,7 @@ from analysis.claims.statistic import (
 from analysis.gladzik2019 import nets, quantities
 from analysis.gladzik2019.nets import ADJOINT, DIRECT
 from analysis.rows.data import COMPLETED, KEY, Data
+from analysis.rows.stats import DIFFERENCE, SHARE
 
 D1, D2, D3, D4, D5, D6, D7, D8 = STUDIES = tuple(f"gladzik2019/d{n}" for n in range(1, 9))
 NAMES = dict(
@@ -263,7 +264,7 @@ CLAIMS = (
         "ODENets converge to a limit on CIFAR-10 and CIFAR-100.",
         "Gladzik 2019, section 5.3.5, Figures 5.6 and 5.8",
         (D5, D7),
-        Quantity(_last_gain, needs=("runs", "probe_series")),
+        Quantity(_last_gain, needs=("runs", "probe_series"), within=DIFFERENCE),
         {
             f"{DATA[study]}, {net}": At({"study": study, "net": net}, mean)
             for study, net in product((D5, D7), (DIRECT, ADJOINT))
@@ -293,7 +294,7 @@ CLAIMS = (
         "The larger tolerance seems to perform better at first (the thesis draws no conclusion).",
         "Gladzik 2019, section 5.3.4, Figure 5.7",
         D6,
-        Quantity(_at_first, needs=("runs", "probe_series")),
+        Quantity(_at_first, needs=("runs", "probe_series"), within=SHARE),
         Difference({"net": TOLERANCE_4}, {"net": TOLERANCE_5}),
         above(0.0),
         "accuracy on training images over the first half of the epochs, 1e-4 minus 1e-5",

@@ -12,7 +12,7 @@ from analysis.drawing.figure import Table, by_row
 from analysis.drawing.style import SOLVER_LABELS
 from analysis.ott2021 import dependence
 from analysis.rows.data import Data
-from analysis.rows.stats import paired_difference, summarise
+from analysis.rows.stats import DIFFERENCE, limited, paired_difference, summarise
 
 # Ott 2021, step adaptation: a net depends on its solver if its accuracy under a more accurate one
 # differs by more than this.
@@ -75,13 +75,15 @@ def _paired(nets: pd.DataFrame) -> pd.DataFrame:
 
 
 def _per_steps(pairs: pd.DataFrame) -> pd.DataFrame:
-    numbers = summarise(pairs, ["solver_name", "solver_steps"], "gap").rename(
+    sizes = pairs.rename(columns={"gap": "gap_size"})
+    numbers = summarise(sizes, ["solver_name", "solver_steps"], "gap_size").rename(
         columns={"mean": "gap"}
     )
     groups = pairs.groupby(["solver_name", "solver_steps"])
     signed = [
         paired_difference(group["accuracy_own"], group["accuracy_other"]) for _, group in groups
     ]
+    signed = [(mean, *limited(low, high, DIFFERENCE)) for mean, low, high in signed]
     numbers[["difference", "difference_low", "difference_high"]] = signed
     numbers["dependent"] = numbers["gap"] > THRESHOLD
     brackets = numbers.groupby("solver_name")[["solver_steps", "dependent"]].apply(bracket)

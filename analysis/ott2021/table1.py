@@ -160,7 +160,7 @@ def readable(numbers: pd.DataFrame) -> pd.DataFrame:
     for row in numbers.to_dict("records"):
         decimals = DECIMALS.get(row["quantity"], 3)
         shown = published.readable(
-            pd.DataFrame([row]), {"data": "data", "quantity": ""}, decimals, WORDS
+            pd.DataFrame([row]), {"data": "data", "quantity": "quantity"}, decimals, WORDS
         )
         if row["quantity"].startswith("first") and row["n"]:
             shown = shown.assign(**{shown.columns[2]: f"{row['mean']:.0f} ({row['n']})"})

@@ -151,7 +151,9 @@ function explorerSpec(table, chosen, cells, title) {
     const side = (axis) => (axis ? channel(axis, { sort: planned(axis), scale: { domain: planned(axis) } }) : one);
     const place = { x: side(x), y: side(row) };
     const scale = { scheme: "viridis", domain: least < most ? [least, most] : [Math.min(0, least), Math.max(0, least) || 1] };
-    const word = { calculate: "isValid(datum.mean) ? format(datum.mean, '.3~g') : datum.failed ? 'failed' : ''", as: "word" };
+    const largest = Math.max(Math.abs(least), Math.abs(most));
+    const digits = largest < 0.05 ? ".2~g" : largest < 10 ? ".3~f" : largest < 1000 ? ".3~g" : ".3~s"; // as in vega.py
+    const word = { calculate: `isValid(datum.mean) ? format(datum.mean, '${digits}') : datum.failed ? 'failed' : ''`, as: "word" };
     const middle = (scale.domain[0] + scale.domain[1]) / 2;
     const ink = { condition: [{ test: "!isValid(datum.mean)", value: colourOf("--ink") }, { test: `datum.mean > ${middle}`, value: "black" }], value: "white" };
     const body = { layer: [

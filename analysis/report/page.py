@@ -6,7 +6,6 @@ Styles, scripts, images and numbers are inside the page.
 import base64
 import gzip
 import json
-import os
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.util import find_spec
@@ -20,6 +19,7 @@ from analysis.claims import claim as claims
 from analysis.claims.command import RULE
 from analysis.claims.verdict import NOT_ENOUGH, VERDICTS
 from analysis.make import CONSOLE, INCOMPLETE, OK, Reader
+from analysis.report.desktop import open_page
 from analysis.report.explorer import explorer
 from analysis.report.sections import (
     Item,
@@ -33,6 +33,7 @@ from analysis.report.sections import (
 from analysis.report.verdicts import Card, cards, most_wanted, scores, sentences
 
 NAME = "report.html"
+SCRIPTS = ("page.js", "charts.js", "explorer.js")
 # The figure of the first screen.
 HEADLINE = "cross/accuracy"
 NO_CHARTS = "Charts that answer to the mouse need odesweep[report]; the pictures are complete."
@@ -80,7 +81,7 @@ def write_report(reader: Reader, out: Path, show: bool = False) -> int:
     if not has_charts():
         CONSOLE.print(NO_CHARTS)
     if show:
-        open_page(out / NAME)
+        open_page((out / NAME).absolute().as_uri())
     complete = all(card.about["verdict"] != NOT_ENOUGH for card in content.cards)
     return OK if there == len(content.items) and complete else INCOMPLETE
 
@@ -88,7 +89,7 @@ def write_report(reader: Reader, out: Path, show: bool = False) -> int:
 def interactive(reader: Reader, content: Content, live: int = 0) -> str:
     """The page with charts and explorer, if their scripts are installed.
 
-    live: the number of this version of a page that looks for its next one.
+    live: of a page that looks for its next version, when it was drawn, in milliseconds.
     """
     bundle = vega_bundle()
     return page(
@@ -103,7 +104,8 @@ def interactive(reader: Reader, content: Content, live: int = 0) -> str:
 
 def page(reader: Reader, content: Content, **more: Any) -> str:
     """The page of this content. more: of `render`, for what is left empty or said differently."""
-    usual = {"bundle": "", "charts": {}, "rows": "", "live": 0, "pages": {}, "about": None}
+    usual = {"bundle": "", "charts": {}, "rows": "", "live": 0, "pages": {}, "place": ""}
+    usual |= {"about": None}
     usual |= {"sentences": sentences(content.cards, len(reader("*").runs))}
     return render(
         cards=content.cards,
@@ -118,17 +120,6 @@ def page(reader: Reader, content: Content, **more: Any) -> str:
         results=reader.folder.path,
         **{**usual, **more},
     )
-
-
-def open_page(path: Path) -> None:
-    """Open a page in the desktop's browser; says so where there is none."""
-    # Without a desktop the module would start a browser in the terminal and wait for its end.
-    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
-        import webbrowser
-
-        webbrowser.open(path.absolute().as_uri())
-    else:
-        CONSOLE.print(f"no desktop here; open {path} yourself")
 
 
 def has_charts() -> bool:
@@ -180,7 +171,8 @@ def _plain(value: Any) -> Any:
 def render(**content: Any) -> str:
     """The page with this content. Everything in it is escaped except style and script.
 
-    A page of a site (`pages`) has no charts, and shares its style and script with the others.
+    A page of a site (`pages`) has no charts, and shares its style and script with the others. Its
+    `place` is the paper that it is about.
     """
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
@@ -188,7 +180,7 @@ def render(**content: Any) -> str:
     place = files("analysis.report")
     template, style, *scripts = (
         place.joinpath(name).read_text(encoding="utf-8")
-        for name in ("page.html", "page.css", "page.js", "charts.js", "explorer.js")
+        for name in ("page.html", "page.css", *SCRIPTS, *(("live.js",) if content["live"] else ()))
     )
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True

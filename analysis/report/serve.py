@@ -1,6 +1,7 @@
 """`odereport serve`: the page of a results folder over HTTP, drawn again when rows changed.
 
-It only reads the folder, and answers two addresses: the page, and the number of its version.
+It only reads the folder, and answers two addresses: the page, and its version: when it was drawn,
+in milliseconds, so that a page of an earlier server is never taken for the newest.
 """
 
 import ipaddress
@@ -9,12 +10,14 @@ import threading
 import time
 from collections.abc import Callable
 from hmac import compare_digest
+from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from analysis.errors import ReportError
 from analysis.make import CONSOLE, OK
+from analysis.report.desktop import open_page
 from analysis.rows.read import Folder
 from sweeps.store import Results
 
@@ -24,20 +27,25 @@ LOOK_SECONDS = 5.0
 REST = 2.0
 WAITING = (
     '<!DOCTYPE html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="3">'
-    "<title>odesweep</title><p>Drawing the report for the first time; this page comes back by "
-    "itself.</p></html>"
+    '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
+    "<title>odesweep</title><p>{}</p><p>This page comes back by itself.</p></html>"
 )
 
 
 class Page:
-    """What is served: the page, and how often it was drawn."""
+    """What is served: the page, and when it was drawn, in milliseconds; 0 while there is none."""
 
     def __init__(self) -> None:
-        self.html, self.version = WAITING.encode(), 0
+        self.version = 0
+        self.wait("Drawing the report for the first time.")
 
-    def show(self, html: str) -> None:
+    def show(self, html: str, version: int) -> None:
         """Serve this from now on."""
-        self.html, self.version = html.encode(), self.version + 1
+        self.html, self.version = html.encode(), version
+
+    def wait(self, text: str) -> None:
+        """Say this until there is a page."""
+        self.html = WAITING.format(escape(text)).encode()
 
 
 def server(page: Page, host: str, port: int, token: str) -> ThreadingHTTPServer:
@@ -108,10 +116,13 @@ def state_of(results: Path) -> list[tuple[str, int, int]]:
     return sorted(found)
 
 
-def serve(results: Path, host: str, port: int, draw: Callable[[int], str]) -> int:
+def serve(
+    results: Path, host: str, port: int, draw: Callable[[int], str], show: bool = False
+) -> int:
     """Serve what `draw` gives until Ctrl-C, drawn again when the folder changed.
 
-    draw: from the number of the version to the page. Raises ReportError if that is impossible.
+    draw: from the time of drawing, in milliseconds, to the page. show: also open it in a browser.
+    Raises ReportError if the folder or the address cannot be used.
     """
     Folder(results)
     token = "" if is_loopback(host) else secrets.token_urlsafe(16)
@@ -122,6 +133,8 @@ def serve(results: Path, host: str, port: int, draw: Callable[[int], str]) -> in
     CONSOLE.print(f"{address} shows {results}; Ctrl-C stops it")
     if token:
         CONSOLE.print("whoever has this address can read the report")
+    if show:
+        open_page(address)
     try:
         keep_drawing(page, results, draw)
     except KeyboardInterrupt:
@@ -134,16 +147,19 @@ def serve(results: Path, host: str, port: int, draw: Callable[[int], str]) -> in
 
 def keep_drawing(page: Page, results: Path, draw: Callable[[int], str]) -> None:
     """Draw now and whenever the folder changed, for ever."""
-    drawn = None
+    drawn, told = None, ""
     while True:
         state, began = state_of(results), time.monotonic()
         if state != drawn:
+            version = time.time_ns() // 1_000_000
             try:
-                page.show(draw(page.version + 1))
-                drawn = state
+                page.show(draw(version), version)
+                drawn, told = state, ""
             except ReportError as reason:
-                # Files may have been merged meanwhile: the next look tries again.
-                if page.version == 0:
-                    raise
-                CONSOLE.print(f"not drawn again: {reason}")
+                # Nothing is there yet, or files were merged meanwhile: the next look tries again.
+                if not page.version:
+                    page.wait(f"Nothing to show yet: {reason}.")
+                if str(reason) != told:
+                    CONSOLE.print(f"not drawn: {reason}")
+                told = str(reason)
         time.sleep(max(LOOK_SECONDS, REST * (time.monotonic() - began)))

@@ -47,7 +47,7 @@ def write_site(reader: Reader, out: Path) -> int:
         own = Content(_cards(content, one), [one], None)
         told = sentences(own.cards, _runs(reader, one)) if own.cards else []
         about = summary.of_paper(one.key)
-        html = page(reader, own, pages=links, sentences=told, about=about)
+        html = page(reader, own, pages=links, sentences=told, place=one.key, about=about)
         _write(folder / f"{_stem(one)}.html", html)
         _write(folder / f"{_stem(one)}.md", "\n".join(_paper(own, one, about, told)))
     for name in ("page.css", "page.js"):
@@ -133,7 +133,8 @@ def _paper(
 def _verdict(card: Card) -> dict[str, str]:
     one = card.about
     interval = f" [{one['low']:.3g}, {one['high']:.3g}]" if one["low"] == one["low"] else ""
-    unit = f" {one['unit']}" if one["unit"] else ""
+    # The claim's measure says of what a share is.
+    unit = "" if one["unit"].startswith("of ") else f" {one['unit']}".rstrip()
     return {
         "verdict": f"**{card.shown}**{' at reduced scale' if card.reduced else ''}",
         "claim": one["statement"],

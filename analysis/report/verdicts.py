@@ -113,6 +113,9 @@ def _score(paper: str, found: Sequence[Card]) -> Score:
 def sentences(found: Sequence[Card], runs: int) -> list[str]:
     """What was asked, what was found, and what is missing."""
     papers = len({card.about["paper"] for card in found})
+    if not runs:
+        waiting = f"{_count(len(found), 'claim')} of {_count(papers, 'source')} wait for data"
+        return [f"No training run has ended yet; {waiting}."]
     asked = (
         f"We judge {_count(len(found), 'claim')} of {_count(papers, 'source')} about "
         "normalization, solver and depth of neural ODEs by "

@@ -18,6 +18,11 @@ MIN_N_INTERVAL = 3
 # The least n whose smallest one-sided p, 2^-n, is below the 2.5 % of a verdict.
 MIN_N_SIGN_FLIP = 6
 SIGN_FLIPS = 4_096
+Ends = tuple[float, float]
+SHARE, DIFFERENCE, ANYWHERE = (0.0, 1.0), (-1.0, 1.0), (-math.inf, math.inf)
+# Columns of fractions, and of differences of two accuracies. A gap's size is its absolute value.
+SHARES = {"fraction", "gap_size"}
+DIFFERENCES = {"gap", "drop", "gain", "difference", "change", "effect"}
 
 
 def t_interval(values: ArrayLike, level: float = LEVEL) -> tuple[float, float]:
@@ -54,7 +59,7 @@ def paired_difference(
 def summarise(frame: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
     """One row per group: n, mean, low, high, minimum, maximum of `value`.
 
-    The interval is 95 % Student t over seeds; that of a share ends at 0 and 1, see `is_share`.
+    The interval is 95 % Student t over seeds, as far as it lies within the `ends` of `value`.
     Missing values do not count. frame: one row per group and seed, with a column `seed`; a seed
     that occurs twice in a group counts once, with its mean.
     """
@@ -79,18 +84,29 @@ def summarise(frame: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFram
     # minutes for curves over epochs (measured).
     n = numbers["n"].where(numbers["n"] >= MIN_N_INTERVAL).astype(float)
     half = stats.t.ppf(0.5 + LEVEL / 2, n - 1) * numbers["low"].astype(float) / np.sqrt(n)
-    low, high = numbers["mean"] - half, numbers["mean"] + half
-    if is_share(value):
-        low, high = low.clip(lower=0.0), high.clip(upper=1.0)
-    return numbers.assign(low=low, high=high)
+    least, most = ends(value)
+    return numbers.assign(
+        low=(numbers["mean"] - half).clip(lower=least),
+        high=(numbers["mean"] + half).clip(upper=most),
+    )
 
 
-def is_share(name: str) -> bool:
-    """Whether numbers of this name lie between 0 and 1: accuracies and fractions.
+def ends(name: str) -> Ends:
+    """Where numbers of this name lie, and so their means.
 
-    Differences of them have names of their own.
+    Accuracies and fractions lie between 0 and 1, differences of two between -1 and 1.
     """
-    return name.removeprefix("run.").startswith("accuracy") or name == "fraction"
+    if name.removeprefix("run.").startswith("accuracy") or name in SHARES:
+        return SHARE
+    return DIFFERENCE if name in DIFFERENCES else ANYWHERE
+
+
+def limited(low: float, high: float, within: Ends) -> tuple[float, float]:
+    """The part of an interval that lies where its number can lie.
+
+    It covers the truth exactly as often as the whole interval does.
+    """
+    return max(low, within[0]), min(high, within[1])
 
 
 def clopper_pearson(count: int, n: int, level: float = LEVEL) -> tuple[float, float]:

@@ -19,6 +19,7 @@ from analysis.claims.statistic import (
     mean,
     order,
 )
+from analysis.rows.stats import DIFFERENCE, SHARE
 from analysis.zheng2024 import interpolations, quantities
 from analysis.zheng2024.quantities import RUNS
 from analysis.zheng2024.table1 import FAMILIES
@@ -31,9 +32,9 @@ SHALLOW = {"4 and 6 layers": ("cnn4", "cnn6"), "8 and 10 layers": ("cnn8", "cnn1
 FOUR_SETS = ("CIFAR-10", "SVHN", "CIFAR-100", "Tiny-ImageNet")
 ON_MNIST = {"data": "MNIST", BACKBONE: "cnn4"}
 BATCH_SIZES = Quantity(quantities.by_batch_size, "accuracy", ("runs", "evaluations:batch_size"))
-NOISE = Quantity(quantities.loss_by_noise, needs=("runs", "evaluations:noise"))
-LAST = Quantity(quantities.last_accuracy, needs=("runs", "epochs"))
-GAINS = Quantity(quantities.gains)
+NOISE = Quantity(quantities.loss_by_noise, needs=("runs", "evaluations:noise"), within=DIFFERENCE)
+LAST = Quantity(quantities.last_accuracy, needs=("runs", "epochs"), within=SHARE)
+GAINS = Quantity(quantities.gains, within=DIFFERENCE)
 SECONDS = Quantity(interpolations.timed, "seconds_per_step")
 CLAIMS = (
     claim(
@@ -159,7 +160,7 @@ CLAIMS = (
             f"On {data} TA-BN {net} is better than the other families of neural ODEs{printed}.",
             "Zheng 2024, Table 1 and Figure 4",
             ("zheng2024/main", "zheng2024/baselines"),
-            Quantity(partial(quantities.families, data, backbone)),
+            Quantity(partial(quantities.families, data, backbone), within=SHARE),
             Best("family", "TA-BN", "{1}"),
             above(0.0),
             "difference of accuracy after the last epoch",
@@ -198,7 +199,7 @@ CLAIMS = (
         "Pop-TI batch norm's test accuracy is erratic from epoch to epoch, unlike the others'.",
         "Zheng 2024, Figure 3 (left)",
         "zheng2024/curves",
-        Quantity(quantities.roughness, needs=("runs", "epochs")),
+        Quantity(quantities.roughness, needs=("runs", "epochs"), within=SHARE),
         differences("norm", (("batch", other) for other in ("mini_batch", "ta_bn"))),
         above(0.01),
         "mean absolute change of accuracy per epoch in the second half, minus that of the others",
@@ -209,7 +210,11 @@ CLAIMS = (
         "Mini-batch statistics lose accuracy in test batches of 2 (18 layers).",
         "Zheng 2024, Figure 3 (left)",
         "zheng2024/curves",
-        Quantity(quantities.loss_in_batches_of_2, needs=("runs", "probe_series:figure3")),
+        Quantity(
+            quantities.loss_in_batches_of_2,
+            needs=("runs", "probe_series:figure3"),
+            within=DIFFERENCE,
+        ),
         mean,
         above(0.02),
         "accuracy in test batches of 256 minus that of the first 1,000 images in batches of 2",
@@ -397,7 +402,7 @@ CLAIMS = (
         "The Euler fallback decides which deep nets without norm count as failures.",
         "Zheng 2024, code",
         "zheng2024/depth",
-        Quantity(quantities.saved_by_euler),
+        Quantity(quantities.saved_by_euler, within=SHARE),
         mean,
         above(0.5),
         "share of released runs with 12 or 18 layers that completed with repeated solves only",

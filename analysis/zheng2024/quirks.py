@@ -79,8 +79,9 @@ def readable(numbers: pd.DataFrame) -> pd.DataFrame:
 def _change(row: Any) -> str:
     if not row or row["change_n"] != row["change_n"] or not row["change_n"]:
         return "-"
-    half = (row["change_high"] - row["change_low"]) / 2
-    return f"{row['change_mean']:+.3f}" + (f" ± {half:.3f}" if row["change_n"] > 2 else "")
+    mean = row["change_mean"]
+    half = max(row["change_high"] - mean, mean - row["change_low"])
+    return f"{mean:+.3f}" + (f" ± {half:.3f}" if row["change_n"] > 2 else "")
 
 
 TABLE = Table(

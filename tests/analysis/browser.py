@@ -21,11 +21,11 @@ FLAGS = (
         "--no-first-run",
         "--disable-background-networking",
     ),
-    # No name resolves: whatever the page wanted from a network would fail and show.
+    # Only this machine resolves: whatever the page wanted from a network would fail and show.
     *(
         "--disable-component-update",
         "--disable-sync",
-        "--host-resolver-rules=MAP * ~NOTFOUND",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
         "--enable-logging=stderr",
     ),
 )
@@ -91,6 +91,13 @@ def run_in_page(page: Path, script: str, address: str = "", width: int = 1280) -
     assert found, f"the page did not run to its end: {done.stderr[-2000:]}"
     answer = json.loads(rest.partition("</script>")[0])
     return answer | {"console": [line for line in done.stderr.splitlines() if "CONSOLE" in line]}
+
+
+def dom_after(address: str, seconds: int) -> str:
+    """The document that a browser shows `seconds` after it opened the address, by its own clock."""
+    with tempfile.TemporaryDirectory() as folder:
+        budget = f"--virtual-time-budget={1000 * seconds}"
+        return _start(folder, budget, "--dump-dom", address).stdout
 
 
 def screenshot(

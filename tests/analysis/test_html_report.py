@@ -8,11 +8,12 @@ import base64
 import json
 import re
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import print_to_pdf, run_in_page, screenshot
+from browser import dom_after, print_to_pdf, run_in_page, screenshot
 from markupsafe import escape
 from matplotlib.image import imread
 from own_study import ACCURACY, OWN, Mine
@@ -31,6 +32,9 @@ from analysis.make import Reader
 from analysis.papers import PAPERS
 from analysis.report.explorer import explorer
 from analysis.report.page import Content, embedded, gather, render
+from analysis.report.page import page as written
+from analysis.report.serve import Page as Served
+from analysis.report.serve import server
 from analysis.report.site import write_site
 from analysis.report.summary import HEADINGS, of_paper
 from analysis.report.verdicts import sentences
@@ -209,6 +213,12 @@ def test_the_site_shows_the_same_as_the_page_in_files(
         in_markdown = {word for word in re.findall(r"\]\(([^)]+)\)", text) if ".md" not in word}
         assert in_markdown <= in_html, name
         linked |= in_html
+        # A page without claims has no verdicts, and says which page it is.
+        assert ('id="verdicts"' in html) == (name in {"index.md", "ott2021.md"}), name
+        assert (
+            f'aria-current="page">{name.removesuffix(".md").replace("index", "all results")}'
+            in html
+        )
     assert "ott2021-figure4.png" in linked
     written = {path.name for path in (tmp_path / "pages").iterdir()}
     assert linked <= written
@@ -265,6 +275,7 @@ def test_in_a_browser_it_navigates_sorts_and_filters(page: Path) -> None:
         found.other = [before, rows()];
         found.sorted = table.tHead.rows[0].cells[0].getAttribute('aria-sort');
         document.querySelector('nav a[href="#running"]').click(); found.hash = location.hash;
+        await new Promise((go) => setTimeout(go, 50)); found.kept = location.hash;
         const top = document.getElementById('running').getBoundingClientRect().top;
         found.top = top >= -5 && top < window.innerHeight;
         return found;
@@ -286,6 +297,7 @@ def test_in_a_browser_it_navigates_sorts_and_filters(page: Path) -> None:
     assert sorted(found["other"][0]) == sorted(found["other"][1])
     assert found["sorted"] == "ascending"
     assert found["hash"] == "#running"
+    assert found["kept"] == "#running?paper=ott2021"
     assert found["top"]
 
 
@@ -477,6 +489,55 @@ def test_light_and_dark_differ_and_it_prints(page: Path, tmp_path: Path) -> None
     assert print_to_pdf(page, tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
 
 
+class Sweep(Served):
+    """A page that is new at the second look, and a server that stops after the third."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__()
+        self.second, self.looks, self.stop = second, 0, lambda: None
+        self.show(first, 1)
+
+    @property
+    def version(self) -> int:
+        """What a look at the version gives."""
+        self.looks += 1
+        if self.looks == 2:
+            self.show(self.second, 2)
+        if self.looks == 3:
+            self.stop()
+        return self._version
+
+    @version.setter
+    def version(self, value: int) -> None:
+        self._version = value
+
+
+def test_a_served_page_loads_its_next_version_and_says_when_the_server_stopped(page: Path) -> None:
+    reader = Reader(page.parents[1] / "results")
+    first, second = (written(reader, GATHERED[0], live=version) for version in (1, 2))
+    act = """<script>
+    document.querySelector('#ott2021 details.facts').open = true;
+    find.value = 'some-fail'; find.dispatchEvent(new Event('input'));</script></body>"""
+    sweep = Sweep(first.replace("</body>", act), second)
+    listening = server(sweep, "127.0.0.1", 0, "")
+    threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
+
+    def stop() -> None:
+        listening.shutdown()
+        listening.server_close()
+
+    sweep.stop = stop
+    address = f"http://127.0.0.1:{listening.server_port}/"
+    dom = dom_after(address, 30)
+    assert sweep.looks >= 3
+    assert 'data-version="2"' in dom
+    assert "1 of 4 claims</output>" in dom
+    assert dom.count('<details class="facts" open="">') == 1
+    status = re.search(r'<p id="live"[^>]*class="stopped"[^>]*>(.*?)</p>', dom)
+    assert status
+    assert status[1].startswith("The server has stopped. You see the rows of ")
+
+
 def test_an_empty_report_says_so() -> None:
     empty: dict[str, Any] = {
         "cards": [],
@@ -495,10 +556,11 @@ def test_an_empty_report_says_so() -> None:
         "rows": "",
         "live": 0,
         "pages": {},
+        "place": "",
     }
     html = render(**empty)
     assert "Everything is drawn." in html
-    assert "No claim has a verdict yet." in html
+    assert "No training run has ended yet" in html
 
 
 def test_a_point_finds_its_runs_by_the_labels_that_it_shows(tmp_path: Path) -> None:

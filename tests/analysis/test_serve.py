@@ -1,6 +1,7 @@
 """`odereport serve`: who may read, what is answered, when it is drawn again, how it stops."""
 
 import http.client
+import itertools
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from synthetic import World, write
 from analysis import cli
 from analysis.errors import ReportError
 from analysis.report import serve as serving
-from analysis.report.serve import Page, is_loopback, serve, server, state_of
+from analysis.report.serve import Page, is_loopback, keep_drawing, serve, server, state_of
 
 STUDY = "ott2021/sphere2-fixed"
 
@@ -20,7 +21,7 @@ STUDY = "ott2021/sphere2-fixed"
 @pytest.fixture
 def page() -> Page:
     shown = Page()
-    shown.show("<p>drawn</p>")
+    shown.show("<p>drawn</p>", 1)
     return shown
 
 
@@ -66,6 +67,8 @@ def test_it_is_drawn_again_when_rows_changed_and_stops_cleanly(
     results = tmp_path / "results"
     write(results, STUDY, save_only=True)
     monkeypatch.setattr(serving, "LOOK_SECONDS", 0.01)
+    clock = itertools.count(1_000_000, 1_000_000)
+    monkeypatch.setattr(serving.time, "time_ns", lambda: next(clock))
     before = state_of(results)
     versions: list[int] = []
     looks = 0
@@ -88,11 +91,34 @@ def test_it_is_drawn_again_when_rows_changed_and_stops_cleanly(
 
     assert serve(results, "127.0.0.1", 0, draw) == 0
     # Nothing changed for two looks; the one that failed came again.
-    assert versions == [1, 2, 2]
+    assert versions == [1, 2, 3]
     assert state_of(results) != before
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].startswith("http://127.0.0.1:")
-    assert printed[1:] == ["not drawn again: a file went away", "stopped"]
+    assert printed[1:] == ["not drawn: a file went away", "stopped"]
+
+
+def test_before_the_first_plan_it_waits_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown, looks = Page(), []
+    assert b"Drawing the report for the first time." in shown.html
+
+    def look(_seconds: float) -> None:
+        looks.append(shown.html.decode())
+        if len(looks) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(serving.time, "sleep", look)
+
+    def draw(_version: int) -> str:
+        raise ReportError("no plan of <any> study")
+
+    with pytest.raises(KeyboardInterrupt):
+        keep_drawing(shown, tmp_path, draw)
+    assert "Nothing to show yet: no plan of &lt;any&gt; study." in looks[0]
+    assert 'http-equiv="refresh"' in looks[0]
+    assert capsys.readouterr().out.splitlines() == ["not drawn: no plan of <any> study"]
 
 
 def test_another_host_gets_a_random_token(

@@ -4,7 +4,10 @@ import math
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from analysis.claims.claim import above, all_claims, below, within
 from analysis.claims.statistic import (
     NOTHING,
     VALUE,
@@ -25,7 +28,8 @@ from analysis.claims.statistic import (
     exact,
     mean,
 )
-from analysis.rows.stats import t_interval
+from analysis.claims.verdict import judge_one
+from analysis.rows.stats import ANYWHERE, SHARE, t_interval
 
 # Layer norm has .3, .6, 1.2 at depths 1, 2, 4 and batch norm two thirds of it; each seed adds .01.
 ROWS = pd.DataFrame(
@@ -82,6 +86,70 @@ def test_values(statistic: Statistics, values: dict[str, float]) -> None:
 def test_the_interval_of_a_margin_is_turned_with_it() -> None:
     (estimate,) = estimates(At(LAYER, Margin(1.0, -1, mean)), ROWS).values()
     assert (estimate.low, estimate.high) == pytest.approx(t_interval([0.3, 0.29, 0.28]))
+
+
+# So far apart that every interval leaves what shares can be.
+APART = pd.DataFrame(
+    [
+        ("study", seed, norm, depth, "completed", value)
+        for norm, values in (("layer", (0.1, 1.0, 1.0)), ("batch", (0.1, 0.1, 1.0)))
+        for seed, value in enumerate(values)
+        for depth in (1, 2, 4)
+    ],
+    columns=ROWS.columns,
+)
+
+
+@pytest.mark.parametrize(
+    ("statistic", "possible"),
+    [
+        (mean, (0, 1)),
+        (Margin(0.9, -1, mean), (-0.1, 0.9)),
+        (ADVANTAGE, (-1, 1)),
+        (Difference(LAYER, BATCH, size=True), (0, 1)),
+        (ORDER, (0, 1)),
+        # Anything else may be larger.
+        (Ratio(LAYER, BATCH), None),
+        (Excess(LAYER, BATCH), None),
+        (Trend("depth", 2), None),
+    ],
+)
+def test_intervals_of_shares_end_where_the_number_can_lie(
+    statistic: Statistics, possible: tuple[float, float] | None
+) -> None:
+    (one,) = estimates(statistic, APART).values()
+    shown, whole = one.limited(SHARE), one.interval(0.95)
+    if possible is None:
+        assert (shown.low, shown.high) == whole
+    else:
+        assert shown.low == pytest.approx(max(whole[0], possible[0]))
+        assert shown.high == pytest.approx(possible[1])
+        assert shown.value == one.value
+        if statistic is not ORDER:
+            assert one.limited(ANYWHERE).high == whole[1] > possible[1]
+
+
+@given(
+    values=st.lists(st.floats(0, 1), min_size=3, max_size=6),
+    threshold=st.floats(0, 1),
+    upwards=st.booleans(),
+)
+def test_verdicts_are_those_of_the_whole_interval(
+    values: list[float], threshold: float, upwards: bool
+) -> None:
+    rows = pd.DataFrame({"seed": range(len(values)), "outcome": "completed", VALUE: values})
+    one = mean(rows)
+    # A region with two ends has both inside.
+    inside = 0.05 + 0.9 * threshold
+    for holds in (above(threshold) if upwards else below(threshold), within(0.01, inside)):
+        assert judge_one(one.limited(SHARE), holds, 3) == judge_one(one, holds, 3)
+
+
+def test_no_region_with_two_ends_touches_the_end_of_what_is_possible() -> None:
+    for claim in all_claims():
+        span = claim.quantity.ends[1] - claim.quantity.ends[0]
+        if math.isfinite(span) and all(map(math.isfinite, claim.holds)):
+            assert not {*claim.holds} & {0, span, -span, *claim.quantity.ends}, claim.name
 
 
 def test_failed_runs_are_in_shares_alone() -> None:

@@ -7,6 +7,7 @@ from scipy import stats
 
 from analysis.rows.stats import (
     clopper_pearson,
+    ends,
     paired_difference,
     sign_flip_p,
     summarise,
@@ -97,9 +98,24 @@ def test_intervals_of_shares_end_at_0_and_1(name: str) -> None:
     assert found.loc["b", "high"] == pytest.approx(t_interval(values["b"])[1])
     ends = [found.loc["c", "low"], found.loc["c", "high"]]
     assert ends == pytest.approx(list(t_interval(values["c"])))
-    change = summarise(frame.rename(columns={name: "change"}), ["group"], "change")
-    assert change["low"].to_numpy(float).min() < 0
-    assert change["high"].to_numpy(float).max() > 1
+    loss = summarise(frame.rename(columns={name: "loss"}), ["group"], "loss")
+    assert loss["low"].to_numpy(float).min() < 0
+    assert loss["high"].to_numpy(float).max() > 1
+
+
+def test_intervals_of_differences_of_accuracies_end_at_minus_1_and_1() -> None:
+    changes = {"low": [-1.0, -0.9, -1.0], "high": [1.0, 0.9, 1.0], "middle": [-0.1, 0.1, 0.0]}
+    rows = [(group, seed, value) for group in changes for seed, value in enumerate(changes[group])]
+    frame = pd.DataFrame(rows, columns=["group", "seed", "change"])
+    found = summarise(frame, ["group"], "change").set_index("group")
+    assert found.loc["low", "low"] == -1
+    assert found.loc["high", "high"] == 1
+    assert found.loc["middle", "low"] == pytest.approx(t_interval(changes["middle"])[0])
+    assert [ends(name) for name in ("gap", "gap_size", "loss_test")] == [
+        (-1, 1),
+        (0, 1),
+        (-math.inf, math.inf),
+    ]
 
 
 def test_pairing_removes_what_seeds_share() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -67,6 +68,36 @@ def test_layers_colours_and_order() -> None:
     assert json.loads(json.dumps(spec, allow_nan=False)) == spec
 
 
+def test_axes_panels_and_cells_print_what_people_read() -> None:
+    cells = NUMBERS.dropna(subset=["mean"]).assign(
+        net=["cnn4", "cnn4", "unet18"], at=["a", "a", "b"]
+    )
+    labels = {"cnn4": "4", "a": "first"}
+    chart = VegaChart(mark="heat", x="net", y="axis.norm", colour="mean", panel="at", labels=labels)
+
+    def spec_of(numbers: pd.DataFrame) -> dict[str, Any]:
+        spec = specification(chart, numbers)
+        assert spec
+        return spec
+
+    spec = spec_of(cells)
+    printed = spec["spec"]["layer"][0]["encoding"]["x"]["axis"]["labelExpr"]
+    assert printed == spec["facet"]["header"]["labelExpr"]
+    assert printed == '{"cnn4": "4", "a": "first"}[datum.value] || datum.value'
+    # A point keeps the names of its runs.
+    assert {row["net"] for row in spec["data"]["values"]} == {"cnn4", "unet18"}
+    # Panels with other columns do not keep room for each other's.
+    assert spec["resolve"] == {"scale": {"x": "independent"}}
+    assert "resolve" not in spec_of(cells.assign(at="a"))
+    formats = [
+        spec_of(cells.assign(mean=cells["mean"] * factor))["spec"]["layer"][1]["encoding"]["text"][
+            "format"
+        ]
+        for factor in (0.1, 1, 100, 10_000)
+    ]
+    assert formats == [".2~g", ".3~f", ".3~g", ".3~s"]
+
+
 def test_nothing_to_show_is_no_chart() -> None:
     assert specification(VegaChart(x="steps", where={"steps": 7}), NUMBERS) is None
 
@@ -103,6 +134,6 @@ def test_vega_draws_every_kind_of_mark() -> None:
         VegaChart(mark="heat", x="steps", y="axis.norm", colour="mean"),
         VegaChart(mark="tile", x="steps", y="axis.norm", colour="n"),
         VegaChart(mark="bar", x="steps", y="axis.norm"),
-        VegaChart(x="steps", row="axis.norm"),
+        VegaChart(x="steps", row="axis.norm", labels={"layer": "layer norm"}),
     ):
         assert "<svg" in draw.vegalite_to_svg(json.dumps(specification(chart, NUMBERS)))
