@@ -138,7 +138,7 @@ def specification(chart: VegaChart, numbers: pd.DataFrame) -> dict[str, Any] | N
     across = min(len(panels), PANELS_ACROSS)
     spec |= {"facet": _facet(chart, rows, chart.panel), "columns": across, "spec": body}
     columns_of = rows.groupby(chart.panel, sort=False)[chart.x].agg(frozenset)
-    if chart.mark == "heat" and columns_of.nunique() > 1:
+    if chart.mark == "heat" and len(set(columns_of)) > 1:
         # Panels with other columns need no room for these.
         spec["resolve"] = {"scale": {"x": "independent"}}
     return spec
