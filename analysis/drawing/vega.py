@@ -27,6 +27,8 @@ PATH_POINTS = 120
 PANELS_ACROSS = 3
 # An axis with at most so many letters has room for level ones in a narrow panel.
 LEVEL_LETTERS = 16
+# Pixels beyond the ends of a logarithmic axis; whole powers of ten would leave a third empty.
+LOG_PADDING = 14
 INTERVAL = ("low", "high")
 # Shown when the mouse is over a point, if the numbers have them.
 TOLD = ("mean", "low", "high", "n", "seeds", "published", "failed", "missing", "planned", "outcome")
@@ -136,7 +138,7 @@ def specification(chart: VegaChart, numbers: pd.DataFrame) -> dict[str, Any] | N
     across = min(len(panels), PANELS_ACROSS)
     spec |= {"facet": _facet(chart, rows, chart.panel), "columns": across, "spec": body}
     columns_of = rows.groupby(chart.panel, sort=False)[chart.x].agg(frozenset)
-    if chart.mark == "heat" and columns_of.nunique() > 1:
+    if chart.mark == "heat" and len(set(columns_of)) > 1:
         # Panels with other columns need no room for these.
         spec["resolve"] = {"scale": {"x": "independent"}}
     return spec
@@ -211,7 +213,7 @@ def _position(chart: VegaChart, rows: pd.DataFrame, column: str, log: bool) -> d
         return channel | {"type": "nominal", "sort": _sort(rows, column)}
     scale: dict[str, Any] = {"zero": chart.mark == "bar", "nice": True}
     if log and (rows.loc[:, column] > 0).all():
-        scale = {"type": "log"}
+        scale = {"type": "log", "nice": False, "padding": LOG_PADDING}
     return channel | {"type": "quantitative", "scale": scale}
 
 

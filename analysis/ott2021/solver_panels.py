@@ -268,7 +268,12 @@ def _chart(by: str, panel: str, row: str = "") -> VegaChart:
         panel=panel,
         row=row,
         log_x=True,
-        titles={"mean": "test accuracy", tested: f"test {by}", trained: f"training {by}"},
+        titles={
+            "mean": "test accuracy",
+            tested: f"test {by}",
+            trained: f"training {by}",
+            "solver_name": "trained with",
+        },
     )
 
 
@@ -288,7 +293,7 @@ FIGURES = (
         draw=lambda numbers, axes: draw(
             thinned(numbers), axes, "steps", {"euler": "(a) ", "rk4_38": "(b) "}
         ),
-        chart=_chart("steps", "panel"),
+        chart=_chart("steps", "solver_name"),
         panels=(1, 2),
         size_inches=(FULL_INCHES, 2.6),
     ),
@@ -307,7 +312,7 @@ FIGURES = (
         draw=lambda numbers, axes: draw(
             shown(numbers), axes, "tolerance", {"fehlberg2": "(c) ", "dopri5": "(d) "}
         ),
-        chart=_chart("tolerance", "panel"),
+        chart=_chart("tolerance", "solver_name"),
         panels=(1, 2),
         size_inches=(FULL_INCHES, 2.6),
     ),

@@ -53,6 +53,9 @@ function configuration() {
     header: text,
     view: { stroke: line },
     point: { color: ink },
+    // Their numbers are told by the points.
+    rule: { aria: false },
+    area: { aria: false },
     range: { category: ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#888888", "#332288"] },
   };
 }
@@ -87,8 +90,8 @@ function shownSpec(name, width) {
     if (chosen === undefined) continue;
     for (const { encoding = {} } of units) {
       if (encoding[axis]?.type !== "quantitative") continue;
-      encoding[axis].scale = { ...encoding[axis].scale, type: chosen ? "log" : "linear" };
-      if (chosen) delete encoding[axis].scale.zero;
+      const { zero, padding, ...scale } = encoding[axis].scale ?? {};
+      encoding[axis].scale = chosen ? { ...scale, type: "log", nice: false, padding: 14 } : { ...scale, zero: zero ?? false, type: "linear", nice: true };
     }
   }
   const panels = (field) => new Set(spec.data.values.map((row) => row[field])).size || 1;
@@ -122,11 +125,16 @@ async function drawChart(place) {
   if (picture) picture.hidden = !asPicture;
   if (asPicture) return;
   const spec = shownSpec(name, figure.clientWidth || 900);
+  // Vega puts its description in the place of ours.
+  spec.description = place.dataset.text ??= place.getAttribute("aria-label");
   const config = configuration();
   spec.config = { ...config, legend: { ...config.legend, ...(spec.config?.legend ?? {}) } };
   const result = await embed(place, spec, { actions: false, renderer: "svg", tooltip: { theme: matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light" } });
   result.view.addEventListener("click", (_event, item) => item?.datum && showRuns(name, item.datum));
   place.dataset.drawn = "yes";
+  // What scrolls can be scrolled with the keyboard.
+  if (place.scrollWidth > place.clientWidth) place.tabIndex = 0;
+  else place.removeAttribute("tabindex");
 }
 
 function redraw(section) {

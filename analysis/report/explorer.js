@@ -149,7 +149,10 @@ function explorerSpec(table, chosen, cells, title) {
     // Cells that have not run keep their place.
     const planned = (axis) => table.axes[axis].filter((label) => cells.some((cell) => cell[fieldOf(axis)] === label));
     const side = (axis) => (axis ? channel(axis, { sort: planned(axis), scale: { domain: planned(axis) } }) : one);
-    const place = { x: side(x), y: side(row) };
+    // Names are level where a panel has room for them: about 8 pixels a letter.
+    const room = document.getElementById("explore").clientWidth / (colour ? 6 : 2);
+    const level = x && 8 * planned(x).join("  ").length < room ? { axis: { labelAngle: 0 } } : {};
+    const place = { x: { ...side(x), ...level }, y: side(row) };
     const scale = { scheme: "viridis", domain: least < most ? [least, most] : [Math.min(0, least), Math.max(0, least) || 1] };
     const largest = Math.max(Math.abs(least), Math.abs(most));
     const digits = largest < 0.05 ? ".2~g" : largest < 10 ? ".3~f" : largest < 1000 ? ".3~g" : ".3~s"; // as in vega.py
