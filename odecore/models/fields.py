@@ -99,7 +99,8 @@ class ConvField1d(FieldModule):
 def affine(bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
     """Product x @ weight + bias, of one net or of E nets side by side.
 
-    bias: ([E,] O), x: ([E,] B, I), weight: ([E,] I, O). Result: ([E,] B, O).
+    bias: (O,) or (E, O), x: (B, I) or (E, B, I), weight: (I, O) or (E, I, O). Result: (B, O) or (E,
+    B, O).
     """
     if x.dim() == 2:
         return torch.addmm(bias, x, weight)
@@ -107,7 +108,7 @@ def affine(bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
 
 
 def _dense(weight: Tensor, shifts: Tensor) -> Tensor:
-    """Convolution weights ([E,] O, I, k) as matrices ([E,] I length, O length).
+    """Convolution weights (O, I, k) as matrices (I length, O length), or E of them.
 
     shifts: (k, length, length).
     """
@@ -122,7 +123,7 @@ def _dense(weight: Tensor, shifts: Tensor) -> Tensor:
 
 
 def _repeat(bias: Tensor, length: int) -> Tensor:
-    """Biases ([E,] O) for every position: ([E,] O length)."""
+    """Biases (O,) or (E, O) for every position: (O length,) or (E, O length)."""
     return bias.unsqueeze(-1).expand(*bias.shape, length).flatten(-2)
 
 

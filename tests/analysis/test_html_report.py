@@ -557,6 +557,7 @@ def test_an_empty_report_says_so() -> None:
         "live": 0,
         "pages": {},
         "place": "",
+        "about": None,
     }
     html = render(**empty)
     assert "Everything is drawn." in html
