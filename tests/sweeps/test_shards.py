@@ -6,13 +6,13 @@ Also the stall guard.
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jobs import ALIKE, Job
 
 from odecore.config import TrialSpec
 from sweeps.errors import UserError
@@ -24,23 +24,6 @@ from sweeps.worker.messages import Context, Progress
 from sweeps.worker.repeated_crashes import shared_values
 from sweeps.worker.report import exit_words
 from sweeps.worker.slot import ChildSlot
-
-ALIKE = TrialSpec.model_validate(
-    {
-        "data": {"name": "spheres"},
-        "model": {"name": "flat_node"},
-        "solver": {"name": "euler", "steps": 2},
-        "train": {"iterations": 1},
-    }
-)
-
-
-@dataclass(frozen=True)
-class Job:
-    predicted_seconds: float
-    number: int
-    first: bool = False
-    spec: TrialSpec = ALIKE
 
 
 @given(st.lists(st.floats(0, 1e4), max_size=60), st.integers(1, 12))

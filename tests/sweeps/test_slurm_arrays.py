@@ -4,21 +4,13 @@ None is lost or there twice, no array is larger than the cluster allows, no shar
 task may run.
 """
 
-from dataclasses import dataclass
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jobs import Job
 
 from sweeps.profiles import Profile
 from sweeps.slurm.arrays import LIMIT_SHARE, Room, divide, shard_count
-
-
-@dataclass(frozen=True)
-class Job:
-    predicted_seconds: float
-    number: int
-    first: bool = False
 
 
 def jobs(seconds: list[float]) -> list[Job]:
