@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -162,7 +163,7 @@ def close_earlier_starts(
     SLURM started the task again because of its node or of preemption, not because of a trial.
     """
     workers: set[str] = set()
-    unfinished: dict[str, str] = {}
+    unfinished: dict[str, set[str]] = defaultdict(set)
     for event in events:
         worker = event["worker"]
         if event["event"] == "worker_started" and event.get("submission_id") == submission_id:
@@ -170,13 +171,18 @@ def close_earlier_starts(
             if other and other[0] == task.index and other[1] < task.restart:
                 workers.add(worker)
         if worker in workers and event["event"] == "started":
-            unfinished[worker] = event["trial_id"]
-        elif event["event"] in ("finished", "interrupted", "died", "worker_ended"):
-            unfinished.pop(worker, None)
-    for worker, trial_id in unfinished.items():
+            unfinished[worker].add(event["trial_id"])
+        elif event["event"] in ("finished", "interrupted", "died"):
+            unfinished[worker].discard(event["trial_id"])
+        elif event["event"] == "worker_ended":
+            unfinished[worker].clear()
+    for worker, trials in unfinished.items():
+        if not trials:
+            continue
         # A new file in that worker's name. If that worker still writes, it uses its own file.
         log = EventLog(results, worker)
-        log.append("interrupted", trial_id=trial_id, cause="started anew by SLURM")
+        for trial_id in sorted(trials):
+            log.append("interrupted", trial_id=trial_id, cause="started anew by SLURM")
         log.close()
 
 

@@ -1,5 +1,32 @@
 "use strict";
-// Sorting of every table by its headers, filters of the verdicts, and everything unfolded on paper.
+// The view in the address, sorting of every table by its headers, filters of the verdicts, and
+// everything unfolded on paper.
+
+// --- the view in the address: #anchor?name=value&...
+
+const wordsOfView = []; // one function per script: its [name, value] pairs
+
+const wordsNow = () => new URLSearchParams(wordsOfView.flatMap((words) => words())).toString();
+
+function readAddress() {
+  const [anchor, text = ""] = location.hash.slice(1).split("?");
+  return { anchor: decodeURIComponent(anchor), words: new URLSearchParams(text) };
+}
+
+function writeAddress() {
+  const { anchor } = readAddress();
+  const words = wordsNow();
+  history.replaceState(null, "", words || anchor ? `#${anchor}${words ? `?${words}` : ""}` : location.pathname);
+}
+
+// A link within the page keeps the view; an address with another view shows that one.
+window.addEventListener("hashchange", () => {
+  const words = readAddress().words.toString();
+  if (!words) writeAddress();
+  else if (words !== wordsNow()) location.reload();
+});
+
+// --- tables
 
 function keyOf(cell, numeric) {
   const text = (cell.dataset.value ?? cell.textContent).trim();
@@ -38,6 +65,8 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
+// --- verdicts
+
 const find = document.getElementById("find");
 const byVerdict = document.getElementById("by-verdict");
 const byPaper = document.getElementById("by-paper");
@@ -50,7 +79,7 @@ function filterClaims() {
     const verdicts = [card.dataset.verdict, card.dataset.full];
     const matches =
       (!byVerdict.value || verdicts.includes(byVerdict.value)) &&
-      (!byPaper.value || card.dataset.paper === byPaper.value) &&
+      (!byPaper?.value || card.dataset.paper === byPaper.value) &&
       words.every((word) => card.textContent.toLowerCase().includes(word));
     card.hidden = !matches;
     shown += matches;
@@ -64,16 +93,40 @@ function filterClaims() {
   document.getElementById("matching").textContent = `${shown} of ${cards.length} claims`;
 }
 
-for (const input of [find, byVerdict, byPaper]) input.addEventListener("input", filterClaims);
-document.querySelector(".filters").addEventListener("submit", (event) => event.preventDefault());
-document.addEventListener("keydown", (event) => {
-  if (event.key === "/" && !["INPUT", "SELECT"].includes(document.activeElement.tagName)) {
-    event.preventDefault();
-    find.focus();
-  } else if (event.key === "Escape" && document.activeElement === find) {
-    find.value = "";
-    filterClaims();
-  }
+const filters = Object.entries({ find, verdict: byVerdict, paper: byPaper }).filter(([, input]) => input);
+wordsOfView.push(() => filters.map(([name, { value }]) => [name, value]).filter(([, value]) => value));
+for (const [name, input] of filters) {
+  input.value = readAddress().words.get(name) ?? "";
+  input.addEventListener("input", () => { filterClaims(); writeAddress(); });
+}
+if (find) {
+  document.querySelector(".filters").addEventListener("submit", (event) => event.preventDefault());
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "/" && !["INPUT", "SELECT"].includes(document.activeElement.tagName)) {
+      event.preventDefault();
+      find.focus();
+    } else if (event.key === "Escape" && document.activeElement === find) {
+      find.value = "";
+      find.dispatchEvent(new Event("input"));
+    }
+  });
+  filterClaims();
+}
+
+// Paper has everything unfolded.
+let unfolded = [];
+window.addEventListener("beforeprint", () => {
+  unfolded = [...document.querySelectorAll("details:not([open])")];
+  for (const one of unfolded) one.open = true;
 });
-window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((one) => { one.open = true; }));
-filterClaims();
+window.addEventListener("afterprint", () => { for (const one of unfolded) one.open = false; });
+
+// --- where the page opens
+
+document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+{
+  // Of a page that it loads again the browser knows where the reader was.
+  const { anchor, words } = readAddress();
+  const [{ type }] = performance.getEntriesByType("navigation");
+  if (words.size && anchor && type !== "reload") document.getElementById(anchor)?.scrollIntoView();
+}
