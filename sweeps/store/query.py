@@ -260,10 +260,13 @@ def _check_memory(results: Results, files: Sequence[Path], columns: Sequence[str
     try:
         if sum(path.stat().st_size for path in files) < _SMALL_BYTES:
             return
-        free = 1024 * int(re.search(r"MemAvailable:\s+(\d+)", _MEMORY.read_text())[1])  # type: ignore[index]
+        available = re.search(r"MemAvailable:\s+(\d+)", _MEMORY.read_text())
         needed = _COPIES * sum(_bytes(path, set(columns)) for path in files)
-    except (OSError, TypeError, ValueError):
+    except OSError:
         return
+    if available is None:
+        return
+    free = 1024 * int(available[1])
     if needed > free:
         raise UserError(
             f"{len(files):,} files of {results.path} are not compacted, and this query would take "
