@@ -275,7 +275,8 @@ def test_in_a_browser_it_navigates_sorts_and_filters(page: Path) -> None:
         found.other = [before, rows()];
         found.sorted = table.tHead.rows[0].cells[0].getAttribute('aria-sort');
         document.querySelector('nav a[href="#running"]').click(); found.hash = location.hash;
-        await new Promise((go) => setTimeout(go, 50)); found.kept = location.hash;
+        while (!location.hash.includes('?')) await new Promise((go) => setTimeout(go, 20));
+        found.kept = location.hash;
         const top = document.getElementById('running').getBoundingClientRect().top;
         found.top = top >= -5 && top < window.innerHeight;
         return found;
@@ -307,7 +308,7 @@ def test_a_chart_filters_unfolds_its_runs_and_keeps_its_view_in_the_address(page
         page,
         """
         const wait = async (what) => {
-            for (let i = 0; i < 200 && !what(); i++) await new Promise((go) => setTimeout(go, 20));
+            while (!what()) await new Promise((go) => setTimeout(go, 20));
             return what();
         };
         const chart = document.querySelector('#ott2021-figure4 .chart');
@@ -321,7 +322,7 @@ def test_a_chart_filters_unfolds_its_runs_and_keeps_its_view_in_the_address(page
         const filter = [...section.querySelectorAll('.shared button')]
             .find((button) => button.textContent === '64');
         filter.click();
-        await new Promise((go) => setTimeout(go, 300));
+        await wait(() => points() < found.before);
         found.after = points();
         found.hash = decodeURIComponent(location.hash);
         const { spec } = chartData['ott2021-figure4'];
@@ -344,12 +345,13 @@ def test_a_chart_filters_unfolds_its_runs_and_keeps_its_view_in_the_address(page
 
 EXPLORED = """
     document.getElementById('explore').scrollIntoView();
-    for (let i = 0; i < 200 && !document.querySelector('#explore svg'); i++)
-        await new Promise((go) => setTimeout(go, 20));
+    const soon = () => new Promise((go) => setTimeout(go, 20));
+    while (!document.querySelector('#explore svg')) await soon();
     const set = async (name, value) => {
         explorerForm.elements[name].value = value;
         explorerForm.dispatchEvent(new Event('change'));
-        await new Promise((go) => setTimeout(go, 400));
+        // The address has the choice once it is drawn.
+        while (readAddress().words.get(name) !== value) await soon();
     };
     const numbers = () => {
         const [head, ...rows] = [...document.getElementById('explored-numbers').rows]
