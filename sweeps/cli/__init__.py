@@ -4,6 +4,7 @@ One file per command, which imports heavy packages only when called.
 """
 
 import errno
+import gc
 import os
 import sys
 from contextlib import redirect_stderr
@@ -161,6 +162,8 @@ class _LazyCommands(TyperGroup):
             # Before numpy: it would start a thread for each CPU, and a login node has many.
             for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
                 os.environ.setdefault(variable, "1")
+            # Imports make many objects and hardly any garbage: looking for it costs 5 % of a query.
+            gc.set_threshold(100_000)
         single = typer.Typer(add_completion=False)
         single.command(cmd_name, cls=_Command)(
             getattr(import_module(f"{__name__}.{COMMANDS[cmd_name]}"), cmd_name)
