@@ -18,9 +18,14 @@ EVALUATIONS_AT_1E_3 = 26
 SECONDS_PER_ITERATION = 2.5e-3
 SECONDS_PER_CALL = 0.1e-3
 OPERATIONS_PER_SECOND = 4e10
-# Forward, backward with respect to states, backward with respect to weights. Recomputation and the
-# adjoint's own solve add one forward.
+# Operations of a step, in those of its forward pass. Forward, backward with respect to states,
+# backward with respect to weights. Recomputation and the adjoint's own solve add one forward.
 PASSES = {"backprop": 3, "checkpoint": 4, "adjoint": 4}
+# The calls themselves, in the same unit, and what torchdiffeq's loop costs beside ours. Measured on
+# one core with flat_node of 64 units, Euler's method with 4 and 64 steps: docs/benchmarks.md.
+CALLS = {"backprop": 3, "checkpoint": 7, "adjoint": 15}
+TORCHDIFFEQ_CALL = 1.3
+TORCHDIFFEQ_SECONDS_PER_ITERATION = 2e-3
 # Points of the toy data sets.
 TOY_SIZES = {"fan": 4, "line": 2}
 
@@ -62,15 +67,20 @@ def iterations(spec: TrialSpec) -> int:
 
 def _pass_seconds(
     spec: TrialSpec, solver: SolverConfig | None, batch: int, rate: float, nfe: float | None = None
-) -> float:
-    """Seconds of one forward pass.
+) -> tuple[float, float]:
+    """Seconds of one forward pass: of all calls of f in all blocks, and of all operations.
 
-    All calls of f in all blocks, and their operations and the others. nfe: of one solve, if known.
+    nfe: of one solve, if known.
     """
     evaluations = nfe_per_solve(solver) if nfe is None else nfe
     counted = spec.model.operations(spec.data.shape, spec.data.classes)
     operations = 2 * (evaluations * counted.inside + counted.outside)
-    return evaluations * max(1, spec.ode_blocks) * SECONDS_PER_CALL + operations * batch / rate
+    call = SECONDS_PER_CALL * (TORCHDIFFEQ_CALL if _by_torchdiffeq(solver) else 1)
+    return evaluations * max(1, spec.ode_blocks) * call, operations * batch / rate
+
+
+def _by_torchdiffeq(solver: SolverConfig | None) -> bool:
+    return getattr(solver, "backend", None) == "torchdiffeq"
 
 
 def step_seconds(
@@ -79,8 +89,10 @@ def step_seconds(
     """One optimizer step. rate: operations per second. nfe: of one solve, if known."""
     if isinstance(spec.model, Idle):
         return spec.model.seconds
-    one_pass = _pass_seconds(spec, spec.solver, spec.train.batch_size, rate, nfe)
-    return SECONDS_PER_ITERATION + PASSES[spec.gradient.name] * one_pass
+    calls, operations = _pass_seconds(spec, spec.solver, spec.train.batch_size, rate, nfe)
+    gradient = spec.gradient.name
+    loop = TORCHDIFFEQ_SECONDS_PER_ITERATION if _by_torchdiffeq(spec.solver) else 0.0
+    return SECONDS_PER_ITERATION + loop + CALLS[gradient] * calls + PASSES[gradient] * operations
 
 
 def counted_train_seconds(spec: TrialSpec, rate: float = OPERATIONS_PER_SECOND) -> float:
@@ -107,7 +119,7 @@ def sample_seconds(spec: TrialSpec, rate: float = OPERATIONS_PER_SECOND) -> floa
     if isinstance(spec.model, Idle):
         return 0.0
     batch = min(spec.train.batch_size, samples(spec, "test"))
-    return _pass_seconds(spec, spec.solver, batch, rate) / batch
+    return sum(_pass_seconds(spec, spec.solver, batch, rate)) / batch
 
 
 def counted_evaluation_seconds(
@@ -119,4 +131,4 @@ def counted_evaluation_seconds(
     n = min(samples(spec, evaluation.split), evaluation.limit or samples(spec, evaluation.split))
     batches = math.ceil(n / evaluation.batch_size)
     solver = spec.solver if evaluation.solver is None else evaluation.solver
-    return batches * _pass_seconds(spec, solver, min(n, evaluation.batch_size), rate)
+    return batches * sum(_pass_seconds(spec, solver, min(n, evaluation.batch_size), rate))

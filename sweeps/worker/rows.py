@@ -61,11 +61,14 @@ def run_row(
     *,
     outcome: str,
     started_at: datetime,
-    resumed: bool,
+    timing_valid: bool,
     weights_sha256: str | None,
     weights_kept: bool | None,
 ) -> dict[str, Any]:
-    """The row of an attempt that reached a final outcome."""
+    """The row of an attempt that reached a final outcome.
+
+    timing_valid: as far as this process knows; with other slots or a stack it is not.
+    """
     from odecore.training.fit import peak_memory_bytes
 
     records = training.records
@@ -96,7 +99,7 @@ def run_row(
         "samples_per_second": training.iteration * assignment.task.spec.train.batch_size / seconds
         if seconds
         else None,
-        "timing_valid": context.exclusive and not resumed and not training.stacked,
+        "timing_valid": timing_valid and context.exclusive and not training.stacked,
         "numerics": training.numerics,
         "weights_sha256": weights_sha256,
         "weights_kept": weights_kept,

@@ -22,6 +22,7 @@ from odecore.models import build_model
 from odecore.training import checkpointing, probes
 from odecore.training.evaluate import evaluate
 from odecore.training.fit import Training
+from sweeps.cpus import waited_seconds
 from sweeps.keep_weights import keeps
 from sweeps.limits import Limits
 from sweeps.spec import trial_id
@@ -49,6 +50,8 @@ PROGRESS_SECONDS = 0.25
 CHECKPOINT_SHARE = 0.02
 # This many of the last calls of a crash are shown at once. The row and the log have all.
 FRAMES_SHOWN = 3
+# From this share on, the time that a training waited for a CPU makes its seconds invalid.
+WAITED_SHARE = 0.05
 
 Result = TypeVar("Result")
 
@@ -99,6 +102,7 @@ class OneTrial:
         self.started_at = shared_now(Results(context.results).events)
         self.resumed = False
         self._progress_at = 0.0
+        self._waited_seconds = 0.0
         self._checkpoint_cost_seconds = 0.0
         self.trial_folders = context.checkpoints(assignment.task.trial_id)
         self.folders = [folder / assignment.attempt_id for folder in self.trial_folders]
@@ -180,6 +184,7 @@ class OneTrial:
             return Ending("evaluated")
         # A row that `retry` withdrew is trained again, not published again.
         withdrawn = read_retractions(Results(self.context.results)).attempt_ids
+        self._waited_seconds = waited_seconds()
         state = checkpointing.furthest(*self.trial_folders, ignored=withdrawn)
         training = Training(
             self.assignment.task.spec, self.data, self.device, eager=self.context.eager
@@ -263,7 +268,7 @@ class OneTrial:
             training,
             outcome=outcome,
             started_at=self.started_at,
-            resumed=self.resumed,
+            timing_valid=not self.resumed and self._had_its_cpu(training),
             weights_sha256=weights.sha256_of(trained) if trained else None,
             weights_kept=kept,
         )
@@ -281,6 +286,18 @@ class OneTrial:
             row["accuracy_test"],
         )
         return self._publish(row, training)
+
+    def _had_its_cpu(self, training: Training) -> bool:
+        """Whether other processes left this one the CPU; the log says if not."""
+        waited = waited_seconds() - self._waited_seconds
+        share = waited / max(waited, training.train_seconds + training.evaluate_seconds, 1e-9)
+        if share >= WAITED_SHARE:
+            LOG.info(
+                "waited for a CPU %.0f %% of the time, so timing_valid is false: the machine has "
+                "other work",
+                100 * share,
+            )
+        return share < WAITED_SHARE
 
     def _republish(self, training: Training, state: dict[str, Any]) -> Ending:
         row = json.loads(state["finished"])

@@ -3,6 +3,7 @@
 Meanwhile tasks, nodes, SLURM and the disk fail.
 """
 
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,6 +80,10 @@ def test_chaos(
         chaos.rage(seconds)
         chaos.calm()
         check(chaos, expected)
+    except BaseException:
+        # The disk is about to go, and its rows, events and logs say why.
+        shutil.copytree(chaos.results, tmp_path / "kept", ignore_dangling_symlinks=True)
+        raise
     finally:
         # Shown when it fails, or with -s.
         print(chaos.story())

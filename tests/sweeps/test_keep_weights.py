@@ -2,19 +2,19 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command import TINY, odesweep, runs
+from one_attempt import DENSE, PLANNED, train
 from store_rows import at
 from tiny import BOTH
 
 from odecore.training import checkpointing
 from sweeps.errors import UserError
-from sweeps.keep_weights import Keep, effective
+from sweeps.keep_weights import effective
 from sweeps.planning.missing import missing, out_of_reach
 from sweeps.profiles import parse
 from sweeps.store import (
@@ -28,11 +28,8 @@ from sweeps.store import (
 )
 from sweeps.study.overrides import select
 from sweeps.worker import run_one as worker
-from sweeps.worker.messages import Assignment, Content, Context, Rows
-from sweeps.worker.tasks import Task
+from sweeps.worker.messages import Content, Rows
 
-PLANNED = {trial.axes["net"]: trial for trial in select(BOTH).declared}
-DENSE = PLANNED["dense"]
 FILE, MORE = TINY.replace(":tiny", ":both"), TINY.replace(":tiny", ":more")
 
 
@@ -85,40 +82,6 @@ def test_a_test_added_later_is_computed_from_kept_weights_and_else_named(copy: P
     assert len(runs(copy)) == 3
     assert weights_of(copy) == {one.trial_id for one in PLANNED.values()}
     assert accepted_evaluations(Results(copy)).num_rows == 6
-
-
-def context(results: Path, keep_weights: Keep = "ode") -> Context:
-    """Of a worker in this process."""
-    provenance = {
-        "code_hash": "c",
-        "worker_id": "w",
-        "executor": "inline",
-        "submission_id": "s",
-    }
-    return Context(results=results, provenance=provenance, keep_weights=keep_weights)
-
-
-def train(
-    results: Path,
-    should_stop: Callable[[list[Content]], bool] = lambda _: False,
-    attempt: str = "first",
-    **about: Any,
-) -> list[Rows]:
-    """The rows of one attempt to train the dense net, in their order."""
-    Results(results).create()
-    task = Task(
-        DENSE.trial_id,
-        DENSE.spec,
-        True,
-        tuple(one.evaluation for one in DENSE.evaluations),
-        (),
-        0.0,
-    )
-    said: list[Content] = []
-    worker.run_one(
-        Assignment(task, attempt), context(results, **about), said.append, lambda: should_stop(said)
-    )
-    return [one for one in said if isinstance(one, Rows)]
 
 
 def tables(sent: list[Rows]) -> list[str]:

@@ -13,7 +13,13 @@ from odecore.config import lookup
 from odecore.config.methods import FIXED_STEP, REVISIONS
 from odecore.config.solver import FixedStep
 from sweeps.planning.cost import Costs
-from sweeps.planning.operation_count import PASSES, iterations, nfe_per_solve
+from sweeps.planning.operation_count import (
+    CALLS,
+    PASSES,
+    iterations,
+    nfe_per_solve,
+    step_seconds,
+)
 from sweeps.planning.plan import current_plan, plan, save
 from sweeps.spec import flatten, parse
 from sweeps.store import Results, axis_words, read_plan
@@ -281,7 +287,19 @@ def test_every_fixed_step_solver_and_every_gradient_has_a_cost() -> None:
     assert set(FIXED_STEP) == {
         name for name, record in lookup.SOLVERS.items() if record is FixedStep
     }
-    assert set(PASSES) == set(lookup.GRADIENTS)
+    assert set(PASSES) == set(CALLS) == set(lookup.GRADIENTS)
+
+
+def test_the_adjoint_and_torchdiffeq_are_predicted_to_cost_more() -> None:
+    base = {**ONE.base, "solver": {"name": "euler", "steps": 64}}
+
+    def seconds(**given: Any) -> float:
+        return step_seconds(parse(base | given))
+
+    own = seconds()
+    assert seconds(solver=base["solver"] | {"backend": "torchdiffeq"}) > 1.2 * own
+    recomputed, adjoint = (seconds(gradient={"name": name}) for name in ("checkpoint", "adjoint"))
+    assert own < recomputed < adjoint
 
 
 @pytest.mark.parametrize("name", FIXED_STEP)
