@@ -23,13 +23,25 @@ def values(paper: str, name: str) -> pd.DataFrame:
     """The list `values` of an entry as rows.
 
     Columns: its keys, value, plus_minus (NaN if none is printed) and source (the entry's if a value
-    has none).
+    has none). A number that is already in another entry is written as
+    `of = { entry = "gusak2020/table1", net = "BN" }`.
     """
     entry = load(paper, name)
     rows = [
-        {"plus_minus": float("nan"), "source": entry["source"]} | value for value in entry["values"]
+        {"plus_minus": float("nan"), "source": entry["source"]} | _with_number(value)
+        for value in entry["values"]
     ]
     return pd.DataFrame(rows)
+
+
+def _with_number(value: Mapping[str, Any]) -> dict[str, Any]:
+    """A value with its number, from the entry that `of` names and the only value with its keys."""
+    if "of" not in value:
+        return dict(value)
+    keys = dict(value["of"])
+    paper, _, name = keys.pop("entry").partition("/")
+    (number,) = [one["value"] for one in load(paper, name)["values"] if keys.items() <= one.items()]
+    return {name: given for name, given in value.items() if name != "of"} | {"value": number}
 
 
 def compare(numbers: pd.DataFrame, known: pd.DataFrame, on: Mapping[str, str]) -> pd.DataFrame:

@@ -63,8 +63,8 @@ TABLE1 = Study(
     paper="Gusak 2020",
     title="Normalization of the ODE blocks of ODENet10",
     question="Which normalization of the ODE blocks gives the most accurate ODENet10?",
-    expected="Layer norm is best (.930), as good as ResNet10 (.931). Batch norm in the ODE blocks "
-    "is by far the worst (.762) (Gusak 2020, Table 1).",
+    expected="Layer norm is best, as good as ResNet10. Batch norm in the ODE blocks is by far the "
+    "worst (Gusak 2020, Table 1).",
     fidelity=(
         "The learning rate drops as printed (150, 300); the code has 150, 250. Momentum .9, weight "
         "decay 5e-4, crop and flip are the code's, and so is the optimizer's reset each epoch; the "
