@@ -11,7 +11,7 @@ from analysis.drawing.figure import Table
 from analysis.drawing.style import NORM_LABELS
 from analysis.rows.cells import cells, planned_rows
 from analysis.rows.data import COMPLETED, KEY, Data
-from odecore.config.methods import FIXED_STEP
+from odecore.config.solver_methods import FIXED_STEP
 
 NEEDS = ("evaluations:test_grid",)
 # Gusak 2020 gives no tolerance. With this drop, its Figure 1 gives the paper's own verdicts.

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from odecore.config.data import IMAGE_SETS
-from odecore.config.methods import METHODS
 from odecore.config.norm import NORMS, EquiNorm
+from odecore.config.solver_methods import METHODS
 
 if TYPE_CHECKING:
     from matplotlib.typing import ColorType

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.rows.cells import MISSING, planned_rows
 from analysis.rows.data import AXIS, COMPLETED, KEY, Data
-from odecore.config.methods import FIXED_STEP
+from odecore.config.solver_methods import FIXED_STEP
 
 STUDY = "gusak2020/figure1"
 NEEDS = ("runs", "evaluations:figure1")

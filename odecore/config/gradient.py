@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat
 
-from odecore.config.methods import torchdiffeq_name
 from odecore.config.section import Choice, by_name
 from odecore.config.solver import FixedStep
+from odecore.config.solver_methods import torchdiffeq_name
 
 
 class Gradient(Choice):

@@ -1,6 +1,6 @@
 """Every choice that a spec can name: name -> its record, free of torch.
 
-The records stand in `methods.py` and `solver.py`, `norm.py`, `gradient.py`, `data.py` and
+The records stand in `solver_methods.py` and `solver.py`, `norm.py`, `gradient.py`, `data.py` and
 `models/`. A record's `load()` gives its builder.
 """
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from odecore.config.methods import EMBEDDED_PAIRS, FIXED_STEP, REVISIONS, torchdiffeq_name
 from odecore.config.section import Choice, added_later, by_name
+from odecore.config.solver_methods import EMBEDDED_PAIRS, FIXED_STEP, REVISIONS, torchdiffeq_name
 
 Backend = Literal["odecore", "torchdiffeq"]
 

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from odecore.config.methods import EMBEDDED_PAIRS, FIXED_STEP
 from odecore.config.solver import AdaptedStep, AdaptedTolerance, Adaptive
+from odecore.config.solver_methods import EMBEDDED_PAIRS, FIXED_STEP
 from odecore.solvers.base import (
     OnStep,
     Solution,

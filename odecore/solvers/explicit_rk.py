@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from odecore.config.methods import EMBEDDED_PAIRS, FIXED_STEP, ButcherTableau
 from odecore.config.solver import Adaptive, FixedStep
+from odecore.config.solver_methods import EMBEDDED_PAIRS, FIXED_STEP, ButcherTableau
 from odecore.solvers.base import (
     OnStep,
     Solution,

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from odecore.config.methods import EMBEDDED_PAIRS, FIXED_STEP, torchdiffeq_name
 from odecore.config.solver import Adaptive, TestSolverConfig
+from odecore.config.solver_methods import EMBEDDED_PAIRS, FIXED_STEP, torchdiffeq_name
 from odecore.solvers.base import (
     OnStep,
     Solution,

@@ -4,9 +4,9 @@ import math
 
 from odecore.config import Evaluation, TrialSpec
 from odecore.config.data import IMAGE_SETS, Images, Spheres
-from odecore.config.methods import FIXED_STEP
 from odecore.config.models.idle import Idle
 from odecore.config.solver import FixedStep, SolverConfig
+from odecore.config.solver_methods import FIXED_STEP
 
 # The NFE of an adaptive solve is not known beforehand. Gladzik 2019 prints 26, 34 and 52 for dopri5
 # at 1e-3, 1e-4 and 1e-5, which is about a factor of the square root of two per decade. This is

@@ -47,7 +47,7 @@ def test_every_builder_loads(family: str, name: str) -> None:
 
 
 def test_every_tableau_is_a_solver() -> None:
-    from odecore.config.methods import EMBEDDED_PAIRS, FIXED_STEP
+    from odecore.config.solver_methods import EMBEDDED_PAIRS, FIXED_STEP
 
     assert {*FIXED_STEP, *EMBEDDED_PAIRS} == {
         name for name in lookup.SOLVERS if not name.startswith("adapted_")

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from odecore import solvers
-from odecore.config.methods import EMBEDDED_PAIRS, FIXED_STEP, ButcherTableau
 from odecore.config.solver import Adaptive, FixedStep
+from odecore.config.solver_methods import EMBEDDED_PAIRS, FIXED_STEP, ButcherTableau
 from odecore.solvers.explicit_rk import AdaptiveRungeKutta
 
 METHODS = pytest.mark.parametrize("name", FIXED_STEP)

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from odecore import solvers
-from odecore.config.methods import EMBEDDED_PAIRS
 from odecore.config.solver import (
     AdaptedStep,
     AdaptedTolerance,
@@ -18,6 +17,7 @@ from odecore.config.solver import (
     FixedStep,
     SolverConfig,
 )
+from odecore.config.solver_methods import EMBEDDED_PAIRS
 from odecore.solvers.base import SolveFailed, SolveStatus
 from odecore.solvers.explicit_rk import initial_step, next_step
 

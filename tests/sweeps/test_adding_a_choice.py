@@ -153,7 +153,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / package, folder / package, ignore=ignored)
     config = folder / "odecore/config"
-    replace(config / "methods.py", "METHODS = (\n", SOLVERS)
+    replace(config / "solver_methods.py", "METHODS = (\n", SOLVERS)
     replace(config / "norm.py", "class EquiNorm(", NORM)
     replace(config / "data.py", "IMAGE_SETS = {\n", IMAGE_SET)
     shutil.copy(ROOT / "docs/make_models.py", folder)

@@ -10,8 +10,8 @@ from small_study import study
 from store_rows import make
 
 from odecore.config import lookup
-from odecore.config.methods import FIXED_STEP, REVISIONS
 from odecore.config.solver import FixedStep
+from odecore.config.solver_methods import FIXED_STEP, REVISIONS
 from sweeps.planning.cost import Costs
 from sweeps.planning.operation_count import (
     CALLS,

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from odecore.config import Evaluation, Section, lookup
-from odecore.config.methods import REVISIONS
 from odecore.config.section import Choice, added_later
+from odecore.config.solver_methods import REVISIONS
 from sweeps.errors import UserError
 from sweeps.spec import canonical, cell_id, eval_id, flatten, parse, trial_id
 
