@@ -20,6 +20,7 @@ MIN_N_SIGN_FLIP = 6
 SIGN_FLIPS = 4_096
 Ends = tuple[float, float]
 SHARE, DIFFERENCE, ANYWHERE = (0.0, 1.0), (-1.0, 1.0), (-math.inf, math.inf)
+AMOUNT = (0.0, math.inf)
 # Columns of fractions, and of differences of two accuracies. A gap's size is its absolute value.
 SHARES = {"fraction", "gap_size"}
 DIFFERENCES = {"gap", "drop", "gain", "difference", "change", "effect"}
@@ -94,10 +95,14 @@ def summarise(frame: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFram
 def ends(name: str) -> Ends:
     """Where numbers of this name lie, and so their means.
 
-    Accuracies and fractions lie between 0 and 1, differences of two between -1 and 1.
+    Accuracies and fractions lie between 0 and 1, differences of two between -1 and 1. NFE, seconds
+    and bytes are at least 0.
     """
-    if name.removeprefix("run.").startswith("accuracy") or name in SHARES:
+    name = name.removeprefix("run.")
+    if name.startswith("accuracy") or name in SHARES:
         return SHARE
+    if name.startswith("nfe_") or name.endswith(("seconds", "_bytes")):
+        return AMOUNT
     return DIFFERENCE if name in DIFFERENCES else ANYWHERE
 
 

@@ -111,9 +111,12 @@ def test_intervals_of_differences_of_accuracies_end_at_minus_1_and_1() -> None:
     assert found.loc["low", "low"] == -1
     assert found.loc["high", "high"] == 1
     assert found.loc["middle", "low"] == pytest.approx(t_interval(changes["middle"])[0])
-    assert [ends(name) for name in ("gap", "gap_size", "loss_test")] == [
+    names = ("gap", "gap_size", "run.nfe_forward", "train_seconds", "loss_test")
+    assert [ends(name) for name in names] == [
         (-1, 1),
         (0, 1),
+        (0, math.inf),
+        (0, math.inf),
         (-math.inf, math.inf),
     ]
 
