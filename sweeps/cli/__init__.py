@@ -4,10 +4,10 @@ One file per command, which imports heavy packages only when called.
 """
 
 import errno
-import gc
 import os
 import sys
 from contextlib import redirect_stderr
+from gc import set_threshold
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -163,7 +163,7 @@ class _LazyCommands(TyperGroup):
             for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
                 os.environ.setdefault(variable, "1")
             # Imports make many objects and hardly any garbage: looking for it costs 5 % of a query.
-            gc.set_threshold(100_000)
+            set_threshold(100_000)
         single = typer.Typer(add_completion=False)
         single.command(cmd_name, cls=_Command)(
             getattr(import_module(f"{__name__}.{COMMANDS[cmd_name]}"), cmd_name)
