@@ -56,7 +56,7 @@ def query(results: Results, sql: str) -> pa.Table:
     """The rows of one SELECT over VIEWS.
 
     The views are runs and epochs of accepted runs, attempts (all rows), evaluations, probe_<name>.
-    Raises UserError in one line for invalid SQL, with the existing views and columns, and if DuckDB
+    Raises UserError in one line for invalid SQL, with the existing views, and if DuckDB
     is not installed; InfrastructureError if the results cannot be read.
     """
     try:
@@ -97,7 +97,8 @@ def _first_paragraph(error: Exception) -> str:
 
 
 def _help(named: Sequence[str]) -> str:
-    columns = [f"columns of {view}: {', '.join(VIEWS[view])}" for view in named]
+    # DuckDB names the nearest columns itself; a view has more than a hundred.
+    columns = [f"`DESCRIBE {view}` lists the columns of {view}" for view in named]
     return "; ".join([f"views: {', '.join(VIEWS)}", *columns])
 
 
