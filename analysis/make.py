@@ -63,6 +63,19 @@ class Reader:
             self._read[key] = load(self.folder, study, self.plan, scale or self.scale, more_seeds)
         return self._read[key]
 
+    def check_choice(self) -> None:
+        """Raise ReportError if no saved plan is the one, or has the scale, that was given."""
+        names = self.folder.plan_names
+        if self.plan and self.plan not in {*names, *(one.partition("@")[0] for one in names)}:
+            known = ", ".join(names) or "none"
+            raise ReportError(f"no plan {self.plan} in {self.folder.path}; plans here: {known}")
+        scales = dict.fromkeys(one.partition("@")[2].partition("+")[0] for one in names)
+        if self.scale and self.scale not in scales:
+            raise ReportError(
+                f"no plan at scale {self.scale} in {self.folder.path}; scales here: "
+                f"{', '.join(scales) or 'none'}"
+            )
+
     def concerns(self, target: str | None, study: str | tuple[str, ...]) -> bool:
         """Whether a figure of this study was asked for.
 
@@ -188,9 +201,10 @@ def _one(
         CONSOLE.print(f"{value.name}: {made}")
         return OK
     finding = examine(data, value.needs)
-    CONSOLE.print(f"{value.name}: {'nothing to show. ' if make else ''}{finding.summary}")
+    nothing = "nothing to show. " if finding.cells else "no row has its numbers. "
+    CONSOLE.print(f"{value.name}: {nothing if make else ''}{finding.summary}")
     for cell in finding.cells:
         CONSOLE.print(f"  {cell}")
     for command in finding.commands:
         CONSOLE.print(f"  fill with: {command}")
-    return INCOMPLETE if make or finding.cells else OK
+    return INCOMPLETE if finding.cells else OK

@@ -9,6 +9,7 @@ from rich.table import Table
 from analysis.claims.claim import select
 from analysis.claims.verdict import CONTRADICTED, INCONCLUSIVE, NOT_ENOUGH, REPRODUCED, row, weigh
 from analysis.drawing.save import markdown
+from analysis.errors import ReportError
 from analysis.make import CONSOLE, INCOMPLETE, OK, Reader
 from analysis.rows.stats import MIN_N_SIGN_FLIP
 
@@ -27,8 +28,22 @@ RULE = (
 
 
 def rows(target: str | None, reader: Reader) -> list[dict[str, Any]]:
-    """The verdicts on the claims for `target`, one flat row each."""
-    return [row(weigh(claim, reader)) for claim in select(target)]
+    """The verdicts on the claims for `target`, one flat row each.
+
+    With a plan, only those about its study. Raises ReportError for a plan or a scale that the
+    folder does not have, and if no claim is about the plan's study.
+    """
+    reader.check_choice()
+    chosen = select(target)
+    if reader.plan is not None:
+        study = reader.plan.partition("@")[0]
+        chosen = [claim for claim in chosen if study in claim.studies]
+        if not chosen:
+            raise ReportError(
+                f"--plan {reader.plan}: no claim of {target or 'the papers'} is about study "
+                f"{study}; leave out --plan, or name a plan of the claims' own study"
+            )
+    return [row(weigh(claim, reader)) for claim in chosen]
 
 
 def claims(target: str | None, reader: Reader, out: Path, as_json: bool) -> int:
@@ -36,16 +51,17 @@ def claims(target: str | None, reader: Reader, out: Path, as_json: bool) -> int:
 
     It is 1 if a claim lacks data at its own scale.
     """
+    out.mkdir(parents=True, exist_ok=True)
     verdicts = rows(target, reader)
     frame = pd.DataFrame(verdicts)
     shown = _readable(frame)
+    frame.to_csv(out / "claims.csv", index=False, lineterminator="\n")
+    (out / "claims.md").write_text(f"{markdown(shown)}\n{RULE}\n", encoding="utf-8")
+    # Last, because a reader such as `head` may stop listening.
     if as_json:
         CONSOLE.print(frame.to_json(orient="records", indent=2))
     else:
         _print(shown, frame.loc[frame["verdict"] == NOT_ENOUGH])
-    out.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(out / "claims.csv", index=False, lineterminator="\n")
-    (out / "claims.md").write_text(f"{markdown(shown)}\n{RULE}\n", encoding="utf-8")
     return INCOMPLETE if NOT_ENOUGH in set(frame["verdict"]) else OK
 
 
@@ -61,7 +77,7 @@ def _readable(frame: pd.DataFrame) -> pd.DataFrame:
                 )
             ],
             "statistic": frame["measure"]
-            + " "
+            + "; holds if "
             + frame["holds"]
             + "; ours "
             + frame["parts"].replace("", "none yet")

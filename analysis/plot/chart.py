@@ -70,6 +70,11 @@ def chart(data: Data, wish: Wish) -> Chart:
     hue = None if wish.hue is None else names.role(wish.hue)
     cols = tuple(names.role(word) for word in wish.col)
     named = [role for role in (x, hue, *cols) if role is not None]
+    # The colour may repeat the horizontal axis, unless it is the other axis of a map.
+    roles = named if wish.kind == "heat" else [*dict.fromkeys([x, hue]), *cols]
+    for role in filter(None, roles):
+        if roles.count(role) > 1:
+            raise ReportError(f"{role.removeprefix(AXIS)} is given twice; name each axis once")
     kind = "curve" if along else wish.kind
     y, table = _metric(data, names, wish.y, kind, named)
     kind = "curve" if table in ("epochs", "probe_series") else kind

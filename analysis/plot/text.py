@@ -10,7 +10,7 @@ from analysis.plot.chart import STUDY, Chart
 from analysis.plot.names import FAILED, TIMES, Names
 from analysis.plot.rows import timed
 from analysis.plot.words import axis_label, metric_label
-from analysis.rows.data import Data
+from analysis.rows.data import AXIS, Data
 
 
 def text_of(data: Data, chart: Chart, numbers: pd.DataFrame, only: Sequence[str]) -> str:
@@ -27,10 +27,11 @@ def text_of(data: Data, chart: Chart, numbers: pd.DataFrame, only: Sequence[str]
     if chart.kind == "box":
         pooled = [name for name in Names(data).axes if name in numbers and name not in chart.by]
         varied = [name for name in pooled if len(set(numbers[name])) > 1]
+        seeds = [] if f"{AXIS}seed" in chart.by else ["seed"]
         parts.append(
             "Boxes: median and quartiles of single runs; whiskers: furthest run within 1.5 times "
             "the quartiles' distance; dots: runs. A box holds the runs of every "
-            f"{listed([*varied, 'seed'])}."
+            f"{listed([*varied, *seeds])}."
         )
     elif chart.kind == "curve":
         if "failed" in set(numbers["line"]):

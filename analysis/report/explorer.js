@@ -129,7 +129,7 @@ function cellsOf(table, roles, places, metric) {
     const spread = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1));
     const quantile = n < exploring.quantiles.length ? exploring.quantiles[n] : 1.96;
     const half = quantile === null ? null : (quantile * spread) / Math.sqrt(n);
-    const amount = /^nfe_|seconds$|_bytes$/.test(metric); // as in rows/stats.py
+    const amount = /^nfe|seconds|_bytes$/.test(metric); // as in rows/stats.py
     const [least, most] = metric.startsWith("accuracy") ? [0, 1] : [amount ? 0 : -Infinity, Infinity];
     const ends = half === null ? { low: null, high: null } : { low: Math.max(least, mean - half), high: Math.min(most, mean + half) };
     return { ...about, mean, ...ends, n, failed, missing };

@@ -138,7 +138,7 @@ def _verdict(card: Card) -> dict[str, str]:
     return {
         "verdict": f"**{card.shown}**{' at reduced scale' if card.reduced else ''}",
         "claim": one["statement"],
-        "holds if": f"{one['measure']} {one['holds']}",
+        "holds if": f"{one['measure']}: {one['holds']}",
         "ours": f"{one['value']:.3g}{unit}{interval}",
         "n": str(one["n"]),
         "source": one["source"],

@@ -101,7 +101,7 @@ def ends(name: str) -> Ends:
     name = name.removeprefix("run.")
     if name.startswith("accuracy") or name in SHARES:
         return SHARE
-    if name.startswith("nfe_") or name.endswith(("seconds", "_bytes")):
+    if name.startswith("nfe") or "seconds" in name or name.endswith("_bytes"):
         return AMOUNT
     return DIFFERENCE if name in DIFFERENCES else ANYWHERE
 

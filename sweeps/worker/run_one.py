@@ -184,7 +184,6 @@ class OneTrial:
             return Ending("evaluated")
         # A row that `retry` withdrew is trained again, not published again.
         withdrawn = read_retractions(Results(self.context.results)).attempt_ids
-        self._waited_seconds = waited_seconds()
         state = checkpointing.furthest(*self.trial_folders, ignored=withdrawn)
         training = Training(
             self.assignment.task.spec, self.data, self.device, eager=self.context.eager
@@ -195,6 +194,7 @@ class OneTrial:
             training.load_state(state)
             self.resumed = True
             LOG.info("resumed at iteration %d of %d", training.iteration, training.iterations)
+        self._waited_seconds = waited_seconds()
         return training
 
     def end(self, training: Training) -> Ending:

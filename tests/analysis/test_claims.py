@@ -5,6 +5,7 @@ Every one is reached, by one number and by several, and each scale stands for it
 
 import json
 import math
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -311,6 +312,14 @@ def test_command_prints_and_writes(
     assert report(monkeypatch, "claims", "paper", "--json", *common) == 1
     plain = json.loads(capsys.readouterr().out)
     assert [one["verdict"] for one in plain] == [REPRODUCED, NOT_ENOUGH]
+    for wrong, said in (
+        (("--scale", "huge"), "no plan at scale huge in .*; scales here: paper"),
+        (("--plan", "other/study"), "no plan other/study in .*; plans here: paper/claims@paper"),
+    ):
+        assert report(monkeypatch, "claims", *wrong, *common) == 2
+        assert re.search(said, capsys.readouterr().err)
+    assert report(monkeypatch, "claims", "paper", "--plan", "paper/claims", *common) == 1
+    capsys.readouterr()
     assert report(monkeypatch, "claims", "paper/none", *common) == 2
     assert capsys.readouterr().err.startswith(
         "odereport: no claim 'paper/none' (did you mean paper/order?); "

@@ -193,7 +193,7 @@ def test_the_site_shows_the_same_as_the_page_in_files(
     }
     assert "[ott2021](ott2021.md)" in pages["index.md"]
     assert "Nothing yet of gusak2020, zheng2024" in pages["index.md"]
-    assert "A <b>claim</b> on some-fail | share of failed runs > 0.2 | 0.5" in pages["ott2021.md"]
+    assert "A <b>claim</b> on some-fail | share of failed runs: > 0.2 | 0.5" in pages["ott2021.md"]
     assert "2 claims have too little data" in pages["ott2021.md"]
     about = of_paper("ott2021")
     assert about
