@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 AS_TRAINED = "as trained"
 TEXT = (
     "Evaluations of the field in one forward pass of a batch of {batch}, against depth. One "
-    "panel per training solver: the reference solution (Dopri5, tolerance {tolerance}, float64) "
-    "of the field that it learned, so how hard the learned dynamics are to solve; what the "
-    "training solver itself takes stands in the corner. Triangles at the upper edge: cells with "
+    "panel per training solver shows how many evaluations the reference solver (Dopri5, tolerance "
+    "{tolerance}, float64) needs for the learned field. The number in the corner is what the "
+    "training solver itself needs. Triangles at the upper edge: cells with "
     "unresolved nets, which reached the cap of {cap} evaluations or the smallest step and are in "
     "no mean. Last panel: nets trained with Dopri5 under their own tolerance. Points are shifted "
     "sideways, to tell them apart."

@@ -32,9 +32,10 @@ SELECTIONS = {
     ALL_RUNS: "runs that ended in NaN count as chance",
 }
 SELECTION_TEXT = (
-    "(a) As in the report, which repeated runs that ended in NaN: those are left out; crosses at "
-    f"the bottom: all did. (b) All runs: one that ended in NaN counts as accuracy {CHANCE:g}, "
-    "chance level. There the mean has no interval, and the number of such runs is printed."
+    "(a) As in the report, which repeated runs that ended in NaN: those are left out. A cross at "
+    "the bottom marks a cell in which every run ended in NaN. (b) All runs: one that ended in NaN "
+    f"counts as accuracy {CHANCE:g}, chance level. The number of such runs is printed, and a cell "
+    "that has one shows no interval."
 )
 STYLES: dict[str, dict[str, Any]] = {
     "Baseline": {"color": NORM_COLOURS["none"], "marker": "o"},

@@ -188,7 +188,7 @@ def facts(value: Figure | Table, data: Data) -> dict[str, str]:
         "trials": f"{len(runs)} of {len(used.trials)}",
         "rows": f"generation {data.source.generation()}, hash {_hash(used, value.needs)}",
         "code": ", ".join(commits) or "unknown",
-        "hours of training and tests": f"{hours:.2g}{'' if on_gpu else ' on CPUs'}",
+        "hours of training and its tests": f"{hours:.2g}{'' if on_gpu else ' on CPUs'}",
         "make it again": f"odereport {_again(value)} --results {data.results}",
     }
 
