@@ -115,6 +115,10 @@ def test_planning_and_looking_load_no_torch(arguments: tuple[str, ...], tmp_path
         ),
         (("cancel", "nope"), "no study 'nope'; `odesweep studies` lists all studies"),
         (("pln",), "No such command 'pln'"),
+        (("run", "demo", "--results", ""), "--results has an empty value; give one, or leave"),
+        (("top", "demo", "--results="), "--results has an empty value"),
+        (("run", "demo", "--then", "", "--dry-run"), "--then has an empty value"),
+        (("plan", "demo", "--profile", ""), "--profile has an empty value"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_2(cli: Cli, arguments: tuple[str, ...], says: str) -> None:
