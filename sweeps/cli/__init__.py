@@ -5,6 +5,7 @@ One file per command, which imports heavy packages only when called.
 
 import errno
 import os
+import shlex
 import sys
 from contextlib import redirect_stderr
 from gc import set_threshold
@@ -135,6 +136,27 @@ KeepWeightsOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 DEFAULT_RESULTS = Path("results")
+
+
+def command_line(
+    action: str,
+    *words: str,
+    scale: str | None = None,
+    results: Path | None = None,
+    data_root: Path | None = None,
+) -> str:
+    """The command `odesweep ACTION` with the options that were given, for a hint.
+
+    Folders that the environment or the default names are left out.
+    """
+    from sweeps.store.folders import default_folder
+
+    typed = ["odesweep", action, *words, *(("--scale", scale) if scale else ())]
+    if results and results.absolute() != default_folder().absolute():
+        typed += ["--results", str(results)]
+    if data_root and str(data_root) != os.environ.get("ODESWEEP_DATA"):
+        typed += ["--data-root", str(data_root)]
+    return shlex.join(typed)
 
 
 def existing(results: Path) -> "Results":

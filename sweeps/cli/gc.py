@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from sweeps.cli import DEFAULT_RESULTS, ResultsOption, existing
+from sweeps.cli import DEFAULT_RESULTS, ResultsOption, command_line, existing
 
 DeleteOption = Annotated[
     bool,
@@ -44,4 +44,6 @@ def gc(results: ResultsOption = DEFAULT_RESULTS, delete: DeleteOption = False) -
     if not piles:
         print("nothing to delete")
     elif not delete:
-        print("nothing was deleted yet; `odesweep gc --delete` does it")
+        print(
+            f"nothing was deleted yet; `{command_line('gc', '--delete', results=results)}` does it"
+        )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption, shell_completion
+from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption, existing, shell_completion
 
 if TYPE_CHECKING:
     from sweeps.inspection.status import StudyStatus, Watch
@@ -65,7 +65,7 @@ def status(
 
     # At a million runs other allocators of pyarrow keep 0.4 GB that nobody uses (measured).
     pa.set_memory_pool(pa.system_memory_pool())
-    folder = Results(results)
+    folder = existing(results) if target else Results(results)
     # A trial's state follows from all of its events.
     state = Watch(folder, overview=not (target and is_id(target)))
     trial = state.find_trial(target) if target else None

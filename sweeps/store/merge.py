@@ -37,7 +37,7 @@ def merge(source: Results, target: Results, *, weights: bool = True) -> Counter[
     whether to copy them. Raises InfrastructureError if something cannot be read or written; what
     was copied before stays, and is right.
     """
-    target.create()
+    target.create("--into")
     copied: Counter[str] = Counter()
     with one_line(f"cannot merge {source.path} into {target.path}", "merge again to go on"):
         if weights:

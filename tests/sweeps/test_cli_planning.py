@@ -114,6 +114,8 @@ def test_planning_and_looking_load_no_torch(arguments: tuple[str, ...], tmp_path
             "unknown outcome 'crahsed'; choose from completed, ",
         ),
         (("cancel", "nope"), "no study 'nope'; `odesweep studies` lists all studies"),
+        (("show", "ea8"), "'ea8' is too short: give at least 4 digits of an id"),
+        (("diff", "0a0", "6fe"), "'0a0' is too short: give at least 4 digits of an id"),
         (("pln",), "No such command 'pln'"),
         (("run", "demo", "--results", ""), "--results has an empty value; give one, or leave"),
         (("top", "demo", "--results="), "--results has an empty value"),
@@ -122,7 +124,26 @@ def test_planning_and_looking_load_no_torch(arguments: tuple[str, ...], tmp_path
     ],
 )
 def test_mistakes_are_one_line_and_exit_2(cli: Cli, arguments: tuple[str, ...], says: str) -> None:
+    cli.results.path.mkdir()
     assert says in cli(*arguments, code=2)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("evaluate", "cancel", "hold", "release", "top", "export", "status", "show", "diff"),
+        *("logs", "retry", "compact", "gc", "query"),
+    ],
+)
+def test_a_missing_results_folder_is_one_line_and_is_not_made(cli: Cli, command: str) -> None:
+    given = {"export": ("demo", "--to", "csv"), "diff": ("abcd", "abce"), "show": ("abcd",)}
+    given |= {"compact": (), "gc": (), "query": ("FROM runs",), "logs": ("abcd",)}
+    said = cli(command, *given.get(command, ("demo",)), code=2)
+    assert said == (
+        f"odesweep: no results folder {cli.results.path}; give the one that `odesweep run` wrote "
+        "to with --results\n"
+    )
+    assert not cli.results.path.exists()
 
 
 def test_every_command_is_in_the_help(cli: Cli) -> None:
@@ -364,7 +385,10 @@ def test_plan_counts_the_hours_of_the_profiles_device(cli: Cli) -> None:
     assert "core-minutes\npredicted for " in cli("plan", "demo")
     shown = cli("plan", "demo", "--profile", "h200")
     assert "GPU-seconds\npredicted for H200: 12 from a count of operations\na count is" in shown
-    assert "`odesweep probe demo --profile h200` measures 20 steps" in shown
+    assert (
+        f"`odesweep probe demo --profile h200 --results {cli.results.path}` measures 20 steps"
+        in shown
+    )
     assert "left, 1 GPU" in shown
     given = json.loads(cli("plan", "demo", "--profile", "a100", "--json"))
     assert given["cost"]["from"] == {"roofline": 12}

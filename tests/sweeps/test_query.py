@@ -259,14 +259,6 @@ def test_command_prints_a_table_json_and_csv(
 def test_wrong_use_is_one_line_and_exit_code_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for arguments in (("query", "SELECT 1"), ("compact",)):
-        code, out, err = _call(capsys, *arguments, "--results", str(tmp_path / "none"))
-        assert (code, out) == (2, "")
-        assert (
-            err
-            == f"odesweep: no results folder {tmp_path / 'none'}; give the one that `odesweep run` "
-            "wrote to with --results\n"
-        )
     code, _, err = _call(capsys, "query", "SELECT 1", "--json", "--csv", "--results", str(tmp_path))
     assert (code, err) == (2, "odesweep: --json and --csv exclude each other; give one\n")
 

@@ -102,7 +102,9 @@ def test_show_has_everything_about_one_trial(
     # The command that makes it again selects it and nothing else.
     command = found["heading"][3].split()
     assert command[:2] == ["odesweep", "run"]
-    again = select(find(command[2]), command[4], command[5:]).selected
+    *words, option, folder = command
+    assert (option, folder) == ("--results", str(done))
+    again = select(find(words[2]), words[4], words[5:]).selected
     assert [trial.trial_id for trial in again] == [row["trial_id"]]
     text = _printed(capsys, "show", row["trial_id"][:8], results=done)
     assert re.search(rf"^  solver.steps +{row['solver_steps']}$", text, re.MULTILINE)
@@ -284,7 +286,10 @@ def test_a_test_solver_added_trains_nothing_and_adds_only_its_evaluations(copy: 
 def test_evaluate_fills_what_is_missing_and_never_trains(copy: Path) -> None:
     code, out, _ = odesweep("evaluate", TINY, "+evaluations.factor=4", "+seed=7", results=copy)
     assert code == 1
-    assert "2 trials are not trained yet" in out
+    assert (
+        f"2 trials are not trained yet; `odesweep run {TINY} +evaluations.factor=4 +seed=7 "
+        f"--results {copy}` trains them"
+    ) in out
     assert len(runs(copy)) == 4
     assert accepted_evaluations(Results(copy)).num_rows == 24
 
