@@ -43,14 +43,14 @@ def compact(
 
 
 def _lines(folder: "Results", done: "Compaction", dry_run: bool) -> list[str]:
-    from sweeps.cli.plan import count
+    from sweeps.cli.plan import count, count_kind
 
     place = "where it is" if done.damaged == 1 else "where they are"
     lines = [f"left {count(done.damaged, 'damaged file')} {place}"] if done.damaged else []
     number = done.manifest.number
     if done.made:
         rows = ", ".join(
-            f"{sum(file.rows for file in files):,} {table}"
+            count_kind(sum(file.rows for file in files), table)
             for table, files in done.manifest.files.items()
             if files
         )

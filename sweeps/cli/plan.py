@@ -243,7 +243,7 @@ def _show(current: "Plan", disk: "Forecast", costs: "Costs", probe: str, lost: s
         out.print(f"overridden: {' '.join(current.selection.overrides)}", markup=False)
     out.print(_table(current, costs.device))
     left_out = (
-        f" of the {numbers['declared_trials']} declared"
+        f" of the {numbers['declared_trials']:,} declared"
         if numbers["declared_trials"] > numbers["trials"]
         else ""
     )
@@ -337,14 +337,20 @@ _COLUMNS = (
 
 def _states(numbers: dict[str, Any]) -> str:
     return (
-        f"{numbers['done']} done, {numbers['in_flight']} running, {numbers['pending']} pending, "
-        f"{len(numbers['stale'])} stale"
+        f"{numbers['done']:,} done, {numbers['in_flight']:,} running, {numbers['pending']:,} "
+        f"pending, {len(numbers['stale']):,} stale"
     )
 
 
 def count(n: int, noun: str, plural: str | None = None) -> str:
     """A text such as "1 trial" or "2 trials". plural: if it is not just the noun with an s."""
     return f"{n:,} {noun if n == 1 else plural or f'{noun}s'}"
+
+
+def count_kind(n: int, kind: str) -> str:
+    """A text such as "1 run" or "2 runs". kind: of rows or files, in the plural."""
+    uncounted = kind == "weights" or kind.startswith("probe_")
+    return f"{n:,} {kind.removesuffix('s') if n == 1 and not uncounted else kind}"
 
 
 def duration(seconds: float) -> str:

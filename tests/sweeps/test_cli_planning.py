@@ -120,6 +120,7 @@ def test_planning_and_looking_load_no_torch(arguments: tuple[str, ...], tmp_path
         (("run", "demo", "--results", ""), "--results has an empty value; give one, or leave"),
         (("top", "demo", "--results="), "--results has an empty value"),
         (("run", "demo", "--then", "", "--dry-run"), "--then has an empty value"),
+        (("plan", "demo", "--profile", "mine"), "/mine.toml; in ~/.config/odesweep/profiles: "),
         (("plan", "demo", "--profile", ""), "--profile has an empty value"),
     ],
 )
@@ -144,6 +145,23 @@ def test_a_missing_results_folder_is_one_line_and_is_not_made(cli: Cli, command:
         "to with --results\n"
     )
     assert not cli.results.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("study", "words", "why"),
+    [
+        ("demo", ("seed=0",), "differ in more than seed"),
+        ("demo-images", ("--scale", "smoke"), "only flat nets on points with fixed-step solvers"),
+        ("demo", ("solver.name=euler", "solver.steps=2"), None),
+    ],
+)
+def test_a_stack_of_nothing_is_said(
+    cli: Cli, study: str, words: tuple[str, ...], why: str | None
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", study, *words, "--stack", "3", "--dry-run", "--results", "none"])
+    _, err = cli.capsys.readouterr()
+    assert ("--stack 3: stacked 0 of" in err) == (why in err if why else False) == bool(why), err
 
 
 def test_every_command_is_in_the_help(cli: Cli) -> None:
@@ -234,7 +252,7 @@ def test_status_of_all_of_one_study_and_of_one_trial(cli: Cli) -> None:
     entries = _entries(cli)
     _publish(cli, entries[0], "completed", "first")
     _publish(cli, entries[1], "crashed", "second", outcome_detail="planted")
-    assert "demo@smoke  1 of 4 trials done, 1 failed, (1 crashed), 2 pending" in cli("status")
+    assert "demo@smoke  1 of 4 trials done, 1 failed (1 crashed), 2 pending" in cli("status")
     shown = cli("status", "demo")
     assert "crashed" in shown
     assert "solver.steps" in shown

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -134,9 +135,15 @@ KEPT = {
 }
 
 
-def test_a_dry_run_says_what_would_go_and_deletes_nothing(results: Results) -> None:
+def test_a_dry_run_says_what_would_go_and_deletes_nothing(
+    results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = tree(results)
-    assert piles(results, delete=False) == ALL
+    with monkeypatch.context() as patch:
+        # Nothing can be written.
+        for module in ("sweeps.gc", "sweeps.store.clock"):
+            patch.setattr(f"{module}.folder_clock", Mock(side_effect=OSError(30, "read-only")))
+        assert piles(results, delete=False) == ALL
     assert tree(results) == before
     squeue = put(results.path.parent / "bin" / "squeue", b"#!/bin/sh\n")
     squeue.chmod(0o755)

@@ -188,6 +188,7 @@ def test_what_is_unsafe_is_refused_in_one_line(
         assert call(tmp_path / source, "--into", tmp_path / into) in (2, 3)
         error = capsys.readouterr().err
         assert said in error
+        assert "--results" not in error
         assert error.count("\n") == 1
     assert tree(tmp_path) == before
 

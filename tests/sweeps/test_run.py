@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -141,6 +142,33 @@ def test_python_has_the_plan_of_the_command_line(done: Path) -> None:
     assert list(trials["state"]) == ["done", "done", "pending"]
     # Arrow and Polars take it by this interface.
     assert pa.table(trials).num_rows == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "given", "says"),
+    [
+        ((3,), {}, "3 is no override; give a text such as 'seed=3'"),
+        ((), {"sample": "x"}, "sample='x': give a whole number from 1 on"),
+        ((), {"sample": 0}, "sample=0: give a whole number from 1 on"),
+        ((), {"sample": 1, "sample_seed": -1}, "sample_seed=-1: give a whole number from 0 on"),
+        ((), {"limit": 0}, "limit=0: give a whole number from 1 on"),
+        ((), {"threads": 0}, "threads=0: give a whole number from 1 on"),
+        ((), {"results": ""}, "results='': give a folder"),
+    ],
+)
+def test_python_refuses_what_the_command_line_refuses(
+    words: tuple[Any, ...],
+    given: dict[str, Any],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for call in (sweeps.run, *(() if given.keys() & {"limit", "threads"} else (sweeps.plan,))):
+        with pytest.raises(sweeps.UserError) as caught:
+            call("demo", *words, **given)
+        assert str(caught.value).startswith(says)
+    assert not list(tmp_path.iterdir())
 
 
 def test_python_runs_what_is_missing_and_nothing_twice(
