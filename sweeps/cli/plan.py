@@ -60,8 +60,9 @@ def plan(
 ) -> None:
     """Show a study's grid: its progress, the cost of the rest, and what it leaves on disk.
 
-    Trials are done, running, pending or stale. stale: the result is from an older version of a
-    component.
+    Trials are done, running, pending or stale.
+
+    stale: the result is from an older version of a component.
     """
     from sweeps.device import of_profile
     from sweeps.inspection.status import in_flight

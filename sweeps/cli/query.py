@@ -110,4 +110,8 @@ def _show(table: "pa.Table") -> None:
     out.print(shown)
     out.print(count(table.num_rows, "row"), markup=False)
     if needed > out.width:
-        out.print(f"the columns do not fit in {out.width} characters; use --csv", markup=False)
+        out.print(
+            f"the columns do not fit in {out.width} characters, so that some are cut or left out; "
+            "use --csv",
+            markup=False,
+        )

@@ -46,7 +46,7 @@ def merge(source: Results, target: Results, *, weights: bool = True) -> Counter[
         copied["submissions"] = _copy_submissions(source, target)
         copied["plans"] = _copy_plans(source, target)
         copied["logs"] = _copy_files(source.logs, target.logs, ".log")
-        copied["events"] = _copy_files(source.events, target.events, ".jsonl")
+        copied["event files"] = _copy_files(source.events, target.events, ".jsonl")
         # Runs last: a run that counts promises evaluations from weights that may not exist.
         for table in sorted(TABLES, key=lambda one: one == "runs"):
             copied[table] = _Rows(source, target, table).copy()

@@ -28,7 +28,7 @@ from sweeps.store.query import VIEWS, query
 from sweeps.store.to_python import rows as rows_of
 from sweeps.store.to_python import values
 
-NOT_ALL = "the columns do not fit in 80 characters; use --csv"
+NOT_ALL = "the columns do not fit in 80 characters, so that some are cut or left out; use --csv"
 WHEN = ("parts", "generation", "both", "copies", "earlier copies")
 
 
@@ -299,6 +299,11 @@ def test_compact_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[
         _call(capsys, "compact", "--prune", *given)[1]
         == "nothing new since generation 1\nnothing to prune\n"
     )
+    bad = results.parts("runs") / "bad.parquet"
+    bad.write_bytes(b"PAR1")
+    said = _call(capsys, "compact", *given)[1]
+    assert said == "nothing new since generation 1\nleft 1 damaged file where it is\n"
+    bad.unlink()
     for table in SCHEMAS:
         for data in results.generations(table).iterdir():
             data.write_bytes(b"PAR1")
