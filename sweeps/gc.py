@@ -13,7 +13,7 @@ from pathlib import Path
 from sweeps.execute.queues import Queues
 from sweeps.inspection.status import Watch
 from sweeps.store import Results, list_folder
-from sweeps.store.clock import folder_clock
+from sweeps.store.clock import folder_clock, shared_time
 from sweeps.store.files import one_line
 from sweeps.store.prune import (
     DAY_SECONDS,
@@ -55,7 +55,9 @@ def collect(
     sizes: dict[Path, int] = {}
 
     def find() -> list[Found]:
-        found = list(garbage(results, folder_clock(results.path) - age_seconds))
+        # Without deleting, a folder in which nothing can be written is looked at too.
+        clock = folder_clock if delete else shared_time
+        found = list(garbage(results, clock(results.path) - age_seconds))
         sizes.update((one.path, _size(one.path)) for one in found)
         return found
 

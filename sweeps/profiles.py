@@ -90,9 +90,10 @@ def load(name: str | None) -> Profile:
     try:
         return parse(tomllib.loads(path.read_text()))
     except FileNotFoundError:
+        shipped = "; ".join(f"in {folder}: {_listed(folder)}" for folder in _shipped())
         raise UserError(
-            f"no profile {path}; there are: {', '.join(names()) or 'none'} (in {FOLDER}); "
-            "or give the path of a TOML file"
+            f"no profile {path}; in {FOLDER}: {_listed(FOLDER.expanduser())}; those that odesweep "
+            f"ships, {shipped}; or give the path of a TOML file"
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"profile {path} is not TOML: {error}") from None
@@ -111,6 +112,10 @@ def names() -> list[str]:
     """Profiles that can be named without a path."""
     folders = (FOLDER.expanduser(), *_shipped())
     return sorted({path.stem for folder in folders for path in folder.glob("*.toml")})
+
+
+def _listed(folder: Path) -> str:
+    return ", ".join(sorted(path.stem for path in folder.glob("*.toml"))) or "none"
 
 
 def parse(values: Mapping[str, Any]) -> Profile:

@@ -5,12 +5,13 @@ One file per command, which imports heavy packages only when called.
 
 import errno
 import os
+import shlex
 import sys
 from contextlib import redirect_stderr
 from gc import set_threshold
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -19,6 +20,9 @@ from sweeps.cli import shell_completion
 from sweeps.errors import UserError
 from sweeps.keep_weights import KEEP
 from sweeps.stop_signals import Undaunted
+
+if TYPE_CHECKING:
+    from sweeps.store import Results
 
 # Command -> module of this package with a function of that name, in the order of `--help`.
 COMMANDS = {
@@ -134,10 +138,56 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 DEFAULT_RESULTS = Path("results")
 
 
+def command_line(
+    action: str,
+    *words: str,
+    scale: str | None = None,
+    results: Path | None = None,
+    data_root: Path | None = None,
+) -> str:
+    """The command `odesweep ACTION` with the options that were given, for a hint.
+
+    Folders that the environment or the default names are left out.
+    """
+    from sweeps.store.folders import default_folder
+
+    typed = ["odesweep", action, *words, *(("--scale", scale) if scale else ())]
+    if results and results.absolute() != default_folder().absolute():
+        typed += ["--results", str(results)]
+    if data_root and str(data_root) != os.environ.get("ODESWEEP_DATA"):
+        typed += ["--data-root", str(data_root)]
+    return shlex.join(typed)
+
+
+def existing(results: Path) -> "Results":
+    """The results folder. Raises UserError if there is none."""
+    from sweeps.store import Results
+
+    folder = Results(results)
+    if not folder.path.is_dir():
+        raise UserError(
+            f"no results folder {results}; give the one that `odesweep run` wrote to with --results"
+        )
+    return folder
+
+
 class _Command(TyperCommand):
-    """Takes several words behind --first: --first a=1 b=2 is --first a=1 --first b=2."""
+    """Takes several words behind --first: --first a=1 b=2 is --first a=1 --first b=2.
+
+    Refuses an empty value of an option: the folder "" would be the current one.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        with_value = {
+            name
+            for one in self.params
+            if one.param_type_name == "option" and not getattr(one, "is_flag", False)
+            for name in one.opts
+        }
+        for word, after in zip(args, [*args, None][1:], strict=True):
+            name, is_set, value = word.partition("=")
+            if name in with_value and not (value if is_set else after is None or after):
+                raise UserError(f"{name} has an empty value; give one, or leave {name} out")
         words: list[str] = []
         first = False
         for word in args:

@@ -2,7 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from sweeps.cli import DEFAULT_RESULTS, DryRunOption, ResultsOption, ScaleOption, StudyArgument
+from sweeps.cli import (
+    DEFAULT_RESULTS,
+    DryRunOption,
+    ResultsOption,
+    ScaleOption,
+    StudyArgument,
+    existing,
+)
 
 if TYPE_CHECKING:
     from sweeps.inspection.status import Watch
@@ -20,10 +27,10 @@ def cancel(
     """
     from sweeps.cli.plan import count
     from sweeps.inspection.status import Watch, study_name
-    from sweeps.store import Results, cancel_submission, list_submissions
+    from sweeps.store import cancel_submission, list_submissions
     from sweeps.studies import find
 
-    watch = Watch(Results(results))
+    watch = Watch(existing(results))
     name = study_name(study)
     found = {
         one: about

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweeps.cli import DEFAULT_RESULTS, DryRunOption, ResultsOption
-from sweeps.errors import UserError
+from sweeps.cli import DEFAULT_RESULTS, DryRunOption, ResultsOption, existing
 
 if TYPE_CHECKING:
     from sweeps.store import Results
@@ -33,14 +32,9 @@ def compact(
 
     This is safe while workers write.
     """
-    from sweeps.store import Results
     from sweeps.store.compact import compact as compact_rows
 
-    folder = Results(results)
-    if not folder.path.is_dir():
-        raise UserError(
-            f"no results folder {results}; give the one that `odesweep run` wrote to with --results"
-        )
+    folder = existing(results)
     folder.share()
     for line in _lines(folder, compact_rows(folder, dry_run=dry_run), dry_run):
         print(line)
@@ -49,13 +43,14 @@ def compact(
 
 
 def _lines(folder: "Results", done: "Compaction", dry_run: bool) -> list[str]:
-    from sweeps.cli.plan import count
+    from sweeps.cli.plan import count, count_kind
 
-    lines = [f"left {count(done.damaged, 'damaged file')} where they are"] if done.damaged else []
+    place = "where it is" if done.damaged == 1 else "where they are"
+    lines = [f"left {count(done.damaged, 'damaged file')} {place}"] if done.damaged else []
     number = done.manifest.number
     if done.made:
         rows = ", ".join(
-            f"{sum(file.rows for file in files):,} {table}"
+            count_kind(sum(file.rows for file in files), table)
             for table, files in done.manifest.files.items()
             if files
         )

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from sweeps.cli import DryRunOption, JsonOption, OverridesArgument, ScaleOption, StudyArgument
+from sweeps.cli import (
+    DryRunOption,
+    JsonOption,
+    OverridesArgument,
+    ScaleOption,
+    StudyArgument,
+    command_line,
+)
 from sweeps.cli.installed import check_installed
 from sweeps.errors import InfrastructureError, UserError
 
@@ -65,13 +72,14 @@ def data(
         )
     if action == "fetch" or verify:
         check_installed()
+    fetching = words_of_fetch(study, overrides or (), scale, data_root)
     groups = _groups(trial.spec for trial in select(find(study), scale, overrides or ()).selected)
     rows = []
     for name, configs in groups.items():
         row = (
             _fetched(name, configs, data_root, dry_run)
             if action == "fetch" and data_root
-            else _checked(name, configs, data_root, study, verify)
+            else _checked(name, configs, data_root, fetching, verify)
         )
         rows.append(row)
         if not as_json:
@@ -81,15 +89,23 @@ def data(
     return 0 if all(row["ok"] for row in rows) else 3
 
 
-def check(specs: "Iterable[TrialSpec]", data_root: Path | None) -> None:
-    """Check the data sets in `data_root`.
+def words_of_fetch(
+    study: str, overrides: "Iterable[str]", scale: str | None, data_root: Path | None
+) -> str:
+    """What a hint types behind `odesweep data fetch`."""
+    command = command_line("", study, *overrides, scale=scale, data_root=data_root)
+    return command.removeprefix("odesweep '' ")
+
+
+def check(specs: "Iterable[TrialSpec]", data_root: Path | None, fetching: str) -> None:
+    """Check the data sets in `data_root`. fetching: of `words_of_fetch`.
 
     Raises InfrastructureError, one line, for the first one that is not complete.
     """
     from odecore.config.data import what_is_missing
 
     for config in dict.fromkeys(spec.data for spec in specs):
-        if missing := what_is_missing(config, data_root):
+        if missing := what_is_missing(config, data_root, fetching):
             raise InfrastructureError(f"data set {config.name}: {missing}")
 
 
@@ -105,7 +121,7 @@ def _groups(specs: "Iterable[TrialSpec]") -> "dict[str, list[Images]]":
 
 
 def _checked(
-    name: str, configs: "list[Images]", root: Path | None, study: str, verify: bool
+    name: str, configs: "list[Images]", root: Path | None, fetching: str, verify: bool
 ) -> dict[str, Any]:
     """Check one data set.
 
@@ -116,7 +132,7 @@ def _checked(
         return _row(name, "generated when it is needed, has no files")
     from odecore.config.data import IMAGE_SETS, what_is_missing
 
-    if (missing := what_is_missing(configs[0], root, study)) or root is None:
+    if (missing := what_is_missing(configs[0], root, fetching)) or root is None:
         return _row(name, missing, ok=False)
     known = IMAGE_SETS[name]
     text = f"{known.train_size:,} training and {known.test_size:,} test images in {root}"

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption, ScaleOption, shell_completion
+from sweeps.cli import (
+    DEFAULT_RESULTS,
+    JsonOption,
+    ResultsOption,
+    ScaleOption,
+    existing,
+    shell_completion,
+)
 
 if TYPE_CHECKING:
     from sweeps.inspection.compare import Difference, Side
@@ -35,9 +42,8 @@ def diff(
     """
     from sweeps.inspection.compare import differences, side
     from sweeps.inspection.status import Watch
-    from sweeps.store import Results
 
-    watch = Watch(Results(results))
+    watch = Watch(existing(results))
     first, second = side(watch, a, scale), side(watch, b, scale)
     found = differences(first, second)
     if as_json:

@@ -9,7 +9,14 @@ from typing import Annotated, Literal, NamedTuple
 
 import typer
 
-from sweeps.cli import DEFAULT_RESULTS, ResultsOption, ScaleOption, StudyArgument
+from sweeps.cli import (
+    DEFAULT_RESULTS,
+    ResultsOption,
+    ScaleOption,
+    StudyArgument,
+    command_line,
+    existing,
+)
 from sweeps.errors import InfrastructureError, UserError
 
 
@@ -59,7 +66,6 @@ def export(
     from sweeps.cli.plan import count
     from sweeps.export.runs import runs_of
     from sweeps.inspection.status import Watch
-    from sweeps.store import Results
 
     target = _TARGETS[to]
     if target.package and find_spec(target.package) is None:
@@ -67,11 +73,12 @@ def export(
             f"export --to {to} needs {target.package}, which is not installed: pip install "
             f"'odesweep[{target.extra}]'"
         )
-    watch = Watch(Results(results))
+    watch = Watch(existing(results))
     plan = watch.find_plan(study, scale)
     runs = runs_of(watch.results, plan)
     if not runs:
-        raise UserError(f"{plan} has no accepted run yet; `odesweep run {study}` trains some")
+        command = command_line("run", study, scale=scale, results=results)
+        raise UserError(f"{plan} has no accepted run yet; `{command}` trains some")
     folder = out / f"{plan.replace('/', '-')}-{to}"
     try:
         folder.mkdir(parents=True)

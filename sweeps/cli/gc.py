@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from sweeps.cli import DEFAULT_RESULTS, ResultsOption
-from sweeps.errors import UserError
+from sweeps.cli import DEFAULT_RESULTS, ResultsOption, command_line, existing
 
 DeleteOption = Annotated[
     bool,
@@ -23,21 +22,16 @@ def gc(results: ResultsOption = DEFAULT_RESULTS, delete: DeleteOption = False) -
     """Show, or delete, what nobody will use again: one line per kind.
 
     Copies of the code, decoded images in the results folder, weights that no row names, checkpoints
-    of accepted trials, unfinished files. Each is older than a day, and nothing of a trial that may
-    be running or queued.
+    of accepted trials, unfinished files. Only files older than a day are listed, and none that
+    belong to a trial that may be running or queued.
     """
     import time
 
     from sweeps.cli.plan import duration
     from sweeps.gc import collect
     from sweeps.planning.forecast import size_text
-    from sweeps.store import Results
 
-    folder = Results(results)
-    if not folder.path.is_dir():
-        raise UserError(
-            f"no results folder {results}; give the one that `odesweep run` wrote to with --results"
-        )
+    folder = existing(results)
 
     def wait(seconds: float) -> None:
         print(f"looking again in {duration(seconds)} before anything is deleted", flush=True)
@@ -50,4 +44,6 @@ def gc(results: ResultsOption = DEFAULT_RESULTS, delete: DeleteOption = False) -
     if not piles:
         print("nothing to delete")
     elif not delete:
-        print("nothing was deleted yet; `odesweep gc --delete` does it")
+        print(
+            f"nothing was deleted yet; `{command_line('gc', '--delete', results=results)}` does it"
+        )

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sweeps.cli import DEFAULT_RESULTS, ResultsOption, ScaleOption, StudyArgument
+from sweeps.cli import DEFAULT_RESULTS, ResultsOption, ScaleOption, StudyArgument, existing
 
 
 def hold(
@@ -26,10 +26,10 @@ def _set(study: str, scale: str | None, folder: Path, *, held: bool) -> int:
     from sweeps.cli.plan import count
     from sweeps.execute.queues import Queues
     from sweeps.inspection.status import study_name
-    from sweeps.store import EventReader, Results, list_submissions
+    from sweeps.store import EventReader, list_submissions
     from sweeps.studies import find
 
-    results, name = Results(folder), study_name(study)
+    results, name = existing(folder), study_name(study)
     submissions = list_submissions(results)
     found = [
         one

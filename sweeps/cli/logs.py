@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweeps.cli import DEFAULT_RESULTS, ResultsOption
+from sweeps.cli import DEFAULT_RESULTS, ResultsOption, existing
 from sweeps.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,9 +24,8 @@ TrialArgument = Annotated[
 def logs(trial: TrialArgument, results: ResultsOption = DEFAULT_RESULTS) -> None:
     """Print what a trial's process printed, for every attempt."""
     from sweeps.inspection.status import Watch
-    from sweeps.store import Results
 
-    watch = Watch(Results(results))
+    watch = Watch(existing(results))
     trial_id = watch.named_trial(trial)
     starts = [event for event in watch.events if event["event"] == "started" and event.get("log")]
     mine = [event for event in starts if event["trial_id"] == trial_id]

@@ -28,6 +28,7 @@ def merge(folders: FoldersArgument, into: IntoOption, weights: WeightsOption = T
 
     Nothing is overwritten and no row comes twice. Merging again copies only what is new.
     """
+    from sweeps.cli.plan import count_kind
     from sweeps.store import Results
     from sweeps.store.merge import check_places
     from sweeps.store.merge import merge as merge_folder
@@ -35,6 +36,6 @@ def merge(folders: FoldersArgument, into: IntoOption, weights: WeightsOption = T
     target = Results(into)
     for source in check_places([Results(folder) for folder in folders], target):
         copied = merge_folder(source, target, weights=weights)
-        counts = ", ".join(f"{number:,} {kind}" for kind, number in copied.items())
+        counts = ", ".join(count_kind(number, kind) for kind, number in copied.items())
         print(f"from {source.path}: {counts or 'nothing new'}")
     print(f"merged into {target.path}")

@@ -1,8 +1,8 @@
 """`odesweep plan`: the grid, its progress, its cost, and what `run` would submit."""
 
 import json
-import shlex
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,6 +19,7 @@ from sweeps.cli import (
     SampleSeedOption,
     ScaleOption,
     StudyArgument,
+    command_line,
     shell_completion,
 )
 
@@ -49,8 +50,8 @@ def plan(
         typer.Option(
             "--profile",
             help=(
-                "The profile that `run` will get: its device is what the cost is predicted for. It "
-                "may say which nets keep their weights, and what a slot gets of a budget."
+                "The profile that `run` will get. The cost is predicted for its device. It may say "
+                "which nets keep their weights, and what a slot gets of a budget."
             ),
             autocompletion=shell_completion.profile_names,
         ),
@@ -60,6 +61,8 @@ def plan(
     """Show a study's grid: its progress, the cost of the rest, and what it leaves on disk.
 
     Trials are done, running, pending or stale.
+
+    stale: the result is from an older version of a component.
     """
     from sweeps.device import of_profile
     from sweeps.inspection.status import in_flight
@@ -86,9 +89,9 @@ def plan(
         more = {"disk": disk.as_dict(), "saved": str(path) if path else None}
         print(json.dumps(summary(current) | cost(current, costs) | buys | more, indent=1))
     else:
-        typed = [study, *(overrides or ()), *(("--scale", scale) if scale else ())]
-        typed += ["--profile", profile] if profile else []
-        _show(current, study, disk, costs, shlex.join(["odesweep", "probe", *typed]))
+        words = (*(overrides or ()), *(("--profile", profile) if profile else ()))
+        probe = command_line("probe", study, *words, scale=scale, results=results)
+        _show(current, disk, costs, probe, out_of_reach(current, study, scale, results))
         if buys:
             print(
                 f"budget: {budget} begins about {buys['budget_trials']} of "
@@ -207,23 +210,24 @@ def _cost_lines(current: "Plan", costs: "Costs", probe: str) -> list[str]:
     return lines
 
 
-def out_of_reach(current: "Plan", reference: str) -> str | None:
+def out_of_reach(current: "Plan", reference: str, scale: str | None, results: Path) -> str | None:
     """What cannot be computed without training again, and the commands for that; None if nothing.
 
-    reference: the study as the command line takes it.
+    reference, scale, results: as the command line has them.
     """
-    items, nets = current.out_of_reach
+    (items, nets), words = current.out_of_reach, current.selection.overrides
     if not items:
         return None
     return (
         f"out of reach: {count(items, 'evaluation or probe', 'evaluations or probes')} of "
         f"{count(nets, 'net')} whose weights were not kept; to train them again: "
-        f"`odesweep retry {reference} --without-weights`, then "
-        f"`odesweep run {reference}`"
+        f"`{command_line('retry', reference, '--without-weights', scale=scale, results=results)}`, "
+        f"then `{command_line('run', reference, *words, scale=scale, results=results)}`"
     )
 
 
-def _show(current: "Plan", reference: str, disk: "Forecast", costs: "Costs", probe: str) -> None:
+def _show(current: "Plan", disk: "Forecast", costs: "Costs", probe: str, lost: str | None) -> None:
+    """Print the plan. probe: the command that measures. lost: what is out of reach."""
     from rich.markup import escape
 
     out = console()
@@ -240,7 +244,7 @@ def _show(current: "Plan", reference: str, disk: "Forecast", costs: "Costs", pro
         out.print(f"overridden: {' '.join(current.selection.overrides)}", markup=False)
     out.print(_table(current, costs.device))
     left_out = (
-        f" of the {numbers['declared_trials']} declared"
+        f" of the {numbers['declared_trials']:,} declared"
         if numbers["declared_trials"] > numbers["trials"]
         else ""
     )
@@ -252,7 +256,7 @@ def _show(current: "Plan", reference: str, disk: "Forecast", costs: "Costs", pro
         f"missing: {count(numbers['missing_evaluations'], 'evaluation')}, "
         f"{count(numbers['missing_probes'], 'probe')}"
     )
-    if lost := out_of_reach(current, reference):
+    if lost:
         out.print(lost, markup=False)
     submitted = [count(numbers["pending"], "trial") + " to train"] if numbers["pending"] else []
     submitted += (
@@ -334,14 +338,20 @@ _COLUMNS = (
 
 def _states(numbers: dict[str, Any]) -> str:
     return (
-        f"{numbers['done']} done, {numbers['in_flight']} running, {numbers['pending']} pending, "
-        f"{len(numbers['stale'])} stale"
+        f"{numbers['done']:,} done, {numbers['in_flight']:,} running, {numbers['pending']:,} "
+        f"pending, {len(numbers['stale']):,} stale"
     )
 
 
 def count(n: int, noun: str, plural: str | None = None) -> str:
     """A text such as "1 trial" or "2 trials". plural: if it is not just the noun with an s."""
     return f"{n:,} {noun if n == 1 else plural or f'{noun}s'}"
+
+
+def count_kind(n: int, kind: str) -> str:
+    """A text such as "1 run" or "2 runs". kind: of rows or files, in the plural."""
+    uncounted = kind == "weights" or kind.startswith("probe_")
+    return f"{n:,} {kind.removesuffix('s') if n == 1 and not uncounted else kind}"
 
 
 def duration(seconds: float) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption
+from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption, existing
 from sweeps.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ SqlArgument = Annotated[
         ),
     ),
 ]
+_ANY_WIDTH = 1_000_000
 CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 
 
@@ -40,14 +41,9 @@ def query(
     The view runs has one row per accepted run, epochs their curves, attempts every row of a run,
     accepted or not.
     """
-    from sweeps.store import Results
     from sweeps.store.query import query as ask
 
-    folder = Results(results)
-    if not folder.path.is_dir():
-        raise UserError(
-            f"no results folder {results}; give the one that `odesweep run` wrote to with --results"
-        )
+    folder = existing(results)
     if as_json and as_csv:
         raise UserError("--json and --csv exclude each other; give one")
     table = ask(folder, sql)
@@ -89,6 +85,7 @@ def _plain(value: Any) -> Any:
 
 
 def _show(table: "pa.Table") -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     from sweeps.cli.plan import console, count
@@ -96,13 +93,25 @@ def _show(table: "pa.Table") -> None:
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for name, column in zip(table.column_names, table.columns, strict=True):
         number = str(column.type) in ("double", "float") or "int" in str(column.type)
-        shown.add_column(name, justify="right" if number else "left", no_wrap=True)
+        shown.add_column(escape(name), justify="right" if number else "left", no_wrap=True)
     for row in _rows(table):
         shown.add_row(
             *(
-                "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+                f"{value:.6g}"
+                if isinstance(value, float)
+                else escape("" if value is None else str(value))
                 for value in row
             )
         )
-    console().print(shown, markup=False)
-    console().print(count(table.num_rows, "row"), markup=False)
+    out = console()
+    needed = out.measure(shown, options=out.options.update(width=_ANY_WIDTH)).maximum
+    if not out.is_terminal:
+        out.width = max(out.width, needed)
+    out.print(shown)
+    out.print(count(table.num_rows, "row"), markup=False)
+    if needed > out.width:
+        out.print(
+            f"the columns do not fit in {out.width} characters, so that some are cut or left out; "
+            "use --csv",
+            markup=False,
+        )

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweeps.cli import DEFAULT_RESULTS, DryRunOption, ResultsOption, ScaleOption, shell_completion
+from sweeps.cli import (
+    DEFAULT_RESULTS,
+    DryRunOption,
+    ResultsOption,
+    ScaleOption,
+    existing,
+    shell_completion,
+)
 from sweeps.errors import UserError
 
 if TYPE_CHECKING:
@@ -59,11 +66,11 @@ def retry(
     Without --outcome these are the trials that crashed, timed out or ran out of memory.
     """
     from sweeps.inspection.status import Watch
-    from sweeps.store import FINAL_OUTCOMES, OUTCOMES, Results, write_retraction
+    from sweeps.store import FINAL_OUTCOMES, OUTCOMES, write_retraction
 
     if unknown := [name for name in outcome or () if name not in OUTCOMES]:
         raise UserError(f"unknown outcome {unknown[0]!r}; choose from {', '.join(OUTCOMES)}")
-    watch = Watch(Results(results))
+    watch = Watch(existing(results))
     if without_weights and outcome:
         raise UserError("give either --outcome or --without-weights, which takes completed trials")
     failed = [name for name in OUTCOMES if name not in FINAL_OUTCOMES]

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from sweeps.cli.data import check
+from sweeps.cli import command_line, existing
+from sweeps.cli.data import check, words_of_fetch
 from sweeps.cli.installed import check_installed
 from sweeps.cli.options import Options, command
 from sweeps.errors import InfrastructureError, UserError
@@ -75,7 +76,7 @@ def execute(options: Options, study: "Study | None" = None) -> int:
             f"container and python in a profile are for {having('container')}, not "
             f"{options.executor}: start odesweep itself in the container"
         )
-    results = Results(options.results)
+    results = Results(options.results) if options.train else existing(options.results)
     selection = draw(
         select(study or find(options.study), options.scale, options.overrides or ()),
         options.sample,
@@ -104,7 +105,7 @@ def execute(options: Options, study: "Study | None" = None) -> int:
         for one in current.entries
         if one.trial.trial_id in flight.trials and (one.state == "in_flight" or one.submits)
     ]
-    lost = out_of_reach(current, options.study)
+    lost = out_of_reach(current, options.study, options.scale, options.results)
     if lost:
         print(lost, file=sys.stderr)
     untrained = 0 if options.train else len(current.of("pending"))
@@ -119,13 +120,15 @@ def execute(options: Options, study: "Study | None" = None) -> int:
             for e in current.entries
         )
         print(f"{selection.plan_name}: nothing to {'submit' if flying else 'do'}; {counts(states)}")
-        code = max(1 if lost else 0, _untrained(untrained, options.study))
+        code = max(1 if lost else 0, _untrained(untrained, options))
         return code if options.dry_run else _then(options, current, results, profile, (), code)
     words = (
         f"{sum(e.state == 'pending' for e in chosen)} to train, "
         f"{sum(e.state == 'done' for e in chosen)} to evaluate only"
         + (f", {sum(e.first for e in chosen)} of them first" if options.first else "")
     )
+    if (options.stack or 1) > 1 and (why := _cannot_stack(chosen)):
+        print(f"--stack {options.stack}: {why}", file=sys.stderr)
     if options.dry_run:
         print(
             f"{selection.plan_name}: would submit {words}, about "
@@ -139,22 +142,24 @@ def execute(options: Options, study: "Study | None" = None) -> int:
             print(preview(current, chosen, results, options, profile))
         return 0
     check_installed()
-    check((entry.trial.spec for entry in chosen), options.data_root)
+    check(
+        (entry.trial.spec for entry in chosen),
+        options.data_root,
+        words_of_fetch(options.study, options.overrides or (), options.scale, options.data_root),
+    )
     print(f"{selection.plan_name}: {words}; results in {results.path}", file=sys.stderr)
     from sweeps.cli.submit import submit
 
     done = submit(current, chosen, flying if options.wait else [], results, options, profile)
     if done.report is None:
-        print(
-            f"{selection.plan_name}: {done.words}; `odesweep status {options.study} --watch` shows "
-            "the progress"
-        )
-        code = max(1 if done.left_out or lost else 0, _untrained(untrained, options.study))
+        watching = command_line("status", options.study, "--watch", results=options.results)
+        print(f"{selection.plan_name}: {done.words}; `{watching}` shows the progress")
+        code = max(1 if done.left_out or lost else 0, _untrained(untrained, options))
         return _then(options, current, results, profile, done.submissions, code)
     watched = [*chosen, *(flying if options.wait else [])]
     code = max(
         _summary(done, watched, results, selection.plan_name),
-        _untrained(untrained, options.study),
+        _untrained(untrained, options),
         1 if lost else 0,
     )
     if options.then and done.report.stopped in (*(one.name for one in STOP_SIGNALS), "cancelled"):
@@ -205,6 +210,22 @@ def _check_options(options: Options) -> None:
         raise UserError("--pdb runs one trial at a time in this process; leave out --slots")
     if options.keep_weights is not None:
         choice(options.keep_weights, "--keep-weights")
+
+
+def _cannot_stack(chosen: Sequence["Entry"]) -> str | None:
+    """Why no two of the trials to train can be one stack; None if some can, or one is left."""
+    from odecore.config.stacks import stack_key
+
+    keys = [stack_key(one.trial.spec) for one in chosen if one.state == "pending"]
+    possible = [key for key in keys if key]
+    if len(keys) < 2 or len(set(possible)) < len(possible):
+        return None
+    why = (
+        "they differ in more than seed, learning rate and weight decay"
+        if len(possible) > 1
+        else "only flat nets on points with fixed-step solvers can be stacked"
+    )
+    return f"stacked 0 of {len(keys)} trials: {why}"
 
 
 def _in_flight(results: "Results", options: Options) -> "InFlight":
@@ -294,10 +315,20 @@ def _tell_end(
             notifier.tell_end(stopped)
 
 
-def _untrained(count: int, reference: str) -> int:
-    if count:
-        print(f"{count} trials are not trained yet; `odesweep run {reference}` trains them")
-    return 1 if count else 0
+def _untrained(untrained: int, options: Options) -> int:
+    if untrained:
+        from sweeps.cli.plan import count
+
+        command = command_line(
+            "run",
+            options.study,
+            *(options.overrides or ()),
+            scale=options.scale,
+            results=options.results,
+        )
+        are = "is" if untrained == 1 else "are"
+        print(f"{count(untrained, 'trial')} {are} not trained yet; `{command}` trains them")
+    return 1 if untrained else 0
 
 
 def counts(counter: Counter[str]) -> str:

@@ -3,7 +3,7 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption
+from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption, existing
 from sweeps.cli.logs import TrialArgument
 
 if TYPE_CHECKING:
@@ -20,9 +20,8 @@ def show(
     """
     from sweeps.inspection.one_trial import page
     from sweeps.inspection.status import Watch
-    from sweeps.store import Results
 
-    watch = Watch(Results(results))
+    watch = Watch(existing(results))
     found = page(watch, watch.named_trial(trial))
     if as_json:
         print(json.dumps(found.as_dict(), indent=1, default=str))

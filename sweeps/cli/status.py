@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption, shell_completion
+from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption, existing, shell_completion
 
 if TYPE_CHECKING:
     from sweeps.inspection.status import StudyStatus, Watch
@@ -65,7 +65,7 @@ def status(
 
     # At a million runs other allocators of pyarrow keep 0.4 GB that nobody uses (measured).
     pa.set_memory_pool(pa.system_memory_pool())
-    folder = Results(results)
+    folder = existing(results) if target else Results(results)
     # A trial's state follows from all of its events.
     state = Watch(folder, overview=not (target and is_id(target)))
     trial = state.find_trial(target) if target else None
@@ -179,20 +179,17 @@ def _headline(study: "StudyStatus") -> str:
 
     from sweeps.cli.plan import count, duration
 
-    parts = [
-        f"{study.count('done')} of {count(len(study.states), 'trial')} done",
-        *_words(study.outcomes("done"), "completed"),
-    ]
+    outcomes = _words(study.outcomes("done"), "completed")
+    parts = [f"{study.count('done'):,} of {count(len(study.states), 'trial')} done{outcomes}"]
     for state in ("running", "failed", "pending"):
         if number := study.count(state):
-            parts += [
-                f"{number} {state}",
-                *(_words(study.outcomes(state)) if state == "failed" else []),
-            ]
+            why = _words(study.outcomes(state)) if state == "failed" else ""
+            parts.append(f"{number:,} {state}{why}")
     if missing := study.missing_of_done:
-        parts.append(f"{missing} evaluations or probes of trained nets missing")
+        items = count(missing, "evaluation or probe", "evaluations or probes")
+        parts.append(f"{items} of trained nets missing")
     if lost := study.out_of_reach.sum():
-        parts.append(f"{lost} out of reach, as weights were not kept")
+        parts.append(f"{lost:,} out of reach, as weights were not kept")
     if study.eta_seconds is not None:
         parts.append(f"{count(study.workers, 'worker')}, about {duration(study.eta_seconds)} to go")
     return "\n".join(
@@ -200,9 +197,9 @@ def _headline(study: "StudyStatus") -> str:
     )
 
 
-def _words(outcomes: dict[str, int], usual: str = "") -> list[str]:
-    named = [f"{n} {outcome}" for outcome, n in outcomes.items() if outcome != usual]
-    return [f"({', '.join(named)})"] if named else []
+def _words(outcomes: dict[str, int], usual: str = "") -> str:
+    named = [f"{n:,} {outcome}" for outcome, n in outcomes.items() if outcome != usual]
+    return f" ({', '.join(named)})" if named else ""
 
 
 def _table(study: "StudyStatus") -> Any:

@@ -12,6 +12,7 @@ from sweeps.cli import (
     ResultsOption,
     ScaleOption,
     StudyArgument,
+    existing,
     shell_completion,
 )
 
@@ -47,9 +48,8 @@ def top(
     """
     from sweeps.inspection.status import Watch
     from sweeps.inspection.top import rank
-    from sweeps.store import Results
 
-    watch = Watch(Results(results))
+    watch = Watch(existing(results))
     ranking = rank(watch.results, watch.find_plan(study, scale), metric, group or ())
     if as_json:
         print(json.dumps(asdict(ranking) | {"cells": list(map(asdict, ranking.cells))}, indent=1))

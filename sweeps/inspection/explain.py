@@ -10,6 +10,7 @@ from typing import Any
 from sweeps.inspection.status import TrialStatus, Watch
 from sweeps.store import FINAL_OUTCOMES, axis_words, list_plans, read_plan, read_table
 from sweeps.store.clock import shared_time
+from sweeps.store.folders import default_folder
 from sweeps.worker.attempts import Start
 
 
@@ -63,12 +64,14 @@ def explain(watch: Watch, trial_id: str) -> Explanation:
     """The explanation of one trial, from what `watch` has read and the trial's own rows."""
     now = shared_time(watch.results.events)
     plans: dict[str, dict[str, Any]] = {}
+    folder = watch.results.path
+    place = () if folder == default_folder().absolute() else ("--results", str(folder))
     for name in list_plans(watch.results):
         plan = read_plan(watch.results, name)
         for row in plan.rows():
             if row["trial_id"] == trial_id:
                 axes = {**row["axes"], "seed": row["seed"]}
-                command = plan.info.command("run", *axis_words(axes))
+                command = plan.info.command("run", *axis_words(axes), *place)
                 plans[name] = {"axes": axes, "command": command}
     status = [
         trial for plan in plans for trial in watch.study(plan).trials if trial.trial_id == trial_id
@@ -161,7 +164,7 @@ def _why(
     if not attempts:
         return "never started"
     return (
-        f"started {len(attempts)} times, the last attempt "
+        f"started {'once' if len(attempts) == 1 else f'{len(attempts)} times'}, the last attempt "
         f"{_words(watch, trial_id, attempts[-1], now)}; the next run goes on with it"
     )
 

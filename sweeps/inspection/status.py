@@ -428,6 +428,7 @@ class Watch:
         """`find_trial`. Raises UserError if there is none."""
         if trial := self.find_trial(prefix):
             return trial
+        _check_length(prefix)
         raise UserError(
             f"no trial begins with {prefix!r} in {self.results.path}; give at least "
             f"{SHORTEST_PREFIX} digits of its id, which `odesweep plan STUDY --json` lists"
@@ -449,24 +450,36 @@ class Watch:
 
     def find_plans(self, study: str, scale: str | None) -> list[str]:
         """Saved plans of a study, at one scale or all. Raises UserError if there is none."""
-        wanted = f"{study}@{scale or ''}"
+        everything = list_plans(self.results)
+        of_study = [plan for plan in everything if plan.startswith(f"{study}@")]
+        if not of_study:
+            _check_length(study)
+            raise UserError(
+                f"no saved plan of study {study} and no such trial in {self.results.path}; "
+                f"saved plans: {', '.join(everything) or 'none'}"
+            )
         plans = [
-            plan
-            for plan in list_plans(self.results)
-            if plan.startswith(wanted) and (not scale or plan.partition("+")[0] == wanted)
+            plan for plan in of_study if not scale or plan.partition("+")[0] == f"{study}@{scale}"
         ]
         if not plans:
-            saved = ", ".join(list_plans(self.results)) or "none"
-            raise UserError(
-                f"no saved plan of study {wanted.removesuffix('@')} and no such trial in "
-                f"{self.results.path}; saved plans: {saved}"
-            )
+            saved = ", ".join(plan.partition("@")[2] for plan in of_study)
+            raise UserError(f"no plan of {study} at scale {scale}; saved: {saved}")
         return plans
 
 
 def is_id(target: str) -> bool:
     """Whether it can be the beginning of an id."""
-    return len(target) >= SHORTEST_PREFIX and set(target) <= set("0123456789abcdef")
+    return len(target) >= SHORTEST_PREFIX and _is_hex(target)
+
+
+def _is_hex(target: str) -> bool:
+    return set(target) <= set("0123456789abcdef")
+
+
+def _check_length(target: str) -> None:
+    """Raise UserError for the beginning of an id that is too short."""
+    if len(target) < SHORTEST_PREFIX and _is_hex(target):
+        raise UserError(f"{target!r} is too short: give at least {SHORTEST_PREFIX} digits of an id")
 
 
 def study_name(target: str) -> str:

@@ -3,7 +3,14 @@
 from typing import Any
 
 from sweeps.inspection.status import in_flight
-from sweeps.interface.arguments import PathLikeOrNone, StudyLike, folder_of, study_of, words_of
+from sweeps.interface.arguments import (
+    PathLikeOrNone,
+    StudyLike,
+    folder_of,
+    number_of,
+    study_of,
+    words_of,
+)
 from sweeps.planning.plan import Plan, current_plan
 
 
@@ -27,6 +34,7 @@ def plan(
     from sweeps.study.overrides import select
     from sweeps.study.sample import draw
 
+    sample, sample_seed = number_of("sample", sample), number_of("sample_seed", sample_seed, 0)
     folder = folder_of(results)
     selection = select(study_of(study), scale, words_of(words, overrides))
     current, _ = current_plan(folder, draw(selection, sample, sample_seed), in_flight(folder))

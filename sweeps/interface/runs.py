@@ -14,7 +14,14 @@ from uuid import uuid4
 
 from sweeps.errors import InfrastructureError, UserError
 from sweeps.inspection.status import TrialStatus, Watch
-from sweeps.interface.arguments import PathLikeOrNone, StudyLike, folder_of, study_of, words_of
+from sweeps.interface.arguments import (
+    PathLikeOrNone,
+    StudyLike,
+    folder_of,
+    number_of,
+    study_of,
+    words_of,
+)
 from sweeps.interface.progress import progress_html
 from sweeps.store import Results
 from sweeps.study import Study
@@ -138,6 +145,8 @@ def run(
     from sweeps.study.overrides import select
     from sweeps.study.sample import draw
 
+    sample, sample_seed = number_of("sample", sample), number_of("sample_seed", sample_seed, 0)
+    limit, threads = number_of("limit", limit), number_of("threads", threads)
     folder, found = folder_of(results), study_of(study)
     texts = words_of(words, overrides)
     reference = found.name if isinstance(study, Study) else os.fspath(study)

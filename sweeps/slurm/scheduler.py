@@ -92,7 +92,8 @@ class Slurm(QueueScheduler):
         sizes = [arrays.Layout(len(shards), slots).tasks for shards in submissions]
         more = f", {len(left_out)} trials left for later (MaxSubmitJobs)" if left_out else ""
         lines = (
-            f"{len(sizes)} calls of sbatch, tasks: {', '.join(map(str, sizes))}{more}; "
+            f"{len(sizes)} call{'' if len(sizes) == 1 else 's'} of sbatch, tasks: "
+            f"{', '.join(map(str, sizes))}{more}; "
             "the script of the first:\n"
         )
         if sizes:

@@ -134,16 +134,24 @@ class Results:
             os.chown(self.state, -1, status.st_gid)
             self.state.chmod(0o2770 | stat.S_IMODE(status.st_mode) & 0o007)
 
-    def create(self) -> None:
-        """Make every folder that is missing. Raises InfrastructureError if that is impossible."""
+    def create(self, option: str = "--results") -> None:
+        """Make every folder that is missing. option: what names another folder.
+
+        Raises InfrastructureError if that is impossible.
+        """
         self.share()
         tables = [folder for table in TABLES for folder in (self.parts(table), self.merged(table))]
         for folder in (*tables, *self.folders()):
             with one_line(
                 f"cannot make the results folder {folder}",
-                "make room or repair it, or give another folder with --results",
+                f"make room or repair it, or give another folder with {option}",
             ):
                 folder.mkdir(parents=True, exist_ok=True)
+
+
+def default_folder() -> Path:
+    """The results folder if no option names one."""
+    return Path(os.environ.get("ODESWEEP_RESULTS") or "results")
 
 
 def file_stem(name: str) -> str:

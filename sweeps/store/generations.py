@@ -140,8 +140,24 @@ def _read(path: Path, number: int, inode: int, modified: int) -> Manifest:  # no
 
 
 def remedy(manifest: Path) -> str:
-    """What to do about a damaged generation."""
+    """What to do about a damaged generation.
+
+    Without its manifest the one before it counts, if there is a whole one.
+    """
+    results, number = Results(manifest.parent.parent), int(manifest.suffix[1:])
+    older = [one for one in manifest_numbers(results) if one < number]
+    if not older or not _is_whole(results, older[-1]):
+        return "restore it from a backup"
     return (
         f"restore it from a backup, or remove {manifest.name}: then the generation before it and "
         "the files not yet pruned count again"
     )
+
+
+def _is_whole(results: Results, number: int) -> bool:
+    """Whether that manifest can be read and its files exist."""
+    try:
+        manifest = read_manifest(results, number)
+    except (InfrastructureError, OSError):
+        return False
+    return all(path.is_file() for table in TABLES for path in manifest.paths(results, table))

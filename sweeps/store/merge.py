@@ -37,7 +37,7 @@ def merge(source: Results, target: Results, *, weights: bool = True) -> Counter[
     whether to copy them. Raises InfrastructureError if something cannot be read or written; what
     was copied before stays, and is right.
     """
-    target.create()
+    target.create("--into")
     copied: Counter[str] = Counter()
     with one_line(f"cannot merge {source.path} into {target.path}", "merge again to go on"):
         if weights:
@@ -46,7 +46,7 @@ def merge(source: Results, target: Results, *, weights: bool = True) -> Counter[
         copied["submissions"] = _copy_submissions(source, target)
         copied["plans"] = _copy_plans(source, target)
         copied["logs"] = _copy_files(source.logs, target.logs, ".log")
-        copied["events"] = _copy_files(source.events, target.events, ".jsonl")
+        copied["event files"] = _copy_files(source.events, target.events, ".jsonl")
         # Runs last: a run that counts promises evaluations from weights that may not exist.
         for table in sorted(TABLES, key=lambda one: one == "runs"):
             copied[table] = _Rows(source, target, table).copy()

@@ -65,11 +65,14 @@ def query(results: Results, sql: str) -> pa.Table:
         raise UserError(
             "query needs duckdb, which is not installed: pip install 'odesweep[query]'"
         ) from None
+    if re.fullmatch(r"\s*SHOW\s+TABLES\s*;?\s*", sql, re.IGNORECASE):
+        # DuckDB would also show the views that these are made of.
+        return pa.table({"name": sorted(VIEWS)})
     named = [view for view in VIEWS if re.search(rf"\b{view}\b", sql, re.IGNORECASE)]
     with duckdb.connect(config={"python_enable_replacements": "false"}) as connection:
         try:
             _check(duckdb, sql)
-            # Without a name, as in SHOW TABLES, all of them.
+            # Without a name, as in SHOW ALL TABLES, all of them.
             scanned = _make_views(connection, results, named or list(VIEWS))
             # A file that may be read could also be written. It was checked above that there is only
             # a SELECT.
@@ -147,12 +150,16 @@ def _make_views(
 
 def _whole(results: Results) -> Manifest | None:
     """The valid manifest, if its generation holds all runs and says which are accepted."""
-    new, manifest = restarting(results, lambda: new_files(results, "runs"))
-    retracted = read_retractions(results).attempt_ids
-    known = {key.partition("/")[2] for key in manifest.set_aside}
-    older = any(set(_RUN_COLUMNS) - _names(path) for path in manifest.paths(results, "runs"))
-    decided = manifest.number and manifest.accepted is None and retracted <= known
-    return manifest if decided and not new and not older else None
+
+    def look() -> Manifest | None:
+        new, manifest = new_files(results, "runs")
+        retracted = read_retractions(results).attempt_ids
+        known = {key.partition("/")[2] for key in manifest.set_aside}
+        older = any(set(_RUN_COLUMNS) - _names(path) for path in manifest.paths(results, "runs"))
+        decided = manifest.number and manifest.accepted is None and retracted <= known
+        return manifest if decided and not new and not older else None
+
+    return restarting(results, look)
 
 
 def _names(path: Path) -> set[str]:

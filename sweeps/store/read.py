@@ -3,7 +3,7 @@
 import errno
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ from sweeps.store.files import list_files
 from sweeps.store.folders import Results
 from sweeps.store.generations import Manifest, manifest_path, read_newest, relative, remedy
 from sweeps.store.parquet import load, load_groups, load_large
-from sweeps.store.schema import KEYS, SCHEMAS, SchemaError, schema_of
+from sweeps.store.schema import KEYS, SCHEMAS, TABLES, SchemaError, schema_of
 
 # Waited before each restart of a listing. An NFS client may still list a file that another one
 # removed a few seconds ago.
@@ -148,10 +148,23 @@ def restarting(results: Results, read: Callable[[], _Found]) -> _Found:
                     "permissions and the disk"
                 ) from None
             gone = error.filename or error
+    _check_whole(results, str(gone))
     raise InfrastructureError(
         f"{results.path} changes faster than it can be read (last missing file: {gone}); try again "
         "when fewer workers are ending"
     )
+
+
+def _check_whole(results: Results, gone: str) -> None:
+    """Raise InfrastructureError if it names a file that the valid generation consists of."""
+    with suppress(FileNotFoundError):
+        manifest = read_newest(results)
+        held = [path for table in TABLES for path in manifest.paths(results, table)]
+        if missing := [path for path in held if str(path) in gone and not path.exists()]:
+            path = manifest_path(results, manifest.number)
+            raise InfrastructureError(
+                f"{missing[0]}, which {path.name} names, is missing; {remedy(path)}"
+            )
 
 
 def read_table(

@@ -97,6 +97,9 @@ def test_check_says_one_line_per_data_set(
     assert lines[0].startswith(
         f"mnist: not ok: no data folder is given; get it with `odesweep data fetch {study}`"
     )
+    _, others, _ = run(capsys, "check", study, "--data-root", "elsewhere", "--scale", "paper")
+    command = f"odesweep data fetch {study} --scale paper --data-root elsewhere"
+    assert f"is not in elsewhere; get it with `{command}`" in others[0]
     assert lines[1].startswith(
         "cifar100-subset: not ok: no data folder is given; it cannot be downloaded: arrange its "
         "files as cifar100-subset/"

@@ -114,11 +114,54 @@ def test_planning_and_looking_load_no_torch(arguments: tuple[str, ...], tmp_path
             "unknown outcome 'crahsed'; choose from completed, ",
         ),
         (("cancel", "nope"), "no study 'nope'; `odesweep studies` lists all studies"),
+        (("show", "ea8"), "'ea8' is too short: give at least 4 digits of an id"),
+        (("diff", "0a0", "6fe"), "'0a0' is too short: give at least 4 digits of an id"),
         (("pln",), "No such command 'pln'"),
+        (("run", "demo", "--results", ""), "--results has an empty value; give one, or leave"),
+        (("top", "demo", "--results="), "--results has an empty value"),
+        (("run", "demo", "--then", "", "--dry-run"), "--then has an empty value"),
+        (("plan", "demo", "--profile", "mine"), "/mine.toml; in ~/.config/odesweep/profiles: "),
+        (("plan", "demo", "--profile", ""), "--profile has an empty value"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_2(cli: Cli, arguments: tuple[str, ...], says: str) -> None:
+    cli.results.path.mkdir()
     assert says in cli(*arguments, code=2)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("evaluate", "cancel", "hold", "release", "top", "export", "status", "show", "diff"),
+        *("logs", "retry", "compact", "gc", "query"),
+    ],
+)
+def test_a_missing_results_folder_is_one_line_and_is_not_made(cli: Cli, command: str) -> None:
+    given = {"export": ("demo", "--to", "csv"), "diff": ("abcd", "abce"), "show": ("abcd",)}
+    given |= {"compact": (), "gc": (), "query": ("FROM runs",), "logs": ("abcd",)}
+    said = cli(command, *given.get(command, ("demo",)), code=2)
+    assert said == (
+        f"odesweep: no results folder {cli.results.path}; give the one that `odesweep run` wrote "
+        "to with --results\n"
+    )
+    assert not cli.results.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("study", "words", "why"),
+    [
+        ("demo", ("seed=0",), "differ in more than seed"),
+        ("demo-images", ("--scale", "smoke"), "only flat nets on points with fixed-step solvers"),
+        ("demo", ("solver.name=euler", "solver.steps=2"), None),
+    ],
+)
+def test_a_stack_of_nothing_is_said(
+    cli: Cli, study: str, words: tuple[str, ...], why: str | None
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", study, *words, "--stack", "3", "--dry-run", "--results", "none"])
+    _, err = cli.capsys.readouterr()
+    assert ("--stack 3: stacked 0 of" in err) == (why in err if why else False) == bool(why), err
 
 
 def test_every_command_is_in_the_help(cli: Cli) -> None:
@@ -209,7 +252,7 @@ def test_status_of_all_of_one_study_and_of_one_trial(cli: Cli) -> None:
     entries = _entries(cli)
     _publish(cli, entries[0], "completed", "first")
     _publish(cli, entries[1], "crashed", "second", outcome_detail="planted")
-    assert "demo@smoke  1 of 4 trials done, 1 failed, (1 crashed), 2 pending" in cli("status")
+    assert "demo@smoke  1 of 4 trials done, 1 failed (1 crashed), 2 pending" in cli("status")
     shown = cli("status", "demo")
     assert "crashed" in shown
     assert "solver.steps" in shown
@@ -360,7 +403,10 @@ def test_plan_counts_the_hours_of_the_profiles_device(cli: Cli) -> None:
     assert "core-minutes\npredicted for " in cli("plan", "demo")
     shown = cli("plan", "demo", "--profile", "h200")
     assert "GPU-seconds\npredicted for H200: 12 from a count of operations\na count is" in shown
-    assert "`odesweep probe demo --profile h200` measures 20 steps" in shown
+    assert (
+        f"`odesweep probe demo --profile h200 --results {cli.results.path}` measures 20 steps"
+        in shown
+    )
     assert "left, 1 GPU" in shown
     given = json.loads(cli("plan", "demo", "--profile", "a100", "--json"))
     assert given["cost"]["from"] == {"roofline": 12}

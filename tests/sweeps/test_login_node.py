@@ -82,8 +82,8 @@ def test_looking_at_a_thousand_trials_takes_few_cpu_seconds(
     assert process.returncode == 0, said
     assert used.ru_utime + used.ru_stime < CPU_SECONDS, said
     expected = {
-        "plan": "1000 done",
-        "status": "1000 of 1,000 trials done",
+        "plan": "1,000 done",
+        "status": "1,000 of 1,000 trials done",
         "doctor": "torch              not imported on a login node",
     }
     assert expected[arguments[0]] in said

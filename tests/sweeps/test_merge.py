@@ -116,7 +116,11 @@ def test_merged_folders_hold_what_one_folder_would(
     (submission,) = [path.stem for path in both.submissions.glob("*.parquet")]
     assert read_sent(both, submission) == Sent(None, "")
 
-    capsys.readouterr()
+    last = capsys.readouterr().out.splitlines()[1]
+    assert last.startswith(f"from {second.path}: ")
+    assert {"1 retraction", "1 submission", "1 plan", "1 event file", "2 runs"} <= {
+        *last.partition(": ")[2].split(", ")
+    }
     merged = tree(both.path)
     assert call(second.path, first.path, "--into", both.path) == 0
     assert capsys.readouterr().out.count("nothing new") == 2
@@ -160,7 +164,7 @@ def test_events_that_grew_are_copied_again(two: tuple[Results, Results], tmp_pat
     merge(second, both)
     log = second.events / "w3.jsonl"
     log.write_text(2 * log.read_text())
-    assert merge(second, both) == {"events": 1}
+    assert merge(second, both) == {"event files": 1}
     assert len(EventReader(both).poll()) == 2
 
 
@@ -188,6 +192,7 @@ def test_what_is_unsafe_is_refused_in_one_line(
         assert call(tmp_path / source, "--into", tmp_path / into) in (2, 3)
         error = capsys.readouterr().err
         assert said in error
+        assert "--results" not in error
         assert error.count("\n") == 1
     assert tree(tmp_path) == before
 

@@ -28,6 +28,7 @@ from sweeps.store.query import VIEWS, query
 from sweeps.store.to_python import rows as rows_of
 from sweeps.store.to_python import values
 
+NOT_ALL = "the columns do not fit in 80 characters, so that some are cut or left out; use --csv"
 WHEN = ("parts", "generation", "both", "copies", "earlier copies")
 
 
@@ -123,7 +124,7 @@ def test_sql_joins_filters_and_times(results: Results) -> None:
     chosen = "WHERE r.finished_at >= '2026-01-01' AND r.solver_steps = 7 GROUP BY ALL"
     assert query(results, f"{joined} {chosen}").to_pylist() == [{"trial_id": "u", "n": 2}]
     assert query(results, "SELECT 1 AS one").to_pylist() == [{"one": 1}]
-    assert set(VIEWS) <= set(query(results, "SHOW TABLES")["name"].to_pylist())
+    assert query(results, "show tables;")["name"].to_pylist() == sorted(VIEWS)
 
 
 def test_retracted_row_gives_way(tmp_path: Path) -> None:
@@ -213,7 +214,7 @@ def _call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str
 
 
 def test_command_prints_a_table_json_and_csv(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results = Results(tmp_path / "results")
     _fill(results)
@@ -240,19 +241,24 @@ def test_command_prints_a_table_json_and_csv(
     code, out, _ = _call(capsys, *given)
     assert code == 0
     assert [line.split()[0] for line in out.splitlines()] == ["trial_id", "t", "u", "2"]
+    # Nothing is left out or cut, however wide, and nothing is taken for markup.
+    columns = ", ".join(f"repeat('{n}', 100) AS c{n}" for n in range(9))
+    wide = ("query", f"SELECT {columns}, '[b]' AS b", *given[2:])
+    code, out, _ = _call(capsys, *wide)
+    head, row, _ = out.splitlines()
+    assert head.split() == [*(f"c{n}" for n in range(9)), "b"]
+    assert row.split() == [*(str(n) * 100 for n in range(9)), "[b]"]
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    for words, lines in ((given, ["2 rows"]), (wide, ["1 row", NOT_ALL])):
+        code, out, _ = _call(capsys, *words)
+        assert [code, *out.splitlines()[-len(lines) :]] == [0, *lines]
+        assert (NOT_ALL in out) == (words == wide)
 
 
 def test_wrong_use_is_one_line_and_exit_code_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for arguments in (("query", "SELECT 1"), ("compact",)):
-        code, out, err = _call(capsys, *arguments, "--results", str(tmp_path / "none"))
-        assert (code, out) == (2, "")
-        assert (
-            err
-            == f"odesweep: no results folder {tmp_path / 'none'}; give the one that `odesweep run` "
-            "wrote to with --results\n"
-        )
     code, _, err = _call(capsys, "query", "SELECT 1", "--json", "--csv", "--results", str(tmp_path))
     assert (code, err) == (2, "odesweep: --json and --csv exclude each other; give one\n")
 
@@ -293,6 +299,11 @@ def test_compact_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[
         _call(capsys, "compact", "--prune", *given)[1]
         == "nothing new since generation 1\nnothing to prune\n"
     )
+    bad = results.parts("runs") / "bad.parquet"
+    bad.write_bytes(b"PAR1")
+    said = _call(capsys, "compact", *given)[1]
+    assert said == "nothing new since generation 1\nleft 1 damaged file where it is\n"
+    bad.unlink()
     for table in SCHEMAS:
         for data in results.generations(table).iterdir():
             data.write_bytes(b"PAR1")

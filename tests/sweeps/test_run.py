@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -102,7 +103,9 @@ def test_show_has_everything_about_one_trial(
     # The command that makes it again selects it and nothing else.
     command = found["heading"][3].split()
     assert command[:2] == ["odesweep", "run"]
-    again = select(find(command[2]), command[4], command[5:]).selected
+    *words, option, folder = command
+    assert (option, folder) == ("--results", str(done))
+    again = select(find(words[2]), words[4], words[5:]).selected
     assert [trial.trial_id for trial in again] == [row["trial_id"]]
     text = _printed(capsys, "show", row["trial_id"][:8], results=done)
     assert re.search(rf"^  solver.steps +{row['solver_steps']}$", text, re.MULTILINE)
@@ -139,6 +142,33 @@ def test_python_has_the_plan_of_the_command_line(done: Path) -> None:
     assert list(trials["state"]) == ["done", "done", "pending"]
     # Arrow and Polars take it by this interface.
     assert pa.table(trials).num_rows == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "given", "says"),
+    [
+        ((3,), {}, "3 is no override; give a text such as 'seed=3'"),
+        ((), {"sample": "x"}, "sample='x': give a whole number from 1 on"),
+        ((), {"sample": 0}, "sample=0: give a whole number from 1 on"),
+        ((), {"sample": 1, "sample_seed": -1}, "sample_seed=-1: give a whole number from 0 on"),
+        ((), {"limit": 0}, "limit=0: give a whole number from 1 on"),
+        ((), {"threads": 0}, "threads=0: give a whole number from 1 on"),
+        ((), {"results": ""}, "results='': give a folder"),
+    ],
+)
+def test_python_refuses_what_the_command_line_refuses(
+    words: tuple[Any, ...],
+    given: dict[str, Any],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for call in (sweeps.run, *(() if given.keys() & {"limit", "threads"} else (sweeps.plan,))):
+        with pytest.raises(sweeps.UserError) as caught:
+            call("demo", *words, **given)
+        assert str(caught.value).startswith(says)
+    assert not list(tmp_path.iterdir())
 
 
 def test_python_runs_what_is_missing_and_nothing_twice(
@@ -284,7 +314,10 @@ def test_a_test_solver_added_trains_nothing_and_adds_only_its_evaluations(copy: 
 def test_evaluate_fills_what_is_missing_and_never_trains(copy: Path) -> None:
     code, out, _ = odesweep("evaluate", TINY, "+evaluations.factor=4", "+seed=7", results=copy)
     assert code == 1
-    assert "2 trials are not trained yet" in out
+    assert (
+        f"2 trials are not trained yet; `odesweep run {TINY} +evaluations.factor=4 +seed=7 "
+        f"--results {copy}` trains them"
+    ) in out
     assert len(runs(copy)) == 4
     assert accepted_evaluations(Results(copy)).num_rows == 24
 

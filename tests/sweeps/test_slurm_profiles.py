@@ -104,7 +104,10 @@ def test_a_profile_that_is_not_there_names_those_that_are(
 ) -> None:
     monkeypatch.setattr("sweeps.profiles.FOLDER", tmp_path)
     (tmp_path / "mine.toml").write_text("cpus = 2\n")
-    with pytest.raises(UserError, match="there are: a100, devcluster, h200, mine"):
+    with pytest.raises(
+        UserError,
+        match=r"in .*: mine; those that odesweep ships, in .*profiles: a100, devcluster, h200;",
+    ):
         load("a10")
     assert load("mine").cpus == 2
     (tmp_path / "a100.toml").write_text("cpus = 3\n")

@@ -220,6 +220,12 @@ def test_plans_of_a_study_are_found_by_scale_and_unknown_ones_listed(folder: Fol
     assert len(both) == 2
     with pytest.raises(UserError, match="saved plans: small@full"):
         watch.find_plans("smal", None)
+    with pytest.raises(
+        UserError, match=r"^no plan of small at scale half; saved: full\+[0-9a-f]{8}, full$"
+    ):
+        watch.find_plans("small", "half")
+    with pytest.raises(UserError, match="'0a' is too short: give at least 4 digits of an id"):
+        watch.find_plans("0a", None)
 
 
 def test_why_a_trial_is_where_it_is(folder: Folder) -> None:

@@ -33,6 +33,7 @@ from sweeps.store.compact import compact
 from sweeps.store.generations import Manifest, manifest_numbers, manifest_path
 from sweeps.store.parquet import load_large
 from sweeps.store.prune import prune
+from sweeps.store.query import query
 from sweeps.store.read import load_held, newest, table_files
 from sweeps.store.schema import OUTCOMES, SCHEMAS, VERSION
 
@@ -316,6 +317,36 @@ def test_damaged_generation_stops_everything_in_one_line_and_the_one_before_can_
     assert standing(results) == {"t": "a", "u": "b", "v": "c"}
 
 
+def test_missing_file_of_a_generation_is_named_and_the_one_before_offered_only_if_whole(
+    results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweeps.store.read.RESTART_WAITS_SECONDS", (0.0,))
+    data: list[Path] = []
+    for worker in ("t", "u"):
+        put(results, worker, runs=[run(worker, "a")])
+        file = compact(results).manifest.files["runs"][0]
+        data.append(results.generations("runs") / file.name)
+
+    def says() -> set[str]:
+        found = set[str]()
+        for act in (
+            lambda: read_table(results, "runs"),
+            lambda: StoreView(results),
+            lambda: query(results, "FROM runs"),
+        ):
+            with pytest.raises(InfrastructureError) as caught:
+                act()
+            found.add(str(caught.value))
+        return found
+
+    data[1].unlink()
+    missing = f"{data[1]}, which MANIFEST.2 names, is missing; restore it from a backup"
+    before = "then the generation before it and the files not yet pruned count again"
+    assert says() == {f"{missing}, or remove MANIFEST.2: {before}"}
+    data[0].unlink()
+    assert says() == {missing}
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b'{"odesweep_schema": 1}', b'{"odesweep_schema": "1"}']
 )
@@ -325,7 +356,7 @@ def test_damaged_manifest_is_one_line(results: Results, content: bytes) -> None:
     manifest_path(results, 1).write_bytes(content)
     with pytest.raises(
         InfrastructureError,
-        match=r"MANIFEST\.1 is damaged .*restore it from a backup, or remove MANIFEST\.1",
+        match=r"MANIFEST\.1 is damaged .*restore it from a backup$",
     ):
         read_table(results, "runs")
     manifest_path(results, 1).unlink()
