@@ -52,7 +52,7 @@ def complete(typed: str) -> tuple[list[str], set[str]]:
         ("odereport check ott2021/table", ["ott2021/table1"]),
         ("odereport report --scale p", ["paper"]),
         (
-            "odereport plot --results docs/results enor",
+            "odereport plot --results docs/results enorm2019/r",
             ["enorm2019/report", "enorm2019/report@small"],
         ),
         ("odereport plot demo --kind h", ["heat"]),

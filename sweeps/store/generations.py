@@ -139,19 +139,31 @@ def _read(path: Path, number: int, inode: int, modified: int) -> Manifest:  # no
         ) from None
 
 
-def remedy(manifest: Path) -> str:
-    """What to do about a damaged generation.
+def remedy(path: Path, manifest: Manifest = NONE) -> str:
+    """What to do about a damaged generation with its manifest at `path`, which may be unreadable.
 
-    Without its manifest the one before it counts, if there is a whole one.
+    Without it the generation before it counts, if that is whole, or else the files that this one
+    was made from, if they are not pruned yet.
     """
-    results, number = Results(manifest.parent.parent), int(manifest.suffix[1:])
+    results, number = Results(path.parent.parent), int(path.suffix[1:])
     older = [one for one in manifest_numbers(results) if one < number]
-    if not older or not _is_whole(results, older[-1]):
+    if older and _is_whole(results, older[-1]):
+        others = "the generation before it and the files not yet pruned count again"
+    elif not older and manifest.superseded and _has_sources(results, manifest):
+        others = "the files that it was made from are still there and count again"
+    else:
         return "restore it from a backup"
-    return (
-        f"restore it from a backup, or remove {manifest.name}: then the generation before it and "
-        "the files not yet pruned count again"
+    return f"restore it from a backup, or remove {path.name}: then {others}"
+
+
+def _has_sources(results: Results, manifest: Manifest) -> bool:
+    """Whether the files that the first generation was made from are all there."""
+    sources = (
+        results.path / folder / name
+        for folder in manifest.superseded
+        for name in manifest.superseded[folder]
     )
+    return all(path.is_file() for path in sources)
 
 
 def _is_whole(results: Results, number: int) -> bool:

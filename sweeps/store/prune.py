@@ -114,7 +114,7 @@ def _check(results: Results, manifest: Manifest) -> None:
                 if hashlib.file_digest(opened, "sha256").hexdigest() != file.sha256:
                     raise InfrastructureError(
                         f"{path} is damaged (sha256) and nothing was deleted; "
-                        f"{remedy(manifest_path(results, manifest.number))}"
+                        f"{remedy(manifest_path(results, manifest.number), manifest)}"
                     )
 
 

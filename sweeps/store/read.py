@@ -127,8 +127,9 @@ def _held(results: Results, path: Path) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        manifest = manifest_path(results, read_newest(results).number)
-        raise InfrastructureError(f"{path} is damaged ({error}); {remedy(manifest)}") from None
+        manifest = read_newest(results)
+        what_to_do = remedy(manifest_path(results, manifest.number), manifest)
+        raise InfrastructureError(f"{path} is damaged ({error}); {what_to_do}") from None
 
 
 def restarting(results: Results, read: Callable[[], _Found]) -> _Found:
@@ -163,7 +164,7 @@ def _check_whole(results: Results, gone: str) -> None:
         if missing := [path for path in held if str(path) in gone and not path.exists()]:
             path = manifest_path(results, manifest.number)
             raise InfrastructureError(
-                f"{missing[0]}, which {path.name} names, is missing; {remedy(path)}"
+                f"{missing[0]}, which {path.name} names, is missing; {remedy(path, manifest)}"
             )
 
 
