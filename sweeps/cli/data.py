@@ -93,8 +93,8 @@ def words_of_fetch(
     study: str, overrides: "Iterable[str]", scale: str | None, data_root: Path | None
 ) -> str:
     """What a hint types behind `odesweep data fetch`."""
-    command = command_line("", study, *overrides, scale=scale, data_root=data_root)
-    return command.removeprefix("odesweep '' ")
+    command = command_line("data", "fetch", study, *overrides, scale=scale, data_root=data_root)
+    return command.removeprefix("odesweep data fetch ")
 
 
 def check(specs: "Iterable[TrialSpec]", data_root: Path | None, fetching: str) -> None:
