@@ -99,6 +99,7 @@ CLAIMS = (
         above(0.925),
         "best accuracy with layer norm in the ODE blocks, 93 % after rounding",
         {"net": "LN"},
+        at_any_scale=False,
     ),
     claim(
         "layer-like-resnet10",

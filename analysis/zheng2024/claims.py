@@ -93,6 +93,7 @@ CLAIMS = (
         above(0.900),
         "test accuracy after the last epoch",
         {"data": "CIFAR-10", NORM: "ta_bn", BACKBONE: "unet18"},
+        at_any_scale=False,
     ),
     *(
         claim(
