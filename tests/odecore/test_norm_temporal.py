@@ -228,6 +228,20 @@ def test_logits_do_not_depend_on_the_test_batch() -> None:
     assert worst_difference(MiniBatch()) > 1e-2
 
 
+def test_few_fixed_steps_leave_most_of_the_grid_as_it_was() -> None:
+    # What a finer solver reads between the steps of the training, whatever the dynamics.
+    field = Field(TemporalBatch())
+    euler = solvers.build(FixedStep(name="euler", steps=2))
+    ODEBlock(field, euler, gradients.build(Backprop()))(torch.randn(16, 2, 4, 4))
+    norm = field.norm
+    assert isinstance(norm, TemporalBatchNorm)
+    moved = (norm.running_mean != 0).any(1).nonzero().flatten()
+    assert moved.tolist() == [0, 50]
+    with torch.no_grad():
+        x = torch.randn(8, 4, 3, 3)
+        torch.testing.assert_close(norm.eval()(x, 0.25), x / (1 + EPS) ** 0.5)
+
+
 def test_penalty_and_what_weight_decay_leaves_alone() -> None:
     configs = (
         TemporalBatch(grid_size=3, penalty=0.5),
