@@ -216,7 +216,7 @@ FIGURES = (
             "ENorm 2019, Figure 2. Test accuracy on CIFAR-10 after the last epoch of fully "
             "connected "
             f"nets without bias against the number of intermediary layers p. {SELECTION_TEXT} "
-            "{{sources}}"
+            "{sources}"
         ),
         fields=lambda _, numbers: {"sources": published.sources(_known(numbers))},
         draw=draw_figure2,
