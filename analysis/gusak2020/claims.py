@@ -111,6 +111,7 @@ CLAIMS = (
         within(-EQUAL, EQUAL),
         "difference of best accuracy",
         {"net": ("LN", "ResNet10")},
+        at_any_scale=False,
     ),
     claim(
         "batch-far-worst",

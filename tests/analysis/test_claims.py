@@ -236,6 +236,8 @@ def test_a_claim_that_small_scale_cannot_show_has_no_verdict_there(tmp_path: Pat
 def test_which_claims_small_scale_cannot_show() -> None:
     assert {claim.name for claim in all_claims() if not claim.at_any_scale} == {
         "gusak2020/layer-reaches-93-percent",
+        "gusak2020/layer-like-resnet10",
+        "zheng2024/norms-do-not-help-on-mnist",
         "zheng2024/ta-bn-reaches-91-percent",
         "ott2021/critical-steps-sphere2",
         "ott2021/critical-steps-cifar10",
