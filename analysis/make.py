@@ -43,7 +43,7 @@ class Reader:
             )
         self._results = results
         self.plan, self.scale = plan, scale
-        self._read: dict[tuple[str | tuple[str, ...], str | None, bool], Data] = {}
+        self._read: dict[tuple[str | tuple[str, ...], str | None, str | None], Data] = {}
 
     @cached_property
     def folder(self) -> Folder:
@@ -51,16 +51,16 @@ class Reader:
         return Folder(self._results)
 
     def __call__(
-        self, study: str | tuple[str, ...], scale: str | None = None, more_seeds: bool = False
+        self, study: str | tuple[str, ...], scale: str | None = None, added: str | None = None
     ) -> Data:
         """The data of one study or of several.
 
-        scale: this one instead. more_seeds: as of `load`. Raises NoPlan if none of them has a plan
+        scale: this one instead. added: as of `load`. Raises NoPlan if none of them has a plan
         here.
         """
-        key = (study, scale, more_seeds)
+        key = (study, scale, added)
         if key not in self._read:
-            self._read[key] = load(self.folder, study, self.plan, scale or self.scale, more_seeds)
+            self._read[key] = load(self.folder, study, self.plan, scale or self.scale, added)
         return self._read[key]
 
     def check_choice(self) -> None:
