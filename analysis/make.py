@@ -159,6 +159,8 @@ def _each(kinds: tuple[str, ...], target: str | None, reader: Reader, make: Make
 
     What the plans have no data for counts as lacking only when it was named.
     """
+    if reader.plan and reader.folder.plan_names:
+        reader.check_choice()
     named = target is not None and "/" in target
     chosen = [value for value in select(target, *kinds) if reader.concerns(target, value.study)]
     if not chosen:

@@ -106,6 +106,10 @@ def find_plan(folder: Folder, study: str, scale: str | None) -> str:
     if not names:
         command = f"odesweep plan {study} --save --results {folder.path}"
         raise NoPlan(f"no plan of {study}{at_scale} in {folder.path}", command)
+    if here := by_preference(info.scale for info in infos if _means(study, info)):
+        raise ReportError(
+            f"no plan of {study}{at_scale} in {folder.path}; scales here: {', '.join(here)}"
+        )
     known = dict.fromkeys([*(info.study for info in infos), *names])
     raise ReportError(f"no plan of {study}{at_scale} in {folder.path}; {nearest(study, known)}")
 

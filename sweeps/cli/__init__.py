@@ -277,6 +277,7 @@ def _called(arguments: list[str] | None) -> int:
         message = getattr(error, "format_message", None)
         if message is None:
             raise
-        print(f"odesweep: {' '.join(message().split())} (odesweep --help)", file=sys.stderr)
+        words = " ".join(message().split()).replace(": Value error, ", ": ")
+        print(f"odesweep: {words} (odesweep --help)", file=sys.stderr)
         return 2
     return code if isinstance(code, int) else 0

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pyarrow as pa
 
-from sweeps.errors import UserError
+from sweeps.errors import UserError, did_you_mean
 from sweeps.execute.queues import Queues
 from sweeps.limits import Limits
 from sweeps.store import (
@@ -454,8 +454,9 @@ class Watch:
         of_study = [plan for plan in everything if plan.startswith(f"{study}@")]
         if not of_study:
             _check_length(study)
+            near = did_you_mean(study, {plan.partition("@")[0] for plan in everything})
             raise UserError(
-                f"no saved plan of study {study} and no such trial in {self.results.path}; "
+                f"no saved plan of study {study}{near} and no such trial in {self.results.path}; "
                 f"saved plans: {', '.join(everything) or 'none'}"
             )
         plans = [

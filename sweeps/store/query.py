@@ -108,7 +108,10 @@ def _check(duckdb: Any, sql: str) -> None:
 
 
 def _first_paragraph(error: Exception) -> str:
-    return " ".join(str(error).partition("\n\n")[0].split())
+    text = " ".join(str(error).partition("\n\n")[0].split())
+    # DuckDB also suggests what these views are made of.
+    text = re.sub(r' Did you mean "(\w+)"\?', lambda m: m[0] if m[1] in VIEWS else "", text)
+    return text.rstrip("!")
 
 
 def _help(named: Sequence[str]) -> str:

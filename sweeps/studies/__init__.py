@@ -33,7 +33,9 @@ def find(reference: str) -> Study:
         return study
     if reference in shipped:
         return shipped[reference]
+    own = study_file.near(reference)
+    hint = f" (did you mean {own}?)" if own else did_you_mean(reference, shipped, cutoff=0.4)
     raise UserError(
-        f"no study {reference!r}{did_you_mean(reference, shipped, cutoff=0.4)}; `odesweep studies` "
+        f"no study {reference!r}{hint}; `odesweep studies` "
         "lists all studies, and ./my_study.toml or ./my_study.py names a file of your own"
     )

@@ -190,7 +190,7 @@ def test_retracted_row_gives_way(tmp_path: Path) -> None:
         ),
         (
             "SELECT * FROM trials",
-            "Catalog Error: Table with name trials does not exist.*views: runs, attempts",
+            "Catalog Error: Table with name trials does not exist; views: runs, attempts",
         ),
         ("SELEC 1", "Parser Error.*views: runs"),
         ("SELECT 1; SELECT 2", "a query is one SELECT, this is SELECT, SELECT; views: runs"),
