@@ -297,9 +297,9 @@ def _exit_code() -> int:
         sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
         return _stop("interrupted", 130)
-    except BrokenPipeError:
-        # The reader has gone, as with `| head`. Python flushes once more when it ends, which must
-        # not fail again.
+    except (BrokenPipeError, SystemExit):
+        # The reader has gone, as with `| head`: typer ends so. Python flushes once more when it
+        # ends, which must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:

@@ -3,6 +3,7 @@
 They read the folder once, make what was asked for, and say what is missing.
 """
 
+import errno
 import sys
 from collections.abc import Callable
 from functools import cached_property
@@ -27,6 +28,14 @@ OK, INCOMPLETE = 0, 1
 CONSOLE = Console(
     soft_wrap=True, highlight=False, markup=False, width=None if sys.stdout.isatty() else 200
 )
+
+
+def _reader_gone() -> None:
+    raise BrokenPipeError(errno.EPIPE, "the reader has gone")
+
+
+# By itself rich would end the command with 1.
+CONSOLE.on_broken_pipe = _reader_gone
 
 
 class Reader:

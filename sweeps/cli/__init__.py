@@ -272,6 +272,11 @@ def _called(arguments: list[str] | None) -> int:
     except UserError as error:
         print(f"odesweep: {error}", file=sys.stderr)
         return error.exit_code
+    except SystemExit as ended:
+        # So typer ends, with 1, when whoever reads its help has gone.
+        if ended.code != 1:
+            raise
+        return 0
     except Exception as error:
         # Usage errors of typer have no public base class: typer brings its own copy of click.
         message = getattr(error, "format_message", None)

@@ -275,8 +275,7 @@ def test_more_panels_than_a_page_has_are_refused_with_what_to_do(tmp_path: Path)
         ),
         (
             ["my_study", "--x", "zzz"],
-            "no axis 'zzz' in my_study@tiny; axes of the study: width, solver.steps, solver.name; "
-            "each column of runs is one as well\n",
+            "no axis 'zzz' in my_study@tiny; axes of the study: width, solver.steps, solver.name; ",
         ),
         (["my_study", "--scale", ""], "--scale has an empty value; give one, or leave it out"),
         (["my_study", "--scale="], "--scale has an empty value"),
