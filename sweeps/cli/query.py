@@ -38,9 +38,13 @@ def query(
 ) -> None:
     """Answer an SQL query (DuckDB) over the results.
 
-    The view runs has one row per accepted run, epochs their curves, attempts every row of a run,
-    accepted or not. The view plans says of which study, scale and plan a trial is:
-    SELECT study, scale, count(*) FROM runs JOIN plans USING (trial_id) GROUP BY ALL.
+    The view runs has one row per accepted run, epochs their curves,
+    attempts every row of a run, accepted or not.
+
+    Of which study and scale a run is, the view plans says:
+
+    SELECT study, avg(accuracy_test) FROM runs
+    JOIN plans USING (trial_id) GROUP BY ALL
     """
     from sweeps.store.query import query as ask
 

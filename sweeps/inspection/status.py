@@ -449,8 +449,13 @@ class Watch:
         return plans[0]
 
     def find_plans(self, study: str, scale: str | None) -> list[str]:
-        """Saved plans of a study, at one scale or all. Raises UserError if there is none."""
+        """Saved plans of a study, at one scale or all; a plan's own name means that plan.
+
+        Raises UserError if there is none.
+        """
         everything = list_plans(self.results)
+        if study in everything and not scale:
+            return [study]
         of_study = [plan for plan in everything if plan.startswith(f"{study}@")]
         if not of_study:
             _check_length(study)

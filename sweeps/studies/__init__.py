@@ -33,6 +33,14 @@ def find(reference: str) -> Study:
         return study
     if reference in shipped:
         return shipped[reference]
+    name, at, plan = reference.partition("@")
+    if at and name in shipped:
+        scale, plus, _ = plan.partition("+")
+        more = " and its overrides" if plus else ""
+        raise UserError(
+            f"{reference} is the name of a plan; give its study and scale{more}: {name} --scale "
+            f"{scale}"
+        )
     own = study_file.near(reference)
     hint = f" (did you mean {own}?)" if own else did_you_mean(reference, shipped, cutoff=0.4)
     raise UserError(

@@ -115,6 +115,10 @@ def test_planning_and_looking_load_no_torch(arguments: tuple[str, ...], tmp_path
         ),
         (("export", "demo", "--to", "xls"), "Invalid value for '--to': 'xls' is not one of"),
         (("run", "demo", "--resubmit"), "--resubmit is for executor slurm, not inline"),
+        (
+            ("plan", "demo@smoke"),
+            "is the name of a plan; give its study and scale: demo --scale smoke",
+        ),
         (("cancel", "nope"), "no study 'nope'; `odesweep studies` lists all studies"),
         (("show", "ea8"), "'ea8' is too short: give at least 4 digits of an id"),
         (("diff", "0a0", "6fe"), "'0a0' is too short: give at least 4 digits of an id"),
