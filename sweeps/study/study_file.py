@@ -54,7 +54,9 @@ def near(name: str) -> str | None:
 
 def _files(folder: Path) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if path.suffix in _ENDINGS)
+        return sorted(
+            path for path in folder.iterdir() if path.suffix in _ENDINGS and path.is_file()
+        )
     except OSError:
         return []
 
