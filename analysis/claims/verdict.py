@@ -163,7 +163,7 @@ def weigh(claim: Claim, reader: Reader) -> Verdict:
     full, reduced = None, None
     for scale in (None,) if reader.plan or reader.scale else SCALES:
         try:
-            data = reader(claim.study, scale, more_seeds=True)
+            data = reader(claim.study, scale, added="+seed=")
         except NoPlan:
             continue
         if _is_full(claim, data):
