@@ -52,8 +52,8 @@ def doctor(
 
     found = []
     chosen = load(profile) if profile else None
-    needed = _needed(study, scale, results, chosen) if study else None
-    for finding in examine(results, data_root, chosen, needed):
+    what = needed(study, scale, results, chosen) if study else None
+    for finding in examine(results, data_root, chosen, what):
         found.append(finding)
         if not as_json:
             _show(finding)
@@ -62,7 +62,7 @@ def doctor(
     return 3 if any(finding.level is Level.ERROR for finding in found) else 0
 
 
-def _needed(study: str, scale: str | None, results: Path, profile: "Profile | None") -> "Needed":
+def needed(study: str, scale: str | None, results: Path, profile: "Profile | None") -> "Needed":
     """What the pending trials of a study take at most, with all slots of the profile at work."""
     from sweeps.device import of_profile
     from sweeps.doctor import Needed

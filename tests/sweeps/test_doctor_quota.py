@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 from command import TINY, odesweep
 
-from sweeps.cli.doctor import _needed
+from sweeps.cli.doctor import needed as needed_by
 from sweeps.doctor import Finding, Level, Needed, Situation, quota
 from sweeps.doctor.probe import mounted, source
 from sweeps.doctor.quota import (
@@ -104,7 +104,7 @@ def look(path: Path, size: Size | None = None) -> list[Finding]:
 def test_slots_that_a_task_measures_count_at_their_most(tmp_path: Path) -> None:
     def size(slots: int | Literal["auto"]) -> Size:
         profile = Profile(slots=slots, cpus=4, throttle=1, options={"time": "01:00:00"})
-        return _needed("gladzik2019/d3", "small", tmp_path, profile).size
+        return needed_by("gladzik2019/d3", "small", tmp_path, profile).size
 
     assert size(1).bytes < size(4).bytes
     assert size(4) == size("auto")
