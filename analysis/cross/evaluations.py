@@ -12,7 +12,7 @@ from analysis.cross import gaps, grid
 from analysis.cross.grid import DEPTH, LABELS, NORM, SOLVER, TITLES
 from analysis.drawing.figure import Figure
 from analysis.drawing.legend import handle, legend_below, norm_handles
-from analysis.drawing.shared import each_panel, no_rows, panel_title, values_with_bars
+from analysis.drawing.shared import each_panel, mark_at, no_rows, panel_title, values_with_bars
 from analysis.drawing.style import FULL_INCHES, NORM_COLOURS, PLAIN_COLOUR
 from analysis.drawing.vega import VegaChart
 from analysis.rows.cells import cells, planned_rows
@@ -160,15 +160,7 @@ def _draw_lines(ax: "Axes", rows: pd.DataFrame, norms: list[str]) -> None:
             markersize=2.2,
         )
         stuck = own.loc[own["unresolved"] > 0]
-        ax.plot(
-            stuck["x"],
-            [0.97] * len(stuck),
-            transform=ax.get_xaxis_transform(),
-            linestyle="none",
-            marker="^",
-            markersize=3,
-            color=colour,
-        )
+        mark_at(ax, stuck["x"], 0.97, marker="^", markersize=3, color=colour)
 
 
 FIGURE = Figure(

@@ -12,7 +12,7 @@ from analysis import published
 from analysis.drawing.caption import interval_text, missing_text, scale_text, seeds
 from analysis.drawing.figure import Figure
 from analysis.drawing.legend import handle, legend_below, published_handle
-from analysis.drawing.shared import draw_points, draw_published, panel_title
+from analysis.drawing.shared import draw_points, draw_published, mark_at, panel_title
 from analysis.drawing.style import FULL_INCHES, NORM_COLOURS, lighter
 from analysis.drawing.vega import VegaChart
 from analysis.rows.cells import MISSING, cells, or_nothing, planned_rows
@@ -83,14 +83,12 @@ def accuracies(data: Data, methods: Sequence[str]) -> pd.DataFrame:
     ).filter(["selection", *completed.columns])
 
 
-def with_failed(rows: pd.DataFrame, value: str = "accuracy_test") -> pd.DataFrame:
+def with_failed(rows: pd.DataFrame) -> pd.DataFrame:
     """Planned runs, in which failed ones count as completed at chance level."""
     failed = ~rows["outcome"].isin([COMPLETED, MISSING])
     return rows.assign(
-        **{
-            value: rows[value].astype(float).mask(failed, CHANCE),
-            "outcome": rows["outcome"].mask(failed, COMPLETED),
-        }
+        accuracy_test=rows["accuracy_test"].astype(float).mask(failed, CHANCE),
+        outcome=rows["outcome"].mask(failed, COMPLETED),
     )
 
 
@@ -147,13 +145,7 @@ def _draw_line(
                 **place,
             )
         elif not row["n"]:
-            at = {
-                "transform": ax.get_xaxis_transform(),
-                "linestyle": "none",
-                "marker": "x",
-                "clip_on": False,
-            }
-            ax.plot([row[LAYERS] + aside], [0.02], color=properties["color"], **at)
+            mark_at(ax, [row[LAYERS] + aside], 0.02, color=properties["color"], clip_on=False)
 
 
 def _known(numbers: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import pandas as pd
 from analysis import published
 from analysis.drawing.figure import Figure
 from analysis.drawing.legend import handle, legend_below, published_handle
-from analysis.drawing.shared import draw_published
+from analysis.drawing.shared import band, draw_published, mark_at
 from analysis.drawing.style import FULL_INCHES, NORM_COLOURS, SOLVER_LABELS, SOLVER_MARKERS
 from analysis.drawing.vega import VegaChart
 from analysis.gusak2020.smoothness import AXES, NEEDS, NORM, STEPS, STUDY, tested
@@ -104,18 +104,8 @@ def _draw_panel(ax: "Axes", rows: pd.DataFrame, norm: str) -> None:
             "linewidth": 0.8,
         }
         ax.plot(done["nfe_per_solve"], done["mean"], **style)
-        ax.fill_between(
-            done["nfe_per_solve"], done["low"], done["high"], color=colour, alpha=0.18, linewidth=0
-        )
-        failed = _failed(own)
-        ax.plot(
-            failed["nfe_per_solve"],
-            [0.02] * len(failed),
-            transform=ax.get_xaxis_transform(),
-            color=colour,
-            marker="x",
-            linestyle="none",
-        )
+        band(ax, done, "nfe_per_solve", colour)
+        mark_at(ax, _failed(own)["nfe_per_solve"], 0.02, color=colour)
 
 
 def _legend(ax: "Axes", numbers: pd.DataFrame) -> None:

@@ -12,8 +12,9 @@ from analysis.drawing.legend import handle, legend_below
 from analysis.drawing.shared import panel_title
 from analysis.drawing.style import FULL_INCHES, SOLVER_LABELS, sequential_colours
 from analysis.drawing.vega import VegaChart
+from analysis.rows.cells import STATISTICS
 from analysis.rows.data import COMPLETED, Data
-from analysis.rows.frames import stack
+from analysis.rows.frames import in_order, stack, tuples
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +31,6 @@ SETS = {
 # As the axis `pair` writes it: the solver of training, and the better one that checks it.
 PAPERS_PAIR = "Euler, midpoint"
 Transform = Callable[[pd.Series], pd.Series]
-MEANS = ["n", "mean", "low", "high", "minimum", "maximum"]
 
 
 def curves(data: Data, by: Sequence[str], quantities: Mapping[str, Transform]) -> pd.DataFrame:
@@ -41,7 +41,7 @@ def curves(data: Data, by: Sequence[str], quantities: Mapping[str, Transform]) -
     Columns: `by`, quantity, line, seed, iteration, n, mean, low, high, minimum, maximum, carried.
     """
     by = list(by)
-    columns = [*by, "quantity", "line", "seed", "iteration", *MEANS, "carried"]
+    columns = [*by, "quantity", "line", "seed", "iteration", *STATISTICS, "carried"]
     parts = [over_epochs(data, by, x="iteration").assign(quantity="accuracy")]
     for quantity, transform in quantities.items():
         rows = data.with_run(data.series(quantity), "outcome")
@@ -50,11 +50,10 @@ def curves(data: Data, by: Sequence[str], quantities: Mapping[str, Transform]) -
             rows.assign(value=transform(rows["value"].astype(float))), by, "iteration", "value"
         )
         parts.append(averaged.assign(quantity=quantity, line="mean", carried=False))
-    order = data.trials.filter(by).drop_duplicates().assign(place=lambda groups: range(len(groups)))
-    numbers = stack(parts, columns).merge(order, on=by)
-    return numbers.sort_values(
-        ["place", "quantity", "line", "seed", "iteration"], kind="stable", ignore_index=True
-    ).drop(columns="place")
+    numbers = stack(parts, columns).sort_values(
+        ["quantity", "line", "seed", "iteration"], kind="stable"
+    )
+    return in_order(numbers, by, dict.fromkeys(tuples(data.trials, *by)))
 
 
 def step_sizes(data: Data) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.drawing.curves import draw_curves
 from analysis.drawing.legend import failed_handle
-from analysis.drawing.shared import shared_limits
+from analysis.drawing.shared import band, mark_at, shared_limits
 from analysis.drawing.tiles import colour_bar, draw_tiles, plain, tile_legend
 from analysis.plot.chart import Chart
 from analysis.plot.look import MARKER, Look, below, failed_mark
@@ -55,15 +55,7 @@ def draw_points(
             _lines(ax, _with_intervals(there), "place", style, linestyle=joined, **bars, **INTERVAL)
             _dots(ax, there, "place", style)
         for row in _all_failed(shown).to_dict("records"):
-            ax.plot(
-                [row["place"]],
-                [0.03],
-                linestyle="none",
-                marker="x",
-                color=style.palette[row["colour"]],
-                clip_on=False,
-                transform=ax.get_xaxis_transform(),
-            )
+            mark_at(ax, [row["place"]], 0.03, color=style.palette[row["colour"]], clip_on=False)
         along.finish(ax, page_width(ax) / columns - AXIS_INCHES)
         in_bytes(ax, chart.y, "y")
     edges(axes, columns, axis_label(chart.x), metric_label(chart.y))
@@ -81,11 +73,7 @@ def draw_curves_of(
         if len(mean):
             _lines(ax, mean.assign(value=mean["mean"]), chart.x, style, **AS_IS)
             for word, line in mean.groupby("colour", sort=False):
-                places, low, high = (
-                    line[name].to_numpy(float) for name in (chart.x, "low", "high")
-                )
-                colour = style.palette[str(word)]
-                ax.fill_between(places, low, high, color=colour, alpha=0.18, linewidth=0)
+                band(ax, line, chart.x, style.palette[str(word)])
             two = mean.loc[mean["n"] == MIN_N_INTERVAL - 1]
             for seed in ("minimum", "maximum") if len(two) else ():
                 thin = {"linewidth": 0.4, "alpha": 0.6}

@@ -102,7 +102,7 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
                 rows.assign(place=_places(rows)),
                 "place",
                 AXIS,
-                colours=interpolations.colours(),  # pyright: ignore[reportArgumentType] - triples too
+                colours=interpolations.colours(),
                 labels=interpolations.LABELS,
             )
             ax.set_ylabel("seconds per training step")

@@ -12,7 +12,7 @@ import pandas as pd
 from analysis.drawing.curves import draw_curves, over_epochs
 from analysis.drawing.figure import Figure
 from analysis.drawing.legend import handle, legend_below, norm_style
-from analysis.drawing.shared import no_rows, panel_title
+from analysis.drawing.shared import band, no_rows, panel_title
 from analysis.drawing.style import FULL_INCHES, NORM_COLOURS, NORM_LABELS
 from analysis.drawing.vega import VegaChart
 from analysis.rows.data import COMPLETED, Data
@@ -168,14 +168,7 @@ def _draw_statistics(ax: "Axes", rows: pd.DataFrame) -> None:
     for name, style in STATISTICS.items():
         own = rows.loc[rows["statistic"] == name].sort_values("t")
         ax.plot(own["t"], own["mean"], color=colour, linestyle=style)
-        ax.fill_between(
-            own["t"].to_numpy(float),
-            own["low"].to_numpy(float),
-            own["high"].to_numpy(float),
-            color=colour,
-            alpha=0.18,
-            linewidth=0,
-        )
+        band(ax, own, "t", colour)
     ax.legend(
         handles=[
             handle(color=colour, linestyle=style, label=name) for name, style in STATISTICS.items()

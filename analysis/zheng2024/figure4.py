@@ -11,7 +11,7 @@ import pandas as pd
 from analysis import published
 from analysis.drawing.figure import Figure
 from analysis.drawing.legend import handle, legend_right, published_handle
-from analysis.drawing.shared import draw_points, draw_published
+from analysis.drawing.shared import draw_points, draw_published, mark_at
 from analysis.drawing.style import FULL_INCHES, NORM_COLOURS, NORM_LABELS
 from analysis.drawing.vega import VegaChart
 from analysis.rows.cells import cells, planned_rows
@@ -125,20 +125,13 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     ax.set_xscale("log")
     ax.set_xlabel("trainable parameters")
     ax.set_ylabel("test accuracy on CIFAR-10")
-    legend_right(ax, [*handles, published_handle("published")])
+    legend_right(ax, [*handles, published_handle()])
 
 
 def _draw(ax: "Axes", rows: pd.DataFrame, **style: Any) -> None:
     draw_points(ax, rows, "parameters", **style)
     failed = rows.loc[(rows["n"] == 0) & (rows["failed"] > 0)]
-    ax.plot(
-        failed["parameters"],
-        [0.02] * len(failed),
-        transform=ax.get_xaxis_transform(),
-        color=style["color"],
-        marker="x",
-        linestyle="none",
-    )
+    mark_at(ax, failed["parameters"], 0.02, color=style["color"])
 
 
 def _draw_depths(ax: "Axes", rows: pd.DataFrame, colour: str, above: bool) -> None:
