@@ -4,18 +4,16 @@ Mean and interval over seeds, and each failed run as a separate line.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from analysis.drawing.shared import band, mark_at
+from analysis.drawing.style import Axes
 from analysis.rows.cells import STATISTICS, one_per_seed
 from analysis.rows.data import COMPLETED, Data
 from analysis.rows.frames import stack
 from analysis.rows.stats import MIN_N_INTERVAL, summarise
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 Style = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -94,7 +92,7 @@ def _carried(
 
 
 def draw_curves(
-    ax: "Axes",
+    ax: Axes,
     numbers: pd.DataFrame,
     by: Sequence[str],
     style: Style,
@@ -117,7 +115,7 @@ def draw_curves(
             unlabelled["label"] = "_"
 
 
-def _draw_mean(ax: "Axes", mean: pd.DataFrame, x: str, style: dict[str, Any]) -> None:
+def _draw_mean(ax: Axes, mean: pd.DataFrame, x: str, style: dict[str, Any]) -> None:
     ax.plot(mean[x], mean["mean"], **style)
     band(ax, mean, x, style.get("color"))
     few = mean.loc[mean["n"] == MIN_N_INTERVAL - 1]
@@ -129,7 +127,7 @@ def _draw_mean(ax: "Axes", mean: pd.DataFrame, x: str, style: dict[str, Any]) ->
         )
 
 
-def _draw_failed(ax: "Axes", run: pd.DataFrame, x: str, style: dict[str, Any]) -> None:
+def _draw_failed(ax: Axes, run: pd.DataFrame, x: str, style: dict[str, Any]) -> None:
     before, after = run.loc[~run["carried"].astype(bool)], run.loc[run["carried"].astype(bool)]
     label = style.pop("label", "_")
     if len(before):

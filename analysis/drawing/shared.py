@@ -1,22 +1,17 @@
 """Drawing that several figures share."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from analysis.drawing.legend import handle
-from analysis.drawing.style import CLASS_COLOURS, PLAIN_COLOUR, PUBLISHED
+from analysis.drawing.style import CLASS_COLOURS, PLAIN_COLOUR, PUBLISHED, Axes
 from analysis.rows.stats import MIN_N_INTERVAL
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
-
-def values_with_bars(
-    ax: "Axes", rows: pd.DataFrame, x: str, ecolor: Any = None, **line: Any
-) -> None:
+def values_with_bars(ax: Axes, rows: pd.DataFrame, x: str, ecolor: Any = None, **line: Any) -> None:
     """Means with their intervals at column `x`.
 
     Below n = 3 the single values instead, which are then `minimum` and `maximum`.
@@ -42,19 +37,19 @@ def values_with_bars(
         )
 
 
-def band(ax: "Axes", rows: pd.DataFrame, x: str, colour: Any) -> None:
+def band(ax: Axes, rows: pd.DataFrame, x: str, colour: Any) -> None:
     """The interval, as a pale band along column `x`."""
     places, low, high = (rows[name].to_numpy(float) for name in (x, "low", "high"))
     ax.fill_between(places, low, high, color=colour, alpha=0.18, linewidth=0)
 
 
-def mark_at(ax: "Axes", x: Any, height: float, **marker: Any) -> None:
+def mark_at(ax: Axes, x: Any, height: float, **marker: Any) -> None:
     """Single marks, usually crosses, at a share of the axes' height."""
     usual = {"transform": ax.get_xaxis_transform(), "linestyle": "none", "marker": "x"}
     ax.plot(x, [height] * len(x), **{**usual, **marker})
 
 
-def class_legend(ax: "Axes") -> None:
+def class_legend(ax: Axes) -> None:
     """The colours of the two classes, above the axes on the right, where no data is."""
     handles = [
         handle(linestyle="none", marker="o", markersize=3, color=colour, label=f"class {index}")
@@ -71,17 +66,17 @@ def class_legend(ax: "Axes") -> None:
     )
 
 
-def no_rows(ax: "Axes") -> None:
+def no_rows(ax: Axes) -> None:
     """Says in a panel that nothing is there to draw."""
     ax.text(0.5, 0.5, "no rows", transform=ax.transAxes, ha="center", color="0.5")
 
 
-def panel_title(ax: "Axes", index: int, text: str) -> None:
+def panel_title(ax: Axes, index: int, text: str) -> None:
     """The panel's letter and text on the left, as journals have it. index: of the panel, from 0."""
     ax.set_title(f"({chr(ord('a') + index)}) {text}", loc="left")
 
 
-def each_panel(axes: "Sequence[Axes]", names: Iterable[str]) -> "list[tuple[int, str, Axes]]":
+def each_panel(axes: Sequence[Axes], names: Iterable[str]) -> list[tuple[int, str, Axes]]:
     """Index, name and axes of each panel; axes that are left over are turned off."""
     panels = [(index, name, ax) for index, (name, ax) in enumerate(zip(names, axes, strict=False))]
     for ax in axes[len(panels) :]:
@@ -101,7 +96,7 @@ def shared_limits(numbers: pd.DataFrame) -> tuple[float, float]:
 
 
 def draw_bars(
-    ax: "Axes",
+    ax: Axes,
     numbers: pd.DataFrame,
     x: str,
     within: str,
@@ -149,7 +144,7 @@ def draw_bars(
     ax.set_xticks(list(places.values()), [labels.get(name, name) for name in places])
 
 
-def draw_points(ax: "Axes", numbers: pd.DataFrame, x: str, **line: Any) -> None:
+def draw_points(ax: Axes, numbers: pd.DataFrame, x: str, **line: Any) -> None:
     """Means with intervals at the values of column `x`; single seeds below n = 3.
 
     line: color, marker, label and other properties of lines.
@@ -160,7 +155,7 @@ def draw_points(ax: "Axes", numbers: pd.DataFrame, x: str, **line: Any) -> None:
     values_with_bars(ax, rows.astype({x: float}), x, **{**properties, "label": "_"})
 
 
-def draw_published(ax: "Axes", x: Any, y: Any, label: str = "published", **line: Any) -> None:
+def draw_published(ax: Axes, x: Any, y: Any, label: str = "published", **line: Any) -> None:
     """Published points: open black diamonds everywhere, so that nobody takes them for ours."""
     ax.plot(
         np.asarray(x, dtype=float),

@@ -1,7 +1,7 @@
 """Ott 2021, supplement: step size and tolerance adaptation, as curves over iterations."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,14 +10,11 @@ from analysis.drawing.curves import draw_curves, over_epochs, summarise_at
 from analysis.drawing.figure import Figure, one_row_each
 from analysis.drawing.legend import handle, legend_below
 from analysis.drawing.shared import panel_title
-from analysis.drawing.style import FULL_INCHES, SOLVER_LABELS, sequential_colours
+from analysis.drawing.style import FULL_INCHES, SOLVER_LABELS, Axes, sequential_colours
 from analysis.drawing.vega import VegaChart
 from analysis.rows.cells import STATISTICS
 from analysis.rows.data import COMPLETED, Data
 from analysis.rows.frames import in_order, stack, tuples
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 STUDY = "ott2021/adaptation"
 SETS = {
@@ -84,7 +81,7 @@ QUANTITIES = {
 }
 
 
-def draw_step_sizes(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw_step_sizes(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """Rows: data sets; left accuracy, right steps."""
     sets = numbers.groupby("axis.set", sort=False)
     for row, (name, of_set) in enumerate(sets):
@@ -100,7 +97,7 @@ def draw_step_sizes(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     _legend(axes[0], line_styles(PAIRS), set(numbers["axis.pair"]), "trained, checked: {}".format)
 
 
-def draw_tolerances(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw_tolerances(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """(a) accuracy, (b) tolerance."""
     for index, (ax, quantity) in enumerate(zip(axes, ("accuracy", "tolerance"), strict=True)):
         rows = numbers.loc[numbers["quantity"] == quantity]
@@ -123,7 +120,7 @@ def draw_tolerances(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
 
 
 def _legend(
-    ax: "Axes",
+    ax: Axes,
     styles: Mapping[str, dict[str, Any]],
     drawn: set[Any],
     label: Callable[[str], str],

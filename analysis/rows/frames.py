@@ -1,6 +1,6 @@
 """What figures and tables do with frames again and again: stack parts, put rows in an order."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ def stack(parts: Iterable[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame
     return pd.concat(filled, ignore_index=True).reindex(columns=list(columns))
 
 
-def tuples(rows: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:
+def tuples(rows: pd.DataFrame, *columns: str) -> Iterable[tuple[Any, ...]]:
     """The values of these columns, row by row."""
     return rows.filter(columns).itertuples(index=False, name=None)
 
