@@ -80,11 +80,11 @@ def figures(
     out: OutFolder = Path("figures"),
     plan: PlanName = None,
     scale: ScaleName = None,
-) -> None:
+) -> int:
     """Draw figures. Writes PNG, PDF, the numbers as CSV, and a caption."""
     from analysis import make
 
-    raise typer.Exit(make.figures(target, make.Reader(results, plan, scale), out))
+    return make.figures(target, make.Reader(results, plan, scale), out)
 
 
 @app.command()
@@ -119,7 +119,7 @@ def plot(
     results: ResultsFolder = Path("results"),
     out: OutFolder = Path("figures"),
     scale: ScaleName = None,
-) -> None:
+) -> int:
     """Plot any study, also one of your own.
 
     By itself it draws curves, each axis, a heat map, outcomes and cost. With options, one picture.
@@ -132,7 +132,7 @@ def plot(
     from analysis.plot.command import plot as draw
 
     wish = Wish(y=y, x=x, hue=hue, col=tuple(col or ()), kind=kind)
-    raise typer.Exit(draw(study, wish, where or (), make.Reader(results, None, scale), out))
+    return draw(study, wish, where or (), make.Reader(results, None, scale), out)
 
 
 @app.command()
@@ -142,11 +142,11 @@ def tables(
     out: OutFolder = Path("figures"),
     plan: PlanName = None,
     scale: ScaleName = None,
-) -> None:
+) -> int:
     """Write tables as CSV and Markdown, and print them."""
     from analysis import make
 
-    raise typer.Exit(make.tables(target, make.Reader(results, plan, scale), out))
+    return make.tables(target, make.Reader(results, plan, scale), out)
 
 
 @app.command()
@@ -159,7 +159,7 @@ def check(
         bool,
         typer.Option("--decide", help="Show how many more seeds would decide each claim instead."),
     ] = False,
-) -> None:
+) -> int:
     """Show which rows are missing.
 
     For each figure and table, with the command that computes them. With --decide for each
@@ -169,7 +169,7 @@ def check(
     from analysis.claims import decide as more_seeds
 
     command = more_seeds.check if decide else make.check
-    raise typer.Exit(command(target, make.Reader(results, plan, scale)))
+    return command(target, make.Reader(results, plan, scale))
 
 
 @app.command()
@@ -180,7 +180,7 @@ def claims(
     plan: PlanName = None,
     scale: ScaleName = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
-) -> None:
+) -> int:
     """Judge the claims of the papers.
 
     A verdict is one of: reproduced, contradicted, inconclusive, not enough data. Also writes
@@ -189,7 +189,7 @@ def claims(
     from analysis import make
     from analysis.claims import command as claims_command
 
-    raise typer.Exit(claims_command.claims(target, make.Reader(results, plan, scale), out, as_json))
+    return claims_command.claims(target, make.Reader(results, plan, scale), out, as_json)
 
 
 @app.command()
@@ -198,7 +198,7 @@ def report(
     out: OutFolder = Path("figures"),
     scale: ScaleName = None,
     show: Open = False,
-) -> None:
+) -> int:
     """Write everything to one HTML page.
 
     report.html has verdicts, figures, tables, failures, cost and coverage, and works without a
@@ -207,7 +207,7 @@ def report(
     from analysis import make
     from analysis.report import write_report
 
-    raise typer.Exit(write_report(make.Reader(results, None, scale), out, show))
+    return write_report(make.Reader(results, None, scale), out, show)
 
 
 @app.command()
@@ -215,7 +215,7 @@ def site(
     results: ResultsFolder = Path("results"),
     out: OutFolder = Path("site"),
     scale: ScaleName = None,
-) -> None:
+) -> int:
     """Write pages of results: one per paper, as HTML and as Markdown.
 
     They show verdicts, figures and tables without a script, with their pictures and numbers as
@@ -224,7 +224,7 @@ def site(
     from analysis import make
     from analysis.report.site import write_site
 
-    raise typer.Exit(write_site(make.Reader(results, None, scale), out))
+    return write_site(make.Reader(results, None, scale), out)
 
 
 @app.command()
@@ -233,7 +233,7 @@ def archive(
     out: Annotated[Path, typer.Option("--out", help="The zip file to write.")] = Path(
         "odesweep-results.zip"
     ),
-) -> None:
+) -> int:
     """Pack rows, plans, report and environment into one zip file, with its SHA-256 beside it.
 
     Ready for a repository that gives a DOI: hosts become node-1, node-2 and so on; weights, logs
@@ -241,7 +241,7 @@ def archive(
     """
     from analysis.archive import archive as pack
 
-    raise typer.Exit(pack(results, out))
+    return pack(results, out)
 
 
 @app.command()
@@ -256,7 +256,7 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="0 takes a free one.")] = 8765,
     show: Open = False,
-) -> None:
+) -> int:
     """Show the report in the browser while a sweep runs.
 
     The page of `report` over HTTP, drawn again when rows changed. It only reads. By default only
@@ -273,7 +273,7 @@ def serve(
         reader = make.Reader(results, None, scale)
         return interactive(reader, gather(reader, drawn, quiet=True), version)
 
-    raise typer.Exit(listen(results, host, port, draw, show))
+    return listen(results, host, port, draw, show)
 
 
 def main() -> None:

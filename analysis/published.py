@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.rows.cells import interval
+from analysis.rows.frames import in_order, tuples
 
 
 def load(paper: str, name: str) -> dict[str, Any]:
@@ -65,18 +66,7 @@ def compare(numbers: pd.DataFrame, known: pd.DataFrame, on: Mapping[str, str]) -
     )
     joined = numbers.merge(known, on=keys, how="outer", sort=False)
     # An outer merge sorts. Our rows come first and in their order.
-    order = {
-        key: place
-        for place, key in enumerate(numbers.filter(keys).itertuples(index=False, name=None))
-    }
-    places = [
-        order.get(key, len(order)) for key in joined.filter(keys).itertuples(index=False, name=None)
-    ]
-    joined = (
-        joined.assign(place=places)
-        .sort_values("place", kind="stable", ignore_index=True)
-        .drop(columns="place")
-    )
+    joined = in_order(joined, keys, tuples(numbers, *keys))
     counts = {
         name: joined[name].fillna(0).astype(int) for name in ("planned", "failed", "missing", "n")
     }

@@ -1,49 +1,50 @@
-"""Shell completion: the names that begin like the typed word. Nothing here loads torch."""
+"""Shell completion: all names to choose from; typer offers those that begin like the word.
+
+Nothing here loads torch.
+"""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import typer
 
 
-def figure_names(incomplete: str) -> list[str]:
+def figure_names() -> Iterable[str]:
     """Papers and their figures."""
-    return _beginning(incomplete, "FIGURES")
+    return _names("FIGURES")
 
 
-def table_names(incomplete: str) -> list[str]:
+def table_names() -> Iterable[str]:
     """Papers and their tables."""
-    return _beginning(incomplete, "TABLES")
+    return _names("TABLES")
 
 
-def figure_and_table_names(incomplete: str) -> list[str]:
+def figure_and_table_names() -> Iterable[str]:
     """Papers and their figures and tables."""
-    return _beginning(incomplete, "FIGURES", "TABLES")
+    return _names("FIGURES", "TABLES")
 
 
-def scale_names(incomplete: str) -> list[str]:
+def scale_names() -> Iterable[str]:
     """Scales that the papers' studies have."""
-    return [name for name in ("paper", "small", "smoke") if name.startswith(incomplete)]
+    return ("paper", "small", "smoke")
 
 
-def study_names(ctx: typer.Context, incomplete: str) -> list[str]:
+def study_names(ctx: typer.Context) -> Iterable[str]:
     """Studies and plans that the results folder has."""
     results = ctx.params.get("results") or os.environ.get("ODESWEEP_RESULTS", "results")
     files = sorted(Path(results, "plans").glob("*.parquet"))
     plans = [file.stem.replace("--", "/") for file in files]
-    studies = dict.fromkeys(name.partition("@")[0] for name in plans)
-    return [name for name in (*studies, *plans) if name.startswith(incomplete)]
+    return dict.fromkeys([*(name.partition("@")[0] for name in plans), *plans])
 
 
-def kinds(incomplete: str) -> list[str]:
+def kinds() -> Iterable[str]:
     """Kinds of plots."""
-    known = ("line", "point", "box", "heat", "curve")
-    return [name for name in known if name.startswith(incomplete)]
+    return ("line", "point", "box", "heat", "curve")
 
 
-def _beginning(incomplete: str, *kinds: str) -> list[str]:
+def _names(*kinds: str) -> Iterable[str]:
     from analysis.check import select
 
     found = [value.name for value in select(None, *kinds)]
-    papers = dict.fromkeys(name.partition("/")[0] for name in found)
-    return [name for name in (*papers, *found) if name.startswith(incomplete)]
+    return dict.fromkeys([*(name.partition("/")[0] for name in found), *found])

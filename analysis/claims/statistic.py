@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.rows.cells import MISSING, difference, planned_rows
+from analysis.rows.cells import MISSING, alone, difference, planned_rows
 from analysis.rows.data import AXIS, COMPLETED, KEY, Data
 from analysis.rows.stats import (
     ANYWHERE,
@@ -132,10 +132,9 @@ def costs(data: Data) -> pd.DataFrame:
     """
     numbers = ("train_seconds", "timing_valid", "peak_memory_bytes", "device")
     rows = planned_rows(data, "runs", *numbers)
-    alone = [valid is True or valid == 1 for valid in rows["timing_valid"]]
     on_device = [not str(device).startswith("cpu") for device in rows["device"]]
     return rows.assign(
-        train_seconds=rows["train_seconds"].where(alone),
+        train_seconds=rows["train_seconds"].where(alone(rows)),
         peak_memory_bytes=rows["peak_memory_bytes"].where(on_device),
     )
 

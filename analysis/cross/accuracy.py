@@ -4,7 +4,6 @@ One heat map per training solver, and one for the range over the solvers.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -12,14 +11,11 @@ from analysis.cross import grid
 from analysis.cross.grid import DEPTH, LABELS, NORM, SOLVER, TITLES
 from analysis.drawing.figure import Figure
 from analysis.drawing.shared import each_panel, panel_title, shared_limits
-from analysis.drawing.style import FULL_INCHES
+from analysis.drawing.style import FULL_INCHES, Axes
 from analysis.drawing.tiles import colour_bar, draw_tiles, plain, tile_legend
 from analysis.drawing.vega import VegaChart
 from analysis.rows.cells import cells, or_nothing, planned_rows
 from analysis.rows.data import COMPLETED, Data
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 RANGE = "range"
 TEXT = (
@@ -64,7 +60,7 @@ def spread_of_solvers(rows: pd.DataFrame) -> pd.DataFrame:
     ).drop(columns=["high", "low"])
 
 
-def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """Heat maps with one colour scale for accuracy and another for the range."""
     names = grid.panels_of(numbers)
     across = grid.panels(numbers)[1]

@@ -41,12 +41,7 @@ def table(data: Data) -> pd.DataFrame:
     counted = pd.DataFrame(dependent.groupby(by, sort=False)["dependent"].sum()).reset_index()
     numbers = gaps.over_depths(nets).merge(counted, on=by)
     rows = numbers.to_dict("records")
-    ends = [
-        clopper_pearson(int(row["dependent"]), int(row["done"]))
-        if row["done"]
-        else (float("nan"),) * 2
-        for row in rows
-    ]
+    ends = [clopper_pearson(int(row["dependent"]), int(row["done"])) for row in rows]
     share = numbers["dependent"] / numbers["done"].where(numbers["done"] > 0)
     return numbers.assign(
         share=share, share_low=[low for low, _ in ends], share_high=[high for _, high in ends]

@@ -4,7 +4,6 @@ Under the reference solver, and under Dopri5 as trained.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -12,15 +11,12 @@ from analysis.cross import gaps, grid
 from analysis.cross.grid import DEPTH, LABELS, NORM, SOLVER, TITLES
 from analysis.drawing.figure import Figure
 from analysis.drawing.legend import handle, legend_below, norm_handles
-from analysis.drawing.shared import each_panel, no_rows, panel_title, values_with_bars
-from analysis.drawing.style import FULL_INCHES, NORM_COLOURS, PLAIN_COLOUR
+from analysis.drawing.shared import each_panel, mark_at, no_rows, panel_title, values_with_bars
+from analysis.drawing.style import FULL_INCHES, NORM_COLOURS, PLAIN_COLOUR, Axes
 from analysis.drawing.vega import VegaChart
 from analysis.rows.cells import cells, planned_rows
 from analysis.rows.data import COMPLETED, Data
 from sweeps.store import label
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 AS_TRAINED = "as trained"
 TEXT = (
@@ -87,7 +83,7 @@ def _fields(data: Data, numbers: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """One line per normalization, on a logarithmic axis that all panels of the reference share."""
     names = grid.panels_of(numbers)
     across = grid.panels(numbers)[1]
@@ -143,7 +139,7 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     legend_below(axes[0], handles, 5)
 
 
-def _draw_lines(ax: "Axes", rows: pd.DataFrame, norms: list[str]) -> None:
+def _draw_lines(ax: Axes, rows: pd.DataFrame, norms: list[str]) -> None:
     for place, norm in enumerate(norms):
         own = rows.loc[rows[NORM] == norm]
         own = own.assign(x=own["layers"] + 0.09 * (place - (len(norms) - 1) / 2))
@@ -160,15 +156,7 @@ def _draw_lines(ax: "Axes", rows: pd.DataFrame, norms: list[str]) -> None:
             markersize=2.2,
         )
         stuck = own.loc[own["unresolved"] > 0]
-        ax.plot(
-            stuck["x"],
-            [0.97] * len(stuck),
-            transform=ax.get_xaxis_transform(),
-            linestyle="none",
-            marker="^",
-            markersize=3,
-            color=colour,
-        )
+        mark_at(ax, stuck["x"], 0.97, marker="^", markersize=3, color=colour)
 
 
 FIGURE = Figure(

@@ -56,7 +56,7 @@ def by_cell(nets: pd.DataFrame) -> pd.DataFrame:
     return found.assign(failed=found["failed"] - found["unresolved"], done=found["n"])
 
 
-def over_depths(nets: pd.DataFrame, value: str = GAP) -> pd.DataFrame:
+def over_depths(nets: pd.DataFrame) -> pd.DataFrame:
     """Per normalization and training solver.
 
     The mean over the depths of each seed, then over seeds.
@@ -66,7 +66,7 @@ def over_depths(nets: pd.DataFrame, value: str = GAP) -> pd.DataFrame:
     by = [NORM, SOLVER]
     done = nets.loc[nets["outcome"] == COMPLETED]
     # Several depths of a seed count once, with their mean: see `summarise`.
-    numbers = nets.filter(by).drop_duplicates().merge(summarise(done, by, value), on=by, how="left")
+    numbers = nets.filter(by).drop_duplicates().merge(summarise(done, by, GAP), on=by, how="left")
     for name, outcomes in {
         "planned": None,
         "done": COMPLETED,

@@ -44,9 +44,9 @@ LABELS = SHORT_SOLVERS | {stack: depth_label(stack) for stack in STACKS}
 TITLES = {DEPTH: "layers", NORM: "normalization", "mean": "test accuracy"}
 
 
-def panels_of(rows: pd.DataFrame, column: str = "panel") -> list[str]:
+def panels_of(rows: pd.DataFrame) -> list[str]:
     """The panels in the order of the numbers."""
-    return list(dict.fromkeys(rows[column]))
+    return list(dict.fromkeys(rows["panel"]))
 
 
 def shape(count: int) -> tuple[int, int]:

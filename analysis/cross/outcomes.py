@@ -1,7 +1,7 @@
 """The failure map of the cross grid: the outcome of every run, and the shares by normalization."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,15 +12,12 @@ from analysis.drawing.caption import standard_notes
 from analysis.drawing.figure import Figure
 from analysis.drawing.legend import legend_below
 from analysis.drawing.shared import panel_title
-from analysis.drawing.style import FULL_INCHES
+from analysis.drawing.style import FULL_INCHES, Axes
 from analysis.drawing.tiles import norm_label, swatches
 from analysis.drawing.vega import VegaChart
 from analysis.rows.cells import MISSING, planned_rows
 from analysis.rows.data import COMPLETED, Data
 from analysis.rows.frames import in_order
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 # Not the colours of normalizations; dark to light in greyscale by how bad.
 STYLES: dict[str, dict[str, Any]] = {
@@ -67,7 +64,7 @@ def _panels(numbers: pd.DataFrame) -> tuple[int, int]:
     return grid.shape(len(grid.panels_of(numbers)) + 1)
 
 
-def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """Tiles of stripes, then stacked bars of counts by normalization."""
     from matplotlib.patches import Patch
 
@@ -104,7 +101,7 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     legend_below(axes[0], handles, 4)
 
 
-def _draw_stripes(ax: "Axes", runs: pd.DataFrame, norms: list[str], depths: list[str]) -> None:
+def _draw_stripes(ax: Axes, runs: pd.DataFrame, norms: list[str], depths: list[str]) -> None:
     from matplotlib.patches import Rectangle
 
     for _, cell in runs.groupby([NORM, DEPTH], sort=False):
@@ -125,7 +122,7 @@ def _draw_stripes(ax: "Axes", runs: pd.DataFrame, norms: list[str], depths: list
     ax.set_xticks(np.arange(len(depths)) + 0.5, [grid.depth_label(one) for one in depths])
 
 
-def _draw_shares(ax: "Axes", numbers: pd.DataFrame, norms: list[str]) -> None:
+def _draw_shares(ax: Axes, numbers: pd.DataFrame, norms: list[str]) -> None:
     found = [list(numbers.loc[numbers[NORM] == norm, "outcome"]) for norm in norms]
     left, places = np.zeros(len(norms)), np.arange(len(norms)) + 0.5
     for name, style in STYLES.items():

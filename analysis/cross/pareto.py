@@ -5,7 +5,7 @@ solvers.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,13 +21,11 @@ from analysis.drawing.style import (
     PLAIN_COLOUR,
     SOLVER_LABELS,
     SOLVER_MARKERS,
+    Axes,
 )
 from analysis.drawing.vega import VegaChart
 from analysis.rows.cells import STATISTICS, cells, planned_rows
 from analysis.rows.data import COMPLETED, Data
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 NEEDS = ("evaluations:as_trained", "evaluations:test_grid")
 AS_TRAINED, ANY = "as trained", "any test solver"
@@ -97,7 +95,7 @@ def front(rows: pd.DataFrame) -> pd.Series:
     return pd.Series(ranked["mean"] > best).reindex(rows.index, fill_value=False)
 
 
-def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """Points with the overall front, then one step line per normalization."""
     norms, names = (
         list(dict.fromkeys(numbers[column].dropna())) for column in (NORM, "solver_name")
@@ -161,7 +159,7 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     )
 
 
-def _step(ax: "Axes", rows: pd.DataFrame, end: float, **line: Any) -> None:
+def _step(ax: Axes, rows: pd.DataFrame, end: float, **line: Any) -> None:
     if len(rows):
         x, y = [*rows["nfe_per_batch"], end], [*rows["mean"], rows["mean"].iloc[-1]]
         ax.plot(x, y, drawstyle="steps-post", **line)

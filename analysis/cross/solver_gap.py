@@ -4,7 +4,6 @@ One heat map per training solver, and one by normalization over all depths.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -12,14 +11,11 @@ from analysis.cross import gaps, grid
 from analysis.cross.grid import DEPTH, LABELS, NORM, SOLVER, TITLES
 from analysis.drawing.figure import Figure
 from analysis.drawing.shared import each_panel, panel_title, shared_limits
-from analysis.drawing.style import FULL_INCHES
+from analysis.drawing.style import FULL_INCHES, Axes
 from analysis.drawing.tiles import colour_bar, draw_tiles, signed, tile_legend
 from analysis.drawing.vega import VegaChart
 from analysis.rows.data import Data
 from sweeps.store import label
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 SUMMARY = "all depths"
 MIN_LIMIT = 0.05  # of the colours, so that noise does not look like a gap
@@ -57,7 +53,7 @@ def _fields(data: Data, numbers: pd.DataFrame) -> dict[str, object]:
     }
 
 
-def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """Heat maps with one colour scale, white at no gap.
 
     Red is worse under the reference, blue is better.

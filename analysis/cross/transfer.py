@@ -11,7 +11,7 @@ from analysis.cross.grid import DEPTH, LABELS, NORM, SOLVER, TITLES
 from analysis.drawing.figure import Figure, one_column_each
 from analysis.drawing.legend import legend_below
 from analysis.drawing.shared import panel_title, shared_limits
-from analysis.drawing.style import FULL_INCHES, SOLVER_LABELS
+from analysis.drawing.style import FULL_INCHES, SOLVER_LABELS, Axes
 from analysis.drawing.tiles import (
     FAILED_COLOUR,
     UNRESOLVED_COLOUR,
@@ -22,10 +22,10 @@ from analysis.drawing.tiles import (
 from analysis.drawing.vega import VegaChart
 from analysis.rows.cells import cells, planned_rows
 from analysis.rows.data import COMPLETED, Data
+from analysis.rows.frames import tuples
 from sweeps.store import label
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.cm import ScalarMappable
 
 TEST = ["test.solver", "test.solver_steps", "test.solver_tolerance"]
@@ -77,7 +77,7 @@ def _fields(_data: Data, numbers: pd.DataFrame) -> dict[str, str]:
     return {"depths": f"{', '.join(depths)} layers", "columns": "; ".join(columns)}
 
 
-def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """Tiles without numbers: 48 rows and 15 columns in each panel at paper scale."""
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
@@ -108,14 +108,12 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
 
 
 def _draw_panel(
-    ax: "Axes", rows: pd.DataFrame, norms: list[str], depths: list[str], scale: "ScalarMappable"
+    ax: Axes, rows: pd.DataFrame, norms: list[str], depths: list[str], scale: "ScalarMappable"
 ) -> None:
     from matplotlib.colors import to_rgba
     from matplotlib.patches import Rectangle
 
-    columns = list(
-        dict.fromkeys(rows.filter(["test.solver", "setting"]).itertuples(index=False, name=None))
-    )
+    columns = list(dict.fromkeys(tuples(rows, "test.solver", "setting")))
     image = np.ones((len(norms) * len(depths), len(columns), 4))
     for row in rows.to_dict("records"):
         y, x = (
@@ -147,9 +145,7 @@ def _draw_panel(
             fontsize=5.5,
             annotation_clip=False,
         )
-    for name, setting in dict.fromkeys(
-        rows.loc[rows["own"]].filter(["test.solver", "setting"]).itertuples(index=False, name=None)
-    ):
+    for name, setting in dict.fromkeys(tuples(rows.loc[rows["own"]], "test.solver", "setting")):
         ax.add_patch(
             Rectangle(
                 (columns.index((name, setting)), 0),

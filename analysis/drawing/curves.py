@@ -4,16 +4,16 @@ Mean and interval over seeds, and each failed run as a separate line.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
-from analysis.rows.cells import one_per_seed
+from analysis.drawing.shared import band, mark_at
+from analysis.drawing.style import Axes
+from analysis.rows.cells import STATISTICS, one_per_seed
 from analysis.rows.data import COMPLETED, Data
+from analysis.rows.frames import stack
 from analysis.rows.stats import MIN_N_INTERVAL, summarise
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 Style = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -46,26 +46,8 @@ def over_epochs(
         _carried(run, rows.loc[rows["trial_id"] == run["trial_id"]], by, value, x, end)
         for run in runs.to_dict("records")
     ]
-    columns = [
-        *by,
-        "line",
-        "seed",
-        x,
-        "n",
-        "mean",
-        "low",
-        "high",
-        "minimum",
-        "maximum",
-        "carried",
-        "outcome",
-    ]
-    parts = [part.dropna(axis="columns", how="all") for part in (done, *failed) if len(part)]
-    return (
-        pd.concat(parts, ignore_index=True).reindex(columns=columns)
-        if parts
-        else pd.DataFrame(columns=columns)
-    )
+    columns = [*by, "line", "seed", x, *STATISTICS, "carried", "outcome"]
+    return stack((done, *failed), columns)
 
 
 def summarise_at(rows: pd.DataFrame, by: Sequence[str], x: str, value: str) -> pd.DataFrame:
@@ -110,12 +92,11 @@ def _carried(
 
 
 def draw_curves(
-    ax: "Axes",
+    ax: Axes,
     numbers: pd.DataFrame,
     by: Sequence[str],
     style: Style,
     x: str = "epoch",
-    end_marks: bool = True,
 ) -> None:
     """Means with their bands, in the style of their group.
 
@@ -130,21 +111,13 @@ def draw_curves(
             _draw_mean(ax, mean, x, properties)
         unlabelled = {**properties, "label": "_" if len(mean) else properties.get("label", "_")}
         for _, run in group.loc[group["line"] == "failed"].groupby("seed", dropna=False):
-            _draw_failed(ax, run, x, unlabelled, end_marks)
+            _draw_failed(ax, run, x, unlabelled)
             unlabelled["label"] = "_"
 
 
-def _draw_mean(ax: "Axes", mean: pd.DataFrame, x: str, style: dict[str, Any]) -> None:
+def _draw_mean(ax: Axes, mean: pd.DataFrame, x: str, style: dict[str, Any]) -> None:
     ax.plot(mean[x], mean["mean"], **style)
-    places = mean[x].to_numpy(float)
-    ax.fill_between(
-        places,
-        mean["low"].to_numpy(float),
-        mean["high"].to_numpy(float),
-        color=style.get("color"),
-        alpha=0.18,
-        linewidth=0,
-    )
+    band(ax, mean, x, style.get("color"))
     few = mean.loc[mean["n"] == MIN_N_INTERVAL - 1]
     for seed in ("minimum", "maximum"):
         ax.plot(
@@ -154,9 +127,7 @@ def _draw_mean(ax: "Axes", mean: pd.DataFrame, x: str, style: dict[str, Any]) ->
         )
 
 
-def _draw_failed(
-    ax: "Axes", run: pd.DataFrame, x: str, style: dict[str, Any], end_marks: bool
-) -> None:
+def _draw_failed(ax: Axes, run: pd.DataFrame, x: str, style: dict[str, Any]) -> None:
     before, after = run.loc[~run["carried"].astype(bool)], run.loc[run["carried"].astype(bool)]
     label = style.pop("label", "_")
     if len(before):
@@ -168,22 +139,10 @@ def _draw_failed(
             **{**style, "linestyle": (0, (3, 2)), "linewidth": 0.7},
             label=label,
         )
-        place = {
-            "x": [float(after[x].iloc[0])],
-            "y": [float(after["mean"].iloc[0])],
-            "transform": ax.transData,
-        }
+        first = after.iloc[0]
+        place: dict[str, Any] = {"x": [float(first[x])], "height": float(first["mean"])}
+        place["transform"] = ax.transData
     else:
-        place = {"x": [0.0], "y": [0.02], "transform": ax.get_xaxis_transform()}
+        place = {"x": [0.0], "height": 0.02}
         ax.plot([], [], **style, label=label)
-    if end_marks:
-        ax.plot(
-            place["x"],
-            place["y"],
-            transform=place["transform"],
-            color=style.get("color"),
-            marker="x",
-            markersize=4,
-            linestyle="none",
-            clip_on=False,
-        )
+    mark_at(ax, **place, color=style.get("color"), markersize=4, clip_on=False)

@@ -5,17 +5,15 @@ The rows that one needs, its numbers, its drawing or its printed rows, its capti
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from analysis.drawing.caption import STANDARD_NOTES, Notes
+from analysis.drawing.style import Axes
 from analysis.drawing.vega import VegaChart
 from analysis.published import sources
 from analysis.rows.data import AXIS, Data
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 Panels = tuple[int, int]
 
@@ -88,7 +86,7 @@ class Figure(Numbers):
     how the report's page shows the numbers; None for the picture alone.
     """
 
-    draw: Callable[[pd.DataFrame, Sequence["Axes"]], None]
+    draw: Callable[[pd.DataFrame, Sequence[Axes]], None]
     size_inches: tuple[float, float]
     panels: Panels | Callable[[pd.DataFrame], Panels] = (1, 1)
     chart: VegaChart | None = None
@@ -106,6 +104,11 @@ def one_column_each(column: str) -> Callable[[pd.DataFrame], Panels]:
 def one_row_each(column: str, across: int) -> Callable[[pd.DataFrame], Panels]:
     """A row of `across` panels for each value of this column."""
     return lambda numbers: (len(set(numbers[column])), across)
+
+
+def two_in_a_row(count: int) -> Panels:
+    """Rows of two panels."""
+    return -(-count // 2), min(count, 2)
 
 
 def by_row(

@@ -6,10 +6,9 @@ A colour is a normalization, a marker is a solver.
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from analysis.drawing.style import NORM_COLOURS, NORM_LABELS, PUBLISHED
+from analysis.drawing.style import NORM_COLOURS, NORM_LABELS, PUBLISHED, Axes
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
 
@@ -48,7 +47,7 @@ def handle(**style: Any) -> "Line2D":
 
 
 def legend_below(
-    ax: "Axes", handles: "Iterable[Line2D] | None" = None, columns: int = 6, **more: Any
+    ax: Axes, handles: "Iterable[Line2D] | None" = None, columns: int = 6, **more: Any
 ) -> None:
     """One legend for the whole figure, below all panels.
 
@@ -62,12 +61,12 @@ def legend_below(
     )
 
 
-def legend_right(ax: "Axes", handles: "Iterable[Line2D] | None" = None, **more: Any) -> None:
+def legend_right(ax: Axes, handles: "Iterable[Line2D] | None" = None, **more: Any) -> None:
     """One legend for the whole figure, to the right of all panels."""
     _figure_legend(ax, handles, "outside right center", alignment="left", **more)
 
 
-def _figure_legend(ax: "Axes", handles: "Iterable[Line2D] | None", place: Any, **more: Any) -> None:
+def _figure_legend(ax: Axes, handles: "Iterable[Line2D] | None", place: Any, **more: Any) -> None:
     figure = ax.get_figure(root=False)
     assert figure is not None
     if handles is None:

@@ -1,21 +1,17 @@
 """Drawing that several figures share."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.drawing.style import CLASS_COLOURS, PLAIN_COLOUR, PUBLISHED
+from analysis.drawing.legend import handle
+from analysis.drawing.style import CLASS_COLOURS, PLAIN_COLOUR, PUBLISHED, Axes
 from analysis.rows.stats import MIN_N_INTERVAL
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
-
-def values_with_bars(
-    ax: "Axes", rows: pd.DataFrame, x: str, ecolor: Any = None, **line: Any
-) -> None:
+def values_with_bars(ax: Axes, rows: pd.DataFrame, x: str, ecolor: Any = None, **line: Any) -> None:
     """Means with their intervals at column `x`.
 
     Below n = 3 the single values instead, which are then `minimum` and `maximum`.
@@ -41,14 +37,22 @@ def values_with_bars(
         )
 
 
-def class_legend(ax: "Axes") -> None:
-    """The colours of the two classes, above the axes on the right, where no data is."""
-    from matplotlib.lines import Line2D
+def band(ax: Axes, rows: pd.DataFrame, x: str, colour: Any) -> None:
+    """The interval, as a pale band along column `x`."""
+    places, low, high = (rows[name].to_numpy(float) for name in (x, "low", "high"))
+    ax.fill_between(places, low, high, color=colour, alpha=0.18, linewidth=0)
 
+
+def mark_at(ax: Axes, x: Any, height: float, **marker: Any) -> None:
+    """Single marks, usually crosses, at a share of the axes' height."""
+    usual = {"transform": ax.get_xaxis_transform(), "linestyle": "none", "marker": "x"}
+    ax.plot(x, [height] * len(x), **{**usual, **marker})
+
+
+def class_legend(ax: Axes) -> None:
+    """The colours of the two classes, above the axes on the right, where no data is."""
     handles = [
-        Line2D(
-            [], [], linestyle="none", marker="o", markersize=3, color=colour, label=f"class {index}"
-        )
+        handle(linestyle="none", marker="o", markersize=3, color=colour, label=f"class {index}")
         for index, colour in enumerate(CLASS_COLOURS)
     ]
     ax.legend(
@@ -62,17 +66,17 @@ def class_legend(ax: "Axes") -> None:
     )
 
 
-def no_rows(ax: "Axes") -> None:
+def no_rows(ax: Axes) -> None:
     """Says in a panel that nothing is there to draw."""
     ax.text(0.5, 0.5, "no rows", transform=ax.transAxes, ha="center", color="0.5")
 
 
-def panel_title(ax: "Axes", index: int, text: str) -> None:
+def panel_title(ax: Axes, index: int, text: str) -> None:
     """The panel's letter and text on the left, as journals have it. index: of the panel, from 0."""
     ax.set_title(f"({chr(ord('a') + index)}) {text}", loc="left")
 
 
-def each_panel(axes: "Sequence[Axes]", names: Iterable[str]) -> "list[tuple[int, str, Axes]]":
+def each_panel(axes: Sequence[Axes], names: Iterable[str]) -> list[tuple[int, str, Axes]]:
     """Index, name and axes of each panel; axes that are left over are turned off."""
     panels = [(index, name, ax) for index, (name, ax) in enumerate(zip(names, axes, strict=False))]
     for ax in axes[len(panels) :]:
@@ -92,40 +96,37 @@ def shared_limits(numbers: pd.DataFrame) -> tuple[float, float]:
 
 
 def draw_bars(
-    ax: "Axes",
+    ax: Axes,
     numbers: pd.DataFrame,
     x: str,
-    within: str | None = None,
+    within: str,
     *,
-    colours: Mapping[str, str] | None = None,
-    labels: Mapping[str, str] | None = None,
-    published: str | None = None,
+    colours: Mapping[str, Any],
+    labels: Mapping[str, str],
 ) -> None:
     """Draw `numbers` (see `cells`) as groups of bars.
 
     One group per value of `x`, one bar per value of `within`.
 
     Both come in the order of `numbers`. Intervals are drawn from n = 3 on, single seeds as dots
-    below that. A cross means that every run failed, a dash that none has run. published: column
-    whose values are marked on the bars.
+    below that. A cross means that every run failed, a dash that none has run.
     """
-    words = dict(labels or {})
     places = {name: index for index, name in enumerate(dict.fromkeys(numbers[x].astype(str)))}
-    inner = list(dict.fromkeys(numbers[within].astype(str))) if within else [""]
+    inner = list(dict.fromkeys(numbers[within].astype(str)))
     width = 0.8 / len(inner)
     for index, name in enumerate(inner):
-        rows = numbers.loc[numbers[within].astype(str) == name] if within else numbers
+        rows = numbers.loc[numbers[within].astype(str) == name]
         at = (
             np.array([places[str(one)] for one in rows[x]]) + (index - (len(inner) - 1) / 2) * width
         )
-        colour = (colours or {}).get(name, PLAIN_COLOUR)
+        colour = colours.get(name, PLAIN_COLOUR)
         ax.bar(
             at,
             rows["mean"].fillna(0.0),
             width=0.92 * width,
             color=colour,
             alpha=0.85,
-            label=words.get(str(name), str(name)) if within else "_",
+            label=labels.get(name, name),
         )
         values_with_bars(
             ax,
@@ -139,21 +140,11 @@ def draw_bars(
         for place, row in zip(at, rows.to_dict("records"), strict=True):
             if not row["n"]:
                 mark = "x" if row["failed"] else "_"
-                ax.plot(
-                    [place],
-                    [0.03],
-                    linestyle="none",
-                    marker=mark,
-                    color=colour,
-                    clip_on=False,
-                    transform=ax.get_xaxis_transform(),
-                )
-        if published is not None:
-            ax.plot(at, rows[published], **PUBLISHED, label="published" if index == 0 else "_")
-    ax.set_xticks(list(places.values()), [words.get(str(name), str(name)) for name in places])
+                mark_at(ax, [place], 0.03, marker=mark, color=colour, clip_on=False)
+    ax.set_xticks(list(places.values()), [labels.get(name, name) for name in places])
 
 
-def draw_points(ax: "Axes", numbers: pd.DataFrame, x: str, **line: Any) -> None:
+def draw_points(ax: Axes, numbers: pd.DataFrame, x: str, **line: Any) -> None:
     """Means with intervals at the values of column `x`; single seeds below n = 3.
 
     line: color, marker, label and other properties of lines.
@@ -164,7 +155,7 @@ def draw_points(ax: "Axes", numbers: pd.DataFrame, x: str, **line: Any) -> None:
     values_with_bars(ax, rows.astype({x: float}), x, **{**properties, "label": "_"})
 
 
-def draw_published(ax: "Axes", x: Any, y: Any, label: str = "published", **line: Any) -> None:
+def draw_published(ax: Axes, x: Any, y: Any, label: str = "published", **line: Any) -> None:
     """Published points: open black diamonds everywhere, so that nobody takes them for ours."""
     ax.plot(
         np.asarray(x, dtype=float),

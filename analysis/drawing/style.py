@@ -7,7 +7,10 @@ from odecore.config.norm import NORMS, EquiNorm
 from odecore.config.solver_methods import METHODS
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes as Axes
     from matplotlib.typing import ColorType
+else:  # matplotlib is loaded when something is drawn
+    Axes = Any
 
 COLUMN_INCHES = 3.3
 FULL_INCHES = 6.8

@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.drawing.legend import legend_below
-from analysis.drawing.style import NORM_COLOURS, NORM_LABELS
+from analysis.drawing.style import NORM_COLOURS, NORM_LABELS, Axes
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.cm import ScalarMappable
 
 FONT = 5.8
@@ -58,7 +57,7 @@ def norm_label(name: str) -> str:
 
 
 def draw_tiles(
-    ax: "Axes",
+    ax: Axes,
     numbers: pd.DataFrame,
     rows: str,
     columns: str,
@@ -114,7 +113,7 @@ def draw_tiles(
     return scale
 
 
-def swatches(ax: "Axes", norms: Sequence[str], width: float = 1.0) -> None:
+def swatches(ax: Axes, norms: Sequence[str], width: float = 1.0) -> None:
     """Draw each normalization's colour to the left of its row. width: rows per normalization."""
     for place, name in enumerate(norms):
         where = {
@@ -134,7 +133,7 @@ def swatches(ax: "Axes", norms: Sequence[str], width: float = 1.0) -> None:
         )
 
 
-def _draw_empty(ax: "Axes", y: int, x: int, why: str) -> None:
+def _draw_empty(ax: Axes, y: int, x: int, why: str) -> None:
     """A tile without a number, with the sign that says why."""
     from matplotlib.patches import Rectangle
 
@@ -169,7 +168,7 @@ def reason(cell: Mapping[Any, Any]) -> str:
     return next((name for name in ("failed", "unresolved") if cell.get(name, 0) > 0), "missing")
 
 
-def tile_legend(ax: "Axes", numbers: pd.DataFrame) -> None:
+def tile_legend(ax: Axes, numbers: pd.DataFrame) -> None:
     """Explain the signs that occur, below all panels."""
     from matplotlib.patches import Patch
 
@@ -190,14 +189,12 @@ def tile_legend(ax: "Axes", numbers: pd.DataFrame) -> None:
         legend_below(ax, handles, len(handles), handlelength=1.4)
 
 
-def colour_bar(
-    scale: "ScalarMappable", axes: "Sequence[Axes]", label: str, place: str = "right"
-) -> None:
+def colour_bar(scale: "ScalarMappable", axes: Sequence[Axes], label: str) -> None:
     """A thin bar beside these axes."""
     figure = axes[0].get_figure(root=False)
     assert figure is not None
     bar = figure.colorbar(
-        scale, ax=list(axes), label=label, location=place, aspect=28, shrink=0.9, pad=0.015
+        scale, ax=list(axes), label=label, location="right", aspect=28, shrink=0.9, pad=0.015
     )
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=2, labelsize=6)

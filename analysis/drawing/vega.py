@@ -180,15 +180,9 @@ def in_order(values: list[Any]) -> list[Any]:
     """Norms as everywhere, names such as cnn4 by their number, others as they come."""
     if all(value in NORM_COLOURS for value in values):
         return [value for value in NORM_COLOURS if value in values]
-    parts = [re.fullmatch(r"([a-z]+)(\d+)", str(value)) for value in values]
-    if all(parts):
-        return sorted(values, key=lambda value: _by_number(str(value)))
-    return values
-
-
-def _by_number(name: str) -> tuple[str, int]:
-    letters = name.rstrip("0123456789")
-    return letters, int(name[len(letters) :])
+    found = {value: re.fullmatch(r"([a-z]+)(\d+)", str(value)) for value in values}
+    numbered = {value: (part[1], int(part[2])) for value, part in found.items() if part}
+    return sorted(values, key=numbered.__getitem__) if len(numbered) == len(found) else values
 
 
 def _sort(rows: pd.DataFrame, column: str) -> list[Any]:

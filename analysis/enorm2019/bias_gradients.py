@@ -4,7 +4,7 @@ With c = 1.2, c = 1 and without ENorm, one panel per depth.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,20 +12,16 @@ import pandas as pd
 from analysis.drawing.curves import draw_curves, summarise_at
 from analysis.drawing.figure import Figure, one_column_each
 from analysis.drawing.legend import failed_handle, handle, legend_below
-from analysis.drawing.style import FULL_INCHES, NORM_COLOURS
+from analysis.drawing.style import FULL_INCHES, NORM_COLOURS, Axes
 from analysis.drawing.vega import VegaChart
 from analysis.enorm2019.controls import CONTROL, CONTROLS, LAYERS, METHOD, REPORT, beside
-from analysis.rows.cells import one_per_seed
+from analysis.rows.cells import STATISTICS, one_per_seed
 from analysis.rows.data import COMPLETED, Data
 from analysis.rows.frames import stack
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 # A gradient that vanished to zero cannot be shown on a logarithmic axis.
 FLOOR = 1e-10
 BY = ["net", LAYERS]
-STATISTICS = ["mean", "low", "high", "minimum", "maximum"]
 NETS: dict[str, dict[str, Any]] = {
     "Baseline, bias": {"color": NORM_COLOURS["none"], "label": "baseline"},
     "ENorm, bias": {"color": NORM_COLOURS["enorm"], "label": "ENorm, c = 1.2"},
@@ -62,9 +58,9 @@ def table(data: Data) -> pd.DataFrame:
         _failed(run, epochs.loc[epochs["trial_id"] == run["trial_id"]])
         for run in runs.loc[runs["outcome"] != COMPLETED].to_dict("records")
     ]
-    columns = [*BY, "line", "seed", "epoch", "n", *STATISTICS, "carried"]
+    columns = [*BY, "line", "seed", "epoch", *STATISTICS, "carried"]
     numbers = stack((means, *failed), columns)
-    return numbers.assign(**{name: 10 ** numbers[name].astype(float) for name in STATISTICS})
+    return numbers.assign(**{name: 10 ** numbers[name].astype(float) for name in STATISTICS[1:]})
 
 
 def _named(rows: pd.DataFrame) -> pd.DataFrame:
@@ -87,7 +83,7 @@ def _used(data: Data) -> Data:
     )
 
 
-def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """One panel per depth, one line per kind of net."""
     from matplotlib.ticker import MaxNLocator
 

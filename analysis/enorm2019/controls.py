@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.drawing.figure import Table, by_row
-from analysis.rows.cells import cells, difference, interval, or_nothing, planned_rows
+from analysis.rows.cells import STATISTICS, cells, difference, interval, or_nothing, planned_rows
 from analysis.rows.data import Data
 
 REPORT, CONTROLS = "enorm2019/report", "enorm2019/controls"
@@ -22,7 +22,6 @@ COUNTERPARTS = {
     "softmax": "ENorm",
 }
 BY = [CONTROL, LAYERS]
-STATISTICS = ("n", "mean", "low", "high", "minimum", "maximum")
 TEXT = (
     "ENorm 2019, controls (no table of the report): test accuracy on CIFAR-10 after the last "
     "epoch. Each control differs in one thing from its counterpart, a net of Figures 2 and 3: c = "

@@ -4,7 +4,7 @@ Test accuracy against depth, with failed runs left out and counted.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -12,15 +12,12 @@ from analysis import published
 from analysis.drawing.caption import interval_text, missing_text, scale_text, seeds
 from analysis.drawing.figure import Figure
 from analysis.drawing.legend import handle, legend_below, published_handle
-from analysis.drawing.shared import draw_points, draw_published, panel_title
-from analysis.drawing.style import FULL_INCHES, NORM_COLOURS, lighter
+from analysis.drawing.shared import draw_points, draw_published, mark_at, panel_title
+from analysis.drawing.style import FULL_INCHES, NORM_COLOURS, Axes, lighter
 from analysis.drawing.vega import VegaChart
 from analysis.rows.cells import MISSING, cells, or_nothing, planned_rows
 from analysis.rows.data import COMPLETED, Data
 from analysis.rows.frames import in_order
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 STUDY = "enorm2019/report"
 METHOD, LAYERS = "axis.method", "axis.model.layers"
@@ -83,14 +80,12 @@ def accuracies(data: Data, methods: Sequence[str]) -> pd.DataFrame:
     ).filter(["selection", *completed.columns])
 
 
-def with_failed(rows: pd.DataFrame, value: str = "accuracy_test") -> pd.DataFrame:
+def with_failed(rows: pd.DataFrame) -> pd.DataFrame:
     """Planned runs, in which failed ones count as completed at chance level."""
     failed = ~rows["outcome"].isin([COMPLETED, MISSING])
     return rows.assign(
-        **{
-            value: rows[value].astype(float).mask(failed, CHANCE),
-            "outcome": rows["outcome"].mask(failed, COMPLETED),
-        }
+        accuracy_test=rows["accuracy_test"].astype(float).mask(failed, CHANCE),
+        outcome=rows["outcome"].mask(failed, COMPLETED),
     )
 
 
@@ -106,7 +101,7 @@ def notes(data: Data, needs: Sequence[str], numbers: pd.DataFrame) -> list[str]:
 
 
 def draw_depths(
-    axes: Sequence["Axes"], numbers: pd.DataFrame, styles: Mapping[str, Mapping[str, Any]]
+    axes: Sequence[Axes], numbers: pd.DataFrame, styles: Mapping[str, Mapping[str, Any]]
 ) -> None:
     """Panel (a) as in the report, (b) all runs; styles.
 
@@ -129,7 +124,7 @@ def draw_depths(
 
 
 def _draw_line(
-    ax: "Axes", rows: pd.DataFrame, properties: dict[str, Any], aside: float, count: bool
+    ax: Axes, rows: pd.DataFrame, properties: dict[str, Any], aside: float, count: bool
 ) -> None:
     line = properties.pop("linestyle", "-")
     done = rows.loc[rows["n"] > 0]
@@ -147,13 +142,7 @@ def _draw_line(
                 **place,
             )
         elif not row["n"]:
-            at = {
-                "transform": ax.get_xaxis_transform(),
-                "linestyle": "none",
-                "marker": "x",
-                "clip_on": False,
-            }
-            ax.plot([row[LAYERS] + aside], [0.02], color=properties["color"], **at)
+            mark_at(ax, [row[LAYERS] + aside], 0.02, color=properties["color"], clip_on=False)
 
 
 def _known(numbers: pd.DataFrame) -> pd.DataFrame:
@@ -164,7 +153,7 @@ def _known(numbers: pd.DataFrame) -> pd.DataFrame:
     ]
 
 
-def draw_figure2(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw_figure2(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """One line per method."""
     present = {name: line_style(name) for name in dict.fromkeys(numbers[METHOD])}
     draw_depths(axes, numbers, present)
@@ -175,7 +164,7 @@ def draw_figure2(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     legend_below(axes[0], handles, 5)
 
 
-def draw_figure3(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw_figure3(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """One line per method; those without bias are drawn first."""
     present = {name: line_style(name, True) for name in dict.fromkeys(numbers[METHOD])}
     draw_depths(axes, numbers, present)

@@ -4,7 +4,6 @@ Accuracy by epoch, on the training images as the thesis plots it, and beside it 
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -13,7 +12,7 @@ from analysis.drawing.curves import draw_curves, over_epochs
 from analysis.drawing.figure import Figure
 from analysis.drawing.legend import handle, legend_below, published_handle
 from analysis.drawing.shared import draw_published, panel_title
-from analysis.drawing.style import FULL_INCHES
+from analysis.drawing.style import FULL_INCHES, Axes
 from analysis.drawing.vega import VegaChart
 from analysis.gladzik2019 import nets
 from analysis.gladzik2019.nets import (
@@ -32,9 +31,6 @@ from analysis.gladzik2019.nets import (
 )
 from analysis.rows.data import AXIS, Data
 from analysis.rows.frames import in_order, stack
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 TITLES = {"train_images": "training images, as in the thesis", "test": "test images"}
 TEXT = (
@@ -113,7 +109,7 @@ def _on_training_images(data: Data, by: Sequence[str]) -> pd.DataFrame:
     return over_epochs(data, by, "accuracy", rows=rows.rename(columns={"value": "accuracy"}))
 
 
-def draw(numbers: pd.DataFrame, axes: Sequence["Axes"], known: str = "") -> None:
+def draw(numbers: pd.DataFrame, axes: Sequence[Axes], known: str = "") -> None:
     """(a) training images, (b) test images; one line per net.
 
     known: entry of published.toml with a value that the text gives for the end.

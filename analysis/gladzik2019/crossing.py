@@ -4,19 +4,15 @@ The paths of an exact solution cannot cross, those of a coarse solver can.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from analysis.drawing.figure import Figure, one_column_each
 from analysis.drawing.legend import handle, legend_below
 from analysis.drawing.shared import panel_title
-from analysis.drawing.style import CLASS_COLOURS, FULL_INCHES
+from analysis.drawing.style import CLASS_COLOURS, FULL_INCHES, Axes
 from analysis.drawing.vega import VegaChart
 from analysis.rows.data import AXIS, Data
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 TEXT = (
     "Gladzik 2019, Figure 5.10. What a neural ODE cannot do: send -1 to 1 and 1 to -1 (open "
@@ -43,7 +39,7 @@ def _steps(_data: Data, numbers: pd.DataFrame) -> dict[str, str]:
     return {"steps": f"{', '.join(first)} and {last}" if first else last}
 
 
-def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """Time goes to the right, the state upwards."""
     for index, (ax, (steps, rows)) in enumerate(zip(axes, numbers.groupby("steps"), strict=True)):
         for _, path in rows.groupby("point"):

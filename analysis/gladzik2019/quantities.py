@@ -6,7 +6,7 @@ from analysis import published
 from analysis.drawing.figure import Table
 from analysis.gladzik2019 import nets
 from analysis.gladzik2019.nets import D1, D2, D3, D4, D5, D6, D7, D7_ADAM, Name, planned
-from analysis.rows.cells import cells, planned_rows
+from analysis.rows.cells import alone, cells, planned_rows
 from analysis.rows.data import KEY, Data
 from analysis.rows.frames import in_order
 
@@ -70,7 +70,6 @@ def per_run(data: Data, name: Name, reference: str) -> pd.DataFrame:
         planned(data, name).filter([*KEY, "net"]), on=KEY
     )
     rows = rows.merge(on_training_images(data), on=KEY, how="left")
-    timed = [valid is True or valid == 1 for valid in rows["timing_valid"].astype(object)]
     on_device = [
         isinstance(device, str) and not device.startswith("cpu")
         for device in rows["device"].astype(object)
@@ -83,7 +82,8 @@ def per_run(data: Data, name: Name, reference: str) -> pd.DataFrame:
     ).astype(float)
     phases = {"training": number["train_seconds"], "validation": number["validation_seconds"]}
     seconds = {
-        phase: (spent / number["train_epochs"]).where(timed) for phase, spent in phases.items()
+        phase: (spent / number["train_epochs"]).where(alone(rows))
+        for phase, spent in phases.items()
     }
     epoch = seconds["training"] + seconds["validation"]
     base = (

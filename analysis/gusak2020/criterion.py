@@ -23,12 +23,11 @@ from analysis.gusak2020.smoothness import (
     per_net,
     tested,
 )
-from analysis.rows.cells import MISSING, cells, interval
+from analysis.rows.cells import MISSING, STATISTICS, cells, interval
 from analysis.rows.data import Data
 
 BY = [STEM, NORM, STEPS]
 SHORT = {"batch": "BN", "layer": "LN", "weight": "WN", "spectral": "SN", "none": "NF"}
-STATISTICS = ("mean", "low", "high", "minimum", "maximum")
 TEXT = (
     "Gusak 2020, section 3.2 and Figure 1: the (S, n)-criterion. BN-LN (Euler, 16): batch norm "
     "after the first layer, layer norm in the ODE block, trained with 16 Euler steps. Drop: "
@@ -50,9 +49,9 @@ def table(data: Data) -> pd.DataFrame:
     if not len(nets.loc[nets["outcome"] != MISSING]):
         return numbers.iloc[:0]
     for value in ("accuracy", "gain"):
-        own = cells(nets, BY, value).filter([*BY, "n", *STATISTICS])
+        own = cells(nets, BY, value).filter([*BY, *STATISTICS])
         numbers = numbers.merge(
-            own.rename(columns={name: f"{value}_{name}" for name in ("n", *STATISTICS)}), on=BY
+            own.rename(columns={name: f"{value}_{name}" for name in STATISTICS}), on=BY
         )
     numbers = published.compare(
         numbers, published_drops(), {STEM: "stem_norm", NORM: "ode_norm", STEPS: "steps"}

@@ -1,22 +1,18 @@
 """Gusak 2020, Figure 1: accuracy of trained ODENet4 under other solvers, against NFE."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from analysis import published
 from analysis.drawing.figure import Figure
 from analysis.drawing.legend import handle, legend_below, published_handle
-from analysis.drawing.shared import draw_published
-from analysis.drawing.style import FULL_INCHES, NORM_COLOURS, SOLVER_LABELS, SOLVER_MARKERS
+from analysis.drawing.shared import band, draw_published, mark_at
+from analysis.drawing.style import FULL_INCHES, NORM_COLOURS, SOLVER_LABELS, SOLVER_MARKERS, Axes
 from analysis.drawing.vega import VegaChart
 from analysis.gusak2020.smoothness import AXES, NEEDS, NORM, STEPS, STUDY, tested
 from analysis.rows.cells import cells, or_nothing
 from analysis.rows.data import Data
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 TEXT = (
     "Gusak 2020, Figure 1. Test accuracy of ODENet4 under other solvers than in training, against "
@@ -66,7 +62,7 @@ def _failed(numbers: pd.DataFrame) -> pd.DataFrame:
     return numbers.loc[(numbers["n"] == 0) & (numbers["failed"] > 0)]
 
 
-def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """Line style and marker: test solver; colour: normalization."""
     rows = [steps for steps in ROWS if steps in set(numbers[STEPS])]
     columns = [norm for norm in COLUMNS if norm in set(numbers[NORM])]
@@ -90,7 +86,7 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     _legend(axes[0], numbers)
 
 
-def _draw_panel(ax: "Axes", rows: pd.DataFrame, norm: str) -> None:
+def _draw_panel(ax: Axes, rows: pd.DataFrame, norm: str) -> None:
     colour = NORM_COLOURS[norm]
     for solver, line in LINES.items():
         own = rows.loc[rows["test.solver"] == solver].sort_values("nfe_per_solve")
@@ -104,21 +100,11 @@ def _draw_panel(ax: "Axes", rows: pd.DataFrame, norm: str) -> None:
             "linewidth": 0.8,
         }
         ax.plot(done["nfe_per_solve"], done["mean"], **style)
-        ax.fill_between(
-            done["nfe_per_solve"], done["low"], done["high"], color=colour, alpha=0.18, linewidth=0
-        )
-        failed = _failed(own)
-        ax.plot(
-            failed["nfe_per_solve"],
-            [0.02] * len(failed),
-            transform=ax.get_xaxis_transform(),
-            color=colour,
-            marker="x",
-            linestyle="none",
-        )
+        band(ax, done, "nfe_per_solve", colour)
+        mark_at(ax, _failed(own)["nfe_per_solve"], 0.02, color=colour)
 
 
-def _legend(ax: "Axes", numbers: pd.DataFrame) -> None:
+def _legend(ax: Axes, numbers: pd.DataFrame) -> None:
     names = {
         "euler": "Euler",
         "midpoint": f"RK2 ({SOLVER_LABELS['midpoint']})",

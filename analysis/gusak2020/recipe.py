@@ -9,14 +9,14 @@ from analysis import published
 from analysis.drawing.figure import Table
 from analysis.drawing.style import NORM_LABELS
 from analysis.gusak2020.table1 import best_and_last, last_words
-from analysis.rows.cells import cells, difference, interval, planned_rows
+from analysis.rows.cells import STATISTICS, cells, difference, interval, planned_rows
 from analysis.rows.data import Data
 
 NORM, DROPS, RESET = "axis.model.ode_norm", "axis.drops", "axis.fidelity.momentum_reset"
 BY = [NORM, DROPS, RESET]
 # Drops as printed and the optimizer's reset as in the code: the recipe of our Table 1.
 DEFAULT = {DROPS: "150, 300", RESET: True}
-EFFECT = {name: f"effect_{name}" for name in ("n", "mean", "low", "high", "minimum", "maximum")}
+EFFECT = {name: f"effect_{name}" for name in STATISTICS}
 TEXT = (
     "Gusak 2020: recipe variants of Table 1's nets with batch and layer norm in the ODE blocks "
     "(best test accuracy over all epochs, CIFAR-10). The paper prints learning rate drops at "

@@ -7,11 +7,10 @@ import pandas as pd
 
 from analysis import published
 from analysis.drawing.figure import Table
-from analysis.rows.cells import cells, interval, or_nothing, planned_rows
+from analysis.rows.cells import STATISTICS, cells, interval, or_nothing, planned_rows
 from analysis.rows.data import Data
 
 NET = "axis.net"
-MEANS = ("mean", "low", "high", "minimum", "maximum")
 TEXT = (
     "Gusak 2020, Table 1. Test accuracy on CIFAR-10 of ODENet10, trained with 8 Euler steps, batch "
     "norm outside the ODE blocks unless stated otherwise. NF: no normalization. Best: over all "
@@ -50,7 +49,7 @@ def best_and_last(data: Data, by: list[str]) -> pd.DataFrame:
     """
     rows = planned_rows(data, "runs", "accuracy_test_best", "accuracy_test")
     best, last = (cells(rows, by, value) for value in ("accuracy_test_best", "accuracy_test"))
-    last = last.filter([*by, *MEANS])
+    last = last.filter([*by, *STATISTICS[1:]])
     numbers = best.merge(
         last.rename(columns={name: f"last_{name}" for name in last.columns if name not in by}),
         on=by,
@@ -61,7 +60,7 @@ def best_and_last(data: Data, by: list[str]) -> pd.DataFrame:
 def last_words(numbers: pd.DataFrame) -> list[str]:
     """The cells of the last epoch as printed."""
     return [
-        interval(row | {name: row[f"last_{name}"] for name in MEANS})
+        interval(row | {name: row[f"last_{name}"] for name in STATISTICS[1:]})
         for row in numbers.to_dict("records")
     ]
 

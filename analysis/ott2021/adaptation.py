@@ -1,7 +1,7 @@
 """Ott 2021, supplement: step size and tolerance adaptation, as curves over iterations."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,13 +10,11 @@ from analysis.drawing.curves import draw_curves, over_epochs, summarise_at
 from analysis.drawing.figure import Figure, one_row_each
 from analysis.drawing.legend import handle, legend_below
 from analysis.drawing.shared import panel_title
-from analysis.drawing.style import FULL_INCHES, SOLVER_LABELS, sequential_colours
+from analysis.drawing.style import FULL_INCHES, SOLVER_LABELS, Axes, sequential_colours
 from analysis.drawing.vega import VegaChart
+from analysis.rows.cells import STATISTICS
 from analysis.rows.data import COMPLETED, Data
-from analysis.rows.frames import stack
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from analysis.rows.frames import in_order, stack, tuples
 
 STUDY = "ott2021/adaptation"
 SETS = {
@@ -30,7 +28,6 @@ SETS = {
 # As the axis `pair` writes it: the solver of training, and the better one that checks it.
 PAPERS_PAIR = "Euler, midpoint"
 Transform = Callable[[pd.Series], pd.Series]
-MEANS = ["n", "mean", "low", "high", "minimum", "maximum"]
 
 
 def curves(data: Data, by: Sequence[str], quantities: Mapping[str, Transform]) -> pd.DataFrame:
@@ -41,7 +38,7 @@ def curves(data: Data, by: Sequence[str], quantities: Mapping[str, Transform]) -
     Columns: `by`, quantity, line, seed, iteration, n, mean, low, high, minimum, maximum, carried.
     """
     by = list(by)
-    columns = [*by, "quantity", "line", "seed", "iteration", *MEANS, "carried"]
+    columns = [*by, "quantity", "line", "seed", "iteration", *STATISTICS, "carried"]
     parts = [over_epochs(data, by, x="iteration").assign(quantity="accuracy")]
     for quantity, transform in quantities.items():
         rows = data.with_run(data.series(quantity), "outcome")
@@ -50,11 +47,10 @@ def curves(data: Data, by: Sequence[str], quantities: Mapping[str, Transform]) -
             rows.assign(value=transform(rows["value"].astype(float))), by, "iteration", "value"
         )
         parts.append(averaged.assign(quantity=quantity, line="mean", carried=False))
-    order = data.trials.filter(by).drop_duplicates().assign(place=lambda groups: range(len(groups)))
-    numbers = stack(parts, columns).merge(order, on=by)
-    return numbers.sort_values(
-        ["place", "quantity", "line", "seed", "iteration"], kind="stable", ignore_index=True
-    ).drop(columns="place")
+    numbers = stack(parts, columns).sort_values(
+        ["quantity", "line", "seed", "iteration"], kind="stable"
+    )
+    return in_order(numbers, by, dict.fromkeys(tuples(data.trials, *by)))
 
 
 def step_sizes(data: Data) -> pd.DataFrame:
@@ -85,7 +81,7 @@ QUANTITIES = {
 }
 
 
-def draw_step_sizes(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw_step_sizes(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """Rows: data sets; left accuracy, right steps."""
     sets = numbers.groupby("axis.set", sort=False)
     for row, (name, of_set) in enumerate(sets):
@@ -101,7 +97,7 @@ def draw_step_sizes(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     _legend(axes[0], line_styles(PAIRS), set(numbers["axis.pair"]), "trained, checked: {}".format)
 
 
-def draw_tolerances(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw_tolerances(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """(a) accuracy, (b) tolerance."""
     for index, (ax, quantity) in enumerate(zip(axes, ("accuracy", "tolerance"), strict=True)):
         rows = numbers.loc[numbers["quantity"] == quantity]
@@ -124,7 +120,7 @@ def draw_tolerances(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
 
 
 def _legend(
-    ax: "Axes",
+    ax: Axes,
     styles: Mapping[str, dict[str, Any]],
     drawn: set[Any],
     label: Callable[[str], str],

@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.drawing.caption import standard_notes
 from analysis.drawing.style import data_label
 from analysis.errors import ReportError
+from analysis.rows.cells import STATISTICS
 from analysis.rows.data import COMPLETED, Data
 from analysis.rows.stats import summarise
 
@@ -84,13 +85,9 @@ def both_selections(nets: pd.DataFrame, by: list[str], value: str) -> pd.DataFra
     parts = {"successful": nets.loc[nets["successful"]], "all": nets}
     return pd.concat(
         [summarise(part, by, value).assign(seeds=name) for name, part in parts.items() if len(part)]
-        or [_empty(by)],
+        or [pd.DataFrame(columns=[*by, *STATISTICS, "seeds"])],
         ignore_index=True,
     )
-
-
-def _empty(by: list[str]) -> pd.DataFrame:
-    return pd.DataFrame(columns=[*by, "n", "mean", "low", "high", "minimum", "maximum", "seeds"])
 
 
 def drawn(numbers: pd.DataFrame) -> pd.DataFrame:

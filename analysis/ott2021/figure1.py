@@ -4,7 +4,7 @@ And their accuracy under other numbers of steps.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -12,14 +12,11 @@ from analysis import published
 from analysis.drawing.caption import standard_notes
 from analysis.drawing.figure import Figure
 from analysis.drawing.shared import class_legend, draw_published, values_with_bars
-from analysis.drawing.style import CLASS_COLOURS, FULL_INCHES, PLAIN_COLOUR, lighter
+from analysis.drawing.style import CLASS_COLOURS, FULL_INCHES, PLAIN_COLOUR, Axes, lighter
 from analysis.drawing.vega import VegaChart
 from analysis.ott2021 import dependence, two_nets
 from analysis.rows.data import Data
 from analysis.rows.frames import stack
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 TEXT = (
     "Ott 2021, Figure 1. The same network trained with Euler steps of size {sizes}. (a), (b): "
@@ -92,7 +89,7 @@ def _curves(numbers: pd.DataFrame) -> pd.DataFrame:
     return dependence.drawn(numbers.loc[numbers["panel"].isin(["c", "d"])])
 
 
-def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """Upper row trajectories, lower row accuracies; left the fine net, right the coarse one."""
     values = published.load("ott2021", "figure1")
     for net, top, bottom in zip(ROWS, axes[:2], axes[2:], strict=True):
@@ -111,7 +108,7 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     axes[2].set_ylabel("test accuracy")
 
 
-def _draw_trajectories(ax: "Axes", rows: pd.DataFrame, panel: str) -> None:
+def _draw_trajectories(ax: Axes, rows: pd.DataFrame, panel: str) -> None:
     from matplotlib.collections import LineCollection
 
     paths = [path.sort_values("step") for _, path in rows.groupby("point")]
@@ -131,7 +128,7 @@ def _draw_trajectories(ax: "Axes", rows: pd.DataFrame, panel: str) -> None:
     class_legend(ax)
 
 
-def _draw_curve(ax: "Axes", rows: pd.DataFrame, panel: str, read_off: dict[str, Any]) -> None:
+def _draw_curve(ax: Axes, rows: pd.DataFrame, panel: str, read_off: dict[str, Any]) -> None:
     rows = rows.sort_values("test_solver_steps")
     colours = {"ours, as in training": PLAIN_COLOUR, "ours, other steps": lighter(PLAIN_COLOUR)}
     for label, colour in colours.items():

@@ -1,19 +1,15 @@
 """Ott 2021, Figure 2: output of the coarse net's ODE block, and its classifier's regions."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from analysis.drawing.figure import Figure
 from analysis.drawing.shared import class_legend, no_rows
-from analysis.drawing.style import CLASS_COLOURS, FULL_INCHES, lighter
+from analysis.drawing.style import CLASS_COLOURS, FULL_INCHES, Axes, lighter
 from analysis.drawing.vega import VegaChart
 from analysis.ott2021 import two_nets
 from analysis.rows.data import Data
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 TEXT = (
     "Ott 2021, Figure 2. Output of the ODE block of the net trained with Euler, step size h = "
@@ -60,7 +56,7 @@ def _fields(_data: Data, numbers: pd.DataFrame) -> dict[str, object]:
     }
 
 
-def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """(a) tested with the training step size, (b) with half of it."""
     for ax, panel, size in zip(axes, ("a", "b"), ("h", "h/2"), strict=True):
         rows = numbers.loc[numbers["panel"] == panel]
@@ -85,7 +81,7 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     axes[0].set_ylabel("$x_2(1)$")
 
 
-def _draw_background(ax: "Axes", grid: pd.DataFrame) -> None:
+def _draw_background(ax: Axes, grid: pd.DataFrame) -> None:
     if not len(grid):
         return
     square = grid.pivot(index="x2", columns="x1", values="p1").astype(float)

@@ -4,20 +4,16 @@ A coarse step unfolds the fan so that the classes become separable.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from analysis.drawing.figure import Figure, one_column_each
 from analysis.drawing.legend import handle, legend_below
-from analysis.drawing.style import CLASS_COLOURS, FULL_INCHES
+from analysis.drawing.style import CLASS_COLOURS, FULL_INCHES, Axes
 from analysis.drawing.vega import VegaChart
 from analysis.ott2021.fan import margin
 from analysis.rows.data import AXIS, Data
 from analysis.rows.frames import stack
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 FAN, SPHERES = "ott2021/fan", "ott2021/sphere2-fixed"
 TEXT = (
@@ -90,7 +86,7 @@ def _fields(_data: Data, numbers: pd.DataFrame) -> dict[str, object]:
     }
 
 
-def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """(a), (b) the fan, coarse and fine; (c) the data."""
     for ax, (panel, rows) in zip(axes, numbers.groupby("panel"), strict=True):
         if panel == "c":
@@ -121,7 +117,7 @@ def _written(label: str) -> str:
     return f"${name}10^{{{exponent}}}$" if exponent else label
 
 
-def _draw_fan(ax: "Axes", rows: pd.DataFrame) -> None:
+def _draw_fan(ax: Axes, rows: pd.DataFrame) -> None:
     for _, path in rows.groupby("point"):
         ax.plot(path["x1"], path["x2"], color="0.75", linewidth=0.4)
     ends = rows.loc[rows["last"].astype(bool)]

@@ -4,7 +4,7 @@ Accuracy above the number of steps; all seeds, and one run in detail.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -16,14 +16,12 @@ from analysis.drawing.style import (
     PLAIN_COLOUR,
     SOLVER_LABELS,
     SOLVER_MARKERS,
+    Axes,
     sequential_colours,
 )
 from analysis.drawing.vega import VegaChart
 from analysis.ott2021 import adaptation
 from analysis.rows.data import COMPLETED, Data
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 TEXT = (
     "Ott 2021, Figure 5{instead}. Step size adaptation with Euler, checked by midpoint every 50 "
@@ -132,7 +130,7 @@ def _fields(_data: Data, numbers: pd.DataFrame) -> dict[str, object]:
     }
 
 
-def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """Left all seeds, right one run; accuracy above, steps below."""
     seeds = sorted(set(numbers["seed"]))
     colours = dict(zip(seeds, sequential_colours(len(seeds)), strict=True))
@@ -167,7 +165,7 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     legend_below(axes[0], handles, 7)
 
 
-def _draw_mark(ax: "Axes", mark: dict[Any, Any]) -> None:
+def _draw_mark(ax: Axes, mark: dict[Any, Any]) -> None:
     symbol = SOLVER_MARKERS[MARKED.get(mark["name"], "euler")]
     ax.plot(
         [mark["iteration"]],

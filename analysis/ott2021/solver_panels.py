@@ -16,6 +16,7 @@ from analysis.drawing.style import (
     FULL_INCHES,
     SOLVER_LABELS,
     SOLVER_MARKERS,
+    Axes,
     lighter,
     sequential_colours,
 )
@@ -26,7 +27,6 @@ from analysis.ott2021.dependence import Setting
 from analysis.rows.data import Data
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
 Colour = tuple[float, float, float]
@@ -141,7 +141,7 @@ def colours(values: Iterable[float]) -> dict[float, Colour]:
 
 
 def draw_panel(
-    ax: "Axes",
+    ax: Axes,
     rows: pd.DataFrame,
     colour_of: Mapping[float, Colour],
     setting: Setting,
@@ -162,7 +162,7 @@ def draw_panel(
         no_rows(ax)
 
 
-def _draw_cell(ax: "Axes", row: dict[Any, Any], colour: Colour, setting: Setting) -> None:
+def _draw_cell(ax: Axes, row: dict[Any, Any], colour: Colour, setting: Setting) -> None:
     symbol = marker(row["solver_name"], row["test_solver"])
     face = colour if row["own"] else lighter(colour)
     style: dict[str, Any] = {"marker": symbol, "color": face, "zorder": 4 if row["own"] else 3}
@@ -200,7 +200,7 @@ def handles(
 
 
 def draw(
-    numbers: pd.DataFrame, axes: "Sequence[Axes]", setting: Setting, letters: Mapping[str, str]
+    numbers: pd.DataFrame, axes: Sequence[Axes], setting: Setting, letters: Mapping[str, str]
 ) -> None:
     """One row of axes for each data set, one column for each training solver.
 

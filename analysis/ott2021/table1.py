@@ -95,14 +95,14 @@ def _grid_search(data: Data, label: str) -> list[pd.DataFrame]:
     return parts
 
 
-def adapted(data: Data, name: str, pair: str = adaptation.PAPERS_PAIR) -> pd.DataFrame:
+def adapted(data: Data, name: str) -> pd.DataFrame:
     """Planned runs of the adaptation on one data set, with `nfe_per_iteration`."""
     own = data.where({"study": adaptation.STUDY})
     if not len(own.trials):
         return pd.DataFrame(
             columns=["seed", "outcome", "accuracy_test", "accuracy_train", "nfe_per_iteration"]
         )
-    own = own.where({"set": name, "pair": pair})
+    own = own.where({"set": name, "pair": adaptation.PAPERS_PAIR})
     rows = planned_rows(
         own, "runs", "accuracy_test", "accuracy_train", "nfe_forward", "outcome_iteration"
     )

@@ -1,13 +1,14 @@
 """The drawing of pictures of any study, with seaborn."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from analysis.drawing.curves import draw_curves
 from analysis.drawing.legend import failed_handle
-from analysis.drawing.shared import shared_limits
+from analysis.drawing.shared import band, mark_at, shared_limits
+from analysis.drawing.style import Axes
 from analysis.drawing.tiles import colour_bar, draw_tiles, plain, tile_legend
 from analysis.plot.chart import Chart
 from analysis.plot.look import MARKER, Look, below, failed_mark
@@ -16,9 +17,6 @@ from analysis.plot.panels import each, edges, page_width
 from analysis.plot.places import across, fit_ticks, in_bytes
 from analysis.plot.words import axis_label, labels, metric_label
 from analysis.rows.stats import MIN_N_INTERVAL
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 # Seaborn computes what it draws. From low, mean and high of a number their median is the mean, and
 # their range is the interval: exactly the numbers beside the picture.
@@ -37,7 +35,7 @@ LOG_COST = 30
 
 
 def draw_points(
-    numbers: pd.DataFrame, axes: "Sequence[Axes]", chart: Chart, style: Look, columns: int
+    numbers: pd.DataFrame, axes: Sequence[Axes], chart: Chart, style: Look, columns: int
 ) -> None:
     """Means with their intervals, joined by lines for kind "line"; a cross where all failed."""
     along = across(numbers[chart.x])
@@ -55,15 +53,7 @@ def draw_points(
             _lines(ax, _with_intervals(there), "place", style, linestyle=joined, **bars, **INTERVAL)
             _dots(ax, there, "place", style)
         for row in _all_failed(shown).to_dict("records"):
-            ax.plot(
-                [row["place"]],
-                [0.03],
-                linestyle="none",
-                marker="x",
-                color=style.palette[row["colour"]],
-                clip_on=False,
-                transform=ax.get_xaxis_transform(),
-            )
+            mark_at(ax, [row["place"]], 0.03, color=style.palette[row["colour"]], clip_on=False)
         along.finish(ax, page_width(ax) / columns - AXIS_INCHES)
         in_bytes(ax, chart.y, "y")
     edges(axes, columns, axis_label(chart.x), metric_label(chart.y))
@@ -72,7 +62,7 @@ def draw_points(
 
 
 def draw_curves_of(
-    numbers: pd.DataFrame, axes: "Sequence[Axes]", chart: Chart, style: Look, columns: int
+    numbers: pd.DataFrame, axes: Sequence[Axes], chart: Chart, style: Look, columns: int
 ) -> None:
     """Means with bands along training; each failed run on its own, dashed from a cross on."""
     rows = numbers.assign(colour=style.colour(numbers), marker=MARKER)
@@ -81,11 +71,7 @@ def draw_curves_of(
         if len(mean):
             _lines(ax, mean.assign(value=mean["mean"]), chart.x, style, **AS_IS)
             for word, line in mean.groupby("colour", sort=False):
-                places, low, high = (
-                    line[name].to_numpy(float) for name in (chart.x, "low", "high")
-                )
-                colour = style.palette[str(word)]
-                ax.fill_between(places, low, high, color=colour, alpha=0.18, linewidth=0)
+                band(ax, line, chart.x, style.palette[str(word)])
             two = mean.loc[mean["n"] == MIN_N_INTERVAL - 1]
             for seed in ("minimum", "maximum") if len(two) else ():
                 thin = {"linewidth": 0.4, "alpha": 0.6}
@@ -104,7 +90,7 @@ def draw_curves_of(
 
 
 def draw_boxes(
-    numbers: pd.DataFrame, axes: "Sequence[Axes]", chart: Chart, style: Look, columns: int
+    numbers: pd.DataFrame, axes: Sequence[Axes], chart: Chart, style: Look, columns: int
 ) -> None:
     """Boxes of single runs, and the runs as dots.
 
@@ -155,7 +141,7 @@ def draw_boxes(
     _legend(axes, chart, style, [], line=False)
 
 
-def draw_heat(numbers: pd.DataFrame, axes: "Sequence[Axes]", chart: Chart, columns: int) -> None:
+def draw_heat(numbers: pd.DataFrame, axes: Sequence[Axes], chart: Chart, columns: int) -> None:
     """Tiles with the mean; a sign where every run failed."""
     down, along = str(chart.hue), chart.x
     means = numbers["mean"].dropna()
@@ -193,7 +179,7 @@ def draw_heat(numbers: pd.DataFrame, axes: "Sequence[Axes]", chart: Chart, colum
 
 
 def draw_outcomes(
-    numbers: pd.DataFrame, axes: "Sequence[Axes]", colours: Mapping[str, str], columns: int
+    numbers: pd.DataFrame, axes: Sequence[Axes], colours: Mapping[str, str], columns: int
 ) -> None:
     """Stacked bars: how many planned trials of each value ended how. One panel for each axis."""
     import seaborn as sns
@@ -228,7 +214,7 @@ def draw_outcomes(
 
 
 def draw_costs(
-    numbers: pd.DataFrame, axes: "Sequence[Axes]", chart: Chart, style: Look, columns: int
+    numbers: pd.DataFrame, axes: Sequence[Axes], chart: Chart, style: Look, columns: int
 ) -> None:
     """One dot per cell: the metric, with its interval, against each cost."""
     rows = numbers.assign(colour=style.colour(numbers), marker=style.marker(numbers))
@@ -259,7 +245,7 @@ def _with_intervals(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).dropna(subset=["value"])
 
 
-def _lines(ax: "Axes", rows: pd.DataFrame, x: str, style: Look, **more: Any) -> None:
+def _lines(ax: Axes, rows: pd.DataFrame, x: str, style: Look, **more: Any) -> None:
     """Lines through column `value`, one of each colour."""
     import seaborn as sns
 
@@ -268,7 +254,7 @@ def _lines(ax: "Axes", rows: pd.DataFrame, x: str, style: Look, **more: Any) -> 
     )
 
 
-def _dots(ax: "Axes", rows: pd.DataFrame, x: str, style: Look) -> None:
+def _dots(ax: Axes, rows: pd.DataFrame, x: str, style: Look) -> None:
     """Means; below n = 3 the single seeds."""
     import seaborn as sns
 
@@ -309,7 +295,7 @@ def _all_failed(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _legend(
-    axes: "Sequence[Axes]",
+    axes: Sequence[Axes],
     chart: Chart,
     style: Look,
     more: list[Any],

@@ -12,6 +12,7 @@ from analysis.drawing.style import (
     NORM_COLOURS,
     PLAIN_COLOUR,
     SOLVER_MARKERS,
+    Axes,
     sequential_colours,
 )
 from analysis.plot.chart import Chart
@@ -20,7 +21,6 @@ from analysis.plot.words import labels
 from analysis.rows.data import Data
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
 MARKER = "o"
@@ -113,7 +113,7 @@ def look(data: Data, chart: Chart, numbers: pd.DataFrame) -> Look:
     return Look(chart, palette, words)
 
 
-def below(ax: "Axes", handles: "list[Any]", width: float, name: str | None) -> None:
+def below(ax: Axes, handles: "list[Any]", width: float, name: str | None) -> None:
     """The legend below all panels, in as many columns as fit. name: of the axis."""
     if not handles:
         return

@@ -3,26 +3,24 @@
 import math
 import textwrap
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from analysis.drawing.shared import no_rows
-from analysis.drawing.style import COLUMN_INCHES, FULL_INCHES
+from analysis.drawing.style import COLUMN_INCHES, FULL_INCHES, Axes
 from analysis.plot.look import CHARACTER
 from analysis.plot.words import labels, short
 from analysis.rows.data import TEST
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from analysis.rows.frames import tuples
 
 
 def panels_of(rows: pd.DataFrame, cols: Sequence[str]) -> list[tuple[Any, ...]]:
     """The panels, in the order of the numbers."""
     if not cols:
         return [()]
-    return list(dict.fromkeys(rows.filter(list(cols)).itertuples(index=False, name=None)))
+    return list(dict.fromkeys(tuples(rows, *cols)))
 
 
 def shape(keys: Sequence[tuple[Any, ...]], most: int = 6) -> tuple[int, int]:
@@ -45,7 +43,7 @@ def width_of(columns: int) -> float:
     return FULL_INCHES if columns > 1 else COLUMN_INCHES
 
 
-def page_width(ax: "Axes") -> float:
+def page_width(ax: Axes) -> float:
     """The width of the whole figure in inches."""
     figure = ax.get_figure(root=True)
     assert figure is not None
@@ -53,8 +51,8 @@ def page_width(ax: "Axes") -> float:
 
 
 def each(
-    axes: "Sequence[Axes]", rows: pd.DataFrame, cols: Sequence[str], columns: int
-) -> "Iterator[tuple[int, pd.DataFrame, Axes]]":
+    axes: Sequence[Axes], rows: pd.DataFrame, cols: Sequence[str], columns: int
+) -> Iterator[tuple[int, pd.DataFrame, Axes]]:
     """Index, rows and axes of each panel, with its title; axes left over are turned off.
 
     columns: of panels, beside one another.
@@ -63,7 +61,7 @@ def each(
     for ax in axes[len(keys) :]:
         ax.set_axis_off()
     words = {column: labels(rows[column]) for column in cols}
-    places = list(rows.filter(list(cols)).itertuples(index=False, name=None))
+    places = list(tuples(rows, *cols))
     room = max(8, int(page_width(axes[0]) / columns / CHARACTER / 1.2) - 4)
     texts = [
         ", ".join(
@@ -91,7 +89,7 @@ def _panel_word(column: str, value: Any, word: str) -> str:
     return word if isinstance(value, str) and value else f"{short(column)}\u00a0=\u00a0{word}"
 
 
-def edges(axes: "Sequence[Axes]", columns: int, x: str, y: str) -> None:
+def edges(axes: Sequence[Axes], columns: int, x: str, y: str) -> None:
     """Labels only at the left and at the bottom, and one range of numbers for all panels.
 
     A panel of which nothing has run says so.

@@ -3,17 +3,15 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from analysis.drawing.style import Axes
 from analysis.plot.look import CHARACTER
 from analysis.plot.names import numeric, value_label
 from analysis.plot.words import labels
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 # Below this factor between largest and smallest an axis is never logarithmic.
 LOG_FROM = 8
@@ -36,7 +34,7 @@ class Across:
             self.places[value] + beside for value, beside in zip(rows[column], offset, strict=True)
         ]
 
-    def finish(self, ax: "Axes", width: float) -> None:
+    def finish(self, ax: Axes, width: float) -> None:
         """The same range in all panels, ticks at the values. width: of the panel in inches."""
         if self.places:
             words = list(labels(self.values).values())
@@ -76,7 +74,7 @@ def _geometric(values: Sequence[float]) -> bool:
     return bool(max(log) / min(log) < max(plain) / min(plain))
 
 
-def fit_ticks(ax: "Axes", words: Sequence[str], width: float) -> None:
+def fit_ticks(ax: Axes, words: Sequence[str], width: float) -> None:
     """Turn tick labels that would overlap. width: of all of them, in inches."""
     place, lengths = width / max(1, len(words)), [len(word) for word in words] or [0]
     beside = [(one + other) / 2 for one, other in pairwise(lengths)] or lengths
@@ -90,7 +88,7 @@ def fit_ticks(ax: "Axes", words: Sequence[str], width: float) -> None:
         text.set(ha="right", rotation_mode="anchor")
 
 
-def in_bytes(ax: "Axes", metric: str, axis: str) -> None:
+def in_bytes(ax: Axes, metric: str, axis: str) -> None:
     """Ticks such as 200 MB where the metric counts bytes. axis: "x" or "y"."""
     from matplotlib.ticker import EngFormatter, MaxNLocator
 

@@ -5,9 +5,9 @@ import pandas as pd
 from analysis.drawing.curves import over_epochs
 from analysis.plot.chart import STUDY, Chart
 from analysis.plot.names import FAILED, TIMES, Names, value_label
-from analysis.rows.cells import MISSING, cells, one_per_seed, or_nothing, planned_rows
+from analysis.rows.cells import MISSING, alone, cells, one_per_seed, or_nothing, planned_rows
 from analysis.rows.data import AXIS, COMPLETED, Data
-from analysis.rows.frames import in_order
+from analysis.rows.frames import in_order, tuples
 from analysis.rows.stats import clopper_pearson
 
 OUTCOME_COLUMNS = ["axis", "value", "outcome", "trials"]
@@ -33,18 +33,13 @@ def numbers(data: Data, chart: Chart) -> pd.DataFrame:
     return or_nothing(found.assign(done=found["n"]))
 
 
-def timed(rows: pd.DataFrame) -> list[bool]:
-    """Whether each run had the machine to itself."""
-    return [valid is True or valid == 1 for valid in rows["timing_valid"].astype(object)]
-
-
 def planned_with(data: Data, table: str, by: list[str], *metrics: str) -> pd.DataFrame:
     """`planned_rows`, with lists as texts. Times are empty for runs that shared the machine."""
     numbers = [name for name in metrics if name != FAILED]
     times = [name for name in numbers if name in TIMES and table == "runs"]
     rows = planned_rows(data, table, *numbers, *(["timing_valid"] if times else []))
     for name in times:
-        rows[name] = rows[name].where(timed(rows))
+        rows[name] = rows[name].where(alone(rows))
     tuples = [name for name in by if tuple in set(map(type, rows[name]))]
     return rows.assign(**{name: rows[name].map(value_label) for name in tuples})
 
@@ -60,8 +55,7 @@ def _shares(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     )
     counts = ["planned", "failed", "missing", "n"]
     sums = pd.DataFrame(found.groupby(by, sort=False)[counts].sum()).astype(int).reset_index()
-    pairs = list(sums.filter(["failed", "n"]).itertuples(index=False, name=None))
-    ends = [clopper_pearson(k, n) if n else (float("nan"), float("nan")) for k, n in pairs]
+    ends = [clopper_pearson(k, n) for k, n in tuples(sums, "failed", "n")]
     share = sums["failed"] / sums["n"].where(sums["n"] > 0)
     return sums.assign(
         mean=share,
@@ -82,8 +76,8 @@ def _curves(data: Data, chart: Chart) -> pd.DataFrame:
     planned = data.trials.filter(chart.by).drop_duplicates()
     # Panels first: a panel may lack the first of the colours.
     for roles in (chart.by, list(chart.cols)):
-        order = planned.filter(roles).itertuples(index=False, name=None)
-        found = in_order(found, roles, dict.fromkeys(order)) if roles else found
+        order = dict.fromkeys(tuples(planned, *roles))
+        found = in_order(found, roles, order) if roles else found
     return found
 
 
@@ -96,10 +90,10 @@ def outcomes(data: Data, axes: list[str]) -> pd.DataFrame:
     if not len(data.runs) and not len(data.unfinished):
         return pd.DataFrame(columns=OUTCOME_COLUMNS)
     rows = planned_rows(data, "runs")
-    last = dict(data.unfinished.filter(["trial_id", "outcome"]).itertuples(index=False, name=None))
+    last = dict(tuples(data.unfinished, "trial_id", "outcome"))
     ended = [
         last.get(trial, MISSING) if outcome == MISSING else outcome
-        for trial, outcome in rows.filter(["trial_id", "outcome"]).itertuples(index=False)
+        for trial, outcome in tuples(rows, "trial_id", "outcome")
     ]
     rows = rows.assign(outcome=ended)
     parts = []

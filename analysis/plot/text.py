@@ -8,8 +8,8 @@ import pandas as pd
 from analysis.drawing.caption import STANDARD_NOTES, Notes, count_text, half_widths, standard_notes
 from analysis.plot.chart import STUDY, Chart
 from analysis.plot.names import FAILED, TIMES, Names
-from analysis.plot.rows import timed
 from analysis.plot.words import axis_label, metric_label
+from analysis.rows.cells import alone
 from analysis.rows.data import AXIS, Data
 
 
@@ -85,7 +85,7 @@ def listed(columns: Sequence[str]) -> str:
 
 def times_text(data: Data) -> str:
     """How many runs have valid times."""
-    valid = sum(timed(data.runs))
+    valid = sum(alone(data.runs))
     return f"Times: only of runs that had the machine to themselves ({valid} of {len(data.runs)})."
 
 

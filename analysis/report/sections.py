@@ -6,7 +6,7 @@ If one is missing, the page says why and which command helps.
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
@@ -22,6 +22,7 @@ from analysis.make import Reader
 from analysis.papers import PAPERS
 from analysis.plot.page import page
 from analysis.rows.data import Data
+from analysis.rows.frames import tuples
 from analysis.rows.read import EVERY_STUDY, NoPlan
 from sweeps.store import PlanInfo
 
@@ -196,14 +197,11 @@ def facts(value: Figure | Table, data: Data) -> dict[str, str]:
 def _hash(used: Data, needs: tuple[str, ...]) -> str:
     """Twelve digits that change with the accepted rows behind the numbers: which, and whose."""
     tests = any(need.startswith("evaluations") for need in needs)
-    names = [f"{run} {attempt}" for run, attempt in _pairs(used.runs, "trial_id")]
+    names = [f"{run} {attempt}" for run, attempt in tuples(used.runs, "trial_id", "attempt_id")]
     if tests:
-        names += [f"{one} {attempt}" for one, attempt in _pairs(used.evaluations, "eval_id")]
+        pairs = tuples(used.evaluations, "eval_id", "attempt_id")
+        names += [f"{one} {attempt}" for one, attempt in pairs]
     return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:12]
-
-
-def _pairs(rows: pd.DataFrame, key: str) -> Iterable[tuple[Any, ...]]:
-    return rows.filter([key, "attempt_id"]).itertuples(index=False, name=None)
 
 
 def _csv(numbers: pd.DataFrame) -> str:

@@ -57,6 +57,11 @@ def planned_rows(data: Data, need: str, *columns: str) -> pd.DataFrame:
     ).drop(columns="run.outcome")
 
 
+def alone(rows: pd.DataFrame) -> list[bool]:
+    """Whether each run had the machine to itself."""
+    return [valid is True or valid == 1 for valid in rows["timing_valid"].astype(object)]
+
+
 def cells(rows: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
     """One row per group, in the plan's order.
 

@@ -45,15 +45,13 @@ def t_quantile(n: int, level: float = LEVEL) -> float:
     return float(stats.t.ppf(0.5 + level / 2, n - 1))
 
 
-def paired_difference(
-    first: ArrayLike, second: ArrayLike, level: float = LEVEL
-) -> tuple[float, float, float]:
+def paired_difference(first: ArrayLike, second: ArrayLike) -> tuple[float, float, float]:
     """Mean of first - second with its paired t interval.
 
     Both are (n,), one value per seed in the same order.
     """
     difference = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
-    low, high = t_interval(difference, level)
+    low, high = t_interval(difference)
     return float(difference.mean()), low, high
 
 
@@ -119,6 +117,8 @@ def clopper_pearson(count: int, n: int, level: float = LEVEL) -> tuple[float, fl
 
     Clopper & Pearson 1934, Biometrika 26; the coverage is at least `level`.
     """
+    if not n:
+        return math.nan, math.nan
     interval = stats.binomtest(count, n).proportion_ci(confidence_level=level, method="exact")
     return float(interval.low), float(interval.high)
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis.drawing.caption import scale_only
 from analysis.drawing.figure import Table
+from analysis.rows.cells import alone
 from analysis.rows.data import KEY, Data
 from analysis.rows.read import EVERY_STUDY
 
@@ -48,7 +49,7 @@ def _row(study: str, runs: pd.DataFrame, tests: pd.DataFrame) -> dict[str, objec
         ignore_index=True,
     )
     on_cpu = seconds["device"].astype(str).str.startswith("cpu")
-    timed = runs.loc[[valid is True or valid == 1 for valid in runs["timing_valid"]]]
+    timed = runs.loc[alone(runs)]
     per_nfe = timed["train_seconds"] / (
         timed["nfe_forward"] + timed["nfe_backward"].fillna(0)
     ).where(lambda n: n > 0)

@@ -2,21 +2,18 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from analysis.drawing.caption import scale_only
 from analysis.drawing.figure import Figure
 from analysis.drawing.legend import handle, legend_below
-from analysis.drawing.style import FULL_INCHES
+from analysis.drawing.style import FULL_INCHES, Axes
 from analysis.drawing.vega import VegaChart
 from analysis.rows.cells import MISSING
 from analysis.rows.data import COMPLETED, KEY, Data
+from analysis.rows.frames import tuples
 from analysis.rows.read import EVERY_STUDY
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 TEXT = (
     "Share of the planned trials of each study that completed, ended in a scientific failure "
@@ -43,8 +40,7 @@ def table(data: Data) -> pd.DataFrame:
         for row in data.runs.filter([*KEY, "outcome"]).to_dict("records")
     }
     counts = Counter(
-        (study, outcomes.get((study, trial), MISSING))
-        for study, trial in data.trials.filter(KEY).itertuples(index=False)
+        (study, outcomes.get((study, trial), MISSING)) for study, trial in tuples(data.trials, *KEY)
     )
     planned, tests, done = (
         Counter(rows["study"]) for rows in (data.trials, data.tests, data.evaluations)
@@ -58,7 +54,7 @@ def table(data: Data) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """One bar per study, from top to bottom."""
     (ax,) = axes
     places = range(len(numbers))

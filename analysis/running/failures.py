@@ -10,6 +10,7 @@ import pandas as pd
 from analysis.drawing.caption import scale_only
 from analysis.drawing.figure import Table
 from analysis.rows.data import COMPLETED, Data
+from analysis.rows.frames import tuples
 from analysis.rows.read import EVERY_STUDY
 
 TEXT = (
@@ -30,7 +31,7 @@ def table(data: Data) -> pd.DataFrame:
             data.unfinished.assign(outcome_epoch=float("nan")),
         ]
     )
-    planned = Counter(data.trials.filter(["study", "axes"]).itertuples(index=False, name=None))
+    planned = Counter(tuples(data.trials, "study", "axes"))
     groups = failed.groupby(["study", "axes", "outcome"], sort=False)
     rows = [
         {

@@ -4,23 +4,21 @@ Mini-batch statistics are also tested in batches of two. One figure has both for
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from analysis.drawing.curves import draw_curves, over_epochs
-from analysis.drawing.figure import Figure, one_column_each
+from analysis.drawing.figure import Figure, one_column_each, two_in_a_row
 from analysis.drawing.legend import legend_below, norm_style
 from analysis.drawing.shared import each_panel, no_rows, panel_title
-from analysis.drawing.style import FULL_INCHES, NORM_COLOURS, NORM_LABELS
+from analysis.drawing.style import FULL_INCHES, NORM_COLOURS, NORM_LABELS, Axes
 from analysis.drawing.vega import VegaChart
 from analysis.rows.data import Data
+from analysis.rows.frames import tuples
 from analysis.zheng2024 import published_ends
 from analysis.zheng2024.nets import draw_final, layers_text, line_handles, marks
 from analysis.zheng2024.trials import VARIANT, also_tested
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 STUDY = "zheng2024/curves"
 NEEDS = ("epochs", "probe_series:figure3")
@@ -38,9 +36,7 @@ def curves(data: Data, score: str) -> pd.DataFrame:
     own = over_epochs(data, BY, f"{score}_test").assign(test_batch=OWN)
     two = also_tested(data, f"{score}.batch_of_2", BY).assign(test_batch=TWO)
     rows = pd.concat([own, two], ignore_index=True) if len(two) else own
-    nets = dict(
-        data.runs.filter(["axis.data", "model_backbone"]).itertuples(index=False, name=None)
-    )
+    nets = dict(tuples(data.runs, "axis.data", "model_backbone"))
     return rows.assign(backbone=[nets[name] for name in rows["axis.data"]], end=rows["epoch"].max())
 
 
@@ -57,18 +53,25 @@ def line_style(group: Mapping[str, Any]) -> dict[str, Any]:
 
 def line_styles(numbers: pd.DataFrame) -> list[dict[str, Any]]:
     """The styles of all lines there, for the legend."""
-    there = set(numbers.filter(LINE).itertuples(index=False, name=None))
+    there = set(tuples(numbers, *LINE))
     return [line_style(dict(zip(LINE, line, strict=True))) for line in LINES if line in there]
 
 
-def draw(ax: "Axes", numbers: pd.DataFrame, data_set: str) -> None:
+def _legend(
+    axes: Sequence[Axes], numbers: pd.DataFrame, columns: int = 4, *, published: bool = True
+) -> None:
+    handles = [*line_handles(line_styles(numbers)), *marks(numbers, published)]
+    legend_below(axes[0], handles, columns)
+
+
+def draw(ax: Axes, numbers: pd.DataFrame, data_set: str) -> None:
     """One panel: the curves on one data set, and the published final accuracies."""
     rows = numbers.loc[numbers["axis.data"] == data_set]
     draw_curves(ax, rows, LINE, line_style)
     ax.set_xlabel("epoch")
 
 
-def draw_published(ax: "Axes", numbers: pd.DataFrame, data_set: str) -> None:
+def draw_published(ax: Axes, numbers: pd.DataFrame, data_set: str) -> None:
     """The published final accuracies of the norms that are drawn."""
     values = {
         norm: value
@@ -80,16 +83,12 @@ def draw_published(ax: "Axes", numbers: pd.DataFrame, data_set: str) -> None:
     )
 
 
-def nets_text(numbers: pd.DataFrame) -> str:
-    """Which backbone was trained, for captions."""
-    return " and ".join(layers_text(str(one)) for one in numbers["backbone"].dropna().unique())
-
-
 def _nets(_data: Data, numbers: pd.DataFrame) -> dict[str, str]:
-    return {"nets": nets_text(numbers)}
+    nets = numbers["backbone"].dropna().unique()
+    return {"nets": " and ".join(layers_text(str(one)) for one in nets)}
 
 
-def draw_figure5(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw_figure5(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """Accuracy, one panel for each data set."""
     present = [name for name in OTHERS if name in set(numbers["axis.data"])]
     for index, name, ax in each_panel(axes, present):
@@ -97,8 +96,7 @@ def draw_figure5(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         draw_published(ax, numbers, name)
         panel_title(ax, index, name)
     axes[0].set_ylabel("test accuracy")
-    handles = [*line_handles(line_styles(numbers)), *marks(numbers, published=True)]
-    legend_below(axes[0], handles, 4)
+    _legend(axes, numbers)
 
 
 def _sets(numbers: pd.DataFrame) -> list[str]:
@@ -120,7 +118,7 @@ def _forms(numbers: pd.DataFrame) -> list[str]:
     return list(dict.fromkeys(numbers[VARIANT]))
 
 
-def draw_both_variants(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw_both_variants(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """A row of panels for each form, a column for each data set."""
     panels = [(form, name) for form in _forms(numbers) for name in _sets(numbers)]
     for index, ((form, name), ax) in enumerate(zip(panels, axes, strict=True)):
@@ -133,16 +131,10 @@ def draw_both_variants(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
             continue
         draw(ax, rows, name)
         draw_published(ax, rows, name)
-    handles = [*line_handles(line_styles(numbers)), *marks(numbers, published=True)]
-    legend_below(axes[0], handles, 4)
+    _legend(axes, numbers)
 
 
-def _two_in_a_row(numbers: pd.DataFrame) -> tuple[int, int]:
-    count = len(_sets(numbers))
-    return -(-count // 2), min(count, 2)
-
-
-def draw_losses(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw_losses(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """Loss on a logarithmic axis, one panel for each data set."""
     # Such an axis cannot show an interval that reaches zero: its lower end is the smallest single
     # value.
@@ -152,8 +144,7 @@ def draw_losses(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         ax.set_yscale("log")
         panel_title(ax, index, name)
         ax.set_ylabel("test loss")
-    handles = [*line_handles(line_styles(numbers)), *marks(numbers, published=False)]
-    legend_below(axes[0], handles, 6)
+    _legend(axes, numbers, 6, published=False)
 
 
 OTHERS = ("SVHN", "CIFAR-100", "Tiny-ImageNet")
@@ -229,7 +220,7 @@ FIGURES = (
         ),
         fields=_nets,
         draw=draw_losses,
-        panels=_two_in_a_row,
+        panels=lambda numbers: two_in_a_row(len(_sets(numbers))),
         chart=_chart("test loss", log_y=True),
         size_inches=(FULL_INCHES, 2.2),
     ),

@@ -4,22 +4,19 @@ Of deep nets with TA-BN and mini-batch statistics and of nets without norm.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from analysis.drawing.curves import draw_curves, over_epochs
 from analysis.drawing.figure import Figure
 from analysis.drawing.legend import legend_right
-from analysis.drawing.style import FULL_INCHES
+from analysis.drawing.style import FULL_INCHES, Axes
 from analysis.drawing.vega import VegaChart
 from analysis.rows.data import Data
+from analysis.rows.frames import tuples
 from analysis.zheng2024 import published_ends
 from analysis.zheng2024.nets import LAYERS, draw_final, line_handles, marks, net_style
-from analysis.zheng2024.trials import only, part
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from analysis.zheng2024.trials import part
 
 DEPTH, CURVES = "zheng2024/depth", "zheng2024/curves"
 TEXT = (
@@ -46,7 +43,7 @@ def _used(data: Data) -> Data:
         (norm, net) in SHOWN if study == DEPTH else (name, other) == ("CIFAR-10", "mini_batch")
         for study, norm, net, name, other in labels
     ]
-    return only(data, data.trials.loc[chosen])
+    return data.part(data.trials.loc[chosen])
 
 
 def table(data: Data) -> pd.DataFrame:
@@ -74,13 +71,13 @@ def table(data: Data) -> pd.DataFrame:
     return numbers.assign(end=numbers["epoch"].max()) if len(numbers) else numbers
 
 
-def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """All nets in one panel."""
     (ax,) = axes
     draw_curves(
         ax, numbers, ["norm", "backbone"], lambda net: net_style(net["norm"], net["backbone"])
     )
-    there = set(numbers.filter(["norm", "backbone"]).itertuples(index=False, name=None))
+    there = set(tuples(numbers, "norm", "backbone"))
     nets = sorted(there, key=lambda net: (NORMS.index(net[0]), -LAYERS[net[1]]))
     values = published_ends.cifar10()
     draw_final(

@@ -4,24 +4,21 @@ By epoch and over seeds, and the time of a step.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from analysis.drawing.caption import standard_notes
 from analysis.drawing.curves import draw_curves
-from analysis.drawing.figure import Figure
+from analysis.drawing.figure import Figure, two_in_a_row
 from analysis.drawing.legend import legend_below
 from analysis.drawing.shared import draw_bars, each_panel, panel_title
-from analysis.drawing.style import FULL_INCHES
+from analysis.drawing.style import FULL_INCHES, Axes
 from analysis.drawing.vega import VegaChart
 from analysis.rows.data import Data
+from analysis.rows.frames import tuples
 from analysis.zheng2024 import interpolations
 from analysis.zheng2024.interpolations import AXIS, BACKBONE
 from analysis.zheng2024.nets import LAYERS
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 TEXT = (
     "Zheng 2024, Figure 10. {what}. {curves}Boxes: test accuracy after the last epoch, quartiles "
@@ -61,11 +58,6 @@ def _there(numbers: pd.DataFrame) -> list[str]:
     return [panel for panel in ORDER if panel in set(numbers["panel"])]
 
 
-def _two_in_a_row(numbers: pd.DataFrame) -> tuple[int, int]:
-    count = len(_there(numbers))
-    return -(-count // 2), min(count, 2)
-
-
 def _fields(_data: Data, numbers: pd.DataFrame) -> dict[str, str]:
     drawn = [LAYERS[backbone] for panel, backbone in CURVES.items() if panel in _there(numbers)]
     nets = f"nets of {' and '.join(map(str, drawn))} layers. "
@@ -84,7 +76,7 @@ def _means(numbers: pd.DataFrame) -> pd.Series:
     return numbers.loc[(numbers["panel"] == "d") | (numbers["line"] == "mean")].loc[:, "n"]
 
 
-def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """Curves of both depths, boxes, bars."""
     for index, panel, ax in each_panel(axes, _there(numbers)):
         rows = numbers.loc[numbers["panel"] == panel]
@@ -102,7 +94,7 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
                 rows.assign(place=_places(rows)),
                 "place",
                 AXIS,
-                colours=interpolations.colours(),  # pyright: ignore[reportArgumentType] - triples too
+                colours=interpolations.colours(),
                 labels=interpolations.LABELS,
             )
             ax.set_ylabel("seconds per training step")
@@ -113,13 +105,11 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
 def _places(rows: pd.DataFrame) -> list[str]:
     return [
         f"{data}\n{LAYERS[backbone]} layers"
-        for data, backbone in rows.filter(["axis.data", BACKBONE]).itertuples(
-            index=False, name=None
-        )
+        for data, backbone in tuples(rows, "axis.data", BACKBONE)
     ]
 
 
-def _draw_boxes(ax: "Axes", rows: pd.DataFrame) -> None:
+def _draw_boxes(ax: Axes, rows: pd.DataFrame) -> None:
     places = {place: index for index, place in enumerate(dict.fromkeys(_places(rows)))}
     rows = rows.assign(place=[places[place] for place in _places(rows)])
     for place, group in rows.groupby("place"):
@@ -156,7 +146,7 @@ FIGURE = Figure(
     fields=_fields,
     notes=standard_notes(_means),
     draw=draw,
-    panels=_two_in_a_row,
+    panels=lambda numbers: two_in_a_row(len(_there(numbers))),
     size_inches=(FULL_INCHES, 2.2),
     chart=VegaChart(
         mark="point",

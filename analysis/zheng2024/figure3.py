@@ -4,7 +4,7 @@ With one noisy image in each test batch; statistics of the first layer over time
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,17 +12,14 @@ import pandas as pd
 from analysis.drawing.curves import draw_curves, over_epochs
 from analysis.drawing.figure import Figure
 from analysis.drawing.legend import handle, legend_below, norm_style
-from analysis.drawing.shared import no_rows, panel_title
-from analysis.drawing.style import FULL_INCHES, NORM_COLOURS, NORM_LABELS
+from analysis.drawing.shared import band, no_rows, panel_title
+from analysis.drawing.style import FULL_INCHES, NORM_COLOURS, NORM_LABELS, Axes
 from analysis.drawing.vega import VegaChart
 from analysis.rows.data import COMPLETED, Data
 from analysis.rows.stats import summarise
 from analysis.zheng2024 import curves_by_norm
 from analysis.zheng2024.nets import layers_text, line_handles, marks
-from analysis.zheng2024.trials import also_tested, on_data_set, part
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from analysis.zheng2024.trials import also_tested, part
 
 TEXT = (
     "Zheng 2024, Figure 3, on CIFAR-10. (a) Test accuracy after each epoch, {left}; mini-batch "
@@ -39,7 +36,11 @@ STATISTICS = {"mean": "-", "variance": (0, (4, 1.5, 1, 1.5))}
 
 
 def _used(data: Data) -> Data:
-    return on_data_set(data, "CIFAR-10", ["zheng2024/noise"])
+    trials = data.trials
+    chosen = trials["study"] == "zheng2024/noise"
+    if "axis.data" in trials:
+        chosen |= trials["axis.data"] == "CIFAR-10"
+    return data.part(trials.loc[chosen])
 
 
 def table(data: Data) -> pd.DataFrame:
@@ -108,7 +109,7 @@ def _fields(_data: Data, numbers: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """Norms, noise, statistics."""
     numbers = numbers.reindex(
         columns=list(
@@ -163,19 +164,12 @@ def _noise_style(group: Any) -> dict[str, Any]:
     }
 
 
-def _draw_statistics(ax: "Axes", rows: pd.DataFrame) -> None:
+def _draw_statistics(ax: Axes, rows: pd.DataFrame) -> None:
     colour = NORM_COLOURS["ta_bn"]
     for name, style in STATISTICS.items():
         own = rows.loc[rows["statistic"] == name].sort_values("t")
         ax.plot(own["t"], own["mean"], color=colour, linestyle=style)
-        ax.fill_between(
-            own["t"].to_numpy(float),
-            own["low"].to_numpy(float),
-            own["high"].to_numpy(float),
-            color=colour,
-            alpha=0.18,
-            linewidth=0,
-        )
+        band(ax, own, "t", colour)
     ax.legend(
         handles=[
             handle(color=colour, linestyle=style, label=name) for name, style in STATISTICS.items()

@@ -4,24 +4,21 @@ Of the norms and of six other families of neural ODEs.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from analysis import published
 from analysis.drawing.figure import Figure
 from analysis.drawing.legend import handle, legend_right, published_handle
-from analysis.drawing.shared import draw_points, draw_published
-from analysis.drawing.style import FULL_INCHES, NORM_COLOURS, NORM_LABELS
+from analysis.drawing.shared import draw_points, draw_published, mark_at
+from analysis.drawing.style import FULL_INCHES, NORM_COLOURS, NORM_LABELS, Axes
 from analysis.drawing.vega import VegaChart
 from analysis.rows.cells import cells, planned_rows
 from analysis.rows.data import Data
+from analysis.rows.frames import tuples
 from analysis.zheng2024.nets import LAYERS
 from analysis.zheng2024.published_ends import size
-from analysis.zheng2024.trials import only
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 DEPTH = "zheng2024/depth"
 TEXT = (
@@ -52,23 +49,12 @@ def _used(data: Data) -> Data:
 
     Of `curves` only norms that `depth` lacks.
     """
-    trials = data.trials.reindex(
-        columns=list(
-            dict.fromkeys([*data.trials.columns, "axis.data", "axis.norm", "axis.baseline"])
-        ),
-        fill_value="",
-    )
-    lacking = (trials["axis.data"] == "CIFAR-10") & trials["axis.norm"].isin(
-        ["mini_batch", "batch"]
-    )
-    return only(
-        data,
-        data.trials.loc[
-            (trials["study"] == DEPTH)
-            | lacking
-            | trials["axis.baseline"].str.endswith(", CIFAR-10")
-        ],
-    )
+    columns = ["study", "axis.data", "axis.norm", "axis.baseline"]
+    trials = data.trials.reindex(columns=columns, fill_value="")
+    chosen = (trials["axis.data"] == "CIFAR-10") & trials["axis.norm"].isin(["mini_batch", "batch"])
+    chosen |= trials["study"] == DEPTH
+    chosen |= trials["axis.baseline"].str.endswith(", CIFAR-10")
+    return data.part(data.trials.loc[chosen])
 
 
 def table(data: Data) -> pd.DataFrame:
@@ -96,7 +82,7 @@ def table(data: Data) -> pd.DataFrame:
     )
 
 
-def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """Points of every net; lines along the depth."""
     (ax,) = axes
     handles = []
@@ -114,7 +100,7 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     known = (
         published.values("zheng2024", "table1").dropna(subset=["value"]).query("data == 'CIFAR-10'")
     )
-    for model, printed, value in known.filter(["model", "size", "value"]).itertuples(index=False):
+    for model, printed, value in tuples(known, "model", "size", "value"):
         draw_published(
             ax,
             [size(printed)],
@@ -125,29 +111,20 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
     ax.set_xscale("log")
     ax.set_xlabel("trainable parameters")
     ax.set_ylabel("test accuracy on CIFAR-10")
-    legend_right(ax, [*handles, published_handle("published")])
+    legend_right(ax, [*handles, published_handle()])
 
 
-def _draw(ax: "Axes", rows: pd.DataFrame, **style: Any) -> None:
+def _draw(ax: Axes, rows: pd.DataFrame, **style: Any) -> None:
     draw_points(ax, rows, "parameters", **style)
     failed = rows.loc[(rows["n"] == 0) & (rows["failed"] > 0)]
-    ax.plot(
-        failed["parameters"],
-        [0.02] * len(failed),
-        transform=ax.get_xaxis_transform(),
-        color=style["color"],
-        marker="x",
-        linestyle="none",
-    )
+    mark_at(ax, failed["parameters"], 0.02, color=style["color"])
 
 
-def _draw_depths(ax: "Axes", rows: pd.DataFrame, colour: str, above: bool) -> None:
+def _draw_depths(ax: Axes, rows: pd.DataFrame, colour: str, above: bool) -> None:
     done = rows.loc[rows["n"] > 0]
     stacks = done.loc[done["backbone"] != "unet18"]
     ax.plot(stacks["parameters"], stacks["mean"], color=colour, linewidth=0.7)
-    for backbone, parameters, height in done.filter(["backbone", "parameters", "mean"]).itertuples(
-        index=False
-    ):
+    for backbone, parameters, height in tuples(done, "backbone", "parameters", "mean"):
         # The U-Net is between the stacks of 10 and 12 layers: its number is on the right, theirs
         # above or below.
         beside = {"xytext": (5, 0), "ha": "left", "va": "center"}

@@ -4,7 +4,6 @@ Without norm, with TA-BN, and of the deepest nets of both.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -12,14 +11,12 @@ from analysis.drawing.curves import draw_curves, over_epochs
 from analysis.drawing.figure import Figure
 from analysis.drawing.legend import legend_below
 from analysis.drawing.shared import no_rows, panel_title
-from analysis.drawing.style import FULL_INCHES
+from analysis.drawing.style import FULL_INCHES, Axes
 from analysis.drawing.vega import VegaChart
 from analysis.rows.data import Data
+from analysis.rows.frames import tuples
 from analysis.zheng2024 import published_ends
 from analysis.zheng2024.nets import LAYERS, draw_final, line_handles, marks, net_style
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 TEXT = (
     "Zheng 2024, Figure 6. Test accuracy on CIFAR-10 after each epoch, by the number of "
@@ -57,7 +54,7 @@ def _deepest(_data: Data, numbers: pd.DataFrame) -> dict[str, str]:
     return {"deepest": ", (c) the deepest nets of both" if _panels(numbers) == (1, 3) else ""}
 
 
-def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """Without norm, with TA-BN, both."""
     values = published_ends.cifar10()
     for index, (panel, ax) in enumerate(zip(PANEL_NETS, axes, strict=False)):
@@ -66,9 +63,7 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         draw_curves(
             ax, rows, ["norm", "backbone"], lambda net: net_style(net["norm"], net["backbone"])
         ) if len(rows) else no_rows(ax)
-        nets = (
-            rows.filter(["norm", "backbone"]).drop_duplicates().itertuples(index=False, name=None)
-        )
+        nets = dict.fromkeys(tuples(rows, "norm", "backbone"))
         draw_final(
             ax,
             [(net_style(*net)["color"], values[net]) for net in nets if net in values],
@@ -78,7 +73,7 @@ def draw(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
         ax.set_xlabel("epoch")
         ax.sharey(axes[0]) if index else None
     axes[0].set_ylabel("test accuracy on CIFAR-10")
-    there = set(numbers.filter(["norm", "backbone"]).itertuples(index=False, name=None))
+    there = set(tuples(numbers, "norm", "backbone"))
     nets = [(norm, one) for norm in ("none", "ta_bn") for one in LAYERS if (norm, one) in there]
     legend_below(
         axes[0],

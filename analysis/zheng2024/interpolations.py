@@ -11,14 +11,13 @@ import pandas as pd
 from analysis.drawing.curves import draw_curves, over_epochs
 from analysis.drawing.figure import Figure
 from analysis.drawing.legend import legend_below
-from analysis.drawing.style import COLUMN_INCHES, sequential_colours
+from analysis.drawing.style import COLUMN_INCHES, Axes, sequential_colours
 from analysis.drawing.vega import VegaChart
-from analysis.rows.cells import cells, planned_rows
+from analysis.rows.cells import alone, cells, planned_rows
 from analysis.rows.data import Data
 from analysis.zheng2024.nets import layers_text, line_handles, marks
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
 STUDY = "zheng2024/interpolation"
@@ -60,11 +59,10 @@ def timed(data: Data) -> pd.DataFrame:
     NaN if others shared the machine or the run was resumed.
     """
     rows = planned_rows(data, "runs", "train_seconds", "outcome_iteration", "timing_valid")
-    valid = [one is True or one == 1 for one in rows["timing_valid"]]
     return rows.assign(
         seconds_per_step=(
             rows["train_seconds"].astype(float) / rows["outcome_iteration"].astype(float)
-        ).where(valid)
+        ).where(alone(rows))
     )
 
 
@@ -89,7 +87,7 @@ def handles(numbers: pd.DataFrame) -> "list[Line2D]":
     return [*line_handles(present), *marks(numbers, published=False)]
 
 
-def draw_figure7(numbers: pd.DataFrame, axes: Sequence["Axes"]) -> None:
+def draw_figure7(numbers: pd.DataFrame, axes: Sequence[Axes]) -> None:
     """One line per interpolation."""
     draw_curves(axes[0], numbers, [AXIS], style_of)
     axes[0].set(xlabel="epoch", ylabel="test accuracy on CIFAR-10")

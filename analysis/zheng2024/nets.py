@@ -7,12 +7,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from analysis.drawing.legend import failed_handle, handle, published_handle
-from analysis.drawing.style import NORM_COLOURS, NORM_LABELS, lighter
+from analysis.drawing.style import NORM_COLOURS, NORM_LABELS, Axes, lighter
 from odecore.config.backbone import STACKS
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
 # Convolutions of the right-hand side.
@@ -50,7 +49,7 @@ def marks(numbers: "pd.DataFrame", published: bool) -> "list[Line2D]":
     return [*failed, published_handle("published, final")] if published else failed
 
 
-def draw_final(ax: "Axes", values: Iterable[tuple[Any, float]], end: float) -> None:
+def draw_final(ax: Axes, values: Iterable[tuple[Any, float]], end: float) -> None:
     """Published final values at the right end of the axis: (colour of the line, value)."""
     from analysis.drawing.shared import draw_published
 

@@ -4,7 +4,6 @@ Also scores of other test batches that the training recorded beside its epochs.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import pandas as pd
 
@@ -35,30 +34,6 @@ def beside_published(numbers: pd.DataFrame, name: str, keys: Mapping[str, str]) 
 def part(data: Data, study: str) -> Data | None:
     """The data of one of several studies, None if it has no plan."""
     return data.where({"study": study}) if study in set(data.trials["study"]) else None
-
-
-def only(data: Data, trials: pd.DataFrame) -> Data:
-    """The data of these of its trials."""
-    keys = pd.MultiIndex.from_frame(trials.filter(KEY))
-    tests, probes = (
-        rows.loc[pd.MultiIndex.from_frame(rows.filter(KEY)).isin(keys)]
-        for rows in (data.tests, data.probes)
-    )
-    return replace(data, trials=trials, tests=tests, probes=probes)
-
-
-def on_data_set(data: Data, name: str, studies_of_one: Sequence[str] = ()) -> Data:
-    """Only trials of this data set, by the axis `data`.
-
-    `studies_of_one` have only that set and no such axis.
-    """
-    of_set = data.trials["study"].isin(list(studies_of_one))
-    return only(
-        data,
-        data.trials.loc[
-            of_set | (data.trials["axis.data"] == name) if "axis.data" in data.trials else of_set
-        ],
-    )
 
 
 def also_tested(data: Data, name: str, by: Sequence[str]) -> pd.DataFrame:

@@ -384,7 +384,7 @@ def test_an_axis_is_logarithmic_where_its_values_are_geometric(
 
 
 def test_completion_offers_every_kind() -> None:
-    assert shell_completion.kinds("") == list(KINDS)
+    assert shell_completion.kinds() == KINDS
 
 
 @pytest.mark.parametrize("code", ["analysis.plot.command", "analysis.plot.page"])
