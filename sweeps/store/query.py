@@ -35,12 +35,8 @@ from sweeps.store.read import (
     table_files,
 )
 from sweeps.store.retractions import read_retractions
-<<<<<<< ours
-from sweeps.store.schema import FINAL_OUTCOMES, KEYS, SCHEMAS, TABLES, spec_columns
+from sweeps.store.schema import DERIVED, FINAL_OUTCOMES, KEYS, SCHEMAS, TABLES, spec_columns
 from sweeps.store.to_python import rows as rows_of
-=======
-from sweeps.store.schema import DERIVED, FINAL_OUTCOMES, KEYS, SCHEMAS, spec_columns
->>>>>>> theirs
 from sweeps.store.to_python import values
 
 if TYPE_CHECKING:
@@ -59,13 +55,9 @@ VIEWS: dict[str, list[str]] = {
     "runs": _RUN_COLUMNS,
     "attempts": [*_RUN_COLUMNS, "accepted"],
     "epochs": [*_EPOCH_KEYS, *_EPOCH_COLUMNS],
-<<<<<<< ours
-} | {table: SCHEMAS[table].names for table in _DERIVED}
+} | {table: SCHEMAS[table].names for table in DERIVED}
 # Of its columns, only trial_id is one of other views too, so that a join needs no prefix.
 VIEWS["plans"] = ["study", "scale", "plan", "trial_id", "axes"]
-=======
-} | {table: SCHEMAS[table].names for table in DERIVED}
->>>>>>> theirs
 
 
 def query(results: Results, sql: str) -> pa.Table:

@@ -152,7 +152,7 @@ DERIVED = ("evaluations", *PROBES)
 KEYS: dict[str, tuple[str, ...]] = {
     "runs": ("trial_id", "attempt_id"),
     "evaluations": ("trial_id", "attempt_id", "weights_sha256", "eval_id"),
-    **{probe: ("trial_id", "attempt_id", "weights_sha256", "probe_id") for probe in PROBES},
+    **dict.fromkeys(PROBES, ("trial_id", "attempt_id", "weights_sha256", "probe_id")),
 }
 
 # Columns that every version's files have and no row leaves empty: they tell one table's files from
