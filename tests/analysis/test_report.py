@@ -240,7 +240,7 @@ def test_what_a_plan_never_asks_for_is_left_out(
         (["figures", "ott2021", "--results", "{complete}"], "no plan of ott2021/sphere2-fixed in"),
         (
             ["check", "ott2021", "--plan", "demo@paper", "--results", "{complete}"],
-            "no plan of demo@paper in",
+            "no plan demo@paper in",
         ),
         (
             ["figures", "--plan", "demo", "--results", "{complete}"],
