@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from sweeps.device import Device, here
 from sweeps.errors import UserError
@@ -13,7 +13,7 @@ from sweeps.keep_weights import Keep
 from sweeps.limits import Limits
 from sweeps.planning.cost import Costs
 from sweeps.planning.forecast import Forecast, forecast
-from sweeps.planning.missing import Done, missing, out_of_reach
+from sweeps.planning.missing import Done, reachable, undone
 from sweeps.spec import TrialSpec, canonical, parse
 from sweeps.study.derived import PlannedEvaluation, PlannedProbe
 from sweeps.study.grid import PlannedTrial
@@ -43,13 +43,6 @@ ROW_COLUMNS = (
     "numerics",
     "code_hash",
 )
-
-
-class Weights(NamedTuple):
-    """What an accepted row says of the weights; None if the trial did not complete."""
-
-    weights_sha256: str | None
-    weights_kept: bool | None
 
 
 @dataclass(frozen=True)
@@ -172,7 +165,7 @@ def plan(
     """What is left of `selection`.
 
     accepted: the accepted runs, of any study, with ROW_COLUMNS. done_evaluations, done_probes: see
-    `missing`. in_flight: trials that somebody works on. costs: None for those of `accepted`.
+    `undone`. in_flight: trials that somebody works on. costs: None for those of `accepted`.
     """
     rows = {row["trial_id"]: row for row in accepted}
     costs = costs or Costs.from_rows(accepted)
@@ -181,15 +174,15 @@ def plan(
         row = rows.get(trial.trial_id)
         outcome = row["outcome"] if row else None
         trial_id = trial.trial_id
-        weights = Weights(row["weights_sha256"], row["weights_kept"]) if row else None
+        weights = row["weights_sha256"] if row else None
         evaluations_of = {item.eval_id: item for item in trial.evaluations}
         probes_of = {item.probe_id: item for item in trial.probes}
-        evaluations = missing(trial_id, weights, evaluations_of, done_evaluations)
-        probes = missing(trial_id, weights, probes_of, done_probes)
-        lost = (
-            *out_of_reach(trial_id, weights, evaluations_of, done_evaluations),
-            *out_of_reach(trial_id, weights, probes_of, done_probes),
-        )
+        evaluations = undone(trial_id, weights, evaluations_of, done_evaluations)
+        probes = undone(trial_id, weights, probes_of, done_probes)
+        lost = 0
+        if row and not reachable(weights, row["weights_kept"]):
+            lost = len(evaluations) + len(probes) if weights else 0
+            evaluations, probes = (), ()
         state: State = "done" if row else "in_flight" if trial.trial_id in in_flight else "pending"
         seconds = 0.0 if row else costs.train_seconds(trial.spec, trial.cell_id)
         seconds += sum(
@@ -197,9 +190,7 @@ def plan(
             for item in evaluations
         )
         source = costs.source(trial.spec, trial.cell_id)
-        entries.append(
-            Entry(trial, state, outcome, evaluations, probes, seconds, source, len(lost))
-        )
+        entries.append(Entry(trial, state, outcome, evaluations, probes, seconds, source, lost))
     hashes = Counter(
         rows[trial.trial_id]["code_hash"] or "unknown"
         for trial in selection.selected

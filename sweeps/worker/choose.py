@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from odecore.config.stacks import stack_key
 from odecore.training.checkpointing import furthest_iteration
-from sweeps.planning.missing import missing
+from sweeps.planning.missing import reachable, undone
 from sweeps.planning.shards import in_turn
 from sweeps.spec import eval_id, probe_id
 from sweeps.store import EventReader, Results, StoreView
@@ -157,13 +157,16 @@ class Chooser:
                 return None
             return task
         self.settled.setdefault(task.trial_id, accepted.outcome)
+        weights = accepted.weights_sha256
+        if not reachable(weights, accepted.weights_kept):
+            return None
         view, trial_id = self._view, task.trial_id
         evaluations = {eval_id(evaluation): evaluation for evaluation in task.evaluations}
         probes = {probe_id(probe): probe for probe in task.probes}
         return task.only_evaluating(
-            missing(trial_id, accepted, evaluations, view.done_evaluations),
-            missing(trial_id, accepted, probes, view.done_probes),
-            accepted.weights_sha256,
+            undone(trial_id, weights, evaluations, view.done_evaluations),
+            undone(trial_id, weights, probes, view.done_probes),
+            weights,
         )
 
     def put_last(self, task: Task) -> None:

@@ -9,16 +9,14 @@ from typing import Any
 import pytest
 from command import TINY, odesweep, runs
 from one_attempt import DENSE, PLANNED, train
-from store_rows import at
 from tiny import BOTH
 
 from odecore.training import checkpointing
 from sweeps.errors import UserError
 from sweeps.keep_weights import effective
-from sweeps.planning.missing import missing, out_of_reach
+from sweeps.planning.missing import reachable
 from sweeps.profiles import parse
 from sweeps.store import (
-    Attempt,
     Results,
     Writer,
     accepted_evaluations,
@@ -165,14 +163,10 @@ def test_a_row_reaches_the_disk_after_what_was_computed_from_its_weights(
     assert order == ["evaluations", "runs"]
 
 
-@pytest.mark.parametrize(("kept", "left", "lost"), [(None, 1, 0), (True, 1, 0), (False, 0, 1)])
-def test_older_rows_that_do_not_say_it_kept_their_weights(
-    kept: bool | None, left: int, lost: int
-) -> None:
-    row: Any = Attempt("t", "a", "completed", at(0), "sha", None, kept)
-    items, done = {"e1": 1, "e2": 2}, {("t", "sha", "e1")}
-    assert len(missing("t", row, items, done)) == left
-    assert len(out_of_reach("t", row, items, done)) == lost
+@pytest.mark.parametrize(("kept", "there"), [(None, True), (True, True), (False, False)])
+def test_older_rows_that_do_not_say_it_kept_their_weights(kept: bool | None, there: bool) -> None:
+    assert reachable("sha", kept) == there
+    assert not reachable(None, kept)
 
 
 def test_command_line_over_profile_over_study() -> None:
