@@ -6,18 +6,15 @@ The kind of file system, free space, and leftovers of killed writers.
 import os
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 from sweeps.doctor.finding import Finding, Situation, fail, good, nearest_existing, warn
 from sweeps.doctor.probe import mounted
 from sweeps.planning.forecast import Size, size_text
-from sweeps.store import TABLES, Results
+from sweeps.store.prune import DAY_SECONDS, unfinished
 
 # About 100,000 runs: 10 kB of rows, and a few files of weights and checkpoints each.
 LEAST_FREE_BYTES = 5 * 10**9
 LEAST_FREE_INODES = 100_000
-# The age that `compact --prune` requires. A file that is being written is younger.
-LEFTOVER_SECONDS = 24 * 3600.0
 
 NETWORK = {
     "nfs",
@@ -105,9 +102,8 @@ def same_file_system(situation: Situation) -> Iterator[Finding]:
 
 def leftovers(situation: Situation) -> Iterator[Finding]:
     """Unfinished files of killed writers, in the folders where the store writes."""
-    old = sum(
-        _count(folder, time.time() - LEFTOVER_SECONDS) for folder in _written(situation.folders)
-    )
+    # `compact --prune` requires this age. A file that is being written is younger.
+    old = sum(1 for _ in unfinished(situation.folders, time.time() - DAY_SECONDS))
     if old:
         yield warn(
             "leftovers",
@@ -116,33 +112,3 @@ def leftovers(situation: Situation) -> Iterator[Finding]:
         )
     else:
         yield good("leftovers", "no unfinished files older than a day")
-
-
-def _written(results: Results) -> list[Path]:
-    tables = [
-        folder
-        for table in TABLES
-        for folder in (results.parts(table), results.merged(table), results.generations(table))
-    ]
-    return [
-        *tables,
-        results.manifests,
-        results.weights,
-        results.plans,
-        results.submissions,
-        results.retractions,
-    ]
-
-
-def _count(folder: Path, before_seconds: float) -> int:
-    if not folder.is_dir():
-        return 0
-    count = 0
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith(".") and entry.name.endswith(".tmp"):
-                try:
-                    count += entry.stat().st_mtime < before_seconds
-                except FileNotFoundError:
-                    continue  # its writer has just finished it
-    return count

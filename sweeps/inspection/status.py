@@ -29,14 +29,13 @@ from sweeps.store import (
 from sweeps.store.arrow_compute import pc
 from sweeps.store.clock import shared_time
 from sweeps.store.prune import DAY_SECONDS
-from sweeps.store.schema import KEYS, TABLES
+from sweeps.store.schema import KEYS, PROBES
 from sweeps.store.to_python import values
 from sweeps.worker.attempts import History, Start, process_alive
 
 Alive = Callable[[str, int], bool | None]
 State = Literal["done", "running", "failed", "pending"]
 _STATES: tuple[State, ...] = get_args(State)
-_PROBES = [table for table in TABLES if table.startswith("probe_")]
 # Fewer digits could name a trial by accident.
 SHORTEST_PREFIX = 4
 
@@ -172,7 +171,7 @@ def fold(
     outcomes = pc.index_in(accepted["outcome"], value_set=pa.array(OUTCOMES)).combine_chunks()
     codes[done] = outcomes.take(row.drop_null())
     evaluations = _undone(saved.table["evaluations"], row, view, ["evaluations"])
-    probes = _undone(saved.table["probes"], row, view, _PROBES)
+    probes = _undone(saved.table["probes"], row, view, PROBES)
     trained = pc.is_valid(accepted["weights_sha256"])
     kept = pc.fill_null(accepted["weights_kept"], True)
     reachable = _of_trials(pc.and_(trained, kept), row, others=True)

@@ -17,6 +17,7 @@ from sweeps.store.generations import Manifest
 from sweeps.store.read import (
     columns_of,
     empty,
+    key_texts,
     newest,
     once_each,
     read_new,
@@ -130,8 +131,8 @@ def accept_derived(
     if table == "evaluations":
         return smallest(rows, key, _ORDER)
     first = smallest(rows.group_by([*key, *_ORDER], use_threads=False).aggregate([]), key, _ORDER)
-    blocks = pa.chunked_array([_block_key(first, key)])
-    return rows.filter(pc.is_in(_block_key(rows, key), value_set=blocks))
+    names = (*key, "attempt_id")
+    return rows.filter(pc.is_in(key_texts(rows, names), value_set=key_texts(first, names)))
 
 
 def deciding_columns(table: str) -> list[str]:
@@ -157,11 +158,6 @@ def _is_one_of(column: pa.ChunkedArray, texts: Collection[str]) -> pa.ChunkedArr
 def attempt_key(rows: pa.Table) -> pa.ChunkedArray:
     """Each row's "trial/attempt"."""
     return pc.binary_join_element_wise(rows["trial_id"], rows["attempt_id"], "/")
-
-
-def _block_key(rows: pa.Table, key: Sequence[str]) -> pa.Array:
-    joined = pc.binary_join_element_wise(*(rows[name] for name in (*key, "attempt_id")), "/")
-    return joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined
 
 
 def accepted_runs(results: Results, columns: Sequence[str] | None = None) -> pa.Table:

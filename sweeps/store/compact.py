@@ -28,7 +28,6 @@ from sweeps.store.compact_rows import (
     Source,
     Sources,
     expected_rows,
-    key_texts,
     look,
     staying,
 )
@@ -42,15 +41,13 @@ from sweeps.store.generations import (
     relative,
 )
 from sweeps.store.parquet import file_version, load, load_groups
-from sweeps.store.read import load_held, load_held_groups, newest, restarting
-from sweeps.store.schema import KEYS, SCHEMAS, TABLES, VERSION, VERSION_KEY
+from sweeps.store.read import key_texts, load_held, load_held_groups, newest, restarting
+from sweeps.store.schema import KEYS, PROBES, SCHEMAS, TABLES, VERSION, VERSION_KEY
 from sweeps.store.to_python import values
 
 # Few enough rows that one trial is found without reading much, and enough that columns compress and
 # scan well.
-ROW_GROUP_ROWS = {"runs": 5_000, "evaluations": 10_000} | {
-    table: 100_000 for table in TABLES if table.startswith("probe_")
-}
+ROW_GROUP_ROWS = {"runs": 5_000, "evaluations": 10_000} | dict.fromkeys(PROBES, 100_000)
 # Rows of new files are sorted and written in batches of at most so many files or bytes: files of
 # one row take far more memory than their rows.
 _BATCH_FILES = 500
@@ -177,7 +174,7 @@ def _batches(
     """The rows that stay, sorted within each batch."""
     for source in held:
         # A block of a probe may stand in several row groups; that one is replaced is rare.
-        whole = source.kept is not None and table.startswith("probe_")
+        whole = source.kept is not None and table in PROBES
         start = 0
         for rows in (
             [load_held(results, source.path, SCHEMAS[table])]

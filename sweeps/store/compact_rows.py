@@ -21,9 +21,9 @@ from sweeps.store.arrow_compute import pc
 from sweeps.store.folders import Results
 from sweeps.store.generations import Manifest, read_newest
 from sweeps.store.parquet import load
-from sweeps.store.read import empty, load_held, once_each, table_files
+from sweeps.store.read import blocks, empty, key_texts, load_held, once_each, table_files
 from sweeps.store.retractions import read_retractions
-from sweeps.store.schema import KEYS, SCHEMAS, TABLES
+from sweeps.store.schema import KEYS, PROBES, SCHEMAS, TABLES
 from sweeps.store.to_python import values
 
 
@@ -97,19 +97,12 @@ def _survey(table: str, paths: Sequence[Path]) -> tuple[dict[Path, pa.Table], in
     return found, damaged
 
 
-def _blocks(table: str, rows: pa.Table) -> pa.Table:
-    """Of a probe's block of rows one; of other tables every row."""
-    if not table.startswith("probe_"):
-        return rows
-    return rows.group_by(rows.column_names, use_threads=False).aggregate([])
-
-
 def _hashed(table: str, files: dict[Path, pa.Table]) -> list[Source]:
     """The files with their heads; empties `files` on the way, to keep one copy in memory."""
     sources: list[Source] = []
     for path in list(files):
         rows = files.pop(path)
-        heads = _heads(table, _blocks(table, rows))
+        heads = _heads(table, blocks(table, rows))
         sources.append(Source(path, len(rows), heads, len(heads)))
     return sources
 
@@ -162,7 +155,7 @@ def expected_rows(table: str, sources: Sequence[Source]) -> int | None:
     for source in sources:
         if source.kept is None:
             rows += 0 if source.gone else source.rows
-        elif table.startswith("probe_"):
+        elif table in PROBES:
             return None
         else:
             rows += 0 if source.gone else int(source.kept.sum())
@@ -173,15 +166,8 @@ def staying(table: str, source: Source, rows: pa.Table, start: int = 0) -> pa.Ta
     """Those of the rows that stay; the first of them is row `start` of the file."""
     if source.kept is None:
         return rows
-    if not table.startswith("probe_"):
+    if table not in PROBES:
         return rows.filter(pa.array(source.kept[start : start + len(rows)]))
     names = _columns(table)
-    blocks = key_texts(_blocks(table, rows.select(names)).filter(pa.array(source.kept)), names)
-    return rows.filter(pc.is_in(key_texts(rows, names), value_set=blocks))
-
-
-def key_texts(rows: pa.Table, names: Sequence[str]) -> pa.Array:
-    """These columns of each row as one text."""
-    parts = [rows[name].cast(pa.string()).fill_null("") for name in names]
-    joined = pc.binary_join_element_wise(*parts, "/")
-    return joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined
+    stay = key_texts(blocks(table, rows.select(names)).filter(pa.array(source.kept)), names)
+    return rows.filter(pc.is_in(key_texts(rows, names), value_set=stay))

@@ -16,13 +16,19 @@ import pyarrow as pa
 
 from sweeps.errors import UserError
 from sweeps.store.arrow_compute import pc
-from sweeps.store.compact_rows import key_texts
 from sweeps.store.files import list_files, one_line, publish_bytes, publish_stream, publish_table
 from sweeps.store.folders import Results
 from sweeps.store.parquet import load
 from sweeps.store.plans import list_plans, plan_path, read_plan
-from sweeps.store.read import load_held, load_held_groups, read_new, restarting, table_files
-from sweeps.store.schema import KEYS, SCHEMAS, TABLES
+from sweeps.store.read import (
+    key_texts,
+    load_held,
+    load_held_groups,
+    read_new,
+    restarting,
+    table_files,
+)
+from sweeps.store.schema import KEYS, PROBES, SCHEMAS, TABLES
 from sweeps.store.submissions import Sent, list_submissions, write_sent
 from sweeps.store.to_python import values
 
@@ -155,7 +161,7 @@ class _Rows:
             if (rows := load(path, schema)) is not None:
                 yield rows
         for path in held:
-            if self.table.startswith("probe_"):
+            if self.table in PROBES:
                 # A block of rows may stand in several row groups, and must stay in one file.
                 yield load_held(self.source, path, schema)
             else:

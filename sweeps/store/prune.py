@@ -91,7 +91,7 @@ def _delete(found: Found) -> None:
     path = found.path
     if found.tree:
         # In one step it is gone for those who use it. What is left of it is an unfinished file.
-        hidden = path if _is_temporary_name(path) else path.with_name(f".{uuid4().hex}.tmp")
+        hidden = path if _is_temporary(path) else path.with_name(f".{uuid4().hex}.tmp")
         with suppress(FileNotFoundError):
             path.rename(hidden)
             shutil.rmtree(hidden)
@@ -134,7 +134,7 @@ def unfinished(results: Results, before: float) -> Iterator[Found]:
         yield from (
             Found(path, UNFINISHED)
             for path in _entries(folder)
-            if _is_temporary(path) and is_older(path, before)
+            if _is_temporary(path) and path.is_file() and is_older(path, before)
         )
 
 
@@ -148,14 +148,7 @@ def _superseded(results: Results, manifest: Manifest, before: float) -> Iterator
         if manifest.base
         else set()
     )
-    for folder in [
-        results.manifests,
-        *(
-            place(table)
-            for table in TABLES
-            for place in (results.parts, results.merged, results.generations)
-        ),
-    ]:
+    for folder in [results.manifests, *_of_tables(results)]:
         since = manifest.superseded.get(relative(results, folder), {})
         for name in list_folder(folder):
             if name in since and since[name] < before and folder / name not in kept:
@@ -185,13 +178,8 @@ def _unnamed(results: Results, manifest: Manifest, before: float) -> Iterator[Fo
 
 def _folders(results: Results) -> list[Path]:
     """Every folder in which files are first written under a hidden name."""
-    tables = [
-        place(table)
-        for table in TABLES
-        for place in (results.parts, results.merged, results.generations)
-    ]
     return [
-        *tables,
+        *_of_tables(results),
         results.manifests,
         results.weights,
         results.plans,
@@ -199,6 +187,11 @@ def _folders(results: Results) -> list[Path]:
         results.retractions,
         results.path,
     ]
+
+
+def _of_tables(results: Results) -> list[Path]:
+    places = (results.parts, results.merged, results.generations)
+    return [place(table) for table in TABLES for place in places]
 
 
 def checkpoints(results: Results, before: float) -> Iterator[Found]:
@@ -215,15 +208,11 @@ def checkpoints(results: Results, before: float) -> Iterator[Found]:
 def _entries(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 
 def _is_temporary(path: Path) -> bool:
-    return _is_temporary_name(path) and path.is_file()
-
-
-def _is_temporary_name(path: Path) -> bool:
     return path.name.startswith(".") and path.name.endswith(".tmp")
 
 

@@ -29,7 +29,7 @@ from sweeps.store.read import (
     table_files,
 )
 from sweeps.store.retractions import read_retractions
-from sweeps.store.schema import FINAL_OUTCOMES, KEYS, SCHEMAS, TABLES, spec_columns
+from sweeps.store.schema import DERIVED, FINAL_OUTCOMES, KEYS, SCHEMAS, spec_columns
 from sweeps.store.to_python import values
 
 if TYPE_CHECKING:
@@ -43,13 +43,12 @@ _COPIES = 2
 _RUN_COLUMNS = [name for name in SCHEMAS["runs"].names if name != "epochs"]
 _EPOCH_COLUMNS = [field.name for field in SCHEMAS["runs"].field("epochs").type.value_type]
 _EPOCH_KEYS = ["trial_id", "cell_id", "attempt_id", *spec_columns({}), "outcome"]
-_DERIVED = [table for table in TABLES if table != "runs"]
 # View -> its columns.
 VIEWS: dict[str, list[str]] = {
     "runs": _RUN_COLUMNS,
     "attempts": [*_RUN_COLUMNS, "accepted"],
     "epochs": [*_EPOCH_KEYS, *_EPOCH_COLUMNS],
-} | {table: SCHEMAS[table].names for table in _DERIVED}
+} | {table: SCHEMAS[table].names for table in DERIVED}
 
 
 def query(results: Results, sql: str) -> pa.Table:
@@ -111,7 +110,7 @@ def _make_views(
     """Create the views. Returns the files that they scan."""
     scanned: list[Path] = []
     runs = [view for view in views if view in ("runs", "attempts", "epochs")]
-    derived = [view for view in views if view in _DERIVED]
+    derived = [view for view in views if view in DERIVED]
     whole = None if derived else _whole(results)
     # Accepted rows first: rows that are read later can only be more.
     accepted = accepted_runs(results, RUN_COLUMNS) if whole is None else None

@@ -15,7 +15,7 @@ from sweeps.store.files import list_files
 from sweeps.store.folders import Results
 from sweeps.store.generations import Manifest, manifest_path, read_newest, relative, remedy
 from sweeps.store.parquet import load, load_groups, load_large
-from sweeps.store.schema import KEYS, SCHEMAS, TABLES, SchemaError, schema_of
+from sweeps.store.schema import KEYS, PROBES, SCHEMAS, TABLES, SchemaError, schema_of
 
 # Waited before each restart of a listing. An NFS client may still list a file that another one
 # removed a few seconds ago.
@@ -220,7 +220,7 @@ def kept_rows(table: str, rows: pa.Table, lengths: Sequence[int]) -> pa.Array:
 
     lengths: of the files that form `rows`.
     """
-    if not table.startswith("probe_"):
+    if table not in PROBES:
         return _first_indices(rows, KEYS[table], ("finished_at",))
     file = pa.chunked_array(
         [pa.repeat(pa.scalar(index, pa.int32()), length) for index, length in enumerate(lengths)],
@@ -235,6 +235,20 @@ def kept_rows(table: str, rows: pa.Table, lengths: Sequence[int]) -> pa.Array:
     blocks = numbered.group_by(keys, use_threads=False).aggregate([("row", "list")])
     kept = smallest(blocks, KEYS[table], ("finished_at", "file"))
     return pc.list_flatten(kept["row_list"]).combine_chunks()
+
+
+def blocks(table: str, rows: pa.Table) -> pa.Table:
+    """Of a probe's block of rows one; of other tables every row."""
+    if table not in PROBES:
+        return rows
+    return rows.group_by(rows.column_names, use_threads=False).aggregate([])
+
+
+def key_texts(rows: pa.Table, names: Sequence[str]) -> pa.Array:
+    """These columns of each row as one text."""
+    parts = [rows[name].cast(pa.string()).fill_null("") for name in names]
+    joined = pc.binary_join_element_wise(*parts, "/")
+    return joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined
 
 
 def smallest(rows: pa.Table, by: Sequence[str], order: Sequence[str]) -> pa.Table:

@@ -144,15 +144,15 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
 }
 TABLES = tuple(SCHEMAS)
+PROBES = tuple(table for table in TABLES if table.startswith("probe_"))
+# What is computed from the weights of a run.
+DERIVED = ("evaluations", *PROBES)
 
 # What identifies a row (of a probe: the block of rows of one computation), in any file.
 KEYS: dict[str, tuple[str, ...]] = {
     "runs": ("trial_id", "attempt_id"),
     "evaluations": ("trial_id", "attempt_id", "weights_sha256", "eval_id"),
-} | {
-    table: ("trial_id", "attempt_id", "weights_sha256", "probe_id")
-    for table in TABLES
-    if table.startswith("probe_")
+    **dict.fromkeys(PROBES, ("trial_id", "attempt_id", "weights_sha256", "probe_id")),
 }
 
 # Columns that every version's files have and no row leaves empty: they tell one table's files from

@@ -25,9 +25,9 @@ from sweeps.store.accept import (
 from sweeps.store.arrow_compute import pc
 from sweeps.store.folders import Results
 from sweeps.store.generations import NONE
-from sweeps.store.read import empty, once_each, read_new, smallest, table_files
+from sweeps.store.read import blocks, empty, once_each, read_new, smallest, table_files
 from sweeps.store.retractions import Retractions, read_retractions
-from sweeps.store.schema import KEYS, SCHEMAS, TABLES
+from sweeps.store.schema import DERIVED, KEYS, PROBES, SCHEMAS, TABLES
 from sweeps.store.to_python import uncollected, values
 
 
@@ -45,7 +45,6 @@ class Attempt(NamedTuple):
 
 # What follows from the rows, and is made when somebody asks for it.
 _FOLLOWS = ("accepted_runs", "accepted", "attempts", "done_evaluations", "done_probes")
-_DERIVED = [table for table in TABLES if table != "runs"]
 _COLUMNS = {table: deciding_columns(table) for table in TABLES} | {
     "runs": [*RUN_COLUMNS, "fingerprint", "weights_kept", "started_at", "attempts"]
 }
@@ -77,7 +76,7 @@ class StoreView:
         retractions = read_retractions(self.results)
         if retractions.attempt_ids != self._left_out:
             self._left_out = retractions.attempt_ids
-            for table in _DERIVED:
+            for table in DERIVED:
                 self._forget(table, ())
         news, generation = unchanged(
             self.results, lambda: [self._read_new(table) for table in TABLES]
@@ -126,8 +125,7 @@ class StoreView:
     @cached_property
     def done_probes(self) -> set[tuple[str, str, str]]:
         """(trial_id, weights_sha256, probe_id) of accepted weights."""
-        probes = [table for table in TABLES if table.startswith("probe_")]
-        return {key for table in probes for key in self._done(table)}
+        return {key for table in PROBES for key in self._done(table)}
 
     def done(self, table: str) -> Iterator[tuple[pa.Table, pa.Array]]:
         """Evaluations or probes of accepted weights, and their trials' rows in `accepted_runs`.
@@ -176,7 +174,7 @@ class StoreView:
             if path.parent == self.results.generations(table):
                 self._held[table][path] = rows
             else:
-                new.append(_short(table, rows))
+                new.append(blocks(table, rows))
         if len(new) > 1:
             self._new[table] = smallest(pa.concat_tables(new), KEYS[table], ("finished_at",))
         return bool(pieces)
@@ -185,7 +183,7 @@ class StoreView:
         """What is kept of a generation's rows."""
         if table == "runs":
             return rows
-        rows = final_runs(_short(table, rows), self._left_out)
+        rows = final_runs(blocks(table, rows), self._left_out)
         columns = {name: rows[name] for name in owner_columns(table)}
         # A study has few different ones.
         item = KEYS[table][-1]
@@ -196,15 +194,6 @@ class StoreView:
         for path in self._held[table].keys() - set(paths):
             del self._held[table][path]
             self._seen[table].discard(path)
-
-
-def _short(table: str, rows: pa.Table) -> pa.Table:
-    """The short form of a table's rows. For a probe's block one row is enough here."""
-    return (
-        rows.group_by(rows.column_names, use_threads=False).aggregate([])
-        if table.startswith("probe_")
-        else rows
-    )
 
 
 def _by_trial(runs: pa.Table) -> dict[str, list[Attempt]]:

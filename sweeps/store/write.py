@@ -17,7 +17,16 @@ from sweeps.store.files import list_files, publish_table
 from sweeps.store.folders import Results, check_name
 from sweeps.store.parquet import load
 from sweeps.store.read import once_each
-from sweeps.store.schema import KEYS, SCHEMAS, TABLES, SchemaError, check_rows, schema_of, to_table
+from sweeps.store.schema import (
+    KEYS,
+    PROBES,
+    SCHEMAS,
+    TABLES,
+    SchemaError,
+    check_rows,
+    schema_of,
+    to_table,
+)
 
 _LOG = logging.getLogger("odesweep")
 # So many files of one worker become one while it runs: a reader opens each file it sees.
@@ -53,7 +62,7 @@ class Writer:
         if not rows:
             return
         arrived = to_table(schema_of(table), rows)
-        if table.startswith("probe_"):
+        if table in PROBES:
             self._check_whole(table, rows)
         self._buffers[table].append(arrived)
         self._oldest = time.monotonic() if self._oldest is None else self._oldest
