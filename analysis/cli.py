@@ -286,14 +286,20 @@ def main() -> None:
 
 
 def _exit_code() -> int:
+    for before, word in zip(sys.argv, sys.argv[1:], strict=False):
+        name, is_set, value = word.partition("=")
+        # An empty folder would be the current one.
+        if not word or (name.startswith("--") and is_set and not value):
+            what = name or (before if before.startswith("-") else "an argument")
+            return _stop(f"{what} has an empty value; give one, or leave it out", 2)
     try:
         code = app(prog_name="odereport", standalone_mode=False)
         sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
         return _stop("interrupted", 130)
-    except BrokenPipeError:
-        # The reader has gone, as with `| head`. Python flushes once more when it ends, which must
-        # not fail again.
+    except (BrokenPipeError, SystemExit):
+        # The reader has gone, as with `| head`: typer ends so. Python flushes once more when it
+        # ends, which must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
@@ -309,10 +315,13 @@ def _exit_code() -> int:
         if code is None:
             raise
         words = getattr(error, "format_message", None)
-        return _stop(
-            f"{' '.join(words().split())} (odereport --help)" if words else str(error), code
-        )
+        return _stop(f"{_usage(words())} (odereport --help)" if words else str(error), code)
     return code if isinstance(code, int) else 0
+
+
+def _usage(words: str) -> str:
+    """A usage error of typer in one line."""
+    return " ".join(words.split()).replace(": Value error, ", ": ")
 
 
 def _stop(message: str, code: int) -> int:

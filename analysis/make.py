@@ -3,6 +3,7 @@
 They read the folder once, make what was asked for, and say what is missing.
 """
 
+import errno
 import sys
 from collections.abc import Callable
 from functools import cached_property
@@ -29,6 +30,14 @@ CONSOLE = Console(
 )
 
 
+def _reader_gone() -> None:
+    raise BrokenPipeError(errno.EPIPE, "the reader has gone")
+
+
+# By itself rich would end the command with 1.
+CONSOLE.on_broken_pipe = _reader_gone
+
+
 class Reader:
     """Reads a results folder once for any number of figures.
 
@@ -43,7 +52,7 @@ class Reader:
             )
         self._results = results
         self.plan, self.scale = plan, scale
-        self._read: dict[tuple[str | tuple[str, ...], str | None, bool], Data] = {}
+        self._read: dict[tuple[str | tuple[str, ...], str | None, str | None], Data] = {}
 
     @cached_property
     def folder(self) -> Folder:
@@ -51,16 +60,16 @@ class Reader:
         return Folder(self._results)
 
     def __call__(
-        self, study: str | tuple[str, ...], scale: str | None = None, more_seeds: bool = False
+        self, study: str | tuple[str, ...], scale: str | None = None, added: str | None = None
     ) -> Data:
         """The data of one study or of several.
 
-        scale: this one instead. more_seeds: as of `load`. Raises NoPlan if none of them has a plan
+        scale: this one instead. added: as of `load`. Raises NoPlan if none of them has a plan
         here.
         """
-        key = (study, scale, more_seeds)
+        key = (study, scale, added)
         if key not in self._read:
-            self._read[key] = load(self.folder, study, self.plan, scale or self.scale, more_seeds)
+            self._read[key] = load(self.folder, study, self.plan, scale or self.scale, added)
         return self._read[key]
 
     def check_choice(self) -> None:
@@ -159,6 +168,8 @@ def _each(kinds: tuple[str, ...], target: str | None, reader: Reader, make: Make
 
     What the plans have no data for counts as lacking only when it was named.
     """
+    if reader.plan and reader.folder.plan_names:
+        reader.check_choice()
     named = target is not None and "/" in target
     chosen = [value for value in select(target, *kinds) if reader.concerns(target, value.study)]
     if not chosen:

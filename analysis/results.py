@@ -12,7 +12,7 @@ from analysis.drawing.figure import Figure
 from analysis.drawing.save import compose_figure, png, save_figure
 from analysis.make import Reader
 from analysis.plot.chart import Wish, chart
-from analysis.plot.command import find_plan, picture_name, stem
+from analysis.plot.command import find_plan, picture_name, rows_of, stem
 from analysis.plot.figures import figure
 from analysis.plot.names import Names
 from analysis.plot.page import page
@@ -54,11 +54,11 @@ class Picture:
 class Results:
     """A results folder, read once.
 
-    A study is given by its name, a plan's name such as my_study@small, or its file. Frames have the
-    axes of the study as columns `axis.<name>`. Where a number is missing they have NaN, so that
-    Arrow and Polars take them as they are: `pyarrow.table(frame)`, `polars.DataFrame(frame)`. Each
-    method raises ReportError in one line for a
-    name that the folder does not have.
+    A study is given by its name or its file, then with what was added to it (`+seed=3`), or by a
+    plan's name such as my_study@small. Frames have the axes of the study as columns `axis.<name>`.
+    Where a number is missing they have NaN, so that Arrow and Polars take them as they are:
+    `pyarrow.table(frame)`, `polars.DataFrame(frame)`. Each method raises ReportError in one line
+    for a name that the folder does not have.
     """
 
     def __init__(self, path: str | PathLike[str], scale: str | None = None) -> None:
@@ -120,7 +120,7 @@ class Results:
         return find_plan(self._reader.folder, study, self._reader.scale)
 
     def _data(self, study: str) -> Data:
-        return self._reader(self._plan(study)).with_variants
+        return rows_of(self._reader, study, self._plan(study)).with_variants
 
 
 def _picture(data: Data, value: Figure) -> Picture:

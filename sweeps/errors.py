@@ -31,5 +31,6 @@ def did_you_mean(given: object, valid: Iterable[str], cutoff: float = 0.6) -> st
 
     cutoff: the least similarity, from 0 to 1, as in `difflib.get_close_matches`.
     """
-    close = difflib.get_close_matches(str(given), list(valid), n=1, cutoff=cutoff)
-    return f" (did you mean {close[0]}?)" if close else ""
+    names = {name.casefold(): name for name in valid}
+    close = difflib.get_close_matches(str(given).casefold(), names, n=1, cutoff=cutoff)
+    return f" (did you mean {names[close[0]]}?)" if close else ""

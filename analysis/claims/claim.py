@@ -72,7 +72,9 @@ class Claim:
 
     key: unique in its paper, lower case with dashes. source: where it is made, such as "Gusak 2020,
     Table 1". measure: the statistic in words. where: the trials that it is about, axis -> value or
-    tuple of values; with an empty one also where a plan lacks the axis.
+    tuple of values; with an empty one also where a plan lacks the axis. at_any_scale: False for
+    what shorter training of fewer images cannot show, such as the accuracy at its end; then rows
+    below its scale have no verdict.
     """
 
     paper: str
@@ -86,6 +88,7 @@ class Claim:
     measure: str
     where: Mapping[str, Any] = field(default_factory=dict)
     evidence: Evidence = field(default_factory=Evidence)
+    at_any_scale: bool = True
 
     @property
     def name(self) -> str:

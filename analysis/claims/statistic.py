@@ -298,20 +298,20 @@ class InOrder:
 
 @dataclass(frozen=True)
 class Trend:
-    """Change over the whole axis along the line fitted over its binary logarithm, by seed.
+    """Change from the first to the last planned value of an axis, by seed.
 
-    doublings: the axis' length.
+    Along the line fitted over the binary logarithm of the axis.
     """
 
     axis: str
-    doublings: int
 
     def __call__(self, rows: pd.DataFrame) -> Estimate:
         """Of these rows; a seed needs three."""
+        places = np.log2(rows[_column(rows, self.axis)].astype(float))
+        doublings = places.max() - places.min()
         done = rows.loc[rows["outcome"] == COMPLETED].dropna(subset=[VALUE])
-        places = np.log2(done[_column(rows, self.axis)].astype(float))
         changes = [
-            (seed, COMPLETED, self.doublings * np.polyfit(places[own.index], own[VALUE], 1)[0])
+            (seed, COMPLETED, doublings * np.polyfit(places[own.index], own[VALUE], 1)[0])
             for seed, own in done.groupby("seed")
             if len(own) > 2
         ]

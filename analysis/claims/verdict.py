@@ -156,16 +156,19 @@ def judge(claim: Claim, data: Data, reduced: bool = False) -> Judgement:
 
 
 def weigh(claim: Claim, reader: Reader) -> Verdict:
-    """The claim judged on the largest scale with rows, and on the largest below its own."""
+    """The claim judged on the largest scale with rows, and on the largest below its own.
+
+    Not on smaller ones where the claim says that they cannot show it.
+    """
     full, reduced = None, None
     for scale in (None,) if reader.plan or reader.scale else SCALES:
         try:
-            data = reader(claim.study, scale, more_seeds=True)
+            data = reader(claim.study, scale, added="+seed=")
         except NoPlan:
             continue
         if _is_full(claim, data):
             full = full or data
-        elif reduced is None or reduced.verdict == NOT_ENOUGH:
+        elif claim.at_any_scale and (reduced is None or reduced.verdict == NOT_ENOUGH):
             reduced = judge(claim, data, reduced=True)
     folder, scale, needs = reader.folder.path, claim.evidence.scale, claim.quantity.needs
     if full is None:

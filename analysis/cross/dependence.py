@@ -21,7 +21,8 @@ TEXT = (
     "solution minus accuracy under the training solver, mean over depths. Dependent: nets whose "
     "gap is above {threshold:g} in size (Ott 2021, step adaptation), of those that have a gap, "
     "with the Clopper-Pearson interval, as if nets were independent. Unresolved nets reached the "
-    "reference's cap or smallest step; they have no gap and count in neither."
+    "reference's cap or smallest step; they have no gap and count in neither. "
+    f"{grid.TA_BN}"
 )
 
 

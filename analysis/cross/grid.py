@@ -60,6 +60,12 @@ def panels(numbers: pd.DataFrame) -> tuple[int, int]:
     return shape(len(panels_of(numbers)))
 
 
+# What captions about other solvers than that of the training say.
+TA_BN = (
+    "TA-BN trained with fixed steps has statistics at the times of these steps alone. Elsewhere "
+    "they are still mean 0 and variance 1, so that its loss under a finer solver is in part that "
+    "of its statistics, not of the dynamics."
+)
 # For figures without bars: how wide the intervals are that the CSV has.
 NOTES = standard_notes(spread=half_widths)
 AXES = ("norm", "solver", "model.backbone")

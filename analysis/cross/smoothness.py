@@ -26,7 +26,8 @@ TEXT = (
     "interval; unclear where it straddles; by the mean where n < 3. Higher: the paper's literal "
     "criterion, every solver with n > n0 gives a higher accuracy, on average. At a useless "
     "accuracy smooth means nothing, so the accuracy at n0 stands in front. The CSV has all "
-    "normalizations."
+    "normalizations. "
+    f"{grid.TA_BN}"
 )
 
 

@@ -24,7 +24,8 @@ TEXT = (
     "under the training solver, paired by net, the same images, both in float64. Negative: the "
     "net lives off its solver's error. Unresolved: a solve that reached its cap of evaluations "
     "or its smallest step; it has no gap and is in no mean. Last panel: mean over depths, by "
-    "training solver. {unresolved} of {nets} trained nets are unresolved."
+    "training solver. {unresolved} of {nets} trained nets are unresolved. "
+    f"{grid.TA_BN}"
 )
 
 

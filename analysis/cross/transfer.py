@@ -33,7 +33,8 @@ TEXT = (
     "Every cell of the grid under every test solver: accuracy (colour). One panel per training "
     "solver, one row per normalization and depth ({depths}, downwards), one column per test "
     "solver ({columns}, from left to right). Framed: the training solver itself. A net that has "
-    "learned a solution keeps its colour along its row."
+    "learned a solution keeps its colour along its row. "
+    f"{grid.TA_BN}"
 )
 
 

@@ -117,6 +117,9 @@ def scale_text(data: Data) -> str:
     sentences = [_plan_text(plan) for plan in data.plans[:MAX_NAMED]]
     if len(data.plans) > MAX_NAMED:
         sentences = [f"{len(data.plans)} plans: {data.names}."]
+    if data.larger:
+        words = dict.fromkeys(word for plan in data.larger for word in plan.overrides)
+        sentences.append(f"With what was added: {' '.join(words)}.")
     if "data_source" in data.runs and "generated" in set(data.runs["data_source"]):
         sentences.append("Trained on generated data, not on the real set.")
     if data.unplanned:

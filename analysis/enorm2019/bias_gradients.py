@@ -33,10 +33,10 @@ NETS: dict[str, dict[str, Any]] = {
 }
 TEXT = (
     "ENorm 2019, control (no figure of the report): norm of the largest gradient of one layer's "
-    "bias in each epoch, of nets with p hidden layers with bias on CIFAR-10. Geometric means over "
-    "seeds with the interval of the logarithm. Runs that ended in NaN are drawn one by one up to "
-    "the last epoch that they finished, with a cross there, or at the bottom left if they "
-    f"finished none. Norms below {FLOOR:g} are drawn at {FLOOR:g}."
+    "bias in each epoch, of nets with p intermediary layers with bias on CIFAR-10. Geometric "
+    "means over seeds with the interval of the logarithm. Runs that ended in NaN are drawn one by "
+    "one up to the last epoch that they finished, with a cross there, or at the bottom left if "
+    f"they finished none. Norms below {FLOOR:g} are drawn at {FLOOR:g}."
 )
 
 
@@ -136,6 +136,6 @@ FIGURE = Figure(
         panel=LAYERS,
         log_y=True,
         where={"line": "mean"},
-        titles={"mean": "largest norm of a bias gradient", LAYERS: "hidden layers"},
+        titles={"mean": "largest norm of a bias gradient", LAYERS: "intermediary layers"},
     ),
 )

@@ -26,11 +26,11 @@ TEXT = (
     "ENorm 2019, controls (no table of the report): test accuracy on CIFAR-10 after the last "
     "epoch. Each control differs in one thing from its counterpart, a net of Figures 2 and 3: c = "
     "1 instead of 1.2; the last layer not balanced, as in the code of the method's authors; a "
-    "learning rate that falls by 0.1/60 per epoch for every initial value, as in the report's "
-    "code, so that it is negative in the second half; a softmax before the loss. Difference: "
-    "control minus counterpart, over seeds for which both completed. Largest bias gradient: of one "
-    "layer, over all epochs that runs finished, including failed runs. The epoch in which a run "
-    "failed is not recorded."
+    "learning rate that falls by 0.1 over the training from every initial value, as in the "
+    "report's code (0.1/60 per epoch), so that from 0.05 it is negative in the second half; a "
+    "softmax before the loss. Difference: control minus counterpart, over seeds for which both "
+    "completed. Largest bias gradient: of one layer, over all epochs that runs finished, including "
+    "failed runs. The epoch in which a run failed is not recorded."
 )
 
 

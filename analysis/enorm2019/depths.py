@@ -118,7 +118,7 @@ def draw_depths(
                 count=selection == ALL_RUNS,
             )
         panel_title(ax, index, title)
-        ax.set(xlabel="hidden layers p", xlim=(0, 20), xticks=range(1, 20, 2))
+        ax.set(xlabel="intermediary layers p", xlim=(0, 20), xticks=range(1, 20, 2))
         ax.margins(y=0.12)
     axes[0].set_ylabel("test accuracy")
 
@@ -191,7 +191,7 @@ def _figure(number: int, methods: Sequence[str], **about: Any) -> Figure:
             x="axis.model.layers",
             colour="axis.method",
             panel="selection",
-            titles={"mean": "test accuracy", "axis.model.layers": "hidden layers"},
+            titles={"mean": "test accuracy", "axis.model.layers": "intermediary layers"},
         ),
         **about,
     )
@@ -204,7 +204,8 @@ FIGURES = (
         text=(
             "ENorm 2019, Figure 2. Test accuracy on CIFAR-10 after the last epoch of fully "
             "connected "
-            f"nets without bias against the number of hidden layers p. {SELECTION_TEXT} {{sources}}"
+            f"nets without bias against the number of intermediary layers p. {SELECTION_TEXT} "
+            "{sources}"
         ),
         fields=lambda _, numbers: {"sources": published.sources(_known(numbers))},
         draw=draw_figure2,
@@ -216,8 +217,8 @@ FIGURES = (
         text=(
             "ENorm 2019, Figure 3. Test accuracy on CIFAR-10 after the last epoch of fully "
             "connected "
-            "nets with bias (solid) against the number of hidden layers p, and without (dashed, "
-            f"pale). The report has ENorm with bias up to p = 9 only. {SELECTION_TEXT}"
+            "nets with bias (solid) against the number of intermediary layers p, and without "
+            f"(dashed, pale). The report has ENorm with bias up to p = 9 only. {SELECTION_TEXT}"
         ),
         draw=draw_figure3,
     ),

@@ -56,7 +56,7 @@ def _notes(data: Data, needs: tuple[str, ...], numbers: pd.DataFrame) -> list[st
 
 
 def readable(numbers: pd.DataFrame) -> pd.DataFrame:
-    """One row per number of hidden layers, one column per method."""
+    """One row per number of intermediary layers, one column per method."""
     words = numbers.assign(words=[_words(row) for row in numbers.to_dict("records")])
     wide = words.pivot(index=LAYERS, columns=METHOD, values="words").fillna("-")
     wide = wide.loc[sorted(wide.index, key=float), list(dict.fromkeys(numbers[METHOD]))]

@@ -105,11 +105,19 @@ def _each(studies: Mapping[str, str], statistic: Statistic) -> dict[str, At]:
     return {name: At({"study": study}, statistic) for study, name in studies.items()}
 
 
-def claim(key: str, statement: str, source: str, study: str | tuple[str, ...], *rest: Any) -> Claim:
+def claim(
+    key: str,
+    statement: str,
+    source: str,
+    study: str | tuple[str, ...],
+    *rest: Any,
+    at_any_scale: bool = True,
+) -> Claim:
     """A claim whose nets are trained as long as the thesis did."""
     epochs = min(EPOCHS[one] for one in ((study,) if isinstance(study, str) else study))
     evidence = Evidence(seeds=6, epochs=epochs)
-    return Claim("gladzik2019", key, statement, source, study, *rest, evidence=evidence)
+    about = {"evidence": evidence, "at_any_scale": at_any_scale}
+    return Claim("gladzik2019", key, statement, source, study, *rest, **about)
 
 
 def _nets(*names: str) -> dict[str, tuple[str, ...]]:
@@ -140,6 +148,7 @@ CLAIMS = (
         Each("net", mean),
         above(0.985),
         "accuracy on training images",
+        at_any_scale=False,
     ),
     claim(
         "qmnist",
@@ -150,6 +159,7 @@ CLAIMS = (
         Each("net", mean),
         above(0.99),
         "accuracy on training images",
+        at_any_scale=False,
     ),
     claim(
         "fashion-mnist",
@@ -160,6 +170,7 @@ CLAIMS = (
         Each("net", mean),
         above(0.9),
         "accuracy on training images",
+        at_any_scale=False,
     ),
     claim(
         "gradients-agree",
@@ -272,6 +283,7 @@ CLAIMS = (
         below(0.01),
         "gain in accuracy on training images over the last tenth of the epochs",
         ALL_ODENETS,
+        at_any_scale=False,
     ),
     claim(
         "tolerance-evaluations",
@@ -347,6 +359,7 @@ CLAIMS = (
         Each("net", mean),
         above(0.9),
         "accuracy on training images",
+        at_any_scale=False,
     ),
     claim(
         "second-block-slower",

@@ -99,6 +99,7 @@ CLAIMS = (
         above(0.925),
         "best accuracy with layer norm in the ODE blocks, 93 % after rounding",
         {"net": "LN"},
+        at_any_scale=False,
     ),
     claim(
         "layer-like-resnet10",
@@ -110,6 +111,7 @@ CLAIMS = (
         within(-EQUAL, EQUAL),
         "difference of best accuracy",
         {"net": ("LN", "ResNet10")},
+        at_any_scale=False,
     ),
     claim(
         "batch-far-worst",

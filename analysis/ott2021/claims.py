@@ -167,9 +167,10 @@ CLAIMS = (
         "Ott 2021, Figure 4a, b",
         SPHERE2,
         ACCURACY,
-        Each(NAME, Trend(STEPS, 8)),
+        Each(NAME, Trend(STEPS)),
         within(-THRESHOLD, THRESHOLD),
-        "change of accuracy from K = 1 to 256 along a line fitted over log2 K",
+        "change of accuracy from the smallest to the largest K (paper scale: 1 to 256), along a "
+        "line fitted over log2 K",
         evidence=SPHERES,
     ),
     claim(
@@ -207,6 +208,7 @@ CLAIMS = (
         ON_THE_SIDE.format("midpoint"),
         {NAME: "euler", STEPS: (64, 128, 256)},
         SPHERES,
+        at_any_scale=False,
     ),
     claim(
         "critical-steps-cifar10",
@@ -219,6 +221,7 @@ CLAIMS = (
         ON_THE_SIDE.format("midpoint"),
         {NAME: "euler", STEPS: (16, 32, 64)},
         IMAGES,
+        at_any_scale=False,
     ),
     *(
         claim(
@@ -308,6 +311,7 @@ CLAIMS = (
         "evaluations of f per iteration",
         _adapted("sphere2"),
         SPHERES,
+        at_any_scale=False,
     ),
     claim(
         "adaptation-evaluations-cifar10",
@@ -320,6 +324,7 @@ CLAIMS = (
         "evaluations of f per iteration",
         _adapted("cifar10"),
         IMAGES,
+        at_any_scale=False,
     ),
     *(
         claim(
@@ -362,6 +367,9 @@ CLAIMS = (
         below(THRESHOLD),
         "size of the gap between the final solver of the training and the reference solution",
         evidence=SPHERES,
+        # From 1e-6 the tolerance rises by 1.1 in 50 iterations: 1,000 end below 7e-6, where no net
+        # depends on its solver, adapted or not.
+        at_any_scale=False,
     ),
     claim(
         "coarse-crosses",

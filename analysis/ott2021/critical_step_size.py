@@ -23,9 +23,9 @@ MORE_ACCURATE = {"euler": ("midpoint", 1), "rk4_38": ("rk4_38", 2)}
 TEXT = (
     "Ott 2021, Table 1, on {data}. Gap: |accuracy under the training solver - accuracy under a "
     "more accurate one|: midpoint for Euler, 2K steps for RK4 (3/8 rule). A net depends on its "
-    "solver if the gap is above {threshold:g}. Midpoint takes K steps here; the paper's adaptation "
-    "takes sqrt(50 K) if K is below 50. Critical K: first that fails / first that passes, coming "
-    "from the finest. {selection}"
+    "solver if the mean gap is above {threshold:g}, wherever its interval ends. Midpoint takes K "
+    "steps here; the paper's adaptation takes sqrt(50 K) if K is below 50. Critical K: first that "
+    "fails / first that passes, coming from the finest. {selection}"
 )
 COLUMNS = [
     *("data", "solver_name", "solver_steps", "seeds", "n", "gap", "low", "high"),

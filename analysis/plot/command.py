@@ -25,14 +25,35 @@ def plot(study: str, wish: Wish, where: Sequence[str], reader: Reader, out: Path
     study: a study, the name of a saved plan, or a study's file. Returns the exit code.
     """
     plan = find_plan(reader.folder, study, reader.scale)
+    data = rows_of(reader, study, plan)
     codes = []
-    for picture in pictures(reader(plan).with_variants, plan, wish, where):
+    for picture in pictures(data.with_variants, plan, wish, where):
         if isinstance(picture, Figure):
-            codes.append(save(picture, reader(plan), out / stem(picture.name)))
+            codes.append(save(picture, data, out / stem(picture.name)))
         else:
             name, reason = picture
             CONSOLE.print(f"{name}: left out, {reason}")
+    for other in left_out(reader.folder, study, plan):
+        CONSOLE.print(
+            f"not drawn: plan {other.name} ({' '.join(other.overrides)}), which changes the study; "
+            f"`odereport plot {other.name}` draws it"
+        )
     return max(codes, default=INCOMPLETE)
+
+
+def rows_of(reader: Reader, study: str, plan: str) -> Data:
+    """The rows of `plan`, which is what `study` means (`find_plan`).
+
+    A plan's own name means that plan alone; a study also what was added to it, such as +seed=3.
+    """
+    return reader(plan, added=None if study == plan else "+")
+
+
+def left_out(folder: Folder, study: str, plan: str) -> list[PlanInfo]:
+    """The plans of the same study and scale that change it, so that their rows are others."""
+    names = [] if study == plan else folder.plan_names
+    others = [folder.plan(name)[0] for name in names if name.startswith(f"{plan}+")]
+    return [other for other in others if not other.adds_to(plan)]
 
 
 def pictures(data: Data, plan: str, wish: Wish, where: Sequence[str] = ()) -> Iterator[Picture]:
@@ -85,6 +106,10 @@ def find_plan(folder: Folder, study: str, scale: str | None) -> str:
     if not names:
         command = f"odesweep plan {study} --save --results {folder.path}"
         raise NoPlan(f"no plan of {study}{at_scale} in {folder.path}", command)
+    if here := by_preference(info.scale for info in infos if _means(study, info)):
+        raise ReportError(
+            f"no plan of {study}{at_scale} in {folder.path}; scales here: {', '.join(here)}"
+        )
     known = dict.fromkeys([*(info.study for info in infos), *names])
     raise ReportError(f"no plan of {study}{at_scale} in {folder.path}; {nearest(study, known)}")
 

@@ -13,7 +13,7 @@ from analysis.errors import ReportError
 from analysis.plot import draw, rows
 from analysis.plot.chart import STUDY, Chart
 from analysis.plot.look import CHARACTER, look
-from analysis.plot.names import with_axes
+from analysis.plot.names import TIMES, with_axes
 from analysis.plot.panels import panels_of, shape, width_of
 from analysis.plot.places import across
 from analysis.plot.text import coloured, listed, notes_of, sentence, text_of, times_text, title_of
@@ -43,7 +43,9 @@ def figure(data: Data, chart: Chart, name: str, only: Sequence[str] = ()) -> Fig
     nothing = numbers.empty or ("n" in numbers and not set(numbers["n"]) - {0})
     if nothing and len(data.completed):
         of = f" together with {listed(chart.by)}" if chart.by != [STUDY] else ""
-        raise ReportError(f"no run or evaluation of {data.names} has {chart.y}{of}")
+        alone = chart.table == "runs" and chart.y in TIMES and len(data.runs[chart.y].dropna())
+        why = "; times count only for runs that had the machine to themselves" if alone else ""
+        raise ReportError(f"no run or evaluation of {data.names} has {chart.y}{of}{why}")
     style = look(shown, chart, numbers)
     layout = _layout(chart, numbers)
     drawing = {

@@ -97,10 +97,12 @@ class Names:
         if ends:
             several = ", ".join(name.removeprefix(AXIS) for name in ends)
             raise ReportError(f"{word!r} can mean {several} in {self.data.names}; give one of them")
-        known = [*valid, *self.tests, *columns]
+        near = nearest(word, [*valid, *self.tests, *columns])
+        # All columns of runs would be a page.
+        near = f"{near}; " if near.startswith("nearest") else ""
         raise ReportError(
-            f"no axis {word!r} in {self.data.names}; {nearest(word, known)}; axes of the study: "
-            f"{', '.join(valid) or 'none'}"
+            f"no axis {word!r} in {self.data.names}; {near}axes of the study: "
+            f"{', '.join(valid) or 'none'}; each column of runs is one as well"
         )
 
     def table(self, metric: str, tables: Sequence[str]) -> str:

@@ -65,7 +65,7 @@ def explorer(reader: Reader) -> dict[str, Any]:
     studies: dict[str, Any] = {}
     parts: list[_Part] = []
     for plan in reader(EVERY_STUDY).plans:
-        data = reader(plan.study).with_variants
+        data = reader(plan.study, added="+").with_variants
         command = plan.command("run", "--results", data.results)
         studies[plan.study] = {"plan": plan.name, "command": command, "tables": {}, "left_out": []}
         parts += [part for part in (_runs(data), _tests(data), _epochs(data)) if part]

@@ -114,7 +114,7 @@ def sections(items: dict[str, Item]) -> list[Section]:
 def own_sections(reader: Reader, drawn: Pictures) -> Iterator[Section]:
     """The pictures of each study here that no figure or table of a paper reads."""
     for plan in own_plans(reader):
-        data = reader(plan.name).with_variants
+        data = reader(plan.name, added="+").with_variants
         title = plan.title or "A study of your own"
         if not len(data.runs):
             finding = examine(data, ("runs",))

@@ -58,7 +58,8 @@ class Data:
     the plan lacks), axis.*. tests:
     planned evaluations, and probes: planned probes: study, trial_id, eval_id or probe_id (and
     name), axes, test.grid and test.factor (tuples of all that ask for it), test.solver,
-    test.solver_steps, test.solver_tolerance (an empty text where there is none). unplanned: studies
+    test.solver_steps, test.solver_tolerance (an empty text where there is none). larger: plans of
+    which these rows have what they add. unplanned: studies
     that were asked for and have no plan here. whole: what this is a part of, if it is one.
     """
 
@@ -68,6 +69,7 @@ class Data:
     tests: pd.DataFrame
     probes: pd.DataFrame
     source: Source
+    larger: tuple[PlanInfo, ...] = ()
     unplanned: tuple[str, ...] = ()
     whole: "Data | None" = None
 

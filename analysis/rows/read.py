@@ -32,6 +32,9 @@ _TEST_AXES = {
 }
 
 
+_Plan = tuple[PlanInfo, list[dict[str, Any]]]
+
+
 class NoPlan(ReportError):
     """None of the studies has a saved plan.
 
@@ -61,7 +64,7 @@ class Folder:
                 "--results"
             )
         self._probes: dict[str, pd.DataFrame] = {}
-        self._plans: dict[str, tuple[PlanInfo, list[dict[str, Any]]]] = {}
+        self._plans: dict[str, _Plan] = {}
 
     def generation(self) -> int:
         """The number of the newest generation that `odesweep compact` made; 0 before the first."""
@@ -76,7 +79,7 @@ class Folder:
         """Names of the saved plans."""
         return store.list_plans(self._results)
 
-    def plan(self, name: str) -> tuple[PlanInfo, list[dict[str, Any]]]:
+    def plan(self, name: str) -> _Plan:
         """A saved plan and its rows."""
         if name not in self._plans:
             saved = store.read_plan(self._results, name)
@@ -144,15 +147,16 @@ def load(
     studies: str | Sequence[str],
     plan: str | None = None,
     scale: str | None = None,
-    more_seeds: bool = False,
+    added: str | None = None,
 ) -> Data:
     """The rows of these studies' plans, or of the plan `plan`.
 
     A plan of one of the studies stands in for that one; a plan of another study stands in for all.
     scale: only plans of that scale. Of studies with an axis `variant` the cells as printed in the
-    paper; `Data.with_variants` has all. more_seeds: also the trials that ran with further seeds, by
-    plans that differ from these in `+seed` alone. Raises ReportError when there is no such folder
-    or plan, and the store's own one-line errors when it cannot be read.
+    paper; `Data.with_variants` has all. added: also the trials that ran, and their tests, by larger
+    plans whose overrides all begin with this: "+" for any, "+seed=" for further seeds alone.
+    Raises ReportError when there is no such folder or plan, and the store's own one-line errors
+    when it cannot be read.
     """
     folder = folder if isinstance(folder, Folder) else Folder(folder)
     wanted = [studies] if isinstance(studies, str) else list(studies)
@@ -161,8 +165,9 @@ def load(
         wanted = [plan if one == study else one for one in wanted] if study in wanted else [plan]
     names = _every(folder, scale) if wanted == [EVERY_STUDY] else _choose(folder, wanted, scale)
     chosen = [folder.plan(name) for name in names.values()]
-    if more_seeds and plan is None:
-        chosen = [(info, [*rows, *_more_seeds(folder, info.name, rows)]) for info, rows in chosen]
+    larger: list[PlanInfo] = []
+    if added and plan is None:
+        chosen, larger = _with_added(folder, chosen, added)
     data = Data(
         plans=tuple(plan for plan, _ in chosen),
         results=folder.path,
@@ -193,6 +198,7 @@ def load(
             *_PROBES,
         ),
         source=folder,
+        larger=tuple(larger),
         unplanned=tuple(one for one in wanted if one not in names and one != EVERY_STUDY),
     )
     return data if wanted == [EVERY_STUDY] else data.printed()
@@ -202,20 +208,18 @@ _TESTS = list(_TEST_AXES.values())
 _PROBES = ["name", "axes", *_TESTS]
 
 
-def _more_seeds(folder: Folder, name: str, declared: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The trials with a row that other plans add to those of `name` by `+seed` alone."""
-    others = [folder.plan(other) for other in folder.plan_names if other.startswith(f"{name}+")]
-    only_seeds = [
-        rows for info, rows in others if all(one.startswith("+seed=") for one in info.overrides)
-    ]
-    known = {row["trial_id"] for row in declared}
-    there = set(folder.runs()["trial_id"]) if only_seeds else set()
-    added = {row["trial_id"]: row for rows in only_seeds for row in rows}
-    return [
-        row | {"added": True}
-        for trial, row in added.items()
-        if trial in there and trial not in known
-    ]
+def _with_added(
+    folder: Folder, chosen: Sequence[_Plan], word: str
+) -> tuple[list[_Plan], list[PlanInfo]]:
+    """The plans with what larger ones add to them (`PlanInfo.adds_to`), and these larger ones."""
+    found, used = list[_Plan](), list[PlanInfo]()
+    for info, declared in chosen:
+        others = [folder.plan(one) for one in folder.plan_names if one.startswith(f"{info.name}+")]
+        larger = [(other, rows) for other, rows in others if other.adds_to(info.name, word)]
+        there = set(folder.runs()["trial_id"]) if larger else set()
+        found.append((info, store.with_added(declared, [rows for _, rows in larger], there)))
+        used += [other for other, _ in larger]
+    return found, used
 
 
 def _every(folder: Folder, scale: str | None) -> dict[str, str]:

@@ -87,8 +87,8 @@ def _fields(data: Data, numbers: pd.DataFrame) -> dict[str, object]:
         )
     ]
     left = (
-        f" Still to run: {len(remaining)} trials, predicted "
-        f"{remaining['predicted_seconds'].sum() / 3600:.3g} core-hours."
+        f" Still to run: {len(remaining)} trials, predicted to take "
+        f"{remaining['predicted_seconds'].sum() / 3600:.3g} hours one after another."
         if len(remaining)
         else ""
     )

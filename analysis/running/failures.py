@@ -16,7 +16,7 @@ from analysis.rows.read import EVERY_STUDY
 TEXT = (
     "Cells with runs that did not complete. Diverged and solver failed are results. Crashed, out "
     "of memory and timed out are not; their trials count as missing. Epoch: first to last epoch in "
-    "which it happened. {failed} of {rows} runs with a row failed."
+    "which it happened, counted from 0. {failed} of {rows} runs with a row failed."
 )
 COLUMNS = ["study", "axes", "outcome", "runs", "of", "seeds", "first_epoch", "last_epoch", "detail"]
 

@@ -93,6 +93,7 @@ CLAIMS = (
         above(0.900),
         "test accuracy after the last epoch",
         {"data": "CIFAR-10", NORM: "ta_bn", BACKBONE: "unet18"},
+        at_any_scale=False,
     ),
     *(
         claim(
@@ -141,6 +142,8 @@ CLAIMS = (
         below(0.002),
         "accuracy minus that without norm",
         ON_MNIST,
+        # Norms train faster, and the accuracies are equal only in the end.
+        at_any_scale=False,
     ),
     claim(
         "no-norm-is-best-on-mnist",

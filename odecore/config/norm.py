@@ -129,6 +129,7 @@ class TemporalBatch(Norm):
     penalty: weight of |gamma - 1|^2 + |alpha|^2 in the loss.
 
     The fields below are forms of the released code; their first values are those of the paper.
+    statistics `exact` is in the paper too.
     grid: `closed` is t_m = m / M, m = 0 .. M; `half_open` has no point at 1.
     mirrored: between two points the weights of the linear interpolation are exchanged, for all that
     is read and for the momentum.
@@ -149,7 +150,7 @@ class TemporalBatch(Norm):
     grid: Literal["closed", "half_open"] = added_later(neutral="closed")
     mirrored: bool = added_later(neutral=False)
     skip_first_visit: bool = added_later(neutral=False)
-    statistics: Literal["neighbours", "kernel", "descent", "refit"] = added_later(
+    statistics: Literal["neighbours", "exact", "kernel", "descent", "refit"] = added_later(
         neutral="neighbours"
     )
     penalty_over: Literal["sum", "channel_mean"] = added_later(neutral="sum")

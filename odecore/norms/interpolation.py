@@ -74,6 +74,18 @@ def mirrored(t: float, intervals: int, end: float = 1.0) -> Weights:
 
 
 @lru_cache(maxsize=CACHED)
+def through(times: tuple[float, ...], intervals: int, end: float = 1.0) -> NDArray[np.float64]:
+    """Weights (M + 1, n) of values at n times for each grid point, linear between the times.
+
+    Beyond the first and last time the values there hold. Values at equal times count by their mean.
+    """
+    distinct, place, counts = np.unique(times, return_inverse=True, return_counts=True)
+    points = grid(intervals, end)
+    columns = [np.interp(points, distinct, row) for row in np.eye(len(distinct))]
+    return np.stack(columns, axis=1)[:, place] / counts[place]
+
+
+@lru_cache(maxsize=CACHED)
 def cubic_spline(t: float, intervals: int, end: float = 1.0) -> Weights:
     """The natural cubic spline through all grid values. Weights can be negative."""
     return _all(_spline(intervals, end)(_clamp(t, end)))

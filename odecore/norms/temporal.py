@@ -34,7 +34,7 @@ class TemporalBatchNorm(Norm):
     linear rule holds for all: their own weights can be negative or spread over the whole grid. A
     variance interpolated below 0 counts as 0. Grid points that no evaluation came near keep mean 0
     and variance 1, and the spline, the kernel and the Gaussian process read them too: after
-    training with few fixed steps, mind that.
+    training with few fixed steps, mind that, or take statistics = exact.
 
     The forms of the released code are options of the config; a half-open grid has M points, and
     none at 1.

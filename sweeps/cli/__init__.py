@@ -272,11 +272,17 @@ def _called(arguments: list[str] | None) -> int:
     except UserError as error:
         print(f"odesweep: {error}", file=sys.stderr)
         return error.exit_code
+    except SystemExit as ended:
+        # So typer ends, with 1, when whoever reads its help has gone.
+        if ended.code != 1:
+            raise
+        return 0
     except Exception as error:
         # Usage errors of typer have no public base class: typer brings its own copy of click.
         message = getattr(error, "format_message", None)
         if message is None:
             raise
-        print(f"odesweep: {' '.join(message().split())} (odesweep --help)", file=sys.stderr)
+        words = " ".join(message().split()).replace(": Value error, ", ": ")
+        print(f"odesweep: {words} (odesweep --help)", file=sys.stderr)
         return 2
     return code if isinstance(code, int) else 0

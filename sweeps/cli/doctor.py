@@ -52,8 +52,8 @@ def doctor(
 
     found = []
     chosen = load(profile) if profile else None
-    needed = _needed(study, scale, results, chosen) if study else None
-    for finding in examine(results, data_root, chosen, needed):
+    what = needed(study, scale, results, chosen) if study else None
+    for finding in examine(results, data_root, chosen, what):
         found.append(finding)
         if not as_json:
             _show(finding)
@@ -62,9 +62,11 @@ def doctor(
     return 3 if any(finding.level is Level.ERROR for finding in found) else 0
 
 
-def _needed(study: str, scale: str | None, results: Path, profile: "Profile | None") -> "Needed":
+def needed(study: str, scale: str | None, results: Path, profile: "Profile | None") -> "Needed":
     """What the pending trials of a study take at most, with all slots of the profile at work."""
+    from sweeps.device import of_profile
     from sweeps.doctor import Needed
+    from sweeps.execute.auto_slots import most_slots
     from sweeps.keep_weights import effective
     from sweeps.planning.plan import current_plan, forecast_of
     from sweeps.planning.shards import local_slots
@@ -79,7 +81,10 @@ def _needed(study: str, scale: str | None, results: Path, profile: "Profile | No
     keep = effective(selection.study.keep_weights, profile.keep_weights if profile else None)
     slots = local_slots(profile or Profile())
     if profile and profile.options:  # of a scheduler, which starts as many tasks as there is room
-        slots = (profile.slot_count or 1) * (profile.throttle or len(pending))
+        device = of_profile(profile)
+        auto = most_slots(profile.cpus, max(1, round(device.share)) if device.gpu else 1)
+        slots = auto if profile.slots == "auto" else profile.slot_count or 1
+        slots *= profile.throttle or len(pending)
     size = forecast_of(replace(selection, selected=pending), costs, keep).most(slots)
     data = frozenset(trial.spec.data.name for trial in selection.selected)
     return Needed(selection.plan_name, size, data)

@@ -75,7 +75,7 @@ def export(
         )
     watch = Watch(existing(results))
     plan = watch.find_plan(study, scale)
-    runs = runs_of(watch.results, plan)
+    runs = runs_of(watch.results, plan, study)
     if not runs:
         command = command_line("run", study, scale=scale, results=results)
         raise UserError(f"{plan} has no accepted run yet; `{command}` trains some")

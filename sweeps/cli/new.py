@@ -84,7 +84,7 @@ def new(
 
         print(json.dumps(study_schema(), indent=1))
         return
-    if name is None:
+    if not name:
         raise UserError("give the study a name, such as `odesweep new my_study`")
     path = Path(name if name.endswith(".toml") else f"{name}.toml")
     check_name(path.stem)

@@ -1,5 +1,6 @@
 """`odesweep plan`: the grid, its progress, its cost, and what `run` would submit."""
 
+import errno
 import json
 from collections import Counter
 from pathlib import Path
@@ -367,8 +368,12 @@ def console() -> Any:
     from rich.console import Console
 
     found = Console(highlight=False, soft_wrap=True)
-    return (
-        found
-        if found.is_terminal
-        else Console(highlight=False, soft_wrap=True, width=max(found.width, 160))
-    )
+    if not found.is_terminal:
+        found = Console(highlight=False, soft_wrap=True, width=max(found.width, 160))
+    # By itself rich would end the command with 1.
+    found.on_broken_pipe = _reader_gone
+    return found
+
+
+def _reader_gone() -> None:
+    raise BrokenPipeError(errno.EPIPE, "the reader has gone")

@@ -21,7 +21,7 @@ SqlArgument = Annotated[
     typer.Argument(
         metavar="SQL",
         help=(
-            "One SELECT over the views runs, attempts, epochs, evaluations and probe_NAME. "
+            "One SELECT over the views runs, attempts, epochs, evaluations, probe_NAME and plans. "
             "`DESCRIBE runs` lists the columns of a view."
         ),
     ),
@@ -38,8 +38,13 @@ def query(
 ) -> None:
     """Answer an SQL query (DuckDB) over the results.
 
-    The view runs has one row per accepted run, epochs their curves, attempts every row of a run,
-    accepted or not.
+    The view runs has one row per accepted run, epochs their curves,
+    attempts every row of a run, accepted or not.
+
+    Of which study and scale a run is, the view plans says:
+
+    SELECT study, avg(accuracy_test) FROM runs
+    JOIN plans USING (trial_id) GROUP BY ALL
     """
     from sweeps.store.query import query as ask
 

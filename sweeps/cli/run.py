@@ -196,10 +196,13 @@ def _check_options(options: Options) -> None:
         "address": options.address,
         "profile": options.profile,
         "slots": options.slots,
+        "resubmit": options.resubmit,
     }
     for name, value in given.items():
         if value and name not in chosen.options:
             raise UserError(f"--{name} is for {having(name)}, not {options.executor}")
+    if options.wait and not chosen.queues and not options.probe:
+        print(f"--wait changes nothing: executor {options.executor} always waits", file=sys.stderr)
     if options.then and chosen.queues and not options.wait and "then" not in chosen.options:
         raise UserError(f"--then without --wait is for {having('then')}, not {options.executor}")
     if options.slots not in (None, "auto") and not (

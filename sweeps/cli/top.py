@@ -50,7 +50,8 @@ def top(
     from sweeps.inspection.top import rank
 
     watch = Watch(existing(results))
-    ranking = rank(watch.results, watch.find_plan(study, scale), metric, group or ())
+    plan = watch.find_plan(study, scale)
+    ranking = rank(watch.results, plan, metric, group or (), target=study)
     if as_json:
         print(json.dumps(asdict(ranking) | {"cells": list(map(asdict, ranking.cells))}, indent=1))
     else:
@@ -71,7 +72,8 @@ def _show(ranking: "Ranking", number: int, *, grouped: bool) -> None:
         return
     order = "largest" if ranking.larger_is_better else "smallest"
     kind = "best cell of each group" if grouped else "best cells"
-    out.print(f"{ranking.plan}: {kind}, {order} {ranking.metric} first", markup=False)
+    words = f" with {' '.join(ranking.added)}" if ranking.added else ""
+    out.print(f"{ranking.plan}{words}: {kind}, {order} {ranking.metric} first", markup=False)
     axes = list(dict.fromkeys(axis for one in shown for axis in one.axes))
     more = {
         "failed": any(one.failed for one in shown),
@@ -108,6 +110,8 @@ def _show(ranking: "Ranking", number: int, *, grouped: bool) -> None:
     if any(one.low is None for one in shown):
         notes.append("no interval below 3 seeds")
     notes.append("the best of many cells looks better than it is: confirm it with new seeds")
+    if ranking.left_out:
+        notes.append(f"left out, because they change the study: {', '.join(ranking.left_out)}")
     out.print("; ".join(notes), markup=False)
 
 

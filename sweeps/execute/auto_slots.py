@@ -91,6 +91,11 @@ def worth_measuring(trials: int, cores: int, devices: int) -> list[int]:
     return [n for n in CANDIDATES if n <= most] or [1]
 
 
+def most_slots(cores: int, devices: int) -> int:
+    """The most slots that `slots = "auto"` may choose with so many cores and GPUs."""
+    return devices * max(worth_measuring(sys.maxsize, cores, devices))
+
+
 def measure(
     spec: TrialSpec,
     data_root: Path | None,

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from sweeps.inspection.facts import METRICS, PROVENANCE, TIME, dotted, tested_under
-from sweeps.store import Results, accepted_evaluations, accepted_runs, axis_words, read_plan
+from sweeps.inspection.whole import whole
+from sweeps.store import Results, accepted_evaluations, accepted_runs, axis_words
 
 _COLUMNS = ["trial_id", "spec", "outcome", "outcome_detail", "started_at", "finished_at", "epochs"]
 # Of a point of the curve, what is its place and no number to draw.
@@ -52,8 +53,12 @@ class ExportedRun:
         ]
 
 
-def runs_of(results: Results, plan: str) -> list[ExportedRun]:
-    """The accepted runs of a saved plan, in its order. Raises the errors of `read_plan`."""
+def runs_of(results: Results, plan: str, target: str | None = None) -> list[ExportedRun]:
+    """The accepted runs of a saved plan, in its order.
+
+    target: what was asked for; a study has also what was added to its plan (`whole`). Raises the
+    errors of `read_plan`.
+    """
     columns = [*_COLUMNS, *METRICS, *TIME, *PROVENANCE]
     rows = {row["trial_id"]: row for row in accepted_runs(results, columns).to_pylist()}
     tests: dict[str, dict[str, float]] = {}
@@ -63,7 +68,7 @@ def runs_of(results: Results, plan: str) -> list[ExportedRun]:
             named[f"accuracy under {tested_under(one)}"] = one["accuracy"]
     return [
         _run(rows[trial["trial_id"]], trial, tests.get(trial["trial_id"], {}))
-        for trial in read_plan(results, plan).rows()
+        for trial in whole(results, target or plan, plan, rows.keys()).trials
         if trial["trial_id"] in rows
     ]
 

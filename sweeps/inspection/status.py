@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pyarrow as pa
 
-from sweeps.errors import UserError
+from sweeps.errors import UserError, did_you_mean
 from sweeps.execute.queues import Queues
 from sweeps.limits import Limits
 from sweeps.store import (
@@ -448,13 +448,19 @@ class Watch:
         return plans[0]
 
     def find_plans(self, study: str, scale: str | None) -> list[str]:
-        """Saved plans of a study, at one scale or all. Raises UserError if there is none."""
+        """Saved plans of a study, at one scale or all; a plan's own name means that plan.
+
+        Raises UserError if there is none.
+        """
         everything = list_plans(self.results)
+        if study in everything and not scale:
+            return [study]
         of_study = [plan for plan in everything if plan.startswith(f"{study}@")]
         if not of_study:
             _check_length(study)
+            near = did_you_mean(study, {plan.partition("@")[0] for plan in everything})
             raise UserError(
-                f"no saved plan of study {study} and no such trial in {self.results.path}; "
+                f"no saved plan of study {study}{near} and no such trial in {self.results.path}; "
                 f"saved plans: {', '.join(everything) or 'none'}"
             )
         plans = [

@@ -9,7 +9,8 @@ from typing import Any
 
 from sweeps.errors import UserError, did_you_mean
 from sweeps.inspection.facts import METRICS, TIME
-from sweeps.store import Results, accepted_runs, label, read_plan
+from sweeps.inspection.whole import whole
+from sweeps.store import Results, accepted_runs, label
 
 METRIC = "accuracy_test"
 # Of these a larger value is better; of losses, counts, seconds and bytes a smaller one.
@@ -42,28 +43,41 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Cells of a plan, the best first. without_value: cells that have none."""
+    """Cells of a plan, the best first. without_value: cells that have none.
+
+    added, left_out: as of `Whole`.
+    """
 
     plan: str
     metric: str
     larger_is_better: bool
     cells: list[Ranked]
     without_value: int
+    added: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
-def rank(results: Results, plan: str, metric: str = METRIC, group: Sequence[str] = ()) -> Ranking:
+def rank(
+    results: Results,
+    plan: str,
+    metric: str = METRIC,
+    group: Sequence[str] = (),
+    target: str | None = None,
+) -> Ranking:
     """The cells of a saved plan by the mean of `metric` over seeds.
 
-    group: axes; of each combination of their values only the best cell stays. Raises UserError for
-    an unknown metric or axis.
+    target: what was asked for; a study has also what was added to its plan (`whole`). group: axes;
+    of each combination of their values only the best cell stays. Raises UserError for an unknown
+    metric or axis.
     """
     if metric not in NAMES:
         raise UserError(
             f"no metric {metric!r}{did_you_mean(metric, NAMES)}; choose from {', '.join(NAMES)}"
         )
-    planned = read_plan(results, plan).rows()
     columns = ["trial_id", "outcome", "timing_valid", metric]
     rows = {row["trial_id"]: row for row in accepted_runs(results, columns).to_pylist()}
+    asked = whole(results, target or plan, plan, rows.keys())
+    planned = asked.trials
     by_cell: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for trial in planned:
         by_cell[trial["cell_id"]].append(trial)
@@ -74,7 +88,8 @@ def rank(results: Results, plan: str, metric: str = METRIC, group: Sequence[str]
     axes = dict.fromkeys(axis for trial in planned for axis in trial["axes"])
     chosen = [_axis(axis, list(axes), plan) for axis in group]
     kept = _best(ranked, chosen) if chosen else ranked
-    return Ranking(plan, metric, larger, kept, len(found) - len(ranked))
+    without = len(found) - len(ranked)
+    return Ranking(plan, metric, larger, kept, without, asked.added, asked.left_out)
 
 
 def _cell(

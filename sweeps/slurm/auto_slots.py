@@ -3,7 +3,6 @@
 What it finds is an event, and other tasks of the command on such a device take it from there.
 """
 
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -13,6 +12,7 @@ from sweeps.execute.auto_slots import (
     BestSlots,
     heaviest,
     measure,
+    most_slots,
     visible_gpus,
     worth_measuring,
 )
@@ -32,8 +32,7 @@ def most_slots_per_task(profile: Profile) -> int:
     """How many trials a task may run at the same time; of auto the most that it may choose."""
     if profile.slots != "auto":
         return slots_per_task(profile)
-    gpus = max(1, asked_gpus(long_options(profile)))
-    return gpus * max(worth_measuring(sys.maxsize, task_cpus(profile), gpus))
+    return most_slots(task_cpus(profile), max(1, asked_gpus(long_options(profile))))
 
 
 def slots_here(

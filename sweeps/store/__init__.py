@@ -16,6 +16,7 @@ from sweeps.store.plans import (
     list_plans,
     plan_path,
     read_plan,
+    with_added,
     write_plan,
 )
 from sweeps.store.read import read_table
@@ -85,6 +86,7 @@ __all__ = [
     "settings_of",
     "spec_columns",
     "uncollected",
+    "with_added",
     "write_plan",
     "write_retraction",
     "write_sent",

@@ -3,6 +3,7 @@
 A generation is valid from the moment its manifest has its name.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -65,6 +66,21 @@ class Manifest:
 
 
 NONE = Manifest()
+
+
+def check_content(results: Results, manifest: Manifest, table: str, ending: str = "") -> None:
+    """Raise InfrastructureError if a file of this table is not the one that was written.
+
+    ending: what else to say of it.
+    """
+    for file in manifest.files.get(table, ()):
+        path = results.generations(table) / file.name
+        with path.open("rb") as opened:
+            if hashlib.file_digest(opened, "sha256").hexdigest() != file.sha256:
+                raise InfrastructureError(
+                    f"{path} is damaged (sha256){ending}; "
+                    f"{remedy(manifest_path(results, manifest.number), manifest)}"
+                )
 
 
 def relative(results: Results, folder: Path) -> str:

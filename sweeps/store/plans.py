@@ -5,7 +5,7 @@ Analysis joins rows to them and so knows what is missing.
 
 import json
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -54,6 +54,14 @@ class PlanInfo:
     question: str = ""
     created_at: str = ""
 
+    def adds_to(self, name: str, word: str = "+") -> bool:
+        """Whether this is the plan `name` with a larger grid: all its overrides begin with `word`.
+
+        word: "+", or "+KEY=" for those that add values of this key alone.
+        """
+        mine = self.name.startswith(f"{name}+")
+        return mine and all(override.startswith(word) for override in self.overrides)
+
     def command(self, action: str, *words: str) -> str:
         """`odesweep ACTION` for this study, scale and overrides, with further words."""
         scale = ("--scale", self.scale)
@@ -84,6 +92,27 @@ class SavedPlan(NamedTuple):
             mine = axis == number
             found[name] = _by_value(axes.items.filter(pa.array(mine)), place[mine])
         return found | {"seed": _by_value(seed.cast(pa.string()), np.arange(len(seed)))}
+
+
+def with_added(
+    declared: Sequence[dict[str, Any]], larger: Iterable[Sequence[dict[str, Any]]], there: Set[str]
+) -> list[dict[str, Any]]:
+    """The rows of a plan, then those that `larger` plans add to it.
+
+    Of added trials only those of `there`, with `added`. Trials of both have the evaluations and
+    probes of both.
+    """
+    found = {row["trial_id"]: row for row in declared}
+    for row in (row for rows in larger for row in rows):
+        known = found.get(row["trial_id"])
+        if known is None and row["trial_id"] in there:
+            found[row["trial_id"]] = row | {"added": True}
+        elif known is not None:
+            found[row["trial_id"]] = known | {
+                column: [*known[column], *(one for one in row[column] if one not in known[column])]
+                for column in _ITEMS
+            }
+    return list(found.values())
 
 
 def label(value: Any) -> str:

@@ -3,7 +3,6 @@
 Files are listed twice, minutes apart. Only those in both lists are deleted.
 """
 
-import hashlib
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -12,12 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from sweeps.errors import InfrastructureError
 from sweeps.store.accept import accepted_runs
 from sweeps.store.clock import folder_clock
 from sweeps.store.files import list_files, list_folder, one_line
 from sweeps.store.folders import Results
-from sweeps.store.generations import Manifest, manifest_path, read_manifest, relative, remedy
+from sweeps.store.generations import (
+    Manifest,
+    check_content,
+    manifest_path,
+    read_manifest,
+    relative,
+)
 from sweeps.store.read import newest
 from sweeps.store.schema import TABLES
 
@@ -108,14 +112,7 @@ def _delete(found: Found) -> None:
 def _check(results: Results, manifest: Manifest) -> None:
     """Check that the files that are about to become the only copy are complete."""
     for table in TABLES:
-        for file in manifest.files.get(table, ()):
-            path = results.generations(table) / file.name
-            with path.open("rb") as opened:
-                if hashlib.file_digest(opened, "sha256").hexdigest() != file.sha256:
-                    raise InfrastructureError(
-                        f"{path} is damaged (sha256) and nothing was deleted; "
-                        f"{remedy(manifest_path(results, manifest.number), manifest)}"
-                    )
+        check_content(results, manifest, table, " and nothing was deleted")
 
 
 def _candidates(results: Results, kept_seconds: float, leftover_seconds: float) -> Iterator[Found]:

@@ -1,12 +1,17 @@
 """SQL over the store: DuckDB with one view per question.
 
+A run belongs to no study: it is the row of a trial, which several plans may have. The view plans
+says which do.
+
 The rows are found and counted as everywhere else. Generations are scanned in place, only the
 columns that a query uses; newer rows are read into memory. The SQL itself can open no other file
 and changes nothing.
 """
 
+import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +21,9 @@ import pyarrow.parquet as pq
 from sweeps.errors import UserError
 from sweeps.store.accept import RUN_COLUMNS, accept_derived, accepted_runs, deciding_columns
 from sweeps.store.folders import Results
-from sweeps.store.generations import Manifest
+from sweeps.store.generations import Manifest, check_content, read_newest
 from sweeps.store.parquet import load
+from sweeps.store.plans import label, list_plans, read_plan
 from sweeps.store.read import (
     empty,
     kept_rows,
@@ -29,14 +35,15 @@ from sweeps.store.read import (
     table_files,
 )
 from sweeps.store.retractions import read_retractions
-from sweeps.store.schema import DERIVED, FINAL_OUTCOMES, KEYS, SCHEMAS, spec_columns
+from sweeps.store.schema import DERIVED, FINAL_OUTCOMES, KEYS, SCHEMAS, TABLES, spec_columns
+from sweeps.store.to_python import rows as rows_of
 from sweeps.store.to_python import values
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _MEMORY = Path("/proc/meminfo")
-# Files that are smaller together are no question of memory.
+# Files that are smaller together are no question of memory, and read in 0.1 s.
 _SMALL_BYTES = 50_000_000
 # Rows are read, and then those that count are copied.
 _COPIES = 2
@@ -49,12 +56,15 @@ VIEWS: dict[str, list[str]] = {
     "attempts": [*_RUN_COLUMNS, "accepted"],
     "epochs": [*_EPOCH_KEYS, *_EPOCH_COLUMNS],
 } | {table: SCHEMAS[table].names for table in DERIVED}
+# Of its columns, only trial_id is one of other views too, so that a join needs no prefix.
+VIEWS["plans"] = ["study", "scale", "plan", "trial_id", "axes"]
 
 
 def query(results: Results, sql: str) -> pa.Table:
     """The rows of one SELECT over VIEWS.
 
-    The views are runs and epochs of accepted runs, attempts (all rows), evaluations, probe_<name>.
+    The views are runs and epochs of accepted runs, attempts (all rows), evaluations, probe_<name>,
+    and plans, with a row per trial of each saved plan.
     Raises UserError in one line for invalid SQL, with the existing views, and if DuckDB
     is not installed; InfrastructureError if the results cannot be read.
     """
@@ -73,6 +83,7 @@ def query(results: Results, sql: str) -> pa.Table:
             _check(duckdb, sql)
             # Without a name, as in SHOW ALL TABLES, all of them.
             scanned = _make_views(connection, results, named or list(VIEWS))
+            _check_content(results, scanned)
             # A file that may be read could also be written. It was checked above that there is only
             # a SELECT.
             connection.execute(
@@ -81,7 +92,8 @@ def query(results: Results, sql: str) -> pa.Table:
             connection.execute("SET enable_external_access = false")
             return connection.sql(sql).to_arrow_table()
         except duckdb.Error as error:
-            raise UserError(f"{_first_paragraph(error)}; {_help(named)}") from None
+            message = _first_paragraph(error)
+            raise UserError(f"{message}; {_of_plans(message)}{_help(named)}") from None
 
 
 def _check(duckdb: Any, sql: str) -> None:
@@ -95,13 +107,22 @@ def _check(duckdb: Any, sql: str) -> None:
 
 
 def _first_paragraph(error: Exception) -> str:
-    return " ".join(str(error).partition("\n\n")[0].split())
+    text = " ".join(str(error).partition("\n\n")[0].split())
+    # DuckDB also suggests what these views are made of.
+    text = re.sub(r' Did you mean "(\w+)"\?', lambda m: m[0] if m[1] in VIEWS else "", text)
+    return text.rstrip("!")
 
 
 def _help(named: Sequence[str]) -> str:
     # DuckDB names the nearest columns itself; a view has more than a hundred.
     columns = [f"`DESCRIBE {view}` lists the columns of {view}" for view in named]
     return "; ".join([f"views: {', '.join(VIEWS)}", *columns])
+
+
+def _of_plans(message: str) -> str:
+    """Where a column of the view plans is, which runs have not."""
+    column = re.match(r'Binder Error: Referenced column "(study|scale|plan|axes)"', message)
+    return f"{column[1]} is in plans: FROM runs JOIN plans USING (trial_id); " if column else ""
 
 
 def _make_views(
@@ -127,6 +148,8 @@ def _make_views(
         connection.execute(f"CREATE VIEW _counted AS SELECT *, {counts} AS accepted FROM _all_runs")
         for view in runs:
             connection.execute(f"CREATE VIEW {view} AS {_RUN_VIEWS[view]}")
+    if "plans" in views:
+        connection.register("plans", _planned(results))
     for table in derived:
         assert accepted is not None
         counting = accept_derived(
@@ -145,6 +168,24 @@ def _make_views(
             f"({', '.join(KEYS[table])})"
         )
     return scanned
+
+
+def _planned(results: Results) -> pa.Table:
+    """One row per trial of each saved plan. axes: axis, or seed -> its value as people type it."""
+    text, axes = pa.string(), pa.map_(pa.string(), pa.string())
+    schema = pa.schema([(name, axes if name == "axes" else text) for name in VIEWS["plans"]])
+    parts = [schema.empty_table()]
+    for name in list_plans(results):
+        info, table = read_plan(results, name, ["trial_id", "axes", "seed"], brief=True)
+        typed = [
+            [*((axis, label(json.loads(value))) for axis, value in row["axes"].items()), seed]
+            for row in rows_of(table)
+            for seed in [("seed", str(row["seed"]))]
+        ]
+        about = [pa.repeat(one, len(typed)) for one in (info.study, info.scale, info.name)]
+        columns = [*about, table["trial_id"].cast(text), pa.array(typed, axes)]
+        parts.append(pa.table(columns, schema=schema))
+    return pa.concat_tables(parts)
 
 
 def _whole(results: Results) -> Manifest | None:
@@ -177,6 +218,21 @@ def _set_aside(manifest: Manifest) -> pa.Table:
 def _counts_by_manifest(manifest: Manifest) -> str:
     # Ids are most of what a scan reads, so they are left alone where no run is set aside.
     return f"{_IS_FINAL} AND {_NOT_ASIDE}" if manifest.set_aside else _IS_FINAL
+
+
+def _check_content(results: Results, scanned: Sequence[Path]) -> None:
+    """Raise InfrastructureError for a damaged file of a generation.
+
+    DuckDB does not look at the checksums of pages. Large files would take longer than the query.
+    """
+    # A file that `compact --prune` took meanwhile is for DuckDB to miss.
+    with suppress(FileNotFoundError):
+        if sum(path.stat().st_size for path in scanned) > _SMALL_BYTES:
+            return
+        manifest = read_newest(results)
+        for table in TABLES:
+            if set(scanned) & set(manifest.paths(results, table)):
+                check_content(results, manifest, table)
 
 
 def _list(columns: Sequence[str], table: str = "") -> str:

@@ -33,7 +33,17 @@ def find(reference: str) -> Study:
         return study
     if reference in shipped:
         return shipped[reference]
+    name, at, plan = reference.partition("@")
+    if at and name in shipped:
+        scale, plus, _ = plan.partition("+")
+        more = " and its overrides" if plus else ""
+        raise UserError(
+            f"{reference} is the name of a plan; give its study and scale{more}: {name} --scale "
+            f"{scale}"
+        )
+    own = study_file.near(reference)
+    hint = f" (did you mean {own}?)" if own else did_you_mean(reference, shipped, cutoff=0.4)
     raise UserError(
-        f"no study {reference!r}{did_you_mean(reference, shipped, cutoff=0.4)}; `odesweep studies` "
+        f"no study {reference!r}{hint}; `odesweep studies` "
         "lists all studies, and ./my_study.toml or ./my_study.py names a file of your own"
     )

@@ -152,4 +152,53 @@ RELEASED_NETS = Study(
     },
 )
 
-STUDIES = (NORM_SOLVER_DEPTH, RELEASED_NETS)
+TA_BN_STATISTICS = Study(
+    name="cross/ta_bn_statistics",
+    paper="this project",
+    title="TA-BN's running statistics at times that no training step visits",
+    question="Is TA-BN's loss under another solver that of its dynamics or of its statistics?",
+    expected=(
+        "With neighbours, statistics move near the times of the training's steps alone, and a "
+        "finer solver reads mean 0 and variance 1 elsewhere. With exact, every grid point follows, "
+        "so the loss that is left is that of the dynamics."
+    ),
+    fidelity=(
+        "Nets and recipe of cross/norm_solver_depth, whose rows with TA-BN are the rows of "
+        "neighbours here. The exact rule is the one that Zheng 2024 describes before its "
+        "Algorithm 1; its momentum is Algorithm 1's, since the paper names none."
+    ),
+    base=NORM_SOLVER_DEPTH.base,
+    grid={
+        "statistics": {
+            "neighbours": NORMS["ta_bn"],
+            "exact": {"model.norm": {"name": "ta_bn", "statistics": "exact"}},
+        },
+        "solver": SOLVERS,
+        "model.backbone": ("cnn4", "cnn8"),
+    },
+    seeds=range(6),
+    evaluations=(*TEST_GRID, *REFERENCE),
+    scales={
+        "paper": Scale("Paper scale: 128 epochs of CIFAR-10, 6 seeds."),
+        "small": small_images(
+            10,
+            axes={
+                "statistics": ("neighbours", "exact"),
+                "solver": ("euler2",),
+                "model.backbone": ("cnn4",),
+            },
+            evaluations=limited(500, *TEST_GRID, *REFERENCE),
+        ),
+        "smoke": smoke_images(
+            axes={
+                "statistics": ("neighbours", "exact"),
+                "solver": ("euler2",),
+                "model.backbone": ("cnn4",),
+            },
+            images=8,
+            evaluations=limited(8, EvaluationGrid("test_grid", ("euler",), steps=(2, 4))),
+        ),
+    },
+)
+
+STUDIES = (NORM_SOLVER_DEPTH, RELEASED_NETS, TA_BN_STATISTICS)

@@ -7,6 +7,7 @@ evaluations.steps and evaluations.tolerance.
 """
 
 import hashlib
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -74,7 +75,7 @@ def select(study: Study, scale: str | None = None, texts: Iterable[str] = ()) ->
     try:
         declared = expand(study, base)
     except UserError as error:
-        raise UserError(_as_typed(str(error), changing)) from None
+        raise UserError(_explained(str(error), study, changing)) from None
     if not declared:
         raise UserError(f"study {study.name}: every cell of scale {name} is excluded")
     wording = tuple(sorted(override.wording for override in changing))
@@ -107,6 +108,42 @@ def matches(selection: Selection, texts: Sequence[str]) -> set[str]:
                 f"{', '.join((*study.grid, 'seed'))}"
             )
     return {trial.trial_id for trial in restrict(study, list(selection.selected), overrides)}
+
+
+def _explained(message: str, study: Study, overrides: Sequence[Override]) -> str:
+    """The message, and how it follows from an override that it does not name.
+
+    `data.name=mnist` changes one key and keeps all others of `data`, which may not fit.
+    """
+    message = _as_typed(message, overrides)
+    for one in overrides:
+        section, _, last = one.key.rpartition(".")
+        if (
+            last == "name"
+            and not one.extends
+            and one.key not in message
+            and f"{section}." in message
+        ):
+            whole = _chosen_with(study, one) or [f"'{section}={{name: {label(one.value)}, ...}}'"]
+            return (
+                f"{one} sets this key alone, and {section} keeps its other values: {message}; to "
+                f"set all of {section}: {' or '.join(whole)}"
+            )
+    return message
+
+
+def _chosen_with(study: Study, override: Override) -> list[str]:
+    """`axis=name` for each name of an axis that sets the section of this override to its value."""
+    section, _, last = override.key.rpartition(".")
+    return [
+        shlex.quote(f"{axis}={name}")
+        for axis, names in study.grid.items()
+        if isinstance(names, Mapping)
+        for name, keys in names.items()
+        if isinstance(keys, Mapping)
+        and isinstance(chosen := keys.get(section), Mapping)
+        and chosen.get(last) == override.value
+    ]
 
 
 def _as_typed(message: str, overrides: Iterable[Override]) -> str:

@@ -26,7 +26,8 @@ def split(reference: str) -> tuple[Path, str] | None:
 def load(path: Path, inside: str = "") -> Study:
     """The study `inside` of the file, or its only one. Raises UserError."""
     if not path.is_file():
-        raise UserError(f"no study file {path}")
+        near = did_you_mean(path.name, (one.name for one in _files(path.parent)))
+        raise UserError(f"no study file {path}{near}")
     known: dict[str, Study] = {}
     for study in study_toml.read(path) if path.suffix == ".toml" else studies_of(_module(path)):
         if not isinstance(study, Study):
@@ -44,6 +45,20 @@ def load(path: Path, inside: str = "") -> Study:
         names = ", ".join(f"{path}:{name}" for name in known)
         raise UserError(f"{path} has several studies; choose one: {names}")
     return known[inside] if inside else next(iter(known.values()))
+
+
+def near(name: str) -> str | None:
+    """The file in this folder that is called like a study, as the command line takes it."""
+    return next((f"./{path.name}" for path in _files(Path()) if path.stem == name), None)
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(
+            path for path in folder.iterdir() if path.suffix in _ENDINGS and path.is_file()
+        )
+    except OSError:
+        return []
 
 
 def studies_of(module: ModuleType) -> list[Study]:

@@ -17,8 +17,8 @@ from synthetic import Cell, Run, World, write
 
 from analysis import cli
 from analysis.claims import claim as claims
-from analysis.claims.claim import Claim, Evidence, Region, above, below, within
-from analysis.claims.statistic import Difference, Estimate, Share, of_runs, order
+from analysis.claims.claim import Claim, Evidence, Region, above, all_claims, below, within
+from analysis.claims.statistic import At, Difference, Estimate, Share, mean, of_runs, order
 from analysis.claims.verdict import (
     CONTRADICTED,
     INCONCLUSIVE,
@@ -222,6 +222,35 @@ def test_below_the_scale_a_verdict_stands_in_its_own_column(tmp_path: Path) -> N
     assert (both.full.verdict, both.reduced.verdict) == (CONTRADICTED, REPRODUCED)
     small = weigh(ORDER, Reader(tmp_path, scale="small"))
     assert small.full.verdict == NOT_ENOUGH
+
+
+def test_a_claim_that_small_scale_cannot_show_has_no_verdict_there(tmp_path: Path) -> None:
+    level = claim(statistic=At({"norm": "layer"}, mean), holds=above(0.9), at_any_scale=False)
+    found = verdict(tmp_path, Means(0.001, none=0.5, batch=0.7, layer=0.6), level, "small")
+    assert (found.full.verdict, found.reduced) == (NOT_ENOUGH, None)
+    assert found.commands[0].startswith("odesweep run paper/claims --scale paper")
+    both = verdict(tmp_path, Means(0.001, none=0.5, batch=0.7, layer=0.95), level, "paper")
+    assert (both.full.verdict, both.reduced) == (REPRODUCED, None)
+
+
+def test_which_claims_small_scale_cannot_show() -> None:
+    assert {claim.name for claim in all_claims() if not claim.at_any_scale} == {
+        "gusak2020/layer-reaches-93-percent",
+        "gusak2020/layer-like-resnet10",
+        "zheng2024/norms-do-not-help-on-mnist",
+        "zheng2024/ta-bn-reaches-91-percent",
+        "ott2021/critical-steps-sphere2",
+        "ott2021/critical-steps-cifar10",
+        "ott2021/adaptation-evaluations-sphere2",
+        "ott2021/adaptation-evaluations-cifar10",
+        "ott2021/tolerance-adaptation-keeps-ode",
+        "gladzik2019/mnist",
+        "gladzik2019/qmnist",
+        "gladzik2019/fashion-mnist",
+        "gladzik2019/two-blocks-above-90-percent",
+        "gladzik2019/odenets-converge",
+        "enorm2019/bias-nan-in-first-epoch",
+    }
 
 
 def test_at_reduced_scale_three_seeds_are_enough_and_n_is_shown(tmp_path: Path) -> None:

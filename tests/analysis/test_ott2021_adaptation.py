@@ -130,6 +130,9 @@ def test_table1_number_by_number(results: Path) -> None:
     assert list(printed.values()) == [65, 129, 0.987, 100.5, 0.989, 17, 33, 0.547, 21.9, 0.550]
     shown = table1.readable(numbers).iloc[:, 2].tolist()
     assert shown[:2] == ["64 (3)", "128 (3)"]
+    # Steps are not compared with the paper's numbers, which look like steps + 1.
+    assert table1.readable(numbers)["difference"].tolist()[:2] == ["-", "-"]
+    assert table1.readable(numbers)["difference"].tolist()[3] == "+0.5"
     assert shown[3] == "101.0 ± 2.5 (3)"
     assert set(published.values("ott2021", "table1")["source"]) == {"Table 1 of the submission"}
 

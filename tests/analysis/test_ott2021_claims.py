@@ -189,7 +189,8 @@ def test_change_with_steps_is_that_of_the_fitted_line(opposite: Reader) -> None:
     slope = (-4.5 * 0.09 + 0.5 * 0.03 - 1.5 * 0.03 - 2.5 * 0.09) / (
         4.5**2 + 0.5**2 + 1.5**2 + 2.5**2
     )
-    assert weigh(claim, opposite).full.parts["euler"].value == pytest.approx(8 * slope)
+    # The plan has K = 2 to 256: nothing is said of steps that no net was trained with.
+    assert weigh(claim, opposite).full.parts["euler"].value == pytest.approx(7 * slope)
 
 
 def test_thresholds_are_as_they_were() -> None:

@@ -269,7 +269,16 @@ def test_more_panels_than_a_page_has_are_refused_with_what_to_do(tmp_path: Path)
         (["my_study", "--where", "width"], "--where width: write it as key=value"),
         (["my_study", "--where", "steps=3"], "no trial of my_study@tiny has steps=3; choose from"),
         (["my_study@small"], "no plan of my_study@small in {results}; nearest: my_study"),
-        (["my_study", "--scale", "paper"], "no plan of my_study at scale paper in {results}"),
+        (
+            ["my_study", "--scale", "paper"],
+            "no plan of my_study at scale paper in {results}; scales here: tiny",
+        ),
+        (
+            ["my_study", "--x", "zzz"],
+            "no axis 'zzz' in my_study@tiny; axes of the study: width, solver.steps, solver.name; ",
+        ),
+        (["my_study", "--scale", ""], "--scale has an empty value; give one, or leave it out"),
+        (["my_study", "--scale="], "--scale has an empty value"),
     ],
 )
 def test_mistakes_are_one_line(

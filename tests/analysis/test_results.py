@@ -11,7 +11,11 @@ from synthetic import write
 
 from analysis import open_results
 from analysis.errors import ReportError
+from analysis.make import Reader
+from analysis.plot.chart import Wish
+from analysis.plot.command import plot
 from analysis.results import Results
+from analysis.rows.read import Folder, load
 from sweeps.store.frames import one_type
 
 PAGE = Path(__file__).parents[2] / "docs" / "python.md"
@@ -53,6 +57,28 @@ def test_frames_have_the_axes_of_the_study(results: Results) -> None:
     assert {"axis.solver.steps", "accuracy_test", "run.outcome"} <= set(epochs)
     evaluations = results.evaluations("my_study")
     assert {"accuracy", "test.solver_steps", "run.accuracy_test"} <= set(evaluations)
+
+
+def test_a_study_has_what_was_added_to_it_and_a_plan_has_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, OWN, scale="tiny")
+    write(tmp_path, OWN, None, "tiny", ("+seed=3,4", "+evaluations.solver=midpoint"))
+    changed = write(tmp_path, OWN, None, "tiny", ("train.batch_size=8",), save_only=True)
+    results = open_results(tmp_path)
+    assert set(results.runs("my_study")["seed"]) == {0, 1, 2, 3, 4}
+    assert set(results.runs("my_study@tiny")["seed"]) == {0, 1, 2}
+    assert set(results.evaluations("my_study")["test.solver"]) == {"euler", "midpoint"}
+    assert set(results.evaluations("my_study@tiny")["test.solver"]) == {"euler"}
+    caption = results.plot("my_study", x="solver.steps").caption
+    assert "With what was added: +evaluations.solver=midpoint +seed=3,4." in caption
+
+    assert plot("my_study", Wish(kind="box"), ["seed=4"], Reader(tmp_path), tmp_path / "out") == 0
+    assert f"not drawn: plan {changed} (train.batch_size=8)" in capsys.readouterr().out
+    # A claim takes further seeds alone, and no other tests.
+    seeds = load(Folder(tmp_path), "my_study", added="+seed=")
+    assert set(seeds.tests["test.solver"]) == {"euler"}
+    assert set(seeds.trials["seed"]) == {0, 1, 2}
 
 
 def test_arrow_takes_every_frame_and_numbers_stay_numbers(results: Results) -> None:

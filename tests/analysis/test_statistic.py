@@ -69,7 +69,7 @@ def first_is(outcome: str) -> pd.DataFrame:
         (Each("norm", exact, name="{} norm"), {"layer norm": 0.71, "batch norm": 1.4 / 3 + 0.01}),
         (Best("norm", "layer"), {"layer - batch": 0.1 * 7 / 3}),
         # Values .3, .6, 1.2 at 0, 1, 2 doublings: slope (1.2 - .3) / 2.
-        (At(LAYER, Trend("depth", 2)), {"": 0.9}),
+        (At(LAYER, Trend("depth")), {"": 0.9}),
         (
             {"a": ADVANTAGE, "b": Best("norm", "batch")},
             {"a": 0.7 / 3, "b: batch - layer": -0.7 / 3},
@@ -111,7 +111,7 @@ APART = pd.DataFrame(
         # Anything else may be larger.
         (Ratio(LAYER, BATCH), None),
         (Excess(LAYER, BATCH), None),
-        (Trend("depth", 2), None),
+        (Trend("depth"), None),
     ],
 )
 def test_intervals_of_shares_end_where_the_number_can_lie(

@@ -201,18 +201,21 @@ def test_gaussian_process_is_refitted_every_100_calls() -> None:
         times, means = [], []
 
 
-@pytest.mark.parametrize("statistics", ["kernel", "descent", "refit"])
+# Call 133 is at t = 0: the exact form resumes between two solves.
+@pytest.mark.parametrize("statistics", ["exact", "kernel", "descent", "refit"])
 def test_state_of_each_form_resumes(statistics: str) -> None:
-    interpolation = {"descent": "cubic_spline", "refit": "gaussian_process"}.get(
-        statistics, "kernel"
-    )
+    interpolation = {
+        "exact": "linear",
+        "descent": "cubic_spline",
+        "refit": "gaussian_process",
+    }.get(statistics, "kernel")
     config = {"interpolation": interpolation, "statistics": statistics, "grid_size": 4}
     whole, resumed = made(2, **config), made(2, **config)
     xs = torch.randn(230, 4, 2, dtype=torch.float64)
     for call in range(230):
-        if call == 130:
+        if call == 133:
             resumed.load_state_dict(whole.state_dict())
-        for norm in (whole, resumed) if call >= 130 else (whole,):
+        for norm in (whole, resumed) if call >= 133 else (whole,):
             norm(xs[call], call % 7 / 7)
     assert torch.equal(whole.running_mean, resumed.running_mean)
     assert torch.equal(whole.running_var, resumed.running_var)

@@ -4,6 +4,7 @@ dependence on the test batch.
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -226,6 +227,46 @@ def test_logits_do_not_depend_on_the_test_batch() -> None:
     assert worst_difference(TemporalBatch()) < 1e-5
     assert worst_difference(Batch()) < 1e-5
     assert worst_difference(MiniBatch()) > 1e-2
+
+
+def test_few_fixed_steps_leave_most_of_the_grid_as_it_was() -> None:
+    # What a finer solver reads between the steps of the training, whatever the dynamics.
+    field = Field(TemporalBatch())
+    euler = solvers.build(FixedStep(name="euler", steps=2))
+    ODEBlock(field, euler, gradients.build(Backprop()))(torch.randn(16, 2, 4, 4))
+    norm = field.norm
+    assert isinstance(norm, TemporalBatchNorm)
+    moved = (norm.running_mean != 0).any(1).nonzero().flatten()
+    assert moved.tolist() == [0, 50]
+    with torch.no_grad():
+        x = torch.randn(8, 4, 3, 3)
+        torch.testing.assert_close(norm.eval()(x, 0.25), x / (1 + EPS) ** 0.5)
+
+
+@pytest.mark.parametrize("times", [[0, 0.5], [0, 0.5, 0.5, 1], [0, 0.2, 0.9, 0.4, 1.2], [0]])
+@pytest.mark.parametrize("half_open", [False, True])
+def test_exact_statistics_go_through_those_of_each_solve(
+    times: list[float], half_open: bool
+) -> None:
+    form: dict[str, Any] = {"grid": "half_open"} if half_open else {}
+    norm = made(3, TemporalBatch(grid_size=8, momentum=0.3, statistics="exact", **form))
+    points = np.arange(8 if half_open else 9) / 8
+    mean, variance = np.zeros((len(points), 3)), np.ones((len(points), 3))
+    for solve in range(3):
+        xs = torch.randn(len(times), 6, 3, dtype=torch.float64) * (solve + 1) + solve
+        for x, t in zip(xs, times, strict=True):
+            norm(x, t)
+        seen: dict[float, list[int]] = {}
+        for call, t in enumerate(times):
+            seen.setdefault(min(t, points[-1]), []).append(call)
+        order = sorted(seen)
+        for running, observed in ((mean, xs.mean(1).numpy()), (variance, xs.var(1).numpy())):
+            for channel in range(3):
+                values = [observed[seen[t], channel].mean() for t in order]
+                fitted = np.interp(points, order, values)
+                running[:, channel] = 0.7 * running[:, channel] + 0.3 * fitted
+        for found, expected in ((norm.running_mean, mean), (norm.running_var, variance)):
+            torch.testing.assert_close(found, torch.from_numpy(expected))
 
 
 def test_penalty_and_what_weight_decay_leaves_alone() -> None:

@@ -113,6 +113,12 @@ def test_planning_and_looking_load_no_torch(arguments: tuple[str, ...], tmp_path
             ("retry", "demo", "--outcome", "crahsed"),
             "unknown outcome 'crahsed'; choose from completed, ",
         ),
+        (("export", "demo", "--to", "xls"), "Invalid value for '--to': 'xls' is not one of"),
+        (("run", "demo", "--resubmit"), "--resubmit is for executor slurm, not inline"),
+        (
+            ("plan", "demo@smoke"),
+            "is the name of a plan; give its study and scale: demo --scale smoke",
+        ),
         (("cancel", "nope"), "no study 'nope'; `odesweep studies` lists all studies"),
         (("show", "ea8"), "'ea8' is too short: give at least 4 digits of an id"),
         (("diff", "0a0", "6fe"), "'0a0' is too short: give at least 4 digits of an id"),
@@ -127,6 +133,15 @@ def test_planning_and_looking_load_no_torch(arguments: tuple[str, ...], tmp_path
 def test_mistakes_are_one_line_and_exit_2(cli: Cli, arguments: tuple[str, ...], says: str) -> None:
     cli.results.path.mkdir()
     assert says in cli(*arguments, code=2)
+
+
+def test_a_study_file_of_this_folder_is_suggested(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").touch()
+    assert "no study 'mine' (did you mean ./mine.toml?)" in cli("plan", "mine", code=2)
+    assert "no study file mien.toml (did you mean mine.toml?)" in cli("plan", "./mien.toml", code=2)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """`odesweep top`, `diff` and `show` on rows that were made up, and their one-line errors."""
 
+from pathlib import Path
+
 import pytest
 from small_study import study
 from store_rows import make
@@ -60,6 +62,29 @@ def test_top_averages_seeds_alone_and_never_failed_runs(results: Results) -> Non
     alone, three, _ = ranking.cells
     assert (alone.mean, alone.low, alone.high) == (0.95, None, None)
     assert (three.low, three.high) == (pytest.approx(t_interval([0.9, 0.7, 0.8])[0]), 1.0)
+
+
+def test_top_of_a_study_has_what_was_added_to_it(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    for texts in ([], ["+seed=4", "+solver.steps=16"], ["train.batch_size=8"]):
+        selection = select(STUDY, None, texts)
+        save(results, selection, Costs())
+        writer = Writer(results, f"w{len(selection.declared)}-{len(texts)}")
+        for trial in selection.declared:
+            name = trial.trial_id
+            row = make("runs", trial_id=name, attempt_id=name[:8], outcome="completed")
+            writer.add("runs", [row | {"accuracy_test": 0.5}])
+        writer.close()
+    asked = rank(results, "small@full", target="small")
+    assert {one.axes["solver.steps"]: one.n for one in asked.cells} == dict.fromkeys(
+        (*ACCURACY, 16), 5
+    )
+    assert (asked.added, asked.left_out) == (
+        ("+seed=4", "+solver.steps=16"),
+        (selection.plan_name,),
+    )
+    alone = rank(results, "small@full", target="small@full")
+    assert {one.n for one in alone.cells} == {4}
 
 
 def test_top_of_seconds_is_the_smallest_of_runs_that_were_alone(results: Results) -> None:

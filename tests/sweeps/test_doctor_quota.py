@@ -3,10 +3,12 @@
 import os
 import time
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from command import TINY, odesweep
 
+from sweeps.cli.doctor import needed as needed_by
 from sweeps.doctor import Finding, Level, Needed, Situation, quota
 from sweeps.doctor.probe import mounted, source
 from sweeps.doctor.quota import (
@@ -18,6 +20,7 @@ from sweeps.doctor.quota import (
     parse_mmlsquota,
 )
 from sweeps.planning.forecast import Size
+from sweeps.profiles import Profile
 
 LFS = """\
 Disk quotas for usr me (uid 1001):
@@ -96,6 +99,15 @@ def stand_in(folder: Path, name: str, text: str, code: int = 0) -> None:
 def look(path: Path, size: Size | None = None) -> list[Finding]:
     needed = Needed("tiny@paper", size) if size else None
     return list(quota.quota(Situation(path, None, needed=needed)))
+
+
+def test_slots_that_a_task_measures_count_at_their_most(tmp_path: Path) -> None:
+    def size(slots: int | Literal["auto"]) -> Size:
+        profile = Profile(slots=slots, cpus=4, throttle=1, options={"time": "01:00:00"})
+        return needed_by("gladzik2019/d3", "small", tmp_path, profile).size
+
+    assert size(1).bytes < size(4).bytes
+    assert size(4) == size("auto")
 
 
 def test_without_tools_and_without_study_there_is_nothing_to_say(

@@ -195,6 +195,30 @@ def test_a_combination_that_no_trial_has_is_said() -> None:
         select(find("demo"), None, ["solver.name=rk4_38", "solver.steps=128"])
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        (
+            "zheng2024/main",
+            "data.name=mnist",
+            "data.standardize = .*; to set all of data: data=MNIST$",
+        ),
+        ("demo", "data.name=mnist", "unknown key 'data.dimension'.*: 'data={name: mnist, ...}'$"),
+    ],
+)
+def test_a_name_without_its_section_is_what_the_message_speaks_of(
+    name: str, text: str, message: str
+) -> None:
+    said = f"^{text} sets this key alone, and data keeps its other values: {message}"
+    with pytest.raises(UserError, match=said):
+        select(find(name), None, [text])
+
+
+def test_a_name_in_other_letters_is_suggested() -> None:
+    with pytest.raises(UserError, match=r"did you mean MNIST\?"):
+        select(find("zheng2024/main"), None, ["data=mnist"])
+
+
 def test_named_values_cannot_be_made_up() -> None:
     named = study(grid={"size": {"tiny": {"model.width": 4}, "large": {"model.width": 64}}})
     assert [t.axes for t in select(named, None, ["size=large"]).selected] == [{"size": "large"}]

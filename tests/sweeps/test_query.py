@@ -9,10 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from command import odesweep
+from small_study import study
 from store_rows import evaluation, run, trajectory
 
 from sweeps.cli import main
-from sweeps.errors import UserError
+from sweeps.errors import InfrastructureError, UserError
+from sweeps.planning.cost import Costs
+from sweeps.planning.plan import save
 from sweeps.store import (
     SCHEMAS,
     Results,
@@ -27,6 +30,7 @@ from sweeps.store.compact import compact
 from sweeps.store.query import VIEWS, query
 from sweeps.store.to_python import rows as rows_of
 from sweeps.store.to_python import values
+from sweeps.study.overrides import select
 
 NOT_ALL = "the columns do not fit in 80 characters, so that some are cut or left out; use --csv"
 WHEN = ("parts", "generation", "both", "copies", "earlier copies")
@@ -119,6 +123,40 @@ def test_epochs_are_rows_with_what_they_belong_to(results: Results) -> None:
     assert query(results, "FROM epochs LIMIT 1").column_names == VIEWS["epochs"]
 
 
+def test_plans_say_whose_a_trial_is(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    for texts in ([], ["+seed=3"]):
+        save(results, select(study(seeds=(0,)), None, texts), Costs())
+    first, *_ = select(study(seeds=(0,))).declared
+    _put(results, "w", runs=[run(first.trial_id, "b")])
+    asked = "SELECT study, scale, plan, axes['seed'] AS seed, outcome FROM plans"
+    found = query(results, f"{asked} LEFT JOIN runs USING (trial_id) WHERE plan = 'small@full'")
+    done = {"study": "small", "scale": "full", "plan": "small@full", "seed": "0"}
+    assert found.to_pylist() == [done | {"outcome": "completed"}]
+    counted = query(results, "SELECT count(*) AS n FROM runs JOIN plans USING (trial_id)")
+    assert counted.to_pylist() == [{"n": 2}]
+    with pytest.raises(UserError, match="study is in plans: FROM runs JOIN plans USING"):
+        query(results, "SELECT study FROM runs")
+
+
+def test_a_flipped_bit_in_a_generation_is_one_line(tmp_path: Path) -> None:
+    results = Results(tmp_path / "results")
+    _fill(results)
+    compact(results)
+    (path,) = results.generations("runs").iterdir()
+    column = next(
+        chunk
+        for number in range(pq.read_schema(path).names.index("epochs"))
+        if (chunk := pq.read_metadata(path).row_group(0).column(number)).path_in_schema
+        == "accuracy_test"
+    )
+    content = bytearray(path.read_bytes())
+    content[column.data_page_offset + column.total_compressed_size - 1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InfrastructureError, match=f"{path.name} is damaged .sha256.; restore it"):
+        query(results, "SELECT avg(accuracy_test) FROM runs")
+
+
 def test_sql_joins_filters_and_times(results: Results) -> None:
     joined = "SELECT r.trial_id, count(*) AS n FROM runs r JOIN epochs e USING (trial_id)"
     chosen = "WHERE r.finished_at >= '2026-01-01' AND r.solver_steps = 7 GROUP BY ALL"
@@ -152,7 +190,7 @@ def test_retracted_row_gives_way(tmp_path: Path) -> None:
         ),
         (
             "SELECT * FROM trials",
-            "Catalog Error: Table with name trials does not exist.*views: runs, attempts",
+            "Catalog Error: Table with name trials does not exist; views: runs, attempts",
         ),
         ("SELEC 1", "Parser Error.*views: runs"),
         ("SELECT 1; SELECT 2", "a query is one SELECT, this is SELECT, SELECT; views: runs"),

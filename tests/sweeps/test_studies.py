@@ -226,10 +226,19 @@ def test_a_file_that_is_no_study(tmp_path: Path, text: str, says: str) -> None:
         find(str(tmp_path / "missing.py"))
 
 
-def test_a_closed_pipe_is_quiet() -> None:
-    command = (
-        f"{sys.executable} -c 'from sweeps.cli import main; main()' studies --json | head -c 10"
-    )
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("sweeps", "studies", "--json"),
+        ("sweeps", "plan", "faults"),
+        ("analysis", "plot", "--help"),
+    ],
+)
+def test_a_closed_pipe_is_quiet(words: tuple[str, ...]) -> None:
+    package, *arguments = words
+    call = f"{sys.executable} -c 'from {package}.cli import main; main()' {' '.join(arguments)}"
+    # `true` reads nothing; the command begins to write when it has gone.
+    command = f"(sleep 0.2; exec {call}) | true"
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, check=False
     )
