@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from odecore.config import Evaluation, ProbeConfig, TrialSpec
-from sweeps.spec import PROBES
+from sweeps.spec import PROBES, flatten
 from sweeps.store import axis_words
 
 if TYPE_CHECKING:
@@ -95,10 +95,38 @@ class Task:
 
 
 def labelled(tasks: Sequence[Task]) -> list[Task]:
-    """The tasks with labels for people: the axes that tell them apart, "norm=ta_bn seed=0"."""
+    """The tasks with labels for people: the axes that tell them apart, "norm=ta_bn seed=0".
+
+    Without axes: the values of the spec that do.
+    """
+    if not all(task.axes for task in tasks):
+        return _labelled_by_spec(tasks)
     shared = set.intersection(*(set(task.axes) for task in tasks)) if len(tasks) > 1 else set()
-    words = [[word for word in task.axes if word not in shared] for task in tasks]
     return [
-        replace(task, label=" ".join(own) or task.trial_id[:12])
-        for task, own in zip(tasks, words, strict=True)
+        replace(task, label=" ".join(word for word in task.axes if word not in shared))
+        for task in tasks
+    ]
+
+
+def _labelled_by_spec(tasks: Sequence[Task]) -> list[Task]:
+    """A value that follows from those before it is left out, as of all fields of a section."""
+    flat = [flatten(task.spec) for task in tasks]
+    names: list[str] = []
+    groups: list[tuple[str, ...]] = [()] * len(flat)
+    for name in dict.fromkeys(name for values in flat for name in values):
+        finer = [
+            (*group, str(values.get(name))) for group, values in zip(groups, flat, strict=True)
+        ]
+        if len(set(finer)) > len(set(groups)):
+            names.append(name)
+            groups = finer
+    return [
+        replace(
+            task,
+            label=" ".join(
+                f"{name}={values[name]}" for name in names if values.get(name) is not None
+            )
+            or task.trial_id[:12],
+        )
+        for task, values in zip(tasks, flat, strict=True)
     ]

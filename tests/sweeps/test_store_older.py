@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from command import odesweep
 from store_rows import evaluation, run
+from tiny import TINY
 
 from analysis.rows.read import load
 from sweeps.store import (
@@ -31,6 +32,8 @@ from sweeps.store.query import query
 from sweeps.store.renamed import OLD_PLAN, RENAMED, current_name, current_plan
 from sweeps.store.schema import VERSION, to_table
 from sweeps.store.to_python import rows as rows_of
+from sweeps.study.overrides import select
+from sweeps.worker.tasks import Task, labelled
 
 OLDER = Path(__file__).parents[1] / "data" / "store_baedb78"
 IN_GENERATION, IN_MERGED = "7825112558bf8b176507acb9b93c949a", "3819944eb41075badf0d1af41d941897"
@@ -166,3 +169,12 @@ def test_an_older_command_gives_its_overrides_one_by_one() -> None:
     asked = {"grid": ["a", "b"], "solver": "euler", "factor": [0.5, 1], "steps": 4}
     assert row["evaluations"] == [{"eval_id": "e", **asked, "tolerance": None}]
     assert row["probes"] == [{"probe_id": "p", "name": "series", **none, "grid": ["a"]}]
+
+
+def test_a_task_of_an_older_submission_is_named_by_the_values_that_tell_it_apart() -> None:
+    chosen = select(TINY, "paper").declared[:2]
+    tasks = [Task(one.trial_id, one.spec, True, (), (), 1.0) for one in chosen]
+    (*_, name), (*_, other) = (task.label.split(" ") for task in labelled(tasks))
+    assert name != other
+    assert name.partition("=")[0] == other.partition("=")[0]
+    assert "=" in name
