@@ -92,7 +92,7 @@ def _filed(item: Item, folder: Path) -> Item:
 
 def _index(reader: Reader, content: Content, papers: list[Section]) -> Iterator[str]:
     yield "# Results\n"
-    yield f"{' '.join(sentences(content.cards, reader('*').runs['trial_id'].nunique()))}\n"
+    yield f"{' '.join(sentences(content.cards, len(set(reader('*').runs['trial_id']))))}\n"
     counts = [
         {
             "page": f"[{one.key}]({_stem(one)}.md)",
