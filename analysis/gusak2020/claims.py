@@ -77,6 +77,9 @@ BEST = of_runs("accuracy_test_best")
 DROP, GAIN = (Quantity(_nets, column, NEEDS) for column in ("drop", "gain"))
 MARGIN = f"margin of the drop to {TOLERANCE:g}, on the paper's side"
 claim = partial(Claim, "gusak2020", evidence=Evidence(seeds=6, epochs=350))
+# Shorter training leaves nets near 30 % of accuracy: whether those are smooth says nothing about
+# accurate nets, which the criterion of section 3.2 is about.
+smoothness = partial(claim, at_any_scale=False)
 CLAIMS = (
     claim(
         "layer-best",
@@ -148,7 +151,7 @@ CLAIMS = (
         "difference of best accuracy",
         {"net": ("LN", "LN, NF outside", "NF everywhere")},
     ),
-    claim(
+    smoothness(
         "layer-smooth-from-16",
         "With layer norm nets trained with 16 and 32 Euler steps are smooth, with 2 not.",
         "Gusak 2020, caption of Figure 1",
@@ -159,7 +162,7 @@ CLAIMS = (
         MARGIN,
         _figure1(LAYER, (2, 16, 32)),
     ),
-    claim(
+    smoothness(
         "weight-smooth-from-32",
         "With weight norm nets trained with 32 Euler steps are smooth, with 2 and 16 not.",
         "Gusak 2020, caption of Figure 1",
@@ -170,7 +173,7 @@ CLAIMS = (
         MARGIN,
         _figure1(WEIGHT, (2, 16, 32)),
     ),
-    claim(
+    smoothness(
         "two-steps-not-smooth",
         "No accurate net trained with 2 Euler steps is smooth.",
         "Gusak 2020, Figure 1 (a reading; the caption says it of layer norm)",
@@ -182,7 +185,7 @@ CLAIMS = (
         _figure1(TWO_STEPS, (2,)),
     ),
     *(
-        claim(
+        smoothness(
             f"{norm}-smooth-without-tolerance",
             f"Accuracy does not drop at all under more powerful solvers: so {norm} norm is smooth "
             f"from {smooth} Euler steps on, not with fewer.",
@@ -197,7 +200,7 @@ CLAIMS = (
         for norm, smooth, stated in (("layer", 16, LAYER), ("weight", 32, WEIGHT))
     ),
     *(
-        claim(
+        smoothness(
             f"{norm}-smooth-by-gain",
             f"A more powerful solver yields a higher accuracy: so {norm} norm is smooth from "
             f"{smooth} Euler steps on, not with fewer.",
@@ -211,7 +214,7 @@ CLAIMS = (
         )
         for norm, smooth, stated in (("layer", 16, LAYER), ("weight", 32, WEIGHT))
     ),
-    claim(
+    smoothness(
         "norm-and-solver-matter",
         "Both normalization and training solver decide how much a net loses under more powerful "
         "solvers.",
@@ -228,7 +231,7 @@ CLAIMS = (
         "difference of the drops, of layer norm and with 16 steps",
         _figure1(("layer", "weight"), (2, 16, 32)),
     ),
-    claim(
+    smoothness(
         "accuracy-says-little",
         "Nets close in accuracy differ in smoothness: trained with 16 Euler steps weight norm "
         "drops far more than layer norm.",
