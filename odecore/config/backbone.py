@@ -108,12 +108,17 @@ RELEASED_STACKS: dict[Stack, tuple[Row, ...]] = {
 }
 
 
+def _halved(backbone: str, image_channels: int) -> bool:
+    """Whether a released stack has half of its channels: a CNN on images of one channel."""
+    return image_channels == 1 and backbone != "unet18"
+
+
 def rows_of(backbone: Stack, layout: Layout, image_channels: int) -> tuple[Row, ...]:
-    """The convolutions of a stack; `released` has half of the channels on images of one channel."""
+    """The convolutions of a stack."""
     if layout == "printed":
         return STACKS[backbone]
     rows = RELEASED_STACKS[backbone]
-    if image_channels > 1:
+    if not _halved(backbone, image_channels):
         return rows
     return tuple(
         row if row.channels is None else row._replace(channels=row.channels // 2) for row in rows
@@ -199,7 +204,7 @@ def check_image(model: Any, shape: tuple[int, ...], channels: int) -> None:
         )
     if has_last_norm(model.last_layer):
         check_groups(model.norm, "model.last_layer: model.norm", channels)
-    if model.layout == "released" and shape[0] == 1:
+    if model.layout == "released" and _halved(model.backbone, shape[0]):
         check_groups(model.norm, "model.layout: model.norm", NARROWEST // 2)
 
 

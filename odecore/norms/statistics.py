@@ -193,7 +193,7 @@ class Refit(Statistics):
     """Every 100 evaluations a Gaussian process through them gives new values at the grid's points.
 
     r <- r + max(0.1, 1 / refits) (fitted - r) (Zheng 2024, code). The process is the norm's own,
-    without a search for its length scale and noise.
+    without a search for its length scale and noise. The code keeps r and reads the newest fit.
     """
 
     def __init__(

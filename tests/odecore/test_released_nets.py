@@ -55,7 +55,7 @@ class Released(nn.Module):
     def __init__(self, name: str, channels: int) -> None:
         super().__init__()
         self.name, self.layers, self.norms = name, nn.ModuleList(), nn.ModuleList()
-        inputs, narrow = channels, 2 if channels == 1 else 1
+        inputs, narrow = channels, 2 if channels == 1 and name != "unet18" else 1
         for number, arrow in enumerate(ARROWS[name].split()):
             outputs = channels if arrow[0] == "c" else int(arrow.strip("ud")) // narrow
             # U-Net: the layer after a transposed one sees the encoder's map too.
