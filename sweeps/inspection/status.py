@@ -4,7 +4,7 @@ The functions are pure. `Watch` reads the results folder repeatedly. All countin
 columns, so that a million trials take seconds.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -31,9 +31,8 @@ from sweeps.store.clock import shared_time
 from sweeps.store.prune import DAY_SECONDS
 from sweeps.store.schema import KEYS, PROBES
 from sweeps.store.to_python import values
-from sweeps.worker.attempts import History, Start, process_alive
+from sweeps.worker.attempts import Alive, History, Start, process_alive
 
-Alive = Callable[[str, int], bool | None]
 State = Literal["done", "running", "failed", "pending"]
 _STATES: tuple[State, ...] = get_args(State)
 # Fewer digits could name a trial by accident.

@@ -21,6 +21,9 @@ RESUMES_ALLOWED = 5
 # Crashes that the next `run` would only repeat, at great cost.
 GIVEN_UP = ("killed", "hung", "timed_out")
 
+# Whether a process of a host exists; None if nobody can tell.
+Alive = Callable[[str, int], bool | None]
+
 
 @dataclass
 class Start:
@@ -91,7 +94,7 @@ class History:
         trial_id: str,
         now: float,
         claim_seconds: float,
-        alive: Callable[[str, int], bool | None],
+        alive: Alive,
     ) -> list[Start]:
         """Attempts that are running.
 
@@ -105,13 +108,33 @@ class History:
             if _is_live(a, now, claim_seconds, alive)
         ]
 
+    def unpublished(
+        self,
+        trial_id: str,
+        now: float,
+        claim_seconds: float,
+        alive: Alive,
+        since: float = 0.0,
+    ) -> list[Start]:
+        """Attempts that ended with a result moments ago.
+
+        Their worker lives and may still have the row in memory.
+        """
+        return [
+            a
+            for a in self.attempts.get(trial_id, {}).values()
+            if a.ending in FINAL_OUTCOMES
+            and a.started_at >= since
+            and _was_heard(a, now, claim_seconds, alive)
+        ]
+
     def deaths_without_progress(
         self,
         trial_id: str,
         furthest: int,
         now: float,
         claim_seconds: float,
-        alive: Callable[[str, int], bool | None],
+        alive: Alive,
         since: float = 0.0,
     ) -> int:
         """Attempts that ended for an unknown reason without a newer checkpoint.
@@ -201,13 +224,13 @@ class History:
         }
 
 
-def _is_live(
-    attempt: Start, now: float, claim_seconds: float, alive: Callable[[str, int], bool | None]
-) -> bool:
-    if attempt.ending is not None or now - attempt.seen_at >= claim_seconds:
-        return False
+def _is_live(attempt: Start, now: float, claim_seconds: float, alive: Alive) -> bool:
+    return attempt.ending is None and _was_heard(attempt, now, claim_seconds, alive)
+
+
+def _was_heard(attempt: Start, now: float, claim_seconds: float, alive: Alive) -> bool:
     # None means another host: nobody can tell, and the recent heartbeat decides.
-    return alive(attempt.host, attempt.pid) is not False
+    return now - attempt.seen_at < claim_seconds and alive(attempt.host, attempt.pid) is not False
 
 
 def process_alive(host: str, pid: int) -> bool | None:

@@ -1,7 +1,7 @@
 """Which trial a shard runs next.
 
-Trials that are done or given up are left out. The longest trials come first, and trials that other
-workers are running come last.
+Trials that are done or given up are left out, and so are those that other workers are running. The
+longest trials come first.
 """
 
 import random
@@ -17,7 +17,14 @@ from sweeps.planning.shards import in_turn
 from sweeps.spec import eval_id, probe_id
 from sweeps.store import EventReader, Results, StoreView
 from sweeps.store.clock import shared_time
-from sweeps.worker.attempts import DEATHS_ALLOWED, RESUMES_ALLOWED, History, process_alive
+from sweeps.worker.attempts import (
+    DEATHS_ALLOWED,
+    RESUMES_ALLOWED,
+    Alive,
+    History,
+    Start,
+    process_alive,
+)
 from sweeps.worker.messages import Context
 from sweeps.worker.tasks import Task
 
@@ -46,7 +53,8 @@ class Verdict(NamedTuple):
 class Chooser:
     """The tasks of a shard, and what the results folder says about them.
 
-    settled: trials that left the list and were not run here.
+    settled: trials that left the list and were not run here. elsewhere: those that `next` last left
+    to other workers, which run them now.
     """
 
     def __init__(
@@ -58,6 +66,7 @@ class Chooser:
         self.context, self.limits = context, context.limits
         self.history = History()
         self.settled: dict[str, str] = {}
+        self.elsewhere: list[str] = []
         self._view, self._reader = StoreView(results), EventReader(results)
         self._retried_at: dict[str, float] = {}
         self._looked_at, self._look_seconds = -1e9, 0.0
@@ -80,9 +89,9 @@ class Chooser:
         self.history.add(self._reader.poll())
 
     def next(self, fits: Fits = always) -> Task | None:
-        """The next task that fits, or None if all remaining tasks are settled or do not fit."""
+        """The next task that fits, or None if the others are settled, elsewhere, or do not fit."""
         self.refresh()
-        claimed: list[Task] = []
+        self.elsewhere = []
         for trial_id in self._order():
             left = self._left_of(self.tasks[trial_id])
             if left is None:
@@ -90,10 +99,17 @@ class Chooser:
             elif not fits(left):
                 continue
             elif self._others(trial_id):
-                claimed.append(left)
+                self.elsewhere.append(trial_id)
             else:
                 return left
-        return self._random.choice(claimed) if claimed else None
+        return None
+
+    def started_before(self, trial_id: str) -> bool:
+        """Whether another worker, which runs the trial too, started it before this one did."""
+        running = self._running(trial_id)
+        # Of two that started in the same moment, one goes on.
+        mine = [(one.started_at, one.worker) for one in running if one.worker == self.worker_id]
+        return bool(mine) and any((one.started_at, one.worker) < min(mine) for one in running)
 
     def stack_of(self, task: Task, fits: Fits = always) -> list[tuple[Task, int]]:
         """The tasks to train with `task` as one stack, each with its furthest iteration.
@@ -142,10 +158,18 @@ class Chooser:
         return [one.trial_id for group in groups for one in self._random.sample(group, len(group))]
 
     def _others(self, trial_id: str) -> bool:
-        running = self.history.running(
-            trial_id, shared_time(self.results.events), self.limits.claim_seconds, process_alive
-        )
-        return any(attempt.worker != self.worker_id for attempt in running)
+        """Whether another worker runs it, or has its row in memory."""
+        theirs = self._running(trial_id)
+        if trial_id not in self._view.accepted:
+            since = self._retried_at.get(trial_id, 0.0)
+            theirs += self.history.unpublished(trial_id, *self._now(), since)
+        return any(attempt.worker != self.worker_id for attempt in theirs)
+
+    def _running(self, trial_id: str) -> list[Start]:
+        return self.history.running(trial_id, *self._now())
+
+    def _now(self) -> tuple[float, float, Alive]:
+        return shared_time(self.results.events), self.limits.claim_seconds, process_alive
 
     def _left_of(self, task: Task) -> Task | None:
         accepted = self._view.accepted.get(task.trial_id)
@@ -184,9 +208,7 @@ class Chooser:
         deaths = self.history.deaths_without_progress(
             task.trial_id,
             furthest,
-            shared_time(self.results.events),
-            self.limits.claim_seconds,
-            process_alive,
+            *self._now(),
             since,
         )
         if deaths >= DEATHS_ALLOWED:

@@ -38,6 +38,8 @@ from sweeps.worker.tasks import Task
 AT_ONCE_SECONDS = 5.0
 # The reason of a shard that stops because its next trial would not end before the time limit.
 NO_TIME = "no time left for another trial"
+# How often a shard looks whether trials that other workers run are free or done.
+LOOK_SECONDS = 1.0
 # How the reason begins of a shard that stops because of its command's budget.
 BUDGET_USED = "the budget of"
 
@@ -99,7 +101,7 @@ class Shard:
         try:
             self._check_cancelled()
             self._stop_when_alike()
-            while not self._stopping() and (task := self.chooser.next(self.fits)) is not None:
+            while not self._stopping() and (task := self._next()) is not None:
                 if self._budget_used():
                     break
                 self._run_task(task)
@@ -108,7 +110,7 @@ class Shard:
             if (
                 self.report.stopped is None
                 and self.report.infrastructure is None
-                and self.chooser.tasks
+                and self.chooser.tasks.keys() > set(self.chooser.elsewhere)
             ):
                 self.report.stopped = NO_TIME
         except CannotPublish as error:
@@ -118,6 +120,35 @@ class Shard:
         for trial_id, outcome in self.chooser.settled.items():
             self.report.outcomes.setdefault(trial_id, outcome)
         return self.report
+
+    def _next(self) -> Task | None:
+        """The next task. If other workers run all that are left, it waits for a while.
+
+        A worker that is silent for so long is dead, and its trial goes on here. A trial of a worker
+        that lives is left to it: nothing is trained twice.
+        """
+        patience, began = self.context.limits.claim_seconds, time.monotonic()
+        waiting = False
+        while (task := self.chooser.next(self.fits)) is None and self.chooser.elsewhere:
+            count = len(self.chooser.elsewhere)
+            left = "1 trial" if count == 1 else f"{count} trials"
+            if not waiting:
+                self.watcher.note(
+                    f"other workers run the last {left}; waiting up to {patience:.0f} s in case "
+                    "one is gone"
+                )
+                # Others may wait for the rows that are still in memory here.
+                self.publisher.publish()
+                waiting = True
+            if time.monotonic() - began > patience:
+                self.watcher.note(f"other workers still run {left}, so nothing is left to do here")
+                return None
+            time.sleep(LOOK_SECONDS)
+            self.watcher.tick()
+            self._check_cancelled()
+            if self._stopping():
+                return None
+        return task
 
     def _close(self) -> None:
         if self.report.infrastructure is None or self.publisher.pending:
@@ -158,9 +189,10 @@ class Shard:
             self._give_up(task, verdict)
             return
         guard = Guard(self.context.limits.stall_seconds, self.slot.starved_seconds)
-        assignments = [self._begin(task, furthest)]
-        for member, reached in self.chooser.stack_of(task, self.fits):
-            assignments.append(self._begin(member, reached))
+        members = [(task, furthest), *self.chooser.stack_of(task, self.fits)]
+        assignments = self._without_second([self._begin(*member) for member in members])
+        if not assignments:
+            return
         running = _Running({one.task.trial_id: one for one in assignments}, guard)
         try:
             self.slot.run(assignments, self._listener(running), self._stopping)
@@ -183,6 +215,17 @@ class Shard:
         )
         self.watcher.began(task, attempts)
         return assignment
+
+    def _without_second(self, assignments: list[Assignment]) -> list[Assignment]:
+        """Those that no other worker started a moment before, when each had not seen the other."""
+        self.chooser.read_events()
+        mine = []
+        for one in assignments:
+            if self.chooser.started_before(one.task.trial_id):
+                self._event("interrupted", one.task, cause="another worker started it first")
+            else:
+                mine.append(one)
+        return mine
 
     def _listener(self, running: "_Running") -> Callable[[Message | None], None]:
         """Handles what happens while trials run.
