@@ -177,6 +177,8 @@ def test_a_stack_of_nothing_is_said(
         main(["run", study, *words, "--stack", "3", "--dry-run", "--results", "none"])
     _, err = cli.capsys.readouterr()
     assert ("--stack 3: stacked 0 of" in err) == (why in err if why else False) == bool(why), err
+    said = cli("plan", study, *words)
+    assert ("3 trials can train 3 at a time" in said) == (why is None)
 
 
 def test_every_command_is_in_the_help(cli: Cli) -> None:
