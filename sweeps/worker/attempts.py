@@ -55,6 +55,8 @@ class History:
     unfinished: set[str] = field(default_factory=set)
     # The command that sent each worker's submission, where the worker says it.
     command_of: dict[str, str] = field(default_factory=dict)
+    # Workers that have published everything and ended.
+    ended: set[str] = field(default_factory=set)
     # Worker -> the trials that it started and has not ended, a stack at most, and their attempts.
     _of_worker: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -74,6 +76,7 @@ class History:
                 self.command_of[worker] = event.get("command_id", "")
             running = self._of_worker.get(worker, {})
             if event["event"] == "worker_ended":
+                self.ended.add(worker)
                 for trial in list(running):
                     self._end(running, trial, "interrupted")
             elif (trial := event.get("trial_id", "")) in running:
@@ -124,6 +127,7 @@ class History:
             a
             for a in self.attempts.get(trial_id, {}).values()
             if a.ending in FINAL_OUTCOMES
+            and a.worker not in self.ended
             and a.started_at >= since
             and _was_heard(a, now, claim_seconds, alive)
         ]

@@ -63,6 +63,8 @@ def test_a_result_whose_row_is_still_in_memory_is_waited_for(results: Results) -
     says(results, "other", "finished", outcome="completed")
     assert chooser(results).next() is None
     assert chooser(results, claim=0.0).next() is TASK, "its worker died with the row"
+    says(results, "other", "worker_ended", reason="done")
+    assert chooser(results).next() is TASK, "the row was lost, or withdrawn"
 
 
 def test_of_two_that_started_in_one_moment_the_first_goes_on(results: Results) -> None:
