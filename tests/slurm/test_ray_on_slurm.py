@@ -204,7 +204,8 @@ def test_a_cancelled_job_leaves_no_process_and_the_next_goes_on(
     jobs.cluster.slurm("scancel", job)
     jobs.wait(job, "CANCELLED")
     jobs.nothing_left(job)
-    jobs.wait(jobs.start(LONG, results=results))
+    # Workers that were killed could not say so; the next job waits until their silence does.
+    jobs.wait(jobs.start(LONG, results=results, ODESWEEP_CLAIM_SECONDS="5"))
     assert science(results) == science(uncut)
     assert accepted_once(results)
     assert max(row["attempts"] for row in runs(results)) == 2
