@@ -10,6 +10,7 @@ from sweeps.cli import (
     StudyArgument,
     existing,
 )
+from sweeps.cli.output import count
 
 if TYPE_CHECKING:
     from sweeps.inspection.status import Watch
@@ -25,7 +26,6 @@ def cancel(
 
     Their workers save a checkpoint and stop within a minute.
     """
-    from sweeps.cli.plan import count
     from sweeps.inspection.status import Watch, study_name
     from sweeps.store import cancel_submission, list_submissions
     from sweeps.studies import find

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sweeps.cli import DEFAULT_RESULTS, DryRunOption, ResultsOption, existing
+from sweeps.cli.output import count, count_kind, duration
 
 if TYPE_CHECKING:
     from sweeps.store import Results
@@ -43,7 +44,6 @@ def compact(
 
 
 def _lines(folder: "Results", done: "Compaction", dry_run: bool) -> list[str]:
-    from sweeps.cli.plan import count, count_kind
 
     place = "where it is" if done.damaged == 1 else "where they are"
     lines = [f"left {count(done.damaged, 'damaged file')} {place}"] if done.damaged else []
@@ -83,7 +83,6 @@ def _lines(folder: "Results", done: "Compaction", dry_run: bool) -> list[str]:
 def _prune(folder: "Results", dry_run: bool) -> None:
     import time
 
-    from sweeps.cli.plan import duration
     from sweeps.store.prune import prune
 
     def wait(seconds: float) -> None:

@@ -14,6 +14,7 @@ from sweeps.cli import (
     existing,
     shell_completion,
 )
+from sweeps.cli.output import console, count
 
 if TYPE_CHECKING:
     from sweeps.inspection.compare import Difference, Side
@@ -60,8 +61,6 @@ def _named(one: "Side") -> dict[str, object]:
 def _show(a: "Side", b: "Side", found: "list[Difference]") -> None:
     from rich.markup import escape
     from rich.table import Table
-
-    from sweeps.cli.plan import console, count
 
     out = console()
     out.print(f"A: {a}\nB: {b}", markup=False)

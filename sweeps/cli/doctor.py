@@ -9,6 +9,7 @@ import typer
 
 from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption, ScaleOption, shell_completion
 from sweeps.cli.data import DataOption
+from sweeps.cli.output import console
 
 if TYPE_CHECKING:
     from sweeps.doctor import Finding, Needed
@@ -92,8 +93,6 @@ def needed(study: str, scale: str | None, results: Path, profile: "Profile | Non
 
 def _show(finding: "Finding") -> None:
     from rich.text import Text
-
-    from sweeps.cli.plan import console
 
     remedy = f"; {finding.remedy}" if finding.remedy else ""
     console().print(

@@ -17,6 +17,7 @@ from sweeps.cli import (
     command_line,
     existing,
 )
+from sweeps.cli.output import count
 from sweeps.errors import InfrastructureError, UserError
 
 
@@ -63,7 +64,6 @@ def export(
 
     Failed runs are exported too, as failed. Nothing is sent anywhere.
     """
-    from sweeps.cli.plan import count
     from sweeps.export.runs import runs_of
     from sweeps.inspection.status import Watch
 

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from sweeps.cli import DEFAULT_RESULTS, ResultsOption, command_line, existing
+from sweeps.cli.output import duration
 
 DeleteOption = Annotated[
     bool,
@@ -27,7 +28,6 @@ def gc(results: ResultsOption = DEFAULT_RESULTS, delete: DeleteOption = False) -
     """
     import time
 
-    from sweeps.cli.plan import duration
     from sweeps.gc import collect
     from sweeps.planning.forecast import size_text
 

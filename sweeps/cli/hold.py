@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from sweeps.cli import DEFAULT_RESULTS, ResultsOption, ScaleOption, StudyArgument, existing
+from sweeps.cli.output import count
 
 
 def hold(
@@ -23,7 +24,6 @@ def release(
 
 
 def _set(study: str, scale: str | None, folder: Path, *, held: bool) -> int:
-    from sweeps.cli.plan import count
     from sweeps.execute.queues import Queues
     from sweeps.inspection.status import study_name
     from sweeps.store import EventReader, list_submissions

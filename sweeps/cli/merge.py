@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from sweeps.cli.output import count_kind
+
 FoldersArgument = Annotated[
     list[Path], typer.Argument(metavar="FOLDER…", help="Results folders. They are only read.")
 ]
@@ -28,7 +30,6 @@ def merge(folders: FoldersArgument, into: IntoOption, weights: WeightsOption = T
 
     Nothing is overwritten and no row comes twice. Merging again copies only what is new.
     """
-    from sweeps.cli.plan import count_kind
     from sweeps.store import Results
     from sweeps.store.merge import check_places
     from sweeps.store.merge import merge as merge_folder

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from sweeps.cli import JsonOption
+from sweeps.cli.output import console, table
 
 
 def models(as_json: JsonOption = False) -> None:
@@ -21,31 +22,15 @@ def models(as_json: JsonOption = False) -> None:
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
-    from rich.table import Table
-
-    from sweeps.cli.plan import console
-
-    table = Table(
-        "model",
-        "paper",
-        "data set",
-        "printed",
-        "here",
-        "without norms",
-        "note",
-        box=None,
-        pad_edge=False,
-        header_style="bold",
-    )
-    for column in table.columns[1:6]:
+    numbers = ("printed", "here", "without norms")
+    shown = table(("model", "paper", "data set"), numbers, ("note",))
+    for column in shown.columns[1:3]:
         column.no_wrap = True
-    for column in table.columns[3:6]:
-        column.justify = "right"
     previous = ""
     for row in rows:
         paper = row["paper"] if row["paper"] != previous else ""
         previous = row["paper"]
-        table.add_row(
+        shown.add_row(
             row["label"],
             paper,
             row["data"],
@@ -54,7 +39,7 @@ def _show(rows: list[dict[str, Any]]) -> None:
             _number(row["without_norms"]),
             row["note"],
         )
-    console().print(table)
+    console().print(shown)
 
 
 def _number(value: int | str | None) -> str:

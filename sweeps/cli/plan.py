@@ -1,6 +1,5 @@
 """`odesweep plan`: the grid, its progress, its cost, and what `run` would submit."""
 
-import errno
 import json
 from collections import Counter
 from pathlib import Path
@@ -23,6 +22,7 @@ from sweeps.cli import (
     command_line,
     shell_completion,
 )
+from sweeps.cli.output import console, count, duration, table
 
 if TYPE_CHECKING:
     from sweeps.device import Device
@@ -314,28 +314,18 @@ def _show(current: "Plan", disk: "Forecast", costs: "Costs", probe: str, lost: s
 def _table(current: "Plan", device: "Device") -> Any:
     """Per value of every axis: trials, their states, what is missing, and the cost of the rest."""
     from rich.markup import escape
-    from rich.table import Table
 
-    table = Table(
-        "axis",
-        "value",
-        *(name for name, _ in _COLUMNS),
-        f"left, 1 {device.unit}",
-        box=None,
-        pad_edge=False,
-        header_style="bold",
-    )
-    for column in table.columns[2:]:
-        column.justify, column.no_wrap = "right", True
+    numbers = [*(name for name, _ in _COLUMNS), f"left, 1 {device.unit}"]
+    found = table(("axis", "value"), numbers)
     for axis, values in by_axis(current).items():
         for index, (value, entries) in enumerate(values.items()):
-            table.add_row(
+            found.add_row(
                 escape(axis) if index == 0 else "",
                 escape(value),
                 *(show(entries) for _, show in _COLUMNS),
                 duration(device.share * sum(one.seconds for one in entries if one.submits)),
             )
-    return table
+    return found
 
 
 def by_axis(current: "Plan") -> dict[str, dict[str, list["Entry"]]]:
@@ -366,38 +356,3 @@ def _states(numbers: dict[str, Any]) -> str:
         f"{numbers['done']:,} done, {numbers['in_flight']:,} running, {numbers['pending']:,} "
         f"pending, {len(numbers['stale']):,} stale"
     )
-
-
-def count(n: int, noun: str, plural: str | None = None) -> str:
-    """A text such as "1 trial" or "2 trials". plural: if it is not just the noun with an s."""
-    return f"{n:,} {noun if n == 1 else plural or f'{noun}s'}"
-
-
-def count_kind(n: int, kind: str) -> str:
-    """A text such as "1 run" or "2 runs". kind: of rows or files, in the plural."""
-    uncounted = kind == "weights" or kind.startswith("probe_")
-    return f"{n:,} {kind.removesuffix('s') if n == 1 and not uncounted else kind}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds, minutes or hours, whichever is most readable."""
-    for limit, unit, name in ((120, 1, "s"), (7200, 60, "min")):
-        if seconds < limit:
-            return f"{seconds / unit:.0f} {name}"
-    return f"{seconds / 3600:,.1f} h"
-
-
-def console() -> Any:
-    """The console: as wide as the terminal, and wide enough for a table if there is none."""
-    from rich.console import Console
-
-    found = Console(highlight=False, soft_wrap=True)
-    if not found.is_terminal:
-        found = Console(highlight=False, soft_wrap=True, width=max(found.width, 160))
-    # By itself rich would end the command with 1.
-    found.on_broken_pipe = _reader_gone
-    return found
-
-
-def _reader_gone() -> None:
-    raise BrokenPipeError(errno.EPIPE, "the reader has gone")

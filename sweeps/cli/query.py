@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption, existing
+from sweeps.cli.output import console, count
 from sweeps.errors import UserError
 
 if TYPE_CHECKING:
@@ -92,8 +93,6 @@ def _plain(value: Any) -> Any:
 def _show(table: "pa.Table") -> None:
     from rich.markup import escape
     from rich.table import Table
-
-    from sweeps.cli.plan import console, count
 
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for name, column in zip(table.column_names, table.columns, strict=True):

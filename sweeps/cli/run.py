@@ -12,6 +12,7 @@ from sweeps.cli import command_line, existing
 from sweeps.cli.data import check, words_of_fetch
 from sweeps.cli.installed import check_installed
 from sweeps.cli.options import Options, command
+from sweeps.cli.output import count, counts
 from sweeps.errors import InfrastructureError, UserError
 from sweeps.execute.registry import executor, executors, having, require
 from sweeps.keep_weights import choice, effective
@@ -320,8 +321,6 @@ def _tell_end(
 
 def _untrained(untrained: int, options: Options) -> int:
     if untrained:
-        from sweeps.cli.plan import count
-
         command = command_line(
             "run",
             options.study,
@@ -332,11 +331,6 @@ def _untrained(untrained: int, options: Options) -> int:
         are = "is" if untrained == 1 else "are"
         print(f"{count(untrained, 'trial')} {are} not trained yet; `{command}` trains them")
     return 1 if untrained else 0
-
-
-def counts(counter: Counter[str]) -> str:
-    """A text such as "3 completed, 1 crashed"."""
-    return ", ".join(f"{n} {name}" for name, n in counter.most_common())
 
 
 run = command(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption, existing, shell_completion
+from sweeps.cli.output import console, count, duration, table
 
 if TYPE_CHECKING:
     from sweeps.inspection.status import StudyStatus, Watch
@@ -81,8 +82,6 @@ def status(
     elif not plans:
         print(f"no saved plans in {state.results.path}; `odesweep run STUDY` makes one")
     else:
-        from sweeps.cli.plan import console
-
         details = target is not None
         studies = [state.study(plan, axes=details) for plan in plans]
         console().print(_view(studies, details=details))
@@ -177,8 +176,6 @@ def sparkline(values: Sequence[float | None]) -> str:
 def _headline(study: "StudyStatus") -> str:
     from rich.markup import escape
 
-    from sweeps.cli.plan import count, duration
-
     outcomes = _words(study.outcomes("done"), "completed")
     parts = [f"{study.count('done'):,} of {count(len(study.states), 'trial')} done{outcomes}"]
     for state in ("running", "failed", "pending"):
@@ -205,30 +202,19 @@ def _words(outcomes: dict[str, int], usual: str = "") -> str:
 def _table(study: "StudyStatus") -> Any:
     import numpy as np
     from rich.markup import escape
-    from rich.table import Table
 
     columns = study.columns()
-    table = Table(
-        "axis",
-        "value",
-        "trials",
-        *columns,
-        box=None,
-        pad_edge=False,
-        header_style="bold",
-    )
-    for column in table.columns[2:]:
-        column.justify, column.no_wrap = "right", True
+    found = table(("axis", "value"), ("trials", *columns))
     for axis, places_of in study.saved.by_axis().items():
         if len(places_of) > MOST_VALUES:
             everything = np.arange(len(study.states))
             places_of = {f"{len(places_of):,} values": everything}
         for index, (value, places) in enumerate(places_of.items()):
             numbers = [int(column[places].sum()) for column in columns.values()]
-            table.add_row(
+            found.add_row(
                 escape(axis) if index == 0 else "",
                 escape(value),
                 str(len(places)),
                 *(str(number) if number else "·" for number in numbers),
             )
-    return table
+    return found

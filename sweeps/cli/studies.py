@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from sweeps.cli import JsonOption
+from sweeps.cli.output import console, duration, table
 
 
 def studies(as_json: JsonOption = False) -> None:
@@ -36,34 +37,17 @@ def studies(as_json: JsonOption = False) -> None:
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
-    from rich.table import Table
-
-    from sweeps.cli.plan import console, duration
-
-    table = Table(
-        "study",
-        "scale",
-        "cells",
-        "trials",
-        "evaluations",
-        "one core",
-        "paper",
-        "title",
-        box=None,
-        pad_edge=False,
-        header_style="bold",
-    )
-    for column in table.columns[:6]:
+    counted = ("cells", "trials", "evaluations")
+    shown = table(("study", "scale"), (*counted, "one core"), ("paper", "title"))
+    for column in shown.columns[:2]:
         column.no_wrap = True
-    for column in table.columns[2:6]:
-        column.justify = "right"
     previous = ""
     for row in rows:
         name = row["study"] if row["study"] != previous else ""
         previous = row["study"]
         paper = "for testing" if row["testing"] else row["paper"]
-        numbers = [f"{row[key]:,}" for key in ("cells", "trials", "evaluations")]
-        table.add_row(
+        numbers = [f"{row[key]:,}" for key in counted]
+        shown.add_row(
             name,
             row["scale"],
             *numbers,
@@ -71,4 +55,4 @@ def _show(rows: list[dict[str, Any]]) -> None:
             paper if name else "",
             row["title"] if name else "",
         )
-    console().print(table)
+    console().print(shown)

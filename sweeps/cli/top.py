@@ -15,6 +15,7 @@ from sweeps.cli import (
     existing,
     shell_completion,
 )
+from sweeps.cli.output import console, count, table
 
 if TYPE_CHECKING:
     from sweeps.inspection.top import Ranked, Ranking
@@ -60,9 +61,7 @@ def top(
 
 def _show(ranking: "Ranking", number: int, *, grouped: bool) -> None:
     from rich.markup import escape
-    from rich.table import Table
 
-    from sweeps.cli.plan import console, count
     from sweeps.store import label
 
     out = console()
@@ -80,28 +79,18 @@ def _show(ranking: "Ranking", number: int, *, grouped: bool) -> None:
         "missing": any(one.missing for one in shown),
         "best of": grouped,
     }
-    table = Table(
-        *map(escape, axes),
-        ranking.metric,
-        "95 % interval",
-        "n",
-        *(name for name, is_shown in more.items() if is_shown),
-        box=None,
-        pad_edge=False,
-        header_style="bold",
-    )
-    for column in table.columns[len(axes) :]:
-        column.justify, column.no_wrap = "right", True
+    said = [name for name, is_shown in more.items() if is_shown]
+    best = table([*map(escape, axes)], (ranking.metric, "95 % interval", "n", *said))
     for one in shown:
         facts = {"failed": one.failed, "missing": one.missing, "best of": count(one.of, "cell")}
-        table.add_row(
+        best.add_row(
             *(escape(label(one.axes[axis])) if axis in one.axes else "-" for axis in axes),
             f"{one.mean:.4g}",
             _interval(one),
             str(one.n),
-            *(str(facts[name]) for name, is_shown in more.items() if is_shown),
+            *(str(facts[name]) for name in said),
         )
-    out.print(table)
+    out.print(best)
     left = len(ranking.cells) - len(shown)
     notes = [f"{left} more"] if left else []
     notes += [f"{count(ranking.without_value, 'cell')} without a value"] * bool(
