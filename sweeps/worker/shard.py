@@ -15,7 +15,7 @@ from uuid import uuid4
 from sweeps.store import EventLog, Results, Submission, is_cancelled, read_submission
 from sweeps.store.clock import shared_now
 from sweeps.worker.attempts import YIELDED
-from sweeps.worker.choose import Chooser, Fits, Verdict
+from sweeps.worker.choose import Chooser, Fits, Verdict, always
 from sweeps.worker.guard import Guard
 from sweeps.worker.messages import (
     Alive,
@@ -60,7 +60,8 @@ class Shard:
 
     The caller owns the slot and closes it. log: the file to which the slot's process writes.
     stop_cause: called all the time; if it returns a text, the shard ends after a checkpoint. fits:
-    whether enough time is left to start a task. about: what its first event says, besides.
+    whether enough time is left to start a task. about: what its first event says, besides. patient:
+    whether its slot has nothing else to do than to wait for trials that other workers run.
     """
 
     tasks: list[Task]
@@ -71,6 +72,7 @@ class Shard:
     watcher: Watcher
     fits: Fits
     about: Mapping[str, Any]
+    patient: Callable[[], bool] = always
 
     def __post_init__(self) -> None:
         context, worker_id = self.context, self.context.provenance["worker_id"]
@@ -131,6 +133,9 @@ class Shard:
         patience, began = self.context.limits.claim_seconds, time.monotonic()
         waiting = False
         while (task := self.chooser.next(self.fits)) is None and self.chooser.elsewhere:
+            if not self.patient():
+                self.report.unwaited = True
+                return None
             count = len(self.chooser.elsewhere)
             if not waiting:
                 last = "trial" if count == 1 else f"{count} trials"

@@ -15,13 +15,14 @@ from executor_contract import accepted_once
 from one_attempt import DENSE, context
 from store_rows import run
 
+from sweeps.execute import inline
 from sweeps.limits import Limits
 from sweeps.store import EventLog, Results, Writer
 from sweeps.worker import choose
 from sweeps.worker.attempts import RESUMES_ALLOWED, process_alive
 from sweeps.worker.choose import Chooser, always
 from sweeps.worker.messages import Assignment
-from sweeps.worker.report import Watcher
+from sweeps.worker.report import ShardReport, Watcher
 from sweeps.worker.shard import Shard
 from sweeps.worker.slot import InProcessSlot
 from sweeps.worker.tasks import Task
@@ -166,6 +167,32 @@ def test_evaluations_whose_rows_are_still_in_memory_are_waited_for(results: Resu
     assert not left.train
     says(results, "other", "worker_ended", reason="done")
     assert chooser(results, task=EVALUATED).next(), "its rows were lost"
+
+
+def test_a_slot_does_not_wait_for_others_while_there_are_shards_left(
+    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says(results, "other", "started")
+    ran: list[tuple[int, bool]] = []
+
+    class OneTrial:
+        """A worker whose shard 0 has the trial that another one runs, until its second turn."""
+
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def slot(self) -> InProcessSlot:
+            return NoSlot(context(results.path))
+
+        def run(self, shard: int, slot: InProcessSlot, *_: object, patient: Any) -> ShardReport:
+            ran.append((shard, patient()))
+            tasks = [TASK] if ran[-1] == (0, False) else []
+            given = (lambda: None, Watcher(), always, {}, patient)
+            return Shard(tasks, slot.context, slot, tmp_path / "log", *given).run()
+
+    monkeypatch.setattr(inline, "Worker", OneTrial)
+    report = inline.Inline(results)._side_by_side("submission", range(3), 1, Watcher())
+    assert ran == [(0, False), (1, False), (2, False), (0, True)]
+    assert report.stopped is None
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc")
