@@ -3,10 +3,12 @@
 import os
 import socket
 import subprocess
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,17 +16,21 @@ from command import LONG, events, runs, start
 from executor_contract import accepted_once
 from one_attempt import DENSE, context
 from store_rows import run
+from tiny import TINY
 
 from sweeps.execute import inline
+from sweeps.execute.scheduler import Setup
 from sweeps.limits import Limits
+from sweeps.profiles import Profile
 from sweeps.store import EventLog, Results, Writer
+from sweeps.study.overrides import select
 from sweeps.worker import choose
 from sweeps.worker.attempts import RESUMES_ALLOWED, process_alive
 from sweeps.worker.choose import Chooser, always
 from sweeps.worker.messages import Assignment
 from sweeps.worker.report import ShardReport, Watcher
 from sweeps.worker.shard import Shard
-from sweeps.worker.slot import InProcessSlot
+from sweeps.worker.slot import InProcessSlot, OnMessage
 from sweeps.worker.tasks import Task
 
 TASK = Task(DENSE.trial_id, DENSE.spec, True, (), (), 0.0)
@@ -46,7 +52,8 @@ def chooser(results: Results, worker: str = "w", claim: float = 60.0, task: Task
 
 def says(results: Results, worker: str, event: str, **fields: Any) -> None:
     log = EventLog(results, worker)
-    log.append(event, trial_id=TRIAL, attempt_id=f"of-{worker}", **fields)
+    given: dict[str, Any] = {"trial_id": TRIAL, "attempt_id": f"of-{worker}"} | fields
+    log.append(event, **given)
     log.close()
 
 
@@ -114,29 +121,51 @@ class Begun(Watcher):
 class NoSlot(InProcessSlot):
     """Trains nothing, and remembers what it was given."""
 
-    def run(self, assignments: Sequence[Assignment], *_: object) -> None:
+    given: Sequence[Assignment] = ()
+
+    def run(
+        self,
+        assignments: Sequence[Assignment],
+        on_message: OnMessage,
+        should_stop: Callable[[], bool],
+    ) -> None:
         self.given = assignments
 
 
-def test_starts_that_yield_are_no_attempts(
-    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    says(results, "first", "started")
+def run_unseen(
+    results: Results, tmp_path: Path, tasks: list[Task], worker: str, begun: Begun
+) -> NoSlot:
+    """The slot of a shard that chose the first task before it saw that another had started it."""
+    about = replace(context(results.path), stack=2)
+    about = replace(about, provenance=about.provenance | {"worker_id": worker})
+    slot = NoSlot(about)
+    shard = Shard(tasks, about, slot, tmp_path / "log", lambda: None, begun, always, {})
+    answers = iter([tasks[0], None])
+    shard.chooser.next = lambda fits=always: next(answers)  # noqa: ARG005 - its signature
+    says(results, "first", "started", trial_id=tasks[0].trial_id)
+    shard.run()
+    return slot
+
+
+def test_starts_that_yield_are_no_attempts(results: Results, tmp_path: Path) -> None:
+    begun = Begun()
     for number in range(RESUMES_ALLOWED + 1):
-        about = context(results.path)
-        about = replace(about, provenance=about.provenance | {"worker_id": f"later{number}"})
-        slot, begun = NoSlot(about), Begun()
-        shard = Shard([TASK], about, slot, tmp_path / "log", lambda: None, begun, always, {})
-        # Nobody had seen the first one when they chose.
-        answers = iter([TASK, None])
-        monkeypatch.setattr(shard.chooser, "next", lambda _fits, answers=answers: next(answers))
-        shard.run()
-        assert not begun.tasks
-        assert not hasattr(slot, "given")
+        assert not run_unseen(results, tmp_path, [TASK], f"later{number}", begun).given
+    assert not begun.tasks
     one = chooser(results)
     one.refresh()
     assert one.verdict(TASK) == (0, None), "the trial is not given up for lack of progress"
     assert one.history.starts(TRIAL) == 1
+
+
+def test_a_stack_goes_on_without_a_member_that_another_started_first(
+    results: Results, tmp_path: Path
+) -> None:
+    alike = [one for one in select(TINY).declared if one.axes["solver.steps"] == 1]
+    tasks = [Task(one.trial_id, one.spec, True, (), (), 0.0) for one in alike]
+    slot = run_unseen(results, tmp_path, tasks, "later", Begun())
+    assert [one.task for one in slot.given] == tasks[1:]
+    assert len(tasks) == 2
 
 
 def test_a_trial_that_another_took_since_the_last_look_is_left_to_it(
@@ -174,6 +203,7 @@ def test_a_slot_does_not_wait_for_others_while_there_are_shards_left(
 ) -> None:
     says(results, "other", "started")
     ran: list[tuple[int, bool]] = []
+    first_turn = threading.Event()
 
     class OneTrial:
         """A worker whose shard 0 has the trial that another one runs, until its second turn."""
@@ -181,18 +211,25 @@ def test_a_slot_does_not_wait_for_others_while_there_are_shards_left(
         def __init__(self, *_: object, **__: object) -> None: ...
 
         def slot(self) -> InProcessSlot:
-            return NoSlot(context(results.path))
+            return NoSlot(replace(context(results.path), limits=Limits(claim_seconds=5)))
 
         def run(self, shard: int, slot: InProcessSlot, *_: object, patient: Any) -> ShardReport:
+            if shard:
+                first_turn.wait(10)
+            tasks = [TASK] if shard == 0 and not first_turn.is_set() else []
             ran.append((shard, patient()))
-            tasks = [TASK] if ran[-1] == (0, False) else []
             given = (lambda: None, Watcher(), always, {}, patient)
-            return Shard(tasks, slot.context, slot, tmp_path / "log", *given).run()
+            report = Shard(tasks, slot.context, slot, tmp_path / "log", *given).run()
+            first_turn.set()
+            return report
 
+    sent = SimpleNamespace(rows=lambda: [{"shard": shard} for shard in range(3)])
+    monkeypatch.setattr(inline, "read_submission", lambda *_: sent)
     monkeypatch.setattr(inline, "Worker", OneTrial)
-    report = inline.Inline(results)._side_by_side("submission", range(3), 1, Watcher())
-    assert ran == [(0, False), (1, False), (2, False), (0, True)]
-    assert report.stopped is None
+    inline.Inline(results, Setup(profile=Profile(slots=2))).send("submission", Watcher())
+    assert ran[0] == (0, False)
+    assert (0, True) in ran[1:]
+    assert sorted(shard for shard, _ in ran) == [0, 0, 1, 2]
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc")
