@@ -21,8 +21,8 @@ RULE = (
     "hold; one that is contradicted, after Holm's correction for several numbers, contradicts "
     "the claim. Rows below a claim's scale or epochs, or on generated data, are judged in a "
     "column of their own, from three seeds on; claims about what only full training shows are "
-    "not. p: one-sided sign-flip test that the claim holds, of the number that decides, from six "
-    "seeds on. P(A > B): share of pairs in which the first is larger. docs/verdicts.md has the "
+    "not. p: a sign-flip test of the number that decides, from six seeds on; small if the claim "
+    "holds. P(A > B): share of pairs in which the first is larger. docs/verdicts.md has the "
     "error rates. `odereport check --decide` says how many more seeds would decide an "
     "inconclusive claim."
 )

@@ -234,7 +234,7 @@ def row(verdict: Verdict) -> dict[str, Any]:
 
 
 def _p(one: Estimate, holds: Region) -> float:
-    """One-sided p of the sign-flip test that the claim holds.
+    """One-sided p of the sign-flip test, small if the claim holds.
 
     For a region with two ends it is the larger one.
     """

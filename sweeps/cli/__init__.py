@@ -84,6 +84,22 @@ ScaleOption = Annotated[
         autocompletion=shell_completion.scale_names,
     ),
 ]
+AnyScaleOption = Annotated[
+    str | None,
+    typer.Option(
+        "--scale",
+        help="Only this scale of the study. Default: all.",
+        autocompletion=shell_completion.scale_names,
+    ),
+]
+SavedScaleOption = Annotated[
+    str | None,
+    typer.Option(
+        "--scale",
+        help="The scale of the study's saved plan. Default: the only one.",
+        autocompletion=shell_completion.scale_names,
+    ),
+]
 SampleOption = Annotated[
     int | None,
     typer.Option("--sample", min=1, help="Only so many of the selected trials, drawn at random."),

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 from sweeps.cli import (
     DEFAULT_RESULTS,
+    AnyScaleOption,
     DryRunOption,
     ResultsOption,
-    ScaleOption,
     StudyArgument,
     existing,
 )
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def cancel(
     study: StudyArgument,
-    scale: ScaleOption = None,
+    scale: AnyScaleOption = None,
     results: ResultsOption = DEFAULT_RESULTS,
     dry_run: DryRunOption = False,
 ) -> None:

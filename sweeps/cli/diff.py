@@ -10,7 +10,7 @@ from sweeps.cli import (
     DEFAULT_RESULTS,
     JsonOption,
     ResultsOption,
-    ScaleOption,
+    SavedScaleOption,
     existing,
     shell_completion,
 )
@@ -32,7 +32,7 @@ def diff(
     b: Annotated[
         str, typer.Argument(metavar="B", help=_WHAT, autocompletion=shell_completion.study_names)
     ],
-    scale: ScaleOption = None,
+    scale: SavedScaleOption = None,
     results: ResultsOption = DEFAULT_RESULTS,
     as_json: JsonOption = False,
 ) -> None:

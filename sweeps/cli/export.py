@@ -12,7 +12,7 @@ import typer
 from sweeps.cli import (
     DEFAULT_RESULTS,
     ResultsOption,
-    ScaleOption,
+    SavedScaleOption,
     StudyArgument,
     command_line,
     existing,
@@ -57,7 +57,7 @@ def export(
     out: Annotated[
         Path, typer.Option("--out", help="The folder for the exports.", file_okay=False)
     ] = Path("export"),
-    scale: ScaleOption = None,
+    scale: SavedScaleOption = None,
     results: ResultsOption = DEFAULT_RESULTS,
 ) -> None:
     """Write the accepted runs of a study for another tool: settings, curves, final numbers.

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from sweeps.cli import DEFAULT_RESULTS, ResultsOption, ScaleOption, StudyArgument, existing
+from sweeps.cli import DEFAULT_RESULTS, AnyScaleOption, ResultsOption, StudyArgument, existing
 from sweeps.cli.output import count
 
 
 def hold(
-    study: StudyArgument, scale: ScaleOption = None, results: ResultsOption = DEFAULT_RESULTS
+    study: StudyArgument, scale: AnyScaleOption = None, results: ResultsOption = DEFAULT_RESULTS
 ) -> int:
     """Hold the waiting jobs of a study: they keep their place and do not start.
 
@@ -17,7 +17,7 @@ def hold(
 
 
 def release(
-    study: StudyArgument, scale: ScaleOption = None, results: ResultsOption = DEFAULT_RESULTS
+    study: StudyArgument, scale: AnyScaleOption = None, results: ResultsOption = DEFAULT_RESULTS
 ) -> int:
     """Release the jobs of a study that `odesweep hold` holds."""
     return _set(study, scale, results, held=False)

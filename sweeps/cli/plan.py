@@ -54,8 +54,8 @@ def plan(
         typer.Option(
             "--profile",
             help=(
-                "The profile that `run` will get. The cost is predicted for its device. It may say "
-                "which nets keep their weights, and what a slot gets of a budget."
+                "The profile that `run` will get: its device decides the predicted cost, "
+                "keep_weights the disk space, and cpus and gpus how far a budget reaches."
             ),
             autocompletion=shell_completion.profile_names,
         ),

@@ -9,9 +9,9 @@ import typer
 
 from sweeps.cli import (
     DEFAULT_RESULTS,
+    AnyScaleOption,
     DryRunOption,
     ResultsOption,
-    ScaleOption,
     existing,
     shell_completion,
 )
@@ -57,7 +57,7 @@ def retry(
     target: TargetArgument,
     outcome: OutcomeOption = None,
     without_weights: WithoutWeightsOption = False,
-    scale: ScaleOption = None,
+    scale: AnyScaleOption = None,
     results: ResultsOption = DEFAULT_RESULTS,
     dry_run: DryRunOption = False,
 ) -> None:

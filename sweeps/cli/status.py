@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweeps.cli import DEFAULT_RESULTS, JsonOption, ResultsOption, existing, shell_completion
+from sweeps.cli import (
+    DEFAULT_RESULTS,
+    AnyScaleOption,
+    JsonOption,
+    ResultsOption,
+    existing,
+    shell_completion,
+)
 from sweeps.cli.output import console, count, duration, table
 
 if TYPE_CHECKING:
@@ -36,14 +43,7 @@ def status(
             autocompletion=shell_completion.study_names,
         ),
     ] = None,
-    scale: Annotated[
-        str | None,
-        typer.Option(
-            "--scale",
-            help="Only the plan of this scale. Default: all.",
-            autocompletion=shell_completion.scale_names,
-        ),
-    ] = None,
+    scale: AnyScaleOption = None,
     watch: Annotated[
         bool,
         typer.Option(

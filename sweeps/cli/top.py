@@ -10,7 +10,7 @@ from sweeps.cli import (
     DEFAULT_RESULTS,
     JsonOption,
     ResultsOption,
-    ScaleOption,
+    SavedScaleOption,
     StudyArgument,
     existing,
     shell_completion,
@@ -39,7 +39,7 @@ def top(
     number: Annotated[
         int, typer.Option("-n", "--number", min=1, help="At most so many cells.")
     ] = 10,
-    scale: ScaleOption = None,
+    scale: SavedScaleOption = None,
     results: ResultsOption = DEFAULT_RESULTS,
     as_json: JsonOption = False,
 ) -> None:

@@ -95,7 +95,8 @@ def executor(name: str) -> Executor:
 def having(option: str) -> str:
     """The executors that have an option of `odesweep run`, for messages and help."""
     names = [name for name, one in executors().items() if option in one.options]
-    return f"executor{'s' if len(names) > 1 else ''} {' and '.join(names)}"
+    listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    return f"executor{'s' if len(names) > 1 else ''} {listed}"
 
 
 def load_object(reference: str) -> Any:

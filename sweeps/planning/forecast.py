@@ -73,7 +73,7 @@ class Forecast:
         )
         between = (
             f"checkpoints: at most {checkpoints} for each trial that runs at the same time; "
-            "`odesweep gc` deletes what is left of them"
+            "`odesweep gc --delete` deletes what is left of them"
         )
         return stays, between
 

@@ -342,7 +342,7 @@ class Shard:
                     "finished", task, outcome=ending.outcome, fingerprint=ending.fingerprint
                 )
                 self.chooser.put_last(task)
-                self.watcher.note(f"{task.label}: out of memory; will be retried last, alone")
+                self.watcher.note(f"{task.label}: out of memory; retried last in this slot")
                 done = False
             case "evaluated":
                 self._event("finished", task, outcome=ending.outcome)
