@@ -16,6 +16,7 @@ from sweeps.execute.signals import stop_on_signals
 from sweeps.execute.worker import Worker, default_threads
 from sweeps.planning.shards import SHARDS_PER_SLOT, balance, in_turn
 from sweeps.store import read_submission
+from sweeps.worker.choose import always
 from sweeps.worker.gpus import listing, of_slots
 from sweeps.worker.report import ShardReport, Watcher
 from sweeps.worker.slot import ChildSlot, InProcessSlot
@@ -66,10 +67,13 @@ class Inline(Scheduler):
     def _side_by_side(
         self, submission_id: str, shards: Sequence[int], slots: int, watcher: Watcher
     ) -> ShardReport:
-        """Each slot takes the next shard until none is left."""
-        left: queue.SimpleQueue[int] = queue.SimpleQueue()
+        """Each slot takes the next shard until none is left.
+
+        A shard whose other trials are run elsewhere comes back once, after all others.
+        """
+        left: queue.SimpleQueue[tuple[int, bool]] = queue.SimpleQueue()
         for shard in shards:
-            left.put(shard)
+            left.put((shard, False))
         one_at_a_time = _OneAtATime(watcher)
         open_slots: list[ChildSlot | InProcessSlot] = []
 
@@ -78,12 +82,15 @@ class Inline(Scheduler):
             slot: ChildSlot | InProcessSlot | None = None
             with contextlib.ExitStack() as stack, contextlib.suppress(queue.Empty):
                 while not cause() and not any(one.infrastructure for one in reports):
-                    shard = left.get_nowait()
+                    shard, again = left.get_nowait()
                     worker = Worker(self.results, submission_id, one_at_a_time, gpu=gpu)
                     if slot is None:
                         slot = stack.enter_context(contextlib.closing(worker.slot()))
                         open_slots.append(slot)
-                    reports.append(worker.run(shard, slot, cause))
+                    patient = always if again else left.empty
+                    reports.append(worker.run(shard, slot, cause, patient=patient))
+                    if reports[-1].unwaited:
+                        left.put((shard, True))
             return ShardReport.merged(reports)
 
         with stop_on_signals() as request, ThreadPoolExecutor(slots) as pool:

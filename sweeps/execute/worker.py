@@ -107,8 +107,9 @@ class Worker:
         slot: ChildSlot | InProcessSlot,
         stop_cause: Callable[[], str | None],
         fits: Fits = always,
+        patient: Callable[[], bool] = always,
     ) -> ShardReport:
-        """Run one shard in a slot. See `Shard` for stop_cause and fits."""
+        """Run one shard in a slot. See `Shard` for stop_cause, fits and patient."""
         slot.context = self.context
         log = slot.log if isinstance(slot, ChildSlot) else self._log
         self.watcher.writes_to(log)
@@ -120,7 +121,9 @@ class Worker:
             "slots": self.part.slots,
         }
         trials = self.trials(shard)
-        work = Shard(trials, self.context, slot, log, stop_cause, self.watcher, fits, about)
+        work = Shard(
+            trials, self.context, slot, log, stop_cause, self.watcher, fits, about, patient
+        )
         report = work.run()
         if report.infrastructure is None:
             Notifier.of(self.results, self.submission).tell_end(report.stopped)

@@ -30,6 +30,7 @@ from sweeps.slurm.bad_nodes import bad_nodes_if_here, exclude_nodes, tell_exclud
 from sweeps.slurm.commands import NoAnswer, ask, show_job
 from sweeps.slurm.inflight import task_of_worker, worker_name
 from sweeps.store import EventLog, EventReader, Results, is_cancelled, read_submission
+from sweeps.worker.attempts import YIELDED
 from sweeps.worker.gpus import of_slots
 from sweeps.worker.report import ShardReport, Watcher
 from sweeps.worker.shard import BUDGET_USED, NO_TIME
@@ -172,7 +173,7 @@ def close_earlier_starts(
                 workers.add(worker)
         if worker in workers and event["event"] == "started":
             unfinished[worker].add(event["trial_id"])
-        elif event["event"] in ("finished", "interrupted", "died"):
+        elif event["event"] in ("finished", "interrupted", "died", YIELDED):
             unfinished[worker].discard(event["trial_id"])
         elif event["event"] == "worker_ended":
             unfinished[worker].clear()

@@ -7,7 +7,7 @@ import math
 import os
 import socket
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from sweeps.store import FINAL_OUTCOMES
 # for any reason, without a newer checkpoint.
 DEATHS_ALLOWED = 2
 RESUMES_ALLOWED = 5
+# The event, and the ending, of a start that left the trial to a worker which started it first.
+YIELDED = "yielded"
 # Crashes that the next `run` would only repeat, at great cost.
 GIVEN_UP = ("killed", "hung", "timed_out")
 
@@ -83,7 +85,7 @@ class History:
                 attempt = self.attempts[trial][running[trial]]
                 attempt.seen_at = max(attempt.seen_at, at)
                 attempt.iteration = event.get("iteration") or attempt.iteration
-                if event["event"] in ("finished", "interrupted", "died"):
+                if event["event"] in ("finished", "interrupted", "died", YIELDED):
                     attempt.fingerprint = event.get("fingerprint")
                     self._end(running, trial, event.get("outcome") or event["event"])
 
@@ -114,19 +116,20 @@ class History:
     def unpublished(
         self,
         trial_id: str,
+        endings: Collection[str],
         now: float,
         claim_seconds: float,
         alive: Alive,
         since: float = 0.0,
     ) -> list[Start]:
-        """Attempts that ended with a result moments ago.
+        """Attempts that ended in one of these ways moments ago.
 
-        Their worker lives and may still have the row in memory.
+        Their worker lives and may still have the rows in memory.
         """
         return [
             a
             for a in self.attempts.get(trial_id, {}).values()
-            if a.ending in FINAL_OUTCOMES
+            if a.ending in endings
             and a.worker not in self.ended
             and a.started_at >= since
             and _was_heard(a, now, claim_seconds, alive)
@@ -197,8 +200,8 @@ class History:
         return busy
 
     def starts(self, trial_id: str) -> int:
-        """The number of times the trial was started."""
-        return len(self.attempts.get(trial_id, {}))
+        """The number of times the trial was started, without those that yielded at once."""
+        return sum(a.ending != YIELDED for a in self.attempts.get(trial_id, {}).values())
 
     def crashes(self, since: float) -> dict[str, dict[str, str]]:
         """For each fingerprint, the trials that crashed with it since then, each with its host.
@@ -238,11 +241,18 @@ def _was_heard(attempt: Start, now: float, claim_seconds: float, alive: Alive) -
 
 
 def process_alive(host: str, pid: int) -> bool | None:
-    """Whether this process exists. None if it is on another host."""
+    """Whether this process exists and has not ended. None if it is on another host."""
     if host != socket.gethostname():
         return None
     if Path("/proc/self").exists():
-        return Path(f"/proc/{pid}").exists()
+        try:
+            state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        except OSError:  # of another user
+            return True
+        # A process that was killed stays a zombie until its parent asks how it ended.
+        return state not in (b"Z", b"X")
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -15,7 +15,7 @@ from odecore.training.checkpointing import furthest_iteration
 from sweeps.planning.missing import reachable, undone
 from sweeps.planning.shards import in_turn
 from sweeps.spec import eval_id, probe_id
-from sweeps.store import EventReader, Results, StoreView
+from sweeps.store import FINAL_OUTCOMES, EventReader, Results, StoreView
 from sweeps.store.clock import shared_time
 from sweeps.worker.attempts import (
     DEATHS_ALLOWED,
@@ -37,8 +37,8 @@ LOOK_MAXIMUM_SECONDS = 10.0
 Fits = Callable[[Task], bool]
 
 
-def always(_task: Task) -> bool:
-    """Allow every task: there is no time limit."""
+def always(*_: object) -> bool:
+    """True: there is no time limit, and no other work."""
     return True
 
 
@@ -86,7 +86,11 @@ class Chooser:
 
     def read_events(self) -> None:
         """Read the events written since the last time."""
-        self.history.add(self._reader.poll())
+        new = self._reader.poll()
+        self.history.add(new)
+        if any(event["event"] == "worker_ended" for event in new):
+            # Its last rows are on disk, and nothing else says that it had them.
+            self._view.refresh()
 
     def next(self, fits: Fits = always) -> Task | None:
         """The next task that fits, or None if the others are settled, elsewhere, or do not fit."""
@@ -94,6 +98,10 @@ class Chooser:
         self.elsewhere = []
         for trial_id in self._order():
             left = self._left_of(self.tasks[trial_id])
+            if left is not None and fits(left) and not self._others(trial_id):
+                # The last look may be seconds old.
+                self.read_events()
+                left = self._left_of(self.tasks[trial_id])
             if left is None:
                 del self.tasks[trial_id]
             elif not fits(left):
@@ -158,11 +166,11 @@ class Chooser:
         return [one.trial_id for group in groups for one in self._random.sample(group, len(group))]
 
     def _others(self, trial_id: str) -> bool:
-        """Whether another worker runs it, or has its row in memory."""
+        """Whether another worker runs it, or has its rows in memory."""
+        endings = ("evaluated",) if trial_id in self._view.accepted else FINAL_OUTCOMES
+        since = self._retried_at.get(trial_id, 0.0)
         theirs = self._running(trial_id)
-        if trial_id not in self._view.accepted:
-            since = self._retried_at.get(trial_id, 0.0)
-            theirs += self.history.unpublished(trial_id, *self._now(), since)
+        theirs += self.history.unpublished(trial_id, endings, *self._now(), since)
         return any(attempt.worker != self.worker_id for attempt in theirs)
 
     def _running(self, trial_id: str) -> list[Start]:
@@ -204,7 +212,6 @@ class Chooser:
         folders = self.context.checkpoints(task.trial_id)
         furthest = furthest_iteration(*folders, ignored=withdrawn)
         since = self._retried_at.get(task.trial_id, 0.0)
-        self.read_events()
         deaths = self.history.deaths_without_progress(
             task.trial_id,
             furthest,

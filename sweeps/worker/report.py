@@ -14,7 +14,8 @@ class ShardReport:
     """What a shard did, by trial.
 
     unevaluated: why trained trials could not be evaluated. evaluated: how many trials were
-    evaluated without training. stopped: why the shard ended early. infrastructure: the line to show
+    evaluated without training. unwaited: whether it left trials to the workers that run them, and
+    waited for none. stopped: why the shard ended early. infrastructure: the line to show
     after an infrastructure failure.
     """
 
@@ -22,6 +23,7 @@ class ShardReport:
     details: dict[str, str] = field(default_factory=dict)
     unevaluated: dict[str, str] = field(default_factory=dict)
     evaluated: int = 0
+    unwaited: bool = False
     stopped: str | None = None
     infrastructure: str | None = None
 

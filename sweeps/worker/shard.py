@@ -14,7 +14,8 @@ from uuid import uuid4
 
 from sweeps.store import EventLog, Results, Submission, is_cancelled, read_submission
 from sweeps.store.clock import shared_now
-from sweeps.worker.choose import Chooser, Fits, Verdict
+from sweeps.worker.attempts import YIELDED
+from sweeps.worker.choose import Chooser, Fits, Verdict, always
 from sweeps.worker.guard import Guard
 from sweeps.worker.messages import (
     Alive,
@@ -59,7 +60,8 @@ class Shard:
 
     The caller owns the slot and closes it. log: the file to which the slot's process writes.
     stop_cause: called all the time; if it returns a text, the shard ends after a checkpoint. fits:
-    whether enough time is left to start a task. about: what its first event says, besides.
+    whether enough time is left to start a task. about: what its first event says, besides. patient:
+    whether its slot has nothing else to do than to wait for trials that other workers run.
     """
 
     tasks: list[Task]
@@ -70,6 +72,7 @@ class Shard:
     watcher: Watcher
     fits: Fits
     about: Mapping[str, Any]
+    patient: Callable[[], bool] = always
 
     def __post_init__(self) -> None:
         context, worker_id = self.context, self.context.provenance["worker_id"]
@@ -130,17 +133,21 @@ class Shard:
         patience, began = self.context.limits.claim_seconds, time.monotonic()
         waiting = False
         while (task := self.chooser.next(self.fits)) is None and self.chooser.elsewhere:
+            if not self.patient():
+                self.report.unwaited = True
+                return None
             count = len(self.chooser.elsewhere)
-            left = "1 trial" if count == 1 else f"{count} trials"
             if not waiting:
+                last = "trial" if count == 1 else f"{count} trials"
                 self.watcher.note(
-                    f"other workers run the last {left}; waiting up to {patience:.0f} s in case "
+                    f"other workers run the last {last}; waiting up to {patience:.0f} s in case "
                     "one is gone"
                 )
                 # Others may wait for the rows that are still in memory here.
                 self.publisher.publish()
                 waiting = True
             if time.monotonic() - began > patience:
+                left = "1 trial" if count == 1 else f"{count} trials"
                 self.watcher.note(f"other workers still run {left}, so nothing is left to do here")
                 return None
             time.sleep(LOOK_SECONDS)
@@ -193,6 +200,8 @@ class Shard:
         assignments = self._without_second([self._begin(*member) for member in members])
         if not assignments:
             return
+        for one in assignments:
+            self.watcher.began(one.task, one.attempts)
         running = _Running({one.task.trial_id: one for one in assignments}, guard)
         try:
             self.slot.run(assignments, self._listener(running), self._stopping)
@@ -213,7 +222,6 @@ class Shard:
             train=task.train,
             **where,
         )
-        self.watcher.began(task, attempts)
         return assignment
 
     def _without_second(self, assignments: list[Assignment]) -> list[Assignment]:
@@ -222,7 +230,7 @@ class Shard:
         mine = []
         for one in assignments:
             if self.chooser.started_before(one.task.trial_id):
-                self._event("interrupted", one.task, cause="another worker started it first")
+                self._event(YIELDED, one.task)
             else:
                 mine.append(one)
         return mine
