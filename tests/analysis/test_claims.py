@@ -247,6 +247,7 @@ def test_which_claims_small_scale_cannot_show() -> None:
         "gusak2020/norm-and-solver-matter",
         "gusak2020/accuracy-says-little",
         "zheng2024/norms-do-not-help-on-mnist",
+        "zheng2024/no-norm-is-best-on-mnist",
         "zheng2024/ta-bn-reaches-91-percent",
         "ott2021/critical-steps-sphere2",
         "ott2021/critical-steps-cifar10",
