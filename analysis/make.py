@@ -3,6 +3,7 @@
 They read the folder once, make what was asked for, and say what is missing.
 """
 
+import contextlib
 import errno
 import sys
 from collections.abc import Callable
@@ -72,13 +73,32 @@ class Reader:
             self._read[key] = load(self.folder, study, self.plan, scale or self.scale, added)
         return self._read[key]
 
+    def trained(self, study: str | tuple[str, ...]) -> set[str]:
+        """The trials of these studies and of seeds added to them that have a run.
+
+        At all scales unless one was given.
+        """
+        scales: dict[str | None, None] = {self.scale: None}
+        if self.plan is None and self.scale is None:
+            scales = dict.fromkeys(self._scales())
+        found: set[str] = set()
+        for scale in scales:
+            with contextlib.suppress(NoPlan):
+                found |= set(self(study, scale, "+seed=").runs["trial_id"])
+        return found
+
+    def _scales(self) -> list[str]:
+        """The scales of the saved plans."""
+        names = self.folder.plan_names
+        return list(dict.fromkeys(one.partition("@")[2].partition("+")[0] for one in names))
+
     def check_choice(self) -> None:
         """Raise ReportError if no saved plan is the one, or has the scale, that was given."""
         names = self.folder.plan_names
         if self.plan and self.plan not in {*names, *(one.partition("@")[0] for one in names)}:
             known = ", ".join(names) or "none"
             raise ReportError(f"no plan {self.plan} in {self.folder.path}; plans here: {known}")
-        scales = dict.fromkeys(one.partition("@")[2].partition("+")[0] for one in names)
+        scales = self._scales()
         if self.scale and self.scale not in scales:
             raise ReportError(
                 f"no plan at scale {self.scale} in {self.folder.path}; scales here: "

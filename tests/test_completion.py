@@ -52,8 +52,8 @@ def complete(typed: str) -> tuple[list[str], set[str]]:
         ("odereport check ott2021/table", ["ott2021/table1"]),
         ("odereport report --scale p", ["paper"]),
         (
-            "odereport plot --results docs/results enorm2019/r",
-            ["enorm2019/report", "enorm2019/report@small"],
+            "odereport plot --results docs/results ott2021/f",
+            ["ott2021/fan", "ott2021/fan@small"],
         ),
         ("odereport plot demo --kind h", ["heat"]),
     ],

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from analysis.make import Reader
+from sweeps.store import Results, accepted_runs
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 MINUTES = 10
@@ -79,3 +82,11 @@ def test_the_run_of_the_python_page(tmp_path: Path) -> None:
     said = run(tmp_path, sys.executable, "-c", first)
     assert "<Plan demo@smoke: 1 pending>" in said
     assert "{'completed': 1}" in said
+
+
+def test_pages_say_how_many_runs_are_committed() -> None:
+    folder = ROOT / "docs" / "results"
+    runs = len(accepted_runs(Results(folder), columns=["trial_id"]))
+    assert len(Reader(folder).trained("*")) == runs
+    for page in (ROOT / "README.md", folder / "README.md", folder / "pages" / "index.md"):
+        assert f"{runs} training runs" in page.read_text(), page

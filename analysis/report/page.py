@@ -106,7 +106,7 @@ def page(reader: Reader, content: Content, **more: Any) -> str:
     """The page of this content. more: of `render`, for what is left empty or said differently."""
     usual = {"bundle": "", "charts": {}, "rows": "", "live": 0, "pages": {}, "place": ""}
     usual |= {"about": None}
-    usual |= {"sentences": sentences(content.cards, len(set(reader("*").runs["trial_id"])))}
+    usual |= {"sentences": sentences(content.cards, len(reader.trained("*")))}
     return render(
         cards=content.cards,
         scores=scores(content.cards),

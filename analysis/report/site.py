@@ -20,7 +20,6 @@ from analysis.report import summary
 from analysis.report.page import Content, gather, page
 from analysis.report.sections import Item, Section
 from analysis.report.verdicts import Card, sentences
-from analysis.rows.read import EVERY_STUDY
 
 # The pages, and the folder of their pictures and numbers.
 INDEX = "index"
@@ -74,10 +73,10 @@ def _cards(content: Content, section: Section, decided: bool = False) -> list[Ca
 
 
 def _runs(reader: Reader, section: Section) -> int:
-    """How many runs its figures and tables read."""
+    """How many runs its figures, tables and verdicts read."""
     values = select(section.key, "FIGURES", "TABLES") if section.key in PAPERS else []
     studies = {study for value in values for study in value.studies} or {section.key}
-    return sum(study in studies for study in reader(EVERY_STUDY).runs["study"])
+    return len(reader.trained(tuple(sorted(studies))))
 
 
 def _filed(item: Item, folder: Path) -> Item:
@@ -92,7 +91,7 @@ def _filed(item: Item, folder: Path) -> Item:
 
 def _index(reader: Reader, content: Content, papers: list[Section]) -> Iterator[str]:
     yield "# Results\n"
-    yield f"{' '.join(sentences(content.cards, len(set(reader('*').runs['trial_id']))))}\n"
+    yield f"{' '.join(sentences(content.cards, len(reader.trained('*'))))}\n"
     counts = [
         {
             "page": f"[{one.key}]({_stem(one)}.md)",

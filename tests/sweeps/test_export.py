@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sweeps.cli import main
-from sweeps.store import Results, accepted_runs, read_plan
+from sweeps.store import Results, accepted_runs, list_plans, read_plan
 
 FOLDER = Path(__file__).parents[2] / "docs" / "results"
 STUDY, PLAN = "enorm2019/report", "enorm2019/report@small"
@@ -28,8 +28,9 @@ def export(to: str, out: Path, study: str = STUDY) -> Path:
 
 @pytest.fixture(scope="module")
 def rows() -> dict[str, dict[str, Any]]:
-    """The accepted rows of the plan by trial."""
-    planned = {row["trial_id"] for row in read_plan(Results(FOLDER), PLAN).rows()}
+    """The accepted rows of the plan, and of what was added to it, by trial."""
+    plans = [name for name in list_plans(Results(FOLDER)) if name.partition("+")[0] == PLAN]
+    planned = {row["trial_id"] for name in plans for row in read_plan(Results(FOLDER), name).rows()}
     found = accepted_runs(Results(FOLDER)).to_pylist()
     return {row["trial_id"]: row for row in found if row["trial_id"] in planned}
 
